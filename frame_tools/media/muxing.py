@@ -1,0 +1,116 @@
+"""Writing containers: options that make the result exact and repeatable, and care for half-written files."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import Final, Protocol, TypeVar
+
+import av
+from av.container import OutputContainer
+from av.stream import Stream
+
+_MAX_TIMESCALE: Final = 2**31 - 1
+_MIN_VIDEO_TIMESCALE: Final = 10_000
+_BASE_INDEX_BYTES: Final = 8 * 1024
+_TRACK_INDEX_BYTES: Final = 1024
+# Entries of movenc's sample tables in the worst case: size 4, decode time 8, composition offset 8, sync sample 4,
+# and, with one packet a chunk, chunk offset 8 and sample-to-chunk 12.
+_VIDEO_PACKET_BYTES: Final = 44
+_AUDIO_PACKET_BYTES: Final = 32
+
+S = TypeVar("S", bound=Stream)
+
+
+class Output(Protocol):
+    """A file object to write through; `seek` takes offsets from the file's start (whence 0)."""
+
+    def write(self, data: bytes, /) -> int:
+        """Write at the position, and move it."""
+        ...
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Move the position, also beyond the end."""
+        ...
+
+    def tell(self) -> int:
+        """Return the position."""
+        ...
+
+
+class OutputFile:
+    """Passes writes on to `target`, counts bytes, and can be marked `closed` without closing the target.
+
+    PyAV leaves out the index of a container whose file says that it is closed.
+    """
+
+    def __init__(self, target: Output) -> None:
+        self._target = target
+        self._position = 0
+        self.size = 0
+        self.closed = False
+
+    def write(self, data: bytes) -> int:
+        """Write all of `data`."""
+        self._target.write(data)
+        self._position += len(data)
+        self.size = max(self.size, self._position)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move the position."""
+        self._position = self._target.seek(offset, whence)
+        return self._position
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+
+@contextmanager
+def output_container(file: OutputFile, format_name: str, options: dict[str, str]) -> Iterator[OutputContainer]:
+    """Open a container for writing and finish it at the end, unless an error got in the way.
+
+    On an error nothing more is written: an index for half a file could make it look whole.
+    """
+    container = av.open(file, "w", format=format_name, container_options={"fflags": "+bitexact", **options})
+    try:
+        yield container
+    except BaseException:
+        file.closed = True
+        raise
+    finally:
+        container.close()
+
+
+def copied_stream(output: OutputContainer, template: S) -> S:
+    """Add a stream to `output` for packets of `template`, with its language and title.
+
+    Raises ValueError if the output's format has no place for the codec.
+    """
+    stream = output.add_stream_from_template(template, opaque=True)
+    for key in ("language", "title"):
+        if value := template.metadata.get(key):
+            stream.metadata[key] = value
+    return stream
+
+
+def mp4_options(*, video: Fraction | None, sample_rates: Sequence[int], packets: tuple[int, int]) -> dict[str, str]:
+    """Options of the MP4 muxer: the index in front, and a time scale in which edit lists are exact.
+
+    `video` is the picture's time base (None: sound only), `packets` counts those of picture and sound; the space
+    for the index is an upper bound, the rest of it stays in the file as a free box.
+    Source: libavformat/movenc.c (options moov_size and movie_timescale).
+    """
+    scale = 1
+    if video is not None:
+        scale = video.denominator
+        while scale < _MIN_VIDEO_TIMESCALE:  # as the muxer does
+            scale *= 2
+    exact = math.lcm(scale, *sample_rates)
+    tracks = len(sample_rates) + (video is not None)
+    index = packets[0] * _VIDEO_PACKET_BYTES + packets[1] * _AUDIO_PACKET_BYTES
+    return {
+        "moov_size": str(_BASE_INDEX_BYTES + tracks * _TRACK_INDEX_BYTES + index),
+        "movie_timescale": str(exact if exact <= _MAX_TIMESCALE else scale),
+    }

@@ -1,0 +1,167 @@
+"""Encode the frames of one batch as a segment: H.264 in MP4, in memory, stamped with frame indices.
+
+Every segment starts with an IDR frame and refers to nothing outside itself; settings and thread count are fixed,
+so all segments of a run share one SPS/PPS and equal frames give equal bytes. Times come when segments are joined.
+
+Measured on 100 frames of 640x360 with two cores (CRF 18): `veryfast` 0.2 s and 92 kB, `medium` 0.36 s and 99 kB,
+`superfast` 0.18 s and 221 kB. B-frames save about 15 %; the pyramid of B-frames would save a tenth more on still
+scenes but doubles the reorder depth, and with it the longest gap between decode and presentation times.
+"""
+
+import io
+from fractions import Fraction
+from typing import Final, Literal
+
+import av
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, VideoReformatter
+from av.video.stream import VideoStream
+from typing_extensions import Buffer
+
+from frame_tools.errors import InputError, InternalError
+from frame_tools.manifest import Color, Manifest
+from frame_tools.media.color import SCALING, UNSPECIFIED, conversion_of
+from frame_tools.media.images import from_frame
+
+REORDER_DEPTH: Final = 1
+MAX_KEYFRAME_INTERVAL: Final = 120
+_LEVELS: Final = {None: ColorRange.UNSPECIFIED, "limited": ColorRange.MPEG, "full": ColorRange.JPEG}
+
+Even = Literal["exact", "pad"]
+
+
+def coded_size(width: int, height: int, even: Even) -> tuple[int, int]:
+    """Size of the encoded picture: the frame's own, or rounded up to even sides with `pad`."""
+    if even == "pad":
+        return width + width % 2, height + height % 2
+    return width, height
+
+
+class SegmentEncoder:
+    """Encodes the frames of one batch, in order; use once.
+
+    `even`: libx264 refuses odd sides in 4:2:0, so odd frames are coded as 4:4:4 with `exact` (the right size, but
+    few browsers play it) or repeat their last column or row with `pad`. `quality_crf` is x264's constant rate
+    factor (0 best to 51 worst, 18 is hard to tell from the original). `threads` is part of the result: another
+    number gives other bytes.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        *,
+        even: Even = "exact",
+        quality_crf: int = 18,
+        preset: str = "veryfast",
+        threads: int = 4,
+    ) -> None:
+        self._size = manifest.width, manifest.height
+        self._coded = coded_size(*self._size, even)
+        self._conversion = conversion_of(manifest)
+        self._tick = 1 / manifest.rate
+        self._reformatter = VideoReformatter()
+        self._count = 0
+        self._buffer = io.BytesIO()
+        self._container = av.open(self._buffer, "w", format="mp4", container_options={"fflags": "+bitexact"})
+        self._stream = self._container.add_stream(
+            "libx264",
+            rate=manifest.rate,
+            options={
+                "crf": str(quality_crf),
+                "preset": preset,
+                "bf": "3",
+                "b-pyramid": "none",
+                "g": str(MAX_KEYFRAME_INTERVAL),
+            },
+        )
+        _configure(self._stream, self._coded, self._tick, threads=threads)
+        _tag(self._stream, manifest.color, manifest.sample_aspect)
+
+    def add(self, rgb: Buffer | VideoFrame) -> None:
+        """Encode the next frame.
+
+        `rgb` is either width * height * 3 bytes, rows from the top, R G B as uint8 (a C-contiguous numpy array
+        of shape (height, width, 3) is that too), or a VideoFrame of that size in any RGB format.
+        Raises InternalError if the size differs from the manifest's.
+        """
+        picture = self._picture(rgb)
+        frame = self._reformatter.reformat(
+            picture,
+            format=self._stream.pix_fmt,
+            src_color_range=ColorRange.JPEG,
+            dst_colorspace=self._conversion.matrix,
+            dst_color_range=self._conversion.range,
+            interpolation=SCALING,
+            threads=1,
+        )
+        frame.pts = self._count
+        frame.time_base = self._tick
+        frame.pict_type = 0  # the encoder chooses; a decoded frame would bring its own type along
+        self._count += 1
+        self._container.mux(self._stream.encode(frame))
+
+    def finish(self) -> bytes:
+        """Return the segment as an MP4 file. Raises InputError if no frame was added."""
+        if self._count == 0:
+            self._container.close()
+            raise InputError("A segment without frames can't be made", "Give every batch at least one frame.")
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+        return self._buffer.getvalue()
+
+    def _picture(self, rgb: Buffer | VideoFrame) -> VideoFrame:
+        """Return `rgb` as a frame of the coded size."""
+        width, height = self._size
+        if isinstance(rgb, VideoFrame):
+            if (rgb.width, rgb.height) != self._size:
+                raise self._wrong_size(f"{rgb.width}x{rgb.height}")
+            if self._coded == self._size:
+                return rgb
+            rgb = from_frame(rgb).tobytes()
+        data = memoryview(rgb)
+        if data.nbytes != width * height * 3:
+            raise self._wrong_size(f"{data.nbytes} bytes long")
+        frame = VideoFrame(*self._coded, "rgb24")
+        _fill(frame, data.cast("B"), width=width, height=height)
+        return frame
+
+    def _wrong_size(self, found: str) -> InternalError:
+        width, height = self._size
+        return InternalError(
+            f"Frame {self._count} of the batch is {found}, not {width}x{height} in RGB",
+            "The scorer must return uint8 frames of the size that it was given.",
+        )
+
+
+def _fill(frame: VideoFrame, data: memoryview, *, width: int, height: int) -> None:
+    """Copy tightly packed rows into an RGB24 frame that may be one column or row larger, repeating the last."""
+    plane = frame.planes[0]
+    stride, row_bytes = plane.line_size, width * 3
+    target = memoryview(plane)
+    for row in range(frame.height):
+        begin = min(row, height - 1) * row_bytes
+        source = data[begin : begin + row_bytes]
+        at = row * stride
+        target[at : at + row_bytes] = source
+        if frame.width > width:
+            target[at + row_bytes : at + row_bytes + 3] = source[-3:]
+
+
+def _configure(stream: VideoStream, size: tuple[int, int], tick: Fraction, *, threads: int) -> None:
+    """Set what must be equal for all segments of a run."""
+    context = stream.codec_context
+    context.width, context.height = size
+    context.pix_fmt = "yuv420p" if size[0] % 2 == size[1] % 2 == 0 else "yuv444p"
+    context.time_base = tick
+    context.thread_count = threads
+    context.thread_type = "FRAME"  # PyAV's default is slices, which cost size and are no faster here
+
+
+def _tag(stream: VideoStream, color: Color, sample_aspect: Fraction) -> None:
+    """Write colour tags and pixel shape into the H.264 header (H.273: 2 is "unspecified")."""
+    context = stream.codec_context
+    context.color_primaries = UNSPECIFIED if color.primaries is None else color.primaries
+    context.color_trc = UNSPECIFIED if color.transfer is None else color.transfer
+    context.colorspace = UNSPECIFIED if color.matrix is None else color.matrix
+    context.color_range = _LEVELS[color.range]
+    context.sample_aspect_ratio = sample_aspect

@@ -1,0 +1,79 @@
+"""Storage queues; the only importer of `azure.storage.queue`.
+
+Messages travel as base64 because the Functions host expects it (host.json says so too, nothing else does): a plain
+message would land in the poison queue without our code ever seeing it.
+"""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.queue import (
+    ExponentialRetry,
+    QueueClient,
+    QueueServiceClient,
+    TextBase64DecodePolicy,
+    TextBase64EncodePolicy,
+)
+
+from frame_tools.accounts import Account
+from frame_tools.messages import BatchMessage
+
+SENDERS: Final = 8
+
+
+class Queue:
+    """One queue for batch messages."""
+
+    def __init__(self, client: QueueClient) -> None:
+        self._client = client
+
+    def ensure(self) -> None:
+        """Create the queue unless it exists."""
+        try:
+            self._client.create_queue()
+        except ResourceExistsError:
+            return
+
+    def send(self, message: BatchMessage) -> None:
+        """Put one message; a missing queue is made."""
+        try:
+            self._client.send_message(message.text())
+        except ResourceNotFoundError:
+            self.ensure()
+            self._client.send_message(message.text())
+
+    def send_all(self, messages: Iterable[BatchMessage]) -> None:
+        """Put many messages, several at a time; on an error some may have been put."""
+        with ThreadPoolExecutor(SENDERS, thread_name_prefix="queue") as pool:
+            for _ in pool.map(self.send, messages):
+                pass
+
+    def oldest(self, count: int = 32) -> list[str]:
+        """Return the texts of up to 32 waiting messages without taking them."""
+        try:
+            return [str(message.content) for message in self._client.peek_messages(max_messages=count)]
+        except ResourceNotFoundError:
+            return []
+
+
+class QueueAccount:
+    """The queue service of one storage account."""
+
+    def __init__(self, account: Account) -> None:
+        options: dict[str, Any] = {"retry_policy": ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=5)}
+        if account.connection_string:
+            self._client = QueueServiceClient.from_connection_string(account.connection_string, **options)
+        else:
+            self._client = QueueServiceClient(str(account.queue_url), credential=account.credential(), **options)
+
+    def queue(self, name: str) -> Queue:
+        """Return a queue by name; it need not exist yet."""
+        return Queue(
+            self._client.get_queue_client(
+                name,
+                message_encode_policy=TextBase64EncodePolicy(),
+                message_decode_policy=TextBase64DecodePolicy(),
+            )
+        )

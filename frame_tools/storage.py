@@ -1,0 +1,74 @@
+"""The containers and queues of a deployment, opened from settings: what app, node and command line all work on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from frame_tools import names
+from frame_tools.accounts import DATA, OPS, Account, account_from
+from frame_tools.blobs import BlobAccount, Container
+from frame_tools.queues import Queue, QueueAccount
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataStorage:
+    """What a person outside can reach: write into two containers, read one."""
+
+    input: Container
+    triggers: Container
+    output: Container
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """Open what the setting DATA names; nothing is sent yet."""
+        blobs = BlobAccount(account_from(environ, DATA))
+        return cls(
+            input=blobs.container(names.INPUT),
+            triggers=blobs.container(names.TRIGGERS),
+            output=blobs.container(names.OUTPUT),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storage:
+    """Both accounts' containers, and the two queues that carry work."""
+
+    input: Container
+    triggers: Container
+    work: Container
+    output: Container
+    runs: Container
+    logs: Container
+    frame_batches: Queue
+    finished_batches: Queue
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """Open what the settings DATA and OPS name; nothing is sent yet."""
+        return cls.open(data=account_from(environ, DATA), ops=account_from(environ, OPS))
+
+    @classmethod
+    def open(cls, *, data: Account, ops: Account) -> Self:
+        """Open two accounts; nothing is sent yet."""
+        data_blobs, ops_blobs, queues = BlobAccount(data), BlobAccount(ops), QueueAccount(ops)
+        return cls(
+            input=data_blobs.container(names.INPUT),
+            triggers=data_blobs.container(names.TRIGGERS),
+            work=data_blobs.container(names.WORK),
+            output=data_blobs.container(names.OUTPUT),
+            runs=ops_blobs.container(names.RUNS),
+            logs=ops_blobs.container(names.LOGS),
+            frame_batches=queues.queue(names.FRAME_BATCHES),
+            finished_batches=queues.queue(names.FINISHED_BATCHES),
+        )
+
+    def ensure(self) -> None:
+        """Create what is missing (local use; in Azure the templates make them)."""
+        for container in (self.input, self.triggers, self.work, self.output, self.runs, self.logs):
+            container.ensure()
+        for queue in (self.frame_batches, self.finished_batches):
+            queue.ensure()
+
+    def data_container(self, name: str) -> Container:
+        """Return the container that a BlobRef of a plan names."""
+        return {names.INPUT: self.input, names.WORK: self.work}[name]

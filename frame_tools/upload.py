@@ -1,0 +1,115 @@
+"""Bring a split video and a painting into the container `input`: concurrent, resumable, and the trigger file last.
+
+What is there already with the same MD5 is not sent again. The trigger file goes up only when a listing shows that
+everything has arrived: a trigger without its frames would only be refused.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from frame_tools import names
+from frame_tools.blobs import BlobInfo, md5_of
+from frame_tools.errors import MissingError, TemporaryError
+from frame_tools.manifest import loads
+from frame_tools.storage import DataStorage
+from frame_tools.trigger import Trigger
+
+UPLOADERS: Final = 16
+Progress = Callable[[int, int], None]
+"""Called with (done, of)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uploaded:
+    """What an upload did."""
+
+    files: int
+    sent: int
+    """Files that were not there yet."""
+
+
+def upload(
+    folder: Path, *, name: str, storage: DataStorage, style: Path | None = None, progress: Progress | None = None
+) -> Uploaded:
+    """Bring the split video in `folder`, and the painting, to `input/<name>/`.
+
+    Raises MissingError if the folder is not a whole split, TemporaryError if something did not arrive.
+    """
+    names.check_name(name, "run's name")
+    files = split_files(folder)
+    if style is not None:
+        if not style.is_file():
+            raise MissingError(f"There is no painting {style}", "Give the path of an image file")
+        files[names.check_name(style.name, "painting's file name")] = style
+    there = listing(storage, name)
+    missing = {relative: path for relative, path in files.items() if not _same(there.get(relative), path)}
+    done = len(files) - len(missing)
+    with ThreadPoolExecutor(UPLOADERS, thread_name_prefix="upload") as pool:
+        sending = pool.map(
+            lambda item: storage.input.upload_file(names.input_blob(name, item[0]), item[1]), missing.items()
+        )
+        for _ in sending:
+            done += 1
+            if progress:
+                progress(done, len(files))
+    check_arrived(storage, name, files)
+    return Uploaded(files=len(files), sent=len(missing))
+
+
+def upload_video(video: Path, *, name: str, storage: DataStorage, style: Path | None = None) -> Uploaded:
+    """Bring a whole video, to be split in the cloud, and the painting, to `input/<name>/`."""
+    files = {names.check_name(path.name, "file name"): path for path in (video, style) if path is not None}
+    for path in files.values():
+        if not path.is_file():
+            raise MissingError(f"There is no file {path}", "Give the path of a file")
+    there = listing(storage, name)
+    missing = {relative: path for relative, path in files.items() if not _same(there.get(relative), path)}
+    for relative, path in missing.items():
+        storage.input.upload_file(names.input_blob(name, relative), path)
+    check_arrived(storage, name, files)
+    return Uploaded(files=len(files), sent=len(missing))
+
+
+def put_trigger(storage: DataStorage, *, name: str, trigger: Trigger) -> str:
+    """Put the trigger file of the run `name`; returns the run's id."""
+    blob = names.check_name(name, "run's name") + names.TRIGGER_SUFFIX
+    return names.run_id_for(blob, storage.triggers.write(blob, trigger.dumps()))
+
+
+def split_files(folder: Path) -> dict[str, Path]:
+    """Return what a split folder holds, blob name → path; raises MissingError if a frame or the sound is not there."""
+    manifest_path = folder / "manifest.json"
+    if not manifest_path.is_file():
+        raise MissingError(f"There is no manifest.json in {folder}", "Run: python -m frame_tools split VIDEO FOLDER")
+    manifest = loads(manifest_path.read_bytes())
+    wanted = {f"frames/{n}": folder / "frames" / n for n in map(manifest.frame_name, range(manifest.frame_count))}
+    if manifest.audio_file:
+        wanted[manifest.audio_file] = folder / manifest.audio_file
+    for path in wanted.values():
+        if not path.is_file():
+            raise MissingError(f"{path} is not there though the manifest names it", "Split the video again")
+    return wanted | {"manifest.json": manifest_path}
+
+
+def listing(storage: DataStorage, name: str) -> dict[str, BlobInfo]:
+    """Return what lies in `input/<name>/`, by relative name."""
+    prefix = names.input_blob(name, "")
+    return {item.name.removeprefix(prefix): item for item in storage.input.list(prefix)}
+
+
+def check_arrived(storage: DataStorage, name: str, files: dict[str, Path]) -> None:
+    """Raise TemporaryError unless every file is there with its size."""
+    there = listing(storage, name)
+    for relative, path in files.items():
+        found = there.get(relative)
+        if found is None or found.size != path.stat().st_size:
+            raise TemporaryError(
+                f"{relative} has not arrived whole", "Run the same command again; it goes on from here"
+            )
+
+
+def _same(found: BlobInfo | None, path: Path) -> bool:
+    return found is not None and found.size == path.stat().st_size and found.md5 == md5_of(path)

@@ -1,0 +1,122 @@
+"""The triggers: each parses its event, calls one handler, answers. All thinking is in `orchestration/`.
+
+Azure's host imports this file to list the functions, so nothing is opened here; clients are made on first use.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import azure.functions as func
+
+from frame_tools import names
+from frame_tools.errors import ImpastoError, MissingError
+from orchestration import accept, cancel, finish, poison, resubmit, status, submit
+from orchestration import sweep as sweeping
+from orchestration.app import App, application
+from orchestration.settings import HostSettings
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+
+HOST = HostSettings.from_environment(os.environ)
+
+
+@app.blob_trigger(
+    arg_name="blob", path=f"{names.TRIGGERS}/{{name}}", connection="DATA", source=func.BlobSource(HOST.trigger_source)
+)
+def start_run(blob: func.InputStream) -> None:
+    """A trigger file is there: start its run."""
+    accept.start_run(application(), str(blob.name).removeprefix(f"{names.TRIGGERS}/"))
+
+
+@app.queue_trigger(arg_name="message", queue_name=names.FRAME_BATCHES, connection="OPS")
+def submit_batch(message: func.QueueMessage) -> None:
+    """A step is to be done: make its Batch task."""
+    submit.submit_batch(application(), _text(message))
+
+
+@app.queue_trigger(arg_name="message", queue_name=names.FINISHED_BATCHES, connection="OPS")
+def finish_batch(message: func.QueueMessage) -> None:
+    """A step has ended: when it was the last, join segments and sound."""
+    finish.finish_batch(application(), _text(message))
+
+
+@app.timer_trigger(arg_name="timer", schedule=HOST.sweep_schedule, use_monitor=True)
+def sweep(timer: func.TimerRequest) -> None:
+    """It is time to look for runs that stand still."""
+    sweeping.sweep(application())
+
+
+@app.queue_trigger(arg_name="message", queue_name=names.BLOB_TRIGGER_POISON, connection="AzureWebJobsStorage")
+def trigger_poisoned(message: func.QueueMessage) -> None:
+    """`start_run` failed five times on a trigger file."""
+    poison.trigger_poisoned(application(), _text(message))
+
+
+@app.queue_trigger(arg_name="message", queue_name=names.FRAME_BATCHES_POISON, connection="OPS")
+def batch_poisoned(message: func.QueueMessage) -> None:
+    """`submit_batch` failed five times on a message."""
+    poison.batch_poisoned(application(), _text(message))
+
+
+@app.queue_trigger(arg_name="message", queue_name=names.FINISHED_BATCHES_POISON, connection="OPS")
+def finish_poisoned(message: func.QueueMessage) -> None:
+    """`finish_batch` failed five times on a message."""
+    poison.finish_poisoned(application(), _text(message))
+
+
+@app.route(route="runs", methods=["GET"])
+def list_runs(req: func.HttpRequest) -> func.HttpResponse:
+    """GET /api/runs: id and status of every run."""
+    return _answer(lambda made: {"runs": status.list_runs(made)})
+
+
+@app.route(route="runs/{run_id}", methods=["GET"])
+def get_run(req: func.HttpRequest) -> func.HttpResponse:
+    """GET /api/runs/{run_id}: where the run is, computed now."""
+    run_id = req.route_params["run_id"]
+    return _answer(lambda made: status.run_status(made, run_id))
+
+
+@app.route(route="runs/{run_id}/resubmit", methods=["POST"])
+def resubmit_run(req: func.HttpRequest) -> func.HttpResponse:
+    """POST /api/runs/{run_id}/resubmit: `missing` (default), `failed`, `all`, or a list of batch numbers."""
+    run_id, body = req.route_params["run_id"], req.get_body()
+    return _answer(lambda made: {"run_id": resubmit.resubmit(made, run_id, resubmit.parse_which(body))}, code=202)
+
+
+@app.route(route="runs/{run_id}/cancel", methods=["POST"])
+def cancel_run(req: func.HttpRequest) -> func.HttpResponse:
+    """POST /api/runs/{run_id}/cancel: end the run; a video that is already there stays."""
+    run_id = req.route_params["run_id"]
+
+    def handle(made: App) -> dict[str, Any] | None:
+        cancel.cancel(made, run_id)
+        return status.run_status(made, run_id)
+
+    return _answer(handle)
+
+
+def _text(message: func.QueueMessage) -> str:
+    """Return a message's body as text; bytes that are no UTF-8 are shown, not refused, so that they can be kept."""
+    return message.get_body().decode("utf-8", "backslashreplace")
+
+
+def _answer(handle: Callable[[App], dict[str, Any] | None], *, code: int = 200) -> func.HttpResponse:
+    """Answer as JSON: what the handler returns, 404 for nothing, 400 or 404 with words for a refusal."""
+    try:
+        body = handle(application())
+    except MissingError as error:
+        return _json({"error": error.what, "remedy": error.remedy}, 404)
+    except ImpastoError as error:
+        return _json({"error": error.what, "remedy": error.remedy}, 400)
+    if body is None:
+        return _json({"error": "There is no such run", "remedy": "GET /api/runs lists them"}, 404)
+    return _json(body, code)
+
+
+def _json(body: dict[str, Any], code: int) -> func.HttpResponse:
+    return func.HttpResponse(
+        json.dumps(body, ensure_ascii=False), status_code=code, mimetype="application/json", charset="utf-8"
+    )

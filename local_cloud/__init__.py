@@ -1,0 +1,1 @@
+"""The cloud on one machine: for people and tests, never deployed."""

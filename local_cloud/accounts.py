@@ -1,0 +1,65 @@
+"""The local cloud's storage accounts and the app's settings for it: the values of local.settings.json.example.
+
+`devstoreaccount1` and its key are Azurite's published ones, so every storage tool finds the data account by itself;
+the ops account is a second one with a key that says that it is none.
+https://learn.microsoft.com/azure/storage/common/storage-use-azurite#well-known-storage-account-and-key
+"""
+
+import base64
+from dataclasses import dataclass
+from typing import Final
+
+DATA_ACCOUNT: Final = "devstoreaccount1"
+DATA_KEY: Final = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+OPS_ACCOUNT: Final = "impastoops"
+OPS_KEY: Final = base64.b64encode(b"this is no secret: it opens a storage emulator on 127.0.0.1 only").decode()
+NODE_IMAGE: Final = "impasto-node:local"
+POOL_ID: Final = "gpu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """Where the local cloud listens, on 127.0.0.1; 0 takes a free port."""
+
+    blob: int = 10000
+    queue: int = 10001
+    table: int = 10002
+    batch: int = 10010
+    functions: int = 7071
+
+
+FREE_PORTS: Final = Ports(blob=0, queue=0, table=0, batch=0, functions=0)
+
+
+def connection_string(account: str, key: str, ports: Ports) -> str:
+    """Return the connection string of an account in Azurite."""
+    return (
+        f"DefaultEndpointsProtocol=http;AccountName={account};AccountKey={key};"
+        f"BlobEndpoint=http://127.0.0.1:{ports.blob}/{account};QueueEndpoint=http://127.0.0.1:{ports.queue}/{account};"
+        f"TableEndpoint=http://127.0.0.1:{ports.table}/{account};"
+    )
+
+
+def storage_settings(ports: Ports) -> dict[str, str]:
+    """Return DATA and OPS: what a node and a person need."""
+    return {
+        "DATA": connection_string(DATA_ACCOUNT, DATA_KEY, ports),
+        "OPS": connection_string(OPS_ACCOUNT, OPS_KEY, ports),
+    }
+
+
+def app_settings(ports: Ports) -> dict[str, str]:
+    """Return the Function App's settings for the local cloud."""
+    storage = storage_settings(ports)
+    return {
+        "FUNCTIONS_WORKER_RUNTIME": "python",
+        "AzureWebJobsStorage": storage["OPS"],
+        "AzureFunctionsWebHost__hostid": "impasto-local",
+        **storage,
+        "TRIGGER_SOURCE": "LogsAndContainerScan",
+        "SWEEP_SCHEDULE": "*/15 * * * * *",
+        "SWEEP_GRACE_SECONDS": "20",
+        "BATCH_ENDPOINT": f"http://127.0.0.1:{ports.batch}",
+        "BATCH_POOL_ID": POOL_ID,
+        "NODE_IMAGE": NODE_IMAGE,
+    }

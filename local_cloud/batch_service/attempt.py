@@ -1,0 +1,132 @@
+"""One attempt at a task: fresh folder, resource files, process, output files. It reports and decides nothing.
+
+A task's image name picks its environment. The pool of this service is a container pool, so a task without container
+settings fails as it does there (ContainerTaskSettingsNotFound, seen in reports of users), and so does one whose
+image no ``--image`` declares (ContainerInvalidImage); both before any process, without exit code and without retry.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from . import storage
+from .directories import NodeDirectory, TaskDirectory, task_environment
+from .ledger import ProcessLedger
+from .models import FailureInfo, Job, Task
+from .process import GRACE_S, Ended, Interruption, LaunchError, run
+from .requests import NameValue
+from .wire import UNLIMITED
+
+
+class Verdict(Enum):
+    """What becomes of a task whose attempt was called off."""
+
+    TERMINATED = auto()
+    REQUEUED = auto()
+    EVICTED = auto()
+    DROPPED = auto()
+
+
+class Attempt:
+    """A task that is on a node, from its start until nothing of it runs any more."""
+
+    def __init__(self, *, job_id: str, task: Task, pool_id: str, node_id: str) -> None:
+        self.job_id = job_id
+        self.task_id = task.id
+        self.pool_id = pool_id
+        self.node_id = node_id
+        self.slots = task.required_slots
+        self.interruption = Interruption()
+        self.verdict: Verdict | None = None
+        self.over = asyncio.Event()
+
+    def call_off(self, verdict: Verdict) -> None:
+        """End the attempt; the first verdict counts. A lost node or a deleted task leaves no time for good byes."""
+        if self.verdict is None:
+            self.verdict = verdict
+            hard = verdict in (Verdict.EVICTED, Verdict.DROPPED)
+            self.interruption.call(grace_s=0.0 if hard else GRACE_S)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt went: the process's end if there was one, and what failed around it."""
+
+    ended: Ended | None
+    failure: FailureInfo | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """What every attempt needs of the service: the images' environments by name, the ledger, the service's URL."""
+
+    images: Mapping[str, Mapping[str, str]]
+    ledger: ProcessLedger
+    account_url: str
+
+    async def carry_out(
+        self, attempt: Attempt, *, job: Job, task: Task, node: NodeDirectory, dedicated: bool
+    ) -> Outcome:
+        """Run one attempt to its end. Transfers of files are not interrupted; they have time limits of their own."""
+        image = self._image_environment(task)
+        if isinstance(image, FailureInfo):
+            return Outcome(None, image)
+        environment = task_environment(
+            image, job=job, task=task, account_url=self.account_url, node=node, dedicated=dedicated
+        )
+        directory = node.task(job.id, task.id)
+        try:
+            await asyncio.to_thread(_prepare, task, directory=directory, environment=environment)
+            limit = task.constraints.max_wall_clock_time
+            ended = await run(
+                task.command_line,
+                attempt=f"{job.id}.{task.id}".lower(),
+                directory=directory,
+                environment=environment,
+                wall_clock_s=None if limit >= UNLIMITED else limit.total_seconds(),
+                interruption=attempt.interruption,
+                ledger=self.ledger,
+            )
+        except (storage.TransferError, LaunchError) as error:
+            return Outcome(None, error.failure)
+        if attempt.verdict in (None, Verdict.TERMINATED):
+            return await _upload(task, ended, directory=directory, environment=environment)
+        return Outcome(ended)
+
+    def _image_environment(self, task: Task) -> Mapping[str, str] | FailureInfo:
+        if task.container_settings is None:
+            return _container_failure(
+                "ContainerTaskSettingsNotFound", "Container-enabled compute node requires task container settings"
+            )
+        name = task.container_settings.image_name
+        if name not in self.images:
+            remedy = f"no --image declares {name!r}; declared: {', '.join(sorted(self.images)) or 'none'}"
+            return _container_failure(
+                "ContainerInvalidImage", "One or more container images are invalid", detail=remedy
+            )
+        return self.images[name]
+
+
+def _prepare(task: Task, *, directory: TaskDirectory, environment: Mapping[str, str]) -> None:
+    directory.make_fresh()
+    storage.download(task.resource_files or (), directory=directory, environment=environment)
+
+
+async def _upload(task: Task, ended: Ended, *, directory: TaskDirectory, environment: Mapping[str, str]) -> Outcome:
+    try:
+        await asyncio.to_thread(
+            storage.upload,
+            task.output_files or (),
+            succeeded=ended.exit_code == 0 and not ended.out_of_time,
+            directory=directory,
+            environment=environment,
+        )
+    except storage.TransferError as error:
+        return Outcome(ended, error.failure)
+    return Outcome(ended)
+
+
+def _container_failure(code: str, message: str, *, detail: str | None = None) -> FailureInfo:
+    details = (NameValue(name="Message", value=detail),) if detail else None
+    return FailureInfo(category="UserError", code=code, message=message, details=details)

@@ -1,0 +1,62 @@
+"""The command line: ``python -m local_cloud.batch_service --data FOLDER --pool gpu:1x1 --image NAME=ENV.json``."""
+
+import asyncio
+import json
+import logging
+import re
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .server import serve
+from .service import PoolShape
+
+app = typer.Typer(add_completion=False)
+
+_POOL = re.compile(r"(?P<id>[A-Za-z0-9_-]{1,64}):(?P<nodes>\d+)x(?P<slots>[1-9]\d*)")
+
+
+@app.command()
+def main(
+    data: Annotated[Path, typer.Option(help="Folder for state and node files; made if absent, gone on with if not.")],
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.", min=0, max=65535)] = 10010,
+    pool: Annotated[list[str] | None, typer.Option(help="ID:NODESxSLOTS, for example gpu:1x1. Repeatable.")] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=FILE: a JSON object of variables, the whole base environment of its tasks. Repeatable."
+        ),
+    ] = None,
+) -> None:
+    """Run a local Azure Batch service until it is told to end (SIGTERM, SIGINT)."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    pools = dict(_read_pool(text) for text in pool or [])
+    images = dict(_read_image(text) for text in image or [])
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        asyncio.run(serve(listener, data=data, pools=pools, images=images, ready=_say_ready))
+
+
+def _say_ready(url: str) -> None:
+    typer.echo(f"Batch service listening on {url}")
+
+
+def _read_pool(text: str) -> tuple[str, PoolShape]:
+    match = _POOL.fullmatch(text)
+    if match is None:
+        raise typer.BadParameter(f"{text!r}: write ID:NODESxSLOTS, for example gpu:1x1", param_hint="--pool")
+    return match["id"], PoolShape(nodes=int(match["nodes"]), slots=int(match["slots"]))
+
+
+def _read_image(text: str) -> tuple[str, dict[str, str]]:
+    name, found, file = text.partition("=")
+    if not (name and found):
+        raise typer.BadParameter(f"{text!r}: write NAME=FILE.json", param_hint="--image")
+    try:
+        variables = json.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"{file}: {error}", param_hint="--image") from error
+    if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
+        raise typer.BadParameter(f"{file}: write a flat JSON object of texts", param_hint="--image")
+    return name, variables

@@ -1,0 +1,132 @@
+"""One task process: started without a shell in its own group, watched by the clock, ended with its children."""
+
+import asyncio
+import shlex
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .directories import TaskDirectory
+from .ledger import ProcessLedger, kill_group
+from .models import FailureInfo
+
+GRACE_S = 2.0  # from SIGTERM to SIGKILL; a choice: the real service does not say how long it waits
+_SIGNAL_EXIT_BASE = 128  # what a container runtime reports for a process that a signal ended: 128 + its number
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: its exit code (0..255), and whether its wall clock had run out."""
+
+    exit_code: int
+    out_of_time: bool
+
+
+class Interruption:
+    """A call to end an attempt, from outside; it is made once and the first one counts."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self.grace_s = GRACE_S
+
+    def call(self, *, grace_s: float) -> None:
+        """End the attempt; after ``grace_s`` seconds by force (0: by force at once)."""
+        if not self._event.is_set():
+            self.grace_s = grace_s
+            self._event.set()
+
+    @property
+    def called(self) -> bool:
+        """Whether the attempt is to end."""
+        return self._event.is_set()
+
+    async def wait(self) -> None:
+        """Wait until it is called."""
+        await self._event.wait()
+
+
+class LaunchError(Exception):
+    """The process could not be started; ``failure`` is what the task shows for it."""
+
+    def __init__(self, failure: FailureInfo) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+async def run(
+    command_line: str,
+    *,
+    attempt: str,
+    directory: TaskDirectory,
+    environment: Mapping[str, str],
+    wall_clock_s: float | None,
+    interruption: Interruption,
+    ledger: ProcessLedger,
+) -> Ended:
+    """Run a command line to its end; the program is found on the PATH of ``environment``.
+
+    The leader's end is the task's end, as in a container: what it has left in its group is killed then.
+    ``wall_clock_s`` is the time it may take, None for no limit.
+
+    Raises:
+        LaunchError: CommandProgramNotFound or CommandLaunchFailed.
+    """
+    ledger.announce(attempt, directory.root)
+    try:
+        process = await _start(command_line, directory=directory, environment=environment)
+        ledger.record(attempt, directory.root, process.pid)
+        return await _watch(process, wall_clock_s=wall_clock_s, interruption=interruption)
+    finally:
+        ledger.forget(attempt)
+
+
+async def _start(
+    command_line: str, *, directory: TaskDirectory, environment: Mapping[str, str]
+) -> asyncio.subprocess.Process:
+    try:
+        words = shlex.split(command_line)
+        with directory.stdout.open("wb") as stdout, directory.stderr.open("wb") as stderr:
+            return await asyncio.create_subprocess_exec(
+                *words,
+                cwd=directory.working,
+                env=dict(environment),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
+    except FileNotFoundError as error:
+        raise LaunchError(
+            _user_error("CommandProgramNotFound", "The specified command program is not found")
+        ) from error
+    except (OSError, ValueError, TypeError) as error:
+        raise LaunchError(_user_error("CommandLaunchFailed", f"Failed to launch the command line: {error}")) from error
+
+
+async def _watch(
+    process: asyncio.subprocess.Process, *, wall_clock_s: float | None, interruption: Interruption
+) -> Ended:
+    exited = asyncio.create_task(process.wait())
+    called = asyncio.create_task(interruption.wait())
+    try:
+        await asyncio.wait({exited, called}, timeout=wall_clock_s, return_when=asyncio.FIRST_COMPLETED)
+        out_of_time = not exited.done() and not called.done()
+        if not exited.done():
+            await _end(process.pid, exited, grace_s=GRACE_S if out_of_time else interruption.grace_s)
+        code = await exited
+        return Ended(code if code >= 0 else _SIGNAL_EXIT_BASE - code, out_of_time)
+    finally:
+        # The leader is reaped, but its id stays taken while its group has members, so this reaches only them.
+        kill_group(process.pid, signal.SIGKILL)
+        called.cancel()
+
+
+async def _end(pid: int, exited: "asyncio.Task[int]", *, grace_s: float) -> None:
+    if grace_s > 0:
+        kill_group(pid, signal.SIGTERM)
+        await asyncio.wait({exited}, timeout=grace_s)
+    kill_group(pid, signal.SIGKILL)
+
+
+def _user_error(code: str, message: str) -> FailureInfo:
+    return FailureInfo(category="UserError", code=code, message=message)

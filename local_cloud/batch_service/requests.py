@@ -1,0 +1,295 @@
+"""What a client may send: the bodies of the operations, checked at the door.
+
+Properties that Batch knows and this service does not imitate are refused by name; unknown ones as Batch refuses them.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, model_validator
+
+from .errors import BatchError, from_validation
+from .wire import UNLIMITED, Duration, Wire
+
+NOT_IMITATED: Mapping[str, str] = {
+    "applicationPackageReferences": "bring programs in the image",
+    "autoPoolSpecification": "auto-pools cannot have a managed identity; name a pool by poolInfo.poolId",
+    "autoStorageContainerName": "name the blob by httpUrl",
+    "dependsOn": "a failed blocker leaves its dependents active for ever; decide outside what follows",
+    "exitConditions": "job and dependency actions are not imitated",
+    "identity": "the data plane takes no pool identity; create the pool through Azure Resource Manager",
+    "jobManagerTask": "no manager task is run",
+    "jobPreparationTask": "no preparation task is run",
+    "jobReleaseTask": "no release task is run",
+    "mountConfiguration": "nothing is mounted",
+    "multiInstanceSettings": "a task runs on one node",
+    "networkConfiguration": "there is no virtual network",
+    "startTask": "nodes start with nothing to do",
+    "storageContainerUrl": "name each blob by httpUrl",
+}
+
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+ImageName = Annotated[str, StringConstraints(min_length=1)]
+RetryCount = Annotated[int, Field(ge=-1)]
+
+
+def _default_user() -> dict[str, Any]:
+    return {"autoUser": {"scope": "pool", "elevationLevel": "nonadmin"}}
+
+
+def _default_policy() -> dict[str, Any]:
+    return {"nodeFillType": "Spread"}
+
+
+def _lowercase(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _condition_name(value: object) -> object:
+    names = {"tasksuccess": "TaskSuccess", "taskfailure": "TaskFailure", "taskcompletion": "TaskCompletion"}
+    return names.get(value.lower(), value) if isinstance(value, str) else value
+
+
+AllTasksComplete = Annotated[Literal["noaction", "terminatejob"], BeforeValidator(_lowercase)]
+TaskFailure = Annotated[Literal["noaction"], BeforeValidator(_lowercase)]
+UploadCondition = Annotated[Literal["TaskSuccess", "TaskFailure", "TaskCompletion"], BeforeValidator(_condition_name)]
+
+
+class NameValue(Wire):
+    """An environment setting or a metadata item."""
+
+    name: str
+    value: str = ""
+
+
+class PoolInfo(Wire):
+    """Where a job runs."""
+
+    pool_id: Id
+
+
+class JobConstraints(Wire):
+    """Limits of a job; ``maxTaskRetryCount`` is the default of its tasks, -1 is without limit."""
+
+    max_wall_clock_time: Duration = UNLIMITED
+    max_task_retry_count: RetryCount = 0
+
+
+class JobSpec(Wire):
+    """Body of POST /jobs."""
+
+    id: Id
+    display_name: str | None = None
+    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    max_parallel_tasks: Annotated[int, Field(ge=-1)] = -1
+    uses_task_dependencies: Literal[False] = False
+    allow_task_preemption: bool = False
+    constraints: JobConstraints = JobConstraints()
+    pool_info: PoolInfo
+    common_environment_settings: tuple[NameValue, ...] | None = None
+    on_all_tasks_complete: AllTasksComplete = "noaction"
+    on_task_failure: TaskFailure = "noaction"
+    metadata: tuple[NameValue, ...] | None = None
+
+
+class JobChange(Wire):
+    """Body of PATCH /jobs/{id}; what is absent stays as it is."""
+
+    priority: Annotated[int, Field(ge=-1000, le=1000)] | None = None
+    max_parallel_tasks: Annotated[int, Field(ge=-1)] | None = None
+    allow_task_preemption: bool | None = None
+    constraints: JobConstraints | None = None
+    pool_info: PoolInfo | None = None
+    on_all_tasks_complete: AllTasksComplete | None = None
+    metadata: tuple[NameValue, ...] | None = None
+
+
+class JobReplacement(Wire):
+    """Body of PUT /jobs/{id}: the whole job comes back from GET and is sent again; only these properties are taken."""
+
+    model_config = Wire.model_config | {"extra": "ignore"}
+
+    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    max_parallel_tasks: Annotated[int, Field(ge=-1)] = -1
+    allow_task_preemption: bool = False
+    constraints: JobConstraints = JobConstraints()
+    pool_info: PoolInfo
+    on_all_tasks_complete: AllTasksComplete = "noaction"
+    metadata: tuple[NameValue, ...] | None = None
+
+
+class JobEnd(Wire):
+    """Body of POST /jobs/{id}/terminate; the service takes none as well."""
+
+    terminate_reason: str = "UserTerminate"
+
+
+class JobPause(Wire):
+    """Body of POST /jobs/{id}/disable."""
+
+    disable_tasks: Annotated[Literal["requeue", "terminate", "wait"], BeforeValidator(_lowercase)]
+
+
+class ContainerSettings(Wire):
+    """The image's name picks the task's environment; the other settings are kept and have no effect here."""
+
+    image_name: ImageName
+    container_run_options: str | None = None
+    working_directory: str | None = None
+    registry: dict[str, Any] | None = None
+    container_host_batch_bind_mounts: tuple[dict[str, Any], ...] | None = None
+
+
+class IdentityReference(Wire):
+    """The node's identity in Azure; here the credential comes from the image's environment (``storage.py``)."""
+
+    resource_id: str
+
+
+class ResourceFile(Wire):
+    """A blob that is in the working directory before the task starts."""
+
+    http_url: str
+    file_path: Annotated[str, StringConstraints(min_length=1)]
+    file_mode: str | None = None
+    identity_reference: IdentityReference | None = None
+
+
+class ContainerDestination(Wire):
+    """Where output files go; ``path`` is the blob's name if the pattern has no wildcard, else a folder."""
+
+    container_url: str
+    path: str | None = None
+    identity_reference: IdentityReference | None = None
+
+
+class Destination(Wire):
+    """The one kind of destination."""
+
+    container: ContainerDestination
+
+
+class UploadOptions(Wire):
+    """When output files are uploaded; the service writes the condition in PascalCase."""
+
+    upload_condition: UploadCondition
+
+
+class OutputFile(Wire):
+    """Files that are uploaded after the task's process has ended."""
+
+    file_pattern: Annotated[str, StringConstraints(min_length=1)]
+    destination: Destination
+    upload_options: UploadOptions
+
+
+class TaskConstraints(Wire):
+    """Limits of a task; without ``maxTaskRetryCount`` the job's counts."""
+
+    max_wall_clock_time: Duration = UNLIMITED
+    retention_time: Duration = timedelta(days=7)
+    max_task_retry_count: RetryCount | None = None
+
+
+class TaskReplacement(Wire):
+    """Body of PUT /jobs/{id}/tasks/{id}: only the constraints can change."""
+
+    model_config = Wire.model_config | {"extra": "ignore"}
+
+    constraints: TaskConstraints = TaskConstraints()
+
+
+class TaskSpec(Wire):
+    """Body of POST /jobs/{id}/tasks and item of addtaskcollection."""
+
+    id: Id
+    display_name: str | None = None
+    command_line: Annotated[str, StringConstraints(min_length=1)]
+    container_settings: ContainerSettings | None = None
+    resource_files: tuple[ResourceFile, ...] | None = None
+    output_files: tuple[OutputFile, ...] | None = None
+    environment_settings: tuple[NameValue, ...] | None = None
+    affinity_info: dict[str, Any] | None = None
+    user_identity: dict[str, Any] = Field(default_factory=_default_user)
+    constraints: TaskConstraints = TaskConstraints()
+    required_slots: Annotated[int, Field(ge=1)] = 1
+
+
+class PoolSpec(Wire):
+    """Body of POST /pools. A pool with autoscale starts with no node, as its formula is not interpreted."""
+
+    id: Id
+    display_name: str | None = None
+    vm_size: Annotated[str, BeforeValidator(_lowercase)]
+    virtual_machine_configuration: dict[str, Any] | None = None
+    task_slots_per_node: Annotated[int, Field(ge=1, le=256)] = 1
+    task_scheduling_policy: dict[str, Any] = Field(default_factory=_default_policy)
+    target_dedicated_nodes: Annotated[int, Field(ge=0)] = 0
+    target_low_priority_nodes: Annotated[int, Field(ge=0)] = 0
+    enable_auto_scale: bool = False
+    auto_scale_formula: str | None = None
+    auto_scale_evaluation_interval: Duration | None = None
+    metadata: tuple[NameValue, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_size(self) -> "PoolSpec":
+        if self.enable_auto_scale and (self.target_dedicated_nodes or self.target_low_priority_nodes):
+            raise ValueError("a pool has either enableAutoScale with autoScaleFormula or target node counts")
+        if self.enable_auto_scale and not self.auto_scale_formula:
+            raise ValueError("enableAutoScale needs autoScaleFormula")
+        return self
+
+
+class PoolResize(Wire):
+    """Body of POST /pools/{id}/resize; an absent target stays as it is, ``resizeTimeout`` has no effect here."""
+
+    target_dedicated_nodes: Annotated[int, Field(ge=0)] | None = None
+    target_low_priority_nodes: Annotated[int, Field(ge=0)] | None = None
+    resize_timeout: Duration | None = None
+    node_deallocation_option: Annotated[
+        Literal["requeue", "terminate", "taskcompletion"], BeforeValidator(_lowercase)
+    ] = "requeue"
+
+
+class AutoScaleOn(Wire):
+    """Body of POST /pools/{id}/enableautoscale."""
+
+    auto_scale_formula: Annotated[str, StringConstraints(max_length=8192)] | None = None
+    auto_scale_evaluation_interval: Duration | None = None
+
+
+class AutoScaleTrial(Wire):
+    """Body of POST /pools/{id}/evaluateautoscale."""
+
+    auto_scale_formula: Annotated[str, StringConstraints(max_length=8192)]
+
+
+Body = TypeVar("Body", bound=Wire)
+
+
+def read(kind: type[Body], body: object) -> Body:
+    """Check one body.
+
+    Raises:
+        BatchError: 400, with the property's name and the reason.
+    """
+    _refuse_not_imitated(body)
+    try:
+        return kind.model_validate(body, by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise from_validation(error.errors()) from error
+
+
+def _refuse_not_imitated(body: object) -> None:
+    if isinstance(body, list):
+        for item in body:
+            _refuse_not_imitated(item)
+    if not isinstance(body, dict):
+        return
+    for name, value in body.items():
+        if name in NOT_IMITATED and value is not None:
+            reason = f"The local Batch service does not imitate '{name}': {NOT_IMITATED[name]}."
+            raise BatchError("UnsupportedProperty", values={"PropertyName": name, "Reason": reason})
+        if name in ("poolInfo", "resourceFiles"):
+            _refuse_not_imitated(value)

@@ -1,0 +1,123 @@
+"""The HTTP server: every route, what comes before it (faults, authorization, API version) and after it (errors).
+
+The Authorization header must be there and say SharedKey; the signature is not checked, since whoever reaches the
+loopback port may as well start the service. Bearer tokens are refused: the Azure clients send none over http.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from aiohttp import web
+
+from .errors import BatchError, error_answer
+from .fault_routes import add_fault_routes
+from .faults import HttpError
+from .file_routes import add_file_routes
+from .http import API_VERSION, MAX_BODY, SERVICE, Handler, answer, new_request_id
+from .job_routes import add_job_routes
+from .pool_routes import add_pool_routes
+from .present import Presenter
+from .service import BatchService, PoolShape
+from .task_routes import add_task_routes
+
+_log = logging.getLogger(__name__)
+
+
+async def serve(
+    listener: socket.socket,
+    *,
+    data: Path,
+    pools: Mapping[str, PoolShape],
+    images: Mapping[str, Mapping[str, str]],
+    ready: Callable[[str], None],
+) -> None:
+    """Serve on a bound socket until SIGTERM or SIGINT; ``ready`` is told the URL once requests are answered."""
+    host, port = listener.getsockname()[:2]
+    base_url = f"http://{host}:{port}"
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    service = BatchService(data, images=images, base_url=base_url)
+    service.start(pools)
+    runner = web.AppRunner(make_app(service), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener).start()
+        ready(base_url)
+        await stopping.wait()
+    finally:
+        await service.stop()
+        await runner.cleanup()
+
+
+def make_app(service: BatchService) -> web.Application:
+    """Return the application around a service."""
+    app = web.Application(middlewares=[_errors_as_answers, _faults_first, _at_the_door], client_max_size=MAX_BODY)
+    app[SERVICE] = service
+    presenter = Presenter(service.base_url, service.scheduler)
+    add_job_routes(app, presenter)
+    add_task_routes(app, presenter)
+    add_file_routes(app)
+    add_pool_routes(app, presenter)
+    add_fault_routes(app)
+    return app
+
+
+@web.middleware
+async def _errors_as_answers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    request_id = new_request_id()
+    headers = {"request-id": request_id}
+    try:
+        return await handler(request)
+    except web.HTTPNotFound:
+        error = BatchError("ResourceNotFound")
+    except web.HTTPMethodNotAllowed:
+        error = BatchError("UnsupportedHttpVerb")
+    except web.HTTPException:
+        raise
+    except BatchError as raised:
+        error = raised
+    except Exception:
+        # One request must not end the service for all others; the client learns it as the real one would tell it.
+        _log.exception("%s %s broke", request.method, request.path)
+        error = BatchError("InternalError")
+    body = error_answer(error, request_id, base_url=request.app[SERVICE].base_url)
+    return answer(body, status=error.status, headers=headers)
+
+
+@web.middleware
+async def _faults_first(request: web.Request, handler: Handler) -> web.StreamResponse:
+    service = request.app[SERVICE]
+    fault = None if _is_local(request) else service.faults.take_http_error(request.path)
+    if fault is None:
+        return await handler(request)
+    return _injected(fault, service)
+
+
+@web.middleware
+async def _at_the_door(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if _is_local(request):
+        return await handler(request)
+    if not request.headers.get("Authorization", "").startswith("SharedKey "):
+        reason = "Send Authorization: SharedKey <account>:<signature>, for example by AzureNamedKeyCredential."
+        raise BatchError("AuthenticationFailed", values={"AuthenticationErrorDetail": reason})
+    version = request.query.get("api-version")
+    if version is None:
+        raise BatchError("MissingRequiredQueryParameter", values={"QueryParameterName": "api-version"})
+    if version != API_VERSION:
+        raise BatchError("UnsupportedRequestVersion", values={"Reason": f"this service speaks {API_VERSION} only"})
+    return await handler(request)
+
+
+def _is_local(request: web.Request) -> bool:
+    return request.path.startswith("/local/")
+
+
+def _injected(fault: HttpError, service: BatchService) -> web.Response:
+    body = error_answer(BatchError(fault.code), new_request_id(), base_url=service.base_url)
+    headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+    return answer(body, status=fault.status, headers=headers)

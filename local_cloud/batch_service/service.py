@@ -1,0 +1,93 @@
+"""The whole service behind its routes: it puts the parts together, keeps its house, and stops."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .attempt import Workplace
+from .background import Background
+from .faults import Faults, PreemptWhen
+from .jobs import Jobs
+from .ledger import ProcessLedger
+from .models import Task
+from .pools import Pools
+from .scheduler import Scheduler
+from .store import Store
+from .tasks import Tasks
+
+_HOUSEKEEPING_S = 0.5  # between looks at what only time brings: walls of jobs, retention
+_WATCH_S = 0.05  # between looks at a task's output, only while a preempt_when waits
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolShape:
+    """A pool of the command line: so many nodes with so many slots each."""
+
+    nodes: int
+    slots: int
+
+
+class BatchService:
+    """Jobs, tasks and pools of one data folder."""
+
+    def __init__(self, data: Path, *, images: Mapping[str, Mapping[str, str]], base_url: str) -> None:
+        """Open the folder; ``images`` maps an image name to the whole base environment of its tasks."""
+        data = data.resolve()
+        self.base_url = base_url
+        self.faults = Faults()
+        self.store = Store(data / "state")
+        self.background = Background()
+        self._ledger = ProcessLedger(data / "processes")
+        workplace = Workplace(images=images, ledger=self._ledger, account_url=base_url)
+        self.scheduler = Scheduler(
+            self.store, workplace, nodes_folder=data / "nodes", task_completed=self._on_task_completed
+        )
+        self.pools = Pools(self.store, self.scheduler, self.background)
+        self.jobs = Jobs(self.store, self.scheduler, self.background)
+        self.tasks = Tasks(self.store, self.scheduler, self.jobs, self.faults)
+
+    def start(self, pools: Mapping[str, PoolShape]) -> None:
+        """Go on where the last life ended: end its processes, requeue its tasks, finish its work; then schedule."""
+        self._ledger.end_left_over()
+        self.tasks.requeue_orphans()
+        self.pools.resume()
+        for pool_id, shape in pools.items():
+            self.pools.declare(pool_id, nodes=shape.nodes, slots=shape.slots)
+        self.jobs.resume()
+        self.background.start(self._keep_house())
+        self.background.start(self._watch_outputs())
+        self.scheduler.schedule()
+
+    async def stop(self) -> None:
+        """End all task processes; the state stays on disk."""
+        await self.background.close()
+        await self.scheduler.close()
+
+    def _on_task_completed(self, job_id: str) -> None:
+        self.jobs.end_if_all_complete(job_id)
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_S)
+            self.jobs.end_overdue()
+            self.tasks.remove_expired_folders()
+
+    async def _watch_outputs(self) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            if not any(isinstance(fault, PreemptWhen) for fault in self.faults.waiting()):
+                continue
+            for attempt in self.scheduler.attempts():
+                output = self._output(self.store.task(attempt.job_id, attempt.task_id), attempt.job_id)
+                if self.faults.take_preemption(attempt.task_id, output):
+                    self.pools.preempt(attempt.node_id)
+
+    def _output(self, task: Task, job_id: str) -> str:
+        if task.node_info is None:
+            return ""
+        node = self.scheduler.node_directory(task.node_info.pool_id, task.node_info.node_id)
+        try:
+            return node.task(job_id, task.id).stdout.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""

@@ -1,0 +1,6 @@
+"""`python -m local_cloud.function_host host start --port 7071`, run in the folder of the app."""
+
+from local_cloud.function_host.cli import main
+
+if __name__ == "__main__":
+    main()

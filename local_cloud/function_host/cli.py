@@ -1,0 +1,87 @@
+"""The command line of Core Tools, as far as this project uses it: `host start` or `start`, in the folder of the app."""
+
+import argparse
+import asyncio
+import errno
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from local_cloud.function_host.console import Console
+from local_cloud.function_host.host import ExitCode, Host, HostOptions
+from local_cloud.function_host.settings import read_settings
+from local_cloud.function_host.worker import AppLoadError
+
+_EXAMPLES = """examples:
+  python -m local_cloud.function_host host start --port 7071 --verbose
+  python -m local_cloud.function_host start --enableAuth
+  python -m local_cloud.function_host start --port 0 --mischief 7   (any free port; unkind deliveries for tests)
+
+exit codes:
+  0 stopped, 2 port in use or wrong arguments, 3 app or settings cannot be loaded, 4 a function ran into functionTimeout
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the host and end the process with one of ExitCode."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command not in (["host", "start"], ["start"]):
+        parser.error(f"unknown command {' '.join(options.command)!r}; it is `host start`")
+    try:
+        listening = _bind(options.port)
+        code = asyncio.run(_run(options, listening))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        code = _fail(ExitCode.PORT_IN_USE, f"Port {options.port} is in use; stop what listens there or use --port N.")
+    _leave(code)
+
+
+async def _run(options: argparse.Namespace, listening: socket.socket) -> ExitCode:
+    console = Console(sys.stdout)
+    try:
+        settings = read_settings(Path.cwd(), os.environ)
+        os.environ.update(settings.values)  # where the app looks for its settings, as in Azure
+        console.install(verbose=options.verbose)
+        host_options = HostOptions(enable_auth=options.enableAuth, mischief_seed=options.mischief)
+        host = await Host.load(settings, host_options, console=console)
+    except (AppLoadError, ValueError) as error:
+        return _fail(ExitCode.NOT_LOADED, f"The app cannot be loaded. {error}")
+    return await host.run(listening)
+
+
+def _bind(port: int) -> socket.socket:
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("127.0.0.1", port))
+    return listening
+
+
+def _fail(code: ExitCode, message: str) -> ExitCode:
+    print(message, file=sys.__stderr__, flush=True)
+    return code
+
+
+def _leave(code: ExitCode) -> NoReturn:
+    """End at once: Python would wait for the threads of functions that are still running."""
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="function_host",
+        description="Run the Azure Functions app in the current folder on this machine.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", nargs="+", metavar="[host] start")
+    parser.add_argument("--port", "-p", type=int, default=7071, help="port on 127.0.0.1 (7071; 0 takes a free one)")
+    parser.add_argument("--verbose", action="store_true", help="show the host's debug records too")
+    parser.add_argument("--enableAuth", action="store_true", help="ask callers for keys")
+    parser.add_argument("--mischief", type=int, metavar="SEED", help="deliver messages 1-5 times, out of order")
+    return parser

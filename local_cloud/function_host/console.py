@@ -1,0 +1,102 @@
+"""The console: who said this line?
+
+What a function logs or prints stands in the host's output behind its name and invocation id, from whichever thread or
+event loop it comes; the host's own lines stand as they are. All lines go to one stream, each with its UTC time.
+"""
+
+import io
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TextIO
+
+from azure_functions_runtime.utils.executor import invocation_id_cv
+
+HOST_LOGGER = "local_cloud.function_host"
+# The runtime logs each failed call itself, without its function's name; the host says it better.
+_SILENT = "azure.functions"
+_QUIET = ("azure", "aiohttp", "asyncio")
+
+
+class Console:
+    """Sends logging, stdout and stderr to one stream and marks the lines of running functions."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._running: dict[str, str] = {}
+        self._unfinished: dict[str, str] = {}
+
+    def install(self, *, verbose: bool) -> None:
+        """Take over the root logger, sys.stdout and sys.stderr; `verbose` shows the host's debug records too."""
+        handler = _LineHandler(self)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+        logging.getLogger(HOST_LOGGER).setLevel(logging.DEBUG if verbose else logging.INFO)
+        for name in _QUIET:
+            logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(_SILENT).setLevel(logging.CRITICAL)
+        sys.stdout = sys.stderr = _PrintStream(self)
+
+    @contextmanager
+    def invocation(self, invocation_id: str, function_name: str) -> Iterator[None]:
+        """While this holds, lines of this invocation carry the function's name."""
+        self._running[invocation_id] = function_name
+        try:
+            yield
+        finally:
+            if rest := self._unfinished.pop(invocation_id, ""):
+                self.line(self._marked(rest, invocation_id))
+            del self._running[invocation_id]
+
+    def line(self, text: str) -> None:
+        """Write one line (or several, such as a trace) with the time before it."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._stream.write(f"[{now}] {text}\n")
+        self._stream.flush()
+
+    def mark(self, text: str) -> str:
+        """`text` behind the name and id of the invocation that is running here, if any."""
+        return self._marked(text, invocation_id_cv.get())
+
+    def printed(self, text: str) -> None:
+        """Take printed text, which comes in pieces, and write each line once it is whole."""
+        key = invocation_id_cv.get() or ""
+        *lines, rest = (self._unfinished.pop(key, "") + text).split("\n")
+        for line in lines:
+            self.line(self._marked(line, key))
+        if rest:
+            self._unfinished[key] = rest
+
+    def _marked(self, text: str, invocation_id: str | None) -> str:
+        name = self._running.get(invocation_id or "")
+        return text if name is None else f"[Functions.{name} {invocation_id}] {text}"
+
+
+class _LineHandler(logging.Handler):
+    """Writes log records to the console: the host's bare, others with their level and mark."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        if not record.name.startswith(HOST_LOGGER):
+            text = self._console.mark(f"{record.levelname}: {text}")
+        self._console.line(text)
+
+
+class _PrintStream(io.TextIOBase):
+    """What sys.stdout and sys.stderr are while the host runs."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def write(self, text: str) -> int:
+        self._console.printed(text)
+        return len(text)
+
+    def writable(self) -> bool:
+        return True

@@ -1,0 +1,197 @@
+"""The host: wires an app's functions to their listeners, runs them, and stops in good order.
+
+On SIGTERM or SIGINT it takes nothing new and waits for what runs. What is still running then comes back by itself, as
+after any crash: messages when they become visible again, locks when they run out.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+
+from local_cloud.function_host.bindings import Bindings
+from local_cloud.function_host.blob_receipts import Receipts
+from local_cloud.function_host.blob_scan import BlobScanner
+from local_cloud.function_host.blob_trigger import BlobQueue, BlobTrigger
+from local_cloud.function_host.console import Console
+from local_cloud.function_host.functions import Function
+from local_cloud.function_host.http_routes import Route
+from local_cloud.function_host.http_server import HttpServer
+from local_cloud.function_host.invoker import Invoker
+from local_cloud.function_host.keys import Keys
+from local_cloud.function_host.locks import Singletons
+from local_cloud.function_host.queue_trigger import queue_listener
+from local_cloud.function_host.queues import QueueListener
+from local_cloud.function_host.settings import HostSettings
+from local_cloud.function_host.storage import Storage
+from local_cloud.function_host.timers import Timer
+from local_cloud.function_host.worker import Worker
+
+DRAIN_SECONDS = 10.0
+_RETRIED = {"timertrigger"}
+_SERVED = {"httptrigger", "queuetrigger", "blobtrigger", "timertrigger"}
+_log = logging.getLogger(__name__)
+
+
+class ExitCode(IntEnum):
+    """How the host's process ends."""
+
+    STOPPED = 0
+    """It was told to stop and did."""
+    PORT_IN_USE = 2
+    """Another process listens there; also what a wrong command line gives."""
+    NOT_LOADED = 3
+    """The app, host.json or a setting cannot be used."""
+    FUNCTION_TIMEOUT = 4
+    """A function ran longer than functionTimeout; a running Python thread cannot be killed, so the process goes."""
+
+
+@dataclass(frozen=True)
+class HostOptions:
+    """What the command line asks of the host."""
+
+    enable_auth: bool = False
+    mischief_seed: int | None = None
+
+
+class Host:
+    """One app, loaded and wired. Build it with `Host.load`, on the event loop that runs it."""
+
+    def __init__(self, settings: HostSettings, options: HostOptions, *, worker: Worker, console: Console) -> None:
+        """Wire everything up; raises a ValueError (settings, schedules, routes, paths) that says what is wrong."""
+        self._settings = settings
+        self._options = options
+        self._worker = worker
+        self._stopping = asyncio.Event()
+        self._timed_out = asyncio.Event()
+        self._storage = Storage(settings)
+        bindings = Bindings(settings, self._storage)
+        for function in worker.functions:
+            bindings.check(function)
+        self._invoker = Invoker(
+            worker,
+            bindings,
+            console=console,
+            timeout=settings.host_json.function_timeout,
+            on_timeout=self._timed_out.set,
+        )
+        self._timers = [
+            Timer(function, self._invoker, settings=settings, storage=self._storage)
+            for function in self._triggered_by("timertrigger")
+        ]
+        self._queues = [self._queue_listener(function) for function in self._triggered_by("queuetrigger")]
+        self._blob_triggers = [BlobTrigger.of(function, settings) for function in self._triggered_by("blobtrigger")]
+        self._blob_queue = BlobQueue(self._blob_triggers, self._invoker, settings, self._storage)
+        prefix = settings.host_json.extensions.http.route_prefix
+        self._routes = [Route.of(function, prefix) for function in self._triggered_by("httptrigger")]
+
+    @classmethod
+    async def load(cls, settings: HostSettings, options: HostOptions, *, console: Console) -> "Host":
+        """Load the app and wire it; raises AppLoadError or a ValueError that says what is wrong."""
+        return cls(settings, options, worker=await Worker.load(settings.root), console=console)
+
+    async def run(self, listening: socket.socket) -> ExitCode:
+        """Serve on the bound socket until told to stop, or until a function outlives its timeout."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._stopping.set)
+        runner = web.AppRunner(self._server().application(), access_log=None, shutdown_timeout=DRAIN_SECONDS)
+        await runner.setup()
+        await web.SockSite(runner, listening).start()
+        self._announce(listening.getsockname()[1])
+        listeners = [asyncio.create_task(work) for work in self._listeners()]
+        try:
+            await self._wait(listeners)
+            if self._timed_out.is_set():
+                return ExitCode.FUNCTION_TIMEOUT
+            _log.info("Stopping: waiting up to %.0f s for what is running", DRAIN_SECONDS)
+            await asyncio.gather(runner.cleanup(), _drain(listeners))
+            return ExitCode.STOPPED
+        finally:
+            await self._storage.close()
+
+    async def _wait(self, listeners: list[asyncio.Task[None]]) -> None:
+        """Until the host is to end. A listener that breaks raises here: that is a bug, not a condition."""
+        ends = [asyncio.create_task(event.wait()) for event in (self._stopping, self._timed_out)]
+        done, _ = await asyncio.wait([*ends, *listeners], return_when=asyncio.FIRST_COMPLETED)
+        for task in ends:
+            task.cancel()
+        for listener in done.intersection(listeners):
+            listener.result()
+
+    def _listeners(self) -> list[Coroutine[Any, Any, None]]:
+        singletons = Singletons(self._storage, self._settings.host_id)
+        works = [queue.run(self._stopping) for queue in self._queues]
+        for timer in self._timers:
+            name = f"{timer.function.host_name}.Listener"
+            works.append(singletons.run(name, partial(timer.run, self._stopping), stopping=self._stopping))
+        if self._blob_triggers:
+            works.append(self._blob_queue.listener(self._options.mischief_seed).run(self._stopping))
+        if scanned := [trigger for trigger in self._blob_triggers if trigger.is_scanned]:
+            receipts = Receipts(self._storage, self._settings.host_id)
+            scanner = BlobScanner(scanned, self._blob_queue, receipts=receipts, storage=self._storage)
+            works.append(singletons.run("BlobScan", partial(scanner.run, self._stopping), stopping=self._stopping))
+        return works
+
+    def _server(self) -> HttpServer:
+        keys = None
+        if self._options.enable_auth:
+            keys, made = Keys.from_settings(self._settings.values)
+            for name, key in made.items():
+                _log.info("%s is not set; this host's is %s", name, key)
+        return HttpServer(
+            self._routes,
+            self._invoker,
+            blob_queue=self._blob_queue,
+            timers=self._timers,
+            keys=keys,
+            host_id=self._settings.host_id,
+        )
+
+    def _queue_listener(self, function: Function) -> QueueListener:
+        return queue_listener(
+            function,
+            self._invoker,
+            settings=self._settings,
+            storage=self._storage,
+            mischief_seed=self._options.mischief_seed,
+        )
+
+    def _triggered_by(self, trigger: str) -> list[Function]:
+        return [function for function in self._worker.functions if function.trigger.type == trigger]
+
+    def _announce(self, port: int) -> None:
+        for function in self._worker.functions:
+            _log.info("  %s: %s", function.name, function.trigger.arguments["type"])
+            if function.trigger.type not in _SERVED:
+                _log.warning("  %s is not started: this host serves no %s", function.name, function.trigger.type)
+            if function.retry is not None and function.trigger.type not in _RETRIED:
+                _log.warning("  %s: the host retries timers only; its @app.retry does nothing", function.name)
+        if not self._worker.functions:
+            _log.warning("The app has no functions")
+        if self._options.mischief_seed is not None:
+            _log.warning(
+                "MISCHIEF %d: every message is delivered one to five times, out of order. For tests only.",
+                self._options.mischief_seed,
+            )
+        _log.info("Host id %s", self._settings.host_id)
+        _log.info("Host started on http://127.0.0.1:%d", port)
+
+
+async def _drain(listeners: list[asyncio.Task[None]]) -> None:
+    if not listeners:
+        return
+    done, late = await asyncio.wait(listeners, timeout=DRAIN_SECONDS)
+    for task in late:
+        task.cancel()
+    if late:
+        _log.warning("%d listeners were still busy; what they had in hand will come again", len(late))
+        await asyncio.wait(late)
+    for task in done:
+        task.result()

@@ -1,0 +1,132 @@
+"""A host for tests: starts `python -m local_cloud.function_host` as a process of its own and stops it again."""
+
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from os import environ
+from pathlib import Path
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_READY = re.compile(r"Host started on http://127\.0\.0\.1:(\d+)")
+_START_SECONDS = 60.0
+_STOP_SECONDS = 20.0
+
+
+class HostFailedError(RuntimeError):
+    """The host ended, or was silent too long, before it was ready; the text holds its output."""
+
+
+class HostProcess:
+    """A running host."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._lines: list[str] = []
+        self._ready = threading.Event()
+        self._port = 0
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, at 127.0.0.1."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """Its address, without a slash at the end."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    def output(self) -> str:
+        """All that it has written so far, stdout and stderr together."""
+        return "".join(self._lines)
+
+    def wait(self, seconds: float = _STOP_SECONDS) -> int:
+        """Wait until it has ended by itself; its exit code. Raises subprocess.TimeoutExpired."""
+        code = self._process.wait(seconds)
+        self._reader.join(seconds)
+        return code
+
+    def stop(self) -> int:
+        """Ask it to stop (SIGTERM), wait until it has, and return its exit code; it is killed after 20 s."""
+        self._process.terminate()
+        try:
+            return self.wait()
+        except subprocess.TimeoutExpired:
+            return self.kill()
+
+    def kill(self) -> int:
+        """End it at once (SIGKILL), as a crash would."""
+        self._process.kill()
+        return self.wait()
+
+    def wait_until_ready(self) -> None:
+        """Return when its port answers. Raises HostFailedError."""
+        if not self._ready.wait(_START_SECONDS) or not self._port:
+            self.kill()
+            raise HostFailedError(f"the host did not start (exit code {self.exit_code}):\n{self.output()}")
+
+    def _read(self) -> None:
+        stream = self._process.stdout
+        for line in stream or ():
+            self._lines.append(line)
+            if not self._port and (found := _READY.search(line)):
+                self._port = int(found[1])
+                self._ready.set()
+        self._ready.set()  # it has ended: nothing more to wait for
+        if stream is not None:
+            stream.close()
+
+
+@contextmanager
+def running_host(
+    app_dir: Path,
+    *,
+    env: Mapping[str, str],
+    port: int | None = None,
+    mischief: int | None = None,
+    enable_auth: bool = False,
+) -> Iterator[HostProcess]:
+    """A host for the app in `app_dir`, ready to answer; stopped at the end if it still runs.
+
+    `env` is laid over this process's environment; `port` None takes a free one. Raises HostFailedError.
+    """
+    host = HostProcess(start_host(app_dir, env=env, port=port, mischief=mischief, enable_auth=enable_auth))
+    try:
+        host.wait_until_ready()
+        yield host
+    finally:
+        if host.exit_code is None:
+            host.stop()
+
+
+def start_host(
+    app_dir: Path,
+    *,
+    env: Mapping[str, str],
+    port: int | None = None,
+    mischief: int | None = None,
+    enable_auth: bool = False,
+) -> subprocess.Popen[str]:
+    """Start the process and wait for nothing."""
+    command = [sys.executable, "-m", "local_cloud.function_host", "host", "start", "--verbose"]
+    command += ["--port", str(port or 0)]
+    command += [] if mischief is None else ["--mischief", str(mischief)]
+    command += ["--enableAuth"] if enable_auth else []
+    return subprocess.Popen(
+        command,
+        cwd=app_dir,
+        env={**environ, "PYTHONPATH": str(_PROJECT), "PYTHONUNBUFFERED": "1", **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+    )

@@ -1,0 +1,49 @@
+"""Which runs may be under way: a fixed number of slots, each a blob that one run holds; the longest waiting goes first.
+
+Creating a blob that must not exist gives a slot to exactly one run, so the limit holds however many handlers try.
+"""
+
+from frame_tools import names
+from frame_tools.plan import Request
+from orchestration.app import App
+from orchestration.state import open_runs, slots_of
+
+
+def take_slot(app: App, run_id: str) -> bool:
+    """Give the run a slot if it is among the longest waiting ones that fit; returns whether it has one now."""
+    runs = app.storage.runs
+    held = _held(app)
+    if run_id in held.values():
+        return True
+    free = [name for n in range(app.settings.max_open_runs) if (name := names.slot(n)) not in held]
+    if run_id not in _waiting(app, held)[: len(free)]:
+        return False
+    return any(runs.create(name, run_id.encode()) for name in free)
+
+
+def longest_waiting(app: App) -> str | None:
+    """Return the run that waits longest for a slot, or None."""
+    return next(iter(_waiting(app, _held(app))), None)
+
+
+def release_slots(app: App, run_id: str) -> None:
+    """Give back what the run holds."""
+    for name, etag in slots_of(app.storage, run_id):
+        app.storage.runs.delete(name, etag=etag)
+
+
+def _held(app: App) -> dict[str, str]:
+    """Slot blob → run id."""
+    read = {item.name: app.storage.runs.read(item.name) for item in app.storage.runs.list("slots/")}
+    return {name: blob.data.decode() for name, blob in read.items() if blob is not None}
+
+
+def _waiting(app: App, held: dict[str, str]) -> list[str]:
+    """Open runs without a slot, the longest waiting first."""
+    holders = set(held.values())
+    return [run for _, run in sorted((_received_at(app, r), r) for r in open_runs(app.storage) if r not in holders)]
+
+
+def _received_at(app: App, run_id: str) -> str:
+    blob = app.storage.runs.read(names.request(run_id))
+    return Request.loads(blob.data, "request").received_at if blob else "9999"

@@ -1,0 +1,91 @@
+"""Do the next thing for a run, and the next, until it has to wait: called by every handler, harmless when repeated."""
+
+import logging
+from typing import Final
+
+from frame_tools import names
+from frame_tools.errors import InputError
+from frame_tools.messages import BatchMessage
+from orchestration import ending, joining, planning
+from orchestration.admission import longest_waiting, take_slot
+from orchestration.app import App, now
+from orchestration.decide import Step, decide
+from orchestration.state import RunState, read_state
+
+log = logging.getLogger(__name__)
+
+MAX_STEPS: Final = 12
+"""More than any run needs between two waits; a guard against going round in a circle."""
+
+
+def advance(app: App, run_id: str) -> None:
+    """Take the run as far as it goes without waiting for anybody."""
+    for _ in range(MAX_STEPS):
+        state = read_state(app.storage, run_id)
+        if state is None:
+            return
+        step = decide(state, now=now(), run_limit=app.run_limit)
+        log.info("run %s: %s", run_id, step.verb)
+        if not take(app, state, step):
+            return
+    raise RuntimeError(f"run {run_id} goes round in a circle at {step.verb!r}")
+
+
+def take(app: App, state: RunState, step: Step) -> bool:  # noqa: C901 - one row a verb
+    """Take one step; returns whether to look again at once."""
+    run_id = state.run_id
+    match step.verb:
+        case "wait":
+            return False
+        case "clean up":
+            if state.is_open:
+                ending.clean_up(app, run_id)
+                admit_next(app)
+            return False
+        case "admit":
+            return state.is_open and take_slot(app, run_id)
+        case "split":
+            app.storage.frame_batches.send(BatchMessage(run_id=run_id, batch="split"))
+            app.storage.runs.create(names.queued(run_id, "split"), b"")
+        case "plan":
+            _plan(app, state)
+        case "queue":
+            app.storage.frame_batches.send_all(BatchMessage(run_id=run_id, batch=b) for b in state.missing)
+            app.storage.runs.create(names.queued(run_id, "batches"), b"")
+        case "join":
+            return joining.join(app, state)
+        case "finish":
+            _end(app, state, "finished", Step(verb="finish", reason="The video is complete"))
+        case "cancel":
+            _end(app, state, "cancelled", Step(verb="cancel", reason="A person cancelled the run"))
+        case "fail":
+            _end(app, state, "failed", step)
+    return True
+
+
+def _plan(app: App, state: RunState) -> None:
+    try:
+        planning.write_plan(app, state)
+    except InputError as error:
+        log.warning("run %s refused: %s", state.run_id, error)
+        ending.end(app, state.run_id, name=state.request.name, status="refused", reason=error.what, remedy=error.remedy)
+
+
+def _end(app: App, state: RunState, status: ending.Status, step: Step) -> None:
+    ending.end(
+        app,
+        state.run_id,
+        name=state.request.name,
+        status=status,
+        reason=step.reason,
+        remedy=step.remedy,
+        video=state.video if status == "finished" else None,
+    )
+    admit_next(app)
+
+
+def admit_next(app: App) -> None:
+    """A slot may be free: have somebody look at the longest waiting run. If this message is lost, the sweep looks."""
+    waiting = longest_waiting(app)
+    if waiting is not None:
+        app.storage.finished_batches.send(BatchMessage(run_id=waiting, batch="look"))

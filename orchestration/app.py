@@ -1,0 +1,57 @@
+"""The one wiring place: settings → clients → the `App` that every handler takes. Nothing is built at import."""
+
+import datetime as dt
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Self
+
+from frame_tools.accounts import DATA, OPS, account_from
+from frame_tools.storage import Storage
+from orchestration.batch_service import BatchService
+from orchestration.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """What handlers work with."""
+
+    settings: Settings
+    storage: Storage
+    batch: BatchService
+    task_environment: Mapping[str, str]
+    """Settings that every task gets: where the accounts are (never a key), and whose identity it uses."""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """Wire the app from settings; opens nothing yet."""
+        settings = Settings.from_environment(environ)
+        storage = Storage.from_environment(environ)
+        task_environment = {
+            **account_from(environ, DATA).task_environment(),
+            **account_from(environ, OPS).task_environment(),
+            **({"AZURE_CLIENT_ID": settings.node_client_id} if settings.node_client_id else {}),
+        }
+        return cls(
+            settings=settings,
+            storage=storage,
+            batch=BatchService(settings, logs_url=storage.logs.url),
+            task_environment=task_environment,
+        )
+
+    @property
+    def run_limit(self) -> dt.timedelta:
+        """How long a run may take."""
+        return dt.timedelta(hours=self.settings.run_hours)
+
+
+@cache
+def application() -> App:
+    """Return the process's app, made on first use."""
+    return App.from_environment(os.environ)
+
+
+def now() -> dt.datetime:
+    """Return the time, UTC."""
+    return dt.datetime.now(dt.UTC)

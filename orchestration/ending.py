@@ -1,0 +1,43 @@
+"""How a run ends: the outcome is written once, the report is written for people, then everything is let go."""
+
+from typing import Literal
+
+from frame_tools import names
+from frame_tools.receipt import Outcome
+from orchestration.admission import release_slots
+from orchestration.app import App, now
+from orchestration.report import build_report
+
+Status = Literal["finished", "failed", "refused", "cancelled"]
+
+
+def end(
+    app: App,
+    run_id: str,
+    *,
+    name: str,
+    status: Status,
+    reason: str,
+    remedy: str = "",
+    video: str | None = None,
+) -> None:
+    """Write how the run ended (the first ending stays) and clean up."""
+    outcome = Outcome(
+        run_id=run_id, status=status, reason=reason, remedy=remedy, name=name, ended_at=now().isoformat(), video=video
+    )
+    app.storage.runs.create(names.outcome(run_id), outcome.dumps())
+    clean_up(app, run_id)
+
+
+def clean_up(app: App, run_id: str) -> None:
+    """Write the report, end the run's Batch jobs, give back its slot, close it. Each part may have been done before.
+
+    The open mark goes last: until then the sweep comes back.
+    """
+    outcome = Outcome.loads(app.storage.runs.need(names.outcome(run_id)).data, "outcome")
+    app.storage.output.write(names.report(run_id), build_report(app.storage, outcome))
+    for claim in app.storage.runs.list(names.jobs(run_id)):
+        number = int(claim.name.rsplit("/", 1)[1])
+        app.batch.terminate_job(names.job_id(run_id, number), f"run {outcome.status}")
+    release_slots(app, run_id)
+    app.storage.runs.delete(names.open_mark(run_id))

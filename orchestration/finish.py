@@ -1,0 +1,46 @@
+"""The message "this step has ended": count it, and when the last one may be in, take the run further."""
+
+from typing import Final
+
+from azure.core.exceptions import HttpResponseError
+
+from frame_tools import names
+from frame_tools.errors import InputError
+from frame_tools.messages import parse_message
+from frame_tools.plan import Plan
+from orchestration.advance import advance
+from orchestration.app import App
+from orchestration.strays import set_aside
+
+RECORD_BYTES: Final = 16
+
+
+def finish_batch(app: App, text: str) -> None:
+    """Handle one message of the queue `finished-batches`. The message is a hint; receipts are the truth."""
+    try:
+        message = parse_message(text)
+    except InputError as error:
+        set_aside(app, names.FINISHED_BATCHES, text, error)
+        return
+    if not isinstance(message.batch, int) or _may_be_last(app, message.run_id, message.step):
+        advance(app, message.run_id)
+
+
+def _may_be_last(app: App, run_id: str, step: str) -> bool:
+    """Append to the completion log; whether there are now as many records as batches.
+
+    An append is atomic and says how many records stood before it, so of N messages only the N-th and later ones
+    look at the receipts. Duplicates make the count too high, never too low: they cost a look, not a batch. A message
+    whose handler dies here comes again.
+    """
+    plan = app.storage.runs.read(names.plan(run_id))
+    if plan is None:
+        return True
+    batches = Plan.loads(plan.data, "plan").batch_count
+    try:
+        before = app.storage.runs.append(names.completion_log(run_id), f"{step:<{RECORD_BYTES - 1}}\n".encode())
+    except HttpResponseError as error:
+        if error.status_code == 409:  # the log is full (50,000 blocks): then every message looks
+            return True
+        raise
+    return before // RECORD_BYTES + 1 >= batches

@@ -1,0 +1,84 @@
+"""What ended in a poison queue: the step or run it names is ended as failed, with the reason; strays are kept.
+
+The sweep would find the loss too, later; here it is known at once.
+"""
+
+import json
+import logging
+
+from frame_tools import names
+from frame_tools.errors import InputError
+from frame_tools.messages import parse_message
+from frame_tools.receipt import Failure
+from orchestration import ending
+from orchestration.advance import advance
+from orchestration.app import App, now
+from orchestration.state import write_failure
+from orchestration.strays import set_aside
+
+log = logging.getLogger(__name__)
+
+
+def batch_poisoned(app: App, text: str) -> None:
+    """Handle a message that `submit_batch` could not place in all its tries: its step has failed."""
+    try:
+        message = parse_message(text)
+    except InputError as error:
+        set_aside(app, names.FRAME_BATCHES_POISON, text, error)
+        return
+    reason = app.batch.pool_trouble() or f"no Batch task could be made for step {message.step}"
+    if app.storage.runs.exists(names.request(message.run_id)):
+        write_failure(
+            app.storage,
+            Failure(
+                run_id=message.run_id,
+                step=message.step,
+                reason=reason,
+                remedy="Look at the function app's log for the cause, mend it.",
+                failed_at=now().isoformat(),
+            ),
+        )
+        advance(app, message.run_id)
+
+
+def finish_poisoned(app: App, text: str) -> None:
+    """Handle a message on which `finish_batch` failed in all its tries: the run can't be completed as it is."""
+    try:
+        message = parse_message(text)
+    except InputError as error:
+        set_aside(app, names.FINISHED_BATCHES_POISON, text, error)
+        return
+    if app.storage.runs.exists(names.request(message.run_id)):
+        reason = "Completing the run failed again and again"
+        remedy = "Look at the log of the function finish_batch for the cause, mend it, then resubmit what is missing"
+        ending.end(app, message.run_id, name=message.run_id, status="failed", reason=reason, remedy=remedy)
+
+
+def trigger_poisoned(app: App, text: str) -> None:
+    """Handle a trigger blob on which `start_run` failed in all its tries: there is a run, and it has failed."""
+    blob_name = _blob_name(text)
+    blob = app.storage.triggers.read(blob_name) if blob_name else None
+    if blob_name is None or blob is None:
+        error = InputError("The message names no trigger file that exists", "Put the trigger file again")
+        set_aside(app, names.BLOB_TRIGGER_POISON, text, error)
+        return
+    ending.end(
+        app,
+        names.run_id_for(blob_name, blob.etag),
+        name=blob_name.removesuffix(names.TRIGGER_SUFFIX),
+        status="failed",
+        reason="The run could not be started in five tries",
+        remedy="Look at the log of the function start_run for the cause, mend it, then put the trigger file again",
+    )
+
+
+def _blob_name(text: str) -> str | None:
+    """Read the blob out of the host's own message {"ContainerName", "BlobName", …}; None for any other text."""
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(message, dict) or message.get("ContainerName") != names.TRIGGERS:
+        return None
+    name = message.get("BlobName")
+    return name if isinstance(name, str) and name else None

@@ -1,0 +1,116 @@
+"""A person's second chance: `missing` and `failed` go on with the run, `all` and named batches make a new one.
+
+Nothing committed is overwritten: a new run has an id, a plan and a video of its own, and takes over the segments of
+the batches that are not redone.
+"""
+
+from typing import Final, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from frame_tools import names
+from frame_tools.errors import InputError, MissingError
+from frame_tools.plan import Request
+from frame_tools.receipt import Outcome
+from orchestration.accept import open_run
+from orchestration.admission import take_slot
+from orchestration.advance import advance
+from orchestration.app import App, now
+from orchestration.placing import place
+from orchestration.state import RunState, read_state
+
+Which = Literal["missing", "failed", "all"] | list[int]
+_WHICH: Final[TypeAdapter[Which]] = TypeAdapter(Which)
+MAX_OFFSPRING: Final = 1000
+
+
+def parse_which(body: bytes) -> Which:
+    """Read the HTTP body: empty (missing), a bare or quoted word, or a JSON list of batch numbers."""
+    text = body.decode("utf-8", "replace").strip()
+    if not text:
+        return "missing"
+    try:
+        return _WHICH.validate_json(text if text[0] in '["' else f'"{text}"', strict=True)
+    except ValidationError:
+        raise InputError(
+            f"The body {text[:60]!r} is not understood", "Send missing, failed, all, or a list like [0, 3]"
+        ) from None
+
+
+def resubmit(app: App, run_id: str, which: Which) -> str:
+    """Resubmit; returns the id of the run that goes on: the same one, or a new one."""
+    state = read_state(app.storage, names.check_run_id(run_id))
+    if state is None:
+        raise MissingError(
+            f"There is no run {run_id}", "GET /api/runs lists them; a refused trigger has to be put again"
+        )
+    if which in ("missing", "failed"):
+        return go_on(app, state, only_failed=which == "failed")
+    return redo(app, state, which)
+
+
+def go_on(app: App, state: RunState, *, only_failed: bool) -> str:
+    """Score again what is missing (or only what failed for good), in the same run."""
+    run_id = state.run_id
+    if state.outcome is not None and state.outcome.status == "finished":
+        return run_id
+    if state.outcome is not None and state.outcome.status == "refused":
+        raise InputError(
+            f"The run was refused: {state.outcome.reason}", "Put the trigger file again when that is mended"
+        )
+    steps: list[int | str] = list(state.failed_batches if only_failed else state.missing)
+    if state.plan is None and state.request.trigger.video and state.split is None:
+        steps = ["split"]
+    for failure in state.failures:
+        app.storage.runs.delete(names.failure(run_id, failure))
+    for claim in list(app.storage.runs.list(f"{run_id}/retries/")):
+        app.storage.runs.delete(claim.name)
+    app.storage.runs.delete(names.cancelled(run_id))
+    app.storage.runs.create(names.open_mark(run_id), b"")
+    _reopen(app, state)
+    if steps and take_slot(app, run_id) and state.queued:
+        place(app, run_id, steps)
+    advance(app, run_id)
+    return run_id
+
+
+def _reopen(app: App, state: RunState) -> None:
+    """Take back an ending (if it is still the one that was seen)."""
+    blob = app.storage.runs.read(names.outcome(state.run_id))
+    if blob is not None and Outcome.loads(blob.data, "outcome").status in ("failed", "cancelled"):
+        app.storage.runs.delete(names.outcome(state.run_id), etag=blob.etag)
+
+
+def redo(app: App, state: RunState, which: Which) -> str:
+    """Make a new run that scores `which` batches anew and keeps the others."""
+    if state.plan is None:
+        raise InputError("The run has no plan yet", "Resubmit missing")
+    batches = tuple(range(state.plan.batch_count)) if which == "all" else tuple(sorted(set(map(int, which))))
+    if not batches or not set(batches) <= set(range(state.plan.batch_count)):
+        raise InputError(
+            f"The run has the batches 0 to {state.plan.batch_count - 1}, not {list(batches)[:10]}", "Name some of those"
+        )
+    if lacking := set(state.missing).difference(batches):
+        raise InputError(
+            f"Batch {min(lacking)} is to be kept but has no receipt", "Resubmit missing first, or name it too"
+        )
+    request = _offspring(app, state.request, batches)
+    open_run(app, request)
+    return request.run_id
+
+
+def _offspring(app: App, parent: Request, batches: tuple[int, ...]) -> Request:
+    """Claim the next id of a run made from `parent`."""
+    for number in range(1, MAX_OFFSPRING):
+        if app.storage.runs.create(names.offspring(parent.run_id, number), b""):
+            run_id = names.run_id_for(parent.trigger_blob, f"{parent.run_id}+{number}")
+            return parent.model_copy(
+                update={
+                    "run_id": run_id,
+                    "correlation_id": run_id,
+                    "received_at": now().isoformat(),
+                    "parent": parent.run_id,
+                    "redo": batches,
+                }
+            )
+    raise InputError(f"{parent.run_id} has been redone {MAX_OFFSPRING} times", "Put a trigger file of another name")

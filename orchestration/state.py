@@ -1,0 +1,109 @@
+"""What is durable about a run, read from blobs into one frozen value that the pure functions look at."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from frame_tools import names
+from frame_tools.plan import Plan, Request
+from frame_tools.receipt import Failure, Outcome, SplitReceipt
+from frame_tools.storage import Storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunState:
+    """A run as its blobs tell it. Absent blobs are None, empty or False."""
+
+    request: Request
+    plan: Plan | None
+    split: SplitReceipt | None
+    receipts: frozenset[int]
+    """Batches that have a receipt."""
+    failures: Mapping[str, Failure]
+    """By step name."""
+    queued: Mapping[str, dt.datetime | None]
+    """When all messages of a stage, "split" or "batches", had been sent at least once; absent: not yet."""
+    has_slot: bool
+    is_open: bool
+    cancelled: bool
+    outcome: Outcome | None
+    video: str | None
+    """The committed video in `output`."""
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.request.run_id
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """Batches without a receipt, kept ones included until theirs is copied."""
+        return tuple(b for b in range(self.plan.batch_count) if b not in self.receipts) if self.plan else ()
+
+    @property
+    def failed_batches(self) -> tuple[int, ...]:
+        """Missing batches that failed for good."""
+        return tuple(b for b in self.missing if names.step_name(b) in self.failures)
+
+
+def read_state(storage: Storage, run_id: str) -> RunState | None:
+    """Read a run; None if there is none of this id."""
+    runs = storage.runs
+    request = runs.read(names.request(run_id))
+    if request is None:
+        return None
+    listed = {item.name: item for item in runs.list(f"{run_id}/")}
+    plan_blob = runs.read(names.plan(run_id)) if names.plan(run_id) in listed else None
+    plan = Plan.loads(plan_blob.data, "plan") if plan_blob else None
+    split = runs.read(names.split_receipt(run_id)) if names.split_receipt(run_id) in listed else None
+    outcome = runs.read(names.outcome(run_id)) if names.outcome(run_id) in listed else None
+    is_open = runs.exists(names.open_mark(run_id))
+    video = names.video(run_id, plan.container) if plan else None
+    return RunState(
+        request=Request.loads(request.data, "request"),
+        plan=plan,
+        split=SplitReceipt.loads(split.data, "split receipt") if split else None,
+        receipts=frozenset(_receipt_numbers(listed, run_id)),
+        failures=dict(_failures(storage, listed, run_id)),
+        queued={
+            stage: item.created for stage in ("split", "batches") if (item := listed.get(names.queued(run_id, stage)))
+        },
+        has_slot=is_open and any(True for _ in slots_of(storage, run_id)),
+        is_open=is_open,
+        cancelled=names.cancelled(run_id) in listed,
+        outcome=Outcome.loads(outcome.data, "outcome") if outcome else None,
+        video=video if video and storage.output.exists(video) else None,
+    )
+
+
+def _receipt_numbers(listed: Mapping[str, object], run_id: str) -> Iterator[int]:
+    prefix = names.receipts(run_id)
+    for name in listed:
+        stem = name.removeprefix(prefix).removesuffix(".json")
+        if name.startswith(prefix) and stem.isdigit():
+            yield int(stem)
+
+
+def _failures(storage: Storage, listed: Mapping[str, object], run_id: str) -> Iterator[tuple[str, Failure]]:
+    prefix = names.failures(run_id)
+    for name in listed:
+        if name.startswith(prefix) and (blob := storage.runs.read(name)) is not None:
+            yield name.removeprefix(prefix).removesuffix(".json"), Failure.loads(blob.data, "failure record")
+
+
+def slots_of(storage: Storage, run_id: str) -> Iterator[tuple[str, str]]:
+    """Yield (blob, ETag) of every slot that the run holds (one, or two after a crash between two writes)."""
+    for item in storage.runs.list("slots/"):
+        blob = storage.runs.read(item.name)
+        if blob is not None and blob.data.decode() == run_id:
+            yield item.name, blob.etag
+
+
+def open_runs(storage: Storage) -> list[str]:
+    """Return the ids of all runs that have not ended."""
+    return [item.name.removeprefix("open/") for item in storage.runs.list("open/")]
+
+
+def write_failure(storage: Storage, failure: Failure) -> None:
+    """Record that a step failed for good; the first record stays."""
+    storage.runs.create(names.failure(failure.run_id, failure.step), failure.dumps())

@@ -1,0 +1,76 @@
+"""A run's status as people see it: derived by one pure function from what is durable, computed anew at each call."""
+
+from typing import Any, Final, Literal
+
+from frame_tools import names
+from frame_tools.receipt import Outcome
+from orchestration.app import App
+from orchestration.state import RunState, open_runs, read_state
+
+Status = Literal["waiting", "splitting", "planning", "scoring", "joining", "finished", "failed", "refused", "cancelled"]
+MAX_LISTED: Final = 200
+
+
+def derive_status(state: RunState) -> Status:
+    """Return the one word for where a run is."""
+    if state.outcome is not None:
+        return state.outcome.status
+    if state.video is not None:
+        return "joining"
+    if state.cancelled:
+        return "cancelled"
+    if not state.has_slot:
+        return "waiting"
+    if state.plan is None:
+        return "splitting" if state.request.trigger.video and state.split is None else "planning"
+    return "scoring" if state.missing else "joining"
+
+
+def describe(state: RunState) -> dict[str, Any]:
+    """Return the run as JSON for people: status, counts, reasons, where the video is."""
+    plan, outcome = state.plan, state.outcome
+    planned = plan.batch_count if plan else None
+    return {
+        "run_id": state.run_id,
+        "name": state.request.name,
+        "status": derive_status(state),
+        "reason": outcome.reason if outcome else "",
+        "remedy": outcome.remedy if outcome else "",
+        "received_at": state.request.received_at,
+        "ended_at": outcome.ended_at if outcome else None,
+        "frames": plan.frame_count if plan else None,
+        "batches": {"planned": planned, "done": len(state.receipts), "failed": sorted(state.failures)},
+        "failures": {step: f"{f.reason}. {f.remedy}" for step, f in sorted(state.failures.items())},
+        "options": state.request.trigger.model_dump(exclude_none=True, mode="json"),
+        "parent": state.request.parent,
+        "video": f"{names.OUTPUT}/{state.video}" if state.video else None,
+        "report": f"{names.OUTPUT}/{names.report(state.run_id)}" if outcome else None,
+        "correlation_id": state.request.correlation_id,
+    }
+
+
+def run_status(app: App, run_id: str) -> dict[str, Any] | None:
+    """Return the run's status, or None if there is none of this id. A refused trigger has an outcome only."""
+    state = read_state(app.storage, names.check_run_id(run_id))
+    if state is not None:
+        return describe(state)
+    blob = app.storage.runs.read(names.outcome(run_id))
+    return Outcome.loads(blob.data, "outcome").model_dump(exclude_none=True) if blob else None
+
+
+def list_runs(app: App) -> list[dict[str, Any]]:
+    """Return id and status of every run, open ones first, at most 200."""
+    still_open = open_runs(app.storage)
+    others = (f for f in app.storage.runs.folders() if f not in {"open", "slots", *still_open})
+    listed: list[dict[str, Any]] = []
+    for run_id in [*still_open, *others][:MAX_LISTED]:
+        blob = app.storage.runs.read(names.outcome(run_id))
+        outcome = Outcome.loads(blob.data, "outcome") if blob else None
+        listed.append(
+            {
+                "run_id": run_id,
+                "status": outcome.status if outcome else "open",
+                "reason": outcome.reason if outcome else "",
+            }
+        )
+    return listed

@@ -1,0 +1,41 @@
+"""The message "do this step": place its Batch task, unless the run has ended or the step is done."""
+
+import logging
+
+from frame_tools import names
+from frame_tools.errors import InputError
+from frame_tools.messages import BatchMessage, parse_message
+from orchestration.app import App
+from orchestration.placing import current_job, place_first
+from orchestration.strays import set_aside
+
+log = logging.getLogger(__name__)
+
+
+def submit_batch(app: App, text: str) -> None:
+    """Handle one message of the queue `frame-batches`."""
+    try:
+        message = parse_message(text)
+    except InputError as error:
+        set_aside(app, names.FRAME_BATCHES, text, error)
+        return
+    if is_settled(app, message):
+        return
+    place_first(app, message.run_id, message.batch)
+    # The run may have been cancelled while the job was being made: then it must not outlive the cancellation.
+    if app.storage.runs.exists(names.cancelled(message.run_id)):
+        job = names.job_id(message.run_id, current_job(app, message.run_id))
+        app.batch.terminate_job(job, "run cancelled")
+
+
+def is_settled(app: App, message: BatchMessage) -> bool:
+    """Whether the step needs no task: done, failed for good, or its run has ended or never was."""
+    runs, run_id = app.storage.runs, message.run_id
+    if not runs.exists(names.request(run_id)):
+        log.warning("a message names the run %s, which does not exist", run_id)
+        return True
+    done = names.receipt(run_id, message.batch) if isinstance(message.batch, int) else names.split_receipt(run_id)
+    marks = [names.outcome(run_id), names.cancelled(run_id), names.failure(run_id, message.step)]
+    if message.batch != "join":
+        marks.append(done)
+    return any(runs.exists(mark) for mark in marks)

@@ -1,0 +1,90 @@
+"""The timer: find runs that stand still, put right what can be, end the rest with a reason.
+
+It looks only at runs marked open. What it finds: messages that got lost, tasks that failed for good or vanished,
+tasks that succeeded without leaving a receipt, a run whose last message never came, a slot that is free.
+"""
+
+import datetime as dt
+import logging
+
+from frame_tools import names
+from frame_tools.messages import BatchMessage
+from frame_tools.receipt import Failure
+from orchestration.advance import admit_next, advance
+from orchestration.app import App, now
+from orchestration.batch_service import TaskView, steps_of
+from orchestration.placing import current_job, place
+from orchestration.state import RunState, open_runs, read_state, write_failure
+
+log = logging.getLogger(__name__)
+
+
+def sweep(app: App) -> None:
+    """Look at every open run once. One run's trouble does not keep the others waiting; it is raised at the end."""
+    troubles: list[Exception] = []
+    for run_id in open_runs(app.storage):
+        try:
+            sweep_run(app, run_id)
+        except Exception as error:  # the next run must still be looked at
+            log.exception("the sweep of run %s failed", run_id)
+            troubles.append(error)
+    admit_next(app)
+    if troubles:
+        raise ExceptionGroup("the sweep could not put every run right", troubles)
+
+
+def sweep_run(app: App, run_id: str) -> None:
+    """Put one run right."""
+    advance(app, run_id)
+    state = read_state(app.storage, run_id)
+    if state is None:
+        app.storage.runs.delete(names.open_mark(run_id))
+        return
+    steps = _waited_for(state)
+    if not steps or state.outcome is not None or not state.has_slot:
+        return
+    job_id = names.job_id(run_id, current_job(app, run_id))
+    tasks = steps_of(app.batch.tasks(job_id)) if app.batch.job_is_open(job_id) else {}
+    lost: list[int | str] = []
+    for step in steps:
+        attempts = [task for _, task in tasks.get(step, [])]
+        if not attempts:
+            if _old_enough(app, state):
+                lost.append(step)
+        elif not any(task.alive for task in attempts) and _try_again(app, run_id, step, attempts[-1]):
+            lost.append(step)
+    if lost:
+        log.warning("run %s: placing %d steps again, the first is %s", run_id, len(lost), lost[0])
+        place(app, run_id, lost)
+    advance(app, run_id)
+
+
+def _waited_for(state: RunState) -> list[int | str]:
+    """Steps that some task should be working on now."""
+    if state.plan is None:
+        return ["split"] if state.request.trigger.video and state.split is None and "split" in state.queued else []
+    if "batches" not in state.queued:
+        return []
+    return [batch for batch in state.missing if names.step_name(batch) not in state.failures]
+
+
+def _old_enough(app: App, state: RunState) -> bool:
+    """Whether a message still on its way would have arrived by now."""
+    sent = state.queued.get("batches" if state.plan else "split")
+    return sent is not None and now() - sent > dt.timedelta(seconds=app.settings.sweep_grace_seconds)
+
+
+def _try_again(app: App, run_id: str, step: int | str, last: TaskView) -> bool:
+    """Whether a step whose tasks have all ended without a receipt gets another try; else its failure is recorded."""
+    name = names.step_name(step)
+    for number in range(1, app.settings.sweep_retries + 1):
+        if app.storage.runs.create(names.retry_claim(run_id, name, number), last.task_id.encode()):
+            return True
+    reason = last.trouble or f"its task {last.task_id} ended (exit code {last.exit_code}) without leaving a receipt"
+    remedy = f"Read logs/{names.task_output_folder(run_id, last.task_id)}/stderr.txt for the cause."
+    failure = Failure(
+        run_id=run_id, step=name, reason=reason, remedy=remedy, task_id=last.task_id, failed_at=now().isoformat()
+    )
+    write_failure(app.storage, failure)
+    app.storage.finished_batches.send(BatchMessage(run_id=run_id, batch="look"))
+    return False

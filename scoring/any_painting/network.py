@@ -1,0 +1,172 @@
+"""The two networks of arbitrary stylisation, as Magenta built them (Ghiasi et al. 2017, arXiv:1705.06830).
+
+`Predictor` turns a painting into a style vector; `Transformer` repaints frames with it. All tensors are float NCHW,
+RGB in 0..1. Nothing here knows of files, devices or uint8.
+"""
+
+# mypy: disallow-subclassing-any=False
+# (torch is not installed where mypy runs)
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
+from torch import nn
+
+from scoring.any_painting.phases import phase_kernel, reflect_phases
+
+STYLE_SIZE = 100  # numbers in a style vector
+PAINTING_SIDE = 256  # pixels: the predictor was trained on squares of this side
+STRIDE = 4  # the transformer halves twice and doubles twice
+SMALLEST_SIDE = 8  # pixels: below it the inner reflections have nothing to reflect
+
+# MobileNet v2 (https://arxiv.org/abs/1801.04381, table 2): expansion, channels, repeats, stride of the first.
+_MOBILENET_STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+
+
+class InvertedResidual(nn.Module):
+    """MobileNet v2's block: widen (1x1), filter each channel (3x3), narrow (1x1)."""
+
+    def __init__(self, channels_in: int, channels_out: int, *, expansion: int, stride: int) -> None:
+        super().__init__()
+        wide = channels_in * expansion
+        self.expand = nn.Conv2d(channels_in, wide, 1) if expansion > 1 else None
+        self.depthwise = nn.Conv2d(wide, wide, 3, stride, padding=2 - stride, groups=wide)
+        self.project = nn.Conv2d(wide, channels_out, 1)
+        self.is_residual = stride == 1 and channels_in == channels_out
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (B, channels_in, h, w) to (B, channels_out, h / stride, w / stride)."""
+        y = x if self.expand is None else F.relu6(self.expand(x))
+        y = self.project(F.relu6(self.depthwise(_pad_for_stride(y, self.depthwise.stride[0]))))
+        return x + y if self.is_residual else y
+
+
+class Predictor(nn.Module):
+    """MobileNet v2 and one linear layer: (B, 3, 256, 256), a painting in 0..1 -> (B, 100), its style vector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 32, 3, 2)
+        blocks, channels = [], 32
+        for expansion, width, repeats, first_stride in _MOBILENET_STAGES:
+            for i in range(repeats):
+                stride = first_stride if i == 0 else 1
+                blocks.append(InvertedResidual(channels, width, expansion=expansion, stride=stride))
+                channels = width
+        self.blocks = nn.Sequential(*blocks)
+        self.head = nn.Conv2d(channels, 1280, 1)
+        self.style = nn.Linear(1280, STYLE_SIZE, bias=False)
+
+    def forward(self, painting: torch.Tensor) -> torch.Tensor:
+        """Map (B, 3, 256, 256) to (B, 100)."""
+        x = F.relu6(self.stem(_pad_for_stride(painting, 2)))
+        x = F.relu6(self.head(self.blocks(x)))
+        return self.style(x.mean((2, 3)))
+
+
+class StyleNorm(nn.Module):
+    """Conditional instance normalisation: scale and shift of each channel are linear in the style vector."""
+
+    def __init__(self, channels: int, *, phases: int = 1) -> None:
+        super().__init__()
+        self.gamma = nn.Linear(STYLE_SIZE, channels)
+        self.beta = nn.Linear(STYLE_SIZE, channels)
+        self.phases = phases
+
+    def forward(self, x: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
+        """Normalise each channel of each picture in (B, phases * C, h, w) over all its phases; `style` is (100,)."""
+        gamma = self.gamma(style).repeat_interleave(self.phases)
+        beta = self.beta(style).repeat_interleave(self.phases)
+        return F.group_norm(x, x.shape[1] // self.phases, gamma, beta, eps=1e-5)
+
+
+class Contract(nn.Module):
+    """(B, 3, H, W) -> (B, 32, H/4, W/4): a 9x9 convolution and two of stride 2, the first two in phases."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 9)
+        self.conv2 = nn.Conv2d(8, 16, 3, 2)
+        self.conv3 = nn.Conv2d(16, 32, 3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map frames in 0..1 to features."""
+        x = F.pixel_unshuffle(F.pad(x, (4, 4, 4, 4), mode="reflect"), 2)
+        kernel = phase_kernel(self.conv1.weight, outputs=2, inputs=2)
+        x = F.relu(F.conv2d(x, kernel, self.conv1.bias.repeat_interleave(4)))
+        # Reflected by one pixel, an odd position lies in the block beside it: in phases that repeats the edge.
+        x = F.pad(x, (1, 0, 1, 0), mode="replicate")
+        x = F.relu(F.conv2d(x, phase_kernel(self.conv2.weight, outputs=1, inputs=2), self.conv2.bias))
+        return F.relu(self.conv3(F.pad(x, (1, 1, 1, 1), mode="reflect")))
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions with style norms, added to the input; (B, 32, h, w) -> the same shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.norm1 = nn.Conv2d(32, 32, 3, bias=False), StyleNorm(32)
+        self.conv2, self.norm2 = nn.Conv2d(32, 32, 3, bias=False), StyleNorm(32)
+
+    def forward(self, x: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
+        """Map features (B, 32, h, w) and a style vector (100,) to features."""
+        y = self.conv1(F.pad(x, (1, 1, 1, 1), mode="reflect"))
+        y = F.relu(self.norm1(y, style))
+        y = self.conv2(F.pad(y, (1, 1, 1, 1), mode="reflect"))
+        return x + self.norm2(y, style)
+
+
+class Expand(nn.Module):
+    """(B, 32, H/4, W/4) -> (B, 3, H, W) in 0..1: two doublings with 3x3 convolutions, then a 9x9, all in phases."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.norm1 = nn.Conv2d(32, 16, 3, bias=False), StyleNorm(16, phases=4)
+        self.conv2, self.norm2 = nn.Conv2d(16, 8, 3, bias=False), StyleNorm(8, phases=4)
+        self.conv3, self.norm3 = nn.Conv2d(8, 3, 9, bias=False), StyleNorm(3, phases=4)
+
+    def forward(self, x: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
+        """Map features and a style vector (100,) to frames."""
+        x = F.relu(self.norm1(_doubled(x, self.conv1.weight), style))
+        x = F.relu(self.norm2(_doubled(F.pixel_shuffle(x, 2), self.conv2.weight), style))
+        x = F.conv2d(reflect_phases(x, 2), phase_kernel(self.conv3.weight, outputs=2, inputs=2))
+        return F.pixel_shuffle(torch.sigmoid(self.norm3(x, style)), 2)
+
+
+class Transformer(nn.Module):
+    """Repaint frames: (B, 3, H, W) in 0..1 and one style vector (100,) -> (B, 3, H, W) in 0..1.
+
+    H and W must be multiples of `STRIDE` and at least `SMALLEST_SIDE`. Each frame is normalised by its own statistics.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.contract = Contract()
+        self.residuals = nn.ModuleList(Residual() for _ in range(5))
+        self.expand = Expand()
+
+    def forward(self, frames: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
+        """Repaint `frames` in `style`."""
+        x = self.contract(frames)
+        for residual in self.residuals:
+            x = residual(x, style)
+        return self.expand(x, style)
+
+
+def _pad_for_stride(x: torch.Tensor, stride: int) -> torch.Tensor:
+    """Pad as TensorFlow's SAME does for a 3x3 kernel of stride 2 on even sizes: right and bottom only."""
+    return F.pad(x, (0, 1, 0, 1)) if stride == 2 else x
+
+
+def _doubled(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Double (nearest), reflect by one pixel, convolve with (O, I, 3, 3): (B, I, h, w) -> (B, 4O, h, w) in phases."""
+    # The pixel beside the border of a doubled picture equals the border pixel: reflecting it repeats the edge.
+    x = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    return F.conv2d(x, phase_kernel(weight, outputs=2, inputs=1))

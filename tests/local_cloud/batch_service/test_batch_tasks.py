@@ -1,0 +1,252 @@
+"""Lives of tasks, seen through the real client."""
+
+import datetime as dt
+import itertools
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.batch import models as m
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+
+
+def code_of(caught: pytest.ExceptionInfo[HttpResponseError]) -> str:
+    error = caught.value.error
+    assert error is not None
+    return str(error.code)
+
+
+def test_life_of_a_task(cloud: Any) -> None:
+    cloud.job("life")
+    cloud.add("life", "t1", "sh -c 'echo hello; echo oh >&2; sleep 0.2'")
+    added = cloud.client.get_task("life", "t1")
+    task = cloud.await_state("life", "t1", "completed")
+    info = task.execution_info
+    assert (info.exit_code, info.result, info.retry_count, info.requeue_count) == (0, "success", 0, 0)
+    assert info.failure_info is None
+    assert info.start_time <= info.end_time
+    assert (task.state, task.previous_state) == ("completed", "running")
+    assert task.previous_state_transition_time <= task.state_transition_time
+    assert (task.etag, task.last_modified) == (added.etag, added.last_modified)
+    assert cloud.output("life", "t1") == "hello\n"
+    assert cloud.output("life", "t1", "stderr.txt") == "oh\n"
+    assert sorted(file.name for file in cloud.client.list_task_files("life", "t1")) == [
+        "stderr.txt",
+        "stdout.txt",
+        "wd",
+    ]
+    assert cloud.client.get_task_file_properties("life", "t1", "stdout.txt").content_length == 6
+
+
+def test_environment_is_only_what_was_declared(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = [m.EnvironmentSetting(name="FROM_JOB", value="job"), m.EnvironmentSetting(name="BOTH", value="job")]
+    cloud.job("env", common_environment_settings=settings)
+    program = "import json, os; print(json.dumps(dict(os.environ))); print(os.getcwd())"
+    task = cloud.run(
+        "env",
+        "t",
+        f'python -I -c "{program}"',
+        environment_settings=[m.EnvironmentSetting(name="BOTH", value="task $PATH")],
+    )
+    variables, folder = cloud.output("env", "t").splitlines()
+    environment = json.loads(variables)
+    batch = {name: value for name, value in environment.items() if name.startswith("AZ_BATCH_")}
+    rest = {name: value for name, value in environment.items() if name not in batch and name != "LC_CTYPE"}
+    assert rest == {"PATH": cloud.images["painter:1"]["PATH"], "FROM_JOB": "job", "BOTH": "task $PATH"}
+    root = batch["AZ_BATCH_NODE_ROOT_DIR"]
+    assert Path(root).is_absolute()
+    assert batch["AZ_BATCH_TASK_DIR"] == f"{root}/workitems/env/job-1/t"
+    assert batch["AZ_BATCH_TASK_WORKING_DIR"] == f"{root}/workitems/env/job-1/t/wd" == folder
+    assert batch["AZ_BATCH_NODE_SHARED_DIR"] == f"{root}/shared"
+    assert batch["AZ_BATCH_NODE_MOUNTS_DIR"] == f"{root}/fsmounts"
+    assert (batch["AZ_BATCH_JOB_ID"], batch["AZ_BATCH_TASK_ID"], batch["AZ_BATCH_POOL_ID"]) == ("env", "t", "gpu")
+    assert batch["AZ_BATCH_NODE_ID"] == task.node_info.node_id
+    assert batch["AZ_BATCH_NODE_IS_DEDICATED"] == "true"
+    assert os.environ.get("HOME") is not None
+    assert "HOME" not in environment
+
+
+def test_no_shell(cloud: Any) -> None:
+    cloud.job("shell")
+    cloud.run("shell", "t", "echo $AZ_BATCH_JOB_ID && echo 'two words'")
+    assert cloud.output("shell", "t") == "$AZ_BATCH_JOB_ID && echo two words\n"
+
+
+def test_retries_have_a_fresh_folder_and_an_end(cloud: Any) -> None:
+    cloud.job("retry", constraints=m.BatchJobConstraints(max_task_retry_count=2))
+    count = "sh -c 'echo x >> $AZ_BATCH_NODE_SHARED_DIR/runs; ls; touch left-over; exit 7'"
+    task = cloud.run("retry", "t", count)
+    info = task.execution_info
+    assert (info.exit_code, info.result, info.retry_count) == (7, "failure", 2)
+    assert task.constraints.max_task_retry_count == 2
+    shared = cloud.data / "nodes" / "gpu"
+    assert sum(len(file.read_text().split()) for file in shared.glob("*/shared/runs")) == 3
+    assert cloud.output("retry", "t") == ""
+
+
+def test_success_at_the_second_try(cloud: Any) -> None:
+    cloud.job("second")
+    command = "sh -c 'test -e ../../tried || { touch ../../tried; exit 1; }'"
+    info = cloud.run("second", "t", command, constraints=m.BatchTaskConstraints(max_task_retry_count=-1)).execution_info
+    assert (info.exit_code, info.result, info.retry_count) == (0, "success", 1) or info.retry_count == 2
+    assert info.failure_info is None
+
+
+def test_category_is_in_pascal_case_so_the_enum_does_not_match(cloud: Any) -> None:
+    cloud.job("casing")
+    failure = cloud.run("casing", "t", "false").execution_info.failure_info
+    assert failure.category == "UserError"
+    assert failure.category != m.BatchErrorSourceCategory.USER_ERROR
+    assert failure.category.casefold() == m.BatchErrorSourceCategory.USER_ERROR
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("./not-there", "CommandProgramNotFound"),
+        ("/etc/passwd", "CommandLaunchFailed"),
+        ("echo 'open", "CommandLaunchFailed"),
+    ],
+)
+def test_what_cannot_be_launched_has_no_exit_code(cloud: Any, command: str, code: str) -> None:
+    cloud.job(f"launch-{abs(hash(command))}")
+    job = f"launch-{abs(hash(command))}"
+    info = cloud.run(job, "t", command, constraints=m.BatchTaskConstraints(max_task_retry_count=5)).execution_info
+    assert (info.exit_code, info.failure_info.code, info.retry_count) == (None, code, 0)
+
+
+def test_unknown_image_and_no_image(cloud: Any) -> None:
+    cloud.job("images", constraints=m.BatchJobConstraints(max_task_retry_count=3))
+    unknown = cloud.run("images", "unknown", "true", image="other:1").execution_info
+    assert (unknown.exit_code, unknown.retry_count, unknown.result) == (None, 0, "failure")
+    assert unknown.failure_info.code == "ContainerInvalidImage"
+    assert "painter:1" in unknown.failure_info.details[0].value
+    none = cloud.run("images", "none", "true", image=None).execution_info
+    assert (none.exit_code, none.failure_info.code) == (None, "ContainerTaskSettingsNotFound")
+
+
+def test_wall_clock_ends_the_whole_group(cloud: Any) -> None:
+    cloud.job("wall")
+    # The leader and its child both ignore SIGTERM: only SIGKILL to the group ends the child.
+    command = """sh -c 'trap "" TERM; sleep 300 & echo $!; wait; sleep 300'"""
+    limit = m.BatchTaskConstraints(max_wall_clock_time=dt.timedelta(seconds=0.5))
+    info = cloud.run("wall", "t", command, constraints=limit).execution_info
+    assert (info.exit_code, info.result, info.failure_info.code) == (137, "failure", "TaskEnded")
+    assert info.failure_info.details[0].value == "The maximum execution time configured on the task was exceeded"
+    grandchild = int(cloud.output("wall", "t"))
+    cloud.until(lambda: not Path(f"/proc/{grandchild}").exists(), "the grandchild is gone")
+
+
+def test_a_child_that_is_left_behind_ends_with_the_task(cloud: Any) -> None:
+    cloud.job("behind")
+    cloud.run("behind", "t", "sh -c 'sleep 300 & echo $!'")
+    child = int(cloud.output("behind", "t"))
+    cloud.until(lambda: not Path(f"/proc/{child}").exists(), "the child is gone")
+
+
+def test_slots_and_order(cloud: Any) -> None:
+    job = cloud.job("slots", max_parallel_tasks=1)
+    tasks = [cloud.task(f"t{i}", "sh -c 'date +%s%N; sleep 0.05; date +%s%N'") for i in range(4)]
+    cloud.client.create_task_collection(job, m.BatchTaskGroup(task_values=tasks))
+    for i in range(4):
+        cloud.await_state(job, f"t{i}", "completed")
+    spans = [tuple(int(line) for line in cloud.output(job, f"t{i}").split()) for i in range(4)]
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
+
+
+def test_reactivate(cloud: Any) -> None:
+    cloud.job("again")
+    command = "sh -c 'test -e $AZ_BATCH_NODE_ROOT_DIR/../again'"
+    cloud.run("again", "t", command)
+    (cloud.data / "nodes" / "gpu" / "again").touch()
+    cloud.client.reactivate_task("again", "t")
+    info = cloud.await_state("again", "t", "completed").execution_info
+    assert (info.result, info.exit_code, info.failure_info, info.retry_count) == ("success", 0, None, 0)
+    with pytest.raises(ResourceExistsError) as caught:
+        cloud.client.reactivate_task("again", "t")
+    assert code_of(caught) == "TaskSucceeded"
+
+
+def test_reactivate_refused(cloud: Any) -> None:
+    cloud.job("no-again", pool="nowhere")
+    cloud.add("no-again", "t", "true")
+    with pytest.raises(ResourceExistsError) as caught:
+        cloud.client.reactivate_task("no-again", "t")
+    assert code_of(caught) == "TaskNotCompleted"
+    with pytest.raises(ResourceNotFoundError) as missing:
+        cloud.client.reactivate_task("no-again", "u")
+    assert code_of(missing) == "TaskNotFound"
+
+
+def test_terminate_running_and_waiting_task(cloud: Any) -> None:
+    cloud.job("end")
+    cloud.add("end", "running", "sleep 300", constraints=m.BatchTaskConstraints(max_task_retry_count=3))
+    cloud.await_state("end", "running", "running")
+    cloud.client.terminate_task("end", "running")
+    task = cloud.client.get_task("end", "running")
+    assert (task.state, task.execution_info.failure_info.code) == ("completed", "TaskEnded")
+    assert task.execution_info.retry_count == 0
+    cloud.job("end-waiting", pool="nowhere")
+    cloud.add("end-waiting", "t", "true")
+    cloud.client.terminate_task("end-waiting", "t")
+    assert cloud.client.get_task("end-waiting", "t").state == "completed"
+
+
+def test_delete_task_kills_and_removes_its_folder(cloud: Any) -> None:
+    cloud.job("delete-task")
+    cloud.add("delete-task", "t", "sh -c 'echo $$; exec sleep 300'")
+    cloud.await_output("delete-task", "t", "\n")
+    pid = int(cloud.output("delete-task", "t"))
+    cloud.client.delete_task("delete-task", "t")
+    with pytest.raises(ResourceNotFoundError) as caught:
+        cloud.client.get_task("delete-task", "t")
+    assert code_of(caught) == "TaskNotFound"
+    assert not Path(f"/proc/{pid}").exists()
+    assert not list((cloud.data / "nodes").glob("**/delete-task/job-1/t"))
+
+
+def test_retention_time(cloud: Any) -> None:
+    cloud.job("kept")
+    keep = m.BatchTaskConstraints(retention_time=dt.timedelta(seconds=0))
+    cloud.run("kept", "t", "true", constraints=keep)
+
+    def files_are_gone() -> bool:
+        return not list((cloud.data / "nodes").glob("*/*/workitems/kept/job-1/t"))
+
+    cloud.until(files_are_gone, "the task's folder is removed")
+    with pytest.raises(ResourceExistsError) as caught:
+        cloud.output("kept", "t")
+    assert code_of(caught) == "TaskFilesUnavailable"
+
+
+def test_task_exists_and_conditions(cloud: Any) -> None:
+    cloud.job("exists", pool="nowhere")
+    cloud.add("exists", "t", "true")
+    with pytest.raises(ResourceExistsError) as caught:
+        cloud.add("exists", "T", "true")
+    assert code_of(caught) == "TaskExists"
+    etag = cloud.client.get_task("exists", "t").etag
+    limits = m.BatchTask(constraints=m.BatchTaskConstraints(max_task_retry_count=9))
+    cloud.client.replace_task("exists", "t", limits, etag=etag, match_condition=MatchConditions.IfNotModified)
+    assert cloud.client.get_task("exists", "t").constraints.max_task_retry_count == 9
+    with pytest.raises(HttpResponseError) as stale:
+        cloud.client.replace_task("exists", "t", limits, etag=etag, match_condition=MatchConditions.IfNotModified)
+    assert (stale.value.status_code, code_of(stale)) == (412, "ConditionNotMet")
+
+
+def test_task_starts_at_once_when_a_slot_is_free(cloud: Any) -> None:
+    cloud.job("prompt")
+    task = cloud.run("prompt", "t", "true")
+    assert task.execution_info.start_time - task.creation_time < dt.timedelta(seconds=0.1)
+
+
+def test_files_of_a_task_do_not_lead_out_of_it(cloud: Any) -> None:
+    cloud.job("inside")
+    cloud.run("inside", "t", "true")
+    status, body, _ = cloud.raw(
+        "GET", "/jobs/inside/tasks/t/files/..%2F..%2F..%2F..%2F..%2Fservice.log?api-version=2025-06-01"
+    )
+    assert (status, body["code"]) == (404, "FileNotFound")

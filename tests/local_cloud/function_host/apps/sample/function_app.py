@@ -1,0 +1,98 @@
+"""One function of each kind; each call leaves a JSON line in the file RECORD, which the tests read."""
+
+import json
+import logging
+import os
+import time
+import typing
+
+import azure.functions as func
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+more = func.Blueprint()
+
+
+def record(function: str, **facts: object) -> None:
+    line = json.dumps({"function": function, "at": time.time(), "pid": os.getpid(), **facts}) + "\n"
+    with open(os.environ["RECORD"], "a", encoding="utf-8") as file:  # noqa: PTH123 - one write, appended whole
+        file.write(line)
+
+
+@app.blob_trigger(
+    arg_name="blob", path="%PREFIX%-in/{name}.txt", connection="Data", source=func.BlobSource.LOGS_AND_CONTAINER_SCAN
+)
+@app.queue_output(arg_name="out", queue_name="%PREFIX%-made", connection="Data")
+def on_blob(blob: func.InputStream, out: func.Out[typing.List[str]]) -> None:  # noqa: UP006 - the worker takes no list[str]
+    body = blob.read()
+    record("on_blob", blob=blob.name, body=body.decode(), length=blob.length, uri=blob.uri, metadata=blob.metadata)
+    if body == b"bad":
+        raise ValueError("a bad blob")
+    name = blob.name.partition("/")[2].removesuffix(".txt")
+    out.set([json.dumps({"name": name, "part": part}) for part in range(2)])
+
+
+@app.queue_trigger(arg_name="message", queue_name="%PREFIX%-made", connection="Data")
+@app.blob_input(arg_name="source", path="%PREFIX%-in/{name}.txt", connection="Data", data_type=func.DataType.BINARY)
+@app.blob_input(arg_name="missing", path="%PREFIX%-in/not-there", connection="Data")
+@app.blob_output(arg_name="result", path="%PREFIX%-out/{name}/{part}", connection="Data")
+async def on_made(message: func.QueueMessage, source: bytes, missing: str, result: func.Out[bytes]) -> None:
+    record("on_made", message=message.get_json(), source=str(source), missing=missing)
+    result.set(bytes(source).upper())
+
+
+@app.queue_trigger(arg_name="message", queue_name="%PREFIX%-work", connection="Data")
+def on_work(message: func.QueueMessage) -> None:
+    order = message.get_json()
+    record("on_work", order=order, count=message.dequeue_count, id=message.id)
+    print("printed by", order["name"])
+    logging.info("logged by %s", order["name"])
+    time.sleep(order.get("sleep", 0))
+    if order.get("fail"):
+        raise ZeroDivisionError("division by " + order["name"])
+    record("on_work_end", order=order)
+
+
+@app.queue_trigger(arg_name="message", queue_name="%PREFIX%-work-poison", connection="Data")
+def on_poison(message: func.QueueMessage) -> None:
+    record("on_poison", body=message.get_body().decode())
+
+
+@app.blob_trigger(arg_name="blob", path="%PREFIX%-told/{name}", connection="Data", source=func.BlobSource.EVENT_GRID)
+def on_event(blob: func.InputStream) -> None:
+    record("on_event", blob=blob.name, body=blob.read().decode())
+
+
+@more.timer_trigger(arg_name="timer", schedule="%SCHEDULE%")
+@more.retry(strategy="fixed_delay", max_retry_count="1", delay_interval="00:00:00")
+def on_time(timer: func.TimerRequest, context: func.Context) -> None:
+    retry = context.retry_context.retry_count
+    record("on_time", past_due=timer.past_due, status=timer.schedule_status, retry=retry)
+    if os.environ.get("TIMER_FAILS_ONCE") and not retry:
+        raise RuntimeError("the timer's first try")
+
+
+@more.route(route="items/{number:int}/{part?}", methods=["GET", "PUT"])
+def item(req: func.HttpRequest) -> func.HttpResponse:
+    answer = {"route": dict(req.route_params), "query": dict(req.params), "body": req.get_body().decode()}
+    response = func.HttpResponse(json.dumps(answer), status_code=202, mimetype="application/json")
+    response.headers.add("Set-Cookie", "one=1; Path=/")
+    response.headers.add("Set-Cookie", "two=2")
+    return response
+
+
+@more.route(route="items/special", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+def special(req: func.HttpRequest) -> str:
+    return "special"
+
+
+@more.route(route="files/{*path}", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
+def files(req: func.HttpRequest) -> str:
+    return req.route_params.get("path", "none")
+
+
+@more.route(auth_level=func.AuthLevel.ANONYMOUS)
+def broken(req: func.HttpRequest) -> str:
+    raise LookupError("nothing to see")
+
+
+app.register_functions(more)
