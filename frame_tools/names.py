@@ -116,7 +116,7 @@ def split_receipt(run_id: str) -> str:
 
 
 def queued(run_id: str, stage: str) -> str:
-    """Return the blob that says that all messages of a stage, "split" or "batches", were sent at least once."""
+    """Return the blob that says that a stage, "split", "batches" or "join", was handed over at least once."""
     return f"{run_id}/queued-{stage}"
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from frame_tools import names
 from frame_tools.blobs import BlobInfo, md5_of
-from frame_tools.errors import MissingError, TemporaryError
+from frame_tools.errors import InputError, MissingError, TemporaryError
 from frame_tools.manifest import loads
 from frame_tools.storage import DataStorage
 from frame_tools.trigger import Trigger
@@ -45,6 +45,11 @@ def upload(
             raise MissingError(f"There is no painting {style}", "Give the path of an image file")
         files[names.check_name(style.name, "painting's file name")] = style
     there = listing(storage, name)
+    if strays := sorted(other for other in there if other.startswith("frames/") and other not in files):
+        raise InputError(
+            f"input/{name}/ holds {len(strays)} frames of another video, the first is {strays[0]!r}",
+            "Give this run another --name",
+        )
     missing = {relative: path for relative, path in files.items() if not _same(there.get(relative), path)}
     done = len(files) - len(missing)
     with ThreadPoolExecutor(UPLOADERS, thread_name_prefix="upload") as pool:

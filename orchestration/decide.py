@@ -26,7 +26,7 @@ def decide(state: RunState, *, now: dt.datetime, run_limit: dt.timedelta) -> Ste
     """
     if state.outcome is not None:
         return Step(verb="clean up")
-    if state.video is not None and not state.missing:
+    if state.video is not None:
         return Step(verb="finish")
     if state.cancelled:
         return Step(verb="cancel")

@@ -2,6 +2,7 @@
 
 import logging
 
+from frame_tools import names
 from frame_tools.delivery import DamagedBatchError, deliver, read_receipt
 from frame_tools.errors import DamagedError
 from frame_tools.receipt import Failure
@@ -18,7 +19,9 @@ def join(app: App, state: RunState) -> bool:
     run_id, plan = state.run_id, state.plan
     segment_bytes = sum(read_receipt(app.storage, run_id, batch).segment.size for batch in range(plan.batch_count))
     if segment_bytes > app.settings.join_in_function_bytes:
-        place(app, run_id, ["join"])
+        if "join" not in state.queued:
+            place(app, run_id, ["join"])
+            app.storage.runs.create(names.queued(run_id, "join"), b"")
         return False
     try:
         return deliver(app.storage, run_id) is not None

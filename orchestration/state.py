@@ -22,7 +22,7 @@ class RunState:
     failures: Mapping[str, Failure]
     """By step name."""
     queued: Mapping[str, dt.datetime | None]
-    """When all messages of a stage, "split" or "batches", had been sent at least once; absent: not yet."""
+    """When a stage, "split", "batches" or "join", had been handed over at least once; absent: not yet."""
     has_slot: bool
     is_open: bool
     cancelled: bool
@@ -66,7 +66,7 @@ def read_state(storage: Storage, run_id: str) -> RunState | None:
         receipts=frozenset(_receipt_numbers(listed, run_id)),
         failures=dict(_failures(storage, listed, run_id)),
         queued={
-            stage: item.created for stage in ("split", "batches") if (item := listed.get(names.queued(run_id, stage)))
+            stage: item.created for stage in ("split", "batches", "join") if (item := listed.get(names.queued(run_id, stage)))
         },
         has_slot=is_open and any(True for _ in slots_of(storage, run_id)),
         is_open=is_open,

@@ -19,7 +19,7 @@ def submit_batch(app: App, text: str) -> None:
     except InputError as error:
         set_aside(app, names.FRAME_BATCHES, text, error)
         return
-    if is_settled(app, message):
+    if message.batch == "look" or is_settled(app, message):
         return
     place_first(app, message.run_id, message.batch)
     # The run may have been cancelled while the job was being made: then it must not outlive the cancellation.

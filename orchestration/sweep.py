@@ -63,6 +63,8 @@ def _waited_for(state: RunState) -> list[int | str]:
     """Steps that some task should be working on now."""
     if state.plan is None:
         return ["split"] if state.request.trigger.video and state.split is None and "split" in state.queued else []
+    if not state.missing:
+        return ["join"] if "join" in state.queued and "join" not in state.failures else []
     if "batches" not in state.queued:
         return []
     return [batch for batch in state.missing if names.step_name(batch) not in state.failures]
@@ -70,7 +72,8 @@ def _waited_for(state: RunState) -> list[int | str]:
 
 def _old_enough(app: App, state: RunState) -> bool:
     """Whether a message still on its way would have arrived by now."""
-    sent = state.queued.get("batches" if state.plan else "split")
+    stage = "split" if state.plan is None else "batches" if state.missing else "join"
+    sent = state.queued.get(stage)
     return sent is not None and now() - sent > dt.timedelta(seconds=app.settings.sweep_grace_seconds)
 
 

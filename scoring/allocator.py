@@ -1,7 +1,7 @@
 """Keep freed memory in the process: a network on the CPU frees and takes the same large blocks for every frame.
 
-By default the C library gives blocks of this size back to the kernel, and each frame pays for getting them anew, page by
-page: 12,000 page faults and 15 of 55 ms for a frame of 640x360.
+By default the C library gives blocks of this size back to the kernel, and each frame pays for getting them anew, page
+by page: 12,000 faults and 15 of 55 ms for a frame of 640x360.
 """
 
 import ctypes

@@ -57,7 +57,7 @@ class AnyPainting:
 
     @property
     def frames_per_forward(self) -> int:
-        """On a CPU twice as many as are painted at once, so that a lane that was held up is not waited for each time."""
+        """On a CPU twice as many as are painted at once: a lane that was held up is not waited for each time."""
         return GPU_FRAMES if self._device.type == "cuda" else 2 * self._lanes.size
 
     def style_vector(self, painting: Picture) -> StyleVector:

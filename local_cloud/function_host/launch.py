@@ -31,6 +31,11 @@ class HostProcess:
         self._reader.start()
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
     def port(self) -> int:
         """The port it listens on, at 127.0.0.1."""
         return self._port

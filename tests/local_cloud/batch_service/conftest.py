@@ -101,6 +101,18 @@ class Cloud:
         answer = requests.request(method, f"{self.url}{path}", json=body, headers=signed, timeout=DEADLINE_S)
         return answer.status_code, answer.json() if answer.content else None, answer.headers
 
+    def await_death(self, pid: int) -> None:
+        """Wait until a process runs no more; that nobody has reaped it yet is no matter."""
+        stat = Path(f"/proc/{pid}/stat")
+
+        def is_dead() -> bool:
+            try:
+                return stat.read_text().rpartition(")")[2].split()[0] == "Z"
+            except (FileNotFoundError, ProcessLookupError):
+                return True
+
+        self.until(is_dead, f"process {pid} has ended")
+
     def until(self, look: Callable[[], T | None], what: str) -> T:
         deadline = time.monotonic() + DEADLINE_S
         while time.monotonic() < deadline:

@@ -137,14 +137,14 @@ def test_wall_clock_ends_the_whole_group(cloud: Any) -> None:
     assert (info.exit_code, info.result, info.failure_info.code) == (137, "failure", "TaskEnded")
     assert info.failure_info.details[0].value == "The maximum execution time configured on the task was exceeded"
     grandchild = int(cloud.output("wall", "t"))
-    cloud.until(lambda: not Path(f"/proc/{grandchild}").exists(), "the grandchild is gone")
+    cloud.await_death(grandchild)
 
 
 def test_a_child_that_is_left_behind_ends_with_the_task(cloud: Any) -> None:
     cloud.job("behind")
     cloud.run("behind", "t", "sh -c 'sleep 300 & echo $!'")
     child = int(cloud.output("behind", "t"))
-    cloud.until(lambda: not Path(f"/proc/{child}").exists(), "the child is gone")
+    cloud.await_death(child)
 
 
 def test_slots_and_order(cloud: Any) -> None:
@@ -204,13 +204,13 @@ def test_delete_task_kills_and_removes_its_folder(cloud: Any) -> None:
     with pytest.raises(ResourceNotFoundError) as caught:
         cloud.client.get_task("delete-task", "t")
     assert code_of(caught) == "TaskNotFound"
-    assert not Path(f"/proc/{pid}").exists()
+    cloud.await_death(pid)
     assert not list((cloud.data / "nodes").glob("**/delete-task/job-1/t"))
 
 
 def test_retention_time(cloud: Any) -> None:
     cloud.job("kept")
-    keep = m.BatchTaskConstraints(retention_time=dt.timedelta(seconds=0))
+    keep = m.BatchTaskConstraints(retention_time=dt.timedelta(milliseconds=10))
     cloud.run("kept", "t", "true", constraints=keep)
 
     def files_are_gone() -> bool:

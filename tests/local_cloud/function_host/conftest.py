@@ -7,6 +7,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 PROJECT = Path(__file__).parents[3]
 APPS = Path(__file__).parent / "apps"
 ACCOUNT = "devstoreaccount1"
-KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # Azurite's published one
+# The key that Azurite publishes; it opens nothing else.
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 _LISTENING = re.compile(r"Azurite (\w+) service is successfully listening at (http://\S+)")
 
 
@@ -87,10 +89,8 @@ class Scene:
 
     def blob(self, container: str, name: str) -> BlobClient:
         service = BlobServiceClient.from_connection_string(self.azurite.connection_string)
-        try:
+        with suppress(ResourceExistsError):
             service.create_container(f"{self.prefix}-{container}")
-        except ResourceExistsError:
-            pass
         return service.get_blob_client(f"{self.prefix}-{container}", name)
 
     def upload(self, name: str, body: bytes) -> None:
@@ -99,10 +99,8 @@ class Scene:
     def queue(self, name: str, *, plain: bool = False) -> QueueClient:
         policy = None if plain else TextBase64EncodePolicy()
         queue = QueueClient.from_connection_string(self.azurite.connection_string, name, message_encode_policy=policy)
-        try:
+        with suppress(ResourceExistsError):
             queue.create_queue()
-        except ResourceExistsError:
-            pass
         return queue
 
     def send(self, **order: object) -> None:

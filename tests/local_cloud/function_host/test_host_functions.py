@@ -3,10 +3,8 @@
 import base64
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from http.client import HTTPConnection, HTTPMessage
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
 from conftest import Azurite, Scene, until
@@ -33,14 +31,15 @@ def host(shared: tuple[Scene, HostProcess]) -> HostProcess:
 
 def request(
     host: HostProcess, path: str, *, method: str = "GET", body: bytes | None = None, **headers: str
-) -> tuple[int, Any, bytes]:
+) -> tuple[int, HTTPMessage, bytes]:
+    connection = HTTPConnection("127.0.0.1", host.port, timeout=20)
     names = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, body=body, headers=names)
+    answer = connection.getresponse()
     try:
-        with urlopen(Request(host.url + path, method=method, data=body, headers=names), timeout=20) as answer:
-            return answer.status, answer.headers, answer.read()
-    except HTTPError as error:
-        with error:
-            return error.code, error.headers, error.read()
+        return answer.status, answer.headers, answer.read()
+    finally:
+        connection.close()
 
 
 def seen(stage: Scene, function: str, **facts: object) -> list[dict[str, Any]]:
@@ -101,7 +100,7 @@ def test_a_message_that_always_fails_reaches_the_poison_function(stage: Scene, h
     assert "Exception: ZeroDivisionError: division by zero" in host.output()
 
 
-def test_plain_text_is_poisoned_unread_and_unchanged(stage: Scene) -> None:
+def test_plain_text_is_poisoned_unread(stage: Scene) -> None:
     stage.queue(f"{stage.prefix}-work", plain=True).send_message("plain, not base64!")
     poison = stage.queue(f"{stage.prefix}-work-poison", plain=True)
 
@@ -216,7 +215,7 @@ def test_a_timer_can_be_run_by_hand(stage: Scene, host: HostProcess) -> None:
     assert line["past_due"] is False
 
 
-def test_the_port_is_taken(stage: Scene, host: HostProcess, tmp_path: Path) -> None:
+def test_the_port_is_taken(stage: Scene, host: HostProcess) -> None:
     with pytest.raises(HostFailedError) as failure, running_host(stage.app, env=stage.env, port=host.port):
         pass
     assert "exit code 2" in str(failure.value)

@@ -1,11 +1,10 @@
 """Hosts that start, stop, crash, compete and misbehave: what must hold over more than one life."""
 
 import json
-import subprocess
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
-from pathlib import Path
+from itertools import groupby
 
 import pytest
 from azure.storage.blob import BlobServiceClient
@@ -56,15 +55,15 @@ def test_two_hosts_do_nothing_twice(scene: Scene) -> None:
         until(lambda: len(scene.records("on_time")) >= 3)
         fired_by = {line["pid"] for line in scene.records("on_time")}
         # The host that holds the lock of the timer stops; the other takes over.
-        (one if f"pid {next(iter(fired_by))}" in one.output() else two).stop()
+        (one if {one.pid} == fired_by else two).stop()
         until(lambda: {line["pid"] for line in scene.records("on_time")} > fired_by)
     assert Counter(line["blob"] for line in scene.records("on_blob")) == {
         f"{scene.prefix}-in/{n}.txt": 1 for n in names
     }
-    assert Counter(line["order"]["name"] for line in scene.records("on_work")) == {name: 1 for name in names}
+    assert Counter(line["order"]["name"] for line in scene.records("on_work")) == dict.fromkeys(names, 1)
     assert len(scene.records("on_made")) == 40
-    seconds = Counter(round(line["at"] / 2) for line in scene.records("on_time"))
-    assert set(seconds.values()) == {1}, "a time was fired twice"
+    owners = [owner for owner, _ in groupby(line["pid"] for line in scene.records("on_time"))]
+    assert len(owners) == 2, "both hosts fired the timer at a time"
 
 
 def test_mischief_delivers_more_than_once_and_out_of_order(scene: Scene) -> None:

@@ -45,7 +45,7 @@ def on_work(message: func.QueueMessage) -> None:
     order = message.get_json()
     record("on_work", order=order, count=message.dequeue_count, id=message.id)
     print("printed by", order["name"])
-    logging.info("logged by %s", order["name"])
+    logging.getLogger("sample").info("logged by %s", order["name"])
     time.sleep(order.get("sleep", 0))
     if order.get("fail"):
         raise ZeroDivisionError("division by " + order["name"])

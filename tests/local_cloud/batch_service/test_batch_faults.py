@@ -1,0 +1,130 @@
+"""What can go wrong in Azure, made to go wrong here; and the traps of the client library that only such answers show."""
+
+from typing import Any
+
+import pytest
+from azure.batch import models as m
+from azure.core.exceptions import HttpResponseError
+
+VERSION = "?api-version=2025-06-01"
+FOREVER = "sh -c 'echo up; exec sleep 300'"
+
+
+def test_server_busy_with_retry_after_is_retried_by_the_client(cloud: Any) -> None:
+    cloud.job("busy")
+    cloud.fault(kind="http_error", status=503, retry_after=0, times=2, path_contains="/jobs/busy")
+    status, body, headers = cloud.raw("GET", f"/jobs/busy{VERSION}")
+    assert (status, body["code"], headers["Retry-After"]) == (503, "ServerBusy", "0")
+    assert cloud.client.get_job("busy").id == "busy"
+    assert cloud.raw("GET", "/local/faults")[1] == {"value": []}
+
+
+def test_too_many_requests_without_retry_after_reaches_the_caller(cloud: Any) -> None:
+    cloud.job("throttled")
+    cloud.fault(kind="http_error", status=429, times=1, path_contains="/jobs/throttled/tasks")
+    with pytest.raises(HttpResponseError) as caught:
+        cloud.add("throttled", "t", "true")
+    assert caught.value.status_code == 429
+    cloud.add("throttled", "t", "true")
+
+
+def test_internal_error_means_nothing_was_done(cloud: Any) -> None:
+    cloud.job("broken")
+    cloud.fault(kind="http_error", status=500, path_contains="/jobs/broken/tasks")
+    status, body, _ = cloud.raw("POST", f"/jobs/broken/tasks{VERSION}", {"id": "t", "commandLine": "true"})
+    assert (status, body["code"]) == (500, "InternalError")
+    assert list(cloud.client.list_tasks("broken")) == []
+
+
+def test_partial_failure_is_to_be_read_without_regard_to_case(cloud: Any) -> None:
+    cloud.job("partial")
+    cloud.add("partial", "t1", "true")
+    cloud.fault(kind="partial_failure", task_id="t2", code="ServerBusy")
+    tasks = [cloud.task(f"t{i}", "true") for i in range(4)]
+    results = cloud.client.create_task_collection("partial", m.BatchTaskGroup(task_values=tasks)).result_values
+    failed = {result.task_id: (result.status, result.error.code) for result in results if result.error}
+    assert failed == {"t1": ("ClientError", "TaskExists"), "t2": ("ServerError", "ServerBusy")}
+    assert all(status != m.BatchTaskAddStatus.CLIENT_ERROR for status, _ in failed.values())
+    assert [result.task_id for result in results] != [task.id for task in tasks]
+    assert sorted(task.id for task in cloud.client.list_tasks("partial")) == ["t0", "t1", "t3"]
+    again = cloud.client.create_task_collection("partial", m.BatchTaskGroup(task_values=tasks)).result_values
+    assert {result.task_id for result in again if not result.error} == {"t2"}
+
+
+def test_more_than_a_hundred_tasks_at_once(cloud: Any) -> None:
+    cloud.job("hundred", pool="nowhere")
+    tasks = [cloud.task(f"t{i:03}", "true") for i in range(101)]
+    with pytest.raises(HttpResponseError) as caught:
+        cloud.client.create_task_collection("hundred", m.BatchTaskGroup(task_values=tasks))
+    assert caught.value.status_code == 400
+    cloud.client.create_task_collection("hundred", m.BatchTaskGroup(task_values=tasks[:100]))
+    assert cloud.client.get_job_task_counts("hundred").task_counts.active == 100
+
+
+def test_faults_are_checked_and_forgotten(cloud: Any) -> None:
+    for wrong in (
+        {"kind": "flood"},
+        {"kind": "http_error", "status": 404},
+        {"kind": "preempt_when", "task_id": "t", "after_output": "("},
+    ):
+        assert cloud.raw("POST", "/local/faults", wrong)[0] == 400
+    cloud.fault(kind="http_error", status=500, path_contains="/never")
+    assert len(cloud.raw("GET", "/local/faults")[1]["value"]) == 1
+    assert cloud.raw("DELETE", "/local/faults")[0] == 204
+    assert cloud.raw("GET", "/local/faults")[1] == {"value": []}
+
+
+def test_preempted_node_comes_back_empty_and_the_task_runs_again(own_cloud: Any) -> None:
+    own_cloud.job("evict")
+    # The first run leaves a mark outside its node and waits; the second one sees it and looks round.
+    own_cloud.add(
+        "evict",
+        "t",
+        "sh -c 'ls ../../../../shared; test -e ../../../../../seen && exit; touch ../../../../../seen ../../../../shared/x; echo up; sleep 300'",
+    )
+    own_cloud.await_output("evict", "t", "up")
+    before = own_cloud.client.get_task("evict", "t")
+    node = own_cloud.fault(kind="preempt_node")["node"]
+    task = own_cloud.await_state("evict", "t", "completed")
+    assert task.node_info.node_id == before.node_info.node_id == node
+    assert (task.execution_info.result, task.execution_info.retry_count) == ("success", 0)
+    assert task.execution_info.requeue_count == 0
+    assert task.etag == before.etag
+    assert own_cloud.output("evict", "t") == ""
+
+
+def test_a_preempted_node_is_seen_as_such(own_cloud: Any) -> None:
+    own_cloud.job("seen")
+    own_cloud.add("seen", "t", FOREVER)
+    own_cloud.await_output("seen", "t", "up")
+    own_cloud.fault(kind="preempt_node", node="local-gpu-0")
+    counts = next(iter(own_cloud.client.list_pool_node_counts())).dedicated
+    assert (counts.preempted, counts.total) == (1, 1)
+    own_cloud.await_state("seen", "t", "active")
+    own_cloud.await_state("seen", "t", "running")
+    assert own_cloud.raw("POST", "/local/faults", {"kind": "preempt_node", "node": "none"})[0] == 404
+
+
+def test_lost_node_takes_its_processes_and_a_new_one_comes(own_cloud: Any) -> None:
+    own_cloud.job("lost")
+    own_cloud.add(
+        "lost", "t", "sh -c 'echo $$; test -e ../../../../../seen || { touch ../../../../../seen; sleep 300; }'"
+    )
+    own_cloud.await_output("lost", "t", "\n")
+    pid = int(own_cloud.output("lost", "t"))
+    assert own_cloud.fault(kind="lose_node")["node"] == "local-gpu-0"
+    task = own_cloud.await_state("lost", "t", "completed")
+    assert task.node_info.node_id == "local-gpu-1"
+    assert [node.id for node in own_cloud.client.list_nodes("gpu")] == ["local-gpu-1"]
+    assert not (own_cloud.data / "nodes" / "gpu" / "local-gpu-0").exists()
+    own_cloud.await_death(pid)
+
+
+def test_preempt_at_a_word_of_the_task(own_cloud: Any) -> None:
+    own_cloud.job("word")
+    own_cloud.fault(kind="preempt_when", task_id="t", after_output="frame [3]$")
+    script = "sh -c 'echo frame 1; test -e ../../../../../seen && exit; touch ../../../../../seen; echo frame 2; echo frame 3; sleep 300'"
+    own_cloud.add("word", "t", script)
+    assert own_cloud.await_state("word", "t", "completed").execution_info.result == "success"
+    assert own_cloud.output("word", "t") == "frame 1\n"
+    assert own_cloud.raw("GET", "/local/faults")[1] == {"value": []}
