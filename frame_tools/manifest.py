@@ -65,7 +65,7 @@ Ratio = Annotated[Fraction, PlainValidator(parse_ratio), _AS_TEXT]
 PositiveRatio = Annotated[Fraction, PlainValidator(_positive), _AS_TEXT]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Code = Annotated[int, Field(ge=0, le=255)]
-Pts = Annotated[int, Field(ge=-_MAX_PTS, le=_MAX_PTS)]
+Pts = Annotated[int, Field(ge=0, le=_MAX_PTS)]
 Step = Annotated[int, Field(ge=1, le=_MAX_PTS)]
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Pattern = Annotated[str, StringConstraints(max_length=200), AfterValidator(_checked_pattern)]
@@ -103,11 +103,11 @@ class AudioTrack(_Value):
 class Manifest(_Value):
     """What splitting learned of the video `source`.
 
-    Time stamps are integers in `time_base` seconds, either constant (`first_pts`, `pts_step`) or one per
-    frame (`pts`, strictly rising); read them with `frame_pts`. `last_duration` is how long the last frame
-    stands. `rate` is the nominal or average rate in frames per second. `rotation` is by how many degrees
-    clockwise the source had to be turned to stand upright. `notes` tells what splitting could not keep or
-    had to put right.
+    Time stamps are integers in `time_base` seconds, none below zero, either constant (`first_pts`,
+    `pts_step`) or one per frame (`pts`, strictly rising); read them with `frame_pts`. `last_duration` is how
+    long the last frame stands. `rate` is the nominal or average rate in frames per second. `rotation` is by
+    how many degrees clockwise the source had to be turned to stand upright. `notes` tells what splitting could
+    not keep or had to put right.
     """
 
     version: Literal[1] = 1
@@ -147,7 +147,7 @@ class Manifest(_Value):
                 raise ValueError("first_pts is not the first of pts")
             if any(later <= earlier for earlier, later in pairwise(self.pts)):
                 raise ValueError("pts does not rise strictly")
-        if abs(self.frame_pts[-1]) + self.last_duration > _MAX_PTS:
+        if self.frame_pts[-1] + self.last_duration > _MAX_PTS:
             raise ValueError("the last frame's time stamp is too large")
         return self
 

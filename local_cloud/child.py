@@ -19,45 +19,51 @@ class ChildFailedError(RuntimeError):
 
 
 class Child:
-    """A running program."""
+    """A program that can be started, awaited, stopped, killed, and started again."""
 
     def __init__(
         self, name: str, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, ready: str
     ) -> None:
         self.name = name
         self.log = log
+        self._argv, self._cwd, self._env = list(argv), cwd, dict(env)
         self._ready = re.compile(ready)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as sink:
+        self._begin = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it is ready. Raises ChildFailedError."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as sink:
             self._begin = sink.tell()
             # A session of its own: Ctrl-C reaches only us, and we end the children in order.
             self._process = subprocess.Popen(
-                argv,
-                cwd=cwd,
-                env=dict(env),
+                self._argv,
+                cwd=self._cwd,
+                env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._wait_ready()
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs."""
-        return self._process.poll()
+        """None while it runs, or before it was started."""
+        return None if self._process is None else self._process.poll()
 
     def output(self) -> str:
-        """What it has written since it was started."""
+        """What it has written since it was last started."""
         with self.log.open("rb") as source:
             source.seek(self._begin)
             return source.read().decode("utf-8", "replace")
 
-    def wait_ready(self) -> re.Match[str]:
-        """Return the match of the ready line. Raises ChildFailedError."""
+    def _wait_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            if found := self._ready.search(self.output()):
-                return found
+            if self._ready.search(self.output()):
+                return
             if self.exit_code is not None:
                 break
             time.sleep(_POLL_SECONDS)
@@ -67,7 +73,7 @@ class Child:
 
     def stop(self) -> None:
         """Ask it to end, then end it."""
-        if self.exit_code is None:
+        if self._process is not None and self.exit_code is None:
             self._process.terminate()
             try:
                 self._process.wait(STOP_SECONDS)
@@ -76,6 +82,6 @@ class Child:
 
     def kill(self) -> None:
         """End it and what it started, at once."""
-        if self.exit_code is None:
+        if self._process is not None and self.exit_code is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()

@@ -48,6 +48,8 @@ class CloudOptions:
     """Seed with which the function host delivers every message one to five times, shuffled."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Laid over the app's settings."""
+    front: Ports | None = None
+    """Where app and tasks find blobs and queues, if that is not Azurite itself (a proxy, in tests)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +74,14 @@ class Cloud:
 def running_cloud(options: CloudOptions) -> Iterator[Cloud]:
     """Start the local cloud, and stop what was started, in reverse order. Raises ChildFailedError."""
     ports = _taken_or_free(options.ports, functions=options.functions)
-    settings = {**app_settings(ports), **options.settings}
+    seen = _seen_from_outside(options, ports)
+    settings = {**app_settings(seen), **options.settings}
     children: dict[str, Child] = {}
     with ExitStack() as stack:
 
         def run(child: Child) -> None:
             stack.callback(child.stop)
-            child.wait_ready()
+            child.start()
             children[child.name] = child
 
         run(_azurite(options, ports))
@@ -97,6 +100,11 @@ def node_environment(ports: Ports) -> dict[str, str]:
         "LANG": "C.UTF-8",
         **storage_settings(ports),
     }
+
+
+def _seen_from_outside(options: CloudOptions, ports: Ports) -> Ports:
+    front = options.front
+    return ports if front is None else replace(ports, blob=front.blob, queue=front.queue, table=front.table)
 
 
 def _azurite(options: CloudOptions, ports: Ports) -> Child:
@@ -121,7 +129,7 @@ def _batch_service(options: CloudOptions, ports: Ports) -> Child:
     data = options.folder / "batch"
     data.mkdir(parents=True, exist_ok=True)
     image = data / "node-image.json"
-    image.write_text(json.dumps(node_environment(ports), indent=1))
+    image.write_text(json.dumps(node_environment(_seen_from_outside(options, ports)), indent=1))
     image.chmod(0o600)
     argv = [sys.executable, "-m", "local_cloud.batch_service", "--port", str(ports.batch), "--data", str(data)]
     argv += ["--pool", f"{POOL_ID}:{options.nodes}x{options.slots}", "--image", f"{NODE_IMAGE}={image}"]

@@ -7,19 +7,16 @@ picture has depth; waves, grass, wings and the beam of the lighthouse move by th
 import math
 import random
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from canvas import HEIGHT, HIGH, WIDE, WIDTH, Rgb, glow, mix, paste
+from lighthouse import beam, cliff
+from PIL import Image, ImageDraw, ImageFilter
 
-WIDTH: Final = 640
-HEIGHT: Final = 360
 FRAMES: Final = 96
-_W: Final = 2 * WIDTH
-_H: Final = 2 * HEIGHT
 _HORIZON: Final = 400
 _SEED: Final = 7
-
-Rgb = tuple[int, int, int]
 
 
 def draw_frame(number: int) -> Image.Image:
@@ -28,27 +25,16 @@ def draw_frame(number: int) -> Image.Image:
     picture = _sky().copy()
     _sun(picture, time)
     for depth in (0, 1):
-        _paste(picture, _clouds(depth), x=-200 + (60 + 90 * depth) * time, y=20 + 60 * depth)
-    _paste(picture, _hills(0), x=-40 * time, y=0)
-    _paste(picture, _hills(1), x=-80 * time, y=0)
+        paste(picture, _clouds(depth), x=-200 + (60 + 90 * depth) * time, y=20 + 60 * depth)
+    paste(picture, _hills(0), x=-40 * time, y=0)
+    paste(picture, _hills(1), x=-80 * time, y=0)
     _sea(picture, time)
     _boat(picture, time)
-    _paste(picture, _cliff(), x=_W - 400 - 120 * time, y=120)
-    _beam(picture, time, x=_W - 204 - 120 * time, y=178)
+    paste(picture, cliff(), x=WIDE - 400 - 120 * time, y=120)
+    beam(picture, time, x=WIDE - 204 - 120 * time, y=178)
     _gulls(picture, time)
     _meadow(picture, time)
     return picture.resize((WIDTH, HEIGHT), Image.Resampling.BOX)
-
-
-def _mix(low: Rgb, high: Rgb, share: float) -> Rgb:
-    """Blend two colours; `share` 1 is all `high`."""
-    share = max(0.0, min(1.0, share))
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(low, high, strict=True))
-    return red, green, blue
-
-
-def _paste(picture: Image.Image, layer: Image.Image, *, x: float, y: float) -> None:
-    picture.paste(layer, (round(x), round(y)), layer)
 
 
 @lru_cache
@@ -61,26 +47,19 @@ def _sky() -> Image.Image:
         (0.90, (255, 208, 128)),
         (1.0, (255, 226, 160)),
     )
-    column = Image.new("RGB", (1, _H))
-    for y in range(_H):
+    column = Image.new("RGB", (1, HIGH))
+    for y in range(HIGH):
         place = min(1.0, y / _HORIZON)
-        for (low, color), (high, next_color) in zip(stops, stops[1:], strict=False):
+        for (low, color), (high, next_color) in pairwise(stops):
             if low <= place <= high:
-                column.putpixel((0, y), _mix(color, next_color, (place - low) / (high - low)))
-    return column.resize((_W, _H))
-
-
-@lru_cache
-def _glow(radius: int) -> Image.Image:
-    """A disc of light that fades outwards, as a mask."""
-    ring = ImageChops.invert(Image.radial_gradient("L").resize((2 * radius, 2 * radius)))
-    return ring.point(lambda value: max(0, value - 75) * 255 // 180)
+                column.putpixel((0, y), mix(color, next_color, (place - low) / (high - low)))
+    return column.resize((WIDE, HIGH))
 
 
 def _sun(picture: Image.Image, time: float) -> None:
     x, y = 400, round(235 + 70 * time)
     for radius, color in ((330, (255, 214, 140)), (150, (255, 230, 150))):
-        mask = _glow(radius).point(lambda value: value * 3 // 5)
+        mask = glow(radius).point(lambda value: value * 3 // 5)
         picture.paste(color, (x - radius, y - radius), mask)
     ImageDraw.Draw(picture).ellipse((x - 44, y - 44, x + 44, y + 44), fill=(255, 246, 206))
 
@@ -89,16 +68,19 @@ def _sun(picture: Image.Image, time: float) -> None:
 def _clouds(depth: int) -> Image.Image:
     """A strip of heaped clouds, lit from below by the low sun; those of `depth` 1 are nearer."""
     rng = random.Random(_SEED + depth)  # noqa: S311 - a picture, not a secret
-    layer = Image.new("RGBA", (_W + 700, 260), (255, 190, 170, 0))
+    layer = Image.new("RGBA", (WIDE + 700, 260), (255, 190, 170, 0))
     draw = ImageDraw.Draw(layer)
     for _ in range(6 - depth):
-        cx, cy, size = rng.uniform(60, _W + 600), rng.uniform(90, 170), rng.uniform(0.6, 1.0) * (1 + 0.5 * depth)
+        cx, cy, size = rng.uniform(60, WIDE + 600), rng.uniform(90, 170), rng.uniform(0.6, 1.0) * (1 + 0.5 * depth)
         puffs = [(rng.gauss(0, 75) * size, rng.uniform(14, 42) * size) for _ in range(26)]
         for shift, color in ((12, (222, 148, 156)), (4, (246, 196, 178)), (-6, (255, 238, 224))):
             for x, radius in puffs:
                 lift = radius * 0.9 * math.exp(-((x / (70 * size)) ** 2))
                 r = radius * (1 if shift > 0 else 0.78)
-                draw.ellipse((cx + x - r, cy - lift - r * 0.7 + shift, cx + x + r, cy - lift + r * 0.7 + shift), fill=(*color, 235))
+                draw.ellipse(
+                    (cx + x - r, cy - lift - r * 0.7 + shift, cx + x + r, cy - lift + r * 0.7 + shift),
+                    fill=(*color, 235),
+                )
     return layer.filter(ImageFilter.GaussianBlur(4))
 
 
@@ -106,7 +88,7 @@ def _clouds(depth: int) -> Image.Image:
 def _hills(depth: int) -> Image.Image:
     """A range of hills with light on their left slopes; those of `depth` 1 are nearer and greener."""
     rng = random.Random(_SEED + 10 + depth)  # noqa: S311
-    layer = Image.new("RGBA", (_W + 200, _HORIZON + 6), (0, 0, 0, 0))
+    layer = Image.new("RGBA", (WIDE + 200, _HORIZON + 6), (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
     low, high = (((104, 116, 170), (176, 160, 190)), ((74, 108, 112), (150, 158, 104)))[depth]
 
@@ -117,12 +99,14 @@ def _hills(depth: int) -> Image.Image:
 
     for x in range(0, layer.width, 2):
         slope = ridge(x + 6) - ridge(x - 6)
-        draw.line((x, ridge(x), x, layer.height), fill=_mix(low, high, 0.45 - slope / 12), width=2)
+        draw.line((x, ridge(x), x, layer.height), fill=mix(low, high, 0.45 - slope / 12), width=2)
     for _ in range(2600):
-        x = rng.uniform(0, layer.width)
-        y = ridge(x) + rng.uniform(2, 1) + abs(rng.gauss(0, 40))
-        tone = _mix(low, high, rng.random())
-        draw.line((x, y, x + rng.uniform(6, 22), y + rng.uniform(2, 8)), fill=(*tone, 255), width=rng.choice((2, 3)))
+        left = rng.uniform(0, layer.width)
+        top = ridge(left) + 1 + abs(rng.gauss(0, 40))
+        tone = mix(low, high, rng.random())
+        draw.line(
+            (left, top, left + rng.uniform(6, 22), top + rng.uniform(2, 8)), fill=(*tone, 255), width=rng.choice((2, 3))
+        )
     return layer
 
 
@@ -130,22 +114,28 @@ def _sea(picture: Image.Image, time: float) -> None:
     """Water with rows of moving waves, finer towards the horizon, and the sun's glitter."""
     draw = ImageDraw.Draw(picture)
     rng = random.Random(_SEED + 20)  # noqa: S311
-    for y in range(_HORIZON, _H, 4):
-        near = (y - _HORIZON) / (_H - _HORIZON)
-        draw.rectangle((0, y, _W, y + 4), fill=_mix((236, 190, 150), (24, 88, 128), min(1.0, near * 3.2)))
+    for y in range(_HORIZON, HIGH, 4):
+        near = (y - _HORIZON) / (HIGH - _HORIZON)
+        draw.rectangle((0, y, WIDE, y + 4), fill=mix((236, 190, 150), (24, 88, 128), min(1.0, near * 3.2)))
     for _ in range(900):
         near = rng.random() ** 1.6
-        y = _HORIZON + 3 + near * (_H - _HORIZON)
+        y = _HORIZON + 3 + near * (HIGH - _HORIZON)
         length = 8 + 70 * near
         phase = rng.uniform(0, math.tau)
-        x = (rng.uniform(0, _W + 200) - (30 + 260 * near) * time) % (_W + 200) - 100
+        x = (rng.uniform(0, WIDE + 200) - (30 + 260 * near) * time) % (WIDE + 200) - 100
         y += (1 + 5 * near) * math.sin(math.tau * (2 * time) + phase)
         glitter = abs(x - 400) < 40 + 150 * near and math.sin(phase * 5 + math.tau * 5 * time) > -0.2
         dark = rng.random() < 0.5
         tone = (255, 228, 158) if glitter else ((18, 70, 112) if dark else (98, 160, 178))
-        base = picture.getpixel((max(0, min(_W - 1, int(x))), min(_H - 1, int(y))))
-        color = _mix(base, tone, 0.85 if glitter else 0.55)  # type: ignore[arg-type]
-        draw.arc((x - length, y - 3 - 9 * near, x + length, y + 4 + 9 * near), 200, 340, fill=color, width=2 + round(3 * near))
+        base = picture.getpixel((max(0, min(WIDE - 1, int(x))), min(HIGH - 1, int(y))))
+        color = mix(base, tone, 0.85 if glitter else 0.55)  # type: ignore[arg-type]
+        draw.arc(
+            (x - length, y - 3 - 9 * near, x + length, y + 4 + 9 * near),
+            200,
+            340,
+            fill=color,
+            width=2 + round(3 * near),
+        )
 
 
 def _boat(picture: Image.Image, time: float) -> None:
@@ -154,8 +144,8 @@ def _boat(picture: Image.Image, time: float) -> None:
     x, y = 300 + 190 * time, 352 + 6 * math.sin(math.tau * 2 * time + 1)
     mirrored = sprite.transpose(Image.Transpose.FLIP_TOP_BOTTOM).resize((sprite.width, 110))
     mirrored.putalpha(mirrored.getchannel("A").point(lambda value: value * 2 // 5))
-    _paste(picture, mirrored, x=x + 6 * math.sin(math.tau * 3 * time), y=y + 196)
-    _paste(picture, sprite, x=x, y=y)
+    paste(picture, mirrored, x=x + 6 * math.sin(math.tau * 3 * time), y=y + 196)
+    paste(picture, sprite, x=x, y=y)
 
 
 @lru_cache
@@ -170,55 +160,6 @@ def _boat_sprite() -> Image.Image:
     draw.polygon(((22, 172), (200, 172), (172, 208), (52, 208)), fill=(172, 44, 38))
     draw.polygon(((22, 172), (200, 172), (196, 180), (28, 180)), fill=(246, 230, 206))
     return sprite
-
-
-@lru_cache
-def _cliff() -> Image.Image:
-    """The lighthouse on its rock."""
-    rng = random.Random(_SEED + 30)  # noqa: S311
-    layer = Image.new("RGBA", (640, _H - 120), (0, 0, 0, 0))
-    draw = ImageDraw.Draw(layer)
-    top = [(x, 240 + 90 * (1 - min(1.0, (x - 40) / 110)) ** 2 + 6 * math.sin(x / 17)) for x in range(40, 640, 6)]
-    foot = [(x, 470 + 8 * math.sin(x / 31)) for x in range(640, -1, -20)]
-    draw.polygon([(24, 380), *top, *foot, (6, 440)], fill=(92, 82, 88))
-    for _ in range(2200):
-        x, y = rng.uniform(4, 640), rng.uniform(240, 476)
-        if layer.getpixel((int(x), int(y))) != (0, 0, 0, 0):
-            # The sun is on the left; the rock darkens away from it and downwards.
-            light = 1.1 - x / 420 - (y - 240) / 520 + rng.gauss(0, 0.22)
-            tone = _mix((58, 52, 72), (226, 172, 128), light)
-            draw.line((x, y, x + rng.uniform(-9, 6), y + rng.uniform(8, 26)), fill=tone, width=rng.choice((3, 4, 6)))
-    for x, y in foot:
-        draw.arc((x - 26, y - 10, x + 26, y + 14), 180, 350, fill=(224, 232, 226), width=4)
-    for x, y in top:
-        draw.line((x - 8, y + 8, x + 6, y - rng.uniform(2, 10)), fill=rng.choice(((96, 132, 60), (136, 156, 66))), width=5)
-    for band in range(6):
-        y, half = 84 + band * 27, 22 + band * 3
-        draw.polygon(
-            ((196 - half, y), (196 + half, y), (196 + half + 3, y + 27), (196 - half - 3, y + 27)),
-            fill=(246, 238, 224) if band % 2 else (196, 52, 44),
-        )
-        draw.polygon(((196 + half - 14, y), (196 + half, y), (196 + half + 3, y + 27), (196 + half - 12, y + 27)), fill=(150, 96, 92))
-    draw.rectangle((170, 74, 222, 84), fill=(60, 56, 66))
-    draw.rectangle((180, 44, 212, 74), fill=(255, 240, 170))
-    draw.polygon(((172, 46), (220, 46), (196, 18)), fill=(150, 40, 40))
-    return layer
-
-
-def _beam(picture: Image.Image, time: float, *, x: float, y: float) -> None:
-    """The lighthouse's light, going round twice."""
-    turn = math.cos(math.tau * 2 * time)
-    reach = 620 * turn
-    mask = Image.new("L", (_W, 160))
-    draw = ImageDraw.Draw(mask)
-    for step in range(24):  # the light fades on its way
-        near, far = step / 24, (step + 1) / 24
-        edges = (x - reach * near, x - reach * far)
-        top, bottom = (tuple(80 + side * share for share in (near, far)) for side in (-60, 42))
-        corners = ((edges[0], top[0]), (edges[1], top[1]), (edges[1], bottom[1]), (edges[0], bottom[0]))
-        draw.polygon(corners, fill=round(110 * (1 - near)))
-    picture.paste((255, 246, 200), (0, round(y) - 80), mask.filter(ImageFilter.GaussianBlur(5)))
-    picture.paste((255, 250, 214), (round(x) - 60, round(y) - 60), _glow(60))
 
 
 def _gulls(picture: Image.Image, time: float) -> None:
@@ -241,10 +182,10 @@ def _meadow(picture: Image.Image, time: float) -> None:
     def ground_at(x: float) -> float:
         return 672 - 70 * math.exp(-((x / 520) ** 2)) - 14 * math.sin(x / 150)
 
-    edge = [(x - 320 * time, ground_at(x)) for x in range(0, _W + 400, 20)]
-    draw.polygon([*edge, (_W + 80, _H), (-320, _H)], fill=(46, 84, 48))
+    edge = [(x - 320 * time, ground_at(x)) for x in range(0, WIDE + 400, 20)]
+    draw.polygon([*edge, (WIDE + 80, HIGH), (-320, HIGH)], fill=(46, 84, 48))
     for number in range(1300):
-        x = rng.uniform(0, _W + 400)
+        x = rng.uniform(0, WIDE + 400)
         depth = number / 1300
         ground = ground_at(x) + 70 * depth
         height = rng.uniform(30, 74) * (0.6 + 0.6 * depth)

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from frame_tools.errors import InternalError
+from frame_tools.errors import ImpastoError, InternalError
 
 Picture: TypeAlias = NDArray[np.uint8]
 """One picture, (H, W, 3) RGB."""
@@ -22,7 +22,7 @@ StyleVector: TypeAlias = NDArray[np.float32]
 """What a scorer knows of a painting, (N,): small, so that a run computes it once and every task reads the same."""
 
 Score: TypeAlias = Callable[[Pictures], Pictures]
-"""Maps pictures to as many of the same size. The answer may be its argument; it never changes it."""
+"""Maps pictures to as many of the same size; may be called on several threads. The answer may be the argument."""
 
 
 class Scorer(Protocol):
@@ -43,9 +43,13 @@ class Scorer(Protocol):
         """Give the function that scores frames in this style; strength 0 gives the frames back, 1 all of the style."""
 
 
-class PictureError(InternalError):
-    """One picture of a batch can't be scored; `position` is its place in the batch, which whoever made it can name."""
+class PictureError(ImpastoError):
+    """One picture of a batch can't be scored; `position` is its place there, from which `stream` learns its name.
 
-    def __init__(self, position: int, what: str, remedy: str) -> None:
+    `stream` raises `fault` with that name instead: InputError if the person's picture is to blame.
+    """
+
+    def __init__(self, position: int, what: str, remedy: str, *, fault: type[ImpastoError] = InternalError) -> None:
         super().__init__(what, remedy)
         self.position = position
+        self.fault = fault

@@ -1,30 +1,27 @@
 """Frames through a scorer with everything overlapped: read and decode, score, encode and write, feed the segment.
 
-The calling thread scores; threads around it do the rest, at a lower priority, because a network waits for its slowest
-core. Order is the source's wherever it shows, and only so many frames are in memory at once, however long the batch.
+The calling thread hands frames from stage to stage; each stage has threads of its own, and those beside the scorer run
+at a lower priority. Order is the source's wherever it shows, and only so many frames are in memory at once, however
+long the batch.
 This module knows neither storage nor networks: what reads, scores and writes is handed in.
 """
 
-import os
-import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, ThreadPoolExecutor, wait
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from frame_tools.errors import InternalError
 from scoring.frames import decode, encode_jpeg
 from scoring.protocol import Picture, PictureError, Score
+from scoring.threads import Threads
 
 Stored = TypeVar("Stored")
 T = TypeVar("T")
-P = ParamSpec("P")
 
 Source = Iterable[tuple[int, str, Callable[[], bytes]]]
 """For each frame in order: its index, its name, and what reads the encoded picture."""
@@ -44,6 +41,9 @@ class Workers:
 
 DEFAULT_WORKERS = Workers()
 
+FORWARDS_AT_ONCE = 2
+"""While one is computed the next already waits, so that the device never does."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FrameRecord(Generic[Stored]):
@@ -54,7 +54,7 @@ class FrameRecord(Generic[Stored]):
     load_ms: float
     """Read and decode."""
     infer_ms: float
-    """Score: the frame's share of its forward."""
+    """Score: the frame's share of the time that its forward added."""
     save_ms: float
     """Encode and write."""
     segment_ms: float
@@ -74,7 +74,7 @@ class Outlets(Generic[Stored]):
     segment: Callable[[Picture], None] | None = None
     """Takes each frame for the segment, in order, on one thread."""
     on_frame: Callable[[FrameRecord[Stored]], None] | None = None
-    """Told of each frame, in order, on the calling thread, when the frame is stored and in the segment."""
+    """Told of each frame, in order, on the calling thread, once the frame is stored and in the segment."""
 
 
 def run(
@@ -85,66 +85,25 @@ def run(
     frames_per_forward: int = 1,
     workers: Workers = DEFAULT_WORKERS,
 ) -> tuple[Stored, ...]:
-    """Score all frames of `source` on this thread, up to `frames_per_forward` of one size at once.
+    """Score all frames of `source`, up to `frames_per_forward` of one size at once.
 
-    Gives what the sink returned for each frame, in order. The first error anywhere stops everything and is raised
-    here as soon as the calls under way have returned; no thread is left. To cancel, raise from `source` or `on_frame`.
+    `score` is called on two threads. Gives what the sink returned for each frame, in order. The first error anywhere
+    stops everything and is raised here as soon as the calls under way have returned; no thread is left. To cancel,
+    raise from `source` or `on_frame`.
     """
-    with _Threads() as threads:
-        loaded = _loaded(source, threads, workers, ahead=workers.waiting + frames_per_forward)
+    with Threads() as threads:
+        ahead = workers.waiting + frames_per_forward
+        loaded = _loaded(source, threads, threads.pool("read", workers.readers), ahead=ahead)
+        pool = threads.pool("score", FORWARDS_AT_ONCE, first=True)
         behind = _Behind(outlets, threads, threads.pool("write", workers.writers), limit=workers.waiting)
+        forwards: deque[Future[_Scored]] = deque()
         for batch in _batches(loaded, frames_per_forward):
-            behind.add(batch, *_scored(batch, score))
+            forwards.append(threads.submit(pool, _scored, batch, score))
+            if len(forwards) == FORWARDS_AT_ONCE:
+                behind.add(threads.result(forwards.popleft()))
+        while forwards:
+            behind.add(threads.result(forwards.popleft()))
         return behind.finish()
-
-
-class _Threads:
-    """Thread pools that end together, and one place where the first error of any of their calls is seen."""
-
-    def __init__(self) -> None:
-        self._pools: list[ThreadPoolExecutor] = []
-        self._failure: Future[None] = Future()
-
-    def __enter__(self) -> "_Threads":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for pool in self._pools:
-            pool.shutdown(wait=False, cancel_futures=True)
-        for pool in self._pools:
-            pool.shutdown(wait=True)
-
-    def pool(self, name: str, size: int) -> ThreadPoolExecutor:
-        """Start a pool whose threads step back for the scorer."""
-        pool = ThreadPoolExecutor(size, f"stream-{name}", initializer=_step_back)
-        self._pools.append(pool)
-        return pool
-
-    def submit(self, pool: ThreadPoolExecutor, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Have `call` done by `pool`."""
-        future = pool.submit(call, *args, **kwargs)
-        future.add_done_callback(self._note)
-        return future
-
-    def result(self, future: Future[T]) -> T:
-        """Wait for the result, or raise the first error of any call, whichever comes first."""
-        either: tuple[Future[Any], ...] = (future, self._failure)
-        wait(either, return_when=FIRST_COMPLETED)
-        if self._failure.done():
-            self._failure.result()
-        return future.result()
-
-    def _note(self, future: "Future[T]") -> None:
-        error = None if future.cancelled() else future.exception()
-        if error is not None:
-            with suppress(InvalidStateError):  # another call failed first
-                self._failure.set_exception(error)
-
-
-def _step_back() -> None:
-    """Lower this thread's priority where threads have their own (Linux): the scorer's threads go first."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 @dataclass(frozen=True)
@@ -160,9 +119,8 @@ def _load(index: int, name: str, fetch: Callable[[], bytes]) -> _Loaded:
     return _Loaded(index, name, picture, load_ms)
 
 
-def _loaded(source: Source, threads: _Threads, workers: Workers, *, ahead: int) -> Iterator[_Loaded]:
+def _loaded(source: Source, threads: Threads, pool: ThreadPoolExecutor, *, ahead: int) -> Iterator[_Loaded]:
     """Yield the decoded frames in order, with up to `ahead` of them under way or waiting."""
-    pool = threads.pool("read", workers.readers)
     pending: deque[Future[_Loaded]] = deque()
     for index, name, fetch in source:
         pending.append(threads.submit(pool, _load, index, name, fetch))
@@ -187,20 +145,29 @@ def _batches(loaded: Iterable[_Loaded], size: int) -> Iterator[list[_Loaded]]:
         yield batch
 
 
-def _scored(batch: list[_Loaded], score: Score) -> tuple[list[Picture], float]:
-    """Score a batch; give the pictures, and the milliseconds for each."""
+@dataclass(frozen=True)
+class _Scored:
+    batch: list[_Loaded]
+    pictures: list[Picture]
+    start: float
+    end: float
+
+
+def _scored(batch: list[_Loaded], score: Score) -> _Scored:
+    """Score a batch; `start` and `end` are in seconds of the performance counter."""
     pictures = np.stack([frame.picture for frame in batch])
+    start = time.perf_counter()
     try:
-        scored, elapsed = _timed(lambda: score(pictures))
+        scored = score(pictures)
     except PictureError as error:
         name = batch[error.position].name
-        raise InternalError(f"Frame {name} can't be scored: {error.what}", error.remedy) from error
+        raise error.fault(f"Frame {name} can't be scored: {error.what}", error.remedy) from error
     if scored.shape != pictures.shape or scored.dtype != np.uint8:
         raise InternalError(
             f"The scorer made {scored.dtype} {scored.shape} of uint8 {pictures.shape}",
             "A scorer must give as many frames of the same size back",
         )
-    return list(scored), elapsed / len(batch)
+    return _Scored(batch, list(scored), start, time.perf_counter())
 
 
 @dataclass(frozen=True)
@@ -216,7 +183,7 @@ class _Leaving(Generic[Stored]):
 class _Behind(Generic[Stored]):
     """The frames behind the scorer: at most `limit` are on their way out, the oldest is waited for first."""
 
-    def __init__(self, outlets: Outlets[Stored], threads: _Threads, writing: ThreadPoolExecutor, *, limit: int) -> None:
+    def __init__(self, outlets: Outlets[Stored], threads: Threads, writing: ThreadPoolExecutor, *, limit: int) -> None:
         self._outlets = outlets
         self._threads = threads
         self._writing = writing
@@ -224,10 +191,14 @@ class _Behind(Generic[Stored]):
         self._limit = limit
         self._leaving: deque[_Leaving[Stored]] = deque()
         self._stored: list[Stored] = []
+        self._scored_until = 0.0
 
-    def add(self, batch: list[_Loaded], pictures: list[Picture], infer_ms: float) -> None:
+    def add(self, scored: _Scored) -> None:
         """Send a scored batch on its way, when there is room."""
-        for frame, picture in zip(batch, pictures, strict=True):
+        added = scored.end - max(scored.start, self._scored_until)
+        self._scored_until = scored.end
+        infer_ms = max(0.0, added) * 1e3 / len(scored.batch)
+        for frame, picture in zip(scored.batch, scored.pictures, strict=True):
             while len(self._leaving) >= self._limit:
                 self._let_go()
             self._leaving.append(self._send(frame, picture, infer_ms))

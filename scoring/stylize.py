@@ -57,8 +57,8 @@ class AnyPainting:
 
     @property
     def frames_per_forward(self) -> int:
-        """On a CPU twice as many as are painted at once: a lane that was held up is not waited for each time."""
-        return GPU_FRAMES if self._device.type == "cuda" else 2 * self._lanes.size
+        """As many as the device paints side by side."""
+        return GPU_FRAMES if self._device.type == "cuda" else self._lanes.size
 
     def style_vector(self, painting: Picture) -> StyleVector:
         """Give the (100,) style vector of the painting's centre square, scaled to 256x256 without aliasing."""

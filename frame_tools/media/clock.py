@@ -11,12 +11,17 @@ _ALIKE: Final = Fraction(1, 100)
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Time stamps in ticks of `time_base`, strictly rising, and the nominal rate in frames per second."""
+    """Time stamps in ticks of `time_base`, strictly rising from zero or later, and the nominal rate per second.
+
+    `moved` is by how many seconds all stamps were moved to get there: what lies before zero is not shown in an MP4.
+    The sound has to be moved with them.
+    """
 
     time_base: Fraction
     pts: tuple[int, ...]
     last_duration: int
     rate: Fraction
+    moved: Fraction
 
     def as_fields(self) -> dict[str, Any]:
         """Return the manifest's fields: first and step where the rate is constant, else every stamp."""
@@ -74,12 +79,14 @@ class Clock:
         """Return all times. There must be at least one frame."""
         step = self._pts[-1] - self._pts[-2] if len(self._pts) > 1 else self._step
         last = self._last_duration if self._last_duration > 0 else step
-        return Times(self._time_base, tuple(self._pts), last, self._rate(last))
+        moved = max(0, -self._pts[0])
+        pts = tuple(stamp + moved for stamp in self._pts)
+        return Times(self._time_base, pts, last, self._rate(last), moved * self._time_base)
 
     def _rate(self, last_duration: int) -> Fraction:
         """Return the container's rate if it is near the measured mean, else the mean."""
         mean = len(self._pts) / ((self._pts[-1] - self._pts[0] + last_duration) * self._time_base)
         nominal = self._nominal_rate
-        if nominal and abs(nominal - mean) <= _ALIKE * mean:
+        if nominal and nominal <= _MAX_RATE and abs(nominal - mean) <= _ALIKE * mean:
             return nominal
         return min(mean.limit_denominator(30_000), Fraction(_MAX_RATE)) or Fraction(1, 1000)

@@ -19,6 +19,8 @@ MAX_PIXELS: Final = 64 * 2**20
 JPEG_QUALITY: Final = 95
 _PNG_COMPRESSION: Final = 1  # frames are written once and read once: speed counts more than size
 _FORMATS: Final = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+# Pillow registers its readers on first use of any of them; a list of formats is looked up before that.
+Image.init()
 _REMEDY: Final = "Give a JPEG, PNG, WebP or TIFF picture that opens in an image viewer."
 # What Pillow's readers raise on damaged files, beside OSError.
 _DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError)

@@ -17,7 +17,7 @@ from PIL import Image
 from frame_tools.errors import InputError
 from frame_tools.manifest import MAX_FRAMES
 from frame_tools.media import probe
-from frame_tools.media.clock import Clock
+from frame_tools.media.clock import Clock, Times
 from frame_tools.media.color import SCALING, conversion
 from frame_tools.media.containers import REMEDY
 from frame_tools.media.images import from_frame
@@ -66,8 +66,12 @@ class PictureReader:
             "sample_aspect": 1 / aspect if on_its_side else aspect,
             "rotation": self._orientation.rotation,
             "color": self._color,
-            **self._clock.times().as_fields(),
+            **self.times().as_fields(),
         }
+
+    def times(self) -> Times:
+        """Return the frames' time stamps, after the last of them."""
+        return self._clock.times()
 
     def _decoded(self) -> Iterator[VideoFrame]:
         """Yield the frames in presentation order; InputError where one is damaged or the file is cut off."""

@@ -23,7 +23,6 @@ from frame_tools.manifest import Color, Manifest
 from frame_tools.media.color import SCALING, UNSPECIFIED, conversion_of
 from frame_tools.media.images import from_frame
 
-REORDER_DEPTH: Final = 1
 MAX_KEYFRAME_INTERVAL: Final = 120
 _LEVELS: Final = {None: ColorRange.UNSPECIFIED, "limited": ColorRange.MPEG, "full": ColorRange.JPEG}
 
@@ -70,7 +69,7 @@ class SegmentEncoder:
                 "crf": str(quality_crf),
                 "preset": preset,
                 "bf": "3",
-                "b-pyramid": "none",
+                "b-pyramid": "none",  # no frame is decoded more than one place late: timing.py relies on it
                 "g": str(MAX_KEYFRAME_INTERVAL),
             },
         )

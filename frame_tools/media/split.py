@@ -63,7 +63,9 @@ def split(
         "image_format": image_format,
         "pattern": _pattern(image_format),
         "audio_file": sound.file,
-        "audio": sound.tracks,
+        "audio": tuple(
+            track.model_copy(update={"start": track.start + reader.times().moved}) for track in sound.tracks
+        ),
         "container": "mkv" if sound.file == "audio.mka" else "mp4",
         "notes": (*reader.notes, *sound.notes),
     }

@@ -1,9 +1,12 @@
 """Time stamps for joined packets: presentation times from the manifest, decode times planned without a first pass.
 
-Packets come in decode order. The j-th packet of the whole stream gets dts[j] = pts_sorted[j] - c with one constant
-c for the stream. As no frame is decoded more than `depth` places after its place in presentation order, c as
-computed by `decode_delay` makes dts <= pts everywhere, and dts rises because pts_sorted does; both hold for
-variable frame rates, and neither depends on where the batch borders are.
+The encoder decodes no frame more than one place after its place in presentation order. So the packet at place j of
+the whole stream can be decoded when the frame before the j-th is shown: dts[j] = pts_sorted[j - 1]. Then dts rises,
+dts <= pts, for constant and variable rates, and nothing depends on where the batch borders are.
+
+A constant delay for the whole stream would do as well in theory. With variable rates it must be as long as the longest
+gap, and libavformat's MP4 muxer then writes a wrong edit list: it takes the track's start from the smallest pts - dts
+among all packets with dts <= 0 (movenc.c, `start_cts`; seen as pictures one frame early).
 """
 
 from collections.abc import Sequence
@@ -19,17 +22,6 @@ class PacketTime:
     duration: int
 
 
-def decode_delay(pts: Sequence[int], depth: int) -> int:
-    """Return c, by how much decoding runs ahead: the longest time that `depth` frame steps take anywhere.
-
-    `pts` are all time stamps of the stream in presentation order, strictly rising; `depth` >= 0 is the encoder's
-    reorder depth.
-    """
-    if isinstance(pts, range):
-        return pts.step * min(depth, len(pts) - 1)
-    return max(pts[place] - pts[max(0, place - depth)] for place in range(len(pts)))
-
-
 def presentation_ranks(stamps: Sequence[int]) -> list[int]:
     """Turn the time stamps of one segment's packets (in decode order) into frame indices from zero.
 
@@ -41,24 +33,29 @@ def presentation_ranks(stamps: Sequence[int]) -> list[int]:
     return [rank[stamp] for stamp in stamps]
 
 
-def packet_times(
-    pts: Sequence[int], ranks: Sequence[int], *, start: int, delay: int, last_duration: int
-) -> list[PacketTime]:
+def packet_times(pts: Sequence[int], ranks: Sequence[int], *, start: int, last_duration: int) -> list[PacketTime]:
     """Plan the packets of one segment, whose first frame is the frame `start` of the stream.
 
-    `pts` are the whole stream's time stamps, `ranks` the segment's frame indices in decode order, `delay` is c
-    from `decode_delay`. The packet that is decoded last ends with the stream, so it gets `last_duration` too:
+    `pts` are the whole stream's time stamps in presentation order, strictly rising; `ranks` are the segment's frame
+    indices in decode order. The packet that is decoded last ends with the stream, so it gets `last_duration` too:
     muxers take a track's length from it.
-    Raises ValueError if a frame is decoded later than the delay allows.
+    Raises ValueError if a frame is decoded later than the encoder ever does.
     """
     last = len(pts) - 1
     times = []
     for offset, rank in enumerate(ranks):
         place, frame = start + offset, start + rank
-        dts = pts[place] - delay
-        if dts > pts[frame]:
-            raise ValueError(f"frame {frame} is decoded at place {place}, later than the encoder ever does")
-        ends = place == last or frame == last
-        duration = last_duration if ends else pts[frame + 1] - pts[frame]
+        if rank < offset - 1:
+            raise ValueError(f"frame {frame} is decoded at place {place}")
+        dts = pts[place - 1] if place else pts[0] - _lead(pts, last_duration)
+        duration = last_duration if last in (place, frame) else pts[frame + 1] - pts[frame]
         times.append(PacketTime(pts[frame], dts, duration))
     return times
+
+
+def _lead(pts: Sequence[int], last_duration: int) -> int:
+    """By how much the first packet is decoded early: one frame step, so that constant rates stay constant in dts.
+
+    Not more than the first step, for the muxer's sake (see above).
+    """
+    return min(last_duration, pts[1] - pts[0]) if len(pts) > 1 else last_duration

@@ -14,8 +14,8 @@ from av.video.stream import VideoStream
 from frame_tools.errors import DamagedError, InputError
 from frame_tools.manifest import Manifest
 from frame_tools.media.containers import ByteSource, opened
-from frame_tools.media.segment import REORDER_DEPTH, coded_size
-from frame_tools.media.timing import decode_delay, packet_times, presentation_ranks
+from frame_tools.media.segment import coded_size
+from frame_tools.media.timing import packet_times, presentation_ranks
 
 _REMEDY: Final = "Score this batch again."
 
@@ -37,7 +37,6 @@ class VideoTrack:
     def __init__(self, manifest: Manifest, output: OutputContainer, first: Segment) -> None:
         self._manifest = manifest
         self._pts = manifest.frame_pts
-        self._delay = decode_delay(self._pts, REORDER_DEPTH)
         with _picture_of(first) as (_, template):
             self._headers = template.codec_context.extradata
             self._size = template.codec_context.width, template.codec_context.height
@@ -67,7 +66,6 @@ class VideoTrack:
                     self._pts,
                     presentation_ranks([_stamp(packet) for packet in packets]),
                     start=start,
-                    delay=self._delay,
                     last_duration=manifest.last_duration,
                 )
             except ValueError as error:

@@ -26,13 +26,10 @@ class Placement:
 def in_order(jobs: Iterable[tuple[Job, Iterable[Task], int]]) -> list[Waiting]:
     """Return what may run now: by the job's priority, then the job's age, then the task's age.
 
-    Each job comes with its tasks and the number of those that run already; ``maxParallelTasks`` caps the sum.
-    Only active jobs are scheduled.
+    Each active job comes with its tasks and the number of those that run already; ``maxParallelTasks`` caps the sum.
     """
     waiting: list[Waiting] = []
     for job, tasks, running in sorted(jobs, key=lambda entry: (-entry[0].priority, entry[0].creation_time)):
-        if job.state != "active":
-            continue
         active = sorted((task for task in tasks if task.state == "active"), key=lambda task: task.creation_time)
         room = len(active) if job.max_parallel_tasks == -1 else max(job.max_parallel_tasks - running, 0)
         waiting += [Waiting(job_id=job.id, task_id=task.id, slots=task.required_slots) for task in active[:room]]

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from . import storage
+from .bodies import NameValue
 from .directories import NodeDirectory, TaskDirectory, task_environment
 from .ledger import ProcessLedger
 from .models import FailureInfo, Job, Task
 from .process import GRACE_S, Ended, Interruption, LaunchError, run
-from .requests import NameValue
 from .wire import UNLIMITED
 
 
@@ -41,12 +41,16 @@ class Attempt:
         self.verdict: Verdict | None = None
         self.over = asyncio.Event()
 
-    def call_off(self, verdict: Verdict) -> None:
-        """End the attempt; the first verdict counts. A lost node or a deleted task leaves no time for good byes."""
+    def call_off(self, verdict: Verdict, *, grace_s: float | None = None) -> None:
+        """End the attempt; the first verdict counts.
+
+        ``grace_s`` is the time from SIGTERM to SIGKILL; None: none for a lost node or a deleted task, else Batch's.
+        """
         if self.verdict is None:
             self.verdict = verdict
             hard = verdict in (Verdict.EVICTED, Verdict.DROPPED)
-            self.interruption.call(grace_s=0.0 if hard else GRACE_S)
+            usual = 0.0 if hard else GRACE_S
+            self.interruption.call(grace_s=usual if grace_s is None else grace_s)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .bodies import NameValue
 from .models import Job, Task
-from .requests import NameValue
 from .store import remove_folder
 
 ACCOUNT_NAME = "localbatch"

@@ -44,6 +44,7 @@ STATUS_AND_WORDS: Mapping[str, tuple[int, str]] = {
     "TaskSucceeded": (409, "The specified task has completed successfully and cannot be reactivated."),
     "TaskFilesUnavailable": (409, "The files of the specified task are unavailable."),
     "PoolExists": (409, "The specified pool already exists."),
+    "PoolBeingResized": (409, "The specified pool is being resized."),
     "PoolBeingDeleted": (409, "The specified pool is being deleted."),
     "OperationInvalidForCurrentState": (
         409,

@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
+from .answers import SERVICE, answer, read_json
 from .faults import LoseNode, PreemptNode, read_fault
-from .http import SERVICE, answer, read_json
 
 
 def add_fault_routes(app: web.Application) -> None:
@@ -17,9 +17,9 @@ async def _add(request: web.Request) -> web.Response:
     service = request.app[SERVICE]
     fault = read_fault(await read_json(request))
     if isinstance(fault, PreemptNode):
-        return answer({"node": service.pools.preempt(fault.node)})
+        return answer({"node": service.nodes.preempt(fault.node)})
     if isinstance(fault, LoseNode):
-        return answer({"node": service.pools.lose(fault.node)})
+        return answer({"node": service.nodes.lose(fault.node)})
     service.faults.add(fault)
     return answer(status=201)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
+from .answers import SERVICE, answer, listing
 from .errors import BatchError
-from .http import SERVICE, answer, listing
 from .wire import http_date, stamp
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")

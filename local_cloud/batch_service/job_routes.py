@@ -2,11 +2,11 @@
 
 from aiohttp import web
 
-from .http import SERVICE, answer, entity_headers, listing, read_body, require_match
+from .answers import SERVICE, answer, entity_headers, listing, read_body, require_match
+from .bodies import JobChange, JobEnd, JobPause, JobReplacement, JobSpec
 from .models import Job
 from .odata import selected
 from .present import Presenter
-from .requests import JobChange, JobEnd, JobPause, JobReplacement, JobSpec
 
 
 def add_job_routes(app: web.Application, presenter: Presenter) -> None:

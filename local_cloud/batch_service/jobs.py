@@ -1,13 +1,11 @@
 """Operations on jobs. What takes a while (terminate, disable, delete) answers at once and goes on in the background."""
 
-from typing import Any
-
 from . import transitions
 from .attempt import Verdict
 from .background import Background
+from .bodies import JobChange, JobReplacement, JobSpec
 from .errors import BatchError
 from .models import Job, JobExecution
-from .requests import JobChange, JobReplacement, JobSpec
 from .scheduler import Scheduler
 from .store import Store, remove_folder
 from .wire import etag, now
@@ -46,8 +44,9 @@ class Jobs:
     def change(self, job_id: str, change: JobChange | JobReplacement) -> Job:
         """Change a job that has not completed: PATCH takes what was sent, PUT all that it can change."""
         job = self.require_open(job_id)
-        names = change.model_fields_set if isinstance(change, JobChange) else type(change).model_fields.keys()
-        update: dict[str, Any] = {name: getattr(change, name) for name in names if getattr(change, name) is not None}
+        update = dict(change)
+        if isinstance(change, JobChange):
+            update = {name: value for name, value in update.items() if value is not None}
         moment = now()
         job = job.model_copy(update=update | {"e_tag": etag(moment), "last_modified": moment})
         self._store.put_job(job)

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from .requests import JobSpec, NameValue, PoolSpec, TaskSpec
+from .bodies import JobSpec, NameValue, PoolSpec, TaskSpec
 from .wire import Time, Wire
 
 JobState = Literal["active", "disabling", "disabled", "enabling", "terminating", "completed", "deleting"]

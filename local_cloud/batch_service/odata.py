@@ -1,7 +1,7 @@
 """The OData words of list operations: $filter (a part of it), $select, maxresults and pages.
 
 The filter understands ``field eq 'text'``, ``field ne 'text'`` and ``startswith(field, 'text')``, joined by ``and``;
-a field may be a path (``executionInfo/result``). Anything else is refused, never passed over.
+a field may be a path (``executionInfo/result``). Anything else is refused. $expand brings nothing.
 """
 
 import re

@@ -2,11 +2,11 @@
 
 from aiohttp import web
 
-from .http import SERVICE, answer, entity_headers, listing, read_body, require_match
+from .answers import SERVICE, answer, entity_headers, listing, read_body, require_match
+from .bodies import AutoScaleOn, AutoScaleTrial, PoolResize, PoolSpec
 from .models import Pool
 from .odata import selected
 from .present import Presenter, evaluation
-from .requests import AutoScaleOn, AutoScaleTrial, PoolResize, PoolSpec
 from .wire import now, stamp
 
 

@@ -1,31 +1,31 @@
-"""Operations on pools and their nodes; nodes come and go here, by a user's wish or by an injected fault.
+"""Operations on pools.
 
 Autoscale formulas are stored and never interpreted: a pool with autoscale keeps the nodes it has.
 """
 
 import asyncio
-import itertools
 from collections.abc import Iterable
 
 from .attempt import Verdict
 from .background import Background
+from .bodies import AutoScaleOn, PoolResize, PoolSpec
 from .errors import BatchError
-from .models import Node, Pool
-from .requests import AutoScaleOn, PoolResize, PoolSpec
+from .models import Pool
+from .nodes import Nodes, targets
 from .scheduler import Scheduler
 from .store import Store
 from .wire import etag, now
 
-NODE_RETURN_S = 0.5  # how long an evicted node is away; in Azure it is until there is capacity again
 _VERDICTS = {"requeue": Verdict.REQUEUED, "terminate": Verdict.TERMINATED, "taskcompletion": None}
 
 
 class Pools:
     """The pools of the account."""
 
-    def __init__(self, store: Store, scheduler: Scheduler, background: Background) -> None:
+    def __init__(self, store: Store, scheduler: Scheduler, nodes: Nodes, background: Background) -> None:
         self._store = store
         self._scheduler = scheduler
+        self._nodes = nodes
         self._background = background
 
     def create(self, spec: PoolSpec) -> Pool:
@@ -46,7 +46,7 @@ class Pools:
             allocation_state_transition_time=moment,
         )
         self._store.put_pool(pool)
-        self._add_missing_nodes(pool.id)
+        self._nodes.add_missing(pool.id)
         self._scheduler.schedule()
         return self._store.pool(pool.id)
 
@@ -68,7 +68,7 @@ class Pools:
         for node in pool.nodes[nodes:]:
             self._scheduler.node_directory(pool_id, node.id).wipe()
         self._store.put_pool(pool.model_copy(update=update | {"nodes": pool.nodes[:nodes]}))
-        self._add_missing_nodes(pool_id)
+        self._nodes.add_missing(pool_id)
 
     def resume(self) -> None:
         """Finish what an earlier life of the service had begun; the nodes that are left are all well."""
@@ -79,7 +79,7 @@ class Pools:
             kept = (node for node in pool.nodes if node.state != "leavingpool")
             well = tuple(node.model_copy(update={"state": "idle"}) for node in kept)
             self._store.put_pool(pool.model_copy(update={"nodes": well, "allocation_state": "steady"}))
-            self._add_missing_nodes(pool.id)
+            self._nodes.add_missing(pool.id)
 
     def delete(self, pool_id: str) -> None:
         """Remove a pool; its running tasks are requeued and wait for another pool."""
@@ -91,12 +91,14 @@ class Pools:
         """Change the number of nodes.
 
         Raises:
-            BatchError: OperationInvalidForCurrentState for a pool with autoscale, as in Azure (409; the code is a
-                choice).
+            BatchError: PoolBeingResized; OperationInvalidForCurrentState for a pool with autoscale, as in Azure (409;
+                the code is a choice).
         """
         pool = self._require_not_deleting(pool_id)
         if pool.enable_auto_scale:
             raise BatchError("OperationInvalidForCurrentState")
+        if pool.allocation_state != "steady":
+            raise BatchError("PoolBeingResized")
         moment = now()
         update: dict[str, object] = {"allocation_state": "resizing", "allocation_state_transition_time": moment}
         if wish.target_dedicated_nodes is not None:
@@ -120,85 +122,20 @@ class Pools:
         pool = self._require_not_deleting(pool_id)
         self._change(pool, enable_auto_scale=False, auto_scale_formula=None, auto_scale_evaluation_interval=None)
 
-    def preempt(self, node_id: str | None) -> str:
-        """Evict a node (None: the first that runs a task, else the first): its tasks are requeued, its folder is gone,
-        and after ``NODE_RETURN_S`` it is back under the same id. Return its id."""
-        pool, node = self._choose(node_id)
-        self._show(pool.id, node.id, "preempted")
-        self._background.start(self._finish_preemption(pool.id, node.id))
-        return node.id
-
-    def lose(self, node_id: str | None) -> str:
-        """Lose a node for good (chosen as for ``preempt``); its tasks are requeued, a new node comes. Return its id."""
-        pool, node = self._choose(node_id)
-        self._background.start(self._finish_loss(pool.id, node.id))
-        return node.id
-
-    async def _finish_preemption(self, pool_id: str, node_id: str) -> None:
-        await self._end_on(pool_id, node_id, Verdict.EVICTED)
-        directory = self._scheduler.node_directory(pool_id, node_id)
-        directory.wipe()
-        await asyncio.sleep(NODE_RETURN_S)
-        directory.make()
-        self._show(pool_id, node_id, "idle", booted=True)
-        self._scheduler.schedule()
-
-    async def _finish_loss(self, pool_id: str, node_id: str) -> None:
-        await self._retire(pool_id, node_id, Verdict.EVICTED)
-        self._add_missing_nodes(pool_id)
-        self._scheduler.schedule()
-
     async def _finish_resize(self, pool_id: str, verdict: Verdict | None) -> None:
         pool = self._store.pool(pool_id)
-        for dedicated, target in _targets(pool):
+        for dedicated, target in targets(pool):
             surplus = [node for node in pool.nodes if node.is_dedicated is dedicated][target:]
-            await asyncio.gather(*(self._retire(pool_id, node.id, verdict) for node in surplus))
-        self._add_missing_nodes(pool_id)
+            await asyncio.gather(*(self._nodes.retire(pool_id, node.id, verdict) for node in surplus))
+        self._nodes.add_missing(pool_id)
         update = {"allocation_state": "steady", "allocation_state_transition_time": now()}
         self._store.put_pool(self._store.pool(pool_id).model_copy(update=update))
         self._scheduler.schedule()
 
     async def _finish_deletion(self, pool_id: str, node_ids: Iterable[str]) -> None:
         for node_id in node_ids:
-            await self._retire(pool_id, node_id, Verdict.REQUEUED)
+            await self._nodes.retire(pool_id, node_id, Verdict.REQUEUED)
         self._store.drop_pool(pool_id)
-
-    async def _retire(self, pool_id: str, node_id: str, verdict: Verdict | None) -> None:
-        self._show(pool_id, node_id, "leavingpool")
-        await self._end_on(pool_id, node_id, verdict)
-        pool = self._store.pool(pool_id)
-        rest = tuple(node for node in pool.nodes if node.id != node_id)
-        self._store.put_pool(pool.model_copy(update={"nodes": rest}))
-        self._scheduler.node_directory(pool_id, node_id).wipe()
-
-    async def _end_on(self, pool_id: str, node_id: str, verdict: Verdict | None) -> None:
-        await self._scheduler.end(self._scheduler.attempts(pool_id=pool_id, node_id=node_id), verdict)
-
-    def _add_missing_nodes(self, pool_id: str) -> None:
-        pool = self._store.pool(pool_id)
-        numbers = itertools.count(pool.nodes_made)
-        new: list[Node] = []
-        for dedicated, target in _targets(pool):
-            missing = target - sum(node.is_dedicated is dedicated for node in pool.nodes)
-            new += [_new_node(pool.id, next(numbers), dedicated=dedicated) for _ in range(missing)]
-        update = {"nodes": pool.nodes + tuple(new), "nodes_made": pool.nodes_made + len(new)}
-        self._store.put_pool(pool.model_copy(update=update))
-        for node in self._store.pool(pool_id).nodes:
-            self._scheduler.node_directory(pool.id, node.id).make()
-
-    def _choose(self, node_id: str | None) -> tuple[Pool, Node]:
-        nodes = [(pool, node) for pool in self._store.pools() for node in pool.nodes]
-        nodes.sort(key=lambda entry: entry[1].state != "running")
-        for pool, node in nodes:
-            if node_id in (None, node.id):
-                return pool, node
-        raise BatchError("NodeNotFound")
-
-    def _show(self, pool_id: str, node_id: str, state: str, *, booted: bool = False) -> None:
-        pool = self._store.pool(pool_id)
-        update = {"state": state, "state_transition_time": now()} | ({"last_boot_time": now()} if booted else {})
-        nodes = tuple(node.model_copy(update=update) if node.id == node_id else node for node in pool.nodes)
-        self._store.put_pool(pool.model_copy(update={"nodes": nodes}))
 
     def _change(self, pool: Pool, **update: object) -> None:
         moment = now()
@@ -210,18 +147,3 @@ class Pools:
         if pool.state == "deleting":
             raise BatchError("PoolBeingDeleted")
         return pool
-
-
-def _targets(pool: Pool) -> tuple[tuple[bool, int], tuple[bool, int]]:
-    return (True, pool.target_dedicated_nodes), (False, pool.target_low_priority_nodes)
-
-
-def _new_node(pool_id: str, number: int, *, dedicated: bool) -> Node:
-    moment = now()
-    return Node(
-        id=f"local-{pool_id.lower()}-{number}",
-        state_transition_time=moment,
-        allocation_time=moment,
-        last_boot_time=moment,
-        is_dedicated=dedicated,
-    )

@@ -11,13 +11,14 @@ from pathlib import Path
 from . import transitions
 from .assignment import Placement, assign, in_order
 from .attempt import Attempt, Outcome, Verdict, Workplace
+from .bodies import NameValue
 from .directories import NodeDirectory
 from .models import FailureInfo, Node, Pool, Task, TaskNode
-from .requests import NameValue
 from .store import Store
 from .wire import now
 
 _log = logging.getLogger(__name__)
+_CLOSE_GRACE_S = 1.0  # for the tasks when the service itself is told to end
 
 
 class Scheduler:
@@ -68,8 +69,7 @@ class Scheduler:
         """Start nothing more and end all that runs; tasks stay ``running`` on disk, for the next start to requeue."""
         self._closed = True
         for attempt in self._attempts.values():
-            attempt.verdict = Verdict.DROPPED
-            attempt.interruption.call(grace_s=1.0)
+            attempt.call_off(Verdict.DROPPED, grace_s=_CLOSE_GRACE_S)
         while self._lives:
             await asyncio.wait(self._lives)
 
@@ -78,7 +78,8 @@ class Scheduler:
         if self._closed:
             return
         for pool in self._store.pools():
-            jobs = [job for job in self._store.jobs() if job.pool_info.pool_id.lower() == pool.id.lower()]
+            mine = (job for job in self._store.jobs() if job.pool_info.pool_id.lower() == pool.id.lower())
+            jobs = [job for job in mine if job.state == "active"]
             entries = [(job, self._store.tasks(job.id), len(self.attempts(job_id=job.id))) for job in jobs]
             pack = str(pool.task_scheduling_policy.get("nodeFillType", "")).lower() == "pack"
             for placement in assign(in_order(entries), self._free_slots(pool), pack=pack):

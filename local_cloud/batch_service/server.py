@@ -13,11 +13,11 @@ from pathlib import Path
 
 from aiohttp import web
 
+from .answers import API_VERSION, MAX_BODY, SERVICE, Handler, answer, new_request_id
 from .errors import BatchError, error_answer
 from .fault_routes import add_fault_routes
 from .faults import HttpError
 from .file_routes import add_file_routes
-from .http import API_VERSION, MAX_BODY, SERVICE, Handler, answer, new_request_id
 from .job_routes import add_job_routes
 from .pool_routes import add_pool_routes
 from .present import Presenter

@@ -11,6 +11,7 @@ from .faults import Faults, PreemptWhen
 from .jobs import Jobs
 from .ledger import ProcessLedger
 from .models import Task
+from .nodes import Nodes
 from .pools import Pools
 from .scheduler import Scheduler
 from .store import Store
@@ -43,7 +44,8 @@ class BatchService:
         self.scheduler = Scheduler(
             self.store, workplace, nodes_folder=data / "nodes", task_completed=self._on_task_completed
         )
-        self.pools = Pools(self.store, self.scheduler, self.background)
+        self.nodes = Nodes(self.store, self.scheduler, self.background)
+        self.pools = Pools(self.store, self.scheduler, self.nodes, self.background)
         self.jobs = Jobs(self.store, self.scheduler, self.background)
         self.tasks = Tasks(self.store, self.scheduler, self.jobs, self.faults)
 
@@ -81,7 +83,7 @@ class BatchService:
             for attempt in self.scheduler.attempts():
                 output = self._output(self.store.task(attempt.job_id, attempt.task_id), attempt.job_id)
                 if self.faults.take_preemption(attempt.task_id, output):
-                    self.pools.preempt(attempt.node_id)
+                    self.nodes.preempt(attempt.node_id)
 
     def _output(self, task: Task, job_id: str) -> str:
         if task.node_info is None:

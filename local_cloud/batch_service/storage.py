@@ -16,9 +16,9 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, ContainerClient
 
+from .bodies import NameValue, OutputFile, ResourceFile
 from .directories import TaskDirectory
 from .models import FailureInfo
-from .requests import NameValue, OutputFile, ResourceFile
 
 _WILDCARDS = frozenset("*?[")
 _CLIENT_OPTIONS: Mapping[str, Any] = {

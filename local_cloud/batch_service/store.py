@@ -4,8 +4,8 @@ A write is renamed into place, so a service that is killed leaves every file old
 platter, so a machine that loses power may lose the last moments. Ids are unique without regard to case, as in Batch.
 """
 
-import os
 import shutil
+import uuid
 from pathlib import Path
 
 from .errors import BatchError
@@ -31,10 +31,13 @@ class Store:
         self._pools: dict[str, Pool] = {}
         for file in folder.glob("pools/*.json"):
             self._pools[file.stem] = Pool.model_validate_json(file.read_bytes())
-        for file in folder.glob("jobs/*/job.json"):
-            key = file.parent.name
+        for job_folder in folder.glob("jobs/*"):
+            file, key = job_folder / "job.json", job_folder.name
+            if not file.exists():
+                shutil.rmtree(job_folder)  # a removal that was cut short
+                continue
             self._jobs[key] = Job.model_validate_json(file.read_bytes())
-            tasks = (Task.model_validate_json(task.read_bytes()) for task in file.parent.glob("tasks/*.json"))
+            tasks = (Task.model_validate_json(task.read_bytes()) for task in job_folder.glob("tasks/*.json"))
             self._tasks[key] = {task.id.lower(): task for task in tasks}
 
     def jobs(self) -> list[Job]:
@@ -133,7 +136,7 @@ class Store:
 
 def remove_folder(path: Path) -> None:
     """Remove a folder: at once from sight, then its content, even if a process still writes into it."""
-    doomed = path.with_name(f".{path.name}.{os.getpid()}.gone")
+    doomed = path.with_name(f".{path.name}.{uuid.uuid4().hex}.gone")
     try:
         path.rename(doomed)
     except FileNotFoundError:

@@ -2,11 +2,11 @@
 
 from aiohttp import web
 
-from .http import SERVICE, answer, entity_headers, listing, new_request_id, read_body, read_json, require_match
+from .answers import SERVICE, answer, entity_headers, listing, new_request_id, read_body, read_json, require_match
+from .bodies import TaskReplacement
 from .models import Task
 from .odata import selected
 from .present import Presenter
-from .requests import TaskReplacement
 
 
 def add_task_routes(app: web.Application, presenter: Presenter) -> None:

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from . import requests, transitions
+from . import reading, transitions
 from .attempt import Verdict
+from .bodies import TaskConstraints, TaskReplacement, TaskSpec
 from .errors import BatchError
 from .faults import Faults
 from .jobs import Jobs
 from .models import Job, Task
-from .requests import TaskConstraints, TaskReplacement, TaskSpec
 from .scheduler import Scheduler
 from .store import Store, remove_folder
 from .wire import etag, now
@@ -120,7 +120,7 @@ class Tasks:
             return error
 
     def _add(self, job: Job, body: object) -> Task:
-        spec = requests.read(TaskSpec, body)
+        spec = reading.read(TaskSpec, body)
         if self._store.has_task(job.id, spec.id):
             raise BatchError("TaskExists")
         moment = now()

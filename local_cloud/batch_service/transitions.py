@@ -10,9 +10,9 @@ ETag and lastModified stay as they are here: only users' operations change them.
 
 from datetime import datetime
 
+from .bodies import NameValue
 from .models import FailureInfo, Job, JobExecution, JobState, Task, TaskExecution, TaskNode, TaskState
 from .process import Ended
-from .requests import NameValue
 
 
 def task_started(task: Task, node: TaskNode, *, at: datetime) -> Task:

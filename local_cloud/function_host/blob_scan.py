@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
@@ -49,15 +50,13 @@ class BlobScanner:
         present: set[_Key] = set()
         for (connection, container), triggers in self._containers.items():
             blobs = self._storage.blobs(connection).get_container_client(container).list_blobs()
-            try:
+            with suppress(ResourceNotFoundError):  # the container is not there yet
                 async for blob in blobs:
                     if stopping.is_set():
                         return
                     version = BlobVersion(container, blob.name, blob.etag.strip('"'), _type_name(blob.blob_type))
                     present |= {(t.function.host_name, version) for t in triggers if _fits(t, version)}
                     await self._offer(version, triggers)
-            except ResourceNotFoundError:
-                _log.debug("Container %s is not there yet", container)
         self._queued &= present  # forget versions that are gone, or the set would grow for ever
 
     async def _offer(self, version: BlobVersion, triggers: Sequence[BlobTrigger]) -> None:

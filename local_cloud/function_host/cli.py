@@ -32,16 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if options.command not in (["host", "start"], ["start"]):
         parser.error(f"unknown command {' '.join(options.command)!r}; it is `host start`")
     try:
-        listening = _bind(options.port)
-        code = asyncio.run(_run(options, listening))
+        asyncio.run(_run(options, _bind(options.port)))
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-        code = _fail(ExitCode.PORT_IN_USE, f"Port {options.port} is in use; stop what listens there or use --port N.")
-    _leave(code)
+        _fail(ExitCode.PORT_IN_USE, f"Port {options.port} is in use; stop what listens there or use --port N.")
 
 
-async def _run(options: argparse.Namespace, listening: socket.socket) -> ExitCode:
+async def _run(options: argparse.Namespace, listening: socket.socket) -> NoReturn:
     console = Console(sys.stdout)
     try:
         settings = read_settings(Path.cwd(), os.environ)
@@ -50,8 +48,8 @@ async def _run(options: argparse.Namespace, listening: socket.socket) -> ExitCod
         host_options = HostOptions(enable_auth=options.enableAuth, mischief_seed=options.mischief)
         host = await Host.load(settings, host_options, console=console)
     except (AppLoadError, ValueError) as error:
-        return _fail(ExitCode.NOT_LOADED, f"The app cannot be loaded. {error}")
-    return await host.run(listening)
+        _fail(ExitCode.NOT_LOADED, f"The app cannot be loaded. {error}")
+    _leave(await host.run(listening))
 
 
 def _bind(port: int) -> socket.socket:
@@ -61,9 +59,9 @@ def _bind(port: int) -> socket.socket:
     return listening
 
 
-def _fail(code: ExitCode, message: str) -> ExitCode:
+def _fail(code: ExitCode, message: str) -> NoReturn:
     print(message, file=sys.__stderr__, flush=True)
-    return code
+    _leave(code)
 
 
 def _leave(code: ExitCode) -> NoReturn:

@@ -7,6 +7,7 @@ event loop it comes; the host's own lines stand as they are. All lines go to one
 import io
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ class Console:
         self._stream = stream
         self._running: dict[str, str] = {}
         self._unfinished: dict[str, str] = {}
+        self._printing = threading.Lock()
 
     def install(self, *, verbose: bool) -> None:
         """Take over the root logger, sys.stdout and sys.stderr; `verbose` shows the host's debug records too."""
@@ -63,11 +65,12 @@ class Console:
     def printed(self, text: str) -> None:
         """Take printed text, which comes in pieces, and write each line once it is whole."""
         key = invocation_id_cv.get() or ""
-        *lines, rest = (self._unfinished.pop(key, "") + text).split("\n")
-        for line in lines:
-            self.line(self._marked(line, key))
-        if rest:
-            self._unfinished[key] = rest
+        with self._printing:
+            *lines, rest = (self._unfinished.pop(key, "") + text).split("\n")
+            for line in lines:
+                self.line(self._marked(line, key))
+            if rest:
+                self._unfinished[key] = rest
 
     def _marked(self, text: str, invocation_id: str | None) -> str:
         name = self._running.get(invocation_id or "")

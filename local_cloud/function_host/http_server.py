@@ -1,6 +1,6 @@
 """The HTTP face of the host: functions by route, the Event Grid webhook, and a little of the admin API.
 
-None becomes 204, text becomes text/plain, an unhandled exception becomes 500 without a body. Header names reach the
+Text becomes text/plain, an unhandled exception becomes 500 without a body. Header names reach the
 function in lower case; empty headers and query values do not reach it.
 Source: Azure/azure-webjobs-sdk-extensions, WebJobs.Extensions.Http; Azure/azure-functions-host, WebJobs.Script.WebHost
 """
@@ -102,7 +102,7 @@ class HttpServer:
             reason="This function was programmatically called via the host APIs.",
             data={**parameters, "method": request.method},
         )
-        return _response(function, await self._invoker.invoke(function, event))
+        return response_of(function, await self._invoker.invoke(function, event))
 
     def _authorize(self, request: web.Request, level: str) -> None:
         offered = request.headers.get("x-functions-key") or request.query.get("code") or ""
@@ -126,7 +126,8 @@ async def _request_datum(request: web.Request, parameters: Mapping[str, str]) ->
     )
 
 
-def _response(function: Function, outcome: Outcome) -> web.Response:
+def response_of(function: Function, outcome: Outcome) -> web.Response:
+    """The HTTP response of a call. No response object gives 204 for `$return`, 200 for an output that was not set."""
     if not outcome.ok:
         return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
     name = next((binding.name for binding in function.outputs if binding.type == "http"), None)

@@ -7,6 +7,7 @@ host restarts its worker process for the same reason; whatever it held comes bac
 import asyncio
 import logging
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,9 +17,7 @@ from azure.core.exceptions import AzureError
 
 from local_cloud.function_host.bindings import Bindings
 from local_cloud.function_host.console import Console
-from local_cloud.function_host.expressions import ExpressionError
 from local_cloud.function_host.functions import Function
-from local_cloud.function_host.messages import UndecodableMessageError
 from local_cloud.function_host.storage import in_short
 from local_cloud.function_host.worker import Attempt, Datum, Outcome, Worker
 
@@ -77,8 +76,9 @@ class Invoker:
                 await self._bindings.write(function, outcome, event.data)
         except AzureError as error:
             return Outcome(ok=False, error=f"a binding's storage failed: {in_short(error)}")
-        except (ExpressionError, UndecodableMessageError) as error:
-            return Outcome(ok=False, error=f"a binding cannot be used: {error}")
+        except Exception as error:
+            # Whatever else breaks around one call is that call's failure, and must not end the listener.
+            return Outcome(ok=False, error=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
         return outcome
 
     async def _call(

@@ -56,7 +56,7 @@ def queue_listener(
 
 
 def queue_event(message: Message, queue: str) -> Event:
-    """The event of one message. The top-level values of a JSON object become binding data of their own names."""
+    """The event of one message. The top-level values of a JSON object become binding data, before all else."""
     text = message.body.decode("utf-8", "replace")
     facts = {
         "DequeueCount": message.dequeue_count,
@@ -72,7 +72,7 @@ def queue_event(message: Message, queue: str) -> Event:
             **{name: text_datum(value) for name, value in names.items()},
             **{name: json_datum(value) for name, value in facts.items()},
         },
-        data={**_properties(text), **facts, **names},
+        data={**facts, **names, **_properties(text)},
     )
 
 

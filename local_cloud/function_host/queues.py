@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -87,10 +88,9 @@ class QueueListener:
         pages = self._queue.receive_messages(messages_per_page=size, max_messages=size, visibility_timeout=hidden)
         batch: list[QueueMessage] = []
         try:
-            async for message in pages:
-                batch.append(message)  # noqa: PERF401 - what came before an error is in hand and must be handled
-        except ResourceNotFoundError:
-            _log.debug("Queue %s is not there yet", self._queue.queue_name)
+            with suppress(ResourceNotFoundError):  # made by the first message to it
+                async for message in pages:
+                    batch.append(message)  # noqa: PERF401 - what came before an error is in hand and must be handled
         except AzureError as error:
             _log.warning("Queue %s cannot be read, trying again: %s", self._queue.queue_name, in_short(error))
         return batch

@@ -1,8 +1,8 @@
 """Storage as the host uses it: clients by connection name, sending to a queue, and waking its listener."""
 
 import asyncio
-import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
@@ -12,7 +12,6 @@ from azure.storage.queue.aio import QueueClient, QueueServiceClient
 from local_cloud.function_host.settings import HostSettings
 
 _HOSTS_CONTAINER = "azure-webjobs-hosts"
-_log = logging.getLogger(__name__)
 _Client = TypeVar("_Client", BlobServiceClient, QueueServiceClient)
 
 
@@ -77,17 +76,13 @@ class Storage:
 
 async def ensure_container(container: ContainerClient) -> None:
     """Make the container if it is not there. Raises AzureError."""
-    try:
+    with suppress(ResourceExistsError):
         await container.create_container()
-    except ResourceExistsError:
-        _log.debug("Container %s is there", container.container_name)
 
 
 async def _create_queue(queue: QueueClient) -> None:
-    try:
+    with suppress(ResourceExistsError):
         await queue.create_queue()
-    except ResourceExistsError:
-        _log.debug("Queue %s was made by someone else", queue.queue_name)
 
 
 # The listeners try again by themselves, so that a call gives up after seconds, not after the SDK's minute.

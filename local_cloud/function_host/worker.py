@@ -144,7 +144,7 @@ class Worker:
         )
         if ok:
             return Outcome(ok=True, returned=returned, outputs=dict(outputs))
-        return Outcome(ok=False, error=_last_line(trace) or error, trace=trace)
+        return Outcome(ok=False, error=_last_line(trace) or error, trace=(trace or "").rstrip())
 
 
 def _request(**verbs: Any) -> _Message:

@@ -9,11 +9,12 @@ import safetensors.torch
 import torch
 
 from frame_tools.errors import DamagedError, MissingError
+from frame_tools.scorers import SCORERS
 from scoring.any_painting.network import Predictor, Transformer
 
 FILE_NAME = "any.safetensors"
 
-WEIGHTS_SHA256 = "8b93f11122775803a5de6c0d6f1886f912478f10285053ed8de5f385ebf84476"
+WEIGHTS_SHA256 = SCORERS["any"].weights_sha256
 """Of the whole file; conversion gives the same bytes everywhere."""
 
 _REMEDY = "Make the weights with: python -m scoring weights"

@@ -1,5 +1,6 @@
 """The service ends, or is killed; the next start on the same folder goes on."""
 
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,6 @@ def test_another_program_with_the_same_process_id_lives_on(own_cloud: Any) -> No
     pid = int(text.split('"pid": ')[1].split(",")[0])
     own_cloud.start()
     assert Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "SR"
-    import os
-
     os.kill(pid, signal.SIGKILL)
 
 

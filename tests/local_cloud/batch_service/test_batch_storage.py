@@ -1,6 +1,7 @@
 """Resource files and output files, against a real Azurite."""
 
 import datetime as dt
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,8 @@ def storage_cloud(azurite_for_batch: Any, cloud: Any, tmp_path_factory: pytest.T
 
 
 @pytest.fixture
-def container(azurite_for_batch: Any, request: pytest.FixtureRequest) -> Any:
-    name = request.node.name.replace("_", "-").replace("[", "-").strip("]")[-60:].strip("-")
-    return azurite_for_batch.blobs.create_container(name)
+def container(azurite_for_batch: Any) -> Any:
+    return azurite_for_batch.blobs.create_container(f"test-{uuid.uuid4().hex}")
 
 
 def output(pattern: str, url: str, path: str | None, *, condition: str = "taskcompletion") -> m.OutputFile:
@@ -118,7 +118,7 @@ def test_failed_upload_fails_the_task_and_is_not_retried(storage_cloud: Any, con
     info = run(storage_cloud, "no-container", "true", output_files=files, constraints=limit).execution_info
     assert (info.exit_code, info.result, info.retry_count) == (0, "failure", 0)
     assert (info.failure_info.category, info.failure_info.code) == ("UserError", "FileUploadContainerNotFound")
-    assert "-absent" in storage_cloud.output("no-container", "t", "fileuploaderr.txt")
+    assert "container does not exist" in storage_cloud.output("no-container", "t", "fileuploaderr.txt")
 
 
 def test_path_out_of_the_working_directory_is_refused(storage_cloud: Any, container: Any, tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from local_cloud.batch_service import transitions
 from local_cloud.batch_service.assignment import Waiting, assign
+from local_cloud.batch_service.bodies import TaskConstraints
 from local_cloud.batch_service.errors import BatchError
 from local_cloud.batch_service.models import Task
 from local_cloud.batch_service.odata import page_of
 from local_cloud.batch_service.process import Ended
-from local_cloud.batch_service.requests import TaskConstraints
 from local_cloud.batch_service.storage import credential_for
 from local_cloud.batch_service.wire import UNLIMITED, etag, format_duration, parse_duration, stamp
 
@@ -48,7 +48,10 @@ def test_no_durations(text: object) -> None:
 
 def test_stamp_and_etag_look_like_the_services() -> None:
     assert stamp(AT) == "2026-01-22T20:18:17.8543940Z"
-    assert etag(dt.datetime(2025, 9, 4, tzinfo=dt.UTC)) == "0x8DDEB4476BB0000"
+    # A recorded ETag, 0x8DDEBF521C8E898, is a time of .NET's clock: 100 ns steps since year 1.
+    recorded = dt.datetime(1, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=0x8DDEBF521C8E898 // 10)
+    assert recorded.year == 2025
+    assert int(etag(recorded), 16) // 10 == 0x8DDEBF521C8E898 // 10
 
 
 slots = st.integers(1, 4)

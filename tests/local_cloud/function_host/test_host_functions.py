@@ -7,7 +7,7 @@ from http.client import HTTPConnection, HTTPMessage
 from typing import Any
 
 import pytest
-from conftest import Azurite, Scene, until
+from host_scene import Azurite, Scene, until
 
 from local_cloud.function_host.launch import HostFailedError, HostProcess, running_host
 
@@ -65,14 +65,6 @@ def test_outputs_and_inputs_follow_the_message(stage: Scene) -> None:
     made = [line for line in stage.records("on_made") if line["message"]["name"] == "fan/out"]
     assert sorted(line["message"]["part"] for line in made) == [0, 1]
     assert all(line["source"] == str("ä".encode()) and line["missing"] is None for line in made)
-
-
-def test_a_queue_output_wakes_its_listener(stage: Scene) -> None:
-    stage.upload("wake.txt", b"x")
-    until(lambda: [line for line in stage.records("on_made") if line["message"]["name"] == "wake"])
-    (sent,) = seen(stage, "on_blob", blob=f"{stage.prefix}-in/wake.txt")
-    taken = min(line["at"] for line in stage.records("on_made") if line["message"]["name"] == "wake")
-    assert taken > sent["at"]
 
 
 def test_a_blob_that_always_fails_is_poison_after_five_tries(stage: Scene) -> None:

@@ -8,7 +8,7 @@ from itertools import groupby
 
 import pytest
 from azure.storage.blob import BlobServiceClient
-from conftest import APPS, Scene, until
+from host_scene import APPS, Scene, connection_string, until
 
 from local_cloud.function_host.launch import HostFailedError, running_host
 
@@ -25,7 +25,7 @@ def test_a_restart_fires_new_blobs_only_and_makes_up_for_a_missed_time(scene: Sc
     long_ago = datetime(2020, 5, 1, tzinfo=UTC)
     missed = {"Last": long_ago, "LastUpdated": long_ago, "Next": datetime(2021, 1, 1, tzinfo=UTC)}
     write_timer_status(scene, {key: value.isoformat() for key, value in missed.items()})
-    scene.upload("new.txt", b"new")
+    scene.upload("young.txt", b"new")  # listed after the old one, which would run first if it fired again
     with running_host(scene.app, env={**scene.env, "TIMER_FAILS_ONCE": "1"}):
         until(lambda: len(scene.records("on_blob")) == 2 and len(scene.records("on_time")) == 2)
         until(lambda: timer_status(scene)["Last"] > missed["Next"].isoformat())
@@ -181,6 +181,16 @@ def test_an_app_that_cannot_be_loaded(scene: Scene, app: str, changes: dict[str,
     assert "exit code 3" in str(failure.value)
     assert "The app cannot be loaded" in str(failure.value)
     assert words in str(failure.value)
+
+
+def test_a_host_without_storage_answers_tries_again_and_stops(scene: Scene) -> None:
+    nowhere = connection_string("http://127.0.0.1:1", "http://127.0.0.1:1")
+    with running_host(scene.app, env={**scene.env, "AzureWebJobsStorage": nowhere, "Data": nowhere}) as host:
+        for complaint in ("Lock BlobScan", "Lock Host.Functions.on_time.Listener", f"Queue {scene.prefix}-work cannot"):
+            until(lambda complaint=complaint: complaint in host.output())
+        assert host.exit_code is None
+        assert host.stop() == 0
+        assert "Traceback" not in host.output()
 
 
 def timer_status(scene: Scene) -> dict[str, str] | None:

@@ -9,12 +9,16 @@ from urllib.parse import urlsplit
 
 import pytest
 from azure.storage.queue.aio import QueueClient
-from conftest import Azurite, Scene, connection_string
+from host_scene import Azurite, Scene, connection_string
 
+from local_cloud.function_host import queues
 from local_cloud.function_host.message_hold import HoldRules
 from local_cloud.function_host.messages import Message, encode
 from local_cloud.function_host.mischief import Mischief
 from local_cloud.function_host.queues import PollRules, QueueListener
+from local_cloud.function_host.settings import read_settings
+from local_cloud.function_host.storage import Storage
+from local_cloud.function_host.waiting import wait_for_any
 
 POLL = PollRules(
     batch_size=4, new_batch_threshold=2, max_polling_interval=timedelta(milliseconds=200), encoding="base64"
@@ -32,6 +36,7 @@ class Bench:
         self.poisoned: list[str] = []
         self.stopping = asyncio.Event()
         self.changed = asyncio.Event()
+        self.wake = asyncio.Event()
 
     async def poison(self, text: str) -> None:
         self.poisoned.append(text)
@@ -64,7 +69,7 @@ class Bench:
                 handle,
                 poll=POLL,
                 hold=hold or replace(HOLD, poison=self.poison),
-                wake=asyncio.Event(),
+                wake=self.wake,
                 mischief=mischief,
             )
             running = asyncio.create_task(listener.run(self.stopping))
@@ -110,7 +115,9 @@ def test_a_long_call_keeps_its_message_hidden(bench: Bench, azurite_for_host: Az
     assert bench.seen[0].dequeue_count == 1
 
 
-def test_failures_come_again_until_the_last_is_poison(bench: Bench, azurite_for_host: Azurite) -> None:
+def test_failures_come_again_until_the_last_is_poison(
+    bench: Bench, azurite_for_host: Azurite, caplog: pytest.LogCaptureFixture
+) -> None:
     async def run() -> None:
         bench.put("bad")
         async with bench.listening(azurite_for_host.connection_string, fail):
@@ -119,6 +126,7 @@ def test_failures_come_again_until_the_last_is_poison(bench: Bench, azurite_for_
     asyncio.run(run())
     assert [message.dequeue_count for message in bench.seen] == [1, 2, 3]
     assert bench.poisoned == [encode(b"bad", "base64")]
+    assert "it has failed 3 times" in caplog.text
 
 
 def test_without_a_poison_queue_a_failed_message_stays_hidden(bench: Bench, azurite_for_host: Azurite) -> None:
@@ -173,6 +181,32 @@ def test_a_stale_receipt_is_left_alone(bench: Bench, azurite_for_host: Azurite) 
 
     asyncio.run(run())
     assert [message.dequeue_count for message in bench.seen] == [1, 2]
+
+
+def test_what_the_host_sends_wakes_the_listener_of_that_queue(
+    bench: Bench, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pausing = asyncio.Event()
+
+    async def wait(*events: asyncio.Event, timeout: float) -> bool:
+        pausing.set()
+        return await wait_for_any(*events, timeout=timeout)
+
+    monkeypatch.setattr(queues, "wait_for_any", wait)
+    monkeypatch.setattr(queues, "_SHORTEST_PAUSE", 600.0)  # without being woken it would not look again
+
+    async def run() -> None:
+        storage = Storage(read_settings(scene.app, scene.env))
+        bench.wake = storage.wake("Data", bench.name)
+        async with bench.listening(scene.azurite.connection_string, succeed):
+            for body in (b"one", b"two"):
+                await asyncio.wait_for(pausing.wait(), 20)
+                pausing.clear()
+                await storage.send("Data", bench.name, encode(body, "base64"))
+                await bench.until(lambda body=body: bool(bench.seen) and bench.seen[-1].body == body)
+        await storage.close()
+
+    asyncio.run(run())
 
 
 def test_no_more_run_at_a_time_than_allowed(bench: Bench, azurite_for_host: Azurite) -> None:

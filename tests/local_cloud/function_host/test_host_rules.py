@@ -1,6 +1,8 @@
 """The pure parts: settings, host.json, expressions, routes, keys, message texts, mischief."""
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,16 @@ from hypothesis import strategies as st
 from local_cloud.function_host.bindings import message_bodies
 from local_cloud.function_host.events import blob_version
 from local_cloud.function_host.expressions import ExpressionError, PathPattern, expand, resolve_settings
-from local_cloud.function_host.functions import Binding, Function
+from local_cloud.function_host.functions import Binding, Function, RetryPolicy
 from local_cloud.function_host.host_json import HostJsonError, read_host_json
 from local_cloud.function_host.http_routes import Route, RouteError, find_route
+from local_cloud.function_host.http_server import response_of
 from local_cloud.function_host.keys import Keys
-from local_cloud.function_host.messages import UndecodableMessageError, decode, encode
+from local_cloud.function_host.messages import Message, UndecodableMessageError, decode, encode
 from local_cloud.function_host.mischief import MAX_COPIES, Mischief
+from local_cloud.function_host.queue_trigger import queue_event
 from local_cloud.function_host.settings import SettingsError, read_settings
-from local_cloud.function_host.worker import bytes_datum, json_datum, text_datum
+from local_cloud.function_host.worker import Outcome, bytes_datum, json_datum, text_datum
 
 
 def test_the_environment_wins_over_local_settings(tmp_path: Path) -> None:
@@ -201,6 +205,12 @@ def test_routes_that_are_not_understood(template: str) -> None:
         Route.of(function("f", route=template), "api")
 
 
+@pytest.mark.parametrize(("output", "status"), [("$return", 204), ("named", 200)])
+def test_no_response_at_all(output: str, status: int) -> None:
+    http = Binding(output, "http", is_output=True, arguments={})
+    assert response_of(replace(function("f"), outputs=(http,)), Outcome(ok=True)).status == status
+
+
 def test_keys_that_are_missing_are_made_and_differ() -> None:
     keys, made = Keys.from_settings({"LOCAL_HOST_MASTER_KEY": "m"})
     assert sorted(made) == ["LOCAL_HOST_FUNCTION_KEY", "LOCAL_HOST_SYSTEM_KEY"]
@@ -259,3 +269,18 @@ def test_mischief_delivers_each_message_one_to_five_times(batch: list[int], seed
     for message in batch:
         assert 1 <= sum(length for item, length in chains if item == message) <= MAX_COPIES
     assert all(length >= 1 for _, length in chains)
+
+
+def test_the_properties_of_a_message_come_before_all_else() -> None:
+    now = datetime.now(UTC)
+    message = Message("i", "t", b'{"id": "mine", "list": [1]}', 1, "receipt", now, now, now)
+    data = queue_event(message, "queue").data
+    assert expand("{ID}-{dequeueCount}", data) == "mine-1"
+
+
+def test_a_retry_policy_counts_and_waits() -> None:
+    second = timedelta(seconds=1)
+    growing = RetryPolicy(max_retries=3, fixed=None, minimum=second, maximum=timedelta(seconds=3))
+    assert [growing.delay(retry) for retry in (1, 2, 3)] == [second, 2 * second, 3 * second]
+    assert [growing.allows(retry) for retry in (1, 3, 4)] == [True, True, False]
+    assert RetryPolicy(max_retries=-1, fixed=second, minimum=second, maximum=second).allows(10**6)

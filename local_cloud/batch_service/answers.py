@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from . import requests
+from . import reading
 from .errors import BatchError
 from .models import Entity
 from .odata import page_of
@@ -83,7 +83,7 @@ async def read_json(request: web.Request) -> object:
 
 async def read_body(request: web.Request, kind: type[Body]) -> Body:
     """Return the body of a request as a checked value."""
-    return requests.read(kind, await read_json(request))
+    return reading.read(kind, await read_json(request))
 
 
 def listing(request: web.Request, entities: Sequence[Mapping[str, Any]], *, kind: str, key: str = "id") -> web.Response:

@@ -1,0 +1,99 @@
+"""Make the sample inputs, all by code: a short video with sound (sailing.mp4) and a painting (painting.jpg).
+
+    python samples/make_samples.py FOLDER
+
+The same files come out every time.
+"""
+
+import argparse
+import array
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from canvas import HEIGHT, WIDTH
+from painting import make_painting
+from scene import FRAMES, draw_frame
+from tune import SAMPLE_RATE, make_tune
+
+RATE: Final = Fraction(30_000, 1001)
+VIDEO_NAME: Final = "sailing.mp4"
+PAINTING_NAME: Final = "painting.jpg"
+_BT709: Final = 1
+_LIMITED: Final = 1
+
+
+def main() -> None:
+    """Write both files into the folder named on the command line, made if missing."""
+    parser = argparse.ArgumentParser(description="Make the sample video and painting.")
+    parser.add_argument("folder", type=Path)
+    folder: Path = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    make_video(folder / VIDEO_NAME)
+    part = folder / f".{PAINTING_NAME}.part"
+    make_painting().save(part, "JPEG", quality=92, subsampling=0)
+    part.replace(folder / PAINTING_NAME)
+
+
+def make_video(path: Path) -> None:
+    """Write the scene with its tune: H.264 and AAC in MP4, a little over three seconds."""
+    part = path.with_name(f".{path.name}.part")
+    options = {"movflags": "faststart", "fflags": "+bitexact"}
+    with av.open(str(part), "w", format="mp4", container_options=options) as output:
+        output.metadata["title"] = "Sailing home"
+        picture, sound = _picture_stream(output), _sound_stream(output)
+        packets: list[Packet[Any]] = [*_pictures(picture), *_sounds(sound)]
+        for packet in sorted(packets, key=lambda packet: (packet.dts or 0) * packet.time_base):
+            output.mux(packet)
+    part.replace(path)
+
+
+def _picture_stream(output: OutputContainer) -> VideoStream:
+    stream = output.add_stream("libx264", rate=RATE, options={"crf": "17", "preset": "medium"})
+    context = stream.codec_context
+    context.width, context.height, context.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+    context.time_base = 1 / RATE
+    context.thread_count = 2  # fixed, since it is part of the result
+    context.color_primaries = context.color_trc = context.colorspace = _BT709
+    context.color_range = _LIMITED
+    return stream
+
+
+def _pictures(stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
+    for number in range(FRAMES):
+        drawn: VideoFrame = VideoFrame.from_image(draw_frame(number))  # type: ignore[no-untyped-call]
+        frame = drawn.reformat(format="yuv420p", dst_colorspace=_BT709, dst_color_range=_LIMITED)
+        frame.pts, frame.time_base = number, 1 / RATE
+        yield from stream.encode(frame)
+    yield from stream.encode(None)
+
+
+def _sound_stream(output: OutputContainer) -> AudioStream:
+    stream = output.add_stream("aac", rate=SAMPLE_RATE, options={"b": "128k"})
+    stream.codec_context.layout = "stereo"
+    stream.codec_context.time_base = Fraction(1, SAMPLE_RATE)
+    stream.metadata["language"] = "zxx"  # ISO 639-2: no linguistic content
+    return stream
+
+
+def _sounds(stream: AudioStream) -> "Iterator[Packet[AudioStream]]":
+    samples: array.array[int] = make_tune(float(FRAMES / RATE))
+    resampler = av.AudioResampler(format="fltp", layout="stereo", rate=SAMPLE_RATE, frame_size=1024)
+    frame = AudioFrame(format="s16", layout="stereo", samples=len(samples) // 2, align=1)
+    frame.planes[0].update(samples.tobytes())
+    frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, 0, Fraction(1, SAMPLE_RATE)
+    for chunk in [*resampler.resample(frame), *resampler.resample(None)]:
+        yield from stream.encode(chunk)
+    yield from stream.encode(None)
+
+
+if __name__ == "__main__":
+    main()

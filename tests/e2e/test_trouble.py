@@ -1,0 +1,85 @@
+"""Bad input through the whole chain: a clear word in the status, never a run that hangs, and a way to go on."""
+
+from pathlib import Path
+
+import requests
+
+from frame_tools import names
+from tests.e2e.chain import Chain, fingerprint, upload_split
+
+
+def test_a_trigger_that_is_no_json_is_refused_in_words(chain: Chain) -> None:
+    chain.outside.triggers.write("scribble.json", b"make it pretty")
+    run_id = names.run_id_for("scribble.json", chain.outside.triggers.need("scribble.json").etag)
+    status = chain.wait(run_id)
+    assert status["status"] == "refused"
+    assert "not JSON" in status["reason"]
+    watched = chain.command("watch", run_id)
+    assert watched.returncode == 65
+    assert "not JSON" in watched.stderr
+    assert "Traceback" not in watched.stderr
+
+
+def test_a_corrupt_frame_fails_its_batch_only_and_can_be_mended(chain: Chain, split_clip: Path) -> None:
+    upload_split(chain, split_clip, "whole")
+    whole = fingerprint(chain.video(chain.wait(chain.start("whole", scorer="copy", frames_per_batch=6))))
+    upload_split(chain, split_clip, "torn")
+    good = chain.outside.input.need("torn/frames/000020.jpg").data
+    chain.outside.input.write("torn/frames/000020.jpg", good[: len(good) // 2])
+    run_id = chain.start("torn", scorer="copy", frames_per_batch=6)
+    failed = chain.wait(run_id)
+    assert failed["status"] == "failed"
+    assert "000020.jpg" in failed["reason"]
+    assert failed["batches"] == {"planned": 6, "done": 5, "failed": ["00003"]}
+    chain.outside.input.write("torn/frames/000020.jpg", good)
+    answer = requests.post(f"{chain.cloud.api}/runs/{run_id}/resubmit", data="missing", timeout=30)
+    assert answer.status_code == 202
+    assert answer.json() == {"run_id": run_id}
+    assert fingerprint(chain.video(chain.wait(run_id))) == whole
+
+
+def test_a_video_that_is_none_is_refused_by_the_split_task(chain: Chain) -> None:
+    chain.outside.input.write("novideo/clip.mp4", b"not a video at all" * 100)
+    status = chain.wait(chain.start("novideo", scorer="copy", video="clip.mp4"))
+    assert status["status"] == "failed"
+    assert "Traceback" not in status["reason"]
+    assert status["remedy"]
+
+
+def test_messages_that_are_not_ours_are_kept(chain: Chain, split_clip: Path) -> None:
+    from azure.storage.queue import QueueClient, TextBase64EncodePolicy
+
+    for queue in ("frame-batches", "finished-batches"):
+        client = QueueClient.from_connection_string(
+            chain.cloud.settings["OPS"], queue, message_encode_policy=TextBase64EncodePolicy()
+        )
+        client.send_message('{"hello": "world"}')
+        client.send_message("{'v': 1}")
+    upload_split(chain, split_clip, "afterwards")
+    chain.video(chain.wait(chain.start("afterwards", scorer="copy")))
+    for queue in ("frame-batches", "finished-batches"):
+        assert len(list(chain.storage.logs.list(f"strays/{queue}/"))) == 2
+
+
+def test_cancel_ends_a_run_and_its_tasks(chain: Chain, split_clip: Path) -> None:
+    upload_split(chain, split_clip, "unwanted")
+    run_id = chain.start("unwanted", scorer="copy", frames_per_batch=1)
+    for status in iter(lambda: chain.api.status(run_id), "never"):
+        if status is not None and status["batches"]["planned"]:
+            break
+    answer = requests.post(f"{chain.cloud.api}/runs/{run_id}/cancel", timeout=30)
+    assert answer.status_code == 200
+    assert chain.wait(run_id)["status"] == "cancelled"
+    assert not chain.storage.output.exists(names.video(run_id, "mp4"))
+
+
+def test_redoing_named_batches_makes_a_new_run_with_the_old_segments(chain: Chain, split_clip: Path) -> None:
+    upload_split(chain, split_clip, "again")
+    first = chain.start("again", scorer="copy", frames_per_batch=12)
+    video = fingerprint(chain.video(chain.wait(first)))
+    second = requests.post(f"{chain.cloud.api}/runs/{first}/resubmit", data="[1]", timeout=30).json()["run_id"]
+    assert second != first
+    status = chain.wait(second)
+    assert fingerprint(chain.video(status)) == video
+    assert status["parent"] == first
+    assert [i.name for i in chain.storage.work.list(f"{second}/segments/")] == [names.segment(second, 1)]

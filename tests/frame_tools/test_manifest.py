@@ -1,0 +1,133 @@
+"""The manifest: what it says survives JSON, what nobody should write is refused in words."""
+
+import json
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frame_tools.errors import ExitCode, InputError
+from frame_tools.manifest import MAX_JSON_BYTES, AudioTrack, Color, Manifest, dumps, loads
+
+TRACK = AudioTrack(codec="aac", sample_rate=48_000, channels=2, start=Fraction(-8, 375), packets=48, language="deu")
+FULL = Manifest(
+    source="Kätzchen am Fenster.mp4",
+    frame_count=3,
+    width=640,
+    height=361,
+    sample_aspect=Fraction(128, 117),
+    rotation=90,
+    time_base=Fraction(1, 90_000),
+    first_pts=5,
+    pts=(5, 16_610, 19_609),
+    last_duration=2999,
+    rate=Fraction(90_000, 2999),
+    color=Color(primaries=1, transfer=1, matrix=1, range="limited"),
+    audio_file="audio.mp4",
+    audio=(TRACK,),
+    title="Ein Titel",
+    creation_time="2020-01-02T03:04:05Z",
+    place="+12.3-045.6/",
+    notes=("The transparency was dropped",),
+)
+
+
+def changed(**fields: object) -> bytes:
+    return json.dumps({**json.loads(dumps(FULL)), **fields}).encode()
+
+
+def test_json_gives_the_same_manifest_back() -> None:
+    assert loads(dumps(FULL)) == FULL
+    assert json.loads(dumps(FULL))["time_base"] == "1/90000"
+
+
+@given(
+    count=st.integers(1, 10**6),
+    rate=st.fractions(min_value=Fraction(1, 1000), max_value=1000, max_denominator=30_000),
+    first=st.integers(0, 2**40),
+    step=st.integers(1, 10**6),
+)
+def test_constant_times_are_a_range(count: int, rate: Fraction, first: int, step: int) -> None:
+    plain = Manifest.plain(count, rate, width=16, height=16)
+    manifest = plain.model_copy(update={"first_pts": first, "pts_step": step, "last_duration": step})
+    pts = loads(dumps(manifest)).frame_pts
+    assert len(pts) == count
+    assert (pts[0], pts[-1]) == (first, first + (count - 1) * step)
+    assert manifest.duration == count * step / rate
+
+
+def test_duration_counts_gaps_and_the_last_frame() -> None:
+    assert FULL.duration == Fraction(19_609 - 5 + 2999, 90_000)
+
+
+def test_frames_are_numbered_as_ffmpeg_does() -> None:
+    assert [FULL.frame_name(index) for index in range(3)] == ["000001.jpg", "000002.jpg", "000003.jpg"]
+    with pytest.raises(IndexError):
+        FULL.frame_name(3)
+    named = Manifest.plain(2, Fraction(25), width=2, height=2, pattern="Bild {:d} von.allen.png", image_format="png")
+    assert named.frame_name(1) == "Bild 2 von.allen.png"
+
+
+def test_plain_frames_come_at_a_constant_rate() -> None:
+    manifest = Manifest.plain(4, Fraction(30_000, 1001), width=35, height=27)
+    assert [pts * manifest.time_base for pts in manifest.frame_pts] == [n * Fraction(1001, 30_000) for n in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"frame_count": -3}, "frame_count"),
+        ({"frame_count": 10**6 + 1}, "frame_count"),
+        ({"frame_count": 2}, "pts has 3 entries for 2 frames"),
+        ({"frame_count": "3"}, "frame_count"),
+        ({"width": 0}, "width"),
+        ({"height": 16_385}, "height"),
+        ({"time_base": "1/0"}, "the denominator is zero"),
+        ({"time_base": "-1/25"}, "must be over zero"),
+        ({"rate": "99999999999/1"}, "rate"),
+        ({"rate": 25}, 'must be text like "30000/1001"'),
+        ({"sample_aspect": "0/1"}, "must be over zero"),
+        ({"pts": [5, 7, 7]}, "pts does not rise strictly"),
+        ({"pts": [0, 7, 9]}, "first_pts is not the first of pts"),
+        ({"pts": [5, 7, 2**60]}, "pts"),
+        ({"pts": [-5, 7, 9], "first_pts": -5}, "first_pts"),
+        ({"pts_step": 1}, "give either pts_step or pts"),
+        ({"rotation": 45}, "rotation"),
+        ({"pattern": "../{:06d}.jpg"}, "pattern"),
+        ({"pattern": "{0.__class__}"}, "pattern"),
+        ({"pattern": "{:099999999d}.jpg"}, "pattern"),
+        ({"pattern": "frame.jpg"}, "pattern"),
+        ({"title": "a\nb"}, "title"),
+        ({"title": "x" * 501}, "title"),
+        ({"audio": []}, "audio_file and audio go together"),
+        ({"audio_file": "../../etc/passwd"}, "audio_file"),
+        ({"version": 2}, "version"),
+        ({"colour": {}}, "colour"),
+        ({"color": {"range": "partial"}}, "color.range"),
+    ],
+)
+def test_hostile_or_wrong_values_are_refused_in_words(fields: dict[str, object], complaint: str) -> None:
+    with pytest.raises(InputError) as caught:
+        loads(changed(**fields))
+    assert complaint in str(caught.value)
+    assert "Split the video again" in caught.value.remedy
+    assert caught.value.exit_code is ExitCode.INPUT
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"\xff\xfe", b"{", b"[" * 100_000, b"null"])
+def test_what_is_no_manifest_is_refused(data: bytes) -> None:
+    with pytest.raises(InputError):
+        loads(data)
+
+
+def test_too_many_bytes_are_not_even_parsed() -> None:
+    with pytest.raises(InputError, match="at most"):
+        loads(b" " * (MAX_JSON_BYTES + 1))
+
+
+@pytest.mark.parametrize("rate", [Fraction(0), Fraction(-25), Fraction(2**31)])
+def test_plain_refuses_impossible_rates(rate: Fraction) -> None:
+    with pytest.raises(InputError):
+        Manifest.plain(1, rate, width=2, height=2)

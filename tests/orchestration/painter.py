@@ -1,0 +1,73 @@
+"""A task without torch: reads a batch's frames, writes frames, segment, log, receipt and message as `scoring` does."""
+
+from frame_tools import manifest as manifests
+from frame_tools import names
+from frame_tools.blobs import sha256_of
+from frame_tools.manifest import Manifest
+from frame_tools.media import images
+from frame_tools.media.segment import SegmentEncoder
+from frame_tools.messages import BatchMessage
+from frame_tools.plan import Plan
+from frame_tools.receipt import Failure, Receipt, StoredFile, TaskTimes
+from frame_tools.storage import Storage
+from orchestration.app import now
+
+TIMES = TaskTimes(start_up=1.0, load=0.2, infer=0.4, save=0.6, total=2.0)
+
+
+def paint(storage: Storage, run_id: str, batch: int, *, attempt: int = 1, message: bool = True) -> None:
+    """Do the task `run` of a batch; a batch that has its receipt is left alone."""
+    if not storage.runs.exists(names.receipt(run_id, batch)):
+        storage.runs.create(names.receipt(run_id, batch), _score(storage, run_id, batch, attempt).dumps())
+    if message:
+        storage.finished_batches.send(BatchMessage(run_id=run_id, batch=batch))
+
+
+def fail(storage: Storage, run_id: str, step: int | str, reason: str = "The frame 000002.jpg is damaged") -> None:
+    """End a task as one that met an InputError: the failure is recorded, then the message sent."""
+    name = names.step_name(step)
+    record = Failure(run_id=run_id, step=name, reason=reason, remedy="Upload it again.", failed_at=now().isoformat())
+    storage.runs.create(names.failure(run_id, name), record.dumps())
+    storage.finished_batches.send(BatchMessage.model_validate({"run_id": run_id, "batch": step}))
+
+
+def read_plan(storage: Storage, run_id: str) -> Plan:
+    return Plan.loads(storage.runs.need(names.plan(run_id)).data, "plan")
+
+
+def read_manifest(storage: Storage, run_id: str) -> Manifest:
+    return manifests.loads(storage.runs.need(names.manifest(run_id)).data)
+
+
+def _score(storage: Storage, run_id: str, batch: int, attempt: int) -> Receipt:
+    plan_blob = storage.runs.need(names.plan(run_id))
+    plan, manifest = Plan.loads(plan_blob.data, "plan"), read_manifest(storage, run_id)
+    start, end = plan.span(batch)
+    encoder, frames = SegmentEncoder(manifest, even=plan.options.even), []
+    for index in range(start, end):
+        name = manifest.frame_name(index)
+        picture = images.read_rgb(storage.data_container(plan.frames.container).need(plan.frames.name + name).data)
+        encoder.add(picture.tobytes())
+        frames.append(_store(storage, names.styled_frame(run_id, name), images.jpeg(picture)))
+    task_id = names.task_id(batch, attempt)
+    log = names.timing_log(run_id, task_id)
+    storage.logs.write(log, b"{}\n" * len(frames))
+    return Receipt(
+        run_id=run_id,
+        batch=batch,
+        start=start,
+        end=end,
+        plan_sha256=sha256_of(plan_blob.data),
+        frames=tuple(frames),
+        segment=_store(storage, names.segment(run_id, batch), encoder.finish()),
+        log=log,
+        task_id=task_id,
+        device="cpu",
+        times=TIMES,
+        finished_at=now().isoformat(),
+    )
+
+
+def _store(storage: Storage, name: str, data: bytes) -> StoredFile:
+    etag = storage.work.write(name, data)
+    return StoredFile(name=name, size=len(data), sha256=sha256_of(data), etag=etag)

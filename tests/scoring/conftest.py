@@ -1,0 +1,42 @@
+"""What the scorer's tests share: the weights, made once from the installed package, and the scorer, loaded once."""
+
+import pytest
+
+pytest.importorskip("torch", reason="the scorer's tests run in the scorer's environment")
+
+import numpy as np
+from hypothesis import settings
+
+from scoring.any_painting.convert import make_weights
+from scoring.stylize import AnyPainting
+
+settings.register_profile("scoring", deadline=None, max_examples=15)
+settings.load_profile("scoring")
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    make_weights(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def scorer(weights):
+    return AnyPainting.load(weights)
+
+
+@pytest.fixture(scope="session")
+def style(scorer):
+    rows, columns = np.mgrid[0:300, 0:400]
+    swirl = np.sin(rows / 9) * np.cos(columns / 13)
+    painting = np.stack([swirl, -swirl, np.sin(columns / 5)], axis=2)
+    return scorer.style_vector(((painting + 1) * 127).astype(np.uint8))
+
+
+@pytest.fixture
+def noise():
+    def make(*shape, seed=0):
+        return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+    return make

@@ -1,0 +1,69 @@
+"""An independent reading of the published ONNX files: each graph run node by node, in float and NHWC as it is written.
+
+Weights are dequantised, the rounding of activations is skipped. It shares no code with the product's networks.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+import torch.nn.functional as F
+from onnx import helper, numpy_helper
+
+PLAIN = {
+    "Add": torch.add,
+    "Sub": torch.sub,
+    "Mul": torch.mul,
+    "Sqrt": torch.sqrt,
+    "Relu": torch.relu,
+    "Reciprocal": torch.reciprocal,
+    "Sigmoid": torch.sigmoid,
+}
+
+
+class Oracle:
+    def __init__(self, path: Path):
+        graph = onnx.load(str(path)).graph
+        self.constants = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+        self.nodes, self.inputs, self.output = graph.node, [i.name for i in graph.input], graph.output[0].name
+
+    @torch.inference_mode()
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
+        values = dict(zip(self.inputs, inputs, strict=True))
+        for node in self.nodes:
+            values[node.output[0]] = self.evaluate(node, values)
+        return values[self.output]
+
+    def evaluate(self, node, values):
+        attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        constants = [self.constants.get(name) for name in node.input]
+        x = values.get(node.input[0])
+        match node.op_type:
+            case "DequantizeLinear" if x is None:
+                integers, scale = constants[0].astype(np.float32), constants[1]
+                return torch.tensor(
+                    integers * scale.reshape(scale.shape + (1,) * (integers.ndim - 1 if scale.ndim else 0))
+                )
+            case "QuantizeLinear" | "DequantizeLinear":
+                return x
+            case "Conv":
+                top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
+                x = F.pad(x, (left, right, top, bottom))
+                weight, bias = (values[name] for name in node.input[1:])
+                return F.conv2d(x, weight, bias, attributes["strides"], groups=attributes["group"])
+            case "Pad":
+                pads = constants[1].tolist()
+                return torch.tensor(np.pad(x.numpy(), list(zip(pads[:4], pads[4:], strict=True)), mode="reflect"))
+            case "Clip":
+                return x.clamp(float(constants[1]), float(constants[2]))
+            case "Resize":
+                rows, columns = (int(scale) for scale in constants[2][2:])
+                return x.repeat_interleave(rows, 2).repeat_interleave(columns, 3)
+            case "Reshape":
+                return x.reshape(-1, *constants[1].tolist()[1:])
+            case "Transpose":
+                return x.permute(attributes["perm"])
+            case "GlobalAveragePool":
+                return x.mean((2, 3), keepdim=True)
+        return PLAIN[node.op_type](x, values[node.input[1]]) if len(node.input) > 1 else PLAIN[node.op_type](x)

@@ -1,0 +1,82 @@
+"""The networks compute what the published graphs say, at any size, and their phase forms are exact."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx_oracle import Oracle
+
+from scoring.any_painting.convert import find_models
+from scoring.any_painting.phases import phase_kernel, reflect_phases
+from scoring.any_painting.weights import load_networks
+
+half_sides = st.integers(3, 12)
+
+
+@pytest.fixture(scope="module")
+def networks(weights):
+    return load_networks(weights, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def style_vector():
+    return torch.randn(100, generator=torch.Generator().manual_seed(1))
+
+
+def random(*shape):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(0))
+
+
+def test_predictor_is_the_published_one(networks):
+    painting = random(2, 3, 256, 256)
+    expected = Oracle(find_models() / "arbitrary_predict.onnx")(painting.permute(0, 2, 3, 1))
+    torch.testing.assert_close(networks.predictor(painting), expected.reshape(2, 100), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (8, 36), (64, 20), (180, 320)])
+def test_transformer_is_the_published_one(networks, style_vector, height, width, layout):
+    frames = random(2, 3, height, width)
+    oracle = Oracle(find_models() / "arbitrary_transform.onnx")
+    expected = oracle(frames.permute(0, 2, 3, 1), style_vector.reshape(1, 1, 1, 100)).permute(0, 3, 1, 2)
+    painted = networks.transformer(frames.contiguous(memory_format=layout), style_vector)
+    torch.testing.assert_close(painted, expected, atol=1e-4, rtol=0)
+
+
+@given(half_sides, half_sides, st.sampled_from([3, 5, 7, 9]), st.integers(1, 3))
+def test_convolution_in_phases(height, width, size, channels):
+    x, weight = random(2, channels, 2 * height, 2 * width), random(4, channels, size, size)
+    pad = 2 * ((size // 2 + 1) // 2)
+    excess = pad - size // 2
+    wide = F.pad(x, (pad,) * 4)
+    expected = F.conv2d(wide, weight)[:, :, excess : -excess or None, excess : -excess or None]
+    painted = F.conv2d(F.pixel_unshuffle(wide, 2), phase_kernel(weight, outputs=2, inputs=2))
+    torch.testing.assert_close(F.pixel_shuffle(painted, 2), expected)
+
+
+@given(half_sides, half_sides)
+def test_convolution_of_a_doubled_picture_in_phases(height, width):
+    x, weight = random(2, 3, height, width), random(4, 3, 3, 3)
+    doubled = F.interpolate(x, scale_factor=2, mode="nearest")
+    expected = F.conv2d(F.pad(doubled, (1,) * 4, mode="reflect"), weight)
+    kernel = phase_kernel(weight, outputs=2, inputs=1)
+    actual = F.pixel_shuffle(F.conv2d(F.pad(x, (1,) * 4, mode="replicate"), kernel), 2)
+    torch.testing.assert_close(actual, expected)
+
+
+@given(half_sides, half_sides)
+def test_convolution_with_stride_in_phases(height, width):
+    x, weight = random(2, 3, 2 * height, 2 * width), random(4, 3, 3, 3)
+    expected = F.conv2d(F.pad(x, (1,) * 4, mode="reflect"), weight, stride=2)
+    phases = F.pad(F.pixel_unshuffle(x, 2), (1, 0, 1, 0), mode="replicate")
+    actual = F.conv2d(phases, phase_kernel(weight, outputs=1, inputs=2))
+    torch.testing.assert_close(actual, expected)
+
+
+@given(half_sides, half_sides, st.integers(1, 2), st.sampled_from([torch.contiguous_format, torch.channels_last]))
+def test_reflection_in_phases(height, width, blocks, layout):
+    x = random(2, 3, 2 * height, 2 * width)
+    expected = F.pixel_unshuffle(F.pad(x, (2 * blocks,) * 4, mode="reflect"), 2)
+    phases = F.pixel_unshuffle(x, 2).contiguous(memory_format=layout)
+    assert torch.equal(reflect_phases(phases, blocks), expected)

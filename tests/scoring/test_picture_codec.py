@@ -1,0 +1,97 @@
+"""Any kind of JPEG and PNG becomes uint8 RGB; what can't is refused by name."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from frame_tools.errors import InputError
+from scoring import frames
+
+GRADIENT = np.stack(np.broadcast_arrays(np.arange(0, 240, 5)[:, None], np.arange(0, 256, 4)[None], 90), axis=2).astype(
+    np.uint8
+)
+
+
+def encoded(image, kind, **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1"])
+def test_png_modes(mode):
+    image = Image.fromarray(GRADIENT).convert(mode)
+    expected = np.asarray(image.convert("RGB"))
+    assert np.array_equal(frames.decode(encoded(image, "PNG"), "a.png"), expected)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_jpeg_modes(mode):
+    image = Image.fromarray(GRADIENT).convert(mode)
+    decoded = frames.decode(encoded(image, "JPEG", quality=100, subsampling=0), "a.jpg")
+    expected = np.asarray(image.convert("RGB")).astype(int)
+    assert np.abs(decoded - expected).max() <= 4
+
+
+def test_16_bit_png_keeps_its_high_bytes():
+    wide = GRADIENT[..., 0].astype(np.uint16) * 256 + 77
+    decoded = frames.decode(encoded(Image.fromarray(wide), "PNG"), "a.png")
+    assert np.abs(decoded.astype(int) - GRADIENT[..., :1]).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+def test_orientation_is_obeyed(mode):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees
+    data = encoded(Image.fromarray(GRADIENT).convert(mode), "JPEG", exif=exif)
+    assert frames.decode(data, "a.jpg").shape == (64, 48, 3)
+
+
+def test_transparency_is_dropped_not_blended():
+    pixels = np.dstack([GRADIENT, np.zeros(GRADIENT.shape[:2], np.uint8)])
+    assert np.array_equal(frames.decode(encoded(Image.fromarray(pixels), "PNG"), "a.png"), GRADIENT)
+
+
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_png_round_trip_is_exact(height, width):
+    picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    assert np.array_equal(frames.decode(frames.encode_png(picture), "a.png"), picture)
+
+
+def test_jpeg_keeps_colour_at_full_size():
+    red_and_blue = np.zeros((32, 32, 3), np.uint8)
+    red_and_blue[:, ::2, 0] = red_and_blue[:, 1::2, 2] = 200
+    data = frames.encode_jpeg(red_and_blue)
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.layer[0][1:3] == image.layer[1][1:3] == (1, 1)
+    assert np.abs(frames.decode(data, "a.jpg").astype(int) - red_and_blue).max() <= 12
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"not a picture",
+        frames.encode_jpeg(GRADIENT)[:-300],
+        frames.encode_png(GRADIENT)[:-300],
+        encoded(Image.fromarray(GRADIENT), "GIF"),
+        encoded(Image.fromarray(GRADIENT).convert("CMYK"), "JPEG")[:-300],
+    ],
+    ids=["empty", "text", "cut JPEG", "cut PNG", "GIF", "cut CMYK"],
+)
+def test_what_cannot_be_decoded_is_named(data):
+    with pytest.raises(InputError, match=r"frame_00007\.jpg.*Upload"):
+        frames.decode(data, "frame_00007.jpg")
+
+
+@pytest.mark.parametrize("side", [8_193, 10_000, 60_000])
+def test_a_huge_picture_is_refused_by_its_header(side):
+    header = bytearray(encoded(Image.new("1", (8, 8)), "PNG"))
+    header[16:24] = side.to_bytes(4, "big") * 2
+    header[29:33] = __import__("zlib").crc32(header[12:29]).to_bytes(4, "big")
+    with pytest.raises(InputError, match=r"big\.png has more than"):
+        frames.decode(bytes(header), "big.png")
