@@ -48,9 +48,9 @@ def sweep(timer: func.TimerRequest) -> None:
     sweeping.sweep(application())
 
 
-@app.queue_trigger(arg_name="message", queue_name=names.BLOB_TRIGGER_POISON, connection="AzureWebJobsStorage")
+@app.queue_trigger(arg_name="message", queue_name=names.BLOB_TRIGGER_POISON, connection="DATA")
 def trigger_poisoned(message: func.QueueMessage) -> None:
-    """`start_run` failed five times on a trigger file."""
+    """`start_run` failed five times on a trigger file. The host keeps this queue in the account of the blob."""
     poison.trigger_poisoned(application(), _text(message))
 
 

@@ -20,7 +20,7 @@ RUNS: Final = "runs"
 LOGS: Final = "logs"
 SCRIPTS: Final = "scripts"
 
-# Queues of the ops account; the host adds "-poison" to each, and keeps one more for the blob trigger.
+# Queues of the ops account, to which the host adds "-poison"; the blob trigger's own lies where its blobs do.
 FRAME_BATCHES: Final = "frame-batches"
 FINISHED_BATCHES: Final = "finished-batches"
 FRAME_BATCHES_POISON: Final = FRAME_BATCHES + "-poison"

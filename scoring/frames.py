@@ -1,23 +1,20 @@
 """Encoded pictures (JPEG, PNG) to uint8 RGB arrays and back.
 
-OpenCV decodes and encodes; Pillow reads the header first, so that a huge picture is refused before it takes memory,
-and decodes the one kind that OpenCV gets wrong, CMYK. The camera's orientation note is obeyed, transparency is dropped,
-16 bits become 8.
+OpenCV decodes and encodes; Pillow reads the header first, so that a huge picture is refused before it takes memory.
+The camera's orientation note is obeyed, transparency is dropped, 16 bits become 8.
 """
 
 import io
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from frame_tools.errors import InputError
 from scoring.protocol import Picture
 
 MAX_PIXELS = 2**26  # 67 megapixels: twice 8K; 200 MB decoded
 JPEG_QUALITY = 95
-
-_BEYOND_RGB = ("CMYK", "YCCK")
 
 # One picture is decoded on one thread of ours; OpenCV's own threads would only take cores from the network.
 cv2.setNumThreads(1)
@@ -30,8 +27,6 @@ def decode(data: bytes, name: str) -> Picture:
             width, height = header.size
             if width * height > MAX_PIXELS:
                 raise _too_large(name)
-            if header.mode in _BEYOND_RGB:
-                return np.array(ImageOps.exif_transpose(header).convert("RGB"))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large(name) from None
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow's readers raise for broken files

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, TypeAlias, cast
+from typing import Final, Literal, TypeAlias, cast
 
 import av
 from av.audio.stream import AudioStream
@@ -19,12 +19,14 @@ from av.stream import Discard
 
 from frame_tools.errors import DamagedError, InputError
 from frame_tools.manifest import AudioTrack
-from frame_tools.media.containers import REMEDY, opened
+from frame_tools.media.containers import REMEDY, ByteSource, opened
 from frame_tools.media.muxing import OutputFile, copied_stream, mp4_options, output_container
 from frame_tools.media.words import line
 
 AudioPacket: TypeAlias = "Packet[AudioStream]"  # a string: generic in PyAV's stubs only
 AudioFile = Literal["audio.mp4", "audio.mka"]
+
+AUDIO_NAME: Final = "The audio file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,12 @@ def _seconds(packet: AudioPacket) -> Fraction:
     return Fraction(packet.pts or 0) * packet.time_base
 
 
+def count_packets(file: Path | ByteSource) -> int:
+    """Count the packets of all audio tracks of a file by reading it once."""
+    with opened(file, name=AUDIO_NAME) as container:
+        return sum(1 for _ in _demux(container, [stream.index for stream in container.streams.audio]))
+
+
 class AudioSource:
     """The tracks of an audio file, on their way into a joined video.
 
@@ -163,14 +171,6 @@ class AudioSource:
     def sample_rates(self) -> list[int]:
         """Samples a second of each track."""
         return [stream.codec_context.sample_rate for stream in self._sources]
-
-    def count_packets(self) -> int:
-        """Count the packets of all tracks: from the manifest, or else by reading the file once."""
-        if self._tracks:
-            return sum(track.packets for track in self._tracks)
-        count = sum(1 for _ in _demux(self._container, [source.index for source in self._sources]))
-        self._container.seek(0)
-        return count
 
     def add_to(self, output: OutputContainer) -> int:
         """Add a stream for each track; returns how many."""

@@ -41,7 +41,7 @@ REMEDY: Final = "Check that the file plays in a video player; if it does, conver
 
 @contextmanager
 def opened(file: Path | ByteSource, *, name: str | None = None) -> Iterator[InputContainer]:
-    """Open a container for reading; `name` is what messages call it.
+    """Open a container for reading from its beginning; `name` is what messages call it.
 
     Raises MissingError if there is no such file, InputError if it is nothing that ffmpeg reads.
     """
@@ -52,6 +52,7 @@ def opened(file: Path | ByteSource, *, name: str | None = None) -> Iterator[Inpu
         except FileNotFoundError as error:
             raise MissingError(f"There is no file {file}", "Check the name.") from error
         return
+    file.seek(0)
     try:
         container = av.open(file, "r", container_options=_INPUT_OPTIONS, metadata_errors="replace")
     except av.FFmpegError as error:

@@ -18,21 +18,24 @@ MAX_BYTES: Final = 64 * 2**20
 MAX_PIXELS: Final = 64 * 2**20
 JPEG_QUALITY: Final = 95
 _PNG_COMPRESSION: Final = 1  # frames are written once and read once: speed counts more than size
-_FORMATS: Final = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF")
-# Pillow registers its readers on first use of any of them; a list of formats is looked up before that.
-Image.init()
+_FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 _REMEDY: Final = "Give a JPEG, PNG, WebP or TIFF picture that opens in an image viewer."
 # What Pillow's readers raise on damaged files, beside OSError.
-_DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError)
+_DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, TypeError, struct.error, zlib.error, OverflowError)
+_ORIENTATION: Final = 0x0112  # tag of TIFF 6.0, section 8
+_ON_THEIR_SIDE: Final = (5, 6, 7, 8)
 
 
 def image_size(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """Width and height of an encoded picture as it displays (EXIF orientation applied); reads the header only.
+    """Width and height of an encoded picture as it displays (EXIF orientation applied).
 
-    Raises InputError if it is no picture that we read, or too large.
+    Raises InputError if it is no picture that we read, or too large. Does not prove that all of it can be decoded.
     """
     with _opened(data, max_pixels) as image:
-        turned = image.getexif().get(0x0112, 1) >= 5  # orientations 5 to 8 lie on their side
+        try:
+            turned = image.getexif().get(_ORIENTATION, 1) in _ON_THEIR_SIDE
+        except _DAMAGE as error:
+            raise InputError(f"The picture is damaged ({error})", _REMEDY) from error
         width, height = image.size
         return (height, width) if turned else (width, height)
 

@@ -10,7 +10,6 @@ MP4 holds every time stamp exactly; Matroska rounds them to milliseconds.
 import heapq
 import itertools
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +20,7 @@ from av.packet import Packet
 
 from frame_tools.errors import InternalError, MissingError
 from frame_tools.manifest import Manifest
-from frame_tools.media.audio import AudioSource
+from frame_tools.media.audio import AUDIO_NAME, AudioSource, count_packets
 from frame_tools.media.containers import ByteSource, opened
 from frame_tools.media.muxing import Output, OutputFile, mp4_options, output_container
 from frame_tools.media.video_track import Segment, VideoTrack
@@ -71,22 +70,31 @@ def _join_into(
     first = next(remaining, None)
     if first is None:
         raise MissingError("There are no segments to join", "Give one for every batch of the plan.")
-    with ExitStack() as stack:
-        source = None
-        if audio is not None:
-            source = AudioSource(stack.enter_context(opened(audio, name="The audio file")), manifest.audio)
-        try:
-            tracks = _mux(manifest, itertools.chain([first], remaining), first=first, source=source, out=out)
-        except av.FFmpegError as error:
-            raise InternalError(f"The result can't be written ({error})", "Report this, with the manifest.") from error
+    everything = itertools.chain([first], remaining)
+    try:
+        if audio is None:
+            tracks = _mux(manifest, everything, first=first, source=None, sound_packets=0, out=out)
+        else:
+            packets = sum(track.packets for track in manifest.audio) or count_packets(audio)
+            with opened(audio, name=AUDIO_NAME) as container:
+                source = AudioSource(container, manifest.audio)
+                tracks = _mux(manifest, everything, first=first, source=source, sound_packets=packets, out=out)
+    except av.FFmpegError as error:
+        raise InternalError(f"The result can't be written ({error})", "Report this, with the manifest.") from error
     return JoinReport(manifest.frame_count, out.size, manifest.duration, tracks)
 
 
 def _mux(
-    manifest: Manifest, segments: Iterable[Segment], *, first: Segment, source: AudioSource | None, out: OutputFile
+    manifest: Manifest,
+    segments: Iterable[Segment],
+    *,
+    first: Segment,
+    source: AudioSource | None,
+    sound_packets: int,
+    out: OutputFile,
 ) -> int:
     """Write the container and return the number of audio tracks."""
-    with output_container(out, *_format(manifest, source)) as output:
+    with output_container(out, *_format(manifest, source, sound_packets)) as output:
         video = VideoTrack(manifest, output, first)
         tracks = source.add_to(output) if source else 0
         output.metadata.update(_metadata(manifest))
@@ -98,14 +106,14 @@ def _mux(
     return tracks
 
 
-def _format(manifest: Manifest, source: AudioSource | None) -> tuple[str, dict[str, str]]:
+def _format(manifest: Manifest, source: AudioSource | None, sound_packets: int) -> tuple[str, dict[str, str]]:
     """Name of the muxer, and its options."""
     if manifest.container == "mkv":
         return "matroska", {}
     return "mp4", mp4_options(
         video=manifest.time_base,
         sample_rates=source.sample_rates if source else [],
-        packets=(manifest.frame_count, source.count_packets() if source else 0),
+        packets=(manifest.frame_count, sound_packets),
     )
 
 

@@ -39,8 +39,10 @@ def packet_times(pts: Sequence[int], ranks: Sequence[int], *, start: int, last_d
     `pts` are the whole stream's time stamps in presentation order, strictly rising; `ranks` are the segment's frame
     indices in decode order. The packet that is decoded last ends with the stream, so it gets `last_duration` too:
     muxers take a track's length from it.
-    Raises ValueError if a frame is decoded later than the encoder ever does.
+    Raises ValueError if the first frame is not decoded first, or a frame later than the encoder ever does.
     """
+    if ranks and ranks[0] != 0:
+        raise ValueError(f"frame {start + ranks[0]} comes first")
     last = len(pts) - 1
     times = []
     for offset, rank in enumerate(ranks):

@@ -99,11 +99,8 @@ class VideoTrack:
 def _picture_of(segment: Segment) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a segment and yield it with its only video stream."""
     data = segment.data
-    if not isinstance(data, bytes):
-        data.seek(0)
-        data = data.read()
     try:
-        with opened(io.BytesIO(data), name=segment.name) as container:
+        with opened(io.BytesIO(data) if isinstance(data, bytes) else data, name=segment.name) as container:
             streams = container.streams.video
             if len(streams) != 1 or streams[0].codec_context.name != "h264":
                 raise _damaged(segment, "is not one H.264 stream")

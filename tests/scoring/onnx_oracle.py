@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
 from onnx import helper, numpy_helper
 
 PLAIN = {

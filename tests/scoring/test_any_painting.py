@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx_oracle import Oracle

@@ -26,8 +26,10 @@ import numpy as np
 from pathlib import Path
 from scoring import frames, registry, stream
 score = registry.load("copy", Path()).prepare(None)
-picture = frames.encode_png(np.full((5, 7, 3), 9, np.uint8))
-assert stream.run([(0, "a", lambda: picture)], score, stream.Outlets(lambda i, n, d: d)) == (frames.encode_jpeg(np.full((5, 7, 3), 9, np.uint8)),)
+picture = np.full((5, 7, 3), 9, np.uint8)
+outlets = stream.Outlets(lambda index, name, data: data)
+stored = stream.run([(0, "a", lambda: frames.encode_png(picture))], score, outlets)
+assert stored == (frames.encode_jpeg(picture),)
 """
 
 

@@ -1,5 +1,7 @@
 """The pipeline keeps order, bounds memory, stops at the first error, and leaves no thread behind."""
 
+import os
+import sys
 import threading
 import weakref
 
@@ -147,6 +149,22 @@ def test_writing_overlaps_with_the_next_forward():
     assert len(stream.run(source(2), score, Outlets(sink))) == 2
 
 
+def test_the_segment_gets_frames_in_order_even_if_one_takes_long():
+    later_frame_written, order = threading.Event(), []
+
+    def segment(frame):
+        if frame[0, 0, 0] == 0:
+            assert later_frame_written.wait(DEADLINE)
+        order.append(frame[0, 0, 0])
+
+    def sink(index, *_):
+        if index == 4:
+            later_frame_written.set()
+
+    stream.run(source(6), same, Outlets(sink, segment=segment))
+    assert order == [0, 1, 2, 3, 4, 5]
+
+
 def test_a_corrupt_frame_is_named():
     items = [*source(2), (2, "00002.png", lambda: b"\x89PNG but no more")]
     with pytest.raises(InputError, match=r"00002\.png"):
@@ -155,7 +173,7 @@ def test_a_corrupt_frame_is_named():
 
 @pytest.mark.parametrize("stage", ["source", "read", "score", "encode", "sink", "segment", "on_frame"])
 def test_an_error_of_any_stage_ends_the_run(stage):
-    class Broken(Exception):
+    class BrokenError(Exception):
         pass
 
     def fails_at_5(name, call):
@@ -168,7 +186,7 @@ def test_an_error_of_any_stage_ends_the_run(stage):
                 calls += 1
                 now = calls
             if name == stage and now == 5:
-                raise Broken
+                raise BrokenError
             return call(*arguments)
 
         return wrapped
@@ -186,7 +204,7 @@ def test_an_error_of_any_stage_ends_the_run(stage):
         segment=fails_at_5("segment", lambda p: None),
         on_frame=fails_at_5("on_frame", told.append),
     )
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenError):
         stream.run(items(), fails_at_5("score", same), outlets)
     assert len(told) <= 5
 
@@ -220,3 +238,19 @@ def test_a_picture_error_is_told_by_the_name_of_its_frame():
 def test_a_scorer_that_breaks_its_promise_is_caught(bad):
     with pytest.raises(InternalError, match="as many frames of the same size"):
         stream.run(source(4), bad, Outlets(keep), frames_per_forward=2)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux only")
+def test_only_the_scorer_keeps_its_priority():
+    niceness = {}
+
+    def note(stage, result):
+        niceness[stage] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        return result
+
+    items = [(i, n, lambda fetch=fetch: note("read", fetch())) for i, n, fetch in source(1)]
+    outlets = Outlets(lambda *_: note("sink", None), segment=lambda p: note("segment", None))
+    stream.run(items, lambda pictures: note("score", pictures), outlets)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert niceness["score"] == own
+    assert min(niceness[stage] for stage in ("read", "sink", "segment")) > own

@@ -1,5 +1,7 @@
 """The scorer `any`: sizes, batches, strength, determinism, and pictures that are no numbers."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -74,7 +76,7 @@ def test_strength_moves_every_pixel_one_way(scorer, style, strengths):
     frame = np.random.default_rng(1).integers(0, 256, (1, 16, 20, 3), np.uint8)
     towards = np.sign(scorer.prepare(style)(frame).astype(int) - frame)
     painted = [scorer.prepare(style, strength=strength)(frame).astype(int) for strength in strengths]
-    for weaker, stronger in zip(painted, painted[1:], strict=False):
+    for weaker, stronger in pairwise(painted):
         assert ((stronger - weaker) * towards >= 0).all()
 
 

@@ -24,9 +24,9 @@ def streams(draw: st.DrawFn) -> tuple[list[int], list[list[int]]]:
 
 
 def _decode_order(draw: st.DrawFn, size: int) -> list[int]:
-    """An order in which no frame comes more than one place after its own."""
-    waiting, order = list(range(size)), []
-    for place in range(size):
+    """An order that begins with the first frame and in which none comes more than one place after its own."""
+    waiting, order = list(range(1, size)), [0]
+    for place in range(1, size):
         due = [index for index in waiting if index <= place - 1]
         order.append(due[0] if due else draw(st.sampled_from(waiting)))
         waiting.remove(order[-1])
@@ -73,5 +73,10 @@ def test_equal_stamps_have_no_order() -> None:
 
 
 def test_a_frame_decoded_too_late_is_refused() -> None:
-    with pytest.raises(ValueError, match="frame 0 is decoded at place 2"):
-        packet_times([0, 10, 20], [1, 2, 0], start=0, last_duration=10)
+    with pytest.raises(ValueError, match="frame 1 is decoded at place 3"):
+        packet_times([0, 10, 20, 30], [0, 2, 3, 1], start=0, last_duration=10)
+
+
+def test_a_batch_begins_with_its_first_frame() -> None:
+    with pytest.raises(ValueError, match="frame 6 comes first"):
+        packet_times(range(0, 100, 10), [1, 0], start=5, last_duration=10)

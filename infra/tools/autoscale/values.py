@@ -1,0 +1,83 @@
+"""The values of a formula: numbers, intervals, vectors of samples, and the series that samples are taken from.
+
+How samples come: every 30 seconds, visible about a minute later, some never.
+https://learn.microsoft.com/azure/batch/batch-automatic-scaling#methods-for-obtaining-sample-data
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+SAMPLE_EVERY_S: Final = 30
+
+
+class FormulaError(Exception):
+    """The formula is wrong, or uses a part of the language that is not modelled."""
+
+
+class TooFewSamplesError(FormulaError):
+    """GetSample asked for a share of samples that is not there: the service gives up this evaluation."""
+
+
+class Interval(float):
+    """A time interval in seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """The samples of one variable, as an evaluation at `now_s` sees them."""
+
+    samples: Sequence[tuple[int, float]]
+    """(second it was taken, value), in order."""
+    now_s: int
+    lag_s: int
+    """Seconds from taking a sample to seeing it."""
+
+    def visible(self) -> list[tuple[int, float]]:
+        """Return the samples that have arrived."""
+        return [(second, value) for second, value in self.samples if second <= self.now_s - self.lag_s]
+
+    def window(self, interval: Interval) -> list[float]:
+        """Return the arrived samples of the last `interval`."""
+        return [value for second, value in self.visible() if second >= self.now_s - interval]
+
+    def percent(self, interval: Interval) -> float:
+        """Return how many of the samples that an interval should hold have arrived, in percent, at most 100."""
+        return min(100.0, 100 * len(self.window(interval)) * SAMPLE_EVERY_S / max(SAMPLE_EVERY_S, interval))
+
+    def call(self, method: str, arguments: Sequence["Value"]) -> "Value":
+        """Return GetSample(count), GetSample(interval[, percent]) or GetSamplePercent(interval)."""
+        first = arguments[0] if arguments else None
+        if method == "GetSamplePercent" and isinstance(first, Interval) and len(arguments) == 1:
+            return self.percent(first)
+        if method == "GetSample" and isinstance(first, Interval) and len(arguments) <= 2:
+            if len(arguments) == 2 and self.percent(first) < number(arguments[1]):
+                raise TooFewSamplesError(f"less than {arguments[1]} percent of the samples are there")
+            return tuple(self.window(first))
+        if method == "GetSample" and isinstance(first, float) and len(arguments) == 1:
+            return tuple(value for _, value in self.visible()[-int(first) :])
+        raise FormulaError(f"{method} with these arguments is not modelled")
+
+    def scalar(self) -> float:
+        """Return the variable where a plain number is needed: its newest value, seen or not."""
+        return self.samples[-1][1] if self.samples else 0.0
+
+
+Value = float | tuple[float, ...] | Series | str
+"""A number (or Interval), a vector, a sampled variable, or a word such as `taskcompletion`."""
+
+
+def number(value: Value) -> float:
+    """Return the value as one number; raises FormulaError for a longer vector or a word."""
+    if isinstance(value, Series):
+        return value.scalar()
+    if isinstance(value, tuple) and len(value) == 1:
+        return value[0]
+    if isinstance(value, tuple | str):
+        raise FormulaError(f"{value!r} stands where one number is needed")
+    return value
+
+
+def numbers(values: Sequence[Value]) -> list[float]:
+    """Return all numbers in the values, vectors laid flat."""
+    return [x for value in values for x in (value if isinstance(value, tuple) else (number(value),))]

@@ -1,0 +1,148 @@
+"""Joining refuses damaged batches by name, and leaves no half-written file that could pass for a whole one."""
+
+import dataclasses
+import io
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from media_help import read_video, segments_of
+
+from frame_tools.errors import DamagedError, InputError, MissingError
+from frame_tools.manifest import Manifest
+from frame_tools.media.join import Segment, join
+from frame_tools.media.segment import SegmentEncoder
+from tests.clips import Clip, Tone, draw, make_clip, read_number
+
+COUNT = 12
+BORDERS = [0, 4, 8]
+MANIFEST = Manifest.plain(COUNT, Fraction(25), width=64, height=48)
+
+
+@pytest.fixture(scope="module")
+def segments() -> list[Segment]:
+    return segments_of(MANIFEST, [draw(number, (64, 48)) for number in range(COUNT)], BORDERS)
+
+
+def flipped(data: bytes, share: float) -> bytes:
+    place = int(len(data) * share)
+    return data[:place] + bytes(byte ^ 0x55 for byte in data[place : place + 40]) + data[place + 40 :]
+
+
+def other_settings() -> bytes:
+    encoder = SegmentEncoder(MANIFEST, preset="ultrafast")
+    for number in range(4):
+        encoder.add(draw(number, (64, 48)).tobytes())
+    return encoder.finish()
+
+
+def other_size() -> bytes:
+    manifest = MANIFEST.model_copy(update={"width": 32, "height": 32})
+    return segments_of(manifest, [draw(number, (32, 32)) for number in range(4)], [0])[0].data
+
+
+DAMAGE = {
+    "empty": (lambda data: b"", "is no readable MP4"),
+    "garbage": (lambda data: b"garbage" * 99, "is no readable MP4"),
+    "cut off": (lambda data: data[: len(data) // 2], "batch 4"),
+    "header hit": (lambda data: flipped(data, 0.01), "batch 4"),
+    "other settings": (lambda data: other_settings(), "its SPS/PPS differ"),
+    "other size": (lambda data: other_size(), "batch 4"),
+}
+
+
+@pytest.mark.parametrize(("damage", "words"), DAMAGE.values(), ids=DAMAGE.keys())
+def test_a_damaged_segment_is_named(tmp_path: Path, segments: list[Segment], damage, words: str) -> None:
+    bad = dataclasses.replace(segments[1], data=damage(segments[1].data))
+    with pytest.raises(DamagedError, match=words) as caught:
+        join(MANIFEST, [segments[0], bad, segments[2]], audio=None, out=tmp_path / "out.mp4")
+    assert "batch 4" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("told", [3, 5])
+def test_a_segment_of_another_length_is_refused(segments: list[Segment], place: int, told: int) -> None:
+    wrong = [*segments]
+    wrong[place] = dataclasses.replace(wrong[place], frames=told)
+    with pytest.raises(DamagedError):
+        join(MANIFEST, wrong, audio=None, out=io.BytesIO())
+
+
+def test_a_missing_or_doubled_batch_is_refused(segments: list[Segment]) -> None:
+    for wrong in (segments[:2], [*segments, segments[0]]):
+        with pytest.raises(DamagedError, match="the manifest has 12"):
+            join(MANIFEST, wrong, audio=None, out=io.BytesIO())
+    with pytest.raises(MissingError, match="no segments"):
+        join(MANIFEST, [], audio=None, out=io.BytesIO())
+
+
+def test_an_error_leaves_no_index_behind(segments: list[Segment]) -> None:
+    out = io.BytesIO()
+    with pytest.raises(DamagedError):
+        join(MANIFEST, segments[:2], audio=None, out=out)
+    assert b"moov" not in out.getvalue()
+    with pytest.raises(av.FFmpegError):
+        av.open(io.BytesIO(out.getvalue()))
+
+
+def test_the_segments_own_error_passes_through_unchanged(segments: list[Segment]) -> None:
+    class GoneError(Exception):
+        pass
+
+    def failing():
+        yield segments[0]
+        raise GoneError
+
+    with pytest.raises(GoneError):
+        join(MANIFEST, failing(), audio=None, out=io.BytesIO())
+
+
+def test_segments_may_be_files_and_are_taken_one_at_a_time(segments: list[Segment], tmp_path: Path) -> None:
+    taken = []
+
+    def lazily():
+        for segment in segments:
+            taken.append(segment.name)
+            yield dataclasses.replace(segment, data=io.BytesIO(segment.data))
+
+    class Watched(io.BytesIO):
+        def write(self, data, /):
+            if self.tell() > 20_000 and not seen:
+                seen.extend(taken)
+            return super().write(data)
+
+    seen: list[str] = []
+    join(MANIFEST, lazily(), audio=None, out=Watched())
+    assert taken == ["batch 0", "batch 4", "batch 8"]
+    report = join(MANIFEST, lazily(), audio=None, out=tmp_path / "out.mp4")
+    assert report.seconds == Fraction(12, 25)
+    assert [read_number(image) for image in read_video(tmp_path / "out.mp4").images] == list(range(COUNT))
+
+
+def test_frames_without_a_manifest_may_bring_their_sound(segments: list[Segment], tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "any.mp4", Clip(audio=(Tone(language="deu"), Tone())))
+    report = join(MANIFEST, segments, audio=source, out=tmp_path / "out.mp4")
+    assert report.tracks == 2
+    assert read_video(tmp_path / "out.mp4").sound == read_video(source).sound
+
+
+def test_sound_that_is_not_the_manifests_is_refused(segments: list[Segment], tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "any.mp4", Clip(audio=(Tone(), Tone())))
+    fields = {"codec": "aac", "sample_rate": 48_000, "channels": 1, "start": "0/1", "packets": 48}
+    manifest = Manifest.model_validate(
+        {**MANIFEST.model_dump(), "color": MANIFEST.color, "audio_file": "audio.mp4", "audio": (fields,)}
+    )
+    with pytest.raises(DamagedError, match="2 tracks; the manifest names 1"):
+        join(manifest, segments, audio=source, out=io.BytesIO())
+    with pytest.raises(MissingError, match=r"audio\.mp4"):
+        join(manifest, segments, audio=None, out=io.BytesIO())
+    with pytest.raises(InputError, match="audio file"):
+        join(manifest, segments, audio=io.BytesIO(b"noise" * 500), out=io.BytesIO())
+
+
+def test_the_index_is_in_front(segments: list[Segment], tmp_path: Path) -> None:
+    join(MANIFEST, segments, audio=None, out=tmp_path / "out.mp4")
+    data = (tmp_path / "out.mp4").read_bytes()
+    assert 0 < data.index(b"moov") < data.index(b"mdat")

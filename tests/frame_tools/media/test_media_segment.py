@@ -1,0 +1,118 @@
+"""Segments: equal headers for all batches, equal bytes for equal frames, the right colours and sides."""
+
+import io
+from fractions import Fraction
+
+import av
+import pytest
+from av.video.frame import VideoFrame
+from media_help import segments_of
+from PIL import Image, ImageStat
+
+from frame_tools.errors import InputError, InternalError
+from frame_tools.manifest import Color, Manifest
+from frame_tools.media.color import conversion_of
+from frame_tools.media.segment import SegmentEncoder
+from tests.clips import draw, read_number
+
+
+def plain(count: int = 8, width: int = 64, height: int = 48, **fields: object) -> Manifest:
+    return Manifest.plain(count, Fraction(30_000, 1001), width=width, height=height).model_copy(update=fields)
+
+
+def headers(segment: bytes) -> bytes:
+    with av.open(io.BytesIO(segment)) as container:
+        return container.streams.video[0].codec_context.extradata
+
+
+def decoded(segment: bytes) -> list[VideoFrame]:
+    with av.open(io.BytesIO(segment)) as container:
+        return list(container.decode(video=0))
+
+
+def test_all_batches_share_one_header_whatever_their_length() -> None:
+    images = [draw(number, (64, 48)) for number in range(30)]
+    segments = segments_of(plain(30), images, [0, 1, 3, 12])
+    assert len({headers(segment.data) for segment in segments}) == 1
+    numbers = [read_number(frame.to_image()) for segment in segments for frame in decoded(segment.data)]
+    assert numbers == list(range(30))
+
+
+def test_equal_frames_give_equal_bytes() -> None:
+    images = [draw(number, (64, 48)) for number in range(8)]
+    first, second = (segments_of(plain(), images, [0])[0].data for _ in range(2))
+    assert first == second
+
+
+def test_a_video_frame_is_as_good_as_bytes() -> None:
+    image = draw(5, (63, 47))
+    results = []
+    for frame in (image.tobytes(), bytearray(image.tobytes()), VideoFrame.from_image(image)):
+        encoder = SegmentEncoder(plain(1, 63, 47), even="pad")
+        encoder.add(frame)
+        results.append(encoder.finish())
+    assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize(
+    ("size", "even", "coded", "format_name"),
+    [
+        ((64, 48), "exact", (64, 48), "yuv420p"),
+        ((63, 47), "exact", (63, 47), "yuv444p"),
+        ((64, 47), "exact", (64, 47), "yuv444p"),
+        ((63, 47), "pad", (64, 48), "yuv420p"),
+        ((1, 1), "exact", (1, 1), "yuv444p"),
+    ],
+)
+def test_odd_sides(size: tuple[int, int], even: str, coded: tuple[int, int], format_name: str) -> None:
+    encoder = SegmentEncoder(plain(1, *size), even=even)  # type: ignore[arg-type]
+    encoder.add(Image.new("RGB", size, (200, 40, 90)).tobytes())
+    (frame,) = decoded(encoder.finish())
+    assert (frame.width, frame.height, frame.format.name) == (*coded, format_name)
+
+
+def test_padding_repeats_the_last_row_and_column() -> None:
+    image = Image.new("RGB", (31, 31), "white")
+    encoder = SegmentEncoder(plain(1, 31, 31), even="pad", quality_crf=1)
+    encoder.add(image.tobytes())
+    (frame,) = decoded(encoder.finish())
+    assert min(low for low, _ in frame.to_image().getextrema()) > 245
+
+
+@pytest.mark.parametrize("matrix", [None, 1, 5, 6, 7, 9])
+@pytest.mark.parametrize("levels", [None, "limited", "full"])
+@pytest.mark.parametrize("sides", [(64, 48), (64, 720)])
+def test_colours_come_back_by_the_same_matrix(matrix: int | None, levels: str | None, sides: tuple[int, int]) -> None:
+    manifest = plain(1, *sides, color=Color(matrix=matrix, range=levels))  # type: ignore[arg-type]
+    encoder = SegmentEncoder(manifest, quality_crf=1)
+    encoder.add(Image.new("RGB", sides, (210, 60, 30)).tobytes())
+    (frame,) = decoded(encoder.finish())
+    back = conversion_of(manifest)
+    rgb = frame.to_image(src_colorspace=back.matrix, src_color_range=back.range, dst_color_range=2)
+    assert ImageStat.Stat(rgb).mean == pytest.approx((210, 60, 30), abs=4)
+    # H.264 has no word for an unknown range beside a known matrix: what is not full is limited.
+    assert (frame.color_range == 2) == (levels == "full")
+    assert frame.colorspace == (2 if matrix is None else matrix)
+
+
+def test_untagged_sd_and_hd_use_different_matrices() -> None:
+    assert conversion_of(plain(1, 64, 576)) != conversion_of(plain(1, 64, 578))
+    # A phone's upright video lay on its side when it was coded.
+    assert conversion_of(plain(1, 480, 640, rotation=90)) == conversion_of(plain(1, 640, 480))
+
+
+def test_a_matrix_that_swscale_lacks_is_refused() -> None:
+    with pytest.raises(InputError, match="code 8"):
+        SegmentEncoder(plain(1, color=Color(matrix=8)))
+
+
+@pytest.mark.parametrize("frame", [b"", bytes(64 * 48 * 3 - 1), bytes(64 * 48 * 4), VideoFrame(48, 64, "rgb24")])
+def test_frames_of_another_size_are_refused(frame: bytes | VideoFrame) -> None:
+    encoder = SegmentEncoder(plain())
+    with pytest.raises(InternalError, match="not 64x48"):
+        encoder.add(frame)
+
+
+def test_no_frame_is_no_segment() -> None:
+    with pytest.raises(InputError, match="without frames"):
+        SegmentEncoder(plain()).finish()

@@ -1,0 +1,104 @@
+"""The block sink gives the same file as a disk does, in flat memory, and refuses what block storage can't do."""
+
+import io
+from collections.abc import Sequence
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from media_help import segments_of
+
+from frame_tools.errors import InternalError
+from frame_tools.manifest import Manifest
+from frame_tools.media.join import join
+from frame_tools.media.sink import BlockSink
+from tests.clips import draw
+
+
+class Blocks:
+    """A block target in memory."""
+
+    def __init__(self) -> None:
+        self.staged: dict[str, bytes] = {}
+        self.order: list[str] = []
+        self.file: bytes | None = None
+
+    def stage(self, block_id: str, data: bytes) -> None:
+        self.staged[block_id] = data
+        self.order.append(block_id)
+
+    def commit(self, block_ids: Sequence[str]) -> None:
+        self.file = b"".join(self.staged[block_id] for block_id in block_ids)
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+@pytest.mark.parametrize("block_bytes", [16_384, 40_000, 4 * 2**20])
+def test_a_joined_video_is_the_same_as_on_disk(container: str, block_bytes: int) -> None:
+    size = (160, 120)
+    manifest = Manifest.plain(40, Fraction(25), width=160, height=120).model_copy(update={"container": container})
+    segments = segments_of(manifest, [draw(number * 25, size) for number in range(40)], [0, 10, 20, 30])
+    disk, blocks = io.BytesIO(), Blocks()
+    join(manifest, segments, audio=None, out=disk)
+    sink = BlockSink(blocks, block_bytes=block_bytes)
+    report = join(manifest, segments, audio=None, out=sink)
+    assert blocks.file is None
+    assert sink.commit() == report.bytes == len(disk.getvalue())
+    assert blocks.file == disk.getvalue()
+    assert blocks.order[-1] == min(blocks.order)
+    assert len({len(block_id) for block_id in blocks.order}) == 1
+
+
+@given(
+    hole=st.integers(0, 300),
+    head=st.binary(max_size=100),
+    body=st.lists(st.binary(max_size=200), max_size=40),
+    patch=st.binary(max_size=16),
+    block_bytes=st.integers(20, 150),
+)
+def test_any_writes_with_one_hole_and_patches_in_front(
+    hole: int, head: bytes, body: list[bytes], patch: bytes, block_bytes: int
+) -> None:
+    disk, blocks = io.BytesIO(), Blocks()
+    sink = BlockSink(blocks, block_bytes=block_bytes)
+    for file in (disk, sink):
+        file.write(head[:block_bytes])
+        file.seek(hole, io.SEEK_CUR)
+        for part in body:
+            file.write(part)
+        end = file.tell()
+        file.seek(0)
+        file.write(patch)
+        file.seek(max(end, len(patch)))
+    length = sink.commit()
+    expected = disk.getvalue()
+    assert blocks.file is not None
+    assert blocks.file[: len(expected)] == expected
+    assert length == len(blocks.file)
+    assert not any(blocks.file[len(expected) :])
+    assert all(len(blocks.staged[block_id]) == block_bytes for block_id in blocks.order[:-2])
+
+
+def test_what_was_handed_over_cannot_change() -> None:
+    sink = BlockSink(Blocks(), block_bytes=100)
+    sink.write(bytes(350))
+    sink.seek(99)
+    sink.write(b"x")
+    with pytest.raises(InternalError, match="goes back to byte 100"):
+        sink.write(b"x")
+
+
+def test_a_late_hole_is_refused() -> None:
+    sink = BlockSink(Blocks(), block_bytes=100)
+    sink.write(bytes(101))
+    with pytest.raises(InternalError, match="hole at byte 101"):
+        sink.seek(500)
+
+
+def test_memory_holds_the_head_and_one_block() -> None:
+    sink = BlockSink(Blocks(), block_bytes=1000)
+    largest = 0
+    for _ in range(500):
+        sink.write(bytes(333))
+        largest = max(largest, len(sink._head) + len(sink._block))
+    assert largest <= 2000
