@@ -54,7 +54,8 @@ def check_name(name: str, what: str) -> str:
 
 def name_from(text: str) -> str:
     """Return a name that `check_name` takes, made of any text (a file's name, say)."""
-    kept = _FORBIDDEN.sub("-", text.replace("..", "-")).strip(" .-")[:MAX_NAME_CHARS].strip(" .-")
+    words = " ".join(_FORBIDDEN.sub("-", text).split())  # every kind of blank becomes a plain one
+    kept = words.replace("..", "-").strip(" .-")[:MAX_NAME_CHARS].strip(" .-")
     return kept or "run"
 
 
@@ -77,7 +78,7 @@ def run_id_for(trigger_blob: str, etag: str) -> str:
 
 def check_run_id(run_id: str) -> str:
     """Return `run_id` if it has the form of one, else raise InputError."""
-    if not RUN_ID.match(run_id):
+    if not RUN_ID.fullmatch(run_id):
         raise InputError(f"{run_id[:60]!r} is not a run id.", remedy="Take it from GET /api/runs.")
     return run_id
 

@@ -3,6 +3,7 @@
 Everything in it comes from outside. The names in it are file names inside `input/<folder>/`, never paths.
 """
 
+import re
 from fractions import Fraction
 from typing import Annotated, Final, Literal, Self
 
@@ -15,6 +16,8 @@ from frame_tools.scorers import SCORERS
 
 MAX_TRIGGER_BYTES: Final = 64 * 2**10
 MAX_RATE: Final = 1000
+_RATE: Final = re.compile(r"[0-9]{1,10}(?:[./][0-9]{1,10})?")
+"""No exponents: Fraction would work out all the digits of 1e999999999."""
 
 
 def _file_name(name: str) -> str:
@@ -27,12 +30,18 @@ def _file_name(name: str) -> str:
 def _rate(value: object) -> Fraction:
     """Take 25, "25", "30000/1001" or "29.97" as an exact fraction of frames per second."""
     try:
-        rate = value if isinstance(value, Fraction) else Fraction(str(value)[:40])
+        rate = value if isinstance(value, Fraction) else _fraction(str(value))
     except (ValueError, ZeroDivisionError):
         raise ValueError('must be a rate like 25 or "30000/1001"') from None
     if not 0 < rate <= MAX_RATE or rate.denominator > 10**6:
         raise ValueError(f"must be over 0 and at most {MAX_RATE} frames per second")
     return rate
+
+
+def _fraction(text: str) -> Fraction:
+    if not _RATE.fullmatch(text):
+        raise ValueError(text[:40])
+    return Fraction(text)
 
 
 FileName = Annotated[str, AfterValidator(_file_name)]

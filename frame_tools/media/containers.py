@@ -1,4 +1,4 @@
-"""Open video files safely and copy streams between containers.
+"""Open video files safely.
 
 Files are opened by us and handed to ffmpeg as file objects, with a list of allowed formats: a "video" that is really
 a playlist could otherwise make ffmpeg open other files or addresses.
@@ -6,6 +6,7 @@ a playlist could otherwise make ffmpeg open other files or addresses.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -46,11 +47,8 @@ def opened(file: Path | ByteSource, *, name: str | None = None) -> Iterator[Inpu
     Raises MissingError if there is no such file, InputError if it is nothing that ffmpeg reads.
     """
     if isinstance(file, Path):
-        try:
-            with file.open("rb") as stream, opened(stream, name=name or file.name) as container:
-                yield container
-        except FileNotFoundError as error:
-            raise MissingError(f"There is no file {file}", "Check the name.") from error
+        with _file(file) as stream, opened(stream, name=name or file.name) as container:
+            yield container
         return
     file.seek(0)
     try:
@@ -59,3 +57,12 @@ def opened(file: Path | ByteSource, *, name: str | None = None) -> Iterator[Inpu
         raise InputError(f"{name or 'The file'} can't be read as a video ({error.strerror})", REMEDY) from error
     with container:
         yield container
+
+
+def _file(path: Path) -> BufferedReader:
+    try:
+        if path.stat().st_size == 0:
+            raise InputError(f"{path.name} can't be read as a video (it is empty)", REMEDY)
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise MissingError(f"There is no file {path}", "Check the name.") from error

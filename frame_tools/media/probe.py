@@ -86,7 +86,12 @@ def missing_at_end(container: InputContainer, stream: VideoStream, *, packets: i
 
 
 def _promised_seconds(stream: VideoStream) -> Fraction | None:
-    """Length of a stream by its header, or by the tag DURATION (h:mm:ss.fraction) that Matroska files carry."""
+    """Return when a stream ends by its header: frames in AVI, else seconds.
+
+    Matroska files carry seconds in a tag DURATION (h:mm:ss.fraction).
+    """
+    if stream.frames and stream.average_rate:  # AVI; its duration is ffmpeg's estimate from the file's size
+        return stream.frames / Fraction(stream.average_rate)
     if stream.duration is not None and stream.time_base is not None:
         return ((stream.start_time or 0) + stream.duration) * stream.time_base
     match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))

@@ -19,7 +19,7 @@ from frame_tools.upload import put_trigger
 from frame_tools.watch import Api, follow
 from local_cloud.cloud import PROJECT, Cloud, CloudOptions, running_cloud
 
-PATIENCE = 60
+PATIENCE = 150
 """Seconds after which a test gives up waiting: far more than any run here takes, so that only a hang meets it."""
 
 

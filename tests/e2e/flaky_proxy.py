@@ -9,6 +9,7 @@ import random
 import sys
 
 from aiohttp import ClientSession, ClientTimeout, web
+from yarl import URL
 
 BUSY = (
     b'<?xml version="1.0" encoding="utf-8"?><Error><Code>ServerBusy</Code>'
@@ -24,13 +25,15 @@ def handler(target: int, session: ClientSession, dice: random.Random):
         if luck == 0:
             await request.read()
             return busy()
-        url = f"http://127.0.0.1:{target}{request.rel_url.raw_path_qs}"
+        # As it came: the signature covers path, query and headers.
+        url = URL(f"http://127.0.0.1:{target}{request.raw_path}", encoded=True)
         async with session.request(
             request.method,
             url,
             headers={k: v for k, v in request.headers.items() if k.lower() != "transfer-encoding"},
             data=await request.read(),
             allow_redirects=False,
+            skip_auto_headers=("Content-Type", "Accept", "Accept-Encoding", "User-Agent"),
         ) as answer:
             body = await answer.read()
             if luck == 1:

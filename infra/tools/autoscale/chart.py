@@ -1,4 +1,4 @@
-"""A chart of the traces as SVG, drawn by hand: nodes there, nodes wanted, tasks running and waiting, over time."""
+"""A chart of the traces as SVG, drawn by hand: nodes there and ordered, tasks running and not done, over time."""
 
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
@@ -8,21 +8,22 @@ from infra.tools.autoscale.pool import Moment, Play
 from infra.tools.autoscale.traces import Trace
 
 WIDTH: Final = 860
-LEFT, RIGHT, TOP = 64, 24, 92
+LEFT, RIGHT, TOP = 56, 56, 92
 HEAD, PLOT, FOOT = 44, 96, 40
-SPOT, DEDICATED, WANTED, RUNNING, WAITING = "#7fb7be", "#c98b6b", "#2b3a42", "#b3372f", "#e8e2d6"
+SPOT, DEDICATED, WANTED, RUNNING, LEFT_OVER = "#7fb7be", "#c98b6b", "#2b3a42", "#b3372f", "#a08f6b"
 STYLE: Final = (
     "text{font-family:system-ui,Segoe UI,Helvetica,Arial,sans-serif;fill:#2b3a42}"
     ".title{font-size:15px;font-weight:600}.story,.axis,.key{font-size:11.5px;fill:#64737b}"
     ".main{font-size:20px;font-weight:600}.sum{font-size:11.5px;text-anchor:end}"
     ".right{text-anchor:end}.middle{text-anchor:middle}"
 )
+LABEL: Final = "Nodes and tasks over time, as the model of the pool shows them"
 KEY: Final = (
     ("Spot nodes", SPOT, "box"),
     ("dedicated nodes", DEDICATED, "box"),
     ("nodes ordered", WANTED, "line"),
     ("tasks running", RUNNING, "line"),
-    ("tasks waiting", WAITING, "box"),
+    ("tasks not done (right scale)", LEFT_OVER, "line"),
 )
 Scale = Callable[[float], float]
 
@@ -34,8 +35,7 @@ def chart(traces: Iterable[Trace]) -> str:
     body = [_panel(trace, result, TOP + i * (HEAD + PLOT + FOOT)) for i, (trace, result) in enumerate(panels)]
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"'
-            ' aria-label="Nodes and tasks over time, as the model of the pool shows them">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{LABEL}">',
             f"<style>{STYLE}</style>",
             f'<rect width="{WIDTH}" height="{height}" rx="10" fill="#fbfaf7"/>',
             f'<text x="{LEFT}" y="38" class="main">The pool follows the work, from zero to zero</text>',
@@ -74,30 +74,30 @@ def _panel(trace: Trace, result: Play, top: int) -> str:
     spot = [m.nodes["spot"] for m in moments]
     every = [sum(m.nodes.values()) for m in moments]
     wanted = [sum(m.targets.values()) for m in moments]
-    waiting = [m.waiting + m.running for m in moments]
+    left_over = [m.waiting + m.running for m in moments]
     return "\n".join(
         [
             _words(trace, result, top),
-            _area(moments, waiting, WAITING, x=x, y=task_y),
             _area(moments, every, DEDICATED, x=x, y=node_y),
             _area(moments, spot, SPOT, x=x, y=node_y),
+            _line(moments, left_over, LEFT_OVER, x=x, y=task_y),
             _line(moments, wanted, WANTED, x=x, y=node_y),
             _line(moments, [m.running for m in moments], RUNNING, x=x, y=node_y),
-            _axes(trace.load.minutes, base, most_nodes, x=x, y=node_y),
+            _axes(trace.load.minutes, base, (most_nodes, most_tasks), x=x),
         ]
     )
 
 
 def _words(trace: Trace, result: Play, top: int) -> str:
     minutes, edge = result.node_minutes, WIDTH - RIGHT
+    done = f"{len(result.finished)} tasks done, the last at minute {result.finished[-1] // 60}"
     total = f"{minutes['spot']} Spot" + (f" + {minutes['dedicated']} dedicated" if minutes["dedicated"] else "")
     return "\n".join(
         [
             f'<text x="{LEFT}" y="{top + 14}" class="title">{escape(trace.title)}</text>',
             f'<text x="{LEFT}" y="{top + 31}" class="story">{escape(trace.story)}</text>',
             f'<text x="{edge}" y="{top + 14}" class="sum">{total} node-minutes</text>',
-            f'<text x="{edge}" y="{top + 31}" class="story right">'
-            f"{len(result.finished)} tasks done, the last at minute {result.finished[-1] // 60}</text>",
+            f'<text x="{edge}" y="{top + 31}" class="story right">{done}</text>',
         ]
     )
 
@@ -120,10 +120,15 @@ def _line(moments: Sequence[Moment], values: Sequence[int], color: str, *, x: Sc
     return f'<path d="{_steps(moments, values, x=x, y=y)}" fill="none" stroke="{color}" stroke-width="1.8"/>'
 
 
-def _axes(minutes: int, base: int, most_nodes: int, *, x: Scale, y: Scale) -> str:
-    drawn = [f'<path d="M{LEFT} {base}H{WIDTH - RIGHT}" stroke="#c9c3b6"/>']
-    for count in (0, most_nodes):
-        drawn.append(f'<text x="{LEFT - 8}" y="{y(count) + 4:.1f}" class="axis right">{count}</text>')
+def _axes(minutes: int, base: int, most: tuple[int, int], *, x: Scale) -> str:
+    """Draw the time line, the largest number of nodes on the left and of tasks on the right."""
+    edge = WIDTH - RIGHT
+    drawn = [
+        f'<path d="M{LEFT} {base}H{edge}" fill="none" stroke="#c9c3b6" stroke-width="2.4"/>',
+        f'<text x="{LEFT - 8}" y="{base + 4}" class="axis right">0</text>',
+        f'<text x="{LEFT - 8}" y="{base - PLOT + 8}" class="axis right">{most[0]}</text>',
+        f'<text x="{edge + 8}" y="{base - PLOT + 8}" class="axis">{most[1]}</text>',
+    ]
     for minute in range(0, minutes + 1, 15):
         words = f"{minute} min" if minute == 0 else str(minute)
         drawn.append(f'<text x="{x(60 * minute):.1f}" y="{base + 16}" class="axis middle">{words}</text>')

@@ -53,7 +53,6 @@ def _row(trace: Trace) -> str:
     ordered = next(m.second for m in result.moments if sum(m.targets.values()))
     last_there = max(m.second for m in result.moments if sum(m.nodes.values()))
     minutes = result.node_minutes
-    return (
-        f"| {trace.title} | minute {ordered // 60} | minute {result.finished[-1] // 60} | minute {last_there // 60 + 1} "
-        f"| {minutes['spot']} | {minutes['dedicated']} |"
-    )
+    times = (ordered // 60, result.finished[-1] // 60, last_there // 60 + 1)
+    said = " | ".join(f"minute {time}" for time in times)
+    return f"| {trace.title} | {said} | {minutes['spot']} | {minutes['dedicated']} |"

@@ -40,7 +40,7 @@ _FUNCTIONS: Final[Mapping[str, Callable[[Sequence[float]], float]]] = {
 
 
 def fill(text: str, values: Mapping[str, int]) -> str:
-    """Return the formula with a number for each __NAME__, as batch.bicep puts them; raises FormulaError for one left."""
+    """Put a number for each __NAME__, as batch.bicep does; raises FormulaError for one that is left."""
     for name, value in values.items():
         text = text.replace(f"__{name}__", str(value))
     if left := sorted(set(re.findall(r"__\w+?__", text))):
@@ -135,8 +135,8 @@ class _Evaluation:
 
     def _unary(self) -> Value:
         if self._peek() in ("-", "!"):
-            sign, value = self._next(), number(self._unary())
-            return -value if sign == "-" else float(not value)
+            sign, operand = self._next(), number(self._unary())
+            return -operand if sign == "-" else float(not operand)
         value = self._primary()
         while self._peek() == ".":
             self._want(".")
@@ -147,23 +147,23 @@ class _Evaluation:
         return value
 
     def _primary(self) -> Value:
-        token = self._next()
-        if token == "(":
+        word = self._next()
+        if word == "(":
             value = self._ternary()
             self._want(")")
             return value
-        if token[0].isdigit():
-            return float(token)
-        if token in _FUNCTIONS:
+        if word[0].isdigit():
+            return float(word)
+        if word in _FUNCTIONS:
             values = numbers(self._arguments())
-            if not values and token != "len":
-                raise FormulaError(f"{token} of nothing: there are no samples yet")
-            return float(_FUNCTIONS[token](values))
-        if token in self._names:
-            return self._names[token]
-        if token in DEALLOCATION:
-            return token
-        raise FormulaError(f"{token!r} is not known")
+            if not values and word != "len":
+                raise FormulaError(f"{word} of nothing: there are no samples yet")
+            return float(_FUNCTIONS[word](values))
+        if word in self._names:
+            return self._names[word]
+        if word in DEALLOCATION:
+            return word
+        raise FormulaError(f"{word!r} is not known")
 
     def _arguments(self) -> list[Value]:
         self._want("(")

@@ -171,7 +171,7 @@ def test_what_the_manifest_says_of_a_phone_video(tmp_path: Path) -> None:
     assert manifest.sample_aspect == Fraction(4, 3)
     (track,) = manifest.audio
     assert (track.codec, track.sample_rate, track.channels, track.language) == ("aac", 48_000, 1, "deu")
-    assert track.start == Fraction(1, 2) - Fraction(1024, 48_000)
+    assert float(track.start) == pytest.approx(0.5 - 1024 / 48_000, abs=1e-3)
 
 
 def test_untagged_colours_are_read_by_size(tmp_path: Path) -> None:

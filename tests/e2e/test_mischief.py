@@ -1,0 +1,138 @@
+"""The chain in foul weather: the video that comes out is, byte for byte, the one of a quiet day.
+
+Messages come up to five times and shuffled; storage and Batch answer 503 and 429, before and after doing what was
+asked; nodes are pre-empted and lost; the function host and a task are killed in the middle of their work.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from frame_tools import names
+from local_cloud.accounts import Ports
+from local_cloud.cloud import CloudOptions
+from tests.e2e.chain import PATIENCE, Chain, fingerprint, running_chain, upload_split
+
+SEEDS = (1, 2)
+BATCHES = 9
+WORDS = {"scorer": "copy", "frames_per_batch": 4}
+
+
+@pytest.fixture(scope="module")
+def quiet(chain: Chain, split_clip: Path) -> str:
+    """Fingerprint of the video made on a quiet day."""
+    upload_split(chain, split_clip, "quiet")
+    status = chain.wait(chain.start("quiet", **WORDS))
+    assert status["batches"]["planned"] == BATCHES
+    return fingerprint(chain.video(status))
+
+
+@pytest.fixture(params=SEEDS)
+def stormy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Chain]:
+    """A local cloud behind a proxy that answers 503 now and then, with a host that repeats and shuffles messages."""
+    seed = request.param
+    ports = Ports(**{name: free_port() for name in ("blob", "queue", "table", "batch", "functions")})
+    front = Ports(blob=free_port(), queue=free_port(), table=ports.table)
+    options = CloudOptions(
+        folder=tmp_path,
+        ports=ports,
+        front=front,
+        in_memory=True,
+        nodes=2,
+        mischief=seed,
+        settings={
+            "LOCAL_HOST_MESSAGE_INVISIBILITY": "5",
+            "SWEEP_SCHEDULE": "*/3 * * * * *",
+            "SWEEP_GRACE_SECONDS": "6",
+        },
+    )
+    with proxy(seed, front, ports), running_chain(options) as running:
+        yield running
+
+
+def test_the_video_is_the_same_in_foul_weather(stormy: Chain, quiet: str, split_clip: Path) -> None:
+    for fault in (
+        {"kind": "http_error", "status": 503, "retry_after": 1, "times": 2, "path_contains": "/tasks"},
+        {"kind": "http_error", "status": 429, "retry_after": 1, "times": 1, "path_contains": "/jobs"},
+        {"kind": "http_error", "status": 500, "times": 1, "path_contains": "/tasks"},
+        {"kind": "partial_failure", "task_id": "b00005", "code": "ServerBusy"},
+        {"kind": "preempt_when", "task_id": "b00002", "after_output": "."},
+    ):
+        stormy.fault(**fault)
+    upload_split(stormy, split_clip, "storm")
+    run_id = stormy.start("storm", **WORDS)
+    until(lambda: receipts(stormy, run_id) >= 1)
+    stormy.fault(kind="preempt_node")
+    host = stormy.cloud.children["Function host"]
+    host.kill()
+    host.start()
+    until(lambda: receipts(stormy, run_id) >= 4)
+    stormy.fault(kind="lose_node")
+    kill_a_task(stormy)
+    status = stormy.wait(run_id)
+    assert fingerprint(stormy.video(status)) == quiet
+    assert status["batches"] == {"planned": BATCHES, "done": BATCHES, "failed": []}
+
+
+def test_the_batch_service_comes_back_and_goes_on(stormy: Chain, quiet: str, split_clip: Path) -> None:
+    upload_split(stormy, split_clip, "restart")
+    run_id = stormy.start("restart", **WORDS)
+    until(lambda: receipts(stormy, run_id) >= 2)
+    batch = stormy.cloud.children["Batch service"]
+    batch.kill()
+    batch.start()
+    assert fingerprint(stormy.video(stormy.wait(run_id))) == quiet
+
+
+def receipts(chain: Chain, run_id: str) -> int:
+    return sum(1 for _ in chain.storage.runs.list(names.receipts(run_id)))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def kill_a_task(chain: Chain) -> None:
+    """Kill a task's process as the kernel would for want of memory; Batch runs it again."""
+    folder = str(chain.cloud.children["Batch service"].log.parents[1])
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes()
+            inside = str((entry / "cwd").readlink())
+        except OSError:
+            continue
+        if b"scoring" in command and inside.startswith(folder):
+            os.kill(int(entry.name), signal.SIGKILL)
+            return
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def proxy(seed: int, front: Ports, ports: Ports) -> Iterator[None]:
+    pairs = [f"{front.blob}:{ports.blob}", f"{front.queue}:{ports.queue}"]
+    argv = [sys.executable, str(Path(__file__).with_name("flaky_proxy.py")), str(seed), *pairs]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "listening" in process.stdout.readline()
+        try:
+            yield
+        finally:
+            process.terminate()
