@@ -11,7 +11,7 @@ from typing import Any
 import azure.functions as func
 
 from frame_tools import names
-from frame_tools.errors import ImpastoError, MissingError
+from frame_tools.errors import ImpastoError, MissingError, TemporaryError
 from orchestration import accept, cancel, finish, poison, resubmit, status, submit
 from orchestration import sweep as sweeping
 from orchestration.app import App, application
@@ -104,13 +104,14 @@ def _text(message: func.QueueMessage) -> str:
 
 
 def _answer(handle: Callable[[App], dict[str, Any] | None], *, code: int = 200) -> func.HttpResponse:
-    """Answer as JSON: what the handler returns, 404 for nothing, 400 or 404 with words for a refusal."""
+    """Answer as JSON: what the handler returns, 404 for nothing; 400, 404 or 503 with words for a refusal."""
     try:
         body = handle(application())
     except MissingError as error:
         return _json({"error": error.what, "remedy": error.remedy}, 404)
     except ImpastoError as error:
-        return _json({"error": error.what, "remedy": error.remedy}, 400)
+        code = 503 if isinstance(error, TemporaryError) else 400
+        return _json({"error": error.what, "remedy": error.remedy}, code)
     if body is None:
         return _json({"error": "There is no such run", "remedy": "GET /api/runs lists them"}, 404)
     return _json(body, code)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from azure.core.credentials import TokenCredential
-from azure.identity import DefaultAzureCredential
 
 from frame_tools.errors import InputError
 
@@ -31,6 +30,8 @@ class Account:
 
     def credential(self) -> TokenCredential:
         """Return the identity's credential; tokens are fetched when first needed."""
+        from azure.identity import DefaultAzureCredential  # a fifth of a task's start-up, and Azurite needs none
+
         return DefaultAzureCredential(managed_identity_client_id=self.client_id)
 
     def task_environment(self) -> dict[str, str]:

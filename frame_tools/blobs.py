@@ -19,6 +19,7 @@ from typing import IO, Any, Final
 import requests
 from azure.core import MatchConditions
 from azure.core.exceptions import (
+    AzureError,
     HttpResponseError,
     ResourceExistsError,
     ResourceModifiedError,
@@ -241,7 +242,7 @@ class Lease:
         while not self._stop.wait(LEASE_SECONDS / 3):
             try:
                 self._client.renew()
-            except HttpResponseError:
+            except AzureError:  # refused, or not reached in all the client's own tries
                 self._lost.set()
                 return
 
@@ -251,7 +252,7 @@ class Lease:
         self._thread.join()
         try:
             self._client.release()
-        except HttpResponseError:
+        except AzureError:
             self._lost.set()
 
 

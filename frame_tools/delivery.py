@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 from frame_tools import manifest as manifests
 from frame_tools import names
-from frame_tools.blobs import AlreadyThereError, Lease, sha256_of
-from frame_tools.errors import DamagedError, TemporaryError
+from frame_tools.blobs import AlreadyThereError, Lease, RangedReader, sha256_of
+from frame_tools.errors import DamagedError, MissingError, TemporaryError
 from frame_tools.media.join import JoinReport, Segment, join
 from frame_tools.media.sink import BlockSink
-from frame_tools.plan import Plan
+from frame_tools.plan import BlobRef, Plan
 from frame_tools.receipt import Receipt, StoredFile
 from frame_tools.storage import Storage
 
@@ -48,7 +48,7 @@ def deliver(storage: Storage, run_id: str) -> str | None:
 def _join_into(storage: Storage, plan: Plan, receipts: list[Receipt], *, video: str, lease: Lease) -> JoinReport:
     """Stream segments and sound into the new blob `video`."""
     manifest = manifests.loads(storage.runs.need(names.manifest(plan.run_id)).data)
-    audio = storage.data_container(plan.audio.container).open(plan.audio.name) if plan.audio else None
+    audio = _open_sound(storage, plan.audio) if plan.audio else None
     sink = BlockSink(storage.output.block_writer(video))
     report = join(manifest, _segments(storage, plan.run_id, receipts), audio=audio, out=sink)
     if storage.runs.exists(names.cancelled(plan.run_id)):
@@ -60,6 +60,17 @@ def _join_into(storage: Storage, plan: Plan, receipts: list[Receipt], *, video: 
     except AlreadyThereError:
         return report  # somebody else's bytes, which are the same
     return report
+
+
+def _open_sound(storage: Storage, sound: BlobRef) -> RangedReader:
+    """Open the sound; raises DamagedError if it has gone since the run was planned."""
+    try:
+        return storage.data_container(sound.container).open(sound.name)
+    except MissingError as error:
+        raise DamagedError(
+            f"The sound {sound.container}/{sound.name} is not there any more",
+            "Upload it again, then resubmit what is missing",
+        ) from error
 
 
 def _segments(storage: Storage, run_id: str, receipts: list[Receipt]) -> Iterator[Segment]:

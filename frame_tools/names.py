@@ -161,6 +161,11 @@ def cancelled(run_id: str) -> str:
     return f"{run_id}/cancelled"
 
 
+def resumed(run_id: str) -> str:
+    """Return the blob that says when a person last had the run go on."""
+    return f"{run_id}/resumed"
+
+
 def outcome(run_id: str) -> str:
     """Return the blob that says how the run ended."""
     return f"{run_id}/outcome.json"

@@ -84,6 +84,11 @@ class Plan(Document):
         return len(self.borders) - 1
 
     @property
+    def scored(self) -> tuple[int, ...]:
+        """The batches that this run scores: all, or those that it redoes."""
+        return tuple(range(self.batch_count)) if self.parent is None else self.redo
+
+    @property
     def frame_count(self) -> int:
         """How many frames there are."""
         return self.borders[-1]

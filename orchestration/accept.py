@@ -58,10 +58,16 @@ def read_trigger(trigger_blob: str, blob: Blob) -> Trigger:
 
 
 def open_run(app: App, request: Request) -> None:
-    """Write the request (the first writer's stays), mark the run open unless it has ended, and go on with it."""
-    app.storage.runs.create(names.request(request.run_id), request.dumps())
-    if not app.storage.runs.exists(names.outcome(request.run_id)):
-        app.storage.runs.create(names.open_mark(request.run_id), b"")
+    """Write the request (the first writer's stays), mark the run open unless it has ended, and go on with it.
+
+    The mark goes first, so that the sweep finds a run whose maker died here; and again last, because the sweep takes
+    a mark without a request away.
+    """
+    runs, mark = app.storage.runs, names.open_mark(request.run_id)
+    if not runs.exists(names.outcome(request.run_id)):
+        runs.create(mark, b"")
+        runs.create(names.request(request.run_id), request.dumps())
+        runs.create(mark, b"")
     advance(app, request.run_id)
 
 

@@ -4,6 +4,7 @@ Creating a blob that must not exist gives a slot to exactly one run, so the limi
 """
 
 from frame_tools import names
+from frame_tools.messages import BatchMessage
 from frame_tools.plan import Request
 from orchestration.app import App
 from orchestration.state import open_runs, slots_of
@@ -11,25 +12,33 @@ from orchestration.state import open_runs, slots_of
 
 def take_slot(app: App, run_id: str) -> bool:
     """Give the run a slot if it is among the longest waiting ones that fit; returns whether it has one now."""
-    runs = app.storage.runs
     held = _held(app)
     if run_id in held.values():
         return True
     free = [name for n in range(app.settings.max_open_runs) if (name := names.slot(n)) not in held]
     if run_id not in _waiting(app, held)[: len(free)]:
         return False
-    return any(runs.create(name, run_id.encode()) for name in free)
+    return any(_take(app, name, run_id) for name in free)
 
 
-def longest_waiting(app: App) -> str | None:
-    """Return the run that waits longest for a slot, or None."""
-    return next(iter(_waiting(app, _held(app))), None)
+def admit_next(app: App) -> None:
+    """A slot may be free: have somebody look at the longest waiting run. If this message is lost, the sweep looks."""
+    for waiting in _waiting(app, _held(app))[:1]:
+        app.storage.finished_batches.send(BatchMessage(run_id=waiting, batch="look"))
 
 
 def release_slots(app: App, run_id: str) -> None:
     """Give back what the run holds."""
     for name, etag in slots_of(app.storage, run_id):
         app.storage.runs.delete(name, etag=etag)
+
+
+def _take(app: App, slot: str, run_id: str) -> bool:
+    """Take one slot; one that another handler has just taken for the same run is not taken twice."""
+    if app.storage.runs.create(slot, run_id.encode()):
+        return True
+    holder = app.storage.runs.read(slot)
+    return holder is not None and holder.data == run_id.encode()
 
 
 def _held(app: App) -> dict[str, str]:

@@ -7,7 +7,7 @@ from frame_tools import names
 from frame_tools.errors import InputError
 from frame_tools.messages import BatchMessage
 from orchestration import ending, joining, planning
-from orchestration.admission import longest_waiting, take_slot
+from orchestration.admission import take_slot
 from orchestration.app import App, now
 from orchestration.decide import Step, decide
 from orchestration.state import RunState, read_state
@@ -40,7 +40,6 @@ def take(app: App, state: RunState, step: Step) -> bool:  # noqa: C901 - one row
         case "clean up":
             if state.is_open:
                 ending.clean_up(app, run_id)
-                admit_next(app)
             return False
         case "admit":
             return state.is_open and take_slot(app, run_id)
@@ -81,11 +80,3 @@ def _end(app: App, state: RunState, status: ending.Status, step: Step) -> None:
         remedy=step.remedy,
         video=state.video if status == "finished" else None,
     )
-    admit_next(app)
-
-
-def admit_next(app: App) -> None:
-    """A slot may be free: have somebody look at the longest waiting run. If this message is lost, the sweep looks."""
-    waiting = longest_waiting(app)
-    if waiting is not None:
-        app.storage.finished_batches.send(BatchMessage(run_id=waiting, batch="look"))

@@ -30,7 +30,7 @@ def decide(state: RunState, *, now: dt.datetime, run_limit: dt.timedelta) -> Ste
         return Step(verb="finish")
     if state.cancelled:
         return Step(verb="cancel")
-    if now - dt.datetime.fromisoformat(state.request.received_at) > run_limit:
+    if now - state.began_at > run_limit:
         return Step(
             verb="fail",
             reason=f"The run did not end within {run_limit}",

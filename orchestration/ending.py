@@ -4,7 +4,7 @@ from typing import Literal
 
 from frame_tools import names
 from frame_tools.receipt import Outcome
-from orchestration.admission import release_slots
+from orchestration.admission import admit_next, release_slots
 from orchestration.app import App, now
 from orchestration.report import build_report
 
@@ -30,9 +30,9 @@ def end(
 
 
 def clean_up(app: App, run_id: str) -> None:
-    """Write the report, end the run's Batch jobs, give back its slot, close it. Each part may have been done before.
+    """Write the report, end the run's Batch jobs, give back its slot, close it, and let the next run in.
 
-    The open mark goes last: until then the sweep comes back.
+    Each part may have been done before. Until the open mark is gone, the sweep comes back.
     """
     outcome = Outcome.loads(app.storage.runs.need(names.outcome(run_id)).data, "outcome")
     app.storage.output.write(names.report(run_id), build_report(app.storage, outcome))
@@ -41,3 +41,4 @@ def clean_up(app: App, run_id: str) -> None:
         app.batch.terminate_job(names.job_id(run_id, number), f"run {outcome.status}")
     release_slots(app, run_id)
     app.storage.runs.delete(names.open_mark(run_id))
+    admit_next(app)

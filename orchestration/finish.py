@@ -27,7 +27,7 @@ def finish_batch(app: App, text: str) -> None:
 
 
 def _may_be_last(app: App, run_id: str, step: str) -> bool:
-    """Append to the completion log; whether there are now as many records as batches.
+    """Append to the completion log; whether there are now as many records as batches to be scored.
 
     An append is atomic and says how many records stood before it, so of N messages only the N-th and later ones
     look at the receipts. Duplicates make the count too high, never too low: they cost a look, not a batch. A message
@@ -36,7 +36,7 @@ def _may_be_last(app: App, run_id: str, step: str) -> bool:
     plan = app.storage.runs.read(names.plan(run_id))
     if plan is None:
         return True
-    batches = Plan.loads(plan.data, "plan").batch_count
+    batches = len(Plan.loads(plan.data, "plan").scored)
     try:
         before = app.storage.runs.append(names.completion_log(run_id), f"{step:<{RECORD_BYTES - 1}}\n".encode())
     except HttpResponseError as error:

@@ -62,6 +62,8 @@ def number_frames(sizes: Mapping[str, int]) -> Numbering:
     wanted = [pattern.format(n) for n in range(first, first + min(count, len(numbers) + 1))]
     if gone := [name for name in wanted if name not in sizes]:
         raise _gap(gone, count)
+    if twice := sorted(set(images).difference(wanted)):
+        raise InputError(f"The image {twice[0]!r} has the same number as another", "Keep one of the two")
     _none_empty(sizes, wanted)
     return Numbering(pattern=pattern, first=first, count=count, image_format="png" if end.lower() == ".png" else "jpg")
 

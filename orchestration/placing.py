@@ -32,6 +32,8 @@ def place_first(app: App, run_id: str, step: int | str) -> None:
     is_open = app.batch.ensure_job(job_id, correlation_id=run_id)
     if not is_open or app.batch.add_task(job_id, _spec(app, run_id, step, 1)) != "added":
         place(app, run_id, [step])
+        return
+    _end_if_over(app, run_id, number)
 
 
 def place(app: App, run_id: str, steps: Iterable[int | str]) -> None:
@@ -41,7 +43,15 @@ def place(app: App, run_id: str, steps: Iterable[int | str]) -> None:
     if not _place_in(app, run_id, wanted, number):
         app.storage.runs.create(names.job_claim(run_id, number + 1), b"")
         log.warning("run %s: job %d takes no more tasks, going on in job %d", run_id, number, number + 1)
-        _place_in(app, run_id, wanted, number + 1)
+        number += 1
+        _place_in(app, run_id, wanted, number)
+    _end_if_over(app, run_id, number)
+
+
+def _end_if_over(app: App, run_id: str, number: int) -> None:
+    """End the job if the run ended while the job was being made: that ending may not have seen it."""
+    if app.storage.runs.exists(names.outcome(run_id)):
+        app.batch.terminate_job(names.job_id(run_id, number), "run has ended")
 
 
 def _place_in(app: App, run_id: str, steps: list[int | str], number: int) -> bool:

@@ -154,7 +154,7 @@ def _sizes(storage: Storage, folder: str, max_frames: int) -> dict[str, int]:
 
 
 def _manifest_without_one(storage: Storage, request: Request, folder: str, sizes: dict[str, int]) -> Manifest:
-    """Describe frames made with plain ffmpeg: numbering from their names, size from the first, rate from the trigger."""
+    """Describe frames made with plain ffmpeg: numbered by their names, as large as the first, at the trigger's rate."""
     numbering = number_frames(sizes)
     if request.trigger.rate is None:
         raise InputError(

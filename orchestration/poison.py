@@ -13,7 +13,7 @@ from frame_tools.receipt import Failure
 from orchestration import ending
 from orchestration.advance import advance
 from orchestration.app import App, now
-from orchestration.state import write_failure
+from orchestration.state import read_state, write_failure
 from orchestration.strays import set_aside
 
 log = logging.getLogger(__name__)
@@ -48,23 +48,30 @@ def finish_poisoned(app: App, text: str) -> None:
     except InputError as error:
         set_aside(app, names.FINISHED_BATCHES_POISON, text, error)
         return
-    if app.storage.runs.exists(names.request(message.run_id)):
+    state = read_state(app.storage, message.run_id)
+    if state is not None and state.video is not None:
+        advance(app, message.run_id)  # only the bookkeeping after the video is left
+    elif state is not None:
         reason = "Completing the run failed again and again"
         remedy = "Look at the log of the function finish_batch for the cause, mend it, then resubmit what is missing"
-        ending.end(app, message.run_id, name=message.run_id, status="failed", reason=reason, remedy=remedy)
+        ending.end(app, message.run_id, name=state.request.name, status="failed", reason=reason, remedy=remedy)
 
 
 def trigger_poisoned(app: App, text: str) -> None:
-    """Handle a trigger blob on which `start_run` failed in all its tries: there is a run, and it has failed."""
-    blob_name = _blob_name(text)
-    blob = app.storage.triggers.read(blob_name) if blob_name else None
-    if blob_name is None or blob is None:
+    """Handle a trigger blob on which `start_run` failed in all its tries: there is a run, and it has failed.
+
+    The ETag is the message's, where it says one: a trigger that was put again since then is another run.
+    """
+    said = _said(text)
+    blob = app.storage.triggers.read(said[0]) if said else None
+    if said is None or blob is None:
         error = InputError("The message names no trigger file that exists", "Put the trigger file again")
         set_aside(app, names.BLOB_TRIGGER_POISON, text, error)
         return
+    blob_name, etag = said
     ending.end(
         app,
-        names.run_id_for(blob_name, blob.etag),
+        names.run_id_for(blob_name, etag or blob.etag),
         name=blob_name.removesuffix(names.TRIGGER_SUFFIX),
         status="failed",
         reason="The run could not be started in five tries",
@@ -72,13 +79,13 @@ def trigger_poisoned(app: App, text: str) -> None:
     )
 
 
-def _blob_name(text: str) -> str | None:
-    """Read the blob out of the host's own message {"ContainerName", "BlobName", …}; None for any other text."""
+def _said(text: str) -> tuple[str, str] | None:
+    """Read blob and ETag out of the host's own message {"ContainerName", "BlobName", …}; None for any other text."""
     try:
         message = json.loads(text)
     except ValueError:
         return None
     if not isinstance(message, dict) or message.get("ContainerName") != names.TRIGGERS:
         return None
-    name = message.get("BlobName")
-    return name if isinstance(name, str) and name else None
+    name, etag = message.get("BlobName"), message.get("ETag")
+    return (name, str(etag or "")) if isinstance(name, str) and name else None

@@ -66,6 +66,7 @@ def go_on(app: App, state: RunState, *, only_failed: bool) -> str:
     for claim in list(app.storage.runs.list(f"{run_id}/retries/")):
         app.storage.runs.delete(claim.name)
     app.storage.runs.delete(names.cancelled(run_id))
+    app.storage.runs.write(names.resumed(run_id), now().isoformat().encode())
     app.storage.runs.create(names.open_mark(run_id), b"")
     _reopen(app, state)
     if steps and take_slot(app, run_id) and state.queued:

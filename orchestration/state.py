@@ -15,6 +15,8 @@ class RunState:
     """A run as its blobs tell it. Absent blobs are None, empty or False."""
 
     request: Request
+    resumed_at: str | None
+    """When a person last had the run go on; UTC, ISO 8601."""
     plan: Plan | None
     split: SplitReceipt | None
     receipts: frozenset[int]
@@ -34,6 +36,11 @@ class RunState:
     def run_id(self) -> str:
         """The run's id."""
         return self.request.run_id
+
+    @property
+    def began_at(self) -> dt.datetime:
+        """Since when the run's time counts: its trigger, or the last time a person had it go on."""
+        return dt.datetime.fromisoformat(self.resumed_at or self.request.received_at)
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -57,16 +64,20 @@ def read_state(storage: Storage, run_id: str) -> RunState | None:
     plan = Plan.loads(plan_blob.data, "plan") if plan_blob else None
     split = runs.read(names.split_receipt(run_id)) if names.split_receipt(run_id) in listed else None
     outcome = runs.read(names.outcome(run_id)) if names.outcome(run_id) in listed else None
+    resumed = runs.read(names.resumed(run_id)) if names.resumed(run_id) in listed else None
     is_open = runs.exists(names.open_mark(run_id))
     video = names.video(run_id, plan.container) if plan else None
     return RunState(
         request=Request.loads(request.data, "request"),
+        resumed_at=resumed.data.decode() if resumed else None,
         plan=plan,
         split=SplitReceipt.loads(split.data, "split receipt") if split else None,
         receipts=frozenset(_receipt_numbers(listed, run_id)),
         failures=dict(_failures(storage, listed, run_id)),
         queued={
-            stage: item.created for stage in ("split", "batches", "join") if (item := listed.get(names.queued(run_id, stage)))
+            stage: item.created
+            for stage in ("split", "batches", "join")
+            if (item := listed.get(names.queued(run_id, stage)))
         },
         has_slot=is_open and any(True for _ in slots_of(storage, run_id)),
         is_open=is_open,

@@ -1,5 +1,6 @@
 """A run's status as people see it: derived by one pure function from what is durable, computed anew at each call."""
 
+from itertools import chain, islice
 from typing import Any, Final, Literal
 
 from frame_tools import names
@@ -63,7 +64,7 @@ def list_runs(app: App) -> list[dict[str, Any]]:
     still_open = open_runs(app.storage)
     others = (f for f in app.storage.runs.folders() if f not in {"open", "slots", *still_open})
     listed: list[dict[str, Any]] = []
-    for run_id in [*still_open, *others][:MAX_LISTED]:
+    for run_id in islice(chain(still_open, others), MAX_LISTED):
         blob = app.storage.runs.read(names.outcome(run_id))
         outcome = Outcome.loads(blob.data, "outcome") if blob else None
         listed.append(

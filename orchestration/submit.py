@@ -6,7 +6,7 @@ from frame_tools import names
 from frame_tools.errors import InputError
 from frame_tools.messages import BatchMessage, parse_message
 from orchestration.app import App
-from orchestration.placing import current_job, place_first
+from orchestration.placing import place_first
 from orchestration.strays import set_aside
 
 log = logging.getLogger(__name__)
@@ -22,10 +22,6 @@ def submit_batch(app: App, text: str) -> None:
     if message.batch == "look" or is_settled(app, message):
         return
     place_first(app, message.run_id, message.batch)
-    # The run may have been cancelled while the job was being made: then it must not outlive the cancellation.
-    if app.storage.runs.exists(names.cancelled(message.run_id)):
-        job = names.job_id(message.run_id, current_job(app, message.run_id))
-        app.batch.terminate_job(job, "run cancelled")
 
 
 def is_settled(app: App, message: BatchMessage) -> bool:

@@ -10,7 +10,8 @@ import logging
 from frame_tools import names
 from frame_tools.messages import BatchMessage
 from frame_tools.receipt import Failure
-from orchestration.advance import admit_next, advance
+from orchestration.admission import admit_next
+from orchestration.advance import advance
 from orchestration.app import App, now
 from orchestration.batch_service import TaskView, steps_of
 from orchestration.placing import current_job, place
@@ -40,13 +41,14 @@ def sweep_run(app: App, run_id: str) -> None:
     if state is None:
         app.storage.runs.delete(names.open_mark(run_id))
         return
-    steps = _waited_for(state)
-    if not steps or state.outcome is not None or not state.has_slot:
+    if not _waited_for(state) or state.outcome is not None or not state.has_slot:
         return
     job_id = names.job_id(run_id, current_job(app, run_id))
     tasks = steps_of(app.batch.tasks(job_id)) if app.batch.job_is_open(job_id) else {}
+    # A task leaves its receipt before it ends, so receipts are looked at after tasks: none that ended looks undone.
+    state = read_state(app.storage, run_id) or state
     lost: list[int | str] = []
-    for step in steps:
+    for step in _waited_for(state):
         attempts = [task for _, task in tasks.get(step, [])]
         if not attempts:
             if _old_enough(app, state):

@@ -129,6 +129,7 @@ class BatchRun:
                     0,
                     f"has {width}x{height} pixels, the video has {wanted[1]}x{wanted[0]}",
                     "Upload frames of one size, then resubmit what is missing",
+                    fault=InputError,
                 )
             return score(pictures)
 

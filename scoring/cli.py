@@ -16,6 +16,7 @@ import typer
 
 from frame_tools.errors import ExitCode, ImpastoError
 from scoring.task import Task, perform
+from scoring.weight_files import weights_folder
 
 STARTED = time.monotonic()
 
@@ -51,7 +52,6 @@ def _perform(run: str, step: int | str, work: Callable[[Task], None]) -> None:
 @app.command()
 def run(run: RunOption, batch: Annotated[int, typer.Option("--batch", min=0, help="The batch's number.")]) -> None:
     """Score one batch of frames."""
-    from scoring.any_painting.weights import weights_folder
     from scoring.batch import score_batch
 
     _perform(run, batch, lambda task: score_batch(task, weights=weights_folder(os.environ), started=STARTED))
@@ -79,7 +79,6 @@ def weights(
 ) -> None:
     """Make the weight file out of the published weights (installed from requirements-weights.txt)."""
     from scoring.any_painting.convert import make_weights
-    from scoring.any_painting.weights import weights_folder
 
     with words_not_traces():
         print(make_weights(folder or weights_folder(os.environ)))

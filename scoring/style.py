@@ -24,7 +24,7 @@ def style_of(task: Task, plan: Plan, scorer: Scorer) -> StyleVector | None:
     place = names.style_vector(task.run_id, plan.style.sha256)
     blob = task.storage.runs.read(place)
     if blob is None:
-        vector = scorer.style_vector(np.asarray(images.read_rgb(_painting(task, plan))))
+        vector = scorer.style_vector(np.array(images.read_rgb(_painting(task, plan))))
         task.storage.runs.create(place, safetensors.numpy.save({_KEY: vector}))
         blob = task.storage.runs.need(place)
     loaded: StyleVector = safetensors.numpy.load(blob.data)[_KEY]

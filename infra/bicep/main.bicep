@@ -1,7 +1,7 @@
 metadata name = 'Impasto'
 metadata description = 'A video in, a restyled video out: Functions orchestrate, a Batch pool of GPU nodes paints. No account keys.'
 
-import { customerKeySettings, mountKind, networkMode, person, poolSettings, runLimits } from 'types.bicep'
+import { customerKeySettings, mountKind, networkMode, person, poolSettings, runLimits, tagSet } from 'types.bicep'
 
 @description('Required. Short name of the environment; part of every resource\'s name.')
 @minLength(2)
@@ -81,7 +81,7 @@ param monthlyBudget int = 0
 param budgetStart string = utcNow('yyyy-MM-01')
 
 @description('Optional. Tags of every resource.')
-param tags { *: string } = {}
+param tags tagSet = {}
 
 var token = take(uniqueString(subscription().id, resourceGroup().id, environmentName), 8)
 var allTags = union(tags, { 'azd-env-name': environmentName })

@@ -1,6 +1,12 @@
 metadata description = 'The types that main.bicep and its modules share.'
 
 @export()
+@description('Tags of a resource: name to value.')
+type tagSet = {
+  *: string
+}
+
+@export()
 @description('How the nodes and the app reach the world, and who reaches the accounts.')
 type networkMode = 'public' | 'serviceEndpoints' | 'private'
 

@@ -20,7 +20,7 @@ from onnx import numpy_helper
 from safetensors.numpy import save
 
 from frame_tools.errors import DamagedError, MissingError
-from scoring.any_painting.weights import FILE_NAME
+from scoring.weight_files import ANY_PAINTING
 
 ORIGINS = {
     "arbitrary_predict.onnx": "d832a92a6afc170510252cc5b65836fcf8354909e6f17cf02f8960f4e054a20d",
@@ -73,11 +73,11 @@ def make_weights(folder: Path, models: Path | None = None) -> Path:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-        Path(temporary).replace(folder / FILE_NAME)
+        Path(temporary).replace(folder / ANY_PAINTING)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    return folder / FILE_NAME
+    return folder / ANY_PAINTING
 
 
 def converted(models: Path) -> bytes:

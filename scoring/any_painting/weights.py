@@ -1,7 +1,6 @@
 """Find, verify and load `any.safetensors`, the weights of the any-painting network (made by `convert`)."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +10,7 @@ import torch
 from frame_tools.errors import DamagedError, MissingError
 from frame_tools.scorers import SCORERS
 from scoring.any_painting.network import Predictor, Transformer
-
-FILE_NAME = "any.safetensors"
+from scoring.weight_files import ANY_PAINTING
 
 WEIGHTS_SHA256 = SCORERS["any"].weights_sha256
 """Of the whole file; conversion gives the same bytes everywhere."""
@@ -28,18 +26,12 @@ class Networks:
     transformer: Transformer
 
 
-def weights_folder(environ: Mapping[str, str]) -> Path:
-    """Give the folder of the weights: IMPASTO_WEIGHTS, else `weights` beside this package."""
-    named = environ.get("IMPASTO_WEIGHTS")
-    return Path(named) if named else Path(__file__).parents[1] / "weights"
-
-
 def load_networks(folder: Path, device: torch.device) -> Networks:
     """Load `folder`/any.safetensors onto `device`.
 
     Raises MissingError if it is not there, DamagedError if it is another file.
     """
-    path = folder / FILE_NAME
+    path = folder / ANY_PAINTING
     try:
         data = path.read_bytes()
     except FileNotFoundError:

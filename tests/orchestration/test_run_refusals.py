@@ -1,12 +1,14 @@
 """Every kind of bad trigger ends as a refused run, in words that name the thing and the remedy; nothing is raised."""
 
 import json
+from fractions import Fraction
 
 import pytest
 
 from frame_tools import manifest as manifests
 from frame_tools import names
 from frame_tools.manifest import AudioTrack, Manifest
+from orchestration import planning
 from orchestration.accept import start_run
 from tests.orchestration.world import SIZE, World, frame, painting
 
@@ -127,7 +129,7 @@ def test_a_damaged_manifest_is_refused(world: World) -> None:
 
 def test_sound_that_the_manifest_names_but_nobody_sent_is_refused(world: World) -> None:
     world.put_frames("clip", 2, manifest=False)
-    track = AudioTrack(codec="aac", sample_rate=48_000, channels=1, start=0, packets=3)
+    track = AudioTrack(codec="aac", sample_rate=48_000, channels=1, start=Fraction(0), packets=3)
     described = Manifest.plain(2, 25, width=SIZE[0], height=SIZE[1]).model_copy(
         update={"audio_file": "audio.mp4", "audio": (track,)}
     )
@@ -159,7 +161,8 @@ def test_a_style_with_too_many_bytes_or_pixels_is_refused(world: World) -> None:
 
 def test_too_many_frames_are_refused_with_the_limit(world: World) -> None:
     small = world.changed(max_frames=5)
-    assert_refused(small, small.fire((small.put_frames("clip"), small.put_trigger("clip"))[1]), "6", "MAX_FRAMES")
+    small.put_frames("clip")
+    assert_refused(small, small.fire(small.put_trigger("clip")), "6", "MAX_FRAMES")
 
 
 def test_frames_that_are_too_large_are_refused_with_the_limit(world: World) -> None:
@@ -168,13 +171,10 @@ def test_frames_that_are_too_large_are_refused_with_the_limit(world: World) -> N
     assert_refused(small, small.fire(small.put_trigger("clip")), "64x48", "MAX_FRAME_PIXELS")
 
 
-def test_too_many_batches_are_refused(world: World) -> None:
-    described = Manifest.plain(10_001, 25, width=2, height=2)
-    world.storage.input.write("long/manifest.json", manifests.dumps(described))
-    trigger = world.put_trigger("long", frames_per_batch=1)
-    request_only = world.changed(max_frames=20_000)
-    # The frames are looked at first, so this run is refused for them; the limit itself is checked below.
-    assert_refused(request_only, request_only.fire(trigger), "000001.jpg")
+def test_too_many_batches_are_refused_with_the_remedy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "MAX_BATCHES", 2)
+    world.put_frames("clip")
+    assert_refused(world, world.fire(world.put_trigger("clip")), "3 batches", "frames_per_batch")
 
 
 def test_a_refused_trigger_that_comes_again_changes_nothing(world: World) -> None:

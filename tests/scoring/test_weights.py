@@ -12,25 +12,26 @@ from frame_tools.errors import DamagedError, MissingError
 from frame_tools.scorers import SCORERS
 from scoring import registry
 from scoring.any_painting import convert
-from scoring.any_painting.weights import FILE_NAME, load_networks, weights_folder
+from scoring.any_painting.weights import load_networks
+from scoring.weight_files import ANY_PAINTING, weights_folder
 
 CPU = torch.device("cpu")
 
 
 def test_conversion_gives_the_pinned_bytes(weights):
-    assert hashlib.sha256((weights / FILE_NAME).read_bytes()).hexdigest() == SCORERS["any"].weights_sha256
-    assert convert.converted(convert.find_models()) == (weights / FILE_NAME).read_bytes()
+    assert hashlib.sha256((weights / ANY_PAINTING).read_bytes()).hexdigest() == SCORERS["any"].weights_sha256
+    assert convert.converted(convert.find_models()) == (weights / ANY_PAINTING).read_bytes()
 
 
 def test_the_file_says_where_it_comes_from(weights):
-    with safe_open(weights / FILE_NAME, "np") as file:
+    with safe_open(weights / ANY_PAINTING, "np") as file:
         origin = file.metadata()["origin"]
     assert "Apache-2.0" in origin
     assert all(sha256 in origin for sha256 in convert.ORIGINS.values())
 
 
 def test_nothing_else_is_left_in_the_folder(weights):
-    assert [path.name for path in weights.iterdir()] == [FILE_NAME]
+    assert [path.name for path in weights.iterdir()] == [ANY_PAINTING]
 
 
 @pytest.mark.parametrize("name", list(convert.ORIGINS))
@@ -56,9 +57,9 @@ def test_missing_weights_tell_the_command(tmp_path):
 
 
 def test_altered_weights_are_refused(weights, tmp_path):
-    data = bytearray((weights / FILE_NAME).read_bytes())
+    data = bytearray((weights / ANY_PAINTING).read_bytes())
     data[-1] ^= 1
-    (tmp_path / FILE_NAME).write_bytes(data)
+    (tmp_path / ANY_PAINTING).write_bytes(data)
     with pytest.raises(DamagedError, match="sha256"):
         load_networks(tmp_path, CPU)
 

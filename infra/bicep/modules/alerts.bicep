@@ -1,10 +1,12 @@
 metadata description = 'What a person is told of without looking: poisoned messages, failed runs, a pool in trouble, money.'
 
+import { tagSet } from '../types.bicep'
+
 @description('Required. Region.')
 param location string
 
 @description('Required. Tags.')
-param tags object
+param tags tagSet
 
 @description('Required. Beginning of the names.')
 param prefix string

@@ -1,6 +1,6 @@
 metadata description = 'The Batch account, without keys, and its pool of GPU nodes that starts from zero.'
 
-import { mountKind, networkMode, poolSettings } from '../types.bicep'
+import { mountKind, networkMode, poolSettings, tagSet } from '../types.bicep'
 
 @description('Required. Name of the account.')
 @minLength(3)
@@ -11,7 +11,7 @@ param name string
 param location string
 
 @description('Required. Tags.')
-param tags object
+param tags tagSet
 
 @description('Required. Size, image and scaling of the pool.')
 param pool poolSettings

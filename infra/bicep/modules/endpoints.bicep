@@ -1,12 +1,12 @@
 metadata description = 'Private endpoints, and the DNS zones in which the network finds them.'
 
-import { privateTarget } from '../types.bicep'
+import { privateTarget, tagSet } from '../types.bicep'
 
 @description('Required. Region.')
 param location string
 
 @description('Required. Tags.')
-param tags object
+param tags tagSet
 
 @description('Required. Network that uses the zones.')
 param vnetId string

@@ -1,5 +1,7 @@
 metadata description = 'The Event Grid topic of the data account. Its subscription is blobtrigger.bicep: it needs a running function.'
 
+import { tagSet } from '../types.bicep'
+
 @description('Required. Name of the topic.')
 param name string
 
@@ -7,7 +9,7 @@ param name string
 param location string
 
 @description('Required. Tags.')
-param tags object
+param tags tagSet
 
 @description('Required. Account whose blobs are announced.')
 param dataAccountName string

@@ -1,6 +1,6 @@
 metadata description = 'The Function App on Flex Consumption, and its settings.'
 
-import { identityIds, runLimits } from '../types.bicep'
+import { identityIds, runLimits, tagSet } from '../types.bicep'
 
 @description('Required. Name of the app.')
 param name string
@@ -9,7 +9,7 @@ param name string
 param location string
 
 @description('Required. Tags.')
-param tags object
+param tags tagSet
 
 @description('Required. The app\'s identity.')
 param app identityIds

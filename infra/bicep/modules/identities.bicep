@@ -1,12 +1,12 @@
 metadata description = 'Two identities: the app thinks with one, the nodes paint with the other.'
 
-import { identityIds } from '../types.bicep'
+import { identityIds, tagSet } from '../types.bicep'
 
 @description('Required. Region.')
 param location string
 
 @description('Required. Tags.')
-param tags object
+param tags tagSet
 
 @description('Required. Beginning of the names.')
 param prefix string

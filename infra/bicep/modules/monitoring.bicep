@@ -1,10 +1,12 @@
 metadata description = 'Where logs and metrics go, and who is told.'
 
+import { tagSet } from '../types.bicep'
+
 @description('Required. Region.')
 param location string
 
 @description('Required. Tags.')
-param tags object
+param tags tagSet
 
 @description('Required. Beginning of the names.')
 param prefix string

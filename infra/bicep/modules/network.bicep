@@ -1,12 +1,12 @@
 metadata description = 'The virtual network: a subnet for the app, one for the nodes, one for private endpoints.'
 
-import { networkMode } from '../types.bicep'
+import { networkMode, tagSet } from '../types.bicep'
 
 @description('Required. Region.')
 param location string
 
 @description('Required. Tags.')
-param tags object
+param tags tagSet
 
 @description('Required. Beginning of the names.')
 param prefix string

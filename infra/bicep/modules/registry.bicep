@@ -1,5 +1,7 @@
 metadata description = 'The container registry that holds the node image.'
 
+import { tagSet } from '../types.bicep'
+
 @description('Required. Name of the registry.')
 @minLength(5)
 @maxLength(50)
@@ -9,7 +11,7 @@ param name string
 param location string
 
 @description('Required. Tags.')
-param tags object
+param tags tagSet
 
 @description('Required. Whether it is reached by private endpoint only; that needs the Premium tier.')
 param isPrivate bool

@@ -50,7 +50,7 @@ var appWho = { id: appPrincipalId, type: 'ServicePrincipal' }
 var poolWho = { id: poolPrincipalId, type: 'ServicePrincipal' }
 var topicWho = { id: topicPrincipalId, type: 'ServicePrincipal' }
 var operators = empty(operatorPrincipalId) ? [] : [{ id: operatorPrincipalId, type: 'User' }]
-var people = concat(uploaders, operators)
+var people = union(uploaders, operators)
 
 var onDataContainers = concat(
   [

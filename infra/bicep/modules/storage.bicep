@@ -1,6 +1,6 @@
 metadata description = 'One storage account: no keys, no public blobs, closed but for what is named.'
 
-import { customerKeySettings, deleteRule } from '../types.bicep'
+import { customerKeySettings, deleteRule, tagSet } from '../types.bicep'
 
 @description('Required. Name of the account.')
 @minLength(3)
@@ -11,7 +11,7 @@ param name string
 param location string
 
 @description('Required. Tags.')
-param tags object
+param tags tagSet
 
 @description('Required. Containers to make.')
 param containers string[]

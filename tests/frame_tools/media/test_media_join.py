@@ -10,7 +10,7 @@ import pytest
 from media_help import read_video, segments_of
 
 from frame_tools.errors import DamagedError, InputError, MissingError
-from frame_tools.manifest import Manifest
+from frame_tools.manifest import AudioTrack, Manifest
 from frame_tools.media.join import Segment, join
 from frame_tools.media.segment import SegmentEncoder
 from tests.clips import Clip, Tone, draw, make_clip, read_number
@@ -130,16 +130,26 @@ def test_frames_without_a_manifest_may_bring_their_sound(segments: list[Segment]
 
 def test_sound_that_is_not_the_manifests_is_refused(segments: list[Segment], tmp_path: Path) -> None:
     source = make_clip(tmp_path / "any.mp4", Clip(audio=(Tone(), Tone())))
-    fields = {"codec": "aac", "sample_rate": 48_000, "channels": 1, "start": "0/1", "packets": 48}
-    manifest = Manifest.model_validate(
-        {**MANIFEST.model_dump(), "color": MANIFEST.color, "audio_file": "audio.mp4", "audio": (fields,)}
-    )
+    track = AudioTrack(codec="aac", sample_rate=48_000, channels=1, start=Fraction(0), packets=48)
+    manifest = MANIFEST.model_copy(update={"audio_file": "audio.mp4", "audio": (track,)})
     with pytest.raises(DamagedError, match="2 tracks; the manifest names 1"):
         join(manifest, segments, audio=source, out=io.BytesIO())
     with pytest.raises(MissingError, match=r"audio\.mp4"):
         join(manifest, segments, audio=None, out=io.BytesIO())
     with pytest.raises(InputError, match="audio file"):
         join(manifest, segments, audio=io.BytesIO(b"noise" * 500), out=io.BytesIO())
+
+
+def test_sound_starts_when_the_manifest_says(segments: list[Segment], tmp_path: Path) -> None:
+    """Splitting moves times that begin before zero, and says so in the manifest; the audio file is as it was."""
+    source = make_clip(tmp_path / "any.mp4", Clip(audio=(Tone(),)))
+    (before,) = read_video(source).sound
+    moved = before[0][0] + Fraction(1, 4)
+    track = AudioTrack(codec="aac", sample_rate=48_000, channels=1, start=moved, packets=len(before))
+    manifest = MANIFEST.model_copy(update={"audio_file": "audio.mp4", "audio": (track,)})
+    join(manifest, segments, audio=source, out=tmp_path / "out.mp4")
+    (after,) = read_video(tmp_path / "out.mp4").sound
+    assert after == [(time + Fraction(1, 4), data) for time, data in before]
 
 
 def test_the_index_is_in_front(segments: list[Segment], tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def render(template: Path, parameters: Mapping[str, Any]) -> list[Made]:
 
 
 def parameters_of(path: Path) -> tuple[Path, dict[str, Any]]:
-    """Return the template that a .bicepparam file uses, and its parameters; variables of the environment are not set."""
+    """Return the template that a .bicepparam file uses, and its parameters where the environment sets none."""
     file = _File(path, {})
     using = next(d for d in file.declarations if isinstance(d, t.Using))
     values = {d.name: file.named(d.name, {}) for d in file.declarations if isinstance(d, t.Param)}
@@ -164,7 +164,7 @@ class _File:
         handles = [Handle(kind, self.value(dict_of(t.body_of(body))["name"], local)) for local in turns]
         return handles if isinstance(body, t.For) else handles[0]
 
-    def value(self, node: t.Expression, local: Mapping[str, Any]) -> Any:  # noqa: C901, PLR0911, one line per kind
+    def value(self, node: t.Expression, local: Mapping[str, Any]) -> Any:  # noqa: C901, one line per kind
         match node:
             case t.Literal(value):
                 return value

@@ -25,51 +25,64 @@ _ESCAPES = {"\\n": "\n", "\\r": "\r", "\\t": "\t", "\\\\": "\\", "\\'": "'", "\\
 
 def tokens_of(text: str) -> list[Token]:
     """Return the tokens, the last of kind `end`."""
-    found: list[Token] = []
-    place = 0
-    depths: list[int] = []  # braces open inside each ${ that is open
+    return _Lexer(text).run()
 
-    def piece(start: int, first: bool) -> int:
-        match = _PIECE.match(text, start)
-        if not match:
-            raise BicepError(f"line {line_at(start)}: a string does not end")
-        value = re.sub(r"\\.", lambda m: escape(m[0], start), match[1])
-        ends = match[2] == "'"
-        if not ends and first:
-            depths.append(0)
-        if ends and not first:
-            depths.pop()
-        kind = {(True, True): "string", (True, False): "open", (False, True): "close", (False, False): "middle"}
-        found.append(Token(kind[first, ends], value, line_at(start)))
-        return match.end()
 
-    def escape(pair: str, start: int) -> str:
-        if pair not in _ESCAPES:
-            raise BicepError(f"line {line_at(start)}: unknown escape {pair}")
-        return _ESCAPES[pair]
+class _Lexer:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._place = 0
+        self._tokens: list[Token] = []
+        self._depths: list[int] = []
+        """Braces open inside each ${ that is open."""
 
-    def line_at(position: int) -> int:
-        return text.count("\n", 0, position) + 1
+    def run(self) -> list[Token]:
+        while self._place < len(self._text):
+            self._step()
+        self._add("end", "")
+        return self._tokens
 
-    while place < len(text):
-        if match := _SKIPPED.match(text, place):
-            place = match.end()
-        elif text.startswith("'''", place):
-            end = text.index("'''", place + 3)
-            found.append(Token("string", text[place + 3 : end], line_at(place)))
-            place = end + 3
-        elif text[place] == "'":
-            place = piece(place + 1, first=True)
-        elif text[place] == "}" and depths and depths[-1] == 0:
-            place = piece(place + 1, first=False)
-        elif match := _PLAIN.match(text, place):
-            found.append(Token(str(match.lastgroup), match[0], line_at(place)))
-            place = match.end()
-        elif match := _SIGN.match(text, place):
-            if depths:
-                depths[-1] += {"{": 1, "}": -1}.get(match[0], 0)
-            found.append(Token(match[0], match[0], line_at(place)))
-            place = match.end()
+    def _add(self, kind: str, value: str) -> None:
+        self._tokens.append(Token(kind, value, self._text.count("\n", 0, self._place) + 1))
+
+    def _refuse(self, what: str) -> BicepError:
+        line = self._text.count("\n", 0, self._place) + 1
+        return BicepError(f"line {line}: {what}")
+
+    def _step(self) -> None:
+        sign = self._text[self._place]
+        if match := _SKIPPED.match(self._text, self._place):
+            self._place = match.end()
+        elif sign == "'":
+            self._piece(first=True)
+        elif sign == "}" and self._depths and self._depths[-1] == 0:
+            self._piece(first=False)
+        elif match := _PLAIN.match(self._text, self._place):
+            self._add(str(match.lastgroup), match[0])
+            self._place = match.end()
+        elif match := _SIGN.match(self._text, self._place):
+            if self._depths:
+                self._depths[-1] += {"{": 1, "}": -1}.get(match[0], 0)
+            self._add(match[0], match[0])
+            self._place = match.end()
         else:
-            raise BicepError(f"line {line_at(place)}: {text[place]!r} can't be read")
-    return [*found, Token("end", "", line_at(place))]
+            raise self._refuse(f"{sign!r} can't be read")
+
+    def _piece(self, *, first: bool) -> None:
+        """Read from ' or } to the next ' or ${."""
+        match = _PIECE.match(self._text, self._place + 1)
+        if not match:
+            raise self._refuse("a string does not end")
+        ends = match[2] == "'"
+        if first and not ends:
+            self._depths.append(0)
+        if ends and not first:
+            self._depths.pop()
+        kind = {(True, True): "string", (True, False): "open", (False, True): "close", (False, False): "middle"}
+        self._add(kind[first, ends], re.sub(r"\\.", self._unescaped, match[1]))
+        self._place = match.end()
+
+    def _unescaped(self, pair: re.Match[str]) -> str:
+        if pair[0] not in _ESCAPES:
+            raise self._refuse(f"unknown escape {pair[0]}")
+        return _ESCAPES[pair[0]]

@@ -1,0 +1,75 @@
+"""How long from a trigger file to the first task's start, and what does a run cost beside its scoring? Locally.
+
+    .venv/bin/python -m benchmarks.latency [--rounds 5]
+
+Starts a local cloud of its own, uploads frames once and puts a trigger file a round; scored with `copy`, so that what
+is measured is the orchestration. Times come from Azurite's and the Batch service's own stamps.
+"""
+
+import argparse
+import datetime as dt
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import requests
+from PIL import Image
+
+from frame_tools import names
+from frame_tools.media.images import jpeg
+from frame_tools.storage import DataStorage, Storage
+from frame_tools.trigger import Trigger
+from frame_tools.upload import put_trigger
+from frame_tools.watch import Api, follow
+from local_cloud.accounts import FREE_PORTS
+from local_cloud.cloud import Cloud, CloudOptions, running_cloud
+
+FRAMES = 24
+
+
+def upload(storage: Storage) -> None:
+    """Put small frames and no manifest."""
+    for index in range(FRAMES):
+        storage.input.write(f"latency/frames/{index:06d}.jpg", jpeg(Image.new("RGB", (64, 48), (index, 0, 0))))
+
+
+def first_task_started(cloud: Cloud, run_id: str) -> dt.datetime:
+    """Ask the Batch service when the run's first task started."""
+    url = f"http://127.0.0.1:{cloud.ports.batch}/jobs/{names.job_id(run_id, 0)}/tasks"
+    headers = {"Authorization": "SharedKey impastolocal:any"}
+    tasks = requests.get(url, params={"api-version": "2025-06-01"}, headers=headers, timeout=10).json()["value"]
+    return min(dt.datetime.fromisoformat(task["executionInfo"]["startTime"]) for task in tasks)
+
+
+def one_round(cloud: Cloud, outside: DataStorage, number: int) -> tuple[float, float]:
+    """Return seconds from trigger to first task's start, and from trigger to the finished video."""
+    trigger = Trigger.model_validate({"scorer": "copy", "rate": "25", "input": "latency", "frames_per_batch": FRAMES})
+    begin = time.time()
+    run_id = put_trigger(outside, name=f"round-{number}", trigger=trigger)
+    for status in follow(Api(url=cloud.api), run_id, pause=0.1):
+        if status["status"] == "finished":
+            break
+    return first_task_started(cloud, run_id).timestamp() - begin, time.time() - begin
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_cloud(CloudOptions(folder=Path(folder), ports=FREE_PORTS, in_memory=True)) as cloud,
+    ):
+        storage = Storage.from_environment(cloud.settings)
+        storage.ensure()
+        upload(storage)
+        outside = DataStorage.from_environment(cloud.settings)
+        rounds = [one_round(cloud, outside, number) for number in range(arguments.rounds)]
+    for label, column in zip(("trigger to first task", "trigger to video"), zip(*rounds, strict=True), strict=True):
+        print(f"{label:22} median {statistics.median(column):.2f} s, {min(column):.2f} to {max(column):.2f} s")
+
+
+if __name__ == "__main__":
+    main()

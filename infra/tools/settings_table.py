@@ -1,0 +1,67 @@
+"""The table of the app's settings in docs/deploy.md, made of the docstrings and defaults in orchestration/settings.py.
+
+`python -m infra.tools.settings_table` writes it between the markers; a test compares.
+"""
+
+import ast
+import inspect
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+from pydantic_core import PydanticUndefined
+
+from orchestration.settings import HostSettings, Settings
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "deploy.md"
+BEGIN: Final = "<!-- settings -->"
+END: Final = "<!-- /settings -->"
+OF_HOST_AND_ACCOUNTS: Final = {
+    "AzureWebJobsStorage__…": "The Functions host's own storage: the ops account, by the app's identity.",
+    "DATA__blobServiceUri": "Blob endpoint of the data account. `DATA` alone is a connection string (Azurite).",
+    "DATA__queueServiceUri": "Where the host puts poisoned trigger files: the ops account's queue endpoint.",
+    "OPS__blobServiceUri": "Blob endpoint of the ops account. `OPS` alone is a connection string (Azurite).",
+    "OPS__queueServiceUri": "Queue endpoint of the ops account.",
+    "DATA__credential, OPS__credential": "`managedidentity`: the host's triggers sign with an identity.",
+    "DATA__clientId, OPS__clientId": "Client id of that identity.",
+    "AZURE_CLIENT_ID": "The same client id, for the app's own clients.",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING": "Where logs go; holds no secret.",
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "That logs, too, are sent by the identity.",
+}
+"""Settings that others read: the host, `frame_tools.accounts`, the Azure SDK."""
+
+
+def table() -> str:
+    """Return the table as Markdown."""
+    rows = [f"| `{name}` | set by the templates | {words} |" for name, words in OF_HOST_AND_ACCOUNTS.items()]
+    for model in (HostSettings, Settings):
+        words = dict(_docstrings(model))
+        for name, field in model.model_fields.items():
+            default = field.default
+            shown = "needed" if default is PydanticUndefined else f"`{default}`" if default != "" else "empty"
+            rows.append(f"| `{name.upper()}` | {shown} | {words[name]} |")
+    return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows])
+
+
+def page_with(page: str, text: str) -> str:
+    """Return the page with `text` between its markers; ValueError if they are missing."""
+    before, _, rest = page.partition(BEGIN)
+    _, found, after = rest.partition(END)
+    if not found:
+        raise ValueError(f"The page has no {BEGIN} … {END}: put both where the table belongs")
+    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+
+
+def _docstrings(model: type[HostSettings | Settings]) -> Iterator[tuple[str, str]]:
+    """Give (field, its docstring): the string behind each annotated name in the class."""
+    (found,) = ast.parse(inspect.getsource(model)).body
+    body = found.body if isinstance(found, ast.ClassDef) else []
+    for statement, after in pairwise(body):
+        is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and is_text:
+            yield statement.target.id, inspect.cleandoc(ast.literal_eval(after.value))  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page_with(PAGE.read_text(encoding="utf-8"), table()), encoding="utf-8")

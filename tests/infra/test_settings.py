@@ -1,0 +1,89 @@
+"""One list of settings in four places: what the code reads, the templates, the local example, the guide's table."""
+
+import inspect
+import json
+import re
+from typing import Any
+
+import pytest
+
+from frame_tools import accounts
+from infra.tools.settings_table import END, PAGE, page_with, table
+from orchestration import app as application
+from orchestration.app import App
+from orchestration.settings import HostSettings, Settings
+from tests.infra.deployments import REPOSITORY, SETS, deployment, of_kind
+
+FIELDS = {name.upper(): field for model in (HostSettings, Settings) for name, field in model.model_fields.items()}
+OF_ACCOUNTS = {
+    f"{account}__{what}"
+    for account in ("DATA", "OPS")
+    for what in ("blobServiceUri", "queueServiceUri", "credential", "clientId")
+}
+OF_HOST = {
+    *(f"AzureWebJobsStorage__{what}ServiceUri" for what in ("blob", "queue", "table")),
+    "AzureWebJobsStorage__credential",
+    "AzureWebJobsStorage__clientId",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "AZURE_CLIENT_ID",
+}
+LOCAL_ONLY = {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage", "AzureFunctionsWebHost__hostid", "DATA", "OPS"}
+
+
+def deployed_settings(name: str) -> dict[str, Any]:
+    (settings,) = of_kind(deployment(name), "Web/sites/config")
+    assert isinstance(settings.body["properties"], dict)
+    return settings.body["properties"]
+
+
+@pytest.mark.parametrize("name", sorted(SETS))
+def test_the_templates_set_all_that_the_app_reads_and_nothing_else(name: str) -> None:
+    assert set(deployed_settings(name)) == set(FIELDS) | OF_ACCOUNTS | OF_HOST
+
+
+def test_the_templates_limits_are_the_codes_defaults() -> None:
+    given = deployed_settings("main")
+    for name, field in FIELDS.items():
+        if field.default not in (None, "") and not field.is_required():
+            assert str(given[name]) == str(field.default), name
+
+
+def test_the_app_starts_with_the_templates_settings() -> None:
+    app = App.from_environment({name: str(value) for name, value in deployed_settings("main").items()})
+    assert app.settings.max_open_runs == 20
+    given = set(app.task_environment)
+    assert given == {*(f"{a}__{w}ServiceUri" for a in ("DATA", "OPS") for w in ("blob", "queue")), "AZURE_CLIENT_ID"}
+    assert app.task_environment["AZURE_CLIENT_ID"] == deployed_settings("main")["NODE_CLIENT_ID"]
+    assert app.task_environment["AZURE_CLIENT_ID"] != deployed_settings("main")["AZURE_CLIENT_ID"]
+
+
+def test_the_code_reads_no_other_setting_of_an_account() -> None:
+    read = set(re.findall(r"__(\w+)", "".join(re.findall(r'f"\{setting\}(__\w+)"', inspect.getsource(accounts)))))
+    assert read <= {name.partition("__")[2] for name in OF_ACCOUNTS}
+    assert "os.environ" not in inspect.getsource(accounts)
+    assert inspect.getsource(application).count("os.environ") == 1
+
+
+def test_the_local_example_names_what_is_needed_and_nothing_unknown() -> None:
+    values = json.loads((REPOSITORY / "local.settings.json.example").read_text(encoding="utf-8"))["Values"]
+    assert {name for name, field in FIELDS.items() if field.is_required()} <= set(values)
+    assert {"DATA", "OPS", "TRIGGER_SOURCE"} <= set(values)
+    assert set(values) <= set(FIELDS) | LOCAL_ONLY
+
+
+def test_the_guides_table_is_what_the_code_says() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == page_with(page, table()), "run: python -m infra.tools.settings_table"
+
+
+def test_a_page_without_markers_is_refused() -> None:
+    with pytest.raises(ValueError, match=END):
+        page_with("no table", "text")
+
+
+@pytest.mark.parametrize("name", sorted(SETS))
+def test_outputs_repeat_the_settings(name: str) -> None:
+    text = (REPOSITORY / "infra" / "bicep" / "main.bicep").read_text(encoding="utf-8")
+    outputs = set(re.findall(r"^output (\w+)", text, re.MULTILINE))
+    assert {"BATCH_ENDPOINT", "BATCH_POOL_ID", "NODE_IMAGE"} <= outputs & set(deployed_settings(name))
