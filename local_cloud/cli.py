@@ -60,7 +60,7 @@ def demo(
     if (video is None or style is None) and not (samples / "painting.jpg").is_file():
         console.print("drawing the samples (once) …")
         subprocess.run([sys.executable, str(PROJECT / "samples" / "make_samples.py"), str(samples)], check=True)
-    video, style = video or samples / "clip.mp4", style or samples / "painting.jpg"
+    video, style = video or samples / "sailing.mp4", style or samples / "painting.jpg"
     out = out or PROJECT / "out" / f"{video.stem}_by_{style.stem}.mp4"
     LOCAL.mkdir(exist_ok=True)
     signal.signal(signal.SIGTERM, _interrupt)

@@ -14,9 +14,9 @@ _MAX_TIMESCALE: Final = 2**31 - 1
 _MIN_VIDEO_TIMESCALE: Final = 10_000
 _BASE_INDEX_BYTES: Final = 8 * 1024
 _TRACK_INDEX_BYTES: Final = 1024
-# Entries of movenc's sample tables in the worst case: size 4, decode time 8, composition offset 8, sync sample 4,
-# and, with one packet a chunk, chunk offset 8 and sample-to-chunk 12.
-_VIDEO_PACKET_BYTES: Final = 44
+# Entries of movenc's sample tables in the worst case: size 4, time 8, sync sample 4 (video), and, with one packet a
+# chunk, chunk offset 8 and sample-to-chunk 12.
+_VIDEO_PACKET_BYTES: Final = 36
 _AUDIO_PACKET_BYTES: Final = 32
 
 S = TypeVar("S", bound=Stream)

@@ -3,9 +3,8 @@
 Every segment starts with an IDR frame and refers to nothing outside itself; settings and thread count are fixed,
 so all segments of a run share one SPS/PPS and equal frames give equal bytes. Times come when segments are joined.
 
-Measured on 100 frames of 640x360 with two cores (CRF 18): `veryfast` 0.2 s and 92 kB, `medium` 0.36 s and 99 kB,
-`superfast` 0.18 s and 221 kB. B-frames save about 15 %; the pyramid of B-frames would save a tenth more on still
-scenes but doubles the reorder depth, and with it the longest gap between decode and presentation times.
+There are no B-frames: `video_track` says why. They would save 5 to 20 %. Measured on 100 frames of 640x360 with two
+cores (CRF 18): `veryfast` 0.2 s and 109 kB, `medium` 0.33 s and 114 kB, `superfast` 0.16 s and 288 kB.
 """
 
 import io
@@ -27,8 +26,8 @@ from frame_tools.media.images import from_frame
 MAX_KEYFRAME_INTERVAL: Final = 120
 _LEVELS: Final = {None: ColorRange.UNSPECIFIED, "limited": ColorRange.MPEG, "full": ColorRange.JPEG}
 
-# x264's AVX-512 code for its macroblock tree gives other bytes from run to run (core 165, some sizes, 320x240 for
-# one; seen in 25 of 25 runs, in 0 of 100 with AVX2 or SSE4.2, which agree with each other and are no slower here).
+# x264's AVX-512 code for its macroblock tree gave other bytes from run to run (core 165, with B-frames, at 320x240: in
+# 25 of 25 runs). With AVX2 and SSE4.2 it never did; those agree with each other and are no slower here.
 _X264_PARAMS: Final = {"x264-params": "asm=SSE4.2"} if platform.machine() in ("x86_64", "AMD64") else {}
 
 Even = Literal["exact", "pad"]
@@ -73,8 +72,7 @@ class SegmentEncoder:
             options={
                 "crf": str(quality_crf),
                 "preset": preset,
-                "bf": "3",
-                "b-pyramid": "none",  # no frame is decoded more than one place late: timing.py relies on it
+                "bf": "0",
                 "g": str(MAX_KEYFRAME_INTERVAL),
                 **_X264_PARAMS,
             },

@@ -1,9 +1,17 @@
-"""The picture of a joined video: the packets of all segments, checked and stamped with the manifest's times."""
+"""The picture of a joined video: the packets of all segments, checked and stamped with the manifest's times.
+
+Segments hold no B-frames, so a packet is decoded when it is shown: dts = pts. Planning decode times for reordered
+frames was tried and given up, since with variable rates MP4 files came out that were read wrongly. A constant delay
+makes libavformat's muxer take a wrong track start (movenc.c: the smallest pts - dts among packets with dts <= 0); a
+delay of one frame gives packets the durations of their neighbours, and its demuxer then drops frames at the end
+(mov.c: a key frame that seems to outlast the edit list).
+"""
 
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 import av
@@ -15,7 +23,6 @@ from frame_tools.errors import DamagedError, InputError
 from frame_tools.manifest import Manifest
 from frame_tools.media.containers import ByteSource, opened
 from frame_tools.media.segment import coded_size
-from frame_tools.media.timing import packet_times, presentation_ranks
 
 _REMEDY: Final = "Score this batch again."
 
@@ -60,27 +67,23 @@ class VideoTrack:
         for segment in segments:
             if start + segment.frames > manifest.frame_count:
                 raise _miscounted(f"more than {manifest.frame_count}", manifest)
-            packets = self._checked_packets(segment)
-            try:
-                times = packet_times(
-                    self._pts,
-                    presentation_ranks([_stamp(packet) for packet in packets]),
-                    start=start,
-                    last_duration=manifest.last_duration,
-                )
-            except ValueError as error:
-                raise _damaged(segment, f"has frames out of order: {error}") from error
-            for packet, time in zip(packets, times, strict=True):
+            for index, packet in enumerate(self._checked_packets(segment), start):
                 packet.stream = self._stream
                 packet.time_base = manifest.time_base
-                packet.pts, packet.dts, packet.duration = time.pts, time.dts, time.duration
-                yield time.dts * tick, packet
+                packet.pts = packet.dts = self._pts[index]
+                packet.duration = self._duration(index)
+                yield self._pts[index] * tick, packet
             start += segment.frames
         if start != manifest.frame_count:
             raise _miscounted(str(start), manifest)
 
+    def _duration(self, index: int) -> int:
+        """How long a frame is shown, in ticks."""
+        following = index + 1
+        return self._pts[following] - self._pts[index] if following < len(self._pts) else self._manifest.last_duration
+
     def _checked_packets(self, segment: Segment) -> list[VideoPacket]:
-        """Return all packets of a segment, in decode order."""
+        """Return all packets of a segment, in order."""
         with _picture_of(segment) as (container, stream):
             if stream.codec_context.extradata != self._headers:
                 raise _damaged(segment, "was encoded with other settings than the first (its SPS/PPS differ)")
@@ -92,6 +95,9 @@ class VideoTrack:
             raise _damaged(segment, f"holds {len(packets)} frames, not {segment.frames}")
         if not packets[0].is_keyframe:
             raise _damaged(segment, "does not begin with a key frame")
+        stamps = [packet.pts if packet.pts is not None else -1 for packet in packets]
+        if any(later <= earlier for earlier, later in pairwise(stamps)):
+            raise _damaged(segment, "has frames out of order")
         return packets
 
 
@@ -107,12 +113,6 @@ def _picture_of(segment: Segment) -> Iterator[tuple[InputContainer, VideoStream]
             yield container, streams[0]
     except InputError as error:
         raise _damaged(segment, "is no readable MP4 file") from error
-
-
-def _stamp(packet: VideoPacket) -> int:
-    if packet.pts is None:
-        raise ValueError("a packet has no time stamp")
-    return packet.pts
 
 
 def _damaged(segment: Segment, what: str) -> DamagedError:

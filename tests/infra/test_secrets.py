@@ -15,7 +15,7 @@ ALLOWED = {
     OPS_KEY: "the local cloud's second account; decoded, it says that it is no secret",
 }
 PATTERNS = {
-    "account key": r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86}==",
+    "account key": r"(?<!sha512-)(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86}==",
     "key in a connection string": r"AccountKey=([A-Za-z0-9+/]{20,}={0,2})",
     "signature of a SAS": r"[?&]sig=([A-Za-z0-9%+/=]{20,})",
     "shared access signature": r"SharedAccessSignature=(sv=[^\s\"';]{20,})",

@@ -50,7 +50,8 @@ def test_the_templates_limits_are_the_codes_defaults() -> None:
 
 
 def test_the_app_starts_with_the_templates_settings() -> None:
-    app = App.from_environment({name: str(value) for name, value in deployed_settings("main").items()})
+    environ = {name: str(value) for name, value in deployed_settings("main").items()}
+    app = App.from_environment({**environ, "BATCH_ENDPOINT": "https://ba1.westeurope.batch.azure.com"})
     assert app.settings.max_open_runs == 20
     given = set(app.task_environment)
     assert given == {*(f"{a}__{w}ServiceUri" for a in ("DATA", "OPS") for w in ("blob", "queue")), "AZURE_CLIENT_ID"}
@@ -59,9 +60,11 @@ def test_the_app_starts_with_the_templates_settings() -> None:
 
 
 def test_the_code_reads_no_other_setting_of_an_account() -> None:
-    read = set(re.findall(r"__(\w+)", "".join(re.findall(r'f"\{setting\}(__\w+)"', inspect.getsource(accounts)))))
+    source = inspect.getsource(accounts)
+    read = set(re.findall(r"\{(?:self\.)?setting\}__(\w+)", source))
+    assert {"blobServiceUri", "queueServiceUri", "clientId"} <= read
     assert read <= {name.partition("__")[2] for name in OF_ACCOUNTS}
-    assert "os.environ" not in inspect.getsource(accounts)
+    assert "os.environ" not in source
     assert inspect.getsource(application).count("os.environ") == 1
 
 

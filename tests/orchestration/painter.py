@@ -1,5 +1,7 @@
 """A task without torch: reads a batch's frames, writes frames, segment, log, receipt and message as `scoring` does."""
 
+from fractions import Fraction
+
 from frame_tools import manifest as manifests
 from frame_tools import names
 from frame_tools.blobs import sha256_of
@@ -8,10 +10,12 @@ from frame_tools.media import images
 from frame_tools.media.segment import SegmentEncoder
 from frame_tools.messages import BatchMessage
 from frame_tools.plan import Plan
-from frame_tools.receipt import Failure, Receipt, StoredFile, TaskTimes
+from frame_tools.receipt import Failure, Receipt, SplitReceipt, StoredFile, TaskTimes
 from frame_tools.storage import Storage
 from orchestration.app import now
+from tests.clips import draw
 
+SIZE = (64, 48)
 TIMES = TaskTimes(start_up=1.0, load=0.2, infer=0.4, save=0.6, total=2.0)
 
 
@@ -21,6 +25,24 @@ def paint(storage: Storage, run_id: str, batch: int, *, attempt: int = 1, messag
         storage.runs.create(names.receipt(run_id, batch), _score(storage, run_id, batch, attempt).dumps())
     if message:
         storage.finished_batches.send(BatchMessage(run_id=run_id, batch=batch))
+
+
+def split(storage: Storage, run_id: str, count: int) -> None:
+    """Do the task `split` of a video of `count` frames."""
+    for number in range(count):
+        picture = images.jpeg(draw(number, SIZE))
+        storage.work.write(f"{names.split_folder(run_id)}/frames/{number + 1:06d}.jpg", picture)
+    data = manifests.dumps(Manifest.plain(count, Fraction(25), width=SIZE[0], height=SIZE[1]))
+    storage.runs.create(names.manifest(run_id), data)
+    receipt = SplitReceipt(
+        run_id=run_id,
+        manifest_sha256=sha256_of(data),
+        frame_count=count,
+        task_id="split",
+        finished_at=now().isoformat(),
+    )
+    storage.runs.create(names.split_receipt(run_id), receipt.dumps())
+    storage.finished_batches.send(BatchMessage(run_id=run_id, batch="split"))
 
 
 def fail(storage: Storage, run_id: str, step: int | str, reason: str = "The frame 000002.jpg is damaged") -> None:

@@ -2,16 +2,11 @@
 
 import pytest
 
-from frame_tools import manifest as manifests
 from frame_tools import names
 from frame_tools.blobs import sha256_of
-from frame_tools.manifest import Manifest
-from frame_tools.messages import BatchMessage
-from frame_tools.receipt import SplitReceipt
-from orchestration.app import now
 from orchestration.submit import submit_batch
-from tests.orchestration.painter import fail, read_manifest, read_plan
-from tests.orchestration.world import SIZE, World, frame, in_parallel, message, painting
+from tests.orchestration.painter import fail, read_manifest, read_plan, split
+from tests.orchestration.world import World, frame, in_parallel, message, painting
 
 
 def test_a_run_goes_from_trigger_to_video(world: World) -> None:
@@ -112,7 +107,7 @@ def test_a_video_is_split_first(world: World) -> None:
     assert world.status(run_id) == "splitting"
     world.pump()
     assert sorted(world.tasks(run_id)) == ["split"]
-    _split(world, run_id, 5)
+    split(world.storage, run_id, 5)
     world.pump()
     plan = read_plan(world.storage, run_id)
     assert (plan.frame_count, plan.frames.container, plan.frames.name) == (5, "work", f"{run_id}/split/frames/")
@@ -177,21 +172,3 @@ def test_two_handlers_that_find_the_job_closed_share_its_successor(world: World)
     claims = {blob for blob in world.runs_blobs(run_id) if blob.startswith("jobs/")}
     assert claims == {"jobs/000", "jobs/001"}
     assert sorted(world.tasks(run_id, 1)) == ["b00000", "b00001", "b00002"]
-
-
-def _split(world: World, run_id: str, count: int) -> None:
-    """Do the task `split`."""
-    storage = world.storage
-    for number in range(count):
-        storage.work.write(f"{names.split_folder(run_id)}/frames/{number + 1:06d}.jpg", frame(number))
-    data = manifests.dumps(Manifest.plain(count, 25, width=SIZE[0], height=SIZE[1]))
-    storage.runs.create(names.manifest(run_id), data)
-    receipt = SplitReceipt(
-        run_id=run_id,
-        manifest_sha256=sha256_of(data),
-        frame_count=count,
-        task_id="split",
-        finished_at=now().isoformat(),
-    )
-    storage.runs.create(names.split_receipt(run_id), receipt.dumps())
-    storage.finished_batches.send(BatchMessage(run_id=run_id, batch="split"))

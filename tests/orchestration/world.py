@@ -1,9 +1,10 @@
-"""A test's own app on real storage and a real Batch service, and what people, hosts and nodes do to it, in few words."""
+"""A test's own app on real storage and a real Batch service, and what people, hosts and nodes do to it."""
 
 import functools
 import io
 import json
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -32,9 +33,8 @@ from orchestration.report import build_report
 from orchestration.status import run_status
 from orchestration.submit import submit_batch
 from tests.clips import draw
-from tests.orchestration.painter import paint, read_plan
+from tests.orchestration.painter import SIZE, paint, read_plan
 
-SIZE = (64, 48)
 T = TypeVar("T")
 
 
@@ -212,3 +212,11 @@ def in_parallel(calls: Iterable[Callable[[], T]]) -> list[T]:
 
     with ThreadPoolExecutor(len(made)) as pool:
         return list(pool.map(call, made))
+
+
+def until(look: Callable[[], bool], what: str, *, seconds: float = 20.0) -> None:
+    """Wait for a condition that another process brings about."""
+    deadline = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.02)

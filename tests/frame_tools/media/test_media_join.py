@@ -42,7 +42,23 @@ def other_size() -> bytes:
     return segments_of(manifest, [draw(number, (32, 32)) for number in range(4)], [0])[0].data
 
 
+def reordered() -> bytes:
+    """The same headers as ours can't be had with B-frames, so packets are swapped in one of ours."""
+    segment = segments_of(MANIFEST, [draw(number, (64, 48)) for number in range(4)], [0])[0].data
+    out = io.BytesIO()
+    with av.open(io.BytesIO(segment)) as source, av.open(out, "w", format="mp4") as target:
+        stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+        stamps = [packet.pts for packet in packets]
+        for packet, stamp in zip(packets, [stamps[place] for place in (0, 2, 1, 3)], strict=True):
+            packet.stream = stream
+            packet.pts, packet.dts = stamp, packet.dts - stamps[1]
+            target.mux(packet)
+    return out.getvalue()
+
+
 DAMAGE = {
+    "reordered": (lambda data: reordered(), "has frames out of order"),
     "empty": (lambda data: b"", "is no readable MP4"),
     "garbage": (lambda data: b"garbage" * 99, "is no readable MP4"),
     "cut off": (lambda data: data[: len(data) // 2], "batch 4"),

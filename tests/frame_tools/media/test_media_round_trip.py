@@ -59,7 +59,7 @@ def test_everything_comes_back(tmp_path: Path, clip: Clip) -> None:
     assert trip.report.tracks == len(clip.audio)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(st.one_of(st.integers(1, 90), st.integers(1000, 60_000)), max_size=11),
     first=st.integers(0, 5000),
@@ -69,7 +69,10 @@ def test_any_times_and_any_borders(
     tmp_path_factory: pytest.TempPathFactory, steps: list[int], first: int, cuts: set[int]
 ) -> None:
     pts = list(accumulate(steps, initial=first))
-    clip = Clip(frames=len(pts), size=(32, 32), time_base=Fraction(1, 1000), pts=pts, audio=(Tone(seconds=0.2),))
+    # Without B-frames, since ffmpeg's own MP4 with both B-frames and long gaps can lose frames when it is read.
+    clip = Clip(
+        frames=len(pts), size=(32, 32), time_base=Fraction(1, 1000), pts=pts, audio=(Tone(seconds=0.2),), b_frames=0
+    )
     borders = [0, *sorted(cut for cut in cuts if cut < len(pts))]
     trip = round_trip(tmp_path_factory.mktemp("any"), clip, borders=borders)
     after = read_video(trip.result)

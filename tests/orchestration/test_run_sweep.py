@@ -1,0 +1,232 @@
+"""The timer: whatever got lost, vanished or stands still is put right or ended with a reason."""
+
+import datetime as dt
+
+import pytest
+
+from frame_tools import names
+from frame_tools.plan import Plan, Request
+from orchestration.resubmit import resubmit
+from orchestration.submit import submit_batch
+from orchestration.sweep import sweep
+from tests.orchestration.conftest import Nodes
+from tests.orchestration.painter import fail, read_plan
+from tests.orchestration.world import World, message, take, until
+
+NO_GRACE = {"sweep_grace_seconds": 0}
+
+
+def await_ended(world: World, run_id: str, *task_ids: str, job: int = 0) -> None:
+    """Wait until Batch has ended these tasks."""
+
+    def ended() -> bool:
+        tasks = world.tasks(run_id, job)
+        return all(task in tasks and not tasks[task].alive for task in task_ids)
+
+    until(ended, f"tasks {task_ids} of {run_id} have ended")
+
+
+def test_a_lost_message_is_made_good_after_the_grace(world: World) -> None:
+    run_id = world.start("clip")
+    take(world.storage.frame_batches)  # all lost
+    sweep(world.app)
+    assert world.tasks(run_id) == {}, "they may still be on their way"
+    sweep(world.changed(**NO_GRACE).app)
+    assert sorted(world.tasks(run_id)) == ["b00000", "b00001", "b00002"]
+
+
+def test_a_lost_last_message_is_made_good(world: World) -> None:
+    run_id = world.start("clip")
+    world.pump()
+    world.paint(run_id, message=False)
+    sweep(world.app)
+    assert world.status(run_id) == "finished"
+
+
+def test_living_tasks_are_left_alone(world: World) -> None:
+    run_id = world.start("clip")
+    world.pump()
+    before = world.tasks(run_id)
+    sweep(world.changed(**NO_GRACE).app)
+    assert world.tasks(run_id) == before
+
+
+def test_a_lost_split_message_is_made_good(world: World) -> None:
+    run_id = world.fire(world.put_trigger("film", video="film.mp4"))
+    take(world.storage.frame_batches)
+    sweep(world.changed(**NO_GRACE).app)
+    assert sorted(world.tasks(run_id)) == ["split"]
+
+
+def test_a_failed_task_gets_one_more_try_and_then_its_failure_is_told(busy_world: World, nodes: Nodes) -> None:
+    world = busy_world.changed(**NO_GRACE)
+    run_id = world.start("clip", 2)
+    nodes.let_end(run_id, 7)
+    world.pump()
+    await_ended(world, run_id, "b00000")
+    sweep(world.app)
+    assert world.status(run_id) == "scoring"
+    assert "retries/00000-1" in world.runs_blobs(run_id)
+    await_ended(world, run_id, "b00000")
+    sweep(world.app)
+    outcome = world.outcome(run_id)
+    assert (outcome.status, "Batch 0 failed" in outcome.reason) == ("failed", True)
+    assert f"logs/{run_id}/b00000/stderr.txt" in outcome.remedy
+    assert world.is_let_go(run_id)
+    until(lambda: world.storage.logs.exists(f"{run_id}/b00000/stderr.txt"), "Batch has stored the task's words")
+    assert f"task of {run_id} ends with 7" in world.storage.logs.need(f"{run_id}/b00000/stderr.txt").data.decode()
+
+
+def test_a_task_that_failed_once_and_then_works_costs_nothing(busy_world: World, nodes: Nodes) -> None:
+    world = busy_world.changed(**NO_GRACE)
+    run_id = world.start("clip", 2)
+    nodes.let_end(run_id, 7)
+    world.pump()
+    await_ended(world, run_id, "b00000")
+    nodes.let_end(run_id, 0)
+    sweep(world.app)
+    world.paint(run_id)
+    world.pump()
+    assert world.status(run_id) == "finished"
+
+
+def test_a_task_that_succeeded_without_a_receipt_gets_a_successor(busy_world: World) -> None:
+    world = busy_world.changed(**NO_GRACE)
+    run_id = world.start("clip", 2)
+    world.pump()
+    await_ended(world, run_id, "b00000")
+    sweep(world.app)
+    await_ended(world, run_id, "b00000", "b00000-2")
+    sweep(world.app)
+    outcome = world.outcome(run_id)
+    assert outcome.status == "failed"
+    assert "b00000-2 ended (exit code 0) without leaving a receipt" in outcome.reason
+
+
+def test_a_failed_batch_does_not_end_the_run_while_others_live(busy_world: World, nodes: Nodes) -> None:
+    world = busy_world.changed(**NO_GRACE, sweep_retries=0)
+    run_id = world.start("clip", 4)
+    world.paint(run_id, 1)
+    nodes.let_end(run_id, 1)
+    take(world.storage.frame_batches)
+    sweep(world.app)
+    await_ended(world, run_id, "b00000")
+    sweep(world.app)
+    assert (world.status(run_id), world.described(run_id)["batches"]["failed"]) == ("failed", ["00000"])
+
+
+def test_a_receipt_left_while_the_sweep_looks_is_no_failure(busy_world: World) -> None:
+    """The task may end between the sweep's looks at receipts and at tasks."""
+    world = busy_world.changed(**NO_GRACE, sweep_retries=0)
+    run_id = world.start("clip", 2)
+    world.pump()
+    await_ended(world, run_id, "b00000")
+    service = world.app.batch
+    look = service.tasks
+
+    def tasks(job_id: str):
+        world.paint(run_id, message=False)
+        return look(job_id)
+
+    service.tasks = tasks
+    sweep(world.app)
+    assert world.described(run_id)["failures"] == {}
+    assert world.status(run_id) == "finished"
+
+
+def test_a_job_that_somebody_ended_is_replaced(world: World) -> None:
+    run_id = world.start("clip")
+    world.pump()
+    world.app.batch.terminate_job(names.job_id(run_id, 0), "somebody did")
+    sweep(world.changed(**NO_GRACE).app)
+    assert sorted(world.tasks(run_id, 1)) == ["b00000", "b00001", "b00002"]
+    world.paint(run_id)
+    world.pump()
+    assert world.status(run_id) == "finished"
+    assert world.is_let_go(run_id)
+
+
+@pytest.mark.parametrize("stage", ["waiting", "scoring"])
+def test_a_run_over_its_time_ends_in_words_and_can_be_resumed(world: World, stage: str) -> None:
+    limited = world.changed(max_open_runs=0) if stage == "waiting" else world
+    run_id = limited.start("clip")
+    request = Request.loads(world.storage.runs.need(names.request(run_id)).data, "request")
+    early = dt.datetime.fromisoformat(request.received_at) - world.app.run_limit - dt.timedelta(seconds=1)
+    world.storage.runs.write(
+        names.request(run_id), request.model_copy(update={"received_at": early.isoformat()}).dumps()
+    )
+    sweep(limited.app)
+    outcome = world.outcome(run_id)
+    assert (outcome.status, "2 days" in outcome.reason) == ("failed", True)
+    assert "resubmit" in outcome.remedy
+    assert resubmit(world.app, run_id, "missing") == run_id
+    assert world.finish(run_id) == "finished"
+
+
+def test_marks_that_were_left_over_are_taken_away(world: World) -> None:
+    run_id = world.start("clip", 2)
+    world.finish(run_id)
+    world.storage.runs.create(names.open_mark(run_id), b"")
+    world.storage.runs.create(names.open_mark("never-was-0123456789"), b"")
+    world.storage.output.delete(names.report(run_id))
+    sweep(world.app)
+    assert list(world.storage.runs.list("open/")) == []
+    assert world.report(run_id)["status"] == "finished"
+
+
+def test_a_run_whose_planning_died_is_planned(world: World) -> None:
+    run_id = world.start("clip")
+    plan = read_plan(world.storage, run_id)
+    for blob in (names.plan(run_id), names.queued(run_id, "batches")):
+        world.storage.runs.delete(blob)
+    sweep(world.app)
+    assert read_plan(world.storage, run_id) == Plan.loads(plan.dumps(), "plan")
+    assert world.finish(run_id) == "finished"
+
+
+def test_one_run_in_trouble_does_not_keep_the_others_waiting(world: World) -> None:
+    bad, good = world.start("a bad one", 2), world.start("good", 2)
+    world.pump()
+    world.paint(good, message=False)
+    world.storage.runs.write(names.plan(bad), b"no JSON")
+    with pytest.raises(ExceptionGroup, match="could not put every run right") as raised:
+        sweep(world.app)
+    assert len(raised.value.exceptions) == 1
+    assert world.status(good) == "finished"
+
+
+def test_a_failure_that_nobody_was_told_of_ends_the_run(world: World) -> None:
+    run_id = world.start("clip", 2)
+    world.pump()
+    fail(world.storage, run_id, 0)
+    take(world.storage.finished_batches)
+    sweep(world.app)
+    assert world.status(run_id) == "failed"
+
+
+def test_a_lost_join_task_is_made_good(world: World) -> None:
+    small = world.changed(join_in_function_bytes=100, **NO_GRACE)
+    run_id = small.start("clip", 2)
+    small.finish(run_id)
+    small.app.batch.terminate_job(names.job_id(run_id, 0), "somebody did")
+    sweep(small.app)
+    assert sorted(small.tasks(run_id, 1)) == ["join"]
+
+
+def test_a_join_task_that_left_no_video_is_tried_again_and_then_told(busy_world: World) -> None:
+    small = busy_world.changed(join_in_function_bytes=100, **NO_GRACE)
+    run_id = small.start("clip", 2)
+    small.finish(run_id)
+    await_ended(small, run_id, "join")
+    sweep(small.app)
+    await_ended(small, run_id, "join-2")
+    sweep(small.app)
+    assert (small.status(run_id), "join-2" in small.outcome(run_id).reason) == ("failed", True)
+
+
+def test_a_batch_message_of_a_step_that_failed_for_good_places_nothing(world: World) -> None:
+    run_id = world.start("clip", 4)
+    take(world.storage.frame_batches)
+    fail(world.storage, run_id, 1)
+    submit_batch(world.app, message(run_id, 1))
+    assert world.tasks(run_id) == {}
