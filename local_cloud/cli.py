@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from local_cloud.accounts import FREE_PORTS
+from local_cloud.accounts import FREE_PORTS, usual_ports
 from local_cloud.child import ChildFailedError
 from local_cloud.cloud import PROJECT, SCORER_PYTHON, Cloud, CloudOptions, running_cloud
 
@@ -31,13 +31,14 @@ def up(
         str, typer.Option(help="local: our function host; func: none, run `func start` yourself.")
     ] = "local",
     folder: Annotated[Path, typer.Option(help="Where blobs, queues and tasks are kept.")] = LOCAL / "cloud",
+    offset: Annotated[int, typer.Option(help="Added to every port, for a second cloud beside the first.")] = 0,
 ) -> None:
     """Start the local cloud on its usual ports and keep it running until Ctrl-C."""
     if host not in ("local", "func"):
         raise typer.BadParameter(f"there is no host {host!r}; there are: local, func", param_hint="--host")
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with running_cloud(CloudOptions(folder=folder, functions=host == "local")) as cloud:
+        with running_cloud(CloudOptions(folder=folder, ports=usual_ports(offset), functions=host == "local")) as cloud:
             _make_containers(cloud)
             _tell(cloud, folder, functions=host == "local")
             with suppress(KeyboardInterrupt):

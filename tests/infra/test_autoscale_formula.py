@@ -65,7 +65,7 @@ def test_too_few_samples_end_the_evaluation() -> None:
         "x = unknown;",
         "x = 1 y = 2;",
         "x = 1 / 0;",
-        "x = avg($T.GetSample(0));",
+        "$TargetDedicatedNodes = avg($T.GetSample(0));",
         "x = $T.GetSample(2) + 1;",
         "$T = 1;",
         "x = 5.GetSample(1);",

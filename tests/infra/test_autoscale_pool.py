@@ -124,12 +124,12 @@ def test_the_model_sees_tasks_that_are_thrown_out() -> None:
     assert play(waiting_only, load).interrupted > 0
 
 
-spans = st.tuples(st.integers(0, 300), st.integers(1, 120)).map(lambda p: (30 * p[0], 30 * (p[0] + p[1])))
+spans = st.tuples(st.integers(0, 240), st.integers(1, 120)).map(lambda p: (30 * p[0], 30 * (p[0] + p[1])))
 loads = st.builds(
     Load,
-    arrivals=st.dictionaries(st.integers(1, 360).map(lambda n: 10 * n), st.integers(1, 12), min_size=1, max_size=6),
+    arrivals=st.dictionaries(st.integers(1, 360).map(lambda n: 10 * n), st.integers(1, 8), min_size=1, max_size=4),
     minutes=st.just(600),
-    task_s=st.integers(1, 90).map(lambda n: 10 * n),
+    task_s=st.integers(1, 30).map(lambda n: 10 * n),
     boot_s=st.integers(12, 60).map(lambda n: 10 * n),
     slots=st.sampled_from([1, 2, 4]),
     lag_s=st.sampled_from([30, 60, 90, 150]),

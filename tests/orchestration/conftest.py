@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from local_cloud.accounts import storage_settings
 from local_cloud.batch_service.launch import running_service
 from local_cloud.cloud import Cloud
 from orchestration.app import App
@@ -43,14 +44,14 @@ class Nodes:
 
 
 @pytest.fixture(scope="session")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+def nodes(emulators: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     folder = tmp_path_factory.mktemp("nodes")
     programs, codes = folder / "bin", folder / "codes"
     programs.mkdir()
     codes.mkdir()
     (programs / "python").write_text(TASK)
     (programs / "python").chmod(0o755)
-    environment = {"PATH": f"{programs}:/usr/bin:/bin", "EXIT_CODES": str(codes)}
+    environment = {"PATH": f"{programs}:/usr/bin:/bin", "EXIT_CODES": str(codes)} | storage_settings(emulators.ports)
     with running_service(data=folder / "data", pools={"gpu": (1, 2)}, images={"stub:1": environment}) as url:
         yield Nodes(url, codes)
 

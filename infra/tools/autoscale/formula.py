@@ -89,10 +89,17 @@ class _Evaluation:
                 raise FormulaError(f"{name} can only be read")
             self._want("=")
             value = self._ternary()
-            self._names[name] = float(int(number(value))) if name.startswith("$Target") else value
+            self._names[name] = self._target(name, value) if name.startswith("$Target") else value
             if self._peek():
                 self._want(";")
         return self._names
+
+    @staticmethod
+    def _target(name: str, value: Value) -> float:
+        count = number(value)
+        if math.isnan(count):
+            raise FormulaError(f"{name} has no value: something was taken of no samples at all")
+        return float(int(count))
 
     def _peek(self) -> str:
         return self._tokens[self._place] if self._place < len(self._tokens) else ""
@@ -156,9 +163,7 @@ class _Evaluation:
             return float(word)
         if word in _FUNCTIONS:
             values = numbers(self._arguments())
-            if not values and word != "len":
-                raise FormulaError(f"{word} of nothing: there are no samples yet")
-            return float(_FUNCTIONS[word](values))
+            return float(_FUNCTIONS[word](values)) if values or word == "len" else math.nan
         if word in self._names:
             return self._names[word]
         if word in DEALLOCATION:

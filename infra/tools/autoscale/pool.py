@@ -95,7 +95,7 @@ class _Pool:
         self._waiting = 0
         self._targets: dict[Kind, int] = {"spot": 0, "dedicated": 0}
         self._option = "requeue"
-        self._samples: dict[str, list[tuple[int, float]]] = {}
+        self._samples: dict[str, list[tuple[int, float]]] = {name: [] for name in self._current()}
         self.finished: list[int] = []
         self.interrupted = 0
         self.node_s: dict[Kind, int] = {"spot": 0, "dedicated": 0}
@@ -160,17 +160,18 @@ class _Pool:
     def _sample(self, now: int) -> None:
         if any(start <= now < end for start, end in self._load.no_samples):
             return
-        current = {
+        for name, value in self._current().items():
+            self._samples[name].append((now, float(value)))
+
+    def _current(self) -> dict[str, int]:
+        return {
             "$PendingTasks": self._waiting + self._running(),
             "$ActiveTasks": self._waiting,
             "$RunningTasks": self._running(),
             "$CurrentDedicatedNodes": sum(node.kind == "dedicated" for node in self._nodes),
             "$CurrentLowPriorityNodes": sum(node.kind == "spot" for node in self._nodes),
             "$PreemptedNodeCount": sum(node.is_taken for node in self._nodes),
-            "$TaskSlotsPerNode": self._load.slots,
         }
-        for name, value in current.items():
-            self._samples.setdefault(name, []).append((now, float(value)))
 
     def _moment(self, now: int) -> Moment:
         return Moment(
@@ -185,6 +186,7 @@ class _Pool:
         variables: dict[str, Value] = {
             name: Series(samples=samples, now_s=now, lag_s=self._load.lag_s) for name, samples in self._samples.items()
         }
+        variables["$TaskSlotsPerNode"] = float(self._load.slots)
         variables |= {TARGETS[kind]: float(target) for kind, target in self._targets.items()}
         try:
             names = evaluate(self._formula, variables)

@@ -4,6 +4,7 @@ How samples come: every 30 seconds, visible about a minute later, some never.
 https://learn.microsoft.com/azure/batch/batch-automatic-scaling#methods-for-obtaining-sample-data
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -33,13 +34,17 @@ class Series:
     lag_s: int
     """Seconds from taking a sample to seeing it."""
 
-    def visible(self) -> list[tuple[int, float]]:
+    def visible(self) -> Sequence[tuple[int, float]]:
         """Return the samples that have arrived."""
-        return [(second, value) for second, value in self.samples if second <= self.now_s - self.lag_s]
+        return self.samples[: self._arrived()]
 
     def window(self, interval: Interval) -> list[float]:
         """Return the arrived samples of the last `interval`."""
-        return [value for second, value in self.visible() if second >= self.now_s - interval]
+        first = bisect_left(self.samples, self.now_s - interval, key=_second)
+        return [value for _, value in self.samples[first : self._arrived()]]
+
+    def _arrived(self) -> int:
+        return bisect_right(self.samples, float(self.now_s - self.lag_s), key=_second)
 
     def percent(self, interval: Interval) -> float:
         """Return how many of the samples that an interval should hold have arrived, in percent, at most 100."""
@@ -55,12 +60,17 @@ class Series:
                 raise TooFewSamplesError(f"less than {arguments[1]} percent of the samples are there")
             return tuple(self.window(first))
         if method == "GetSample" and isinstance(first, float) and len(arguments) == 1:
-            return tuple(value for _, value in self.visible()[-int(first) :])
+            arrived = self.visible()
+            return tuple(value for _, value in arrived[max(0, len(arrived) - int(first)) :])
         raise FormulaError(f"{method} with these arguments is not modelled")
 
     def scalar(self) -> float:
         """Return the variable where a plain number is needed: its newest value, seen or not."""
         return self.samples[-1][1] if self.samples else 0.0
+
+
+def _second(sample: tuple[int, float]) -> float:
+    return float(sample[0])
 
 
 Value = float | tuple[float, ...] | Series | str

@@ -86,6 +86,18 @@ def test_a_segment_of_another_length_is_refused(segments: list[Segment], place: 
         join(MANIFEST, wrong, audio=None, out=io.BytesIO())
 
 
+def test_segments_of_another_picture_size_are_refused(segments: list[Segment]) -> None:
+    with pytest.raises(DamagedError, match="shows 64x48, not 66x48"):
+        join(MANIFEST.model_copy(update={"width": 66}), segments, audio=None, out=io.BytesIO())
+
+
+def test_padded_segments_are_taken(tmp_path: Path) -> None:
+    manifest = Manifest.plain(4, Fraction(25), width=35, height=27)
+    padded = segments_of(manifest, [draw(number, (35, 27)) for number in range(4)], [0, 2], even="pad")
+    join(manifest, padded, audio=None, out=tmp_path / "out.mp4")
+    assert read_video(tmp_path / "out.mp4").size == (36, 28)
+
+
 def test_a_missing_or_doubled_batch_is_refused(segments: list[Segment]) -> None:
     for wrong in (segments[:2], [*segments, segments[0]]):
         with pytest.raises(DamagedError, match="the manifest has 12"):
