@@ -3,8 +3,9 @@
 Every segment starts with an IDR frame and refers to nothing outside itself; settings and thread count are fixed,
 so all segments of a run share one SPS/PPS and equal frames give equal bytes. Times come when segments are joined.
 
-There are no B-frames: `video_track` says why. They would save 5 to 20 %. Measured on 100 frames of 640x360 with two
-cores (CRF 18): `veryfast` 0.2 s and 109 kB, `medium` 0.33 s and 114 kB, `superfast` 0.16 s and 288 kB.
+There are no B-frames: `video_track` says why. They would save 5 to 20 %. The preset is x264's `superfast` with the
+macroblock tree that it leaves out: on 84 painted frames of 640x360 (CRF 18) that took 5.0 ms of a core a frame, 3.0 MB
+and 31.4 dB, against 6.9 ms, 2.8 MB and 31.0 dB of `veryfast`; and beside a network each core-millisecond counts.
 """
 
 import io
@@ -28,7 +29,8 @@ _LEVELS: Final = {None: ColorRange.UNSPECIFIED, "limited": ColorRange.MPEG, "ful
 
 # x264's AVX-512 code for its macroblock tree gave other bytes from run to run (core 165, with B-frames, at 320x240: in
 # 25 of 25 runs). With AVX2 and SSE4.2 it never did; those agree with each other and are no slower here.
-_X264_PARAMS: Final = {"x264-params": "asm=SSE4.2"} if platform.machine() in ("x86_64", "AMD64") else {}
+_ASM: Final = "asm=SSE4.2:" if platform.machine() in ("x86_64", "AMD64") else ""
+_X264_PARAMS: Final = f"{_ASM}mbtree=1:rc-lookahead=10"
 
 Even = Literal["exact", "pad"]
 
@@ -55,7 +57,7 @@ class SegmentEncoder:
         *,
         even: Even = "exact",
         quality_crf: int = 18,
-        preset: str = "veryfast",
+        preset: str = "superfast",
         threads: int = 4,
     ) -> None:
         self._size = manifest.width, manifest.height
@@ -74,7 +76,7 @@ class SegmentEncoder:
                 "preset": preset,
                 "bf": "0",
                 "g": str(MAX_KEYFRAME_INTERVAL),
-                **_X264_PARAMS,
+                "x264-params": _X264_PARAMS,
             },
         )
         _configure(self._stream, self._coded, self._tick, threads=threads)

@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx_oracle import Oracle
 
 from scoring.any_painting.convert import find_models
 from scoring.any_painting.phases import phase_kernel, reflect_phases
 from scoring.any_painting.weights import load_networks
+from tests.scoring.onnx_oracle import Oracle
 
 half_sides = st.integers(3, 12)
 

@@ -6,7 +6,6 @@ from fractions import Fraction
 import av
 import pytest
 from av.video.frame import VideoFrame
-from media_help import segments_of
 from PIL import Image, ImageStat
 
 from frame_tools.errors import InputError, InternalError
@@ -14,6 +13,7 @@ from frame_tools.manifest import Color, Manifest
 from frame_tools.media.color import conversion_of
 from frame_tools.media.segment import SegmentEncoder
 from tests.clips import draw, read_number
+from tests.frame_tools.media.media_help import segments_of
 
 
 def plain(count: int = 8, width: int = 64, height: int = 48, **fields: object) -> Manifest:

@@ -7,13 +7,13 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media_help import segments_of
 
 from frame_tools.errors import InternalError
 from frame_tools.manifest import Manifest
 from frame_tools.media.join import join
 from frame_tools.media.sink import BlockSink
 from tests.clips import draw
+from tests.frame_tools.media.media_help import segments_of
 
 
 class Blocks:

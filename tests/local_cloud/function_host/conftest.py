@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from host_scene import Azurite, Scene
+
+from tests.local_cloud.function_host.host_scene import Azurite, Scene
 
 PROJECT = Path(__file__).parents[3]
 _LISTENING = re.compile(r"Azurite (\w+) service is successfully listening at (http://\S+)")

@@ -7,9 +7,9 @@ from http.client import HTTPConnection, HTTPMessage
 from typing import Any
 
 import pytest
-from host_scene import Azurite, Scene, until
 
 from local_cloud.function_host.launch import HostFailedError, HostProcess, running_host
+from tests.local_cloud.function_host.host_scene import Azurite, Scene, until
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from itertools import groupby
 
 import pytest
 from azure.storage.blob import BlobServiceClient
-from host_scene import APPS, Scene, connection_string, until
 
 from local_cloud.function_host.launch import HostFailedError, running_host
+from tests.local_cloud.function_host.host_scene import APPS, Scene, connection_string, until
 
 
 def test_a_restart_fires_new_blobs_only_and_makes_up_for_a_missed_time(scene: Scene) -> None:

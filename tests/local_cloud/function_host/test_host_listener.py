@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 import pytest
 from azure.storage.queue.aio import QueueClient
-from host_scene import Azurite, Scene, connection_string
 
 from local_cloud.function_host import queues
 from local_cloud.function_host.message_hold import HoldRules
@@ -19,6 +18,7 @@ from local_cloud.function_host.queues import PollRules, QueueListener
 from local_cloud.function_host.settings import read_settings
 from local_cloud.function_host.storage import Storage
 from local_cloud.function_host.waiting import wait_for_any
+from tests.local_cloud.function_host.host_scene import Azurite, Scene, connection_string
 
 POLL = PollRules(
     batch_size=4, new_batch_threshold=2, max_polling_interval=timedelta(milliseconds=200), encoding="base64"
