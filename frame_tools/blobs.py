@@ -38,7 +38,7 @@ from azure.storage.blob import (
 from requests.adapters import HTTPAdapter
 
 from frame_tools.accounts import Account
-from frame_tools.errors import DamagedError, MissingError
+from frame_tools.errors import DamagedError, InputError, MissingError
 
 CONNECTIONS: Final = 32
 LEASE_SECONDS: Final = 60
@@ -362,7 +362,13 @@ class BlobAccount:
             "retry_policy": ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=5),
         }
         if account.connection_string:
-            self._client = BlobServiceClient.from_connection_string(account.connection_string, **options)
+            try:
+                self._client = BlobServiceClient.from_connection_string(account.connection_string, **options)
+            except ValueError as error:
+                raise InputError(
+                    f"The setting {account.setting} is no storage connection string",
+                    "Copy it from local.settings.json.example, or from the account",
+                ) from error
         else:
             self._client = BlobServiceClient(str(account.blob_url), credential=account.credential(), **options)
 

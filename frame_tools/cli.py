@@ -5,9 +5,6 @@ Exit codes are those of `frame_tools.errors.ExitCode`; an error in words goes to
 
 import json
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +12,8 @@ import typer
 from rich.console import Console
 
 from frame_tools import names
-from frame_tools.errors import ExitCode, ImpastoError
+from frame_tools.commands import words_not_traces
+from frame_tools.errors import ExitCode
 from frame_tools.trigger import Trigger
 
 EXAMPLES = """
@@ -53,16 +51,6 @@ KeepPlace = Annotated[bool, typer.Option("--keep-place", help="Pass on where the
 Even = Annotated[str, typer.Option(help="Odd widths and heights: exact (4:4:4) or pad (4:2:0).")]
 ApiUrl = Annotated[str, typer.Option("--api", envvar="IMPASTO_API", help="URL of the app, ending with /api.")]
 ApiKey = Annotated[str, typer.Option("--key", envvar="IMPASTO_KEY", help="A function key; none for a local app.")]
-
-
-@contextmanager
-def words_not_traces() -> Iterator[None]:
-    """Turn our own errors into one line and their exit code; anything else is a defect and keeps its trace."""
-    try:
-        yield
-    except ImpastoError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(error.exit_code) from None
 
 
 def _trigger(**words: Any) -> Trigger:

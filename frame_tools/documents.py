@@ -35,8 +35,9 @@ def complaint(error: ValidationError, what: str, model: type[BaseModel]) -> tupl
             "Write one JSON object",
         )
     said = "; ".join(_one(dict(detail), model) for detail in details)
-    words = ", ".join(model.model_fields)
-    return f"The {what} can't be used: {said}", f"The words it may hold are: {words}"
+    if any(detail["type"] == "extra_forbidden" for detail in details):
+        return f"The {what} can't be used: {said}", f"The words it may hold are: {', '.join(model.model_fields)}"
+    return f"The {what} can't be used: {said}", "Put that right and try again"
 
 
 def _one(detail: dict[str, Any], model: type[BaseModel]) -> str:

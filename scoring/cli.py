@@ -7,14 +7,14 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from frame_tools.errors import ExitCode, ImpastoError
+from frame_tools.commands import words_not_traces
+from frame_tools.errors import ExitCode
 from scoring.task import Task, perform
 from scoring.weight_files import weights_folder
 
@@ -28,16 +28,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 RunOption = Annotated[str, typer.Option("--run", help="The run's id.")]
-
-
-@contextmanager
-def words_not_traces() -> Iterator[None]:
-    """Turn our own errors into one line and their exit code; anything else is a defect and keeps its trace."""
-    try:
-        yield
-    except ImpastoError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(error.exit_code) from None
 
 
 def _perform(run: str, step: int | str, work: Callable[[Task], None]) -> None:

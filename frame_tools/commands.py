@@ -1,0 +1,36 @@
+"""What every command line of ours does with an error: one line on stderr with the remedy, and a named exit code."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from azure.core.exceptions import AzureError, ClientAuthenticationError
+
+from frame_tools.errors import ExitCode, ImpastoError, InputError, TemporaryError
+
+
+@contextmanager
+def words_not_traces() -> Iterator[None]:
+    """Turn our own errors and storage's into words; anything else is a defect and keeps its trace."""
+    try:
+        yield
+    except ImpastoError as error:
+        _end(error)
+    except AzureError as error:
+        _end(_in_words(error))
+
+
+def _in_words(error: AzureError) -> ImpastoError:
+    first_line = str(error.message).split("\n", 1)[0][:300]
+    if isinstance(error, ClientAuthenticationError):
+        return InputError(
+            f"Storage refuses us: {first_line}", "Check the key, the signature, or your role on the account"
+        )
+    return TemporaryError(f"Storage does not answer as it should: {first_line}", "Is it up, and is the URL right?")
+
+
+def _end(error: ImpastoError) -> None:
+    sys.stderr.write(f"{error}\n")
+    code: ExitCode = error.exit_code
+    raise typer.Exit(code) from None

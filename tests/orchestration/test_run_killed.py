@@ -1,0 +1,202 @@
+"""A process may die between any two writes. What died is called again, as the host does; then all is as if nothing was.
+
+Each test lets the process die after 0, 1, 2, … writes until it lives, and compares the end with the undisturbed one.
+"""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from frame_tools import names
+from orchestration.accept import start_run
+from orchestration.app import App
+from orchestration.cancel import cancel
+from orchestration.finish import finish_batch
+from orchestration.resubmit import resubmit
+from orchestration.submit import submit_batch
+from orchestration.sweep import sweep
+from tests.orchestration.fuse import Killed, fused
+from tests.orchestration.painter import fail
+from tests.orchestration.world import World, message, take
+
+MOST_WRITES = 40
+
+
+def deaths(world: World, prepare: Callable[[], str], act: Callable[[App, str], None]) -> Iterator[str]:
+    """Yield the run of each way to die, after `act` was called again; the first one yielded did not die at all."""
+    run_id = prepare()
+    act(world.app, run_id)
+    yield run_id
+    for writes in range(MOST_WRITES):
+        run_id = prepare()
+        try:
+            act(fused(world.app, writes), run_id)
+        except Killed:
+            act(world.app, run_id)
+            yield run_id
+        else:
+            assert writes >= 3, "the fuse is in the way of no write"
+            return
+    pytest.fail(f"more than {MOST_WRITES} writes")
+
+
+def end_of(world: World, run_id: str) -> tuple[object, ...]:
+    """What of a run is the same, however it came about."""
+    return (
+        world.status(run_id),
+        world.outcome(run_id).reason,
+        world.storage.output.exists(names.video(run_id, "mp4")) and world.video(run_id),
+        sorted(world.runs_blobs(run_id) - {"join.lease", "done.log"}),
+        sorted(item.name.removeprefix(run_id) for item in world.storage.output.list(f"{run_id}/")),
+        {key: value for key, value in world.report(run_id).items() if key in ("status", "reason", "scoring")},
+        world.is_let_go(run_id),
+    )
+
+
+def prepare(world: World) -> str:
+    """Start a run of two batches."""
+    run_id = world.start("clip", 2, frames_per_batch=1)
+    world.pump()
+    return run_id
+
+
+def all_alike(ends: list[tuple[object, ...]], status: str) -> None:
+    assert len(ends) > 3
+    assert ends[0][0] == status
+    assert ends[0][-1], "all is let go"
+    for number, end in enumerate(ends):
+        assert end == ends[0], f"the {number}th death shows in the end"
+
+
+def test_starting(world: World) -> None:
+    world.put_frames("clip", 2)
+
+    def trigger() -> str:
+        blob = world.put_trigger("clip", frames_per_batch=1)
+        return names.run_id_for(blob, world.storage.triggers.need(blob).etag)
+
+    ends = []
+    for run_id in deaths(world, trigger, lambda app, _: start_run(app, "clip.json")):
+        assert world.finish(run_id) == "finished"
+        ends.append(end_of(world, run_id))
+    all_alike(ends, "finished")
+
+
+def test_refusing(world: World) -> None:
+    def trigger() -> str:
+        blob = world.put_trigger("clip")
+        return names.run_id_for(blob, world.storage.triggers.need(blob).etag)
+
+    runs = deaths(world, trigger, lambda app, _: start_run(app, "clip.json"))
+    all_alike([end_of(world, run_id) for run_id in runs], "refused")
+
+
+def test_placing(world: World) -> None:
+    def unplaced() -> str:
+        run_id = world.start("clip", 2, frames_per_batch=1)
+        take(world.storage.frame_batches)
+        return run_id
+
+    def place(app: App, run_id: str) -> None:
+        submit_batch(app, message(run_id, 0))
+
+    ends = []
+    for run_id in deaths(world, unplaced, place):
+        submit_batch(world.app, message(run_id, 1))
+        assert sorted(world.tasks(run_id)) == ["b00000", "b00001"]
+        world.finish(run_id)
+        ends.append(end_of(world, run_id))
+    all_alike(ends, "finished")
+
+
+def test_finishing(world: World) -> None:
+    def painted() -> str:
+        run_id = prepare(world)
+        world.paint(run_id, message=False)
+        finish_batch(world.app, message(run_id, 0))
+        return run_id
+
+    runs = deaths(world, painted, lambda app, run_id: finish_batch(app, message(run_id, 1)))
+    all_alike([end_of(world, run_id) for run_id in runs], "finished")
+
+
+def test_finishing_when_only_the_sweep_comes_again(world: World) -> None:
+    def painted() -> str:
+        run_id = prepare(world)
+        world.paint(run_id, message=False)
+        return run_id
+
+    def finish(app: App, run_id: str) -> None:
+        if app is world.app:
+            sweep(app)
+        else:
+            finish_batch(app, message(run_id, "look"))
+
+    all_alike([end_of(world, run_id) for run_id in deaths(world, painted, finish)], "finished")
+
+
+def test_setting_damage_aside(world: World) -> None:
+    def damaged() -> str:
+        run_id = prepare(world)
+        world.paint(run_id, message=False)
+        world.storage.work.delete(names.segment(run_id, 1))
+        return run_id
+
+    ends = []
+    for run_id in deaths(world, damaged, lambda app, run_id: finish_batch(app, message(run_id, "look"))):
+        sweep(world.changed(sweep_grace_seconds=0).app)
+        assert world.tasks(run_id)["b00001"].alive
+        world.paint(run_id, 1)
+        world.pump()
+        status, reason, video, blobs, *rest = end_of(world, run_id)
+        ends.append((status, reason, video, [blob.split("-0x")[0] for blob in blobs], *rest))
+    all_alike(ends, "finished")
+
+
+def test_cancelling(world: World) -> None:
+    runs = deaths(world, lambda: prepare(world), cancel)
+    all_alike([end_of(world, run_id) for run_id in runs], "cancelled")
+
+
+def test_resubmitting_what_is_missing(world: World) -> None:
+    def failed() -> str:
+        run_id = prepare(world)
+        world.paint(run_id, 0)
+        fail(world.storage, run_id, 1)
+        world.pump()
+        assert world.status(run_id) == "failed"
+        return run_id
+
+    ends = []
+    for run_id in deaths(world, failed, lambda app, run_id: resubmit(app, run_id, "missing") and None):
+        assert world.status(run_id) == "scoring"
+        assert sorted(world.tasks(run_id, 1)) == ["b00001"]
+        world.paint(run_id, 1)
+        world.pump()
+        ends.append(end_of(world, run_id))
+    all_alike(ends, "finished")
+
+
+def test_resubmitting_all(world: World) -> None:
+    """A second call makes a second run; the one that died half made must not hang either."""
+    old = prepare(world)
+    world.paint(old)
+    world.pump()
+    made: list[str] = []
+
+    def redo(app: App, run_id: str) -> None:
+        made.append(resubmit(app, run_id, "all"))
+
+    for number, _ in enumerate(deaths(world, lambda: old, redo), start=1):
+        sweep(world.app)
+        world.pump()
+        for item in list(world.storage.runs.list("open/")):
+            run_id = item.name.removeprefix("open/")
+            made.append(run_id)
+            world.paint(run_id)
+        world.pump()
+        assert list(world.storage.runs.list("open/")) == [], f"a run hangs after the {number}th death"
+    folders = set(world.storage.runs.folders()) - {old, "open", "slots"}
+    assert set(made) == folders, "no run was left half made"
+    assert {world.status(run_id) for run_id in folders} == {"finished"}
+    assert {world.video(run_id) for run_id in folders} == {world.video(old)}
