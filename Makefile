@@ -53,7 +53,7 @@ lint: setup
 	.venv/bin/ruff format --check .
 
 types: setup
-	.venv/bin/mypy function_app.py orchestration frame_tools scoring local_cloud samples benchmarks
+	.venv/bin/mypy function_app.py orchestration frame_tools scoring local_cloud samples benchmarks infra
 
 contracts: setup
 	.venv/bin/lint-imports

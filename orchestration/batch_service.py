@@ -166,7 +166,12 @@ class BatchService:
         return m.BatchTaskCreateOptions(
             id=spec.task_id,
             command_line=spec.command,
-            container_settings=m.BatchTaskContainerSettings(image_name=spec.image, container_run_options="--rm"),
+            container_settings=m.BatchTaskContainerSettings(
+                image_name=spec.image,
+                container_run_options="--rm",
+                # The task's own folder belongs to root; the image's user is another.
+                working_directory=m.ContainerWorkingDirectory.CONTAINER_IMAGE_DEFAULT,
+            ),
             environment_settings=[m.EnvironmentSetting(name=k, value=v) for k, v in spec.environment.items()],
             output_files=[output],
             constraints=m.BatchTaskConstraints(

@@ -13,4 +13,4 @@ def cancel(app: App, run_id: str) -> None:
         raise MissingError(f"There is no run {run_id}", "GET /api/runs lists them")
     if not runs.exists(names.outcome(run_id)):
         runs.create(names.cancelled(run_id), b"")
-        advance(app, run_id)
+    advance(app, run_id)  # of a run that has ended: what an earlier call may have left undone

@@ -1,5 +1,6 @@
 """How a run ends: the outcome is written once, the report is written for people, then everything is let go."""
 
+import logging
 from typing import Literal
 
 from frame_tools import names
@@ -7,6 +8,8 @@ from frame_tools.receipt import Outcome
 from orchestration.admission import admit_next, release_slots
 from orchestration.app import App, now
 from orchestration.report import build_report
+
+log = logging.getLogger(__name__)
 
 Status = Literal["finished", "failed", "refused", "cancelled"]
 
@@ -25,7 +28,9 @@ def end(
     outcome = Outcome(
         run_id=run_id, status=status, reason=reason, remedy=remedy, name=name, ended_at=now().isoformat(), video=video
     )
-    app.storage.runs.create(names.outcome(run_id), outcome.dumps())
+    if app.storage.runs.create(names.outcome(run_id), outcome.dumps()):
+        # An alert of the deployment looks for "run … failed: …".
+        log.log(logging.ERROR if status == "failed" else logging.INFO, "run %s %s: %s", run_id, status, reason)
     clean_up(app, run_id)
 
 

@@ -73,6 +73,7 @@ def make_weights(folder: Path, models: Path | None = None) -> Path:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
+        Path(temporary).chmod(0o644)  # mkstemp's 0600 would lock out a node image's own user
         Path(temporary).replace(folder / ANY_PAINTING)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -112,8 +112,9 @@ def test_the_least_number_of_nodes_is_always_there() -> None:
     assert all(sum(m.targets.values()) >= 1 for m in result.moments if m.second > 0)
 
 
-def test_a_sample_lag_for_ever_hangs_the_formula_of_the_docs_but_not_ours() -> None:
-    load = Load(arrivals={120: 2}, minutes=120, lag_s=90)
+@pytest.mark.parametrize("lag_s", [90, 150])
+def test_samples_that_are_always_late_hang_a_formula_that_starts_from_0_but_not_ours(lag_s: int) -> None:
+    load = Load(arrivals={120: 2}, minutes=120, lag_s=lag_s)
     assert play(DOCS_SAMPLE, load).finished == []
     assert_ends_well(play(Numbers().formula(), load), load)
 

@@ -50,13 +50,15 @@ class FusedContainer(Container):
     def create(self, name: str, data: bytes) -> bool:
         self._fuse.before()
         made = super().create(name, data)
-        self._fuse.after()
+        if made:
+            self._fuse.after()
         return made
 
     def delete(self, name: str, *, etag: str | None = None) -> bool:
         self._fuse.before()
         deleted = super().delete(name, etag=etag)
-        self._fuse.after()
+        if deleted:
+            self._fuse.after()
         return deleted
 
     def append(self, name: str, record: bytes) -> int:

@@ -1,0 +1,159 @@
+"""What a run of a video would take and cost, said before anything is paid for: `python -m frame_tools estimate`.
+
+The video is only probed. Seconds per frame and start-up come from the report of an earlier run, from the person, or
+from the table below, whose rows say which of them were measured (`python -m benchmarks.scoring`) and which are guesses.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+from frame_tools import cost
+from frame_tools.cost import Forecast, Pool, Work
+from frame_tools.errors import InputError, MissingError
+from frame_tools.media.containers import opened
+from frame_tools.media.probe import picture_stream
+from frame_tools.prices import GPU_HOURS_USD, Prices
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """How fast a device paints with the scorer `any`, as a whole task after its start."""
+
+    seconds_per_megapixel: float
+    start_up_seconds: float
+    source: str
+
+
+SPEEDS: Final = {
+    "cpu": Speed(
+        seconds_per_megapixel=0.317,
+        start_up_seconds=1.5,
+        source="measured: benchmarks.scoring, 640x360, 2 cores of a shared virtual machine, November 2026",
+    ),
+    "gpu": Speed(
+        seconds_per_megapixel=0.05,
+        start_up_seconds=10.0,
+        source="a guess for a T4, not measured",
+    ),
+}
+"""By kind of device."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probed:
+    """What probing says of a video; the count may be an estimate by length and rate."""
+
+    frames: int
+    width: int
+    height: int
+    counted: bool
+    """Whether the file itself lists its frames."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Seconds for one frame and for a task's start, and where they are from."""
+
+    seconds_per_frame: float
+    start_up_seconds: float
+    source: str
+
+
+def probe(video: Path) -> Probed:
+    """Read frame count and size from the file's head; decodes nothing.
+
+    Raises InputError if there is no video we could paint or its length is not said, MissingError if it is not there.
+    """
+    if not video.is_file():
+        raise MissingError(f"There is no file {video}", "Name a video file")
+    with opened(video) as container:
+        stream = picture_stream(container, video.name)
+        width, height = stream.codec_context.width, stream.codec_context.height
+        # MP4 and AVI list their frames; elsewhere length times rate is all that is to be had without reading the file.
+        counted = len(stream.index_entries) if container.format.name.startswith("mov") else stream.frames
+        rate = stream.average_rate or stream.guessed_rate
+        seconds = Fraction(container.duration or 0, 1_000_000)
+        frames = counted or (math.ceil(seconds * Fraction(rate)) if rate else 0)
+    if frames < 1:
+        raise InputError(
+            f"{video.name} does not say how long it is", "Split it first, or store it as MP4 (ffmpeg -c copy)"
+        )
+    return Probed(frames=frames, width=width, height=height, counted=counted > 0)
+
+
+def pace_of_device(device: str, *, width: int, height: int) -> Pace:
+    """Scale the table's row to a frame's pixels; `device` is a key of SPEEDS."""
+    speed = SPEEDS[device]
+    return Pace(
+        seconds_per_frame=speed.seconds_per_megapixel * width * height / 1e6,
+        start_up_seconds=speed.start_up_seconds,
+        source=speed.source,
+    )
+
+
+def pace_of_report(path: Path) -> Pace:
+    """Take the pace from `report.json` of a finished run; it counts for videos of the same size.
+
+    Raises InputError if the file is no report with receipts.
+    """
+    try:
+        said: Any = json.loads(path.read_bytes())["scoring"]
+        frames, batches = int(said["frames"]), int(said["batches"])
+        total, start_up = float(said["task_seconds"]), float(said["start_up_seconds"])
+        source = f"report of {path.name}, {', '.join(map(str, said['devices']))}"
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{path} is not the report of a run that scored frames", "Give report.json from output/<run_id>/"
+        ) from None
+    if frames < 1 or batches < 1 or not 0 <= start_up < total:
+        raise InputError(f"The times in {path} make no sense", "Give the report of a run that finished")
+    return Pace(seconds_per_frame=(total - start_up) / frames, start_up_seconds=start_up / batches, source=source)
+
+
+def pool_of(
+    vm_size: str, *, nodes: int, spot: bool, prices: Prices, evictions_per_hour: float = cost.SPOT_EVICTIONS_PER_HOUR
+) -> Pool:
+    """Describe the pool; raises InputError for a size without a price."""
+    hour_usd = prices.hour_usd(vm_size, spot=spot)
+    if hour_usd is None:
+        raise InputError(
+            f"There is no price for the VM size {vm_size!r}",
+            f'Add it with --prices ({{"vm_hour_usd": {{"{vm_size}": …}}}}), or take one of: {", ".join(GPU_HOURS_USD)}',
+        )
+    return Pool(nodes=nodes, hour_usd=hour_usd, evictions_per_hour=evictions_per_hour if spot else 0.0)
+
+
+def rows(work: Work, planned: Forecast, best: Forecast) -> list[tuple[str, str, str]]:
+    """Return the table: what, as asked for, at the best batch size."""
+
+    def line(what: str, form: str, *names: str) -> tuple[str, str, str]:
+        def read(one: Forecast) -> float:
+            value: Any = one
+            for name in names:
+                value = getattr(value, name)
+            return float(value)
+
+        return what, form.format(read(planned)), form.format(read(best))
+
+    return [
+        ("frames", str(work.frames), str(work.frames)),
+        line("frames per batch", "{:.0f}", "frames_per_batch"),
+        line("batches", "{:.0f}", "batches"),
+        ("wall time", _clock(planned.wall_seconds), _clock(best.wall_seconds)),
+        line("node-seconds", "{:.0f}", "node_seconds"),
+        line("of them lost by evictions", "{:.1f}", "lost_seconds"),
+        line("nodes, USD", "{:.4f}", "sums", "nodes_usd"),
+        line("blob operations, USD", "{:.4f}", "sums", "storage_usd"),
+        line("function calls, USD", "{:.4f}", "sums", "functions_usd"),
+        line("together, USD", "{:.4f}", "sums", "total_usd"),
+    ]
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"

@@ -1,0 +1,241 @@
+"""What the handlers build on holds on a real blob service: one winner, whole writes, leases, offsets, ranges."""
+
+import io
+import itertools
+import random
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from azure.core.exceptions import HttpResponseError, ResourceModifiedError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from frame_tools import blobs
+from frame_tools.accounts import OPS, account_from
+from frame_tools.blobs import AlreadyThereError, BlobAccount, Container, Lease
+from frame_tools.errors import DamagedError, MissingError
+from local_cloud.cloud import Cloud
+from tests.orchestration.world import in_parallel, until
+
+_numbers = itertools.count(1)
+WRITERS = 16
+
+
+@pytest.fixture
+def container(emulators: Cloud) -> Container:
+    container = BlobAccount(account_from(emulators.settings, OPS)).container(f"contract-{next(_numbers)}")
+    container.ensure()
+    container.ensure()
+    return container
+
+
+def test_what_is_written_is_read_with_its_etag(container: Container) -> None:
+    etag = container.write("a/b c/größe.bin", b"one")
+    read = container.need("a/b c/größe.bin")
+    assert (read.data, read.etag) == (b"one", etag)
+    assert container.write("a/b c/größe.bin", b"two") != etag
+    assert container.need("a/b c/größe.bin").data == b"two"
+
+
+def test_what_is_not_there_is_none_or_said_so(container: Container) -> None:
+    assert (container.read("gone"), container.info("gone"), container.exists("gone")) == (None, None, False)
+    assert container.delete("gone") is False
+    assert container.download_to("gone", io.BytesIO()) is False
+    for look in (container.need, container.open):
+        with pytest.raises(MissingError, match="gone") as raised:
+            look("gone")
+        assert raised.value.remedy
+    nowhere = Container(container._client)
+    nowhere._client = container._client.from_container_url(container.url + "never", container._client.credential)
+    assert (list(nowhere.list("")), list(nowhere.folders())) == ([], [])
+
+
+@pytest.mark.parametrize(("size", "limit", "read"), [(0, 5, 0), (4, 5, 4), (5, 5, 5), (6, 5, 6), (9, 5, 6), (3, 0, 1)])
+def test_a_limit_reads_one_byte_more_at_most(container: Container, size: int, limit: int, read: int) -> None:
+    etag = container.write("blob", bytes(size))
+    found = container.read("blob", limit=limit)
+    assert found is not None
+    assert (len(found.data), found.etag) == (read, etag)
+
+
+def test_of_sixteen_creators_one_wins(container: Container) -> None:
+    made = in_parallel([lambda n=n: container.create("blob", b"%d" % n) for n in range(WRITERS)])
+    assert made.count(True) == 1
+    assert container.need("blob").data == b"%d" % made.index(True)
+    assert container.create("blob", b"late") is False
+
+
+def test_of_sixteen_deleters_one_wins(container: Container) -> None:
+    etag = container.write("blob", b"x")
+    assert in_parallel([lambda: container.delete("blob", etag=etag)] * WRITERS).count(True) == 1
+
+
+def test_a_blob_that_changed_is_not_deleted_by_its_old_etag(container: Container) -> None:
+    old = container.write("blob", b"x")
+    container.write("blob", b"y")
+    assert container.delete("blob", etag=old) is False
+    assert container.need("blob").data == b"y"
+
+
+def test_listing_is_by_prefix_in_order_with_the_etags_of_reading(container: Container) -> None:
+    names = ["frames/10.jpg", "frames/9.jpg", "frames/a/1.jpg", "frames2/1.jpg", "frames.txt"]
+    for name in names:
+        container.write(name, name.encode())
+    listed = list(container.list("frames/"))
+    assert [item.name for item in listed] == sorted(names)[1:4] == ["frames/10.jpg", "frames/9.jpg", "frames/a/1.jpg"]
+    for item in listed:
+        assert (item.etag, item.size) == (container.need(item.name).etag, len(item.name))
+        assert item.created is not None
+        info = container.info(item.name)
+        assert info is not None
+        assert info.etag == item.etag
+    assert list(container.folders()) == ["frames", "frames2"]
+
+
+def test_a_listed_etag_can_be_used_as_a_condition(container: Container) -> None:
+    container.write("blob", b"x")
+    (item,) = container.list("blob")
+    assert container.delete("blob", etag=item.etag) is True
+
+
+def test_appends_of_many_have_an_order_without_gaps(container: Container) -> None:
+    offsets = in_parallel([lambda n=n: container.append("log", b"%015d\n" % n) for n in range(WRITERS)])
+    assert sorted(offsets) == [16 * n for n in range(WRITERS)]
+    data = container.need("log").data
+    for number, offset in enumerate(offsets):
+        assert data[offset : offset + 16] == b"%015d\n" % number
+
+
+def test_an_append_that_is_refused_is_told_with_its_status(container: Container) -> None:
+    container.write("log", b"a block blob")
+    with pytest.raises(HttpResponseError) as raised:
+        container.append("log", b"x")
+    assert raised.value.status_code == 409
+
+
+def test_files_go_up_and_down_whole(container: Container, tmp_path: Path) -> None:
+    data = random.Random(1).randbytes(5 * 2**20 + 7)
+    (tmp_path / "up").write_bytes(data)
+    container.upload_file("file", tmp_path / "up")
+    target = io.BytesIO()
+    assert container.download_to("file", target) is True
+    assert target.getvalue() == data
+    info = container.info("file")
+    assert info is not None
+    assert info.md5 == blobs.md5_of(tmp_path / "up")
+
+
+def test_a_lease_has_one_holder(container: Container) -> None:
+    barrier = threading.Barrier(4)
+
+    def hold() -> bool:
+        with container.lease("lease") as lease:
+            barrier.wait(timeout=20)
+            return lease is not None
+
+    assert in_parallel([hold] * 4).count(True) == 1
+    with container.lease("lease") as lease:
+        assert lease is not None, "it was let go"
+
+
+def test_a_lease_is_let_go_when_its_work_fails(container: Container) -> None:
+    with pytest.raises(ValueError, match="boom"), container.lease("lease"):
+        raise ValueError("boom")
+    with container.lease("lease") as lease:
+        assert lease is not None
+
+
+def test_a_lease_is_renewed_and_its_loss_is_noticed(container: Container, monkeypatch: pytest.MonkeyPatch) -> None:
+    with container.lease("lease") as lease:
+        assert lease is not None
+        assert not lease.lost
+    container.create("lease", b"")
+    client = container._client.get_blob_client("lease").acquire_lease(lease_duration=15)
+    monkeypatch.setattr(blobs, "LEASE_SECONDS", 0.3)
+    renewals = []
+    renew = client.renew
+
+    def counted() -> None:
+        renew()
+        renewals.append(time.monotonic())
+
+    client.renew = counted
+    held = Lease(client)
+    try:
+        until(lambda: len(renewals) >= 2, "the lease is renewed")
+        assert not held.lost
+        container._client.get_blob_client("lease").acquire_lease(lease_duration=-1, lease_id=client.id).break_lease(0)
+        until(lambda: held.lost, "the loss is noticed")
+    finally:
+        held.close()
+    assert held.lost
+
+
+def test_blocks_appear_once_and_whole(container: Container) -> None:
+    one, two = container.block_writer("video"), container.block_writer("video")
+    one.stage("000001", b"world")
+    one.stage("000000", b"hello ")
+    assert not container.exists("video")
+    one.commit(["000000", "000001"])
+    assert container.need("video").data == b"hello world"
+    two.stage("000000", b"other")
+    with pytest.raises(AlreadyThereError):
+        two.commit(["000000"])
+    assert container.need("video").data == b"hello world"
+
+
+def test_of_many_commits_one_wins(container: Container) -> None:
+    writers = [container.block_writer("video") for _ in range(8)]
+    writers[0].stage("000000", b"same bytes")
+
+    def commit(number: int) -> bool:
+        try:
+            writers[number].commit(["000000"])
+        except AlreadyThereError:
+            return False
+        return True
+
+    assert in_parallel([lambda n=n: commit(n) for n in range(8)]).count(True) == 1
+    assert container.need("video").data == b"same bytes"
+
+
+SIZE = 300
+DATA = random.Random(2).randbytes(SIZE)
+MOVES = st.lists(
+    st.tuples(
+        st.integers(-20, SIZE + 20), st.sampled_from([io.SEEK_SET, io.SEEK_CUR, io.SEEK_END]), st.integers(-1, 90)
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=25)
+@given(moves=MOVES, held=st.integers(1, 120))
+def test_a_blob_reads_like_a_file(container: Container, moves: list[tuple[int, int, int]], held: int) -> None:
+    container.create("data", DATA)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blobs, "RANGE_BYTES", held)
+        reader, file = container.open("data"), io.BytesIO(DATA)
+        for offset, whence, size in moves:
+            base = {io.SEEK_SET: 0, io.SEEK_CUR: file.tell(), io.SEEK_END: SIZE}[whence]
+            assert reader.seek(offset, whence) == file.seek(max(0, base + offset))
+            assert reader.read(size) == file.read(size)
+            assert reader.tell() == file.tell()
+
+
+def test_an_empty_blob_reads_as_nothing(container: Container) -> None:
+    container.write("empty", b"")
+    reader = container.open("empty")
+    assert (reader.readable(), reader.seekable(), reader.read(), reader.readinto(bytearray(3))) == (True, True, b"", 0)
+
+
+def test_a_blob_that_changes_while_it_is_read_is_damage(container: Container) -> None:
+    container.write("data", DATA)
+    reader = container.open("data")
+    container.write("data", DATA)
+    with pytest.raises(DamagedError, match="changed while it was read") as raised:
+        reader.read(10)
+    assert raised.value.remedy
+    assert not isinstance(raised.value, ResourceModifiedError)

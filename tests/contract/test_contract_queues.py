@@ -1,0 +1,73 @@
+"""What a node sends, the app reads: base64 on the wire, in both directions and from both environments."""
+
+import base64
+import itertools
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from azure.storage.queue import QueueClient
+
+from frame_tools.accounts import OPS, account_from
+from frame_tools.messages import BatchMessage, parse_message
+from frame_tools.queues import Queue, QueueAccount
+from local_cloud.cloud import Cloud
+from tests.orchestration.world import take
+
+PROJECT = Path(__file__).resolve().parents[2]
+NODE_PYTHON = PROJECT / ".venv-scoring" / "bin" / "python"
+_numbers = itertools.count(1)
+
+SEND = """
+import os, sys
+from frame_tools.accounts import OPS, account_from
+from frame_tools.messages import BatchMessage
+from frame_tools.queues import QueueAccount
+QueueAccount(account_from(os.environ, OPS)).queue(sys.argv[1]).send(BatchMessage(run_id=sys.argv[2], batch=7))
+"""
+
+
+@pytest.fixture
+def queue(emulators: Cloud) -> Queue:
+    """A queue that does not exist yet."""
+    return QueueAccount(account_from(emulators.settings, OPS)).queue(f"contract-{next(_numbers)}")
+
+
+def raw(emulators: Cloud, queue: Queue) -> QueueClient:
+    """The same queue without any policy for its texts."""
+    return QueueClient.from_connection_string(emulators.settings["OPS"], queue._client.queue_name)
+
+
+def test_a_message_lies_on_the_queue_as_base64_of_its_json(emulators: Cloud, queue: Queue) -> None:
+    message = BatchMessage(run_id="clip-0123456789", batch=3)
+    queue.send(message)
+    (lying,) = raw(emulators, queue).peek_messages()
+    assert base64.b64decode(lying.content, validate=True) == message.text().encode()
+    assert queue.oldest() == [message.text()]
+    assert [parse_message(text) for text in take(queue)] == [message]
+
+
+def test_what_the_node_s_environment_sends_is_read_here(emulators: Cloud, queue: Queue) -> None:
+    name = queue._client.queue_name
+    environment = {"PATH": os.defpath, "OPS": emulators.settings["OPS"], "PYTHONPATH": str(PROJECT)}
+    subprocess.run(
+        [str(NODE_PYTHON), "-c", SEND, name, "clip-0123456789"], env=environment, check=True, timeout=60, cwd=PROJECT
+    )
+    (lying,) = raw(emulators, queue).peek_messages()
+    text = base64.b64decode(lying.content, validate=True).decode()
+    assert parse_message(text) == BatchMessage(run_id="clip-0123456789", batch=7)
+
+
+def test_many_messages_all_arrive(queue: Queue) -> None:
+    queue.ensure()
+    messages = [BatchMessage(run_id="clip-0123456789", batch=batch) for batch in range(100)]
+    queue.send_all(messages)
+    assert sorted(parse_message(text).batch for text in take(queue)) == list(range(100))
+
+
+def test_a_queue_that_is_not_there_is_empty_and_is_made_when_needed(queue: Queue) -> None:
+    assert queue.oldest() == []
+    queue.send_all(BatchMessage(run_id="clip-0123456789", batch=batch) for batch in range(8))
+    assert len(queue.oldest()) == 8
+    queue.ensure()

@@ -1,0 +1,234 @@
+"""Documents from outside: what is wrong is said in words; what we write reads back as it was."""
+
+import json
+from contextlib import suppress
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frame_tools.accounts import account_from
+from frame_tools.errors import InputError
+from frame_tools.messages import BatchMessage, parse_message
+from frame_tools.names import run_id_for
+from frame_tools.plan import BlobRef, Plan, even_borders
+from frame_tools.scorers import SCORERS
+from frame_tools.trigger import Options, Trigger, load_trigger
+
+
+def trigger(**words: object) -> Trigger:
+    return load_trigger(json.dumps({"scorer": "copy"} | words).encode())
+
+
+@pytest.mark.parametrize(
+    ("rate", "exact"),
+    [
+        (25, Fraction(25)),
+        ("25", Fraction(25)),
+        ("30000/1001", Fraction(30000, 1001)),
+        ("24000/1001", Fraction(24000, 1001)),
+        ("90000/2999", Fraction(90000, 2999)),
+        (29.97, Fraction(2997, 100)),
+        ("29.97", Fraction(2997, 100)),
+        (1000, Fraction(1000)),
+    ],
+)
+def test_rates_are_exact(rate: object, exact: Fraction) -> None:
+    assert trigger(rate=rate).rate == exact
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [
+        0,
+        -25,
+        "-25",
+        "",
+        "x",
+        "25/0",
+        "0/25",
+        1001,
+        "1e3",
+        "1e999999999",
+        "1/1000001",
+        [25],
+        {},
+        True,
+        "2_5",
+        " 25",
+        "9" * 99,
+    ],
+)
+def test_rates_that_are_none_are_refused_with_an_example(rate: object) -> None:
+    with pytest.raises(InputError, match="rate") as raised:
+        trigger(rate=rate)
+    assert "frames per second" in str(raised.value) or "30000/1001" in str(raised.value)
+
+
+@given(st.fractions(min_value=Fraction(1, 10**6), max_value=1000, max_denominator=10**6))
+def test_any_rate_survives_the_trigger_file(rate: Fraction) -> None:
+    once = trigger(rate=f"{rate.numerator}/{rate.denominator}")
+    assert once.rate == rate
+    assert load_trigger(once.dumps()) == once
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [("styl", "style"), ("Strength", "strength"), ("frames_per_bach", "frames_per_batch"), ("vidoe", "video")],
+)
+def test_a_misspelt_word_is_answered_with_the_one_that_was_meant(wrong: str, meant: str) -> None:
+    with pytest.raises(InputError, match=f"unknown word '{wrong}' .did you mean '{meant}'") as raised:
+        trigger(**{wrong: 1})
+    assert "strength, frames_per_batch" in raised.value.remedy
+
+
+def test_a_word_like_none_of_ours_is_answered_with_all_of_them() -> None:
+    with pytest.raises(InputError, match="unknown word 'qqq'") as raised:
+        trigger(qqq=1)
+    assert "did you mean" not in raised.value.what
+    assert all(word in raised.value.remedy for word in Trigger.model_fields)
+
+
+def test_no_more_than_three_complaints_and_no_long_words_come_back() -> None:
+    with pytest.raises(InputError) as raised:
+        load_trigger(json.dumps({"x" * 500 + str(number): 1 for number in range(9)}).encode())
+    assert raised.value.what.count("unknown word") == 3
+    assert len(raised.value.what) < 400
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"null", b"3", b'"x"', b"[]", b"\xff", b"{}{}", b'{"style": "\\ud800"}'])
+def test_what_is_no_trigger_file_is_refused(data: bytes) -> None:
+    with pytest.raises(InputError) as raised:
+        load_trigger(data)
+    assert "trigger file" in raised.value.what
+    assert raised.value.remedy
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_trigger_or_refused_in_words(data: bytes) -> None:
+    with suppress(InputError):
+        assert load_trigger(data).version == 1
+
+
+def test_size_is_limited_and_the_limit_is_told() -> None:
+    room = 64 * 1024 - len(b'{"scorer": "copy"}')
+    assert load_trigger(b'{"scorer": "copy"}' + b" " * room).scorer == "copy"
+    with pytest.raises(InputError, match="65536"):
+        load_trigger(b'{"scorer": "copy"}' + b" " * (room + 1))
+
+
+@pytest.mark.parametrize("field", ["input", "video", "frames", "style"])
+@pytest.mark.parametrize("name", ["../x", "a/b", "/etc/passwd", "", "-i", 'a"b', "x" * 300])
+def test_names_in_the_trigger_are_never_paths(field: str, name: str) -> None:
+    with pytest.raises(InputError, match=field):
+        trigger(**{field: name})
+
+
+def test_a_trigger_names_a_known_scorer_with_what_it_needs() -> None:
+    with pytest.raises(InputError, match="any, copy"):
+        load_trigger(b'{"scorer": "sharpen"}')
+    with pytest.raises(InputError, match="style is missing"):
+        load_trigger(b"{}")
+    assert load_trigger(b'{"style": "sea.jpg"}').scorer == "any"
+    assert trigger().frames_folder == "frames"
+
+
+def test_every_scorer_is_listed_under_its_name() -> None:
+    for name, spec in SCORERS.items():
+        assert (spec.name, spec.frames_per_batch > 0) == (name, True)
+        assert spec.weights_sha256 is None or len(spec.weights_sha256) == 64
+
+
+RUN_IDS = st.builds(run_id_for, st.text(max_size=30), st.text(max_size=10))
+STEPS = st.integers(0, 99_999) | st.sampled_from(["split", "join", "look"])
+
+
+@given(RUN_IDS, STEPS)
+def test_messages_read_back_as_they_were(run_id: str, step: int | str) -> None:
+    message = BatchMessage.model_validate({"run_id": run_id, "batch": step})
+    assert parse_message(message.text()) == message
+    assert json.loads(message.text()) == {"v": 1, "run_id": run_id, "batch": step}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"v": 2, "run_id": "a-0123456789", "batch": 0},
+        {"v": 1, "run_id": "../../etc", "batch": 0},
+        {"v": 1, "run_id": "a-0123456789\n", "batch": 0},
+        {"v": 1, "run_id": "a-0123456789", "batch": -1},
+        {"v": 1, "run_id": "a-0123456789", "batch": 100_000},
+        {"v": 1, "run_id": "a-0123456789", "batch": "3"},
+        {"v": 1, "run_id": "a-0123456789", "batch": True},
+        {"v": 1, "run_id": "a-0123456789", "batch": "explode"},
+        {"v": 1, "run_id": "a-0123456789"},
+        {"v": 1, "run_id": "a-0123456789", "batch": 0, "command": "rm"},
+        [],
+    ],
+)
+def test_messages_that_are_not_ours_are_refused(body: object) -> None:
+    with pytest.raises(InputError, match=r"queue message|is not a run id"):
+        parse_message(json.dumps(body))
+
+
+@given(st.text(max_size=50))
+def test_any_text_is_a_message_or_refused(text: str) -> None:
+    with pytest.raises(InputError):
+        parse_message(text)
+
+
+@given(st.integers(1, 5000), st.integers(1, 300))
+def test_batches_cover_every_frame_once_evenly_and_keep_to_the_limit(frames: int, limit: int) -> None:
+    borders = even_borders(frames, limit)
+    sizes = [end - start for start, end in pairwise(borders)]
+    assert (borders[0], borders[-1], sum(sizes)) == (0, frames, frames)
+    assert min(sizes) >= 1
+    assert max(sizes) <= limit
+    assert max(sizes) - min(sizes) <= 1
+    assert len(sizes) == -(-frames // limit), "as few as possible"
+
+
+def plan(**changes: object) -> Plan:
+    values: dict[str, object] = {
+        "run_id": "a-0123456789",
+        "name": "a",
+        "correlation_id": "a-0123456789",
+        "options": Options(scorer="copy"),
+        "borders": (0, 3, 5),
+        "manifest_sha256": "0" * 64,
+        "frames": BlobRef(container="input", name="a/frames/"),
+        "container": "mp4",
+    }
+    return Plan.model_validate(values | changes)
+
+
+def test_a_plan_reads_back_and_equal_plans_give_equal_bytes() -> None:
+    assert Plan.loads(plan().dumps(), "plan") == plan()
+    assert plan().dumps() == plan().dumps()
+    assert [plan().span(0), plan().span(1)] == [(0, 3), (3, 5)]
+    assert (plan().batch_count, plan().frame_count, plan().scored) == (2, 5, (0, 1))
+    assert plan(parent="b-0123456789", redo=(1,)).scored == (1,)
+    for batch in (-1, 2):
+        with pytest.raises(IndexError, match=f"batch {batch} of 2"):
+            plan().span(batch)
+
+
+@pytest.mark.parametrize("borders", [(0,), (1, 2), (0, 2, 2), (0, 3, 1), ()])
+def test_borders_that_do_not_rise_are_no_plan(borders: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="borders"):
+        plan(borders=borders)
+
+
+def test_accounts_are_read_from_settings_and_hand_on_no_key() -> None:
+    local = account_from({"DATA": "AccountKey=k"}, "DATA")
+    assert (local.connection_string, local.task_environment()) == ("AccountKey=k", {})
+    urls = {"OPS__blobServiceUri": "https://o.blob.x", "OPS__queueServiceUri": "https://o.queue.x"}
+    azure = account_from(urls | {"AZURE_CLIENT_ID": "me"}, "OPS")
+    assert azure.client_id == "me"
+    assert azure.task_environment() == urls
+    for environ in ({}, {"DATA": ""}, {"DATA__queueServiceUri": "x"}):
+        with pytest.raises(InputError, match="'DATA' is not set") as raised:
+            account_from(environ, "DATA")
+        assert "DATA__blobServiceUri" in raised.value.remedy
