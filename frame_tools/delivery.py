@@ -6,15 +6,16 @@ the commit keeps them from doing harm.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from frame_tools import manifest as manifests
 from frame_tools import names
 from frame_tools.blobs import AlreadyThereError, Lease, RangedReader, sha256_of
 from frame_tools.errors import DamagedError, MissingError, TemporaryError
-from frame_tools.media.join import JoinReport, Segment, join
+from frame_tools.media.join import Segment, join
 from frame_tools.media.sink import BlockSink
 from frame_tools.plan import BlobRef, Plan
-from frame_tools.receipt import Receipt, StoredFile
+from frame_tools.receipt import Outcome, Receipt, StoredFile
 from frame_tools.storage import Storage
 
 
@@ -45,21 +46,21 @@ def deliver(storage: Storage, run_id: str) -> str | None:
     return video
 
 
-def _join_into(storage: Storage, plan: Plan, receipts: list[Receipt], *, video: str, lease: Lease) -> JoinReport:
-    """Stream segments and sound into the new blob `video`."""
+def _join_into(storage: Storage, plan: Plan, receipts: list[Receipt], *, video: str, lease: Lease) -> None:
+    """Stream segments and sound into the new blob `video`; a run that was cancelled meanwhile gets none."""
     manifest = manifests.loads(storage.runs.need(names.manifest(plan.run_id)).data)
     audio = _open_sound(storage, plan.audio) if plan.audio else None
     sink = BlockSink(storage.output.block_writer(video))
-    report = join(manifest, _segments(storage, plan.run_id, receipts), audio=audio, out=sink)
+    join(manifest, _segments(storage, plan.run_id, receipts), audio=audio, out=sink)
     if storage.runs.exists(names.cancelled(plan.run_id)):
-        return report
+        return
     if lease.lost:
         raise TemporaryError("The joiner's lease was lost", "The join is tried again")
-    try:
+    with suppress(AlreadyThereError):  # then they are somebody else's bytes, which are the same
         sink.commit()
-    except AlreadyThereError:
-        return report  # somebody else's bytes, which are the same
-    return report
+    outcome = storage.runs.read(names.outcome(plan.run_id))
+    if outcome is not None and Outcome.loads(outcome.data, "outcome").status != "finished":
+        storage.output.delete(video)  # the run ended between the last look and the commit
 
 
 def _open_sound(storage: Storage, sound: BlobRef) -> RangedReader:

@@ -13,10 +13,13 @@ from typing import Any, Final
 
 from frame_tools import cost
 from frame_tools.cost import Forecast, Pool, Work
+from frame_tools.cost_chart import Panel, chart
 from frame_tools.errors import InputError, MissingError
 from frame_tools.media.containers import opened
+from frame_tools.media.frame_writer import write_atomically
 from frame_tools.media.probe import picture_stream
 from frame_tools.prices import GPU_HOURS_USD, Prices
+from frame_tools.scorers import SCORERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +128,84 @@ def pool_of(
             f'Add it with --prices ({{"vm_hour_usd": {{"{vm_size}": …}}}}), or take one of: {", ".join(GPU_HOURS_USD)}',
         )
     return Pool(nodes=nodes, hour_usd=hour_usd, evictions_per_hour=evictions_per_hour if spot else 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What the person says beside the video; None where the table's or the scorer's default holds."""
+
+    nodes: int
+    vm_size: str
+    spot: bool
+    evictions_per_hour: float
+    device: str
+    frames_per_batch: int | None
+    seconds_per_frame: float | None
+    start_up_seconds: float | None
+    report: Path | None
+    prices: Path | None
+    hour_worth_usd: float
+    chart: Path | None
+
+
+def estimate(video: Path, wishes: Wishes) -> str:
+    """Return the table and what it rests on, and draw the curve if wished. Raises ImpastoError in words."""
+    probed, prices = probe(video), read_prices(wishes.prices)
+    pace = _pace(probed, wishes)
+    work = Work(frames=probed.frames, seconds_per_frame=pace.seconds_per_frame, start_up_seconds=pace.start_up_seconds)
+    pool = pool_of(
+        wishes.vm_size,
+        nodes=wishes.nodes,
+        spot=wishes.spot,
+        prices=prices,
+        evictions_per_hour=wishes.evictions_per_hour,
+    )
+    asked = min(max(wishes.frames_per_batch or SCORERS["any"].frames_per_batch, 1), probed.frames)
+    planned = cost.forecast(work, pool, batches=math.ceil(probed.frames / asked), prices=prices)
+    best = cost.best(work, pool, prices=prices, hour_worth_usd=wishes.hour_worth_usd)
+    kind = "Spot" if wishes.spot else "dedicated"
+    story = f"{wishes.nodes} {kind} {wishes.vm_size}, {probed.frames} frames of {probed.width}x{probed.height}"
+    if wishes.chart is not None:
+        forecasts = list(cost.curve(work, pool, prices=prices))
+        panel = Panel(title=video.name, story=story, forecasts=forecasts, best=best)
+        write_atomically(wishes.chart, chart([panel]).encode())
+    notes = [
+        f"{story}{'' if probed.counted else ' (counted by length and rate)'}.",
+        f"Pace: {pace.seconds_per_frame:.4f} s a frame, {pace.start_up_seconds:.1f} s a task's start; {pace.source}.",
+        f"Prices: {prices.as_of}. A model, with boot and idle time of nodes guessed: see docs/cost.md.",
+    ]
+    return "\n".join([_table(rows(work, planned, best)), "", *notes])
+
+
+def read_prices(path: Path | None) -> Prices:
+    """Read a price document laid over the table; raises InputError that names what is wrong."""
+    if path is None:
+        return Prices()
+    try:
+        return Prices.loads(path.read_bytes(), "price file")
+    except OSError as error:
+        raise InputError(f"The price file {path} can't be read ({error.strerror})", "Check its name") from error
+
+
+def _pace(probed: Probed, wishes: Wishes) -> Pace:
+    """Take the pace from the report, else the table; what the person says stands above both."""
+    if wishes.device not in SPEEDS:
+        raise InputError(f"There is no speed for the device {wishes.device!r}", f"Take one of: {', '.join(SPEEDS)}")
+    known = (
+        pace_of_report(wishes.report)
+        if wishes.report
+        else pace_of_device(wishes.device, width=probed.width, height=probed.height)
+    )
+    if wishes.seconds_per_frame is None and wishes.start_up_seconds is None:
+        return known
+    frame = known.seconds_per_frame if wishes.seconds_per_frame is None else wishes.seconds_per_frame
+    start = known.start_up_seconds if wishes.start_up_seconds is None else wishes.start_up_seconds
+    return Pace(seconds_per_frame=frame, start_up_seconds=start, source=f"as you said; else {known.source}")
+
+
+def _table(lines: list[tuple[str, str, str]]) -> str:
+    head = ("", "as asked", "best")
+    return "\n".join(f"{what:<26}{asked:>14}{best:>14}" for what, asked, best in (head, *lines))
 
 
 def rows(work: Work, planned: Forecast, best: Forecast) -> list[tuple[str, str, str]]:

@@ -3,8 +3,10 @@
 import logging
 
 from frame_tools import names
+from frame_tools.blobs import Blob
 from frame_tools.errors import InputError
 from frame_tools.messages import BatchMessage, parse_message
+from frame_tools.plan import Plan
 from orchestration.app import App
 from orchestration.placing import place_first
 from orchestration.strays import set_aside
@@ -21,7 +23,17 @@ def submit_batch(app: App, text: str) -> None:
         return
     if message.batch == "look" or is_settled(app, message):
         return
+    plan = app.storage.runs.read(names.plan(message.run_id))
+    if isinstance(message.batch, int) and not is_planned(plan, message.batch):
+        stranger = InputError(f"{message.run_id} has no batch {message.batch}", "Name one of its plan")
+        set_aside(app, names.FRAME_BATCHES, text, stranger)
+        return
     place_first(app, message.run_id, message.batch)
+
+
+def is_planned(plan: Blob | None, batch: int) -> bool:
+    """Whether the plan has such a batch."""
+    return plan is not None and batch < Plan.loads(plan.data, "plan").batch_count
 
 
 def is_settled(app: App, message: BatchMessage) -> bool:

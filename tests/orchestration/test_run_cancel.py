@@ -1,11 +1,12 @@
 """Cancelling: before, while and after anything; what was committed first stays, no job outlives it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from frame_tools import names
-from frame_tools.blobs import Container
+from frame_tools.blobs import BlockWriter, Container
 from frame_tools.errors import InputError, MissingError
 from orchestration.batch_service import BatchService
 from orchestration.cancel import cancel
@@ -62,6 +63,25 @@ def test_a_cancellation_while_segments_are_joined_leaves_no_video(world: World) 
     output = Watched(world.storage.output._client)
     joining = replace(world.app, storage=replace(world.storage, output=output))
     finish_batch(joining, message(run_id, 0))
+    assert (world.status(run_id), world.is_let_go(run_id)) == ("cancelled", True)
+    assert not world.storage.output.exists(names.video(run_id, "mp4"))
+
+
+def test_a_cancellation_between_the_last_look_and_the_commit_leaves_no_video(world: World) -> None:
+    class Hurried(BlockWriter):
+        def commit(self, block_ids: Sequence[str]) -> None:
+            cancel(world.app, run_id)
+            super().commit(block_ids)
+
+    class Watched(Container):
+        def block_writer(self, name: str) -> BlockWriter:
+            return Hurried(self._client, name)
+
+    run_id = world.start("clip", 2)
+    world.pump()
+    world.paint(run_id, message=False)
+    output = Watched(world.storage.output._client)
+    finish_batch(replace(world.app, storage=replace(world.storage, output=output)), message(run_id, 0))
     assert (world.status(run_id), world.is_let_go(run_id)) == ("cancelled", True)
     assert not world.storage.output.exists(names.video(run_id, "mp4"))
 

@@ -103,7 +103,7 @@ def test_a_task_that_succeeded_without_a_receipt_gets_a_successor(busy_world: Wo
     assert "b00000-2 ended (exit code 0) without leaving a receipt" in outcome.reason
 
 
-def test_a_failed_batch_does_not_end_the_run_while_others_live(busy_world: World, nodes: Nodes) -> None:
+def test_a_failed_batch_ends_the_run_when_all_others_are_done(busy_world: World, nodes: Nodes) -> None:
     world = busy_world.changed(**NO_GRACE, sweep_retries=0)
     run_id = world.start("clip", 4)
     world.paint(run_id, 1)

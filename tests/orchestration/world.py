@@ -29,7 +29,6 @@ from orchestration.app import App
 from orchestration.batch_service import TaskView
 from orchestration.finish import finish_batch
 from orchestration.placing import current_job
-from orchestration.report import build_report
 from orchestration.status import run_status
 from orchestration.submit import submit_batch
 from tests.clips import draw
@@ -149,10 +148,6 @@ class World:
 
     def report(self, run_id: str) -> dict[str, Any]:
         report: dict[str, Any] = json.loads(self.storage.output.need(names.report(run_id)).data)
-        return report
-
-    def fresh_report(self, run_id: str) -> dict[str, Any]:
-        report: dict[str, Any] = json.loads(build_report(self.storage, self.outcome(run_id)))
         return report
 
     def video(self, run_id: str) -> bytes:
