@@ -88,6 +88,10 @@ class Container:
         except ResourceExistsError:
             return
 
+    def is_there(self) -> bool:
+        """Whether the container exists; raises HttpResponseError if we may not look."""
+        return bool(self._client.exists())
+
     def read(self, name: str, *, limit: int | None = None) -> Blob | None:
         """Return the blob, or None if it is not there; of a larger one than `limit` bytes, the first limit + 1."""
         try:

@@ -27,7 +27,7 @@ def about_run(work: Callable[Concatenate[A, str, P], R]) -> Callable[Concatenate
     """Have all lines that `work(app, run_id, …)` logs in its thread carry the run's id."""
 
     @wraps(work)
-    def carried(app: A, run_id: str, *args: P.args, **kwargs: P.kwargs) -> R:
+    def carried(app: A, run_id: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
         token = _run.set(run_id)
         try:
             return work(app, run_id, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""The figures that are watched, each with unit and meaning, and where they go when nothing better is set up: the log."""
+"""The figures that are watched, each with unit and meaning; they go to the log when nothing better is set up."""
 
 import logging
 from dataclasses import dataclass

@@ -176,6 +176,11 @@ def join_lease(run_id: str) -> str:
     return f"{run_id}/join.lease"
 
 
+def pool_check(run_id: str) -> str:
+    """Return the blob with what was found of the pool for this run."""
+    return f"{run_id}/pool.json"
+
+
 def jobs(run_id: str) -> str:
     """Return the prefix of the claims of Batch jobs."""
     return f"{run_id}/jobs/"

@@ -57,3 +57,6 @@ class Prices(Document):
         if dedicated is None:
             return None
         return dedicated * (self.spot_factor if spot else 1.0)
+
+
+DEFAULT_PRICES: Final = Prices()

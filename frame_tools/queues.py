@@ -4,6 +4,7 @@ Messages travel as base64 because the Functions host expects it (host.json says 
 message would land in the poison queue without our code ever seeing it.
 """
 
+import datetime as dt
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -36,6 +37,14 @@ class Queue:
         except ResourceExistsError:
             return
 
+    def is_there(self) -> bool:
+        """Whether the queue exists; raises HttpResponseError if we may not look."""
+        try:
+            self._client.get_queue_properties()
+        except ResourceNotFoundError:
+            return False
+        return True
+
     def send(self, message: BatchMessage) -> None:
         """Put one message; a missing queue is made."""
         try:
@@ -56,6 +65,18 @@ class Queue:
             return [str(message.content) for message in self._client.peek_messages(max_messages=count)]
         except ResourceNotFoundError:
             return []
+
+    def age_of_oldest(self) -> dt.timedelta:
+        """Return how long the first visible message has been waiting; none for an empty queue or one that is not there.
+
+        A message that is put back to wait longer keeps the time when it was first put.
+        """
+        try:
+            waiting = self._client.peek_messages(max_messages=1)
+        except ResourceNotFoundError:
+            return dt.timedelta()
+        put = [message.inserted_on for message in waiting if message.inserted_on is not None]
+        return max((dt.datetime.now(dt.UTC) - moment for moment in put), default=dt.timedelta())
 
 
 class QueueAccount:

@@ -43,6 +43,8 @@ class Receipt(Document):
     log: str
     task_id: str
     device: str
+    dedicated: bool | None = None
+    """Whether the node was a dedicated one, else Spot; None if Batch did not say."""
     times: TaskTimes
     finished_at: str
 

@@ -3,14 +3,17 @@
 import datetime as dt
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Self
 
+from frame_tools import logs
 from frame_tools.accounts import DATA, OPS, account_from
+from frame_tools.metrics import LogMetrics, Metrics
 from frame_tools.storage import Storage
 from orchestration.batch_service import BatchService
 from orchestration.settings import Settings
+from orchestration.telemetry import metrics_from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +23,8 @@ class App:
     settings: Settings
     storage: Storage
     batch: BatchService
+    metrics: Metrics = LogMetrics()
+    """Where figures go."""
     task_environment: Mapping[str, str]
     """Settings that every task gets: where the accounts are (never a key), and whose identity it uses."""
 
@@ -48,8 +53,10 @@ class App:
 
 @cache
 def application() -> App:
-    """Return the process's app, made on first use."""
-    return App.from_environment(os.environ)
+    """Return the process's app, made on first use, with the process's log lines and metrics set up."""
+    environ = os.environ
+    logs.on_root()
+    return replace(App.from_environment(environ), metrics=metrics_from(environ))
 
 
 def now() -> dt.datetime:

@@ -20,6 +20,7 @@ from azure.identity import DefaultAzureCredential
 
 from frame_tools import names
 from frame_tools.errors import TemporaryError
+from orchestration.pool import NodeCounts, PoolView, SupportedAgent
 from orchestration.settings import Settings
 from orchestration.tasks import TaskSpec
 
@@ -139,16 +140,36 @@ class BatchService:
         except (ResourceExistsError, ResourceNotFoundError):
             return
 
-    def pool_trouble(self) -> str:
-        """Return why the pool cannot work, in Batch's words, or an empty string."""
+    def pool(self) -> PoolView | None:
+        """Return the pool as Batch describes it, None if there is none."""
         try:
-            pool = self._client.get_pool(self._pool_id)
+            return _pool_view(self._client.get_pool(self._pool_id))
         except ResourceNotFoundError:
-            return f"The pool {self._pool_id!r} does not exist. Deploy it, or set BATCH_POOL_ID."
-        errors = [f"{e.code}: {e.message}" for e in pool.resize_errors or []]
-        if pool.auto_scale_run and pool.auto_scale_run.error:
-            errors.append(f"autoscale {pool.auto_scale_run.error.code}: {pool.auto_scale_run.error.message}")
-        return "; ".join(errors)
+            return None
+
+    def node_counts(self) -> NodeCounts:
+        """Return how many of the pool's nodes are in which state."""
+        answers = self._client.list_pool_node_counts(filter=f"poolId eq '{self._pool_id}'")
+        counts = [kind for one in answers for kind in (one.dedicated, one.low_priority) if kind is not None]
+        return NodeCounts(
+            total=sum(c.total for c in counts),
+            idle=sum(c.idle for c in counts),
+            running=sum(c.running for c in counts),
+            starting=sum(c.creating + c.starting + c.rebooting + c.waiting_for_start_task for c in counts),
+            unusable=sum(c.unusable for c in counts),
+            start_task_failed=sum(c.start_task_failed for c in counts),
+            preempted=sum(c.preempted for c in counts),
+        )
+
+    def supported_agents(self) -> list[SupportedAgent]:
+        """Return the node agents that Batch supports, each with the day when that ends, if it is set."""
+        return [
+            SupportedAgent(
+                node_agent=str(image.node_agent_sku_id),
+                ends_at=image.batch_support_end_of_life.date().isoformat() if image.batch_support_end_of_life else "",
+            )
+            for image in self._client.list_supported_images()
+        ]
 
     def _task(self, spec: TaskSpec) -> m.BatchTaskCreateOptions:
         identity = m.BatchNodeIdentityReference(resource_id=self._identity) if self._identity else None
@@ -178,6 +199,31 @@ class BatchService:
                 max_task_retry_count=spec.retries, max_wall_clock_time=spec.limit, retention_time=RETENTION
             ),
         )
+
+
+def _pool_view(pool: m.BatchPool) -> PoolView:
+    machine = pool.virtual_machine_configuration
+    container = machine.container_configuration if machine else None
+    identity = pool.identity
+    errors = [f"{e.code}: {e.message}" for e in pool.resize_errors or []]
+    if pool.auto_scale_run and pool.auto_scale_run.error:
+        errors.append(f"autoscale {pool.auto_scale_run.error.code}: {pool.auto_scale_run.error.message}")
+    return PoolView(
+        pool_id=str(pool.id),
+        state=_word(pool.state),
+        allocation_state=_word(pool.allocation_state),
+        vm_size=str(pool.vm_size),
+        slots=pool.task_slots_per_node or 1,
+        nodes=pool.current_dedicated_nodes + pool.current_low_priority_nodes,
+        node_agent=str(machine.node_agent_sku_id or "") if machine else "",
+        takes_containers=container is not None,
+        images=tuple(container.container_image_names or ()) if container else (),
+        registries=tuple(str(r.registry_server or "docker.io") for r in container.container_registries or ())
+        if container
+        else (),
+        identities=tuple(str(i.resource_id) for i in identity.user_assigned_identities or ()) if identity else None,
+        troubles=tuple(errors),
+    )
 
 
 def _view(task: m.BatchTask) -> TaskView:

@@ -10,7 +10,7 @@ from frame_tools import names
 from frame_tools.errors import InputError
 from frame_tools.messages import parse_message
 from frame_tools.receipt import Failure
-from orchestration import ending
+from orchestration import ending, preflight
 from orchestration.advance import advance
 from orchestration.app import App, now
 from orchestration.state import read_state, write_failure
@@ -26,7 +26,8 @@ def batch_poisoned(app: App, text: str) -> None:
     except InputError as error:
         set_aside(app, names.FRAME_BATCHES_POISON, text, error)
         return
-    reason = app.batch.pool_trouble() or f"no Batch task could be made for step {message.step}"
+    trouble = "; ".join(preflight.look_at_pool(app).trouble)
+    reason = trouble or f"no Batch task could be made for step {message.step}"
     if app.storage.runs.exists(names.request(message.run_id)):
         write_failure(
             app.storage,

@@ -6,11 +6,14 @@ from typing import Any
 
 from frame_tools import names
 from frame_tools.plan import Plan
+from frame_tools.prices import DEFAULT_PRICES, Prices
 from frame_tools.receipt import Outcome, Receipt
 from frame_tools.storage import Storage
+from orchestration.cost import spent
+from orchestration.preflight import read_check
 
 
-def build_report(storage: Storage, outcome: Outcome) -> bytes:
+def build_report(storage: Storage, outcome: Outcome, *, prices: Prices = DEFAULT_PRICES) -> bytes:
     """Return the report of a run as JSON: the outcome, and of the batches that have receipts what they tell."""
     report: dict[str, Any] = {"version": 1, **outcome.model_dump(exclude_none=True)}
     plan_blob = storage.runs.read(names.plan(outcome.run_id))
@@ -21,7 +24,11 @@ def build_report(storage: Storage, outcome: Outcome) -> bytes:
             for item in storage.runs.list(names.receipts(outcome.run_id))
             if (blob := storage.runs.read(item.name)) is not None
         ]
-        report |= {"plan": plan.model_dump(mode="json", exclude_none=True), "scoring": summarise(receipts, plan)}
+        report |= {
+            "plan": plan.model_dump(mode="json", exclude_none=True),
+            "scoring": summarise(receipts, plan),
+            "cost": spent(plan, receipts, read_check(storage, outcome.run_id), prices),
+        }
     return (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode()
 
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from frame_tools.errors import InputError
+from frame_tools.prices import Prices
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -75,6 +76,23 @@ class Settings(_FromEnvironment):
     """After so many hours a run that has not ended is ended as failed."""
     join_in_function_bytes: Positive = 2 * 2**30
     """Videos up to this size are joined by the function; larger ones by a Batch task with the same code."""
+
+    prices: str = ""
+    """JSON laid over the price table, {"vm_hour_usd": {"Standard_NC4as_T4_v3": 0.6}}: see docs/cost.md."""
+
+    @field_validator("prices")
+    @classmethod
+    def _prices_can_be_read(cls, text: str) -> str:
+        try:
+            Prices.loads(text or "{}", "price table")
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        return text
+
+    @property
+    def price_table(self) -> Prices:
+        """The prices that costs are told by."""
+        return Prices.loads(self.prices or "{}", "price table")
 
     @property
     def batch_is_local(self) -> bool:

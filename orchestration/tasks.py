@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from frame_tools import names
+from frame_tools import logs, names
 from orchestration.settings import Settings
 
 
@@ -35,7 +35,7 @@ def task_spec(
         task_id=task_id,
         command=f"python -m scoring {verb}",
         image=settings.node_image,
-        environment=dict(environment),
+        environment={**environment, logs.CORRELATION_ID: run_id},
         output_folder=names.task_output_folder(run_id, task_id),
         retries=settings.max_task_retries,
         limit=dt.timedelta(minutes=settings.task_minutes),

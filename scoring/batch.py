@@ -92,6 +92,7 @@ class BatchRun:
             log=log_name,
             task_id=self._task.task_id,
             device=scorer.device,
+            dedicated=self._task.dedicated,
             times=TaskTimes(
                 start_up=round(ready - started, 4),
                 load=round(self._load_ms / 1000, 4),

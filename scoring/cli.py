@@ -3,7 +3,6 @@
 Exit codes are those of `frame_tools.errors.ExitCode`; an error in words goes to stderr as one line.
 """
 
-import logging
 import os
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from frame_tools import logs
 from frame_tools.commands import words_not_traces
 from frame_tools.errors import ExitCode
 from scoring.task import Task, perform
@@ -31,10 +31,7 @@ RunOption = Annotated[str, typer.Option("--run", help="The run's id.")]
 
 
 def _perform(run: str, step: int | str, work: Callable[[Task], None]) -> None:
-    logging.basicConfig(
-        level=logging.INFO, format=f"%(asctime)s %(levelname)s {run} {step} %(message)s", stream=sys.stdout
-    )
-    logging.getLogger("azure").setLevel(logging.WARNING)
+    logs.start(sys.stdout, correlation_id=os.environ.get(logs.CORRELATION_ID, run), step=step)
     with words_not_traces():
         perform(Task.from_environment(os.environ, run, step), work)
 

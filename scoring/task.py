@@ -29,6 +29,8 @@ class Task:
     step: int | str
     task_id: str
     """Batch's id of this task, for receipt and logs."""
+    dedicated: bool | None = None
+    """Whether the node is a dedicated one, else Spot; None if Batch does not say."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], run_id: str, step: int | str) -> Self:
@@ -38,6 +40,7 @@ class Task:
             run_id=names.check_run_id(run_id),
             step=step,
             task_id=environ.get("AZ_BATCH_TASK_ID", "by-hand"),
+            dedicated={"true": True, "false": False}.get(environ.get("AZ_BATCH_NODE_IS_DEDICATED", "").lower()),
         )
 
     @property

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from .answers import SERVICE, answer, read_json
-from .faults import LoseNode, PreemptNode, read_fault
+from .faults import LoseNode, PreemptNode, ResizeRefused, read_fault
 
 
 def add_fault_routes(app: web.Application) -> None:
@@ -20,6 +20,9 @@ async def _add(request: web.Request) -> web.Response:
         return answer({"node": service.nodes.preempt(fault.node)})
     if isinstance(fault, LoseNode):
         return answer({"node": service.nodes.lose(fault.node)})
+    if isinstance(fault, ResizeRefused):
+        service.pools.refuse_resize(fault.code, fault.message)
+        return answer(status=201)
     service.faults.add(fault)
     return answer(status=201)
 

@@ -10,6 +10,8 @@
     with an empty folder. Without ``node``: the first node that runs a task, else the first.
 ``{"kind": "lose_node", "node": null}``
     The same, but the node is gone for good and a new one comes in its place.
+``{"kind": "resize_error", "code": "AccountCoreQuotaReached", "message": "..."}``
+    Pools show this resize error from now on, as after a resize that did not reach its target; an empty code ends it.
 ``{"kind": "preempt_when", "task_id": "b0007", "after_output": "frame 3"}``
     The task's node is preempted as soon as the regular expression finds something in its standard output; once.
 
@@ -83,6 +85,14 @@ class LoseNode(_Fault):
     node: str | None = None
 
 
+class ResizeRefused(_Fault):
+    """A resize error, now and until it is taken back."""
+
+    kind: Literal["resize_error"]
+    code: str
+    message: str = ""
+
+
 class PreemptWhen(_Fault):
     """An eviction, at a word of a task."""
 
@@ -91,7 +101,9 @@ class PreemptWhen(_Fault):
     after_output: Annotated[str, AfterValidator(_expression)]
 
 
-Fault = Annotated[HttpError | PartialFailure | PreemptNode | LoseNode | PreemptWhen, Field(discriminator="kind")]
+Fault = Annotated[
+    HttpError | PartialFailure | PreemptNode | LoseNode | ResizeRefused | PreemptWhen, Field(discriminator="kind")
+]
 _READER: TypeAdapter[Fault] = TypeAdapter(Fault)
 
 

@@ -94,11 +94,19 @@ class Node(Wire):
     total_tasks_succeeded: int = 0
 
 
+class ResizeError(Wire):
+    """Why the last resize of a pool did not reach its target."""
+
+    code: str
+    message: str
+
+
 class Pool(PoolSpec, Entity):
     """A pool; ``nodes_made`` numbers its nodes, so that a node that comes in place of a lost one has a new id."""
 
     state: Literal["active", "deleting"] = "active"
     allocation_state: Literal["steady", "resizing", "stopping"] = "steady"
     allocation_state_transition_time: Time
+    resize_errors: tuple[ResizeError, ...] | None = None
     nodes: tuple[Node, ...] = ()
     nodes_made: int = 0

@@ -6,8 +6,17 @@ from .answers import SERVICE, answer, entity_headers, listing, read_body, requir
 from .bodies import AutoScaleOn, AutoScaleTrial, PoolResize, PoolSpec
 from .models import Pool
 from .odata import selected
+from .pools import NODE_AGENT, NODE_IMAGE_REFERENCE
 from .present import Presenter, evaluation
 from .wire import now, stamp
+
+_SUPPORTED_IMAGE = {
+    "nodeAgentSKUId": NODE_AGENT,
+    "imageReference": NODE_IMAGE_REFERENCE,
+    "osType": "linux",
+    "capabilities": ["DockerCompatible", "NvidiaTeslaDriverInstalled"],
+    "verificationType": "verified",
+}
 
 
 def add_pool_routes(app: web.Application, presenter: Presenter) -> None:
@@ -23,6 +32,7 @@ def add_pool_routes(app: web.Application, presenter: Presenter) -> None:
     app.router.add_post("/pools/{pool}/evaluateautoscale", routes.evaluate_auto_scale)
     app.router.add_get("/pools/{pool}/nodes", routes.nodes)
     app.router.add_get("/nodecounts", routes.node_counts)
+    app.router.add_get("/supportedimages", routes.supported_images)
 
 
 class _PoolRoutes:
@@ -74,6 +84,9 @@ class _PoolRoutes:
     async def node_counts(self, request: web.Request) -> web.Response:
         counts = [self._presenter.node_counts(pool) for pool in self._service.store.pools()]
         return listing(request, counts, kind="poolnodecounts", key="poolId")
+
+    async def supported_images(self, request: web.Request) -> web.Response:
+        return listing(request, [_SUPPORTED_IMAGE], kind="supportedimages", key="nodeAgentSKUId")
 
     def _matched(self, request: web.Request) -> Pool:
         pool = self._service.store.pool(request.match_info["pool"])

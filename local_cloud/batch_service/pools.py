@@ -10,12 +10,14 @@ from .attempt import Verdict
 from .background import Background
 from .bodies import AutoScaleOn, PoolResize, PoolSpec
 from .errors import BatchError
-from .models import Pool
+from .models import Pool, ResizeError
 from .nodes import Nodes, targets
 from .scheduler import Scheduler
 from .store import Store
 from .wire import etag, now
 
+NODE_AGENT = "batch.node.ubuntu 24.04"
+NODE_IMAGE_REFERENCE = {"publisher": "microsoft-dsvm", "offer": "ubuntu-hpc", "sku": "2404", "version": "latest"}
 _VERDICTS = {"requeue": Verdict.REQUEUED, "terminate": Verdict.TERMINATED, "taskcompletion": None}
 
 
@@ -50,9 +52,13 @@ class Pools:
         self._scheduler.schedule()
         return self._store.pool(pool.id)
 
-    def declare(self, pool_id: str, *, nodes: int, slots: int) -> None:
+    def declare(self, pool_id: str, *, nodes: int, slots: int, images: Iterable[str]) -> None:
         """Make a pool that is as the command line says, new or from an earlier life."""
-        container = {"containerConfiguration": {"type": "dockerCompatible"}}
+        container = {
+            "imageReference": NODE_IMAGE_REFERENCE,
+            "nodeAgentSKUId": NODE_AGENT,
+            "containerConfiguration": {"type": "dockerCompatible", "containerImageNames": sorted(images)},
+        }
         spec = PoolSpec(
             id=pool_id,
             vm_size="local",
@@ -64,7 +70,12 @@ class Pools:
             self.create(spec)
             return
         pool = self._store.pool(pool_id)
-        update = {"task_slots_per_node": slots, "target_dedicated_nodes": nodes, "target_low_priority_nodes": 0}
+        update: dict[str, object] = {
+            "task_slots_per_node": slots,
+            "target_dedicated_nodes": nodes,
+            "target_low_priority_nodes": 0,
+            "virtual_machine_configuration": container,
+        }
         for node in pool.nodes[nodes:]:
             self._scheduler.node_directory(pool_id, node.id).wipe()
         self._store.put_pool(pool.model_copy(update=update | {"nodes": pool.nodes[:nodes]}))
@@ -107,6 +118,12 @@ class Pools:
             update["target_low_priority_nodes"] = wish.target_low_priority_nodes
         self._store.put_pool(pool.model_copy(update=update | {"e_tag": etag(moment), "last_modified": moment}))
         self._background.start(self._finish_resize(pool.id, _VERDICTS[wish.node_deallocation_option]))
+
+    def refuse_resize(self, code: str, message: str) -> None:
+        """Show a resize error on every pool, as Batch does where cores or capacity are missing; no code ends it."""
+        errors = (ResizeError(code=code, message=message),) if code else None
+        for pool in self._store.pools():
+            self._store.put_pool(pool.model_copy(update={"resize_errors": errors}))
 
     def enable_auto_scale(self, pool_id: str, wish: AutoScaleOn) -> None:
         """Keep a formula; it changes no node here."""

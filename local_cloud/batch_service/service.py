@@ -39,6 +39,7 @@ class BatchService:
         self.faults = Faults()
         self.store = Store(data / "state")
         self.background = Background()
+        self._images = tuple(images)
         self._ledger = ProcessLedger(data / "processes")
         workplace = Workplace(images=images, ledger=self._ledger, account_url=base_url)
         self.scheduler = Scheduler(
@@ -55,7 +56,7 @@ class BatchService:
         self.tasks.requeue_orphans()
         self.pools.resume()
         for pool_id, shape in pools.items():
-            self.pools.declare(pool_id, nodes=shape.nodes, slots=shape.slots)
+            self.pools.declare(pool_id, nodes=shape.nodes, slots=shape.slots, images=self._images)
         self.jobs.resume()
         self.background.start(self._keep_house())
         self.background.start(self._watch_outputs())

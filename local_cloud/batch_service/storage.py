@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
-from azure.storage.blob import BlobClient, ContainerClient
+from azure.storage.blob import BlobClient, ContainerClient, ExponentialRetry
 
 from .bodies import NameValue, OutputFile, ResourceFile
 from .directories import TaskDirectory
@@ -22,7 +22,6 @@ from .models import FailureInfo
 
 _WILDCARDS = frozenset("*?[")
 _CLIENT_OPTIONS: Mapping[str, Any] = {
-    "retry_total": 2,
     "connection_timeout": 5,
     "read_timeout": 60,
 }  # seconds; the node agent's are not known
@@ -52,7 +51,10 @@ def download(files: tuple[ResourceFile, ...], *, directory: TaskDirectory, envir
         try:
             with (
                 BlobClient.from_blob_url(
-                    file.http_url, credential=credential_for(file.http_url, environment), **_CLIENT_OPTIONS
+                    file.http_url,
+                    credential=credential_for(file.http_url, environment),
+                    retry_policy=_retries(),
+                    **_CLIENT_OPTIONS,
                 ) as blob,
                 target.open("wb") as sink,
             ):
@@ -79,7 +81,7 @@ def upload(
         matches = list(_matches(file, directory=directory, environment=environment))
         try:
             with ContainerClient.from_container_url(
-                url, credential=credential_for(url, environment), **_CLIENT_OPTIONS
+                url, credential=credential_for(url, environment), retry_policy=_retries(), **_CLIENT_OPTIONS
             ) as container:
                 for path, name in matches:
                     with path.open("rb") as source:
@@ -89,6 +91,11 @@ def upload(
             raise TransferError(_upload_failure(error, url)) from error
         for path, name in matches:
             _note(directory, name="fileuploadout.txt", line=f"{path} -> {name}")
+
+
+def _retries() -> ExponentialRetry:
+    """Return a policy for one client: the SDK's own first pause is 15 s, and the task keeps its slot meanwhile."""
+    return ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3)
 
 
 def credential_for(url: str, environment: Mapping[str, str]) -> AzureNamedKeyCredential | None:

@@ -1,0 +1,142 @@
+"""Can a run be done at all? Asked before anything is paid for, and told in words instead of a run that hangs.
+
+`check_run` is cheap (one call for the pool) and runs before a run's first task; what it finds is kept as the blob
+`runs/<run_id>/pool.json`, so that status and report know the VM size and the trouble. The sweep looks again while a run
+waits. `preflight` is the whole list, for a person: GET /api/preflight.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+from azure.core.exceptions import AzureError
+
+from frame_tools import names
+from frame_tools.blobs import Container
+from frame_tools.documents import Document
+from frame_tools.queues import Queue
+from frame_tools.storage import Storage
+from orchestration.app import App, now
+from orchestration.pool import Finding, PoolView, agent_finding, node_findings, pool_findings, quota_finding
+
+log = logging.getLogger(__name__)
+
+
+class PoolCheck(Document):
+    """What was found of the pool for one run, and when."""
+
+    version: Literal[1] = 1
+    checked_at: str
+    vm_size: str = ""
+    slots: int = 1
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def stop(self) -> Finding | None:
+        """The first finding that no waiting mends."""
+        return next((one for one in self.findings if one.verdict == "stop"), None)
+
+    @property
+    def trouble(self) -> list[str]:
+        """What a person should know, each with its remedy."""
+        told = (one for one in self.findings if one.verdict in ("stop", "warning"))
+        return [f"{one.words}. {one.remedy}" for one in told]
+
+
+def look_at_pool(app: App) -> PoolCheck:
+    """Ask Batch for the pool, once. Where Batch does not answer, that is the finding: a check is never in the way."""
+    return _look(app)[0]
+
+
+def _look(app: App) -> tuple[PoolCheck, PoolView | None]:
+    settings = app.settings
+    try:
+        pool = app.batch.pool()
+    except AzureError as error:
+        words = f"Batch did not tell of the pool: {_first_line(error)}"
+        silent = Finding(check="pool", verdict="unknown", words=words)
+        return PoolCheck(checked_at=now().isoformat(), findings=(silent,)), None
+    findings = pool_findings(
+        pool, pool_id=settings.batch_pool_id, image=settings.node_image, identity=settings.batch_pool_identity
+    )
+    check = PoolCheck(
+        checked_at=now().isoformat(),
+        vm_size=pool.vm_size if pool else "",
+        slots=pool.slots if pool else 1,
+        findings=tuple(findings),
+    )
+    return check, pool
+
+
+def check_run(app: App, run_id: str) -> PoolCheck:
+    """Return the run's check, made now unless an earlier one found nothing that stops it."""
+    known = read_check(app.storage, run_id)
+    if known is not None and known.stop is None:
+        return known
+    return keep(app, run_id, look_at_pool(app))
+
+
+def keep(app: App, run_id: str, check: PoolCheck) -> PoolCheck:
+    """Write the check down for the run; the latest counts."""
+    app.storage.runs.write(names.pool_check(run_id), check.dumps())
+    for words in check.trouble:
+        log.warning("run %s: %s", run_id, words)
+    return check
+
+
+def read_check(storage: Storage, run_id: str) -> PoolCheck | None:
+    """Return what is known of the pool for a run, None before its first task."""
+    blob = storage.runs.read(names.pool_check(run_id))
+    return PoolCheck.loads(blob.data, "pool check") if blob else None
+
+
+def preflight(app: App) -> dict[str, Any]:
+    """Return every check of this deployment; `ready` is whether none of them stops a run."""
+    findings = [*_storage_findings(app.storage), *_batch_findings(app), quota_finding()]
+    return {
+        "ready": not any(one.verdict == "stop" for one in findings),
+        "checks": [one.model_dump(exclude_defaults=True) for one in findings],
+    }
+
+
+def _storage_findings(storage: Storage) -> Iterator[Finding]:
+    parts: dict[str, Container | Queue] = {
+        **{f"container {name}": getattr(storage, name) for name in (names.INPUT, names.TRIGGERS, names.WORK)},
+        **{f"container {name}": getattr(storage, name) for name in (names.OUTPUT, names.RUNS, names.LOGS)},
+        f"queue {names.FRAME_BATCHES}": storage.frame_batches,
+        f"queue {names.FINISHED_BATCHES}": storage.finished_batches,
+    }
+    for what, part in parts.items():
+        yield _tried(what, lambda part=part, what=what: _is_there(what, part.is_there()))  # type: ignore[misc]
+
+
+def _is_there(what: str, there: bool) -> Finding:
+    if there:
+        return Finding(check=what, verdict="ok", words="is there, and we may look at it")
+    return Finding(check=what, verdict="stop", words="does not exist", remedy="Deploy the templates (locally: make up)")
+
+
+def _batch_findings(app: App) -> Iterator[Finding]:
+    check, pool = _look(app)
+    yield from check.findings
+    if pool is None:
+        return
+    yield _tried("node agent", lambda: agent_finding(pool, app.batch.supported_agents()), verdict="unknown")
+    try:
+        yield from node_findings(pool, app.batch.node_counts())
+    except AzureError as error:
+        yield Finding(check="nodes", verdict="unknown", words=_first_line(error))
+
+
+def _tried(check: str, look: Callable[[], Finding], *, verdict: Literal["stop", "unknown"] = "stop") -> Finding:
+    """Return what `look` finds; a refusal is a finding, too."""
+    try:
+        return look()
+    except AzureError as error:
+        return Finding(
+            check=check, verdict=verdict, words=_first_line(error), remedy="Check the app's roles and the network rules"
+        )
+
+
+def _first_line(error: AzureError) -> str:
+    return str(error.message).split("\n", 1)[0][:300]
