@@ -13,6 +13,7 @@ import azure.functions as func
 from frame_tools import names
 from frame_tools.errors import ImpastoError, MissingError, TemporaryError
 from orchestration import accept, cancel, finish, poison, resubmit, status, submit
+from orchestration import preflight as check
 from orchestration import sweep as sweeping
 from orchestration.app import App, application
 from orchestration.settings import HostSettings
@@ -96,6 +97,12 @@ def cancel_run(req: func.HttpRequest) -> func.HttpResponse:
         return status.run_status(made, run_id)
 
     return _answer(handle)
+
+
+@app.route(route="preflight", methods=["GET"])
+def preflight(req: func.HttpRequest) -> func.HttpResponse:
+    """GET /api/preflight: whether a run can be done at all, check by check, before anything is paid for."""
+    return _answer(check.preflight)
 
 
 def _text(message: func.QueueMessage) -> str:

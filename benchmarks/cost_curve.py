@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.cost_curve [--out docs/cost.svg]
 
 The video is twenty minutes of 1920x1080 at 30 frames a second; the pace is the guess for a T4 in
-`frame_tools.estimate`. When a T4 has been measured, the row there changes, and this command draws the new curve.
+`frame_tools.pace`. When a T4 has been measured, the row there changes, and this command draws the new curve.
 """
 
 import argparse
@@ -13,7 +13,8 @@ from typing import Final
 from frame_tools import cost
 from frame_tools.cost import Pool, Work
 from frame_tools.cost_chart import Panel, chart
-from frame_tools.estimate import pace_of_device, pool_of
+from frame_tools.estimate import pool_of
+from frame_tools.pace import pace_of_device
 from frame_tools.prices import Prices
 
 OUT: Final = Path(__file__).parents[1] / "docs" / "cost.svg"

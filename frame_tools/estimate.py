@@ -1,15 +1,14 @@
 """What a run of a video would take and cost, said before anything is paid for: `python -m frame_tools estimate`.
 
-The video is only probed. Seconds per frame and start-up come from the report of an earlier run, from the person, or
-from the table below, whose rows say which of them were measured (`python -m benchmarks.scoring`) and which are guesses.
+The video is only probed. Seconds per frame and start-up come from the person, from the report of an earlier run, or
+from the table in `frame_tools.pace`.
 """
 
-import json
 import math
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from frame_tools import cost
 from frame_tools.cost import Forecast, Pool, Work
@@ -18,32 +17,9 @@ from frame_tools.errors import InputError, MissingError
 from frame_tools.media.containers import opened
 from frame_tools.media.frame_writer import write_atomically
 from frame_tools.media.probe import picture_stream
+from frame_tools.pace import SPEEDS, Pace, pace_of_device, pace_of_report
 from frame_tools.prices import GPU_HOURS_USD, Prices
 from frame_tools.scorers import SCORERS
-
-
-@dataclass(frozen=True, kw_only=True)
-class Speed:
-    """How fast a device paints with the scorer `any`, as a whole task after its start."""
-
-    seconds_per_megapixel: float
-    start_up_seconds: float
-    source: str
-
-
-SPEEDS: Final = {
-    "cpu": Speed(
-        seconds_per_megapixel=0.317,
-        start_up_seconds=1.5,
-        source="measured: benchmarks.scoring, 640x360, 2 cores of a shared virtual machine, November 2026",
-    ),
-    "gpu": Speed(
-        seconds_per_megapixel=0.05,
-        start_up_seconds=10.0,
-        source="a guess for a T4, not measured",
-    ),
-}
-"""By kind of device."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,15 +31,6 @@ class Probed:
     height: int
     counted: bool
     """Whether the file itself lists its frames."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pace:
-    """Seconds for one frame and for a task's start, and where they are from."""
-
-    seconds_per_frame: float
-    start_up_seconds: float
-    source: str
 
 
 def probe(video: Path) -> Probed:
@@ -86,35 +53,6 @@ def probe(video: Path) -> Probed:
             f"{video.name} does not say how long it is", "Split it first, or store it as MP4 (ffmpeg -c copy)"
         )
     return Probed(frames=frames, width=width, height=height, counted=counted > 0)
-
-
-def pace_of_device(device: str, *, width: int, height: int) -> Pace:
-    """Scale the table's row to a frame's pixels; `device` is a key of SPEEDS."""
-    speed = SPEEDS[device]
-    return Pace(
-        seconds_per_frame=speed.seconds_per_megapixel * width * height / 1e6,
-        start_up_seconds=speed.start_up_seconds,
-        source=speed.source,
-    )
-
-
-def pace_of_report(path: Path) -> Pace:
-    """Take the pace from `report.json` of a finished run; it counts for videos of the same size.
-
-    Raises InputError if the file is no report with receipts.
-    """
-    try:
-        said: Any = json.loads(path.read_bytes())["scoring"]
-        frames, batches = int(said["frames"]), int(said["batches"])
-        total, start_up = float(said["task_seconds"]), float(said["start_up_seconds"])
-        source = f"report of {path.name}, {', '.join(map(str, said['devices']))}"
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(
-            f"{path} is not the report of a run that scored frames", "Give report.json from output/<run_id>/"
-        ) from None
-    if frames < 1 or batches < 1 or not 0 <= start_up < total:
-        raise InputError(f"The times in {path} make no sense", "Give the report of a run that finished")
-    return Pace(seconds_per_frame=(total - start_up) / frames, start_up_seconds=start_up / batches, source=source)
 
 
 def pool_of(

@@ -30,7 +30,7 @@ FRAME_SECONDS: Final = Metric(
     name="impasto.frame_seconds",
     kind="histogram",
     unit="s",
-    meaning="Seconds per frame of a batch after its task's start-up, told when its run ends",
+    meaning="Seconds that a task needs for a frame once it has started, mean of a run, told when it ends",
 )
 QUEUE_AGE: Final = Metric(
     name="impasto.queue_age", kind="gauge", unit="s", meaning="Age of the oldest visible message of a queue"

@@ -5,6 +5,7 @@ from typing import Final
 
 from frame_tools import names
 from frame_tools.errors import InputError
+from frame_tools.logs import about_run
 from frame_tools.messages import BatchMessage
 from orchestration import ending, joining, planning
 from orchestration.admission import take_slot
@@ -18,6 +19,7 @@ MAX_STEPS: Final = 12
 """More than any run needs between two waits; a guard against going round in a circle."""
 
 
+@about_run
 def advance(app: App, run_id: str) -> None:
     """Take the run as far as it goes without waiting for anybody."""
     for _ in range(MAX_STEPS):

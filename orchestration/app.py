@@ -3,7 +3,7 @@
 import datetime as dt
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Self
 
@@ -23,7 +23,7 @@ class App:
     settings: Settings
     storage: Storage
     batch: BatchService
-    metrics: Metrics = LogMetrics()
+    metrics: Metrics = field(default_factory=LogMetrics)
     """Where figures go."""
     task_environment: Mapping[str, str]
     """Settings that every task gets: where the accounts are (never a key), and whose identity it uses."""

@@ -1,8 +1,8 @@
 """What a run will cost, from its plan, and what it did cost, from its receipts; figures for people, in US dollars.
 
-The work of tasks is measured. What nodes cost beside it (boot, gaps, waiting to be released) is not in any receipt and
-is estimated; attempts that ended without a receipt are not seen at all. Where the pool's VM size has no price (the local
-pool), dollars are null and seconds remain.
+The work of tasks is measured. What nodes cost beside it (boot, gaps, waiting to be released) is not in any receipt
+and is estimated; attempts that ended without a receipt are not seen at all. Where the pool's VM size has no price (the
+local pool), dollars are null and seconds remain.
 """
 
 import math
@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from frame_tools import cost
 from frame_tools.cost import Pool, Work
-from frame_tools.estimate import pace_of_device
 from frame_tools.manifest import Manifest
+from frame_tools.pace import pace_of_device
 from frame_tools.plan import Plan
 from frame_tools.prices import Prices
 from frame_tools.receipt import Receipt
@@ -27,7 +27,7 @@ OF_NO_POOL: Final = PoolCheck(checked_at="")
 def expected(plan: Plan, manifest: Manifest, check: PoolCheck | None, prices: Prices) -> dict[str, Any]:
     """Return what the plan's batches will take and cost on Spot and on dedicated nodes, by the model.
 
-    The pace is the table's for a GPU, whatever the scorer: see `frame_tools.estimate`.
+    The pace is the table's for a GPU, whatever the scorer: see `frame_tools.pace`.
     """
     check = check or OF_NO_POOL
     pace = pace_of_device("gpu", width=manifest.width, height=manifest.height)

@@ -1,19 +1,23 @@
 """How a run ends: the outcome is written once, the report is written for people, then everything is let go."""
 
 import logging
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from frame_tools import names
+from frame_tools.logs import about_run
+from frame_tools.metrics import FRAME_SECONDS, RUN_COST
 from frame_tools.receipt import Outcome
 from orchestration.admission import admit_next, release_slots
 from orchestration.app import App, now
-from orchestration.report import build_report
+from orchestration.report import as_json, report_of
 
 log = logging.getLogger(__name__)
 
 Status = Literal["finished", "failed", "refused", "cancelled"]
 
 
+@about_run
 def end(
     app: App,
     run_id: str,
@@ -31,19 +35,33 @@ def end(
     if app.storage.runs.create(names.outcome(run_id), outcome.dumps()):
         # An alert of the deployment looks for "run … failed: …".
         log.log(logging.ERROR if status == "failed" else logging.INFO, "run %s %s: %s", run_id, status, reason)
-    clean_up(app, run_id)
+        _measure(app, clean_up(app, run_id))
+    else:
+        clean_up(app, run_id)
 
 
-def clean_up(app: App, run_id: str) -> None:
+def _measure(app: App, report: Mapping[str, Any]) -> None:
+    """Tell what the run's frames took and what it cost."""
+    scoring = report.get("scoring", {})
+    if frames := scoring.get("frames", 0):
+        app.metrics.record(FRAME_SECONDS, (scoring["task_seconds"] - scoring["start_up_seconds"]) / frames)
+    if (usd := report.get("cost", {}).get("usd")) is not None:
+        app.metrics.record(RUN_COST, usd["total"], status=report["status"])
+
+
+def clean_up(app: App, run_id: str) -> Mapping[str, Any]:
     """Write the report, end the run's Batch jobs, give back its slot, close it, and let the next run in.
 
+    Returns the report.
     Each part may have been done before. Until the open mark is gone, the sweep comes back.
     """
     outcome = Outcome.loads(app.storage.runs.need(names.outcome(run_id)).data, "outcome")
-    app.storage.output.write(names.report(run_id), build_report(app.storage, outcome))
+    report = report_of(app.storage, outcome, app.settings.price_table)
+    app.storage.output.write(names.report(run_id), as_json(report))
     for claim in app.storage.runs.list(names.jobs(run_id)):
         number = int(claim.name.rsplit("/", 1)[1])
         app.batch.terminate_job(names.job_id(run_id, number), f"run {outcome.status}")
     release_slots(app, run_id)
     app.storage.runs.delete(names.open_mark(run_id))
     admit_next(app)
+    return report

@@ -7,6 +7,7 @@ from azure.core.exceptions import HttpResponseError
 from frame_tools import names
 from frame_tools.errors import InputError
 from frame_tools.messages import parse_message
+from frame_tools.metrics import FRAMES_DONE
 from frame_tools.plan import Plan
 from orchestration.advance import advance
 from orchestration.app import App
@@ -22,11 +23,11 @@ def finish_batch(app: App, text: str) -> None:
     except InputError as error:
         set_aside(app, names.FINISHED_BATCHES, text, error)
         return
-    if not isinstance(message.batch, int) or _may_be_last(app, message.run_id, message.step):
+    if not isinstance(message.batch, int) or _may_be_last(app, message.run_id, message.batch):
         advance(app, message.run_id)
 
 
-def _may_be_last(app: App, run_id: str, step: str) -> bool:
+def _may_be_last(app: App, run_id: str, batch: int) -> bool:
     """Append to the completion log; whether there are now as many records as batches to be scored.
 
     An append is atomic and says how many records stood before it, so of N messages only the N-th and later ones
@@ -36,11 +37,21 @@ def _may_be_last(app: App, run_id: str, step: str) -> bool:
     plan = app.storage.runs.read(names.plan(run_id))
     if plan is None:
         return True
-    batches = len(Plan.loads(plan.data, "plan").scored)
+    planned = Plan.loads(plan.data, "plan")
+    _count_frames(app, planned, batch)
+    batches = len(planned.scored)
     try:
-        before = app.storage.runs.append(names.completion_log(run_id), f"{step:<{RECORD_BYTES - 1}}\n".encode())
+        before = app.storage.runs.append(
+            names.completion_log(run_id), f"{names.step_name(batch):<{RECORD_BYTES - 1}}\n".encode()
+        )
     except HttpResponseError as error:
         if error.status_code == 409:  # the log is full (50,000 blocks): then every message looks
             return True
         raise
     return before // RECORD_BYTES + 1 >= batches
+
+
+def _count_frames(app: App, plan: Plan, batch: int) -> None:
+    if batch < plan.batch_count:
+        start, end = plan.span(batch)
+        app.metrics.record(FRAMES_DONE, end - start)

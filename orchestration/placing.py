@@ -9,8 +9,12 @@ import logging
 from collections.abc import Iterable
 
 from frame_tools import names
+from frame_tools.logs import about_run
+from frame_tools.plan import Request
+from orchestration import ending
 from orchestration.app import App
 from orchestration.batch_service import TaskView, steps_of
+from orchestration.preflight import check_run
 from orchestration.tasks import TaskSpec, task_spec
 
 log = logging.getLogger(__name__)
@@ -25,8 +29,11 @@ def current_job(app: App, run_id: str) -> int:
     return 0
 
 
+@about_run
 def place_first(app: App, run_id: str, step: int | str) -> None:
     """Place a step that has most likely no task yet: one call where that is so."""
+    if not _can_be_done(app, run_id):
+        return
     number = current_job(app, run_id)
     job_id = names.job_id(run_id, number)
     is_open = app.batch.ensure_job(job_id, correlation_id=run_id)
@@ -36,8 +43,11 @@ def place_first(app: App, run_id: str, step: int | str) -> None:
     _end_if_over(app, run_id, number)
 
 
+@about_run
 def place(app: App, run_id: str, steps: Iterable[int | str]) -> None:
     """See to it that each of `steps` has a living task."""
+    if not _can_be_done(app, run_id):
+        return
     number = current_job(app, run_id)
     wanted = list(steps)
     if not _place_in(app, run_id, wanted, number):
@@ -46,6 +56,16 @@ def place(app: App, run_id: str, steps: Iterable[int | str]) -> None:
         number += 1
         _place_in(app, run_id, wanted, number)
     _end_if_over(app, run_id, number)
+
+
+def _can_be_done(app: App, run_id: str) -> bool:
+    """Whether tasks can run on the pool at all; if no waiting will mend it, the run ends with the reason."""
+    stop = check_run(app, run_id).stop
+    if stop is None:
+        return True
+    request = Request.loads(app.storage.runs.need(names.request(run_id)).data, "request")
+    ending.end(app, run_id, name=request.name, status="failed", reason=stop.words, remedy=stop.remedy)
+    return False
 
 
 def _end_if_over(app: App, run_id: str, number: int) -> None:

@@ -84,6 +84,13 @@ def keep(app: App, run_id: str, check: PoolCheck) -> PoolCheck:
     return check
 
 
+def look_again(app: App, run_id: str) -> None:
+    """Look at the pool while the run's tasks wait for a node; told and written down only if it is something new."""
+    known, seen = read_check(app.storage, run_id), look_at_pool(app)
+    if known is None or known.findings != seen.findings:
+        keep(app, run_id, seen)
+
+
 def read_check(storage: Storage, run_id: str) -> PoolCheck | None:
     """Return what is known of the pool for a run, None before its first task."""
     blob = storage.runs.read(names.pool_check(run_id))

@@ -13,8 +13,18 @@ from orchestration.cost import spent
 from orchestration.preflight import read_check
 
 
-def build_report(storage: Storage, outcome: Outcome, *, prices: Prices = DEFAULT_PRICES) -> bytes:
-    """Return the report of a run as JSON: the outcome, and of the batches that have receipts what they tell."""
+def build_report(storage: Storage, outcome: Outcome) -> bytes:
+    """Return the report of a run as JSON, with costs by the price table as it is."""
+    return as_json(report_of(storage, outcome, DEFAULT_PRICES))
+
+
+def as_json(report: dict[str, Any]) -> bytes:
+    """Return a report's bytes."""
+    return (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def report_of(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str, Any]:
+    """Return the report of a run: the outcome, and of the batches that have receipts what they tell."""
     report: dict[str, Any] = {"version": 1, **outcome.model_dump(exclude_none=True)}
     plan_blob = storage.runs.read(names.plan(outcome.run_id))
     if plan_blob is not None:
@@ -29,7 +39,7 @@ def build_report(storage: Storage, outcome: Outcome, *, prices: Prices = DEFAULT
             "scoring": summarise(receipts, plan),
             "cost": spent(plan, receipts, read_check(storage, outcome.run_id), prices),
         }
-    return (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode()
+    return report
 
 
 def summarise(receipts: list[Receipt], plan: Plan) -> dict[str, Any]:

@@ -1,11 +1,15 @@
 """A run's status as people see it: derived by one pure function from what is durable, computed anew at each call."""
 
+import json
 from itertools import chain, islice
 from typing import Any, Final, Literal
 
+from frame_tools import manifest as manifests
 from frame_tools import names
 from frame_tools.receipt import Outcome
 from orchestration.app import App
+from orchestration.cost import expected
+from orchestration.preflight import read_check
 from orchestration.state import RunState, open_runs, read_state
 
 Status = Literal["waiting", "splitting", "planning", "scoring", "joining", "finished", "failed", "refused", "cancelled"]
@@ -54,9 +58,25 @@ def run_status(app: App, run_id: str) -> dict[str, Any] | None:
     """Return the run's status, or None if there is none of this id. A refused trigger has an outcome only."""
     state = read_state(app.storage, names.check_run_id(run_id))
     if state is not None:
-        return describe(state)
+        return describe(state) | _pool_and_money(app, state)
     blob = app.storage.runs.read(names.outcome(run_id))
     return Outcome.loads(blob.data, "outcome").model_dump(exclude_none=True) if blob else None
+
+
+def _pool_and_money(app: App, state: RunState) -> dict[str, Any]:
+    """Return what stands in the way of the run's tasks, and what it will cost or has cost."""
+    runs, run_id = app.storage.runs, state.run_id
+    if state.outcome is not None:
+        report = app.storage.output.read(names.report(run_id))
+        return {"trouble": [], "cost": json.loads(report.data).get("cost") if report else None}
+    check = read_check(app.storage, run_id)
+    manifest = runs.read(names.manifest(run_id)) if state.plan else None
+    will = (
+        expected(state.plan, manifests.loads(manifest.data), check, app.settings.price_table)
+        if state.plan and manifest
+        else None
+    )
+    return {"trouble": check.trouble if check else [], "cost": {"expected": will}}
 
 
 def list_runs(app: App) -> list[dict[str, Any]]:

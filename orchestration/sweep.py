@@ -8,13 +8,16 @@ import datetime as dt
 import logging
 
 from frame_tools import names
+from frame_tools.logs import about_run
 from frame_tools.messages import BatchMessage
+from frame_tools.metrics import QUEUE_AGE, TASK_RETRIES
 from frame_tools.receipt import Failure
 from orchestration.admission import admit_next
 from orchestration.advance import advance
 from orchestration.app import App, now
 from orchestration.batch_service import TaskView, steps_of
 from orchestration.placing import current_job, place
+from orchestration.preflight import look_again
 from orchestration.state import RunState, open_runs, read_state, write_failure
 
 log = logging.getLogger(__name__)
@@ -30,10 +33,22 @@ def sweep(app: App) -> None:
             log.exception("the sweep of run %s failed", run_id)
             troubles.append(error)
     admit_next(app)
+    _measure_queues(app)
     if troubles:
         raise ExceptionGroup("the sweep could not put every run right", troubles)
 
 
+def _measure_queues(app: App) -> None:
+    """Tell how long the first message of each queue has been waiting."""
+    queues = {
+        names.FRAME_BATCHES: app.storage.frame_batches,
+        names.FINISHED_BATCHES: app.storage.finished_batches,
+    }
+    for name, queue in queues.items():
+        app.metrics.record(QUEUE_AGE, queue.age_of_oldest().total_seconds(), queue=name)
+
+
+@about_run
 def sweep_run(app: App, run_id: str) -> None:
     """Put one run right."""
     advance(app, run_id)
@@ -47,6 +62,8 @@ def sweep_run(app: App, run_id: str) -> None:
     tasks = steps_of(app.batch.tasks(job_id)) if app.batch.job_is_open(job_id) else {}
     # A task leaves its receipt before it ends, so receipts are looked at after tasks: none that ended looks undone.
     state = read_state(app.storage, run_id) or state
+    if any(task.state == "active" for attempts in tasks.values() for _, task in attempts):
+        look_again(app, run_id)
     lost: list[int | str] = []
     for step in _waited_for(state):
         attempts = [task for _, task in tasks.get(step, [])]
@@ -84,6 +101,7 @@ def _try_again(app: App, run_id: str, step: int | str, last: TaskView) -> bool:
     name = names.step_name(step)
     for number in range(1, app.settings.sweep_retries + 1):
         if app.storage.runs.create(names.retry_claim(run_id, name, number), last.task_id.encode()):
+            app.metrics.record(TASK_RETRIES, 1)
             return True
     reason = last.trouble or f"its task {last.task_id} ended (exit code {last.exit_code}) without leaving a receipt"
     remedy = f"Read logs/{names.task_output_folder(run_id, last.task_id)}/stderr.txt for the cause."

@@ -155,7 +155,8 @@ class _Scored:
 
 def _scored(batch: list[_Loaded], score: Score) -> _Scored:
     """Score a batch; `start` and `end` are in seconds of the performance counter."""
-    pictures = np.stack([frame.picture for frame in batch])
+    # One frame is a batch without a copy.
+    pictures = batch[0].picture[None] if len(batch) == 1 else np.stack([frame.picture for frame in batch])
     start = time.perf_counter()
     try:
         scored = score(pictures)

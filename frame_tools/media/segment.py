@@ -143,6 +143,9 @@ def _fill(frame: VideoFrame, data: memoryview, *, width: int, height: int) -> No
     plane = frame.planes[0]
     stride, row_bytes = plane.line_size, width * 3
     target = memoryview(plane)
+    if stride == row_bytes and frame.height == height:
+        target[: len(data)] = data
+        return
     for row in range(frame.height):
         begin = min(row, height - 1) * row_bytes
         source = data[begin : begin + row_bytes]
