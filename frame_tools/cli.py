@@ -246,6 +246,23 @@ def estimate(
         print(say(video, wishes))
 
 
+@app.command(epilog="Example: python -m frame_tools sas --hours 8 > guest.env   (the guest: set -a; . ./guest.env)")
+def sas(
+    hours: Annotated[int, typer.Option(help="How long the URLs are good; the account may allow a day at most.")] = 24,
+) -> None:
+    """Print settings with signed URLs for somebody without an account: bring frames, start runs, fetch videos."""
+    from datetime import UTC, datetime
+
+    from frame_tools.accounts import DATA, account_from
+    from frame_tools.blobs import BlobAccount
+    from frame_tools.guests import guest_settings
+
+    with words_not_traces():
+        settings = guest_settings(BlobAccount(account_from(os.environ, DATA)), hours=hours, now=datetime.now(UTC))
+    for name, url in settings.items():
+        print(f"{name}='{url}'")
+
+
 @app.command("make-containers")
 def make_containers() -> None:
     """Make the containers and queues that are missing in DATA and OPS (for Azurite; the templates do it in Azure)."""

@@ -6,7 +6,8 @@ from typing import Self
 
 from frame_tools import names
 from frame_tools.accounts import DATA, OPS, Account, account_from
-from frame_tools.blobs import BlobAccount, Container
+from frame_tools.blobs import BlobAccount, Container, container_at
+from frame_tools.guests import DOORS, is_guest
 from frame_tools.queues import Queue, QueueAccount
 
 
@@ -20,7 +21,9 @@ class DataStorage:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Open what the setting DATA names; nothing is sent yet."""
+        """Open what the setting DATA, or a guest's signed URLs, name; nothing is sent yet."""
+        if is_guest(environ):
+            return cls(**{door.container: container_at(environ[door.setting]) for door in DOORS})
         blobs = BlobAccount(account_from(environ, DATA))
         return cls(
             input=blobs.container(names.INPUT),

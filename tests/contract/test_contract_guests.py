@@ -1,0 +1,166 @@
+"""A guest's signed URLs on a real blob service: what they open, what they do not, signed by key and by identity."""
+
+import base64
+import datetime as dt
+import ipaddress
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from azure.core.credentials import AccessToken, TokenCredential
+from azure.core.exceptions import HttpResponseError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from frame_tools.accounts import DATA, Account, account_from
+from frame_tools.blobs import BlobAccount
+from frame_tools.errors import InputError
+from frame_tools.guests import DOORS, guest_settings
+from frame_tools.storage import DataStorage
+from frame_tools.trigger import Trigger
+from frame_tools.upload import put_trigger, upload_video
+from local_cloud.accounts import DATA_ACCOUNT, DATA_KEY
+from local_cloud.child import Child
+from local_cloud.cloud import AZURITE, PROJECT, Cloud
+
+
+def now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfSigned(Account):
+    """An account entered with a token that Azurite takes: the right audience and issuer, any signature."""
+
+    def credential(self) -> TokenCredential:
+        return self
+
+    def get_token(self, *_scopes: str, **_options: object) -> AccessToken:
+        begin, end = now() - dt.timedelta(minutes=5), now() + dt.timedelta(hours=1)
+        claims = {
+            "aud": "https://storage.azure.com",
+            "iss": "https://sts.windows.net/ab1f708d-50f6-404c-a006-d71b2ac7a606/",
+            "nbf": int(begin.timestamp()),
+            "iat": int(begin.timestamp()),
+            "exp": int(end.timestamp()),
+            "oid": "23657296-5cd5-45b0-a809-d972a7f4dfe1",
+            "tid": "ab1f708d-50f6-404c-a006-d71b2ac7a606",
+        }
+        parts = [json.dumps(part).encode() for part in ({"alg": "none", "typ": "JWT"}, claims)] + [b"any"]
+        token = ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+        return AccessToken(token, int(end.timestamp()))
+
+
+@pytest.fixture(scope="module")
+def by_identity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlobAccount]:
+    """Azurite over https, which takes tokens, with an account that has no key of its own."""
+    folder = tmp_path_factory.mktemp("https")
+    certificate(folder)
+    argv = [str(AZURITE), "--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck", "--oauth", "basic"]
+    argv += ["--cert", str(folder / "cert.pem"), "--key", str(folder / "key.pem")]
+    for service in ("blob", "queue", "table"):
+        argv += [f"--{service}Host", "127.0.0.1", f"--{service}Port", "0"]
+    environment = {**os.environ, "AZURITE_ACCOUNTS": f"{DATA_ACCOUNT}:{DATA_KEY}"}
+    azurite = Child(
+        "Azurite",
+        argv,
+        cwd=PROJECT,
+        env=environment,
+        log=folder / "azurite.log",
+        ready="Table service is successfully listening",
+    )
+    azurite.start()
+    url = next(
+        line.rsplit(" ", 1)[1] for line in azurite.output().splitlines() if "Blob service is successfully" in line
+    )
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("REQUESTS_CA_BUNDLE", str(folder / "cert.pem"))
+        yield BlobAccount(SelfSigned(setting=DATA, blob_url=f"{url}/{DATA_ACCOUNT}"))
+    azurite.stop()
+
+
+@pytest.fixture(params=["key", "identity"])
+def account(request: pytest.FixtureRequest) -> BlobAccount:
+    """The operator's view of the data account."""
+    if request.param == "identity":
+        entered: BlobAccount = request.getfixturevalue("by_identity")
+    else:
+        cloud: Cloud = request.getfixturevalue("emulators")
+        entered = BlobAccount(account_from(cloud.settings, DATA))
+    for door in DOORS:
+        entered.container(door.container).ensure()
+    return entered
+
+
+def test_a_guest_brings_files_starts_a_run_and_fetches_the_result(account: BlobAccount, tmp_path: Path) -> None:
+    guest = DataStorage.from_environment(guest_settings(account, hours=1, now=now()))
+    video = tmp_path / "clip.mp4"
+    video.write_bytes(b"a video")
+    assert upload_video(video, name="guest", storage=guest).sent == 1
+    assert upload_video(video, name="guest", storage=guest).sent == 0
+    run_id = put_trigger(guest, name="guest", trigger=Trigger(scorer="copy", video="clip.mp4"))
+    account.container("output").write(f"{run_id}/report.json", b"{}")
+    assert guest.output.need(f"{run_id}/report.json").data == b"{}"
+
+
+def test_a_guest_can_do_nothing_else(account: BlobAccount) -> None:
+    guest = DataStorage.from_environment(guest_settings(account, hours=1, now=now()))
+    account.container("input").write("other/secret.jpg", b"theirs")
+    account.container("output").write("other-0123456789/video.mp4", b"v")
+    for forbidden in (
+        lambda: guest.input.read("other/secret.jpg"),
+        lambda: guest.input.delete("other/secret.jpg"),
+        lambda: list(guest.triggers.list("")),
+        lambda: guest.output.write("other-0123456789/video.mp4", b"mine"),
+        lambda: guest.output.delete("other-0123456789/video.mp4"),
+        lambda: list(guest.output.list("")),
+    ):
+        with pytest.raises(HttpResponseError) as refused:
+            forbidden()
+        assert refused.value.status_code == 403
+
+
+def test_a_guest_s_time_ends(account: BlobAccount) -> None:
+    yesterday = now() - dt.timedelta(hours=2)
+    guest = DataStorage.from_environment(guest_settings(account, hours=1, now=yesterday))
+    with pytest.raises(HttpResponseError) as refused:
+        guest.input.write("late.jpg", b"")
+    assert refused.value.status_code == 403
+
+
+def test_half_of_a_guest_s_settings_is_said_so(account: BlobAccount) -> None:
+    some = guest_settings(account, hours=1, now=now())
+    del some["IMPASTO_OUTPUT_URL"]
+    with pytest.raises(InputError, match="IMPASTO_OUTPUT_URL is missing"):
+        DataStorage.from_environment(some)
+    with pytest.raises(InputError, match="no URL"):
+        DataStorage.from_environment({**some, "IMPASTO_OUTPUT_URL": "nonsense"})
+    with pytest.raises(InputError, match="0 hours"):
+        guest_settings(account, hours=0, now=now())
+
+
+def certificate(folder: Path) -> None:
+    """Write a self-signed certificate for 127.0.0.1."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now() - dt.timedelta(days=1))
+        .not_valid_after(now() + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
