@@ -59,6 +59,9 @@ param limits runLimits = {
   joinInFunctionBytes: 2147483648
 }
 
+@description('Optional. Prices that differ from the code\'s own, as JSON (see docs/cost.md); empty for the code\'s.')
+param prices string = ''
+
 @description('Optional. Days after which frames and segments are deleted.')
 @minValue(1)
 @maxValue(365)
@@ -193,6 +196,7 @@ module functions 'modules/functions.bicep' = {
     batchPoolId: batch.outputs.poolName
     nodeImage: '${registry.outputs.loginServer}/impasto-node:${nodeImageTag}'
     limits: limits
+    prices: prices
   }
 }
 

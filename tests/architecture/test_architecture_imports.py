@@ -147,7 +147,7 @@ def run_without_the_scorer(code: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_function_app_is_listed_without_scorer_and_settings() -> None:
-    done = run_without_the_scorer("import function_app\nassert len(function_app.app.get_functions()) == 11")
+    done = run_without_the_scorer("import function_app\nassert len(function_app.app.get_functions()) == 12")
     assert (done.returncode, done.stderr) == (0, "")
 
 

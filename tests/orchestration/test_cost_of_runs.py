@@ -17,6 +17,7 @@ from orchestration.cost import at_once, expected, spent
 from orchestration.preflight import PoolCheck, keep, look_at_pool
 from orchestration.resubmit import resubmit
 from orchestration.settings import Settings
+from scoring.task import Task
 from tests.orchestration.world import World
 
 PRICED = PoolCheck(checked_at="", vm_size="standard_nc4as_t4_v3")
@@ -84,6 +85,13 @@ def test_what_a_plan_will_cost_counts_its_own_batches() -> None:
     assert 0 < part["usd"]["spot"] < whole["usd"]["spot"] < whole["usd"]["dedicated"]
     assert "guess" in whole["pace"]
     assert expected(plan(3), manifest, None, Prices())["usd"] == {"spot": None, "dedicated": None}
+
+
+@pytest.mark.parametrize(("said", "dedicated"), [("true", True), ("False", False), ("", None)])
+def test_a_task_knows_what_kind_of_node_it_is_on(said: str, dedicated: bool | None) -> None:
+    environ = {f"{account}__{what}ServiceUri": "https://x" for account in ("DATA", "OPS") for what in ("blob", "queue")}
+    task = Task.from_environment(environ | {"AZ_BATCH_NODE_IS_DEDICATED": said}, "clip-0123456789", 0)
+    assert task.dedicated is dedicated
 
 
 # In a run.

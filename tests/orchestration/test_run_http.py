@@ -51,6 +51,7 @@ def test_the_app_has_these_functions_and_routes() -> None:
         "get_run": ("runs/{run_id}", ["GET"], key),
         "resubmit_run": ("runs/{run_id}/resubmit", ["POST"], key),
         "cancel_run": ("runs/{run_id}/cancel", ["POST"], key),
+        "preflight": ("preflight", ["GET"], key),
     }
     queues = {name: t["queueName"] for name, t in triggers.items() if t["type"] == "queueTrigger"}
     assert queues == {
@@ -61,7 +62,7 @@ def test_the_app_has_these_functions_and_routes() -> None:
         "finish_poisoned": "finished-batches-poison",
     }
     assert triggers["start_run"]["path"] == "triggers/{name}"
-    assert len(triggers) == 11
+    assert len(triggers) == 12
 
 
 def test_a_run_is_shown(world: World, ask: Ask) -> None:

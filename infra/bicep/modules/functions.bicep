@@ -47,6 +47,9 @@ param nodeImage string
 @description('Required. What the app allows.')
 param limits runLimits
 
+@description('Required. Price table as JSON, over the code\'s own; empty for those.')
+param prices string
+
 // On purpose: each queue function scales by itself and takes 8 messages at a time (host.json), so 40 instances are far
 // more than runs allowed at once can feed; the number caps what a flood of messages could cost.
 @description('Optional. Most instances of each function.')
@@ -168,6 +171,7 @@ resource site_settings 'Microsoft.Web/sites/config@2024-11-01' = {
     TASK_MINUTES: string(limits.taskMinutes)
     RUN_HOURS: string(limits.runHours)
     JOIN_IN_FUNCTION_BYTES: string(limits.joinInFunctionBytes)
+    PRICES: prices
   }
 }
 
