@@ -5,12 +5,11 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from frame_tools.media.split import split
-
 from frame_tools import manifest as manifests
 from frame_tools import names
 from frame_tools.blobs import sha256_of
 from frame_tools.errors import InputError
+from frame_tools.media.split import split
 from frame_tools.plan import Request
 from frame_tools.receipt import SplitReceipt
 from scoring.task import Task, utc_now
