@@ -21,7 +21,7 @@ MODULES = sorted(
 
 ONLY_IN = {
     "azure.batch": ("orchestration/batch_service.py",),
-    "azure.storage.blob": ("frame_tools/blobs.py", "local_cloud/"),
+    "azure.storage.blob": ("frame_tools/blobs/", "local_cloud/"),
     "azure.storage.queue": ("frame_tools/queues.py", "local_cloud/"),
     "azure.identity": ("frame_tools/accounts.py", "orchestration/batch_service.py", "local_cloud/"),
     "azure.functions": ("function_app.py", "local_cloud/"),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from frame_tools import blobs
 from frame_tools.accounts import OPS, account_from
-from frame_tools.blobs import AlreadyThereError, BlobAccount, Container, Lease
+from frame_tools.blobs import AlreadyThereError, BlobAccount, Container, Lease, large
 from frame_tools.errors import DamagedError, MissingError
 from local_cloud.cloud import Cloud
 from tests.orchestration.world import in_parallel, until
@@ -153,7 +153,7 @@ def test_a_lease_is_renewed_and_its_loss_is_noticed(container: Container, monkey
         assert not lease.lost
     container.create("lease", b"")
     client = container._client.get_blob_client("lease").acquire_lease(lease_duration=15)
-    monkeypatch.setattr(blobs, "LEASE_SECONDS", 0.3)
+    monkeypatch.setattr(lease_module, "LEASE_SECONDS", 0.3)
     renewals = []
     renew = client.renew
 
@@ -216,7 +216,7 @@ MOVES = st.lists(
 def test_a_blob_reads_like_a_file(container: Container, moves: list[tuple[int, int, int]], held: int) -> None:
     container.create("data", DATA)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blobs, "RANGE_BYTES", held)
+        patch.setattr(large, "RANGE_BYTES", held)
         reader, file = container.open("data"), io.BytesIO(DATA)
         for offset, whence, size in moves:
             base = {io.SEEK_SET: 0, io.SEEK_CUR: file.tell(), io.SEEK_END: SIZE}[whence]
