@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from frame_tools import blobs
 from frame_tools.accounts import OPS, account_from
 from frame_tools.blobs import AlreadyThereError, BlobAccount, Container, Lease, large
+from frame_tools.blobs import lease as lease_module
 from frame_tools.errors import DamagedError, MissingError
 from local_cloud.cloud import Cloud
 from tests.orchestration.world import in_parallel, until
