@@ -5,6 +5,7 @@ from pathlib import Path
 import requests
 
 from frame_tools import names
+from local_cloud.accounts import DATA_KEY, OPS_KEY
 from tests.e2e.chain import Chain, fingerprint, upload_split
 
 
@@ -83,3 +84,19 @@ def test_redoing_named_batches_makes_a_new_run_with_the_old_segments(chain: Chai
     assert fingerprint(chain.video(status)) == video
     assert status["parent"] == first
     assert [i.name for i in chain.storage.work.list(f"{second}/segments/")] == [names.segment(second, 1)]
+
+
+def test_no_log_message_or_document_holds_a_key(chain: Chain, split_clip: Path) -> None:
+    """What the tests before this one left behind counts, too: refusals, failures and traces were among it."""
+    upload_split(chain, split_clip, "discreet")
+    run_id = chain.start("discreet", scorer="copy", frames_per_batch=18)
+    chain.wait(run_id)
+    written = {child.name: child.output() for child in chain.cloud.children.values()}
+    for container in (chain.storage.logs, chain.storage.runs, chain.storage.output):
+        for item in container.list(""):
+            if not item.name.endswith(".mp4"):
+                written[f"{container.name}/{item.name}"] = container.need(item.name).data.decode("utf-8", "replace")
+    assert any(name.startswith(f"logs/{run_id}/") for name in written)
+    for name, text in written.items():
+        for secret in (DATA_KEY, OPS_KEY, "AccountKey=", "SharedKey "):
+            assert secret not in text, f"{name} holds {secret[:12]}…"
