@@ -25,6 +25,7 @@ OUT ?=
 WITH ?=
 HOST ?= local
 TESTS ?= tests
+export VIDEO STYLE OUT
 
 .PHONY: help setup demo up test test-app test-scoring lint types contracts check format clean
 
@@ -34,8 +35,8 @@ help: ## Say what there is
 setup: $(APP) $(SCORER) $(AZURITE) ## Make both environments, the weights, and Azurite (once)
 
 demo: setup ## Restyle the sample, or VIDEO=my.mp4 STYLE=painting.jpg OUT=out.mp4
-	@.venv/bin/python -m local_cloud demo $(if $(VIDEO),"$(VIDEO)") $(if $(STYLE),--style "$(STYLE)") \
-	  $(if $(OUT),--out "$(OUT)") $(foreach o,$(WITH),--with=$(o))
+	@.venv/bin/python -m local_cloud demo $(if $(VIDEO),"$$VIDEO") $(if $(STYLE),--style "$$STYLE") \
+	  $(if $(OUT),--out "$$OUT") $(foreach o,$(WITH),--with=$(o))
 
 up: setup ## Start the local cloud and leave it running; HOST=func leaves the app to `func start`
 	@exec .venv/bin/python -m local_cloud up --host $(HOST)
@@ -49,8 +50,8 @@ test-scoring: setup
 	.venv-scoring/bin/python -m pytest tests/scoring tests/frame_tools
 
 lint: setup
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
+	.venv/bin/ruff check --no-cache .
+	.venv/bin/ruff format --no-cache --check .
 
 types: setup
 	.venv/bin/mypy function_app.py orchestration frame_tools scoring local_cloud samples benchmarks infra

@@ -111,7 +111,8 @@ def upload(
         named = names.check_name(name or names.name_from(folder.stem), "run's name")
         trigger = _trigger(
             scorer=scorer, strength=strength, frames_per_batch=frames_per_batch, even=even,
-            style=style.name if style else None, video=folder.name if folder.is_file() else None,
+            style=names.name_from(style.name) if style else None,
+            video=names.name_from(folder.name) if folder.is_file() else None,
         ) if start else None  # fmt: skip
         storage = DataStorage.from_environment(os.environ)
         with bars(console) as shown:
@@ -153,6 +154,7 @@ def watch(
     run_id: Annotated[str, typer.Argument(help="The run's id, as `trigger` prints it.")],
     api: ApiUrl = "",
     key: ApiKey = "",
+    minutes: Annotated[float, typer.Option(help="Without --api: how long to wait for the report.")] = 120,
 ) -> None:
     """Follow a run until it ends. Without --api it waits for the report in the container output."""
     from frame_tools.progress import bars
@@ -165,7 +167,8 @@ def watch(
         if api:
             ended = follow_to_the_end(Api(url=api, key=key), run_id, shown=shown)
         else:
-            ended = follow_report(DataStorage.from_environment(os.environ), run_id)
+            console.print(f"waiting for output/{names.report(run_id)} …")
+            ended = follow_report(DataStorage.from_environment(os.environ), run_id, minutes=minutes)
         check_finished(ended)
         print(f"{ended['status']}: {ended['video']}")
 
@@ -208,7 +211,7 @@ def restyle(
     with words_not_traces(), bars(console) as shown:
         words = _trigger(
             scorer=scorer, strength=strength, frames_per_batch=frames_per_batch, even=even,
-            style=style.name if style else None, image_format=image_format, keep_place=keep_place,
+            style=names.name_from(style.name) if style else None, image_format=image_format, keep_place=keep_place,
         )  # fmt: skip
         written = everything(
             video, out, trigger=words, style=style, name=name or names.name_from(video.stem), scratch=scratch,

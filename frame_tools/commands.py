@@ -19,6 +19,10 @@ def words_not_traces() -> Iterator[None]:
         _end(error)
     except AzureError as error:
         _end(_in_words(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _end(InputError(f"{error.filename} can't be used ({error.strerror})", "Give another path"))
 
 
 def _in_words(error: AzureError) -> ImpastoError:

@@ -44,7 +44,7 @@ class ImpastoError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return " ".join(f"{_sentence(self.what)} {_sentence(self.remedy)}".split())
+        return " ".join(f"{sentence(self.what)} {sentence(self.remedy)}".split())
 
 
 class InputError(ImpastoError):
@@ -77,7 +77,7 @@ class TemporaryError(ImpastoError):
     exit_code = ExitCode.TEMPORARY
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
     """`text` with a full stop, unless it already ends a sentence."""
     text = text.strip()
     return text if not text or text.endswith((".", "!", "?")) else f"{text}."

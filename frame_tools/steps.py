@@ -4,8 +4,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
+from frame_tools import names
 from frame_tools.download import download
-from frame_tools.errors import InputError
+from frame_tools.errors import InputError, MissingError
 from frame_tools.manifest import Manifest, loads
 from frame_tools.media import images
 from frame_tools.media.join import JoinReport, Segment
@@ -72,6 +73,10 @@ def restyle(
     shown: Bars,
 ) -> Path:
     """Split, upload, trigger, watch, download; returns the path of the video."""
+    names.check_name(name, "run's name")
+    if style is not None and not style.is_file():
+        raise MissingError(f"There is no painting {style}", "Give the path of an image file")
+    out.parent.mkdir(parents=True, exist_ok=True)
     folder = scratch / name
     split_into(video, folder, trigger.image_format, keep_place=trigger.keep_place, shown=shown)
     uploaded = send(folder, name=name, storage=storage, style=style, shown=shown)

@@ -3,6 +3,7 @@
 Everything in it comes from outside. The names in it are file names inside `input/<folder>/`, never paths.
 """
 
+import codecs
 import re
 from fractions import Fraction
 from typing import Annotated, Final, Literal, Self
@@ -109,4 +110,4 @@ def load_trigger(data: bytes) -> Trigger:
             f"The trigger file has {len(data)} bytes; at most {MAX_TRIGGER_BYTES} are read",
             "Put only options into it; frames and paintings are files of their own",
         )
-    return Trigger.loads(data, "trigger file")
+    return Trigger.loads(data.removeprefix(codecs.BOM_UTF8), "trigger file")  # some editors and shells put one

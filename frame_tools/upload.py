@@ -43,7 +43,7 @@ def upload(
     if style is not None:
         if not style.is_file():
             raise MissingError(f"There is no painting {style}", "Give the path of an image file")
-        files[names.check_name(style.name, "painting's file name")] = style
+        files[names.name_from(style.name)] = style
     there = listing(storage, name)
     if strays := sorted(other for other in there if other.startswith("frames/") and other not in files):
         raise InputError(
@@ -66,7 +66,7 @@ def upload(
 
 def upload_video(video: Path, *, name: str, storage: DataStorage, style: Path | None = None) -> Uploaded:
     """Bring a whole video, to be split in the cloud, and the painting, to `input/<name>/`."""
-    files = {names.check_name(path.name, "file name"): path for path in (video, style) if path is not None}
+    files = {names.name_from(path.name): path for path in (video, style) if path is not None}
     for path in files.values():
         if not path.is_file():
             raise MissingError(f"There is no file {path}", "Give the path of a file")

@@ -73,12 +73,14 @@ def follow(
 
     Raises MissingError if the run does not appear, TemporaryError if the app stays out of reach.
     """
-    silent_since = time.monotonic()
+    silent_since, reached = time.monotonic(), False
     while True:
         try:
             status = api.status(run_id)
+            reached = True
         except TemporaryError:
-            if time.monotonic() - silent_since > PATIENCE:
+            # An app that has answered may be restarting; one that never did is most likely not there.
+            if not reached or time.monotonic() - silent_since > PATIENCE:
                 raise
             status = None
         if status is not None:
@@ -93,13 +95,22 @@ def follow(
         sleep(pause)
 
 
-def follow_report(storage: DataStorage, run_id: str, *, pause: float = 5.0) -> dict[str, Any]:
-    """Wait for the run's report in `output` and return it: for people who can't reach the HTTP interface."""
+def follow_report(storage: DataStorage, run_id: str, *, minutes: float, pause: float = 5.0) -> dict[str, Any]:
+    """Wait for the run's report in `output` and return it: for people who can't reach the HTTP interface.
+
+    Raises TemporaryError after `minutes`: nothing in `output` tells a long run from one that never was.
+    """
+    end = time.monotonic() + minutes * 60
     while True:
         blob = storage.output.read(names.report(run_id))
         if blob is not None:
             report: dict[str, Any] = json.loads(blob.data)
             return report
+        if time.monotonic() > end:
+            raise TemporaryError(
+                f"There is no report of {run_id} after {minutes:g} minutes",
+                "Check the run's id, wait on with --minutes, or ask the app with --api",
+            )
         time.sleep(pause)
 
 

@@ -31,12 +31,15 @@ def up(
         str, typer.Option(help="local: our function host; func: none, run `func start` yourself.")
     ] = "local",
     folder: Annotated[Path, typer.Option(help="Where blobs, queues and tasks are kept.")] = LOCAL / "cloud",
-    offset: Annotated[int, typer.Option(help="Added to every port, for a second cloud beside the first.")] = 0,
+    offset: Annotated[
+        int, typer.Option(min=0, max=50_000, help="Added to every port, for a second cloud beside the first.")
+    ] = 0,
 ) -> None:
     """Start the local cloud on its usual ports and keep it running until Ctrl-C."""
     if host not in ("local", "func"):
         raise typer.BadParameter(f"there is no host {host!r}; there are: local, func", param_hint="--host")
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)  # a shell hands it on as ignored to what it starts with `&`
     try:
         with running_cloud(CloudOptions(folder=folder, ports=usual_ports(offset), functions=host == "local")) as cloud:
             _make_containers(cloud)
@@ -45,6 +48,8 @@ def up(
                 _watch(cloud)
     except ChildFailedError as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename} can't be used ({error.strerror}). Give another --folder.")
     except KeyboardInterrupt:
         console.print("stopped")
 

@@ -1,6 +1,7 @@
 """Do the next thing for a run, and the next, until it has to wait: called by every handler, harmless when repeated."""
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from frame_tools import names
@@ -46,10 +47,12 @@ def take(app: App, state: RunState, step: Step) -> bool:  # noqa: C901 - one row
         case "admit":
             return state.is_open and take_slot(app, run_id)
         case "split":
+            if _refused(app, state, lambda: planning.check_before_split(app, state.request)):
+                return True
             app.storage.frame_batches.send(BatchMessage(run_id=run_id, batch="split"))
             app.storage.runs.create(names.queued(run_id, "split"), b"")
         case "plan":
-            _plan(app, state)
+            _refused(app, state, lambda: planning.write_plan(app, state))
         case "queue":
             app.storage.frame_batches.send_all(BatchMessage(run_id=run_id, batch=b) for b in state.missing)
             app.storage.runs.create(names.queued(run_id, "batches"), b"")
@@ -64,12 +67,15 @@ def take(app: App, state: RunState, step: Step) -> bool:  # noqa: C901 - one row
     return True
 
 
-def _plan(app: App, state: RunState) -> None:
+def _refused(app: App, state: RunState, check: Callable[[], None]) -> bool:
+    """Run a check of the person's input; if it raises InputError, end the run as refused and return True."""
     try:
-        planning.write_plan(app, state)
+        check()
     except InputError as error:
         log.warning("run %s refused: %s", state.run_id, error)
         ending.end(app, state.run_id, name=state.request.name, status="refused", reason=error.what, remedy=error.remedy)
+        return True
+    return False
 
 
 def _end(app: App, state: RunState, status: ending.Status, step: Step) -> None:

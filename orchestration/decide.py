@@ -4,6 +4,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Literal
 
+from frame_tools.errors import sentence
 from orchestration.state import RunState
 
 Verb = Literal["clean up", "finish", "cancel", "fail", "admit", "split", "plan", "queue", "join", "wait"]
@@ -64,6 +65,7 @@ def _failed_batches(state: RunState) -> Step:
     numbers = state.failed_batches
     first = state.failures[f"{numbers[0]:05d}"]
     which = f"Batch {numbers[0]}" if len(numbers) == 1 else f"Batches {', '.join(map(str, numbers[:10]))}"
-    return Step(
-        verb="fail", reason=f"{which} failed: {first.reason}", remedy=f"{first.remedy} Then resubmit what is missing"
-    )
+    remedy = sentence(first.remedy)
+    if "resubmit" not in remedy:
+        remedy += " Then resubmit what is missing."
+    return Step(verb="fail", reason=f"{which} failed: {first.reason}", remedy=remedy)

@@ -129,6 +129,23 @@ def check_limits(manifest: Manifest, settings: Settings) -> None:
         )
 
 
+def whole_image_size(data: bytes, what: str) -> tuple[int, int]:
+    """Decode an image to its end and return its size: a painting cut off half-way would fail in every task."""
+    try:
+        return images.read_rgb(data).size
+    except InputError as error:
+        raise InputError(f"The {what} can't be used: {error.what}", error.remedy) from error
+
+
+def check_before_split(app: App, request: Request) -> None:
+    """Raise InputError if the video or the painting is not there: before a node is paid to split."""
+    video = names.input_blob(request.folder, str(request.trigger.video))
+    if not app.storage.input.exists(video):
+        raise InputError(f"The video input/{video} is not there", "Upload it, then put the trigger file again")
+    if SCORERS[request.trigger.scorer].needs_style:
+        _style(app, request)
+
+
 def image_size(data: bytes, what: str) -> tuple[int, int]:
     """Return width and height of an image; raises InputError that names it."""
     try:
@@ -185,7 +202,7 @@ def _style(app: App, request: Request) -> Style:
         )
     if len(blob.data) > limit:
         raise InputError(f"The style {name!r} has more than {limit} bytes", "Scale it down: 1024 pixels are plenty")
-    width, height = image_size(blob.data, f"style {name!r}")
+    width, height = whole_image_size(blob.data, f"style {name!r}")
     if width * height > app.settings.max_frame_pixels:
         raise InputError(f"The style {name!r} has {width}x{height} pixels", "Scale it down: 1024 pixels are plenty")
     digest = sha256_of(blob.data)

@@ -6,16 +6,11 @@ from typing import Any
 
 from frame_tools import names
 from frame_tools.plan import Plan
-from frame_tools.prices import DEFAULT_PRICES, Prices
+from frame_tools.prices import Prices
 from frame_tools.receipt import Outcome, Receipt
 from frame_tools.storage import Storage
 from orchestration.cost import spent
 from orchestration.preflight import read_check
-
-
-def build_report(storage: Storage, outcome: Outcome) -> bytes:
-    """Return the report of a run as JSON, with costs by the price table as it is."""
-    return as_json(report_of(storage, outcome, DEFAULT_PRICES))
 
 
 def as_json(report: dict[str, Any]) -> bytes:

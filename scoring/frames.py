@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from frame_tools.errors import InputError
+from frame_tools.media import images
 from scoring.protocol import Picture
 
 MAX_PIXELS = 2**26  # 67 megapixels: twice 8K; 200 MB decoded
@@ -27,6 +28,8 @@ def decode(data: bytes, name: str) -> Picture:
             width, height = header.size
             if width * height > MAX_PIXELS:
                 raise _too_large(name)
+            if header.has_transparency_data:
+                return np.array(images.read_rgb(data))  # on white, as everywhere; OpenCV would show what is hidden
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large(name) from None
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow's readers raise for broken files

@@ -2,6 +2,7 @@
 
 import logging
 
+from frame_tools import names
 from frame_tools.delivery import DamagedBatchError, deliver
 from frame_tools.errors import TemporaryError
 from scoring.task import Task
@@ -10,9 +11,11 @@ log = logging.getLogger(__name__)
 
 
 def join_run(task: Task) -> None:
-    """Join the run; damaged batches are left to the function, which scores them again when the message comes."""
+    """Join the run. Damaged batches, now without receipts, go back to the function, which queues them and joins anew."""
     try:
         if deliver(task.storage, task.run_id) is None:
             raise TemporaryError("Another joiner is at work on the run", "Batch tries again")
     except DamagedBatchError as error:
         log.warning("%s", error)
+        for stage in ("join", "batches"):
+            task.storage.runs.delete(names.queued(task.run_id, stage))

@@ -17,6 +17,7 @@ from scoring.task import Task, utc_now
 log = logging.getLogger(__name__)
 
 UPLOADERS = 8
+MAX_FILE_NAME_BYTES = 200
 
 
 def split_video(task: Task) -> None:
@@ -24,9 +25,11 @@ def split_video(task: Task) -> None:
     request = Request.loads(task.storage.runs.need(names.request(task.run_id)).data, "request")
     trigger = request.trigger
     with tempfile.TemporaryDirectory() as scratch:
-        video = Path(scratch) / "video"
+        # The file's own name stands in messages; a file system takes 255 bytes of one.
+        uploaded = str(trigger.video)
+        video = Path(scratch) / (uploaded if len(uploaded.encode()) < MAX_FILE_NAME_BYTES else "video")
         with video.open("wb") as target:
-            if not task.storage.input.download_to(names.input_blob(request.folder, str(trigger.video)), target):
+            if not task.storage.input.download_to(names.input_blob(request.folder, uploaded), target):
                 raise InputError(
                     f"The video {trigger.video!r} is not in input/{request.folder}/",
                     "Upload it, then put the trigger file again",

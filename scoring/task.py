@@ -6,7 +6,6 @@ either the same bytes again or made only if absent. Its last act is the message 
 
 import datetime as dt
 import logging
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -102,8 +101,3 @@ def record_failure(task: Task, error: InputError) -> None:
 def utc_now() -> str:
     """Return the time as ISO 8601, UTC."""
     return dt.datetime.now(dt.UTC).isoformat()
-
-
-def core_count() -> int:
-    """Return the cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

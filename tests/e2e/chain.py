@@ -73,6 +73,15 @@ class Chain:
             f"http://127.0.0.1:{self.cloud.ports.batch}/local/faults", json=fault, timeout=10
         ).raise_for_status()
 
+    def faults(self) -> list[dict[str, Any]]:
+        """Return the mischief that is still to come."""
+        answer = requests.get(f"http://127.0.0.1:{self.cloud.ports.batch}/local/faults", timeout=10).json()
+        return list(answer["value"] if isinstance(answer, dict) else answer)
+
+    def post(self, path: str) -> requests.Response:
+        """Send a POST to the app."""
+        return requests.post(f"{self.cloud.api}/{path}", timeout=60)
+
     def log(self) -> str:
         """Return the function host's last words."""
         return self.cloud.children["Function host"].output()[-6000:]

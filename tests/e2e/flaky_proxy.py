@@ -22,6 +22,8 @@ HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive", "content-encoding
 def handler(target: int, session: ClientSession, dice: random.Random):
     async def handle(request: web.Request) -> web.StreamResponse:
         luck = dice.randrange(ONE_IN * 2)
+        if luck in (0, 1):
+            print("busy", flush=True)
         if luck == 0:
             await request.read()
             return busy()
