@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from frame_tools import names
@@ -87,4 +88,11 @@ def _end(app: App, state: RunState, status: ending.Status, step: Step) -> None:
         reason=step.reason,
         remedy=step.remedy,
         video=state.video if status == "finished" else None,
+        still=lambda: status == "finished" or _decides_again(app, state.run_id) == step.verb,
     )
+
+
+def _decides_again(app: App, run_id: str) -> str | None:
+    """Return what would be decided now if the run had not just been ended."""
+    state = read_state(app.storage, run_id)
+    return None if state is None else decide(replace(state, outcome=None), now=now(), run_limit=app.run_limit).verb

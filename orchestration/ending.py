@@ -1,7 +1,7 @@
 """How a run ends: the outcome is written once, the report is written for people, then everything is let go."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from frame_tools import names
@@ -27,17 +27,32 @@ def end(
     reason: str,
     remedy: str = "",
     video: str | None = None,
+    still: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Write how the run ended (the first ending stays) and clean up."""
+    """Write how the run ended (the first ending stays) and clean up.
+
+    `still` is asked when the ending is written: a handler may have decided on it long ago, and a person's resubmission
+    has removed the reason since. Then the ending is taken back.
+    """
     outcome = Outcome(
         run_id=run_id, status=status, reason=reason, remedy=remedy, name=name, ended_at=now().isoformat(), video=video
     )
     if app.storage.runs.create(names.outcome(run_id), outcome.dumps()):
+        if not still():
+            _take_back(app, outcome)
+            return
         # An alert of the deployment looks for "run … failed: …".
         log.log(logging.ERROR if status == "failed" else logging.INFO, "run %s %s: %s", run_id, status, reason)
         _measure(app, clean_up(app, run_id))
     else:
         clean_up(app, run_id)
+
+
+def _take_back(app: App, outcome: Outcome) -> None:
+    """Remove this very ending."""
+    blob = app.storage.runs.read(names.outcome(outcome.run_id))
+    if blob is not None and blob.data == outcome.dumps():
+        app.storage.runs.delete(names.outcome(outcome.run_id), etag=blob.etag)
 
 
 def _measure(app: App, report: Mapping[str, Any]) -> None:
@@ -55,7 +70,10 @@ def clean_up(app: App, run_id: str) -> Mapping[str, Any]:
     Returns the report.
     Each part may have been done before. Until the open mark is gone, the sweep comes back.
     """
-    outcome = Outcome.loads(app.storage.runs.need(names.outcome(run_id)).data, "outcome")
+    blob = app.storage.runs.read(names.outcome(run_id))
+    if blob is None:  # a resubmission has taken the ending back
+        return {}
+    outcome = Outcome.loads(blob.data, "outcome")
     report = report_of(app.storage, outcome, app.settings.price_table)
     app.storage.output.write(names.report(run_id), as_json(report))
     for claim in app.storage.runs.list(names.jobs(run_id)):
@@ -63,5 +81,7 @@ def clean_up(app: App, run_id: str) -> Mapping[str, Any]:
         app.batch.terminate_job(names.job_id(run_id, number), f"run {outcome.status}")
     release_slots(app, run_id)
     app.storage.runs.delete(names.open_mark(run_id))
+    if not app.storage.runs.exists(names.outcome(run_id)):  # taken back meanwhile: the sweep must see the run
+        app.storage.runs.create(names.open_mark(run_id), b"")
     admit_next(app)
     return report

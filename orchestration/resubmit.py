@@ -69,6 +69,7 @@ def go_on(app: App, state: RunState, *, only_failed: bool) -> str:
     app.storage.runs.write(names.resumed(run_id), now().isoformat().encode())
     app.storage.runs.create(names.open_mark(run_id), b"")
     _reopen(app, state)
+    app.storage.runs.create(names.open_mark(run_id), b"")  # a handler that was cleaning up may have removed it
     if steps and take_slot(app, run_id) and state.queued:
         place(app, run_id, steps)
     advance(app, run_id)

@@ -1,0 +1,79 @@
+"""A handler that decided long ago: what it still does must not undo a person's resubmission."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from frame_tools import names
+from frame_tools.blobs import Container
+from orchestration import ending
+from orchestration.advance import advance
+from orchestration.cancel import cancel
+from orchestration.resubmit import resubmit
+from tests.orchestration.painter import fail
+from tests.orchestration.world import World
+
+
+class Delayed(Container):
+    """Lets something else happen first, once, when the outcome is about to be written."""
+
+    happens: Callable[[], None] | None = None
+
+    def create(self, name: str, data: bytes) -> bool:
+        if name.endswith("/outcome.json") and self.happens is not None:
+            happens, self.happens = self.happens, None
+            happens()
+        return super().create(name, data)
+
+
+def delayed(world: World, happens: Callable[[], None]) -> World:
+    runs = Delayed(world.storage.runs._client)
+    runs.happens = happens
+    return World(replace(world.app, storage=replace(world.storage, runs=runs)))
+
+
+def test_a_late_cancellation_does_not_end_a_run_that_goes_on(world: World) -> None:
+    run_id = world.start("clip", 2)
+    world.pump()
+
+    def meanwhile() -> None:
+        cancel(world.app, run_id)
+        resubmit(world.app, run_id, "missing")
+
+    world.storage.runs.create(names.cancelled(run_id), b"")
+    advance(delayed(world, meanwhile).app, run_id)
+    assert world.status(run_id) == "scoring"
+    assert world.storage.runs.exists(names.open_mark(run_id))
+    world.finish(run_id)
+    assert world.status(run_id) == "finished"
+
+
+def test_a_late_failure_does_not_end_a_run_that_goes_on(world: World) -> None:
+    run_id = world.start("clip", 1)
+    world.pump()
+    fail(world.storage, run_id, 0)
+    advance(delayed(world, lambda: (advance(world.app, run_id), resubmit(world.app, run_id, "failed"))[0]).app, run_id)
+    assert world.status(run_id) == "scoring"
+    world.finish(run_id)
+    assert world.status(run_id) == "finished"
+
+
+@pytest.mark.parametrize("which", ["missing", "failed"])
+def test_cleaning_up_late_leaves_a_resumed_run_open(world: World, which: str) -> None:
+    run_id = world.start("clip", 1)
+    world.pump()
+    fail(world.storage, run_id, 0)
+    advance(world.app, run_id)
+    assert world.status(run_id) == "failed"
+
+    class Late(Container):
+        def delete(self, name: str, *, etag: str | None = None) -> bool:
+            if name == names.open_mark(run_id):
+                resubmit(world.app, run_id, which)
+            return super().delete(name, etag=etag)
+
+    late = replace(world.app, storage=replace(world.storage, runs=Late(world.storage.runs._client)))
+    ending.clean_up(late, run_id)
+    assert world.status(run_id) in ("scoring", "waiting")
+    assert world.storage.runs.exists(names.open_mark(run_id))

@@ -1,0 +1,340 @@
+"""What a task promises: all it makes before the receipt, failures in words once, and nothing twice."""
+
+import dataclasses
+import io
+import json
+import time
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+import safetensors.numpy
+from PIL import Image
+
+from benchmarks.memory_storage import MemoryContainer, memory_storage
+from frame_tools import manifest as manifests
+from frame_tools import names
+from frame_tools.blobs import sha256_of
+from frame_tools.errors import DamagedError, InputError, InternalError, TemporaryError
+from frame_tools.manifest import Manifest
+from frame_tools.media.images import jpeg, png, read_rgb
+from frame_tools.messages import BatchMessage
+from frame_tools.plan import BlobRef, Plan, Style
+from frame_tools.receipt import Failure, Receipt
+from frame_tools.scorers import SCORERS
+from frame_tools.trigger import Options
+from scoring.batch import score_batch
+from scoring.task import Task, perform
+from tests.clips import draw, read_number
+
+RUN = "clip-0123456789"
+SIZE = (64, 48)
+BORDERS = (0, 3, 5)
+
+
+def painting():
+    rows, columns = np.mgrid[0:60, 0:80]
+    colours = np.stack([np.sin(rows / 5), np.cos(columns / 7), np.sin(columns / 3)], axis=2)
+    return png(Image.fromarray(((colours + 1) * 127).astype(np.uint8)))
+
+
+def planned(scorer="copy", *, image_format="jpg", **changes):
+    """Return storage with five frames, numbered 0 to 4, planned as two batches."""
+    storage = memory_storage()
+    manifest = Manifest.plain(
+        BORDERS[-1],
+        Fraction(25),
+        width=SIZE[0],
+        height=SIZE[1],
+        image_format=image_format,
+        pattern="{:06d}." + image_format,
+    )
+    encode = png if image_format == "png" else jpeg
+    for index in range(manifest.frame_count):
+        storage.input.write(f"clip/frames/{manifest.frame_name(index)}", encode(draw(index, SIZE)))
+    storage.runs.write(names.manifest(RUN), manifests.dumps(manifest))
+    fields = {
+        "run_id": RUN,
+        "name": "clip",
+        "correlation_id": RUN,
+        "options": Options(scorer=scorer),
+        "borders": BORDERS,
+        "manifest_sha256": sha256_of(manifests.dumps(manifest)),
+        "frames": BlobRef(container="input", name="clip/frames/"),
+        "weights_sha256": SCORERS[scorer].weights_sha256,
+        "container": "mp4",
+    }
+    storage.runs.write(names.plan(RUN), Plan(**fields | changes).dumps())
+    return storage
+
+
+def planned_with_painting():
+    data = painting()
+    style = Style(blob=BlobRef(container="work", name="style"), sha256=sha256_of(data), width=80, height=60)
+    storage = planned("any", style=style)
+    storage.work.write("style", data)
+    return storage
+
+
+def task_for(storage, batch=0):
+    return Task(storage=storage, run_id=RUN, step=batch, task_id=f"b0000{batch}", dedicated=False)
+
+
+def score(storage, batch=0, *, weights=None):
+    perform(task_for(storage, batch), lambda task: score_batch(task, weights=weights, started=time.monotonic()))
+
+
+def message(batch=0):
+    return BatchMessage(run_id=RUN, batch=batch)
+
+
+def receipt_of(storage, batch=0):
+    return Receipt.loads(storage.runs.need(names.receipt(RUN, batch)).data, "receipt")
+
+
+def never(_task):
+    pytest.fail("the work was begun")
+
+
+class Journal(MemoryContainer):
+    """A container that notes its writes in a list shared with others, and breaks at one of them."""
+
+    def __init__(self, name, journal, breaks_at=None):
+        super().__init__(name)
+        self._journal, self._breaks_at = journal, breaks_at
+
+    def _noted(self, name):
+        if name == self._breaks_at:
+            raise TemporaryError("The connection was lost", "Try again")
+        self._journal.append(f"{self.name}/{name}")
+
+    def write(self, name, data):
+        self._noted(name)
+        return super().write(name, data)
+
+    def create(self, name, data):
+        self._noted(name)
+        return super().create(name, data)
+
+
+def journaled(breaks_at=None):
+    """Return planned storage that notes what a task writes, in order, and the list it notes it in."""
+    storage, journal = planned(), []
+    noted = {}
+    for place in ("work", "logs", "runs"):
+        container = Journal(place, journal, breaks_at)
+        container.blobs.update(getattr(storage, place).blobs)
+        noted[place] = container
+
+    class Told(type(storage.finished_batches)):
+        def send(self, message):
+            journal.append("message")
+            super().send(message)
+
+    return dataclasses.replace(storage, **noted, finished_batches=Told()), journal
+
+
+FRAME_BLOBS = [f"{RUN}/frames/00000{number}.jpg" for number in (1, 2, 3)]
+
+
+def test_all_is_written_before_the_receipt_and_the_message_comes_last():
+    storage, journal = journaled()
+    score(storage)
+    assert sorted(journal[:3]) == [f"work/{name}" for name in FRAME_BLOBS]
+    assert journal[3:] == [
+        f"work/{names.segment(RUN, 0)}",
+        f"logs/{RUN}/b00000.jsonl",
+        f"runs/{names.receipt(RUN, 0)}",
+        "message",
+    ]
+
+
+@pytest.mark.parametrize("lost", [FRAME_BLOBS[1], names.segment(RUN, 0), f"{RUN}/b00000.jsonl"])
+def test_what_could_not_be_written_is_never_proved(lost):
+    storage, journal = journaled(breaks_at=lost)
+    with pytest.raises(TemporaryError):
+        score(storage)
+    assert not storage.runs.exists(names.receipt(RUN, 0))
+    assert not storage.runs.exists(names.failure(RUN, "00000")), "a passing trouble is tried again"
+    assert "message" not in journal
+
+
+def test_the_receipt_proves_what_lies_in_storage():
+    storage = planned()
+    score(storage, 1)
+    receipt = receipt_of(storage, 1)
+    assert (receipt.run_id, receipt.batch, receipt.start, receipt.end) == (RUN, 1, 3, 5)
+    assert receipt.plan_sha256 == sha256_of(storage.runs.need(names.plan(RUN)).data)
+    assert (receipt.task_id, receipt.device, receipt.dedicated) == ("b00001", "cpu", False)
+    assert [frame.name for frame in receipt.frames] == [f"{RUN}/frames/00000{number}.jpg" for number in (4, 5)]
+    for proved in (*receipt.frames, receipt.segment):
+        blob = storage.work.need(proved.name)
+        assert (proved.size, proved.sha256, proved.etag) == (len(blob.data), sha256_of(blob.data), blob.etag)
+    times = receipt.times
+    assert 0 <= times.start_up <= times.total
+    assert min(times.load, times.infer, times.save) >= 0
+    assert storage.finished_batches.messages == [message(1)]
+
+
+def test_frames_and_segment_hold_the_pictures_of_the_batch():
+    storage = planned()
+    score(storage, 1)
+    stored = [read_rgb(storage.work.need(frame.name).data) for frame in receipt_of(storage, 1).frames]
+    assert [read_number(image) for image in stored] == [3, 4]
+    with av.open(io.BytesIO(storage.work.need(names.segment(RUN, 1)).data)) as video:
+        pictures = [frame.to_image() for frame in video.decode(video=0)]
+    assert [picture.size for picture in pictures] == [SIZE, SIZE]
+    assert [read_number(picture) for picture in pictures] == [3, 4]
+
+
+def test_png_frames_come_back_bit_for_bit():
+    storage = planned(image_format="png")
+    score(storage)
+    for index, frame in enumerate(receipt_of(storage).frames):
+        assert frame.name.endswith(".png")
+        assert read_rgb(storage.work.need(frame.name).data).tobytes() == draw(index, SIZE).tobytes()
+
+
+def test_the_log_has_a_line_an_image():
+    storage = planned()
+    score(storage)
+    lines = [json.loads(line) for line in storage.logs.need(receipt_of(storage).log).data.splitlines()]
+    assert [(line["frame"], line["name"], line["batch"]) for line in lines] == [
+        (index, f"00000{index + 1}.jpg", 0) for index in range(3)
+    ]
+    assert [line["bytes"] for line in lines] == [frame.size for frame in receipt_of(storage).frames]
+    assert all(line[f"{what}_ms"] >= 0 for line in lines for what in ("load", "infer", "save", "segment"))
+
+
+def test_the_same_batch_again_gives_the_same_bytes():
+    first, second = planned(), planned()
+    score(first)
+    score(second)
+    assert first.work.blobs == second.work.blobs
+
+
+def test_a_batch_with_a_receipt_is_not_scored_again_but_told_of():
+    storage = planned()
+    score(storage)
+    before = dict(storage.work.blobs), dict(storage.runs.blobs)
+    perform(task_for(storage), never)
+    assert (storage.work.blobs, storage.runs.blobs) == before
+    assert storage.finished_batches.messages == [message(), message()]
+
+
+@pytest.mark.parametrize("ended", [names.cancelled(RUN), names.outcome(RUN)])
+def test_a_run_that_has_ended_gets_no_work(ended):
+    storage = planned()
+    storage.runs.write(ended, b"")
+    before = dict(storage.runs.blobs)
+    perform(task_for(storage), never)
+    assert (storage.runs.blobs, storage.work.blobs) == (before, {})
+    assert storage.finished_batches.messages == []
+
+
+def _cut_off(storage):
+    name = "clip/frames/000002.jpg"
+    storage.input.write(name, storage.input.need(name).data[:40])
+
+
+def _no_picture(storage):
+    storage.input.write("clip/frames/000002.jpg", b"no picture")
+
+
+def _gone(storage):
+    del storage.input.blobs["clip/frames/000002.jpg"]
+
+
+def _other_size(storage):
+    storage.input.write("clip/frames/000002.jpg", jpeg(draw(1, (32, 48))))
+
+
+@pytest.mark.parametrize("spoil", [_cut_off, _no_picture, _gone, _other_size])
+def test_a_frame_that_cannot_be_used_ends_the_batch_once_in_words(spoil):
+    storage = planned()
+    spoil(storage)
+    with pytest.raises(InputError, match=r"000002\.jpg") as first:
+        score(storage)
+    failure = Failure.loads(storage.runs.need(names.failure(RUN, "00000")).data, "failure")
+    assert (failure.reason, failure.remedy) == (first.value.what, first.value.remedy)
+    assert (failure.step, failure.task_id) == ("00000", "b00000")
+    assert not storage.runs.exists(names.receipt(RUN, 0))
+    assert storage.finished_batches.messages == [message()]
+    with pytest.raises(InputError) as second:
+        perform(task_for(storage), never)
+    assert str(second.value) == str(first.value)
+    assert storage.finished_batches.messages == [message(), message()]
+    score(storage, 1)
+    assert receipt_of(storage, 1).end == 5, "the other batch is not held up"
+
+
+def test_another_size_is_told_in_pixels():
+    storage = planned()
+    _other_size(storage)
+    with pytest.raises(InputError, match="32x48 pixels, the video has 64x48"):
+        score(storage)
+
+
+def test_a_manifest_other_than_the_planned_one_is_damage_and_no_fault_of_the_person():
+    storage = planned()
+    storage.runs.write(names.manifest(RUN), storage.runs.need(names.manifest(RUN)).data + b"\n")
+    with pytest.raises(DamagedError, match="manifest"):
+        score(storage)
+    assert not storage.runs.exists(names.failure(RUN, "00000"))
+
+
+def test_a_plan_for_other_weights_is_not_scored():
+    storage = planned(weights_sha256="0" * 64)
+    with pytest.raises(InternalError, match="one version"):
+        score(storage)
+    assert storage.work.blobs == {}
+
+
+# The painting.
+
+
+@pytest.fixture(scope="module")
+def painted(weights):
+    """Storage after the first of two tasks of the scorer `any`."""
+    storage = planned_with_painting()
+    score(storage, 0, weights=weights)
+    return storage
+
+
+def vector_blob():
+    return names.style_vector(RUN, sha256_of(painting()))
+
+
+def test_the_first_task_keeps_the_style_vector_and_paints(painted):
+    vector = safetensors.numpy.load(painted.runs.need(vector_blob()).data)["style"]
+    assert vector.ndim == 1
+    assert np.isfinite(vector).all()
+    image = np.asarray(read_rgb(painted.work.need(f"{RUN}/frames/000001.jpg").data), int)
+    assert abs(image - np.asarray(draw(0, SIZE), int)).mean() > 10, "the frame was repainted"
+
+
+def test_the_second_task_uses_the_stored_style_vector(painted, weights):
+    """The painting is gone by then, and the stored vector, were it another, would give another frame."""
+    stored = painted.runs.need(vector_blob()).data
+    frames = []
+    for data in (stored, _other_vector(stored)):
+        storage = planned_with_painting()
+        del storage.work.blobs["style"]
+        storage.runs.write(vector_blob(), data)
+        score(storage, 1, weights=weights)
+        assert storage.runs.need(vector_blob()).data == data
+        frames.append(storage.work.need(f"{RUN}/frames/000004.jpg").data)
+    assert frames[0] != frames[1]
+
+
+def test_a_painting_other_than_the_planned_one_is_not_used(weights):
+    storage = planned_with_painting()
+    storage.work.write("style", png(Image.new("RGB", (80, 60), "blue")))
+    with pytest.raises(DamagedError, match="painting"):
+        score(storage, weights=weights)
+    assert not storage.runs.exists(vector_blob())
+
+
+def _other_vector(data):
+    return safetensors.numpy.save({name: -value for name, value in safetensors.numpy.load(data).items()})
