@@ -27,7 +27,7 @@ def words_not_traces() -> Iterator[None]:
 
 def _in_words(error: AzureError) -> ImpastoError:
     first_line = str(error.message).split("\n", 1)[0][:300]
-    if isinstance(error, ClientAuthenticationError):
+    if isinstance(error, ClientAuthenticationError) or getattr(error, "status_code", None) in (401, 403):
         return InputError(
             f"Storage refuses us: {first_line}", "Check the key, the signature, or your role on the account"
         )

@@ -31,9 +31,11 @@ def end(
 ) -> None:
     """Write how the run ended (the first ending stays) and clean up.
 
-    `still` is asked when the ending is written: a handler may have decided on it long ago, and a person's resubmission
-    has removed the reason since. Then the ending is taken back.
+    `still` is asked before and after the ending is written: a handler may have decided on it long ago, and a person's
+    resubmission has removed the reason since. Then nothing is written, or it is taken back.
     """
+    if not still():
+        return
     outcome = Outcome(
         run_id=run_id, status=status, reason=reason, remedy=remedy, name=name, ended_at=now().isoformat(), video=video
     )

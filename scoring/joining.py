@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 def join_run(task: Task) -> None:
-    """Join the run. Damaged batches, now without receipts, go back to the function, which queues them and joins anew."""
+    """Join the run. Damaged batches, now without receipts, go back to the function, which queues them anew."""
     try:
         if deliver(task.storage, task.run_id) is None:
             raise TemporaryError("Another joiner is at work on the run", "Batch tries again")

@@ -10,15 +10,17 @@ MP4 holds every time stamp exactly; Matroska rounds them to milliseconds.
 import heapq
 import itertools
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+from av.container import InputContainer
 from av.packet import Packet
 
-from frame_tools.errors import InternalError, MissingError
+from frame_tools.errors import DamagedError, InputError, InternalError, MissingError
 from frame_tools.manifest import Manifest
 from frame_tools.media.audio import AUDIO_NAME, AudioSource, count_packets
 from frame_tools.media.containers import ByteSource, opened
@@ -76,8 +78,8 @@ def _join_into(
             tracks = _mux(manifest, everything, first=first, source=None, sound_packets=0, out=out)
         else:
             packets = sum(track.packets for track in manifest.audio) or count_packets(audio)
-            with opened(audio, name=AUDIO_NAME) as container:
-                source = AudioSource(container, manifest.audio)
+            with ExitStack() as stack:
+                source = AudioSource(_open_sound(stack, audio), manifest.audio)
                 tracks = _mux(manifest, everything, first=first, source=source, sound_packets=packets, out=out)
     except av.FFmpegError as error:
         raise InternalError(f"The result can't be written ({error})", "Report this, with the manifest.") from error
@@ -125,3 +127,11 @@ def _metadata(manifest: Manifest) -> dict[str, str]:
         "location": manifest.place,
     }
     return {key: value for key, value in words.items() if value is not None}
+
+
+def _open_sound(stack: ExitStack, audio: Path | ByteSource) -> InputContainer:
+    """Open the sound that splitting kept; raises DamagedError if it is none any more."""
+    try:
+        return stack.enter_context(opened(audio, name=AUDIO_NAME))
+    except InputError as error:
+        raise DamagedError("The sound that splitting kept can't be read any more", "Split the video again") from error

@@ -367,7 +367,7 @@ def test_patience_counts_from_the_last_answer(monkeypatch: pytest.MonkeyPatch) -
 
 def test_an_app_that_never_answered_is_not_waited_for() -> None:
     with app_that_answers(TROUBLE) as server, pytest.raises(TemporaryError, match="503"):
-        list(follow(Api(url=server.url), RUN, pause=0))
+        list(follow(Api(url=server.url), RUN, sleep=lambda _: pytest.fail("it waited")))
     assert len(server.asked) == 1
 
 

@@ -9,8 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import pytest
 from frame_tools import names
 from local_cloud.accounts import Ports
 from local_cloud.cloud import CloudOptions
-from tests.e2e.chain import PATIENCE, Chain, fingerprint, running_chain, upload_split
+from tests.e2e.chain import Chain, fingerprint, running_chain, until, upload_split
 
 SEEDS = (1, 2)
 BATCHES = 9
@@ -77,7 +76,6 @@ def test_the_video_is_the_same_in_foul_weather(stormy: Chain, quiet: str, split_
     until(lambda: kill_a_task(stormy))
     until(lambda: receipts(stormy, run_id) >= 3)
     stormy.fault(kind="lose_node")
-    cancel_and_go_on(stormy, run_id)
     status = stormy.wait(run_id)
     assert stormy.faults() == []
     assert fingerprint(stormy.video(status)) == quiet
@@ -97,22 +95,6 @@ def test_the_batch_service_comes_back_and_goes_on(stormy: Chain, quiet: str, spl
 
 def receipts(chain: Chain, run_id: str) -> int:
     return sum(1 for _ in chain.storage.runs.list(names.receipts(run_id)))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
-def cancel_and_go_on(chain: Chain, run_id: str) -> None:
-    """Cancel the run in the middle and resubmit what is missing; Batch refuses one task of the collection at first."""
-    assert chain.post(f"runs/{run_id}/cancel").json()["status"] == "cancelled"
-    done = {item.name for item in chain.storage.runs.list(names.receipts(run_id))}
-    missing = [batch for batch in range(BATCHES) if names.receipt(run_id, batch) not in done]
-    chain.fault(kind="partial_failure", task_id=names.task_id(missing[-1], 1), code="ServerBusy")
-    until(lambda: chain.post(f"runs/{run_id}/resubmit").status_code == 202)
 
 
 def kill_a_task(chain: Chain) -> bool:

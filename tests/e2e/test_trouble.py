@@ -6,7 +6,7 @@ import requests
 
 from frame_tools import names
 from local_cloud.accounts import DATA_KEY, OPS_KEY
-from tests.e2e.chain import Chain, fingerprint, upload_split
+from tests.e2e.chain import Chain, fingerprint, until, upload_split
 
 
 def test_a_trigger_that_is_no_json_is_refused_in_words(chain: Chain) -> None:
@@ -72,6 +72,22 @@ def test_cancel_ends_a_run_and_its_tasks(chain: Chain, split_clip: Path) -> None
     assert answer.status_code == 200
     assert chain.wait(run_id)["status"] == "cancelled"
     assert not chain.storage.output.exists(names.video(run_id, "mp4"))
+
+
+def test_a_cancelled_run_goes_on_though_batch_refuses_a_task_of_the_collection(chain: Chain, split_clip: Path) -> None:
+    upload_split(chain, split_clip, "undecided")
+    words = {"scorer": "copy", "input": "undecided", "frames_per_batch": 3}
+    undisturbed = fingerprint(chain.video(chain.wait(chain.start("decided", **words))))
+    run_id = chain.start("undecided", **words)
+    until(lambda: any(chain.storage.runs.list(names.receipts(run_id))))
+    assert chain.post(f"runs/{run_id}/cancel").json()["status"] == "cancelled"
+    done = {item.name for item in chain.storage.runs.list(names.receipts(run_id))}
+    missing = [batch for batch in range(12) if names.receipt(run_id, batch) not in done]
+    chain.fault(kind="partial_failure", task_id=names.task_id(missing[-1], 1), code="ServerBusy")
+    assert chain.post(f"runs/{run_id}/resubmit").status_code == 503
+    assert chain.post(f"runs/{run_id}/resubmit").status_code == 202
+    assert fingerprint(chain.video(chain.wait(run_id))) == undisturbed
+    assert chain.faults() == []
 
 
 def test_redoing_named_batches_makes_a_new_run_with_the_old_segments(chain: Chain, split_clip: Path) -> None:

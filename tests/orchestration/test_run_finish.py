@@ -2,19 +2,25 @@
 
 import json
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from frame_tools import names
-from frame_tools.blobs import sha256_of
-from frame_tools.delivery import read_receipt
+from frame_tools.blobs import Container, Lease, sha256_of
+from frame_tools.blobs import lease as lease_module
+from frame_tools.delivery import deliver, read_receipt
+from frame_tools.errors import TemporaryError
 from frame_tools.receipt import Failure
 from orchestration.app import now
 from orchestration.finish import finish_batch
 from orchestration.state import write_failure
 from orchestration.submit import submit_batch
 from tests.orchestration.painter import fail, paint, read_plan
-from tests.orchestration.world import World, in_parallel, message, take
+from tests.orchestration.world import World, in_parallel, message, take, until
 
 
 @pytest.fixture
@@ -76,6 +82,44 @@ def test_eight_last_messages_at_once_make_one_video(world: World, run_id: str) -
     assert world.frame_count(run_id) == 6
     blocks = world.storage.output._client.get_blob_client(names.video(run_id, "mp4")).get_block_list("all")
     assert blocks[1] == [], "nobody has left blocks of a second video behind"
+
+
+class LosesLease(Container):
+    """The container `work`, whose segments are read only when the join's lease has been taken away."""
+
+    runs: "Remembering"
+
+    def read(self, name: str, **options: Any) -> Any:
+        if "/segments/" in name and (lease := self.runs.held) and not lease.lost:
+            lease._client.break_lease(lease_break_period=0)
+            until(lambda: lease.lost, "the holder knows that its lease is gone")
+        return super().read(name, **options)
+
+
+class Remembering(Container):
+    """The container `runs`, which remembers the lease that is held."""
+
+    held: Lease | None = None
+
+    @contextmanager
+    def lease(self, name: str) -> Iterator[Lease | None]:
+        with super().lease(name) as lease:
+            self.held = lease
+            yield lease
+
+
+def test_a_joiner_that_lost_its_lease_commits_nothing(
+    world: World, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_module, "LEASE_SECONDS", 0.1)  # how often it is renewed; it still lasts for 60 s
+    world.paint(run_id, message=False)
+    work, runs = LosesLease(world.storage.work._client), Remembering(world.storage.runs._client)
+    work.runs = runs
+    with pytest.raises(TemporaryError, match="lease was lost"):
+        deliver(replace(world.storage, work=work, runs=runs), run_id)
+    assert not world.storage.output.exists(names.video(run_id, "mp4"))
+    assert deliver(world.storage, run_id) == names.video(run_id, "mp4"), "the next joiner gets the lease"
+    assert world.frame_count(run_id) == 6
 
 
 def test_the_same_input_gives_the_same_bytes_and_the_report_says_what_was_done(world: World, run_id: str) -> None:
