@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import pytest
 
-from frame_tools.errors import DamagedError, InputError, MissingError
+from frame_tools.errors import DamagedError, MissingError
 from frame_tools.manifest import AudioTrack, Manifest
 from frame_tools.media.join import Segment, join
 from frame_tools.media.segment import SegmentEncoder
@@ -164,7 +164,7 @@ def test_sound_that_is_not_the_manifests_is_refused(segments: list[Segment], tmp
         join(manifest, segments, audio=source, out=io.BytesIO())
     with pytest.raises(MissingError, match=r"audio\.mp4"):
         join(manifest, segments, audio=None, out=io.BytesIO())
-    with pytest.raises(InputError, match="audio file"):
+    with pytest.raises(DamagedError, match="Split the video again"):
         join(manifest, segments, audio=io.BytesIO(b"noise" * 500), out=io.BytesIO())
 
 
