@@ -17,6 +17,7 @@ STEREO_PAIR = (Tone(language="deu"), Tone(start=Fraction(1, 4), sample_rate=44_1
 CLIPS = {
     "film": Clip(rate=Fraction(24_000, 1001)),
     "ntsc": Clip(rate=Fraction(30_000, 1001), audio=(Tone(),)),
+    "sport": Clip(rate=Fraction(60_000, 1001), audio=(Tone(),)),
     "phone": Clip(rate=Fraction(90_000, 2999), time_base=Fraction(1, 90_000), pts=range(0, 29_990, 2999)),
     "pal": Clip(rate=Fraction(25)),
     "slow": Clip(rate=Fraction(1, 2), frames=3),
