@@ -118,7 +118,7 @@ def test_failed_batches_are_named_with_the_first_reason() -> None:
     run = state(plan=PLAN, receipts={1}, failures={"00000": failure("00000"), "00002": failure("00002")})
     step = decide(run, now=NOW, run_limit=LIMIT)
     assert step.reason == "Batches 0, 2 failed: 00000 broke"
-    assert step.remedy == "Mend it. Then resubmit what is missing"
+    assert step.remedy == "Mend it. Then resubmit what is missing."
 
 
 states = st.builds(
@@ -166,3 +166,11 @@ def test_joining_needs_every_receipt(run: RunState) -> None:
     if decide(run, now=NOW, run_limit=LIMIT).verb == "join":
         assert run.plan is not None
         assert run.receipts == frozenset(range(run.plan.batch_count))
+
+
+@pytest.mark.parametrize("remedy", ["Upload it again, then resubmit what is missing", "Upload it again"])
+def test_the_remedy_of_failed_batches_is_said_once_and_in_whole_sentences(remedy: str) -> None:
+    broken = failure("00001").model_copy(update={"remedy": remedy})
+    step = decide(state(plan=PLAN, receipts={0, 2}, failures={"00001": broken}), now=NOW, run_limit=LIMIT)
+    assert step.remedy.count("esubmit") == 1
+    assert step.remedy.endswith(".")
