@@ -121,7 +121,7 @@ def test_a_redone_run_has_its_own_costs(world: World) -> None:
 
 
 def test_before_there_is_a_plan_there_is_no_figure(world: World) -> None:
-    run_id = world.fire(world.put_trigger("film", video="film.mp4"))
+    run_id = world.fire(world.put_film())
     assert world.described(run_id)["cost"] == {"expected": None}
     keep(world.app, run_id, look_at_pool(world.app))
     assert world.app.storage.runs.exists(names.pool_check(run_id))

@@ -42,7 +42,7 @@ def test_many_at_once_keep_to_the_limit(narrow: World) -> None:
 @pytest.mark.parametrize("end", ["refused", "failed", "cancelled", "finished"])
 def test_however_a_run_ends_the_next_is_let_in_without_the_sweep(world: World, end: str) -> None:
     single = world.changed(max_open_runs=1)
-    first = single.fire(single.put_trigger("film", video="film.mp4"))
+    first = single.fire(single.put_film())
     split(single.storage, first, 2)
     if end != "refused":
         single.pump()

@@ -44,7 +44,7 @@ def test_the_others_go_on_when_one_could_not_be_placed(world: World) -> None:
 
 
 def test_a_split_that_could_not_be_placed_fails_the_run(world: World) -> None:
-    run_id = world.fire(world.put_trigger("film", video="film.mp4"))
+    run_id = world.fire(world.put_film())
     batch_poisoned(world.app, message(run_id, "split"))
     assert world.status(run_id) == "failed"
 

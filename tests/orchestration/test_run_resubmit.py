@@ -75,7 +75,7 @@ def test_a_join_that_failed_is_tried_again(world: World) -> None:
 
 
 def test_a_split_that_failed_is_tried_again(world: World) -> None:
-    run_id = world.fire(world.put_trigger("film", video="film.mp4"))
+    run_id = world.fire(world.put_film())
     world.pump()
     fail(world.storage, run_id, "split")
     world.pump()

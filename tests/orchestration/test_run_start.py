@@ -103,7 +103,7 @@ def test_the_run_keeps_its_own_copy_of_the_painting(world: World) -> None:
 
 
 def test_a_video_is_split_first(world: World) -> None:
-    run_id = world.fire(world.put_trigger("film", video="film.mp4"))
+    run_id = world.fire(world.put_film())
     assert world.status(run_id) == "splitting"
     world.pump()
     assert sorted(world.tasks(run_id)) == ["split"]
@@ -118,12 +118,23 @@ def test_a_video_is_split_first(world: World) -> None:
 
 
 def test_a_video_that_can_not_be_split_fails_in_the_words_of_the_task(world: World) -> None:
-    run_id = world.fire(world.put_trigger("film", video="film.mp4"))
+    run_id = world.fire(world.put_film())
     world.pump()
     fail(world.storage, run_id, "split", "The video 'film.mp4' has no picture")
     world.pump()
     assert (world.status(run_id), world.outcome(run_id).reason) == ("failed", "The video 'film.mp4' has no picture")
     assert world.is_let_go(run_id)
+
+
+@pytest.mark.parametrize(("there", "words"), [([], "film.mp4"), (["film.mp4"], "starry.jpg")])
+def test_a_video_or_painting_that_is_not_there_costs_no_task(world: World, there: list[str], words: str) -> None:
+    for name in there:
+        world.storage.input.write(f"film/{name}", b"a film")
+    run_id = world.fire(world.put_trigger("film", video="film.mp4", scorer="any", style="starry.jpg"))
+    world.pump()
+    assert world.status(run_id) == "refused"
+    assert words in world.outcome(run_id).reason
+    assert world.app.batch.tasks(names.job_id(run_id, 0)) == []
 
 
 def test_two_runs_at_once_do_not_mix(world: World) -> None:

@@ -52,7 +52,7 @@ def test_living_tasks_are_left_alone(world: World) -> None:
 
 
 def test_a_lost_split_message_is_made_good(world: World) -> None:
-    run_id = world.fire(world.put_trigger("film", video="film.mp4"))
+    run_id = world.fire(world.put_film())
     take(world.storage.frame_batches)
     sweep(world.changed(**NO_GRACE).app)
     assert sorted(world.tasks(run_id)) == ["split"]

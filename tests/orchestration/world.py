@@ -96,6 +96,11 @@ class World:
         self.storage.triggers.write(blob, json.dumps(options).encode() if body is None else body)
         return blob
 
+    def put_film(self) -> str:
+        """Put a video to be split in the cloud, and its trigger file; nobody here decodes it."""
+        self.storage.input.write("film/film.mp4", b"a film")
+        return self.put_trigger("film", video="film.mp4")
+
     def start(self, name: str, count: int = 6, **words: Any) -> str:
         """Put frames and trigger, and let the blob trigger fire; returns the run's id."""
         self.put_frames(name, count)
