@@ -1,7 +1,7 @@
 """Encoded pictures (JPEG, PNG) to uint8 RGB arrays and back.
 
 OpenCV decodes and encodes; Pillow reads the header first, so that a huge picture is refused before it takes memory.
-The camera's orientation note is obeyed, transparency is dropped, 16 bits become 8.
+The camera's orientation note is obeyed, transparent parts are laid on white (as everywhere here), 16 bits become 8.
 """
 
 import io
@@ -29,7 +29,7 @@ def decode(data: bytes, name: str) -> Picture:
             if width * height > MAX_PIXELS:
                 raise _too_large(name)
             if header.has_transparency_data:
-                return np.array(images.read_rgb(data))  # on white, as everywhere; OpenCV would show what is hidden
+                return _on_white(data, name)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large(name) from None
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow's readers raise for broken files
@@ -38,6 +38,14 @@ def decode(data: bytes, name: str) -> Picture:
     if picture is None:
         raise _unreadable(name)
     return picture
+
+
+def _on_white(data: bytes, name: str) -> Picture:
+    """Decode a picture with transparency; OpenCV would show what is hidden."""
+    try:
+        return np.array(images.read_rgb(data))
+    except InputError as error:
+        raise _unreadable(name) from error
 
 
 def encode_jpeg(picture: Picture) -> bytes:

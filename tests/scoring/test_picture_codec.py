@@ -51,9 +51,18 @@ def test_orientation_is_obeyed(mode):
     assert frames.decode(data, "a.jpg").shape == (64, 48, 3)
 
 
-def test_transparency_is_dropped_not_blended():
+def test_transparent_parts_are_laid_on_white():
     pixels = np.dstack([GRADIENT, np.zeros(GRADIENT.shape[:2], np.uint8)])
-    assert np.array_equal(frames.decode(encoded(Image.fromarray(pixels), "PNG"), "a.png"), GRADIENT)
+    pixels[0, :, 3] = 255
+    decoded = frames.decode(encoded(Image.fromarray(pixels), "PNG"), "a.png")
+    assert np.array_equal(decoded[0], GRADIENT[0])
+    assert (decoded[1:] == 255).all()
+
+
+def test_a_torn_picture_with_transparency_is_named():
+    pixels = np.dstack([GRADIENT, GRADIENT[..., 0]])
+    with pytest.raises(InputError, match=r"a\.png"):
+        frames.decode(encoded(Image.fromarray(pixels), "PNG")[:-400], "a.png")
 
 
 @given(st.integers(1, 40), st.integers(1, 40))
