@@ -5,6 +5,7 @@ asked; nodes are pre-empted and lost; the function host and a task are killed in
 """
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -115,9 +116,15 @@ def kill_a_task(chain: Chain) -> bool:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Find a port below those that the kernel hands out for connections, so that none takes it in the meantime."""
+    for port in random.Random().sample(range(20_000, 30_000), 1000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port")
 
 
 @contextmanager
