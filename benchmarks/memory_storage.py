@@ -67,6 +67,7 @@ def memory_storage() -> Storage:
         output=MemoryContainer(names.OUTPUT),
         runs=MemoryContainer(names.RUNS),
         logs=MemoryContainer(names.LOGS),
+        scripts=MemoryContainer(names.SCRIPTS),
         frame_batches=MemoryQueue(),
         finished_batches=MemoryQueue(),
     )

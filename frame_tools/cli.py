@@ -1,20 +1,32 @@
 """The person's command line: split, upload, trigger, watch, download, join, or `restyle` for all of it in one go.
 
-Exit codes are those of `frame_tools.errors.ExitCode`; an error in words goes to stderr as one line.
+Exit codes are those of `frame_tools.errors.ExitCode`; an error in words goes to stderr as one line. How to paint is
+said by the schema's own words (`frame_tools.cli_words`).
 """
 
-import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
 
-from frame_tools import names
+from frame_tools import cli_estimate, names
+from frame_tools.cli_words import (
+    PAINTING,
+    Grouped,
+    Named,
+    arguments_of,
+    checked,
+    key_style_of,
+    style_of,
+    style_words,
+    takes,
+)
 from frame_tools.commands import words_not_traces
 from frame_tools.errors import ExitCode
-from frame_tools.trigger import Trigger
+from frame_tools.options import Group
 
 EXAMPLES = """
 Examples (set DATA to the storage account first, see the README):
@@ -29,6 +41,8 @@ Examples (set DATA to the storage account first, see the README):
 
   python -m frame_tools watch holiday-0123456789
 
+  python -m frame_tools resubmit holiday-0123456789 --which all --strength 0.5
+
   python -m frame_tools download holiday-0123456789 holiday_starry.mp4
 """
 
@@ -42,111 +56,144 @@ app = typer.Typer(
 )
 console = Console(stderr=True)
 
-Style = Annotated[Path | None, typer.Option("--style", help="The painting, an image file.")]
-Scorer = Annotated[str, typer.Option(help="What repaints the frames: any, copy.")]
-Strength = Annotated[float, typer.Option(help="0 gives the video back, 1 is the painting in full.")]
-PerBatch = Annotated[int | None, typer.Option(help="Frames that one task scores; default: the scorer's own.")]
-ImageFormat = Annotated[str, typer.Option("--format", help="How frames are stored: jpg (quality 95, 4:4:4) or png.")]
-KeepPlace = Annotated[bool, typer.Option("--keep-place", help="Pass on where the video was recorded, if it says so.")]
-Even = Annotated[str, typer.Option(help="Odd widths and heights: exact (4:4:4) or pad (4:2:0).")]
+PAINTS: Final[Group] = "What paints"
+LOOKS: Final[Group] = "How it looks"
+Styles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--style",
+        metavar="FILE[=WEIGHT]",
+        help="A painting, a tuned style or a checkpoint; again for a mix.",
+        rich_help_panel=PAINTS,
+    ),
+]
+KeyStyles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--key-style",
+        metavar="SECONDS=FILE[=WEIGHT]",
+        help="The style reached then; --style is the one at 0.",
+        rich_help_panel=PAINTS,
+    ),
+]
+MaskPath = Annotated[
+    Path | None,
+    typer.Option("--mask", help="Folder of masks named as the frames, or a video of them.", rich_help_panel=LOOKS),
+]
+Arguments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="An argument of the scorer.", rich_help_panel=PAINTS),
+]
 ApiUrl = Annotated[str, typer.Option("--api", envvar="IMPASTO_API", help="URL of the app, ending with /api.")]
 ApiKey = Annotated[str, typer.Option("--key", envvar="IMPASTO_KEY", help="A function key; none for a local app.")]
 
 
-def _trigger(**words: Any) -> Trigger:
-    return Trigger.loads(json.dumps({word: value for word, value in words.items() if value is not None}), "options")
+def _files(styles: list[str] | None, keys: list[str] | None) -> tuple[dict[str, Any], list[Path]]:
+    """Return the words that say which styles, and the paths of their files."""
+    named: list[Named] = [style_of(text) for text in styles or ()]
+    timed = [key_style_of(text) for text in keys or ()]
+    paths = dict.fromkeys(Path(one.text) for one in (*named, *(style for _, style in timed)))
+    return style_words(named, timed), list(paths)
 
 
-@app.command(epilog="Example: python -m frame_tools split holiday.mp4 frames/holiday --format png")
+def _mask_name(mask: Path | None) -> str | None:
+    return names.name_from(mask.name) if mask else None
+
+
+@app.command(cls=Grouped, epilog="Example: python -m frame_tools split holiday.mp4 frames/holiday --format png")
+@takes("image_format", "keep_place")
 def split(
     video: Annotated[Path, typer.Argument(help="A video file with any codec that FFmpeg reads.")],
     folder: Annotated[Path, typer.Argument(help="Gets frames/, the sound, and manifest.json last.")],
-    image_format: ImageFormat = "jpg",
-    keep_place: KeepPlace = False,
+    **words: Any,
 ) -> None:
     """Take a video apart into frames, sound and a manifest."""
     from frame_tools.progress import bars
     from frame_tools.steps import split_into
 
     with words_not_traces(), bars(console) as shown:
-        checked = _trigger(scorer="copy", image_format=image_format)
-        manifest = split_into(video, folder, checked.image_format, keep_place=keep_place, shown=shown)
+        said = checked({"scorer": "copy", **words})
+        manifest = split_into(video, folder, said.image_format, keep_place=said.keep_place, shown=shown)
         print(f"{manifest.frame_count} frames, {len(manifest.audio)} audio tracks in {folder}")
 
 
-@app.command(epilog="Example: python -m frame_tools join frames/holiday holiday_again.mp4")
+@app.command(cls=Grouped, epilog="Example: python -m frame_tools join frames/holiday holiday_again.mp4")
+@takes("even")
 def join(
     folder: Annotated[Path, typer.Argument(help="A folder made by split; frames/ may have been repainted since.")],
     out: Annotated[Path, typer.Argument(help="The video to write.")],
-    even: Even = "exact",
+    **words: Any,
 ) -> None:
     """Make a video of a folder of frames, with the sound and the times of the original."""
     from frame_tools.progress import bars
     from frame_tools.steps import join_folder
 
     with words_not_traces(), bars(console) as shown:
-        checked = _trigger(scorer="copy", even=even)
-        report = join_folder(folder, out, even=checked.even, shown=shown)
+        said = checked({"scorer": "copy", **words})
+        report = join_folder(folder, out, even=said.even, shown=shown)
         print(f"{report.frames} frames, {float(report.seconds):.3f} s, {report.tracks} audio tracks in {out}")
 
 
-@app.command(epilog="Example: python -m frame_tools upload frames/holiday --name holiday --style starry_night.jpg")
+@app.command(
+    cls=Grouped, epilog="Example: python -m frame_tools upload frames/holiday --name holiday --style starry_night.jpg"
+)
+@takes(*PAINTING)
 def upload(
     folder: Annotated[Path, typer.Argument(help="A folder made by split, or a video file to be split in the cloud.")],
     name: Annotated[str | None, typer.Option(help="The run's name; default: the folder's or file's.")] = None,
-    style: Style = None,
+    style: Styles = None,
+    key_style: KeyStyles = None,
+    mask: MaskPath = None,
+    arguments: Arguments = None,
     start: Annotated[bool, typer.Option("--start", help="Put the trigger file when all has arrived.")] = False,
-    scorer: Scorer = "any",
-    strength: Strength = 1.0,
-    frames_per_batch: PerBatch = None,
-    even: Even = "exact",
+    **words: Any,
 ) -> None:
-    """Bring frames and painting to blob storage; again after a break it goes on where it was."""
+    """Bring frames, styles and masks to blob storage; again after a break it goes on where it was."""
     from frame_tools.progress import bars
     from frame_tools.steps import send
     from frame_tools.storage import DataStorage
-    from frame_tools.upload import put_trigger
+    from frame_tools.upload import extra_files, put_trigger
 
     with words_not_traces():
         named = names.check_name(name or names.name_from(folder.stem), "run's name")
-        trigger = _trigger(
-            scorer=scorer, strength=strength, frames_per_batch=frames_per_batch, even=even,
-            style=names.name_from(style.name) if style else None,
-            video=names.name_from(folder.name) if folder.is_file() else None,
-        ) if start else None  # fmt: skip
+        said, styles = _files(style, key_style)
+        trigger = (
+            checked(
+                {
+                    **words, **said, "mask": _mask_name(mask), "arguments": arguments_of(arguments or ()),
+                    "video": names.name_from(folder.name) if folder.is_file() else None,
+                }
+            )
+            if start
+            else None
+        )  # fmt: skip
         storage = DataStorage.from_environment(os.environ)
         with bars(console) as shown:
-            done = send(folder, name=named, storage=storage, style=style, shown=shown)
+            done = send(folder, name=named, storage=storage, extras=extra_files(styles, mask), shown=shown)
         print(f"{done.files} files in input/{named}/, {done.sent} of them sent now")
         if trigger is not None:
             print(f"run {put_trigger(storage, name=named, trigger=trigger)}")
 
 
-@app.command(epilog="Example: python -m frame_tools trigger holiday --style starry_night.jpg --strength 0.8")
+@app.command(
+    cls=Grouped, epilog="Example: python -m frame_tools trigger holiday --style starry_night.jpg --strength 0.8"
+)
+@takes(*PAINTING, "mask", "input", "video", "frames", "rate", "image_format", "keep_place")
 def trigger(
     name: Annotated[str, typer.Argument(help="The run's name: triggers/<name>.json.")],
-    style: Annotated[str | None, typer.Option(help="The painting's file name in input/<folder>/.")] = None,
-    scorer: Scorer = "any",
-    strength: Strength = 1.0,
-    frames_per_batch: PerBatch = None,
-    even: Even = "exact",
-    source: Annotated[str | None, typer.Option("--input", help="Folder of input; default: the run's name.")] = None,
-    video: Annotated[str | None, typer.Option(help="A video there, to be split in the cloud.")] = None,
-    frames: Annotated[str | None, typer.Option(help="Folder of frames there; default: frames.")] = None,
-    rate: Annotated[str | None, typer.Option(help='For frames without a manifest: 25, "30000/1001".')] = None,
-    image_format: ImageFormat = "jpg",
-    keep_place: KeepPlace = False,
+    style: Styles = None,
+    key_style: KeyStyles = None,
+    arguments: Arguments = None,
+    **words: Any,
 ) -> None:
     """Put the trigger file of what has been uploaded: this starts the run."""
     from frame_tools.storage import DataStorage
     from frame_tools.upload import put_trigger
 
     with words_not_traces():
-        words = _trigger(
-            scorer=scorer, strength=strength, frames_per_batch=frames_per_batch, even=even, style=style, input=source,
-            video=video, frames=frames, rate=rate, image_format=image_format, keep_place=keep_place,
-        )  # fmt: skip
-        print(put_trigger(DataStorage.from_environment(os.environ), name=name, trigger=words))
+        said, _ = _files(style, key_style)
+        asked = checked({**words, **said, "arguments": arguments_of(arguments or ())})
+        print(put_trigger(DataStorage.from_environment(os.environ), name=name, trigger=asked))
 
 
 @app.command(epilog="Example: python -m frame_tools watch holiday-0123456789 --api http://127.0.0.1:7071/api")
@@ -170,7 +217,7 @@ def watch(
             console.print(f"waiting for output/{names.report(run_id)} …")
             ended = follow_report(DataStorage.from_environment(os.environ), run_id, minutes=minutes)
         check_finished(ended)
-        print(f"{ended['status']}: {ended['video']}")
+        print(f"{ended['status']}: {ended.get('video') or ended.get('records')}")
 
 
 @app.command(epilog="Example: python -m frame_tools download holiday-0123456789 holiday_starry.mp4")
@@ -178,7 +225,7 @@ def download(
     run_id: Annotated[str, typer.Argument(help="The run's id.")],
     out: Annotated[Path, typer.Argument(help="The file to write, or a folder.")] = Path(),
 ) -> None:
-    """Fetch a finished run's video."""
+    """Fetch a finished run's video, or its records (JSON lines, one a frame)."""
     from frame_tools.download import download as fetch
     from frame_tools.storage import DataStorage
 
@@ -186,67 +233,71 @@ def download(
         print(fetch(DataStorage.from_environment(os.environ), run_id, out))
 
 
-@app.command(epilog="Example: python -m frame_tools restyle holiday.mp4 --style starry_night.jpg --out starry.mp4")
+@app.command(
+    cls=Grouped, epilog="Example: python -m frame_tools resubmit holiday-0123456789 --which all --strength 0.5"
+)
+@takes(*PAINTING, defaults=False)
+def resubmit(
+    run_id: Annotated[str, typer.Argument(help="The run's id.")],
+    which: Annotated[
+        str, typer.Option(metavar="missing|failed|all|0,3", help="What to score again; options go with all only.")
+    ] = "missing",
+    arguments: Arguments = None,
+    default: Annotated[
+        list[str] | None, typer.Option("--default", metavar="WORD", help="Take this option back to its default.")
+    ] = None,
+    api: ApiUrl = "http://127.0.0.1:7071/api",
+    key: ApiKey = "",
+    **words: Any,
+) -> None:
+    """Score what is missing of a run, or all of it again, perhaps with other options; prints the id to watch."""
+    from frame_tools.watch import Api, wish
+
+    with words_not_traces():
+        names.check_run_id(run_id)
+        options: Mapping[str, Any] = {
+            **dict.fromkeys(default or ()),
+            **{word: value for word, value in words.items() if value is not None},
+            **({"arguments": arguments_of(arguments)} if arguments else {}),
+        }
+        print(Api(url=api, key=key).post(f"runs/{run_id}/resubmit", wish(which, options))["run_id"])
+
+
+@app.command(
+    cls=Grouped, epilog="Example: python -m frame_tools restyle holiday.mp4 --style starry_night.jpg --out starry.mp4"
+)
+@takes(*PAINTING, "image_format", "keep_place")
 def restyle(
     video: Annotated[Path, typer.Argument(help="A video file.")],
-    out: Annotated[Path, typer.Option(help="The video to write.")],
-    style: Style = None,
+    out: Annotated[Path, typer.Option(help="The video to write; records get the ending .jsonl.")],
+    style: Styles = None,
+    key_style: KeyStyles = None,
+    mask: MaskPath = None,
+    arguments: Arguments = None,
     api: ApiUrl = "http://127.0.0.1:7071/api",
     key: ApiKey = "",
     name: Annotated[str | None, typer.Option(help="The run's name; default: the video's.")] = None,
-    scorer: Scorer = "any",
-    strength: Strength = 1.0,
-    frames_per_batch: PerBatch = None,
-    even: Even = "exact",
-    image_format: ImageFormat = "jpg",
-    keep_place: KeepPlace = False,
     scratch: Annotated[Path, typer.Option(help="Where split frames are kept.")] = Path(".local/split"),
+    **words: Any,
 ) -> None:
     """Do all of it: split, upload, trigger, watch, download."""
     from frame_tools.progress import bars
     from frame_tools.steps import restyle as everything
     from frame_tools.storage import DataStorage
+    from frame_tools.upload import extra_files
     from frame_tools.watch import Api
 
     with words_not_traces(), bars(console) as shown:
-        words = _trigger(
-            scorer=scorer, strength=strength, frames_per_batch=frames_per_batch, even=even,
-            style=names.name_from(style.name) if style else None, image_format=image_format, keep_place=keep_place,
-        )  # fmt: skip
+        said, styles = _files(style, key_style)
+        asked = checked({**words, **said, "mask": _mask_name(mask), "arguments": arguments_of(arguments or ())})
         written = everything(
-            video, out, trigger=words, style=style, name=name or names.name_from(video.stem), scratch=scratch,
-            storage=DataStorage.from_environment(os.environ), api=Api(url=api, key=key), shown=shown,
+            video, out, trigger=asked, extras=extra_files(styles, mask), name=name or names.name_from(video.stem),
+            scratch=scratch, storage=DataStorage.from_environment(os.environ), api=Api(url=api, key=key), shown=shown,
         )  # fmt: skip
     print(written)
 
 
-@app.command(epilog="Example: python -m frame_tools estimate holiday.mp4 --nodes 4 --spot --chart cost.svg")
-def estimate(
-    video: Annotated[Path, typer.Argument(help="A video file; it is only probed.")],
-    nodes: Annotated[int, typer.Option(min=1, help="Nodes with one GPU each, at most.")] = 4,
-    vm_size: Annotated[str, typer.Option(help="VM size of the nodes.")] = "Standard_NC4as_T4_v3",
-    spot: Annotated[bool, typer.Option("--spot/--dedicated", help="What kind of nodes.")] = True,
-    evictions: Annotated[float, typer.Option(min=0, help="Evictions of a Spot node an hour, a guess.")] = 0.05,
-    frames_per_batch: PerBatch = None,
-    device: Annotated[str, typer.Option(help="Row of the table of speeds: gpu (a guess) or cpu (measured).")] = "gpu",
-    seconds_per_frame: Annotated[float | None, typer.Option(min=0, help="In place of the table's.")] = None,
-    start_up: Annotated[float | None, typer.Option(min=0, help="Seconds of a task's start, likewise.")] = None,
-    report: Annotated[Path | None, typer.Option(help="report.json of a run with frames of this size.")] = None,
-    prices: Annotated[Path | None, typer.Option(help="JSON file laid over the price table.")] = None,
-    hour_worth: Annotated[float, typer.Option(min=0, help="US dollars that an hour of waiting is worth.")] = 2.0,
-    chart: Annotated[Path | None, typer.Option(help="Also draw the curve: an SVG file.")] = None,
-) -> None:
-    """Say what a run would take and cost, and which batch size is best. A model: see docs/cost.md."""
-    from frame_tools.estimate import Wishes
-    from frame_tools.estimate import estimate as say
-
-    with words_not_traces():
-        wishes = Wishes(
-            nodes=nodes, vm_size=vm_size, spot=spot, evictions_per_hour=evictions, device=device,
-            frames_per_batch=frames_per_batch, seconds_per_frame=seconds_per_frame, start_up_seconds=start_up,
-            report=report, prices=prices, hour_worth_usd=hour_worth, chart=chart,
-        )  # fmt: skip
-        print(say(video, wishes))
+cli_estimate.add_to(app)
 
 
 @app.command(epilog="Example: python -m frame_tools sas --hours 8 > guest.env   (the guest: set -a; . ./guest.env)")

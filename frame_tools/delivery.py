@@ -1,8 +1,8 @@
-"""From a run's segments to its video in `output`, once: the same code in the Function App and in a Batch task.
+"""From what a run's batches left to its video or records in `output`, once: in the Function App and in a Batch task.
 
-Every segment is read, compared with its receipt and copied packet by packet; the sound is laid beside; the video is
-built in blocks that become visible with one conditional commit. A lease keeps two joiners from doing the work twice,
-the commit keeps them from doing harm.
+Every part is read and compared with its receipt. Segments are copied packet by packet, with the sound beside them;
+records are laid one behind the other in frame order. The result is built in blocks that become visible with one
+conditional commit. A lease keeps two joiners from doing the work twice, the commit keeps them from doing harm.
 """
 
 from collections.abc import Iterator
@@ -28,30 +28,52 @@ class DamagedBatchError(DamagedError):
 
 
 def deliver(storage: Storage, run_id: str) -> str | None:
-    """Join the run's segments into its video; returns the video's blob, or None if another joiner is at it.
+    """Join the run's parts into its video or records; returns their blob, or None if another joiner is at it.
 
     Raises DamagedBatchError after setting the receipts of damaged batches aside.
     """
-    plan_blob = storage.runs.need(names.plan(run_id))
-    plan = Plan.loads(plan_blob.data, "plan")
-    video = names.video(run_id, plan.container)
+    plan = Plan.loads(storage.runs.need(names.plan(run_id)).data, "plan")
     with storage.runs.lease(names.join_lease(run_id)) as lease:
         if lease is None:
             return None
-        if storage.output.exists(video):
-            return video
+        if storage.output.exists(plan.product):
+            return plan.product
         receipts = [read_receipt(storage, run_id, batch) for batch in range(plan.batch_count)]
         _check_frames(storage, run_id, receipts)
-        _join_into(storage, plan, receipts, video=video, lease=lease)
-    return video
+        sink = BlockSink(storage.output.block_writer(plan.product))
+        if plan.makes == "records":
+            _gather_into(sink, storage, run_id, receipts)
+        else:
+            _join_into(sink, storage, plan, receipts)
+        _commit(sink, storage, plan, lease)
+    return plan.product
 
 
-def _join_into(storage: Storage, plan: Plan, receipts: list[Receipt], *, video: str, lease: Lease) -> None:
-    """Stream segments and sound into the new blob `video`; a run that was cancelled meanwhile gets none."""
+def _join_into(sink: BlockSink, storage: Storage, plan: Plan, receipts: list[Receipt]) -> None:
+    """Stream segments and sound into the sink."""
     manifest = manifests.loads(storage.runs.need(names.manifest(plan.run_id)).data)
     audio = _open_sound(storage, plan.audio) if plan.audio else None
-    sink = BlockSink(storage.output.block_writer(video))
-    join(manifest, _segments(storage, plan.run_id, receipts), audio=audio, out=sink)
+    segments = (
+        Segment(receipt.product.name, receipt.end - receipt.start, data)
+        for receipt, data in _parts(storage, plan.run_id, receipts)
+    )
+    join(manifest, segments, audio=audio, out=sink)
+
+
+def _gather_into(sink: BlockSink, storage: Storage, run_id: str, receipts: list[Receipt]) -> None:
+    """Stream the records of all frames into the sink; raises DamagedError unless there is one a frame."""
+    for receipt, data in _parts(storage, run_id, receipts):
+        lines, frames = data.count(b"\n"), receipt.end - receipt.start
+        if lines != frames or not data.endswith(b"\n"):
+            raise DamagedError(
+                f"{receipt.product.name} holds {lines} records for {frames} frames",
+                "The scorer must write one line for each frame; mend it, then resubmit all",
+            )
+        sink.write(data)
+
+
+def _commit(sink: BlockSink, storage: Storage, plan: Plan, lease: Lease) -> None:
+    """Make the result visible; a run that was cancelled meanwhile gets none."""
     if storage.runs.exists(names.cancelled(plan.run_id)):
         return
     if lease.lost:
@@ -60,7 +82,7 @@ def _join_into(storage: Storage, plan: Plan, receipts: list[Receipt], *, video: 
         sink.commit()
     outcome = storage.runs.read(names.outcome(plan.run_id))
     if outcome is not None and Outcome.loads(outcome.data, "outcome").status != "finished":
-        storage.output.delete(video)  # the run ended between the last look and the commit
+        storage.output.delete(plan.product)  # the run ended between the last look and the commit
 
 
 def _open_sound(storage: Storage, sound: BlobRef) -> RangedReader:
@@ -74,14 +96,15 @@ def _open_sound(storage: Storage, sound: BlobRef) -> RangedReader:
         ) from error
 
 
-def _segments(storage: Storage, run_id: str, receipts: list[Receipt]) -> Iterator[Segment]:
-    """Yield each segment, checked against its receipt, one in memory at a time."""
+def _parts(storage: Storage, run_id: str, receipts: list[Receipt]) -> Iterator[tuple[Receipt, bytes]]:
+    """Yield each batch's segment or records, checked against its receipt, one in memory at a time."""
     for batch, receipt in enumerate(receipts):
-        data = _intact(storage, receipt.segment)
+        data = _intact(storage, receipt.product)
         if data is None:
             set_aside(storage, run_id, batch)
-            raise DamagedBatchError([batch], f"The segment {receipt.segment.name} is gone or damaged")
-        yield Segment(receipt.segment.name, receipt.end - receipt.start, data)
+            what = "segment" if receipt.segment else "records file"
+            raise DamagedBatchError([batch], f"The {what} {receipt.product.name} is gone or damaged")
+        yield receipt, data
 
 
 def read_receipt(storage: Storage, run_id: str, batch: int) -> Receipt:
@@ -95,7 +118,8 @@ def _check_frames(storage: Storage, run_id: str, receipts: list[Receipt]) -> Non
     One listing tells size and ETag of them all; only a frame whose ETag is another than in its receipt (written
     again by a second attempt, or tampered with) is read and hashed.
     """
-    listed = {i.name: i for folder in sorted({_folder(r) for r in receipts}) for i in storage.work.list(folder)}
+    folders = sorted({_folder(receipt) for receipt in receipts if receipt.frames})
+    listed = {item.name: item for folder in folders for item in storage.work.list(folder)}
     bad: list[int] = []
     for batch, receipt in enumerate(receipts):
         for frame in receipt.frames:

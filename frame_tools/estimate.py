@@ -77,6 +77,7 @@ class Wishes:
     spot: bool
     evictions_per_hour: float
     device: str
+    scorer: str
     frames_per_batch: int | None
     seconds_per_frame: float | None
     start_up_seconds: float | None
@@ -98,7 +99,7 @@ def estimate(video: Path, wishes: Wishes) -> str:
         prices=prices,
         evictions_per_hour=wishes.evictions_per_hour,
     )
-    asked = min(max(wishes.frames_per_batch or SCORERS["any"].frames_per_batch, 1), probed.frames)
+    asked = min(max(wishes.frames_per_batch or SCORERS[wishes.scorer].frames_per_batch, 1), probed.frames)
     planned = cost.forecast(work, pool, batches=math.ceil(probed.frames / asked), prices=prices)
     best = cost.best(work, pool, prices=prices, hour_worth_usd=wishes.hour_worth_usd)
     kind = "Spot" if wishes.spot else "dedicated"
@@ -127,6 +128,13 @@ def read_prices(path: Path | None) -> Prices:
 
 def _pace(probed: Probed, wishes: Wishes) -> Pace:
     """Take the pace from the report, else the table; what the person says stands above both."""
+    if wishes.scorer not in SCORERS:
+        raise InputError(f"There is no scorer {wishes.scorer[:40]!r}", f"Take one of: {', '.join(SCORERS)}")
+    if not SCORERS[wishes.scorer].paced and wishes.report is None and wishes.seconds_per_frame is None:
+        raise InputError(
+            f"How long the scorer {wishes.scorer!r} takes stands in no table: it depends on the program or its steps",
+            "Give --seconds-per-frame, or --report of an earlier run",
+        )
     if wishes.device not in SPEEDS:
         raise InputError(f"There is no speed for the device {wishes.device!r}", f"Take one of: {', '.join(SPEEDS)}")
     known = (

@@ -68,6 +68,7 @@ Code = Annotated[int, Field(ge=0, le=255)]
 Pts = Annotated[int, Field(ge=0, le=_MAX_PTS)]
 Step = Annotated[int, Field(ge=1, le=_MAX_PTS)]
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+Cut = Annotated[int, Field(ge=1, lt=MAX_FRAMES)]
 Pattern = Annotated[str, StringConstraints(max_length=200), AfterValidator(_checked_pattern)]
 
 
@@ -106,8 +107,8 @@ class Manifest(_Value):
     Time stamps are integers in `time_base` seconds, none below zero, either constant (`first_pts`,
     `pts_step`) or one per frame (`pts`, strictly rising); read them with `frame_pts`. `last_duration` is how
     long the last frame stands. `rate` is the nominal or average rate in frames per second. `rotation` is by
-    how many degrees clockwise the source had to be turned to stand upright. `notes` tells what splitting could
-    not keep or had to put right.
+    how many degrees clockwise the source had to be turned to stand upright. `cuts` are the indices of the frames
+    that begin new scenes, as far as splitting saw. `notes` tells what splitting could not keep or had to put right.
     """
 
     version: Literal[1] = 1
@@ -127,6 +128,7 @@ class Manifest(_Value):
     pts: Annotated[tuple[Pts, ...], Field(max_length=MAX_FRAMES)] | None = None
     last_duration: Step
     rate: PositiveRatio
+    cuts: Annotated[tuple[Cut, ...], Field(max_length=MAX_FRAMES)] = ()
     color: Color = Color()
     audio_file: Literal["audio.mp4", "audio.mka"] | None = None
     audio: Annotated[tuple[AudioTrack, ...], Field(max_length=64)] = ()
@@ -149,6 +151,14 @@ class Manifest(_Value):
                 raise ValueError("pts does not rise strictly")
         if self.frame_pts[-1] + self.last_duration > _MAX_PTS:
             raise ValueError("the last frame's time stamp is too large")
+        return self
+
+    @model_validator(mode="after")
+    def _cuts_fit(self) -> Self:
+        if any(later <= earlier for earlier, later in pairwise(self.cuts)):
+            raise ValueError("cuts do not rise strictly")
+        if self.cuts and self.cuts[-1] >= self.frame_count:
+            raise ValueError(f"cuts names frame {self.cuts[-1]} of {self.frame_count}")
         return self
 
     @model_validator(mode="after")

@@ -191,9 +191,9 @@ def job_claim(run_id: str, number: int) -> str:
     return f"{jobs(run_id)}{number:03d}"
 
 
-def style_vector(run_id: str, style_sha256: str) -> str:
-    """Return the blob with the painting's style vector, written by the first task that needs it."""
-    return f"{run_id}/style-{style_sha256}.safetensors"
+def prepared(run_id: str) -> str:
+    """Return what a run's tasks share, in `runs`: style vectors, statistics; written by the first of them."""
+    return f"{run_id}/prepared.safetensors"
 
 
 def offspring(run_id: str, number: int) -> str:
@@ -219,19 +219,29 @@ def segment(run_id: str, batch: int) -> str:
     return f"{run_id}/segments/{batch:05d}.mp4"
 
 
+def records_part(run_id: str, batch: int) -> str:
+    """Return a batch's records in `work`."""
+    return f"{run_id}/records/{batch:05d}.jsonl"
+
+
 def split_folder(run_id: str) -> str:
     """Return the folder in `work` where the task `split` puts frames and audio."""
     return f"{run_id}/split"
 
 
 def style_copy(run_id: str, style_sha256: str) -> str:
-    """Return the run's own copy of the style in `work`; the person may overwrite theirs at any time."""
+    """Return the run's own copy of a style file in `work`; the person may overwrite theirs at any time."""
     return f"{run_id}/style-{style_sha256[:16]}"
 
 
 def video(run_id: str, container: str) -> str:
     """Return the finished video in `output`; `container` is "mp4" or "mkv"."""
     return f"{run_id}/video.{container}"
+
+
+def records(run_id: str) -> str:
+    """Return the finished run's records in `output`: one JSON line a frame, in order."""
+    return f"{run_id}/records.jsonl"
 
 
 def report(run_id: str) -> str:

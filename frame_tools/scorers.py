@@ -1,7 +1,10 @@
 """The scorers that a trigger may name: what each needs, and how many frames a task should get."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
+
+StyleKind = Literal["painting", "tuned", "checkpoint"]
+Makes = Literal["pictures", "records"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -9,22 +12,53 @@ class ScorerSpec:
     """What the planner must know of a scorer; the code itself lives in `scoring/` and is never imported here."""
 
     name: str
-    needs_style: bool
+    styles: tuple[StyleKind, ...] = ()
+    """Kinds of style file that it takes; none: it takes no style."""
+    mixes: bool = False
+    """Whether it takes several styles with weights, and styles that change with time."""
+    program: bool = False
+    """Whether it runs a program of the operator's list."""
+    arguments: tuple[str, ...] | None = ()
+    """Names that the word `arguments` may hold; None: whatever the program knows."""
+    makes: Makes | None = "pictures"
+    """None: the operator's list says it for each program."""
     frames_per_batch: int
     """Default batch: large enough that starting a task costs little beside it, small enough to lose little."""
-    weights_sha256: str | None
+    paced: bool = True
+    """Whether the table of speeds (`frame_tools.pace`) says how long it takes at most; False: nobody can say before."""
+    weights_sha256: str | None = None
     """Of the weight file that the node image must hold; None for a scorer without weights."""
 
+    @property
+    def needs_style(self) -> bool:
+        """Whether a run must name a style."""
+        return bool(self.styles)
+
+
+ANY_WEIGHTS: Final = "c0ebb06d6c3523d77c51f58f5f192b6531828f8750ecd691bfc26047f68ca107"
 
 SCORERS: Final = {
     spec.name: spec
     for spec in (
         ScorerSpec(
             name="any",
-            needs_style=True,
+            styles=("painting", "tuned"),
+            mixes=True,
             frames_per_batch=48,
-            weights_sha256="8b93f11122775803a5de6c0d6f1886f912478f10285053ed8de5f385ebf84476",
+            weights_sha256=ANY_WEIGHTS,
         ),
-        ScorerSpec(name="copy", needs_style=False, frames_per_batch=120, weights_sha256=None),
+        ScorerSpec(
+            name="tuned",
+            styles=("tuned",),
+            mixes=True,
+            frames_per_batch=48,
+            weights_sha256=ANY_WEIGHTS,
+        ),
+        ScorerSpec(name="johnson", styles=("checkpoint",), frames_per_batch=48),
+        ScorerSpec(name="gatys", styles=("painting",), arguments=("steps",), frames_per_batch=12, paced=False),
+        ScorerSpec(name="model", program=True, makes=None, frames_per_batch=48, paced=False),
+        ScorerSpec(name="script", program=True, arguments=None, makes=None, frames_per_batch=48, paced=False),
+        ScorerSpec(name="look", makes="records", frames_per_batch=120, weights_sha256=ANY_WEIGHTS),
+        ScorerSpec(name="copy", frames_per_batch=120),
     )
 }

@@ -1,12 +1,13 @@
 """The commands' steps with their progress shown: split, send, follow, join a folder, and all of it in one go."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 from frame_tools import names
 from frame_tools.download import download
-from frame_tools.errors import InputError, MissingError
+from frame_tools.errors import InputError
 from frame_tools.manifest import Manifest, loads
 from frame_tools.media import images
 from frame_tools.media.join import JoinReport, Segment
@@ -38,12 +39,12 @@ def split_into(
     return manifest
 
 
-def send(folder: Path, *, name: str, storage: DataStorage, style: Path | None, shown: Bars) -> Uploaded:
+def send(folder: Path, *, name: str, storage: DataStorage, extras: Mapping[str, Path], shown: Bars) -> Uploaded:
     """Upload a split folder, or a video file as it is, with progress."""
     if folder.is_file():
-        return upload_video(folder, name=name, storage=storage, style=style)
+        return upload_video(folder, name=name, storage=storage, extras=extras)
     return upload(
-        folder, name=name, storage=storage, style=style, progress=lambda done, of: shown.show("upload", done, of)
+        folder, name=name, storage=storage, extras=extras, progress=lambda done, of: shown.show("upload", done, of)
     )
 
 
@@ -65,21 +66,19 @@ def restyle(
     out: Path,
     *,
     trigger: Trigger,
-    style: Path | None,
+    extras: Mapping[str, Path],
     name: str,
     scratch: Path,
     storage: DataStorage,
     api: Api,
     shown: Bars,
 ) -> Path:
-    """Split, upload, trigger, watch, download; returns the path of the video."""
+    """Split, upload, trigger, watch, download; returns the path of the video, or of the records."""
     names.check_name(name, "run's name")
-    if style is not None and not style.is_file():
-        raise MissingError(f"There is no painting {style}", "Give the path of an image file")
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = scratch / name
     split_into(video, folder, trigger.image_format, keep_place=trigger.keep_place, shown=shown)
-    uploaded = send(folder, name=name, storage=storage, style=style, shown=shown)
+    uploaded = send(folder, name=name, storage=storage, extras=extras, shown=shown)
     shown.show("upload", uploaded.files, uploaded.files)
     run_id = put_trigger(storage, name=name, trigger=trigger)
     check_finished(follow_to_the_end(api, run_id, shown=shown))

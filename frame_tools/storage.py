@@ -42,6 +42,8 @@ class Storage:
     output: Container
     runs: Container
     logs: Container
+    scripts: Container
+    """Programs that the operator allowed as scorers; the app never reads it."""
     frame_batches: Queue
     finished_batches: Queue
 
@@ -61,13 +63,14 @@ class Storage:
             output=data_blobs.container(names.OUTPUT),
             runs=ops_blobs.container(names.RUNS),
             logs=ops_blobs.container(names.LOGS),
+            scripts=ops_blobs.container(names.SCRIPTS),
             frame_batches=queues.queue(names.FRAME_BATCHES),
             finished_batches=queues.queue(names.FINISHED_BATCHES),
         )
 
     def ensure(self) -> None:
         """Create what is missing (local use; in Azure the templates make them)."""
-        for container in (self.input, self.triggers, self.work, self.output, self.runs, self.logs):
+        for container in (self.input, self.triggers, self.work, self.output, self.runs, self.logs, self.scripts):
             container.ensure()
         for queue in (self.frame_batches, self.finished_batches):
             queue.ensure()

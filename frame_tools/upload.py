@@ -1,10 +1,10 @@
-"""Bring a split video and a painting into the container `input`: concurrent, resumable, and the trigger file last.
+"""Bring a split video, styles and masks into the container `input`: concurrent, resumable, the trigger file last.
 
 What is there already with the same MD5 is not sent again. The trigger file goes up only when a listing shows that
 everything has arrived: a trigger without its frames would only be refused.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,19 +31,51 @@ class Uploaded:
     """Files that were not there yet."""
 
 
+def extra_files(styles: Sequence[Path] = (), mask: Path | None = None) -> dict[str, Path]:
+    """Return what goes along with a video, blob name → path: style files, and a mask's video or folder of pictures.
+
+    Raises MissingError for a file that is not there, InputError for two of one name.
+    """
+    files: dict[str, Path] = {}
+    for style in styles:
+        if not style.is_file():
+            raise MissingError(f"There is no style {style}", "Give the path of a painting, or of a tuned style")
+        _add(files, names.name_from(style.name), style)
+    if mask is not None and mask.is_dir():
+        folder = names.name_from(mask.name)
+        if folder == "frames":
+            raise InputError("The folder of masks is called frames, as the frames' own is", "Call it masks")
+        for path in sorted(mask.iterdir()):
+            if path.is_file():
+                _add(files, f"{folder}/{names.check_name(path.name, 'mask')}", path)
+    elif mask is not None:
+        if not mask.is_file():
+            raise MissingError(f"There is no mask {mask}", "Give a folder of masks, or a video of masks")
+        _add(files, names.name_from(mask.name), mask)
+    return files
+
+
+def _add(files: dict[str, Path], name: str, path: Path) -> None:
+    if files.setdefault(name, path) != path:
+        raise InputError(f"{files[name]} and {path} would both be called {name!r}", "Rename one of them")
+
+
 def upload(
-    folder: Path, *, name: str, storage: DataStorage, style: Path | None = None, progress: Progress | None = None
+    folder: Path,
+    *,
+    name: str,
+    storage: DataStorage,
+    extras: Mapping[str, Path] | None = None,
+    progress: Progress | None = None,
 ) -> Uploaded:
-    """Bring the split video in `folder`, and the painting, to `input/<name>/`.
+    """Bring the split video in `folder`, and what `extra_files` says goes along, to `input/<name>/`.
 
     Raises MissingError if the folder is not a whole split, TemporaryError if something did not arrive.
     """
     names.check_name(name, "run's name")
     files = split_files(folder)
-    if style is not None:
-        if not style.is_file():
-            raise MissingError(f"There is no painting {style}", "Give the path of an image file")
-        files[names.name_from(style.name)] = style
+    for extra, path in (extras or {}).items():
+        _add(files, extra, path)
     there = listing(storage, name)
     if strays := sorted(other for other in there if other.startswith("frames/") and other not in files):
         raise InputError(
@@ -64,12 +96,13 @@ def upload(
     return Uploaded(files=len(files), sent=len(missing))
 
 
-def upload_video(video: Path, *, name: str, storage: DataStorage, style: Path | None = None) -> Uploaded:
-    """Bring a whole video, to be split in the cloud, and the painting, to `input/<name>/`."""
-    files = {names.name_from(path.name): path for path in (video, style) if path is not None}
-    for path in files.values():
-        if not path.is_file():
-            raise MissingError(f"There is no file {path}", "Give the path of a file")
+def upload_video(video: Path, *, name: str, storage: DataStorage, extras: Mapping[str, Path] | None = None) -> Uploaded:
+    """Bring a whole video, to be split in the cloud, and what goes along, to `input/<name>/`."""
+    if not video.is_file():
+        raise MissingError(f"There is no file {video}", "Give the path of a file")
+    files = {names.name_from(video.name): video}
+    for extra, path in (extras or {}).items():
+        _add(files, extra, path)
     there = listing(storage, name)
     missing = {relative: path for relative, path in files.items() if not _same(there.get(relative), path)}
     for relative, path in missing.items():

@@ -1,8 +1,9 @@
 """Follow a run: ask the app's HTTP interface, or, without one, wait for the report in `output`."""
 
 import json
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -59,11 +60,20 @@ class Api:
             body = None
         if response.status_code not in ok or not isinstance(body, dict):
             words = body if isinstance(body, dict) else {}
-            raise TemporaryError(
+            refusal = InputError if response.status_code == 400 and words else TemporaryError
+            raise refusal(
                 str(words.get("error") or f"The app answered {response.status_code}"),
                 str(words.get("remedy") or "Look at its log"),
             )
         return body
+
+
+def wish(which: str, options: Mapping[str, Any]) -> str:
+    """Return the body of a resubmission: "missing", "failed", "all" or "0,3", and other options for all."""
+    said: str | list[int] = which
+    if re.fullmatch(r"[0-9]{1,9}(,[0-9]{1,9})*", which):
+        said = [int(number) for number in which.split(",")]
+    return json.dumps({"which": said, **({"options": options} if options else {})})
 
 
 def follow(
@@ -124,4 +134,4 @@ def check_finished(status: dict[str, Any]) -> None:
 
 
 class RunEndedError(InputError):
-    """A run ended without a video."""
+    """A run ended without a video or records."""

@@ -30,8 +30,9 @@ def advance(app: App, run_id: str) -> None:
             return
         step = decide(state, now=now(), run_limit=app.run_limit)
         log.info("run %s: %s", run_id, step.verb)
-        if not take(app, state, step):
-            return
+        with app.spans.phase(step.verb, run_id):
+            if not take(app, state, step):
+                return
     raise RuntimeError(f"run {run_id} goes round in a circle at {step.verb!r}")
 
 
@@ -60,7 +61,8 @@ def take(app: App, state: RunState, step: Step) -> bool:  # noqa: C901 - one row
         case "join":
             return joining.join(app, state)
         case "finish":
-            _end(app, state, "finished", Step(verb="finish", reason="The video is complete"))
+            what = "The video is complete" if state.video else "The records are complete"
+            _end(app, state, "finished", Step(verb="finish", reason=what))
         case "cancel":
             _end(app, state, "cancelled", Step(verb="cancel", reason="A person cancelled the run"))
         case "fail":
@@ -88,6 +90,7 @@ def _end(app: App, state: RunState, status: ending.Status, step: Step) -> None:
         reason=step.reason,
         remedy=step.remedy,
         video=state.video if status == "finished" else None,
+        records=state.records if status == "finished" else None,
         still=lambda: status == "finished" or _decides_again(app, state.run_id) == step.verb,
     )
 

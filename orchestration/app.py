@@ -13,7 +13,8 @@ from frame_tools.metrics import LogMetrics, Metrics
 from frame_tools.storage import Storage
 from orchestration.batch_service import BatchService
 from orchestration.settings import Settings
-from orchestration.telemetry import metrics_from
+from orchestration.spans import NoSpans, Spans
+from orchestration.telemetry import telemetry_from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class App:
     batch: BatchService
     metrics: Metrics = field(default_factory=LogMetrics)
     """Where figures go."""
+    spans: Spans = field(default_factory=NoSpans)
+    """Where spans go."""
     task_environment: Mapping[str, str]
     """Settings that every task gets: where the accounts are (never a key), and whose identity it uses."""
 
@@ -53,10 +56,11 @@ class App:
 
 @cache
 def application() -> App:
-    """Return the process's app, made on first use, with the process's log lines and metrics set up."""
+    """Return the process's app, made on first use, with the process's log lines and telemetry set up."""
     environ = os.environ
     logs.on_root()
-    return replace(App.from_environment(environ), metrics=metrics_from(environ))
+    told = telemetry_from(environ)
+    return replace(App.from_environment(environ), metrics=told.metrics, spans=told.spans)
 
 
 def now() -> dt.datetime:

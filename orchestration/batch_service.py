@@ -8,7 +8,7 @@ https://learn.microsoft.com/python/api/azure-batch/azure.batch.batchclient
 
 import base64
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
@@ -222,8 +222,16 @@ def _pool_view(pool: m.BatchPool) -> PoolView:
         if container
         else (),
         identities=tuple(str(i.resource_id) for i in identity.user_assigned_identities or ()) if identity else None,
+        mounts=tuple(_mounted_folders(pool.mount_configuration or ())),
         troubles=tuple(errors),
     )
+
+
+def _mounted_folders(mounts: Iterable[m.MountConfiguration]) -> Iterator[str]:
+    for one in mounts:
+        for kind in (one.azure_blob_file_system_configuration, one.nfs_mount_configuration):
+            if kind is not None:
+                yield str(kind.relative_mount_path)
 
 
 def _view(task: m.BatchTask) -> TaskView:

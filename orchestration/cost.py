@@ -17,6 +17,7 @@ from frame_tools.pace import pace_of_device
 from frame_tools.plan import Plan
 from frame_tools.prices import Prices
 from frame_tools.receipt import Receipt
+from frame_tools.scorers import SCORERS
 from orchestration.preflight import PoolCheck
 
 NODES: Final = 4
@@ -27,9 +28,18 @@ OF_NO_POOL: Final = PoolCheck(checked_at="")
 def expected(plan: Plan, manifest: Manifest, check: PoolCheck | None, prices: Prices) -> dict[str, Any]:
     """Return what the plan's batches will take and cost on Spot and on dedicated nodes, by the model.
 
-    The pace is the table's for a GPU, whatever the scorer: see `frame_tools.pace`.
+    The pace is the table's for a GPU (see `frame_tools.pace`); of scorers that it says nothing of, all is None.
     """
     check = check or OF_NO_POOL
+    if not SCORERS[plan.options.scorer].paced:
+        return {
+            "wall_seconds": None,
+            "node_seconds": None,
+            "usd": {"spot": None, "dedicated": None},
+            "vm_size": check.vm_size or None,
+            "pace": f"how long the scorer {plan.options.scorer} takes stands in no table",
+            "prices": prices.as_of,
+        }
     pace = pace_of_device("gpu", width=manifest.width, height=manifest.height)
     frames = sum(end - start for start, end in map(plan.span, plan.scored))
     work = Work(frames=frames, seconds_per_frame=pace.seconds_per_frame, start_up_seconds=pace.start_up_seconds)

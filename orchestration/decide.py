@@ -22,12 +22,12 @@ class Step:
 def decide(state: RunState, *, now: dt.datetime, run_limit: dt.timedelta) -> Step:
     """Return the next step of a run.
 
-    The order of the rows is the rule: an end is an end; a video that was committed beats a cancellation that came
-    later; a cancellation beats everything still to do.
+    The order of the rows is the rule: an end is an end; a video (or records) that was committed beats a cancellation
+    that came later; a cancellation beats everything still to do.
     """
     if state.outcome is not None:
         return Step(verb="clean up")
-    if state.video is not None:
+    if state.product is not None:
         return Step(verb="finish")
     if state.cancelled:
         return Step(verb="cancel")

@@ -27,6 +27,7 @@ def end(
     reason: str,
     remedy: str = "",
     video: str | None = None,
+    records: str | None = None,
     still: Callable[[], bool] = lambda: True,
 ) -> None:
     """Write how the run ended (the first ending stays) and clean up.
@@ -37,7 +38,14 @@ def end(
     if not still():
         return
     outcome = Outcome(
-        run_id=run_id, status=status, reason=reason, remedy=remedy, name=name, ended_at=now().isoformat(), video=video
+        run_id=run_id,
+        status=status,
+        reason=reason,
+        remedy=remedy,
+        name=name,
+        ended_at=now().isoformat(),
+        video=video,
+        records=records,
     )
     if app.storage.runs.create(names.outcome(run_id), outcome.dumps()):
         if not still():

@@ -17,8 +17,8 @@ def join(app: App, state: RunState) -> bool:
     """Join, or have it joined; returns whether to look at the run again at once."""
     assert state.plan is not None  # noqa: S101 - decide() says "join" only with a plan
     run_id, plan = state.run_id, state.plan
-    segment_bytes = sum(read_receipt(app.storage, run_id, batch).segment.size for batch in range(plan.batch_count))
-    if segment_bytes > app.settings.join_in_function_bytes:
+    part_bytes = sum(read_receipt(app.storage, run_id, batch).product.size for batch in range(plan.batch_count))
+    if part_bytes > app.settings.join_in_function_bytes:
         if "join" not in state.queued:
             place(app, run_id, ["join"])
             app.storage.runs.create(names.queued(run_id, "join"), b"")

@@ -8,14 +8,18 @@ from frame_tools.blobs import sha256_of
 from frame_tools.errors import InputError
 from frame_tools.manifest import Manifest
 from frame_tools.media import images
-from frame_tools.plan import BlobRef, Plan, Request, Style, even_borders
+from frame_tools.options import Options
+from frame_tools.plan import BlobRef, Plan, Request, even_borders, spread_sample
 from frame_tools.scorers import SCORERS
 from frame_tools.storage import Storage
-from frame_tools.trigger import Options
+from frame_tools.version import IMPASTO
+from orchestration import programs
 from orchestration.app import App
 from orchestration.frames_listing import check_against_manifest, number_frames
+from orchestration.masks import check_mask, plan_mask
 from orchestration.settings import Settings
 from orchestration.state import RunState
+from orchestration.styles import check_keys, plan_keys, plan_styles
 
 MAX_BATCHES: Final = 10_000
 """Messages and tasks of one run that queue and Batch carry without trouble."""
@@ -25,8 +29,10 @@ MAX_FRAME_BYTES: Final = 200 * 2**20
 def write_plan(app: App, state: RunState) -> None:
     """Write the run's manifest and plan (the first writer's stay); raises InputError if the input can't be used."""
     request = state.request
-    if request.parent is not None:
+    if request.parent is not None and request.redo:
         plan = _plan_from_parent(app.storage, request)
+    elif request.parent is not None:
+        plan = _plan_with_other_options(app, request)
     elif state.split is not None:
         plan = _plan_after_split(app, request)
     else:
@@ -81,7 +87,22 @@ def _plan_from_parent(storage: Storage, request: Request) -> Plan:
     )
 
 
-def _finish_plan(app: App, request: Request, *, manifest: Manifest, frames: BlobRef, audio: BlobRef | None) -> Plan:
+def _plan_with_other_options(app: App, request: Request) -> Plan:
+    """Plan a run that does all of an earlier one's input with other options."""
+    earlier = Plan.loads(app.storage.runs.need(names.plan(str(request.parent))).data, "plan")
+    manifest = manifests.loads(app.storage.runs.need(names.manifest(str(request.parent))).data)
+    return _finish_plan(app, request, manifest=manifest, frames=earlier.frames, audio=earlier.audio, earlier=earlier)
+
+
+def _finish_plan(
+    app: App,
+    request: Request,
+    *,
+    manifest: Manifest,
+    frames: BlobRef,
+    audio: BlobRef | None,
+    earlier: Plan | None = None,
+) -> Plan:
     check_limits(manifest, app.settings)
     # An earlier call may have died after this write: its manifest stays, so that plan and manifest always agree.
     app.storage.runs.create(names.manifest(request.run_id), manifests.dumps(manifest))
@@ -93,7 +114,10 @@ def _finish_plan(app: App, request: Request, *, manifest: Manifest, frames: Blob
             "Upload it, then put the trigger file again",
         )
     trigger, spec = request.trigger, SCORERS[request.trigger.scorer]
-    style = _style(app, request) if spec.needs_style else None
+    program, makes = programs.planned(trigger, app.settings.programs)
+    check_keys(trigger, manifest)
+    mask = plan_mask(app, request, manifest, makes)
+    styles = plan_styles(app, request, earlier=earlier)
     borders = even_borders(manifest.frame_count, trigger.frames_per_batch or spec.frames_per_batch)
     if len(borders) - 1 > MAX_BATCHES:
         raise InputError(
@@ -105,13 +129,19 @@ def _finish_plan(app: App, request: Request, *, manifest: Manifest, frames: Blob
         name=request.name,
         correlation_id=request.correlation_id,
         options=Options(**{field: getattr(trigger, field) for field in Options.model_fields}),
+        makes=makes,
         borders=borders,
         manifest_sha256=sha256_of(data),
         frames=frames,
         audio=audio,
-        style=style,
+        styles=styles,
+        key_styles=plan_keys(trigger, styles),
+        mask=mask,
+        program=program,
+        sample=spread_sample(manifest.frame_count),
         weights_sha256=spec.weights_sha256,
         container=manifest.container,
+        versions={"impasto": IMPASTO},
     )
 
 
@@ -129,21 +159,14 @@ def check_limits(manifest: Manifest, settings: Settings) -> None:
         )
 
 
-def whole_image_size(data: bytes, what: str) -> tuple[int, int]:
-    """Decode an image to its end and return its size: a painting cut off half-way would fail in every task."""
-    try:
-        return images.read_rgb(data).size
-    except InputError as error:
-        raise InputError(f"The {what} can't be used: {error.what}", error.remedy) from error
-
-
 def check_before_split(app: App, request: Request) -> None:
-    """Raise InputError if the video or the painting is not there: before a node is paid to split."""
+    """Raise InputError if video, program, mask or a style is not there: before a node is paid to split."""
     video = names.input_blob(request.folder, str(request.trigger.video))
     if not app.storage.input.exists(video):
         raise InputError(f"The video input/{video} is not there", "Upload it, then put the trigger file again")
-    if SCORERS[request.trigger.scorer].needs_style:
-        _style(app, request)
+    _, makes = programs.planned(request.trigger, app.settings.programs)
+    check_mask(app, request, makes)
+    plan_styles(app, request)
 
 
 def image_size(data: bytes, what: str) -> tuple[int, int]:
@@ -190,22 +213,3 @@ def _manifest_without_one(storage: Storage, request: Request, folder: str, sizes
         first_number=numbering.first,
         source=request.name,
     )
-
-
-def _style(app: App, request: Request) -> Style:
-    """Check the painting and keep the run's own copy of it."""
-    name, limit = str(request.trigger.style), app.settings.max_style_bytes
-    blob = app.storage.input.read(names.input_blob(request.folder, name), limit=limit)
-    if blob is None:
-        raise InputError(
-            f"The style {name!r} is not in input/{request.folder}/", "Upload it, then put the trigger file again"
-        )
-    if len(blob.data) > limit:
-        raise InputError(f"The style {name!r} has more than {limit} bytes", "Scale it down: 1024 pixels are plenty")
-    width, height = whole_image_size(blob.data, f"style {name!r}")
-    if width * height > app.settings.max_frame_pixels:
-        raise InputError(f"The style {name!r} has {width}x{height} pixels", "Scale it down: 1024 pixels are plenty")
-    digest = sha256_of(blob.data)
-    copy = names.style_copy(request.run_id, digest)
-    app.storage.work.create(copy, blob.data)
-    return Style(blob=BlobRef(container="work", name=copy), sha256=digest, width=width, height=height)

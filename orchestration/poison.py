@@ -50,8 +50,8 @@ def finish_poisoned(app: App, text: str) -> None:
         set_aside(app, names.FINISHED_BATCHES_POISON, text, error)
         return
     state = read_state(app.storage, message.run_id)
-    if state is not None and state.video is not None:
-        advance(app, message.run_id)  # only the bookkeeping after the video is left
+    if state is not None and state.product is not None:
+        advance(app, message.run_id)  # only the bookkeeping after the commit is left
     elif state is not None:
         reason = "Completing the run failed again and again"
         remedy = "Look at the log of the function finish_batch for the cause, mend it, then resubmit what is missing"

@@ -7,11 +7,14 @@ is asked for), so it is told and the run waits. "unknown" names what the Batch s
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from frame_tools.documents import Document
 
 Verdict = Literal["ok", "warning", "stop", "unknown"]
 PRIVATE_REGISTRIES: Final = (".azurecr.io", ".azurecr.cn", ".azurecr.us")
+WITHOUT_CUDA: Final = ("_v710_", "_mi300x_", "as_v4")
+"""Parts of the names of N-series sizes with AMD's GPUs."""
 LOOK_AT_QUOTA: Final = (
     "az batch account show --resource-group GROUP --name ACCOUNT"
     ' --query "{spot: lowPriorityCoreQuota, families: dedicatedCoreQuotaPerVmFamily}"'
@@ -49,6 +52,8 @@ class PoolView:
     """Servers that nodes have credentials for."""
     identities: Sequence[str] | None = None
     """Resource ids; None if Batch says nothing of it."""
+    mounts: Sequence[str] = ()
+    """Folders that nodes mount, below their folder of mounts."""
     troubles: Sequence[str] = field(default_factory=tuple)
     """Resize and autoscale errors, in Batch's words."""
 
@@ -75,8 +80,10 @@ class SupportedAgent:
     ends_at: str = ""
 
 
-def pool_findings(pool: PoolView | None, *, pool_id: str, image: str, identity: str) -> list[Finding]:
-    """Return what a pool means for tasks of `image` that sign as `identity` (empty: as nobody)."""
+def pool_findings(
+    pool: PoolView | None, *, pool_id: str, image: str, identity: str, mounts: Sequence[str] = ()
+) -> list[Finding]:
+    """Return what a pool means for tasks of `image` that sign as `identity` (empty: as nobody) and read `mounts`."""
     if pool is None:
         return [
             Finding(
@@ -91,6 +98,8 @@ def pool_findings(pool: PoolView | None, *, pool_id: str, image: str, identity: 
         _containers(pool),
         _image(pool, image),
         _identity(pool, identity),
+        _vm_size(pool),
+        *_mounts(pool, mounts),
         *(
             Finding(check="nodes", verdict="warning", words=words, remedy=_resize_remedy(words))
             for words in pool.troubles
@@ -136,8 +145,28 @@ def agent_finding(pool: PoolView, supported: Sequence[SupportedAgent]) -> Findin
     )
 
 
-def quota_finding() -> Finding:
-    """Return what can't be seen through the Batch service itself."""
+def region_findings(pool: PoolView, *, endpoint: str) -> list[Finding]:
+    """Return what can't be seen through the Batch service itself, each with the command that shows it."""
+    region = region_of(endpoint)
+    listed = Finding(
+        check="region",
+        verdict="unknown",
+        words=f"The pool is in {region or 'no region of Azure'}; whether {pool.vm_size} can be had there is not to be"
+        " seen from here; where it can't, the pool's resize errors say so",
+        remedy=f"az batch location list-skus --location {region} --query \"[?name=='{pool.vm_size}']\""
+        if region
+        else "",
+    )
+    return [listed, _quota()]
+
+
+def region_of(endpoint: str) -> str:
+    """Return the region that a URL https://ACCOUNT.REGION.batch.azure.com names; empty if it names none."""
+    parts = (urlsplit(endpoint).hostname or "").split(".")
+    return parts[1] if len(parts) > 3 and parts[2] == "batch" else ""
+
+
+def _quota() -> Finding:
     return Finding(
         check="quota",
         verdict="unknown",
@@ -198,6 +227,31 @@ def _identity(pool: PoolView, identity: str) -> Finding:
         words=f"The pool has not the identity {identity}",
         remedy="Deploy the pool again (identities are given to new nodes only), or set BATCH_POOL_IDENTITY",
     )
+
+
+def _vm_size(pool: PoolView) -> Finding:
+    size = pool.vm_size.casefold()
+    if not size.startswith("standard_"):
+        return Finding(check="VM size", verdict="unknown", words=f"{pool.vm_size!r} is no size of Azure's (local use)")
+    if size.startswith(("standard_nc", "standard_nd", "standard_nv")) and not any(w in size for w in WITHOUT_CUDA):
+        return Finding(check="VM size", verdict="ok", words=f"{pool.vm_size} nodes have an NVIDIA GPU")
+    return Finding(
+        check="VM size",
+        verdict="warning",
+        words=f"{pool.vm_size} nodes have no GPU that the node image can use: they paint on the CPU, many times slower,"
+        " or fail their start task",
+        remedy="Set pool.vmSize in main.bicepparam to a size with an NVIDIA GPU, for example Standard_NC4as_T4_v3",
+    )
+
+
+def _mounts(pool: PoolView, wanted: Sequence[str]) -> list[Finding]:
+    if not wanted:
+        return []
+    if not (missing := sorted(set(wanted).difference(pool.mounts))):
+        return [Finding(check="mounts", verdict="ok", words=f"The pool's nodes mount {', '.join(wanted)}")]
+    words = f"Tasks are to read frames from mounts, and the pool's nodes do not mount {', '.join(missing)}"
+    remedy = "Set STORAGE_MODE to sdk, or make the pool anew with mounts: docs/deploy.md, Changing what runs"
+    return [Finding(check="mounts", verdict="stop", words=words, remedy=remedy)]
 
 
 def _resize_remedy(words: str) -> str:

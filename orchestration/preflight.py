@@ -16,8 +16,9 @@ from frame_tools.blobs import Container
 from frame_tools.documents import Document
 from frame_tools.queues import Queue
 from frame_tools.storage import Storage
+from frame_tools.storage_mode import MOUNTS
 from orchestration.app import App, now
-from orchestration.pool import Finding, PoolView, agent_finding, node_findings, pool_findings, quota_finding
+from orchestration.pool import Finding, PoolView, agent_finding, node_findings, pool_findings, region_findings
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,11 @@ def _look(app: App) -> tuple[PoolCheck, PoolView | None]:
         silent = Finding(check="pool", verdict="unknown", words=words)
         return PoolCheck(checked_at=now().isoformat(), findings=(silent,)), None
     findings = pool_findings(
-        pool, pool_id=settings.batch_pool_id, image=settings.node_image, identity=settings.batch_pool_identity
+        pool,
+        pool_id=settings.batch_pool_id,
+        image=settings.node_image,
+        identity=settings.batch_pool_identity,
+        mounts=MOUNTS if settings.storage_mode == "mount" else (),
     )
     check = PoolCheck(
         checked_at=now().isoformat(),
@@ -99,7 +104,7 @@ def read_check(storage: Storage, run_id: str) -> PoolCheck | None:
 
 def preflight(app: App) -> dict[str, Any]:
     """Return every check of this deployment; `ready` is whether none of them stops a run."""
-    findings = [*_storage_findings(app.storage), *_batch_findings(app), quota_finding()]
+    findings = [*_storage_findings(app.storage), *_batch_findings(app)]
     return {
         "ready": not any(one.verdict == "stop" for one in findings),
         "checks": [one.model_dump(exclude_defaults=True) for one in findings],
@@ -128,6 +133,7 @@ def _batch_findings(app: App) -> Iterator[Finding]:
     yield from check.findings
     if pool is None:
         return
+    yield from region_findings(pool, endpoint=app.settings.batch_endpoint)
     yield _tried("node agent", lambda: agent_finding(pool, app.batch.supported_agents()), verdict="unknown")
     try:
         yield from node_findings(pool, app.batch.node_counts())

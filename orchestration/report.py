@@ -1,16 +1,22 @@
-"""The report that lies beside the video: how the run ended, what it did, and where the time went."""
+"""The report that lies beside the video or the records: how the run ended, what it did, and where the time went."""
 
 import json
+from collections import Counter
+from collections.abc import Sequence
+from math import fsum
 from statistics import median
-from typing import Any
+from typing import Any, Final
 
 from frame_tools import names
 from frame_tools.plan import Plan
 from frame_tools.prices import Prices
-from frame_tools.receipt import Outcome, Receipt
+from frame_tools.receipt import Outcome, Receipt, SteadinessSums
 from frame_tools.storage import Storage
 from orchestration.cost import spent
 from orchestration.preflight import read_check
+
+MAX_LISTED: Final = 100
+"""Bad frames that a report names; all of them are in the receipts."""
 
 
 def as_json(report: dict[str, Any]) -> bytes:
@@ -32,6 +38,8 @@ def report_of(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str, A
         report |= {
             "plan": plan.model_dump(mode="json", exclude_none=True),
             "scoring": summarise(receipts, plan),
+            "bad_frames": bad_frames(receipts),
+            "steadiness": steadiness(receipts),
             "cost": spent(plan, receipts, read_check(storage, outcome.run_id), prices),
         }
     return report
@@ -52,4 +60,26 @@ def summarise(receipts: list[Receipt], plan: Plan) -> dict[str, Any]:
         "load_seconds_per_image": round(median(r.times.load / (r.end - r.start) for r in receipts), 4),
         "save_seconds_per_image": round(median(r.times.save / (r.end - r.start) for r in receipts), 4),
         "devices": sorted({r.device for r in receipts}),
+        "versions": sorted({f"{name} {version}" for r in receipts for name, version in r.versions.items()}),
     }
+
+
+def bad_frames(receipts: Sequence[Receipt]) -> dict[str, Any]:
+    """Return how many frames came out black, flat or as no numbers, what was done, and the first of them by name."""
+    bad = [frame for receipt in receipts for frame in receipt.bad_frames]
+    return {
+        "count": len(bad),
+        "done": dict(sorted(Counter(frame.done for frame in bad).items())),
+        "first": [frame.model_dump() for frame in sorted(bad, key=lambda frame: frame.index)[:MAX_LISTED]],
+    }
+
+
+def steadiness(receipts: Sequence[Receipt]) -> dict[str, Any] | None:
+    """Return the means over all measured pairs of frames, beside the input's own; None if none was measured."""
+    sums = [receipt.steadiness for receipt in receipts if receipt.steadiness is not None]
+    pairs = sum(one.pairs for one in sums)
+    if not pairs:
+        return None
+    measures = [name for name in SteadinessSums.model_fields if name != "pairs"]
+    means = {name: round(fsum(getattr(one, name) for one in sums) / pairs, 6) for name in measures}
+    return {"pairs": pairs, **means}

@@ -1,17 +1,22 @@
 """A person's second chance: `missing` and `failed` go on with the run, `all` and named batches make a new one.
 
 Nothing committed is overwritten: a new run has an id, a plan and a video of its own, and takes over the segments of
-the batches that are not redone.
+the batches that are not redone. `all` may come with other options: the same input, painted otherwise.
 """
 
-from typing import Final, Literal
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from frame_tools import names
+from frame_tools.documents import Document, complaint
 from frame_tools.errors import InputError, MissingError
+from frame_tools.options import Options
 from frame_tools.plan import Request
 from frame_tools.receipt import Outcome
+from frame_tools.trigger import MAX_TRIGGER_BYTES, Trigger
 from orchestration.accept import open_run
 from orchestration.admission import take_slot
 from orchestration.advance import advance
@@ -19,26 +24,70 @@ from orchestration.app import App, now
 from orchestration.placing import place
 from orchestration.state import RunState, read_state
 
-Which = Literal["missing", "failed", "all"] | list[int]
+Which = Literal["missing", "failed", "all"] | list[Annotated[int, Field(strict=True)]]
 _WHICH: Final[TypeAdapter[Which]] = TypeAdapter(Which)
 MAX_OFFSPRING: Final = 1000
 
 
-def parse_which(body: bytes) -> Which:
-    """Read the HTTP body: empty (missing), a bare or quoted word, or a JSON list of batch numbers."""
+class Wish(Document):
+    """What to do again, and with which of the words of `Options`; null takes a word back to its default."""
+
+    which: Which = "missing"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+def parse_wish(body: bytes) -> Wish:
+    """Read the HTTP body: empty (missing), a bare or quoted word, a JSON list of batch numbers, or an object of both.
+
+    Raises InputError in words.
+    """
     text = body.decode("utf-8", "replace").strip()
+    if len(body) > MAX_TRIGGER_BYTES:
+        raise InputError(f"The body has {len(body)} bytes", f"Send at most {MAX_TRIGGER_BYTES}")
+    wish = _parse_object(text) if text.startswith("{") else Wish(which=_parse_which(text))
+    if wish.options and wish.which != "all":
+        raise InputError(
+            "Other options are possible with all only: the batches of one video must match",
+            'Send {"which": "all", "options": {…}}, or leave the options out',
+        )
+    return wish
+
+
+def _parse_object(text: str) -> Wish:
+    try:
+        wish = Wish.model_validate_json(text)
+    except ValidationError as error:
+        if any(detail["loc"][:1] == ("which",) for detail in error.errors(include_url=False)):
+            raise _not_understood(text) from None
+        raise InputError(*complaint(error, "body", Wish)) from None
+    if strange := [word for word in wish.options if word not in Options.model_fields]:
+        near = get_close_matches(strange[0], Options.model_fields, n=1)
+        meant = f" (did you mean {near[0]!r}?)" if near else ""
+        raise InputError(
+            f"The options can't be used: unknown word {strange[0][:60]!r}{meant}",
+            f"The words they may hold are: {', '.join(Options.model_fields)}",
+        )
+    return wish
+
+
+def _parse_which(text: str) -> Which:
     if not text:
         return "missing"
     try:
         return _WHICH.validate_json(text if text[0] in '["' else f'"{text}"', strict=True)
     except ValidationError:
-        raise InputError(
-            f"The body {text[:60]!r} is not understood", "Send missing, failed, all, or a list like [0, 3]"
-        ) from None
+        raise _not_understood(text) from None
 
 
-def resubmit(app: App, run_id: str, which: Which) -> str:
-    """Resubmit; returns the id of the run that goes on: the same one, or a new one."""
+def _not_understood(text: str) -> InputError:
+    return InputError(
+        f"The body {text[:60]!r} is not understood",
+        'Send missing, failed, all, a list like [0, 3], or {"which": "all", "options": {"strength": 0.5}}',
+    )
+
+
+def resubmit(app: App, run_id: str, which: Which, options: Mapping[str, Any] | None = None) -> str:
+    """Resubmit, `all` perhaps with other options; returns the id of the run that goes on: the same, or a new one."""
     state = read_state(app.storage, names.check_run_id(run_id))
     if state is None:
         raise MissingError(
@@ -46,7 +95,7 @@ def resubmit(app: App, run_id: str, which: Which) -> str:
         )
     if which in ("missing", "failed"):
         return go_on(app, state, only_failed=which == "failed")
-    return redo(app, state, which)
+    return repaint(app, state, options) if options else redo(app, state, which)
 
 
 def go_on(app: App, state: RunState, *, only_failed: bool) -> str:
@@ -101,8 +150,23 @@ def redo(app: App, state: RunState, which: Which) -> str:
     return request.run_id
 
 
+def repaint(app: App, state: RunState, options: Mapping[str, Any]) -> str:
+    """Make a new run that does all of the same input with other options; raises InputError if they don't fit."""
+    if state.plan is None:
+        raise InputError("The run has no plan yet", "Resubmit missing")
+    request = state.request
+    words = request.trigger.model_dump(mode="json", exclude_none=True) | dict(options)
+    try:
+        trigger = Trigger.model_validate({word: value for word, value in words.items() if value is not None})
+    except ValidationError as error:
+        raise InputError(*complaint(error, "body", Options)) from None
+    offspring = _offspring(app, request.model_copy(update={"trigger": trigger}), ())
+    open_run(app, offspring)
+    return offspring.run_id
+
+
 def _offspring(app: App, parent: Request, batches: tuple[int, ...]) -> Request:
-    """Claim the next id of a run made from `parent`."""
+    """Claim the next id of a run made from `parent`; without `batches` it does all of them, planned anew."""
     for number in range(1, MAX_OFFSPRING):
         if app.storage.runs.create(names.offspring(parent.run_id, number), b""):
             run_id = names.run_id_for(parent.trigger_blob, f"{parent.run_id}+{number}")

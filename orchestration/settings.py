@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from frame_tools.errors import InputError
 from frame_tools.prices import Prices
+from frame_tools.storage_mode import StorageMode
+from orchestration.programs import AllowedPrograms
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -56,6 +58,8 @@ class Settings(_FromEnvironment):
     """Resource id of the pool's identity, with which Batch itself uploads a task's stdout and stderr."""
     node_client_id: str = ""
     """Client id of the same identity, handed to tasks as AZURE_CLIENT_ID."""
+    storage_mode: StorageMode = "sdk"
+    """How tasks read frames: sdk, from blobs; mount, from folders that the pool's nodes mount (`mounts` in Bicep)."""
     sweep_grace_seconds: Positive = 120
     """How long a queued batch may be without a Batch task before its message counts as lost."""
     max_open_runs: Positive = 20
@@ -79,6 +83,8 @@ class Settings(_FromEnvironment):
 
     prices: str = ""
     """JSON laid over the price table, {"vm_hour_usd": {"Standard_NC4as_T4_v3": 0.6}}: see docs/cost.md."""
+    allowed_programs: str = ""
+    """JSON: programs in the container `scripts` that triggers may name, each with its hash: see docs/scorers.md."""
 
     @field_validator("prices")
     @classmethod
@@ -88,6 +94,20 @@ class Settings(_FromEnvironment):
         except InputError as error:
             raise ValueError(str(error)) from None
         return text
+
+    @field_validator("allowed_programs")
+    @classmethod
+    def _programs_can_be_read(cls, text: str) -> str:
+        try:
+            AllowedPrograms.loads(text)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        return text
+
+    @property
+    def programs(self) -> AllowedPrograms:
+        """The programs that a trigger may name."""
+        return AllowedPrograms.loads(self.allowed_programs)
 
     @property
     def price_table(self) -> Prices:

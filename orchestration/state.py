@@ -29,8 +29,18 @@ class RunState:
     is_open: bool
     cancelled: bool
     outcome: Outcome | None
-    video: str | None
-    """The committed video in `output`."""
+    product: str | None
+    """The committed video or records in `output`."""
+
+    @property
+    def video(self) -> str | None:
+        """The product of a run that makes pictures."""
+        return self.product if self.plan and self.plan.makes == "pictures" else None
+
+    @property
+    def records(self) -> str | None:
+        """The product of a run that makes records."""
+        return self.product if self.plan and self.plan.makes == "records" else None
 
     @property
     def run_id(self) -> str:
@@ -66,7 +76,6 @@ def read_state(storage: Storage, run_id: str) -> RunState | None:
     outcome = runs.read(names.outcome(run_id)) if names.outcome(run_id) in listed else None
     resumed = runs.read(names.resumed(run_id)) if names.resumed(run_id) in listed else None
     is_open = runs.exists(names.open_mark(run_id))
-    video = names.video(run_id, plan.container) if plan else None
     return RunState(
         request=Request.loads(request.data, "request"),
         resumed_at=resumed.data.decode() if resumed else None,
@@ -83,7 +92,7 @@ def read_state(storage: Storage, run_id: str) -> RunState | None:
         is_open=is_open,
         cancelled=names.cancelled(run_id) in listed,
         outcome=Outcome.loads(outcome.data, "outcome") if outcome else None,
-        video=video if video and storage.output.exists(video) else None,
+        product=plan.product if plan and storage.output.exists(plan.product) else None,
     )
 
 

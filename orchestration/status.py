@@ -20,7 +20,7 @@ def derive_status(state: RunState) -> Status:
     """Return the one word for where a run is."""
     if state.outcome is not None:
         return state.outcome.status
-    if state.video is not None:
+    if state.product is not None:
         return "joining"
     if state.cancelled:
         return "cancelled"
@@ -49,6 +49,7 @@ def describe(state: RunState) -> dict[str, Any]:
         "options": state.request.trigger.model_dump(exclude_none=True, mode="json"),
         "parent": state.request.parent,
         "video": f"{names.OUTPUT}/{state.video}" if state.video else None,
+        "records": f"{names.OUTPUT}/{state.records}" if state.records else None,
         "report": f"{names.OUTPUT}/{names.report(state.run_id)}" if outcome else None,
         "correlation_id": state.request.correlation_id,
     }

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from frame_tools import logs, names
+from frame_tools.storage_mode import STORAGE_MODE
 from orchestration.settings import Settings
 
 
@@ -35,7 +36,7 @@ def task_spec(
         task_id=task_id,
         command=f"python -m scoring {verb}",
         image=settings.node_image,
-        environment={**environment, logs.CORRELATION_ID: run_id},
+        environment={**environment, logs.CORRELATION_ID: run_id, STORAGE_MODE: settings.storage_mode},
         output_folder=names.task_output_folder(run_id, task_id),
         retries=settings.max_task_retries,
         limit=dt.timedelta(minutes=settings.task_minutes),

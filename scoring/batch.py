@@ -3,30 +3,44 @@
 import io
 import json
 import logging
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any, Final, cast
 
 from frame_tools import manifest as manifests
 from frame_tools import names
-from frame_tools.blobs import Container, sha256_of
+from frame_tools.blobs import sha256_of
 from frame_tools.errors import DamagedError, InputError, InternalError
 from frame_tools.manifest import Manifest
 from frame_tools.media.segment import SegmentEncoder
 from frame_tools.plan import Plan
-from frame_tools.receipt import Receipt, StoredFile, TaskTimes
-from frame_tools.scorers import SCORERS
+from frame_tools.receipt import Receipt, SteadinessSums, StoredFile, TaskTimes
+from frame_tools.version import IMPASTO
 from scoring import frames as images
 from scoring import registry, stream
-from scoring.protocol import PictureError, Pictures, Score, Scorer
-from scoring.style import style_of
+from scoring.controls.masks import Masks, open_masks
+from scoring.frame_store import FrameStore, open_frames
+from scoring.protocol import Describe, Record, RunInputs, Score, Scorer
+from scoring.registry import Shelf
+from scoring.run_inputs import moment_of, prepared, run_inputs
+from scoring.stages import first_needed, picture_stages, size_stages
 from scoring.task import Task, utc_now
 
 log = logging.getLogger(__name__)
 
+LIBRARIES: Final = ("torch", "numpy", "opencv-python-headless", "av")
+"""Those whose version can change a frame's bytes."""
+
+
+MAX_MASK_BYTES: Final = 2**30
+"""Of a mask's picture or video, which is held in memory."""
+
 
 def score_batch(task: Task, *, weights: Path, started: float) -> None:
-    """Score the task's batch and write frames, segment, log and receipt, in this order.
+    """Score the task's batch and write its product, log and receipt, in this order.
 
     `started` is when the process began, on the clock of time.monotonic(). Raises InputError for frames that can't
     be used, DamagedError if the plan's files are not what they were.
@@ -34,9 +48,11 @@ def score_batch(task: Task, *, weights: Path, started: float) -> None:
     plan_blob = task.storage.runs.need(names.plan(task.run_id))
     plan = Plan.loads(plan_blob.data, "plan")
     manifest = read_manifest(task, plan)
-    scorer = load_scorer(plan, weights)
-    score = scorer.prepare(style_of(task, plan, scorer), strength=plan.options.strength)
-    BatchRun(task, plan, manifest, plan_sha256=sha256_of(plan_blob.data)).run(scorer, score, started=started)
+    store = open_frames(task.environ, task.storage, plan.frames)
+    with tempfile.TemporaryDirectory(prefix="impasto-") as scratch:
+        scorer = registry.load(plan, Shelf(weights=weights, storage=task.storage, scratch=Path(scratch)))
+        batch = BatchRun(task, plan, manifest, store, plan_sha256=sha256_of(plan_blob.data))
+        batch.run(scorer, run_inputs(task, plan, manifest, store), started=started)
 
 
 def read_manifest(task: Task, plan: Plan) -> Manifest:
@@ -47,39 +63,32 @@ def read_manifest(task: Task, plan: Plan) -> Manifest:
     return manifests.loads(data)
 
 
-def load_scorer(plan: Plan, weights: Path) -> Scorer:
-    """Load the plan's scorer; raises InternalError if this image was built with other weights than were planned."""
-    name = plan.options.scorer
-    if plan.weights_sha256 != SCORERS[name].weights_sha256:
-        raise InternalError(
-            f"The plan wants weights {plan.weights_sha256}, this node image has {SCORERS[name].weights_sha256}",
-            "Deploy function app and node image of one version",
-        )
-    return registry.load(name, weights)
-
-
 class BatchRun:
     """One batch on its way through the scorer."""
 
-    def __init__(self, task: Task, plan: Plan, manifest: Manifest, *, plan_sha256: str) -> None:
+    def __init__(self, task: Task, plan: Plan, manifest: Manifest, store: FrameStore, *, plan_sha256: str) -> None:
         if not isinstance(task.step, int):
             raise InternalError(f"{task.step!r} is no batch", "Call `run` with a batch's number")
-        self._task, self._plan, self._manifest, self._plan_sha256 = task, plan, manifest, plan_sha256
+        self._task, self._plan, self._manifest, self._store = task, plan, manifest, store
+        self._plan_sha256 = plan_sha256
         self._batch = task.step
         self._start, self._end = plan.span(task.step)
-        self._lines = io.StringIO()
-        self._load_ms = self._infer_ms = self._save_ms = 0.0
+        self._timing = _Timing(task.run_id, task.step)
 
-    def run(self, scorer: Scorer, score: Score, *, started: float) -> None:
+    def run(self, scorer: Scorer, inputs: RunInputs, *, started: float) -> None:
         """Score, then write what proves it."""
+        if scorer.makes != self._plan.makes:
+            raise InternalError(
+                f"The scorer makes {scorer.makes}, the plan wants {self._plan.makes}", "Start the run anew"
+            )
+        opened = scorer.open(inputs, prepared(self._task, scorer, inputs))
         ready = time.monotonic()
-        encoder = SegmentEncoder(self._manifest, even=self._plan.options.even)
-        encode = images.encode_png if self._manifest.image_format == "png" else images.encode_jpeg
-        outlets = stream.Outlets(sink=self._write_frame, encode=encode, segment=encoder.add, on_frame=self._note)
-        stored = stream.run(self._source(), self._checked(score), outlets, frames_per_forward=scorer.frames_per_forward)
-        segment = self._store(names.segment(self._task.run_id, self._batch), encoder.finish())
+        if self._plan.makes == "records":
+            made = self._describe(scorer, cast("Describe", opened))
+        else:
+            made = self._paint(scorer, cast("Score", opened))
         log_name = names.timing_log(self._task.run_id, names.task_id(self._batch, 1))
-        self._task.storage.logs.write(log_name, self._lines.getvalue().encode())
+        self._task.storage.logs.write(log_name, self._timing.lines())
         done = time.monotonic()
         receipt = Receipt(
             run_id=self._task.run_id,
@@ -87,69 +96,116 @@ class BatchRun:
             start=self._start,
             end=self._end,
             plan_sha256=self._plan_sha256,
-            frames=stored,
-            segment=segment,
             log=log_name,
             task_id=self._task.task_id,
             device=scorer.device,
             dedicated=self._task.dedicated,
-            times=TaskTimes(
-                start_up=round(ready - started, 4),
-                load=round(self._load_ms / 1000, 4),
-                infer=round(self._infer_ms / 1000, 4),
-                save=round(self._save_ms / 1000, 4),
-                total=round(done - started, 4),
-            ),
+            times=self._timing.times(start_up=ready - started, total=done - started),
+            versions=_versions(),
             finished_at=utc_now(),
+            **made,
         )
         self._task.storage.runs.create(names.receipt(self._task.run_id, self._batch), receipt.dumps())
-        log.info("batch %d: %d frames in %.1f s", self._batch, len(stored), done - started)
+        log.info("batch %d: %d frames in %.1f s", self._batch, self._end - self._start, done - started)
 
-    def _source(self) -> Iterator[tuple[int, str, Callable[[], bytes]]]:
-        folder = self._task.storage.data_container(self._plan.frames.container)
-        for index in range(self._start, self._end):
+    def _paint(self, scorer: Scorer, score: Score) -> dict[str, Any]:
+        """Paint the frames; return the receipt's words about them."""
+        encoder = SegmentEncoder(self._manifest, even=self._plan.options.even)
+        parts = picture_stages(self._plan, self._manifest, score, self._masks())
+        outlets = stream.Outlets(
+            sink=self._write_frame,
+            encode=images.encode_png if self._manifest.image_format == "png" else stream.opaque_jpeg,
+            segment=encoder.add,
+            on_frame=self._timing.note_frame,
+        )
+        stored = stream.run(
+            self._source(),
+            parts.score,
+            outlets,
+            stages=parts.stages,
+            frames_per_forward=scorer.frames_per_forward,
+            in_order=scorer.in_order,
+        )
+        return {
+            "frames": stored,
+            "segment": self._store_file(names.segment(self._task.run_id, self._batch), encoder.finish()),
+            "bad_frames": parts.bad_frames(self._start, self._end),
+            "steadiness": self._timing.steadiness,
+        }
+
+    def _describe(self, scorer: Scorer, describe: Describe) -> dict[str, Any]:
+        """Have the frames described; return the receipt's words about them."""
+        records = io.BytesIO()
+
+        def keep(record: stream.FrameRecord[Record]) -> None:
+            records.write(json.dumps(record.stored, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+            self._timing.note(record, size=None)
+
+        stream.describe(
+            self._source(),
+            describe,
+            keep,
+            stages=size_stages(self._plan, self._manifest),
+            frames_per_forward=scorer.frames_per_forward,
+            in_order=scorer.in_order,
+        )
+        return {"records": self._store_file(names.records_part(self._task.run_id, self._batch), records.getvalue())}
+
+    def _source(self) -> Iterator[stream.SourceFrame]:
+        for index in range(first_needed(self._plan, self._manifest, self._start), self._end):
             name = self._manifest.frame_name(index)
-            yield index, name, lambda name=name: self._read_frame(folder, name)  # type: ignore[misc]
-
-    def _read_frame(self, folder: Container, name: str) -> bytes:
-        blob = folder.read(self._plan.frames.name + name)
-        if blob is None:
-            raise InputError(
-                f"The frame {name!r} is not there any more", "Upload it again, then resubmit what is missing"
+            yield stream.SourceFrame(
+                moment=moment_of(self._manifest, index),
+                name=name,
+                fetch=lambda name=name: self._store.read(name),  # type: ignore[misc]
+                delivered=index >= self._start,
             )
-        return blob.data
 
-    def _checked(self, score: Score) -> Score:
-        """Wrap `score` so that a frame of another size than the video's is refused."""
-        wanted = (self._manifest.height, self._manifest.width)
+    def _masks(self) -> Masks | None:
+        """Open the run's masks, if it has any."""
+        if self._plan.mask is None:
+            return None
+        blob = self._plan.mask.blob
+        container = self._task.storage.data_container(blob.container)
 
-        def checked(pictures: Pictures) -> Pictures:
-            if pictures.shape[1:3] != wanted:
-                height, width = pictures.shape[1:3]
-                raise PictureError(
-                    0,
-                    f"has {width}x{height} pixels, the video has {wanted[1]}x{wanted[0]}",
-                    "Upload frames of one size, then resubmit what is missing",
-                    fault=InputError,
-                )
-            return score(pictures)
+        def read(name: str) -> bytes | None:
+            found = container.read(name, limit=MAX_MASK_BYTES)
+            if found is not None and len(found.data) > MAX_MASK_BYTES:
+                raise InputError(f"The mask {name!r} has more than {MAX_MASK_BYTES} bytes", "Make it smaller")
+            return None if found is None else found.data
 
-        return checked
+        return open_masks(self._plan.mask.kind, blob.name, read=read, frame_name=self._manifest.frame_name)
 
     def _write_frame(self, _index: int, name: str, data: bytes) -> StoredFile:
-        return self._store(names.styled_frame(self._task.run_id, name), data)
+        return self._store_file(names.styled_frame(self._task.run_id, name), data)
 
-    def _store(self, name: str, data: bytes) -> StoredFile:
+    def _store_file(self, name: str, data: bytes) -> StoredFile:
         etag = self._task.storage.work.write(name, data)
         return StoredFile(name=name, size=len(data), sha256=sha256_of(data), etag=etag)
 
-    def _note(self, record: stream.FrameRecord[StoredFile]) -> None:
-        """Write one JSON line per image, as the reference architecture asks: load, infer and save times."""
+
+class _Timing:
+    """Where the time went: one JSON line per image, as the reference architecture asks, and the sums."""
+
+    def __init__(self, run_id: str, batch: int) -> None:
+        self._run_id, self._batch = run_id, batch
+        self._lines = io.StringIO()
+        self._load_ms = self._infer_ms = self._save_ms = 0.0
+        self._sums: list[SteadinessSums] = []
+
+    def note_frame(self, record: stream.FrameRecord[StoredFile]) -> None:
+        """Note a painted frame."""
+        if record.measured is not None:
+            self._sums.append(record.measured)
+        self.note(record, size=record.stored.size)
+
+    def note(self, record: stream.FrameRecord[Any], *, size: int | None) -> None:
+        """Note a frame's times."""
         self._load_ms += record.load_ms
         self._infer_ms += record.infer_ms
         self._save_ms += record.save_ms + record.segment_ms
         line = {
-            "run_id": self._task.run_id,
+            "run_id": self._run_id,
             "batch": self._batch,
             "frame": record.index,
             "name": record.name,
@@ -157,6 +213,40 @@ class BatchRun:
             "infer_ms": round(record.infer_ms, 2),
             "save_ms": round(record.save_ms, 2),
             "segment_ms": round(record.segment_ms, 2),
-            "bytes": record.stored.size,
         }
+        if size is not None:
+            line["bytes"] = size
         self._lines.write(json.dumps(line) + "\n")
+
+    @property
+    def steadiness(self) -> SteadinessSums | None:
+        """The sum of what was measured of pairs of frames; None if nothing was."""
+        if not self._sums:
+            return None
+        rows = [sums.model_dump() for sums in self._sums]
+        return SteadinessSums(**{word: sum(row[word] for row in rows) for word in rows[0]})
+
+    def lines(self) -> bytes:
+        """Return the log."""
+        return self._lines.getvalue().encode()
+
+    def times(self, *, start_up: float, total: float) -> TaskTimes:
+        """Return the sums in seconds."""
+        return TaskTimes(
+            start_up=round(start_up, 4),
+            load=round(self._load_ms / 1000, 4),
+            infer=round(self._infer_ms / 1000, 4),
+            save=round(self._save_ms / 1000, 4),
+            total=round(total, 4),
+        )
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of the libraries that are installed here; `copy` runs without torch."""
+    found = {"impasto": IMPASTO}
+    for library in LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found

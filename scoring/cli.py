@@ -1,4 +1,4 @@
-"""The node's command line: `python -m scoring run|split|join|weights`. What Batch starts, and what an image build does.
+"""The node's command line: `python -m scoring run|split|join|weights|...`. What Batch starts, and what makes weights.
 
 Exit codes are those of `frame_tools.errors.ExitCode`; an error in words goes to stderr as one line.
 """
@@ -15,7 +15,9 @@ import typer
 from frame_tools import logs
 from frame_tools.commands import words_not_traces
 from frame_tools.errors import ExitCode
+from scoring.bench import cli as benching
 from scoring.task import Task, perform
+from scoring.training import cli as training
 from scoring.weight_files import weights_folder
 
 STARTED = time.monotonic()
@@ -69,6 +71,10 @@ def weights(
 
     with words_not_traces():
         print(make_weights(folder or weights_folder(os.environ)))
+
+
+training.register(app)
+benching.register(app)
 
 
 def main() -> None:

@@ -1,24 +1,25 @@
 """The scorer `copy`: frames come back as they are. It proves the chain around it, and needs no torch."""
 
-import numpy as np
-
-from scoring.protocol import Picture, Pictures, Score, StyleVector
+from frame_tools.scorers import Makes
+from scoring.protocol import Moments, Pictures, Prepared, RunInputs, Score
 
 
 class Copying:
-    """A scorer without a network; style and strength change nothing."""
+    """A scorer without a network; see `scoring.protocol.Scorer`."""
 
+    makes: Makes = "pictures"
+    in_order = False
     device = "cpu"
     frames_per_forward = 1
 
-    def style_vector(self, painting: Picture) -> StyleVector:
-        """Give the empty vector: nothing of a painting is needed."""
-        return np.zeros(0, np.float32)
+    def prepare(self, _run: RunInputs) -> Prepared:
+        """Give nothing: there is nothing to know."""
+        return {}
 
-    def prepare(self, style: StyleVector | None, *, strength: float = 1.0) -> Score:
+    def open(self, _run: RunInputs, _prepared: Prepared) -> Score:
         """Give the function that hands frames back."""
         return _unchanged
 
 
-def _unchanged(frames: Pictures) -> Pictures:
+def _unchanged(frames: Pictures, _moments: Moments) -> Pictures:
     return frames

@@ -1,29 +1,90 @@
-"""From a scorer's name to the loaded scorer. Networks are imported only by the scorer that needs them."""
+"""From a plan to the loaded scorer. Networks are imported only by the scorer that needs them."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from frame_tools.errors import InputError
+from frame_tools.errors import InternalError
+from frame_tools.plan import Plan
+from frame_tools.scorers import SCORERS
+from frame_tools.storage import Storage
 from scoring.copying import Copying
 from scoring.protocol import Scorer
 
 
-def load(name: str, weights: Path) -> Scorer:
-    """Load the scorer `name` with its weights from the folder `weights`; an unknown name is an InputError."""
-    if name not in LOADERS:
-        raise InputError(f"There is no scorer {name!r}", f"Use one of: {', '.join(sorted(LOADERS))}")
-    return LOADERS[name](weights)
+@dataclass(frozen=True, kw_only=True)
+class Shelf:
+    """Where a scorer's parts lie: weights in the node image, programs in the ops account, an empty scratch folder."""
+
+    weights: Path
+    storage: Storage
+    scratch: Path
 
 
-def _copying(_weights: Path) -> Scorer:
+def load(plan: Plan, shelf: Shelf) -> Scorer:
+    """Load the plan's scorer; raises InternalError if this image was built with other weights than were planned."""
+    name = plan.options.scorer
+    wanted, held = plan.weights_sha256, SCORERS[name].weights_sha256
+    if wanted != held:
+        raise InternalError(
+            f"The plan wants weights {wanted}, this node image has {held}",
+            "Deploy function app and node image of one version",
+        )
+    return LOADERS[name](plan, shelf)
+
+
+def _copy(_plan: Plan, _shelf: Shelf) -> Scorer:
     return Copying()
 
 
-def _any_painting(weights: Path) -> Scorer:
+def _any(_plan: Plan, shelf: Shelf) -> Scorer:
     from scoring.stylize import AnyPainting  # torch takes seconds to import; `copy` must not pay for it
 
-    return AnyPainting.load(weights)
+    return AnyPainting.load(shelf.weights)
 
 
-LOADERS: Mapping[str, Callable[[Path], Scorer]] = {"any": _any_painting, "copy": _copying}
-"""Name of a scorer, as a trigger file says it -> what loads it from the folder of weights."""
+def _johnson(_plan: Plan, _shelf: Shelf) -> Scorer:
+    from scoring.johnson.scorer import Johnson
+
+    return Johnson()
+
+
+def _gatys(_plan: Plan, shelf: Shelf) -> Scorer:
+    from scoring.gatys import Gatys
+
+    return Gatys.load(shelf.weights)
+
+
+def _look(_plan: Plan, shelf: Shelf) -> Scorer:
+    from scoring.look import Look
+
+    return Look.load(shelf.weights)
+
+
+def _program(plan: Plan, shelf: Shelf) -> Scorer:
+    from scoring.programs.context import ProgramContext
+    from scoring.programs.loading import load_program, read_program
+    from scoring.tensors import best_device
+
+    if plan.program is None:
+        raise InternalError(f"The plan names no program for {plan.options.scorer}", "Start the run anew")
+    context = ProgramContext(
+        device=best_device().type,
+        seed=plan.options.seed,
+        arguments=plan.options.arguments,
+        scratch=shelf.scratch,
+    )
+    return load_program(plan.program, read_program(plan.program, shelf.storage.scripts), context, makes=plan.makes)
+
+
+LOADERS: Mapping[str, Callable[[Plan, Shelf], Scorer]] = {
+    "any": _any,
+    "tuned": _any,
+    "johnson": _johnson,
+    "gatys": _gatys,
+    "look": _look,
+    "model": _program,
+    "script": _program,
+    "copy": _copy,
+}
+"""Name of a scorer, as a trigger file says it -> what loads it."""

@@ -1,4 +1,4 @@
-"""Frames through a scorer with everything overlapped: read and decode, score, encode and write, feed the segment.
+"""Frames through a scorer with everything overlapped: read and decode, score, follow, touch up, encode, write, measure.
 
 The calling thread hands frames from stage to stage; each stage has threads of its own, and those beside the scorer run
 at a lower priority. Order is the source's wherever it shows, and only so many frames are in memory at once, however
@@ -6,75 +6,49 @@ long the batch.
 This module knows neither storage nor networks: what reads, scores and writes is handed in.
 """
 
-import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
 
-import numpy as np
-
-from frame_tools.errors import InternalError
-from scoring.frames import decode, encode_jpeg
-from scoring.protocol import Picture, PictureError, Score
+from scoring.protocol import Describe, Picture, Record, Score
+from scoring.stream_ahead import Ahead, Forward, Loaded, describing, scoring, timed
+from scoring.stream_values import (
+    DEFAULT_WORKERS,
+    NO_STAGES,
+    FrameRecord,
+    Outlets,
+    Seen,
+    Source,
+    SourceFrame,
+    Stages,
+    Stored,
+    Visible,
+    Workers,
+    opaque_jpeg,
+)
 from scoring.threads import Threads
 
-Stored = TypeVar("Stored")
+__all__ = [
+    "FORWARDS_AT_ONCE",
+    "FrameRecord",
+    "Outlets",
+    "Seen",
+    "Source",
+    "SourceFrame",
+    "Stages",
+    "Visible",
+    "Workers",
+    "describe",
+    "opaque_jpeg",
+    "run",
+]
+
 T = TypeVar("T")
-
-Source = Iterable[tuple[int, str, Callable[[], bytes]]]
-"""For each frame in order: its index, its name, and what reads the encoded picture."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Workers:
-    """How many threads read and write, and how many frames may wait before and behind the scorer.
-
-    The threads mostly wait for storage, so there may be more of them than cores.
-    """
-
-    readers: int = 4
-    writers: int = 4
-    waiting: int = 8
-
-
-DEFAULT_WORKERS = Workers()
+R = TypeVar("R")
 
 FORWARDS_AT_ONCE = 2
 """While one is computed the next already waits, so that the device never does."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FrameRecord(Generic[Stored]):
-    """What became of one frame, and where its time went: milliseconds of wall clock; the stages overlap."""
-
-    index: int
-    name: str
-    load_ms: float
-    """Read and decode."""
-    infer_ms: float
-    """Score: the frame's share of the time that its forward added."""
-    save_ms: float
-    """Encode and write."""
-    segment_ms: float
-    """Encode into the segment; 0 if there is none."""
-    stored: Stored
-    """What the sink gave back."""
-
-
-@dataclass(frozen=True)
-class Outlets(Generic[Stored]):
-    """Where scored frames go."""
-
-    sink: Callable[[int, str, bytes], Stored]
-    """Writes one encoded frame (index, name, bytes); called on several threads at once."""
-    encode: Callable[[Picture], bytes] = encode_jpeg
-    """Encodes a frame for the sink; called where the sink is."""
-    segment: Callable[[Picture], None] | None = None
-    """Takes each frame for the segment, in order, on one thread."""
-    on_frame: Callable[[FrameRecord[Stored]], None] | None = None
-    """Told of each frame, in order, on the calling thread, once the frame is stored and in the segment."""
 
 
 def run(
@@ -82,127 +56,126 @@ def run(
     score: Score,
     outlets: Outlets[Stored],
     *,
+    stages: Stages[Any] = NO_STAGES,
     frames_per_forward: int = 1,
+    in_order: bool = False,
     workers: Workers = DEFAULT_WORKERS,
 ) -> tuple[Stored, ...]:
     """Score all frames of `source`, up to `frames_per_forward` of one size at once.
 
-    `score` is called on two threads. Gives what the sink returned for each frame, in order. The first error anywhere
-    stops everything and is raised here as soon as the calls under way have returned; no thread is left. To cancel,
-    raise from `source` or `on_frame`.
+    `score` is called on two threads; with `in_order` on one, one frame after the other. Gives what the sink returned
+    for each frame that is delivered, in order. The first error anywhere stops everything and is raised here as soon
+    as the calls under way have returned; no thread is left. To cancel, raise from `source` or `on_frame`.
     """
     with Threads() as threads:
-        ahead = workers.waiting + frames_per_forward
-        loaded = _loaded(source, threads, threads.pool("read", workers.readers), ahead=ahead)
-        pool = threads.pool("score", FORWARDS_AT_ONCE, first=True)
-        behind = _Behind(outlets, threads, threads.pool("write", workers.writers), limit=workers.waiting)
-        forwards: deque[Future[_Scored]] = deque()
-        for batch in _batches(loaded, frames_per_forward):
-            forwards.append(threads.submit(pool, _scored, batch, score))
-            if len(forwards) == FORWARDS_AT_ONCE:
-                behind.add(threads.result(forwards.popleft()))
-        while forwards:
-            behind.add(threads.result(forwards.popleft()))
+        ahead = Ahead(stages, threads, workers, frames_per_forward=frames_per_forward)
+        behind = _Behind(outlets, stages, threads, workers)
+        for forward in _forwards(ahead, source, scoring(score), threads, in_order=in_order):
+            behind.add(forward)
         return behind.finish()
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    index: int
-    name: str
-    picture: Picture
-    load_ms: float
+def describe(
+    source: Source,
+    describe: Describe,
+    on_frame: Callable[[FrameRecord[Record]], None],
+    *,
+    stages: Stages[Any] = NO_STAGES,
+    frames_per_forward: int = 1,
+    in_order: bool = False,
+    workers: Workers = DEFAULT_WORKERS,
+) -> None:
+    """Have all frames of `source` described, as `run` has them scored; of the stages `decode` and `shrink` count.
+
+    `on_frame` gets each delivered frame's record as `stored`, in order, on the calling thread.
+    """
+    with Threads() as threads:
+        ahead = Ahead(stages, threads, workers, frames_per_forward=frames_per_forward)
+        for forward in _forwards(ahead, source, describing(describe), threads, in_order=in_order):
+            for loaded, record in zip(forward.batch, forward.results, strict=True):
+                if loaded.delivered:
+                    on_frame(
+                        FrameRecord(
+                            index=loaded.seen.moment.index,
+                            name=loaded.seen.name,
+                            load_ms=loaded.load_ms,
+                            infer_ms=forward.ms_a_frame,
+                            save_ms=0.0,
+                            segment_ms=0.0,
+                            stored=record,
+                        )
+                    )
 
 
-def _load(index: int, name: str, fetch: Callable[[], bytes]) -> _Loaded:
-    picture, load_ms = _timed(lambda: decode(fetch(), name))
-    return _Loaded(index, name, picture, load_ms)
+def _forwards(
+    ahead: Ahead, source: Source, call: Callable[[list[Loaded]], Forward[R]], threads: Threads, *, in_order: bool
+) -> Iterator[Forward[R]]:
+    """Yield what became of each batch of frames, in order, while the next are computed."""
+    pool = threads.pool("score", 1 if in_order else FORWARDS_AT_ONCE, first=True)
+    under_way: deque[Future[Forward[R]]] = deque()
+    until = 0.0
+    for batch in ahead.batches(source):
+        under_way.append(threads.submit(pool, call, batch))
+        if len(under_way) == FORWARDS_AT_ONCE:
+            forward = threads.result(under_way.popleft()).after(until)
+            until = forward.end
+            yield forward
+    while under_way:
+        forward = threads.result(under_way.popleft()).after(until)
+        until = forward.end
+        yield forward
 
 
-def _loaded(source: Source, threads: Threads, pool: ThreadPoolExecutor, *, ahead: int) -> Iterator[_Loaded]:
-    """Yield the decoded frames in order, with up to `ahead` of them under way or waiting."""
-    pending: deque[Future[_Loaded]] = deque()
-    for index, name, fetch in source:
-        pending.append(threads.submit(pool, _load, index, name, fetch))
-        if len(pending) >= ahead:
-            yield threads.result(pending.popleft())
-    while pending:
-        yield threads.result(pending.popleft())
-
-
-def _batches(loaded: Iterable[_Loaded], size: int) -> Iterator[list[_Loaded]]:
-    """Group frames in order, up to `size` of equal height and width."""
-    batch: list[_Loaded] = []
-    for frame in loaded:
-        if batch and frame.picture.shape != batch[0].picture.shape:
-            yield batch
-            batch = []
-        batch.append(frame)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-@dataclass(frozen=True)
-class _Scored:
-    batch: list[_Loaded]
-    pictures: list[Picture]
-    start: float
-    end: float
-
-
-def _scored(batch: list[_Loaded], score: Score) -> _Scored:
-    """Score a batch; `start` and `end` are in seconds of the performance counter."""
-    # One frame is a batch without a copy.
-    pictures = batch[0].picture[None] if len(batch) == 1 else np.stack([frame.picture for frame in batch])
-    start = time.perf_counter()
-    try:
-        scored = score(pictures)
-    except PictureError as error:
-        name = batch[error.position].name
-        raise error.fault(f"Frame {name} can't be scored: {error.what}", error.remedy) from error
-    if scored.shape != pictures.shape or scored.dtype != np.uint8:
-        raise InternalError(
-            f"The scorer made {scored.dtype} {scored.shape} of uint8 {pictures.shape}",
-            "A scorer must give as many frames of the same size back",
-        )
-    return _Scored(batch, list(scored), start, time.perf_counter())
-
-
-@dataclass(frozen=True)
 class _Leaving(Generic[Stored]):
     """A scored frame on its way out."""
 
-    frame: _Loaded
-    infer_ms: float
-    saved: Future[tuple[Stored, float]]
-    joined: Future[tuple[None, float]] | None
+    def __init__(self, loaded: Loaded, infer_ms: float, followed: Future[Picture]) -> None:
+        self.loaded = loaded
+        self.infer_ms = infer_ms
+        self.followed = followed
+        self.touched: Future[tuple[Picture, float]] | None = None
+        self.saved: Future[tuple[Stored, float]] | None = None
+        self.joined: Future[tuple[None, float]] | None = None
+        self.measured: Future[Any] | None = None
+
+    def picture(self) -> Picture:
+        """Wait for the picture that is delivered."""
+        return self.followed.result() if self.touched is None else self.touched.result()[0]
+
+    def visible(self) -> Visible:
+        """Wait for the frame as it is delivered."""
+        return Visible(self.loaded.seen, self.picture())
 
 
 class _Behind(Generic[Stored]):
-    """The frames behind the scorer: at most `limit` are on their way out, the oldest is waited for first."""
+    """The frames behind the scorer: at most `waiting` are on their way out, the oldest is waited for first.
 
-    def __init__(self, outlets: Outlets[Stored], threads: Threads, writing: ThreadPoolExecutor, *, limit: int) -> None:
+    A call may wait for one that was submitted before it, never for a later one; pools work in the order of
+    submission, so some call can always go on.
+    """
+
+    def __init__(self, outlets: Outlets[Stored], stages: Stages[Any], threads: Threads, workers: Workers) -> None:
         self._outlets = outlets
+        self._stages = stages
         self._threads = threads
-        self._writing = writing
+        self._following = threads.pool("follow", 1, first=True)
+        self._writing = threads.pool("write", workers.writers)
         self._joining = threads.pool("segment", 1)
-        self._limit = limit
+        self._limit = workers.waiting
         self._leaving: deque[_Leaving[Stored]] = deque()
+        self._newest: _Leaving[Stored] | None = None
         self._stored: list[Stored] = []
-        self._scored_until = 0.0
 
-    def add(self, scored: _Scored) -> None:
-        """Send a scored batch on its way, when there is room."""
-        added = scored.end - max(scored.start, self._scored_until)
-        self._scored_until = scored.end
-        infer_ms = max(0.0, added) * 1e3 / len(scored.batch)
-        for frame, picture in zip(scored.batch, scored.pictures, strict=True):
+    def add(self, forward: Forward[Picture]) -> None:
+        """Send scored frames on their way, when there is room."""
+        for loaded, scored in zip(forward.batch, forward.results, strict=True):
             while len(self._leaving) >= self._limit:
                 self._let_go()
-            self._leaving.append(self._send(frame, picture, infer_ms))
+            leaving = _Leaving[Stored](loaded, forward.ms_a_frame, self._follow(loaded, scored))
+            if loaded.delivered:
+                self._send(leaving)
+            self._leaving.append(leaving)
+            self._newest = leaving
 
     def finish(self) -> tuple[Stored, ...]:
         """Wait for all frames; give what the sink returned for each."""
@@ -210,37 +183,66 @@ class _Behind(Generic[Stored]):
             self._let_go()
         return tuple(self._stored)
 
-    def _send(self, frame: _Loaded, picture: Picture, infer_ms: float) -> _Leaving[Stored]:
-        outlets, submit = self._outlets, self._threads.submit
-        segment = outlets.segment
+    def _follow(self, loaded: Loaded, scored: Picture) -> Future[Picture]:
+        follow = self._stages.follow
+        if follow is None:
+            there: Future[Picture] = Future()
+            there.set_result(scored)
+            return there
 
-        def save() -> Stored:
-            return outlets.sink(frame.index, frame.name, outlets.encode(picture))
+        def call() -> Picture:
+            link = None if loaded.link is None else loaded.link.result()
+            return follow(loaded.seen, scored, link)
 
-        joined = None if segment is None else submit(self._joining, _timed, lambda: segment(picture))
-        return _Leaving(frame, infer_ms, submit(self._writing, _timed, save), joined)
+        return self._threads.submit(self._following, call)
+
+    def _send(self, leaving: _Leaving[Stored]) -> None:
+        outlets, stages, submit = self._outlets, self._stages, self._threads.submit
+        seen, touch, segment = leaving.loaded.seen, stages.touch, outlets.segment
+        if touch is not None:
+            leaving.touched = submit(
+                self._writing, _after, leaving.followed.result, lambda picture: touch(seen, picture)
+            )
+        if segment is not None:
+            leaving.joined = submit(self._joining, _after, leaving.picture, segment)
+
+        def save(picture: Picture) -> Stored:
+            return outlets.sink(seen.moment.index, seen.name, outlets.encode(picture, seen.alpha))
+
+        leaving.saved = submit(self._writing, _after, leaving.picture, save)
+        self._measure(leaving)
+
+    def _measure(self, leaving: _Leaving[Stored]) -> None:
+        measure, before = self._stages.measure, self._newest
+        index = leaving.loaded.seen.moment.index
+        if measure is None or before is None or not before.loaded.delivered or index % self._stages.measure_every:
+            return
+        leaving.measured = self._threads.submit(self._writing, lambda: measure(before.visible(), leaving.visible()))
 
     def _let_go(self) -> None:
         """Wait for the oldest frame and tell of it."""
         leaving = self._leaving.popleft()
-        stored, save_ms = self._threads.result(leaving.saved)
-        segment_ms = 0.0 if leaving.joined is None else self._threads.result(leaving.joined)[1]
+        result, loaded = self._threads.result, leaving.loaded
+        if leaving.saved is None:
+            result(leaving.followed)
+            return
+        stored, save_ms = result(leaving.saved)
         self._stored.append(stored)
+        record = FrameRecord(
+            index=loaded.seen.moment.index,
+            name=loaded.seen.name,
+            load_ms=loaded.load_ms,
+            infer_ms=leaving.infer_ms,
+            save_ms=save_ms + (0.0 if leaving.touched is None else result(leaving.touched)[1]),
+            segment_ms=0.0 if leaving.joined is None else result(leaving.joined)[1],
+            stored=stored,
+            measured=None if leaving.measured is None else result(leaving.measured),
+        )
         if self._outlets.on_frame is not None:
-            record = FrameRecord(
-                index=leaving.frame.index,
-                name=leaving.frame.name,
-                load_ms=leaving.frame.load_ms,
-                infer_ms=leaving.infer_ms,
-                save_ms=save_ms,
-                segment_ms=segment_ms,
-                stored=stored,
-            )
             self._outlets.on_frame(record)
 
 
-def _timed(call: Callable[[], T]) -> tuple[T, float]:
-    """Call, and give the result with the milliseconds it took."""
-    start = time.perf_counter()
-    result = call()
-    return result, (time.perf_counter() - start) * 1e3
+def _after(wait: Callable[[], Picture], call: Callable[[Picture], T]) -> tuple[T, float]:
+    """Wait for a picture, call with it, and give the result with the milliseconds of the call alone."""
+    picture = wait()
+    return timed(lambda: call(picture))

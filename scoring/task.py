@@ -7,7 +7,7 @@ either the same bytes again or made only if absent. Its last act is the message 
 import datetime as dt
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from frame_tools import names
@@ -30,6 +30,8 @@ class Task:
     """Batch's id of this task, for receipt and logs."""
     dedicated: bool | None = None
     """Whether the node is a dedicated one, else Spot; None if Batch does not say."""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """The task's environment, which says how frames are read."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], run_id: str, step: int | str) -> Self:
@@ -40,6 +42,7 @@ class Task:
             step=step,
             task_id=environ.get("AZ_BATCH_TASK_ID", "by-hand"),
             dedicated={"true": True, "false": False}.get(environ.get("AZ_BATCH_NODE_IS_DEDICATED", "").lower()),
+            environ=environ,
         )
 
     @property

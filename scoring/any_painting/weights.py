@@ -1,6 +1,7 @@
 """Find, verify and load `any.safetensors`, the weights of the any-painting network (made by `convert`)."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,12 @@ def load_networks(folder: Path, device: torch.device) -> Networks:
     found = hashlib.sha256(data).hexdigest()
     if found != WEIGHTS_SHA256:
         raise DamagedError(f"{path} has sha256 {found}, not {WEIGHTS_SHA256}", _REMEDY)
+    return networks_of(safetensors.torch.load(data), device)
+
+
+def networks_of(tensors: Mapping[str, torch.Tensor], device: torch.device) -> Networks:
+    """Build both networks of their tensors, all of them and no others."""
     networks = torch.nn.ModuleDict({"predictor": Predictor(), "transformer": Transformer()})
-    networks.load_state_dict(safetensors.torch.load(data), strict=True)
+    networks.load_state_dict(tensors, strict=True)
     networks.eval().requires_grad_(requires_grad=False).to(device)
     return Networks(networks["predictor"], networks["transformer"])

@@ -10,9 +10,7 @@ from pathlib import Path
 
 import av
 import pytest
-from click.testing import Result
 from PIL import Image
-from typer.testing import CliRunner
 
 from frame_tools import names
 from frame_tools.accounts import DATA, OPS
@@ -22,11 +20,25 @@ from frame_tools.storage import Storage
 from local_cloud.accounts import DATA_KEY, OPS_KEY
 from local_cloud.cloud import PROJECT, Cloud
 from tests.clips import Clip, Tone, make_clip, read_number
+from tests.commands.console import RUN, one_line, refused, run
+
+pytestmark = pytest.mark.usefixtures("no_settings")
 
 FRAMES = 7
 RATE = Fraction(30000, 1001)
-RUN = "clip-0123456789"
-COMMANDS = ("split", "join", "upload", "trigger", "watch", "download", "restyle", "estimate", "sas", "make-containers")
+COMMANDS = (
+    "split",
+    "join",
+    "upload",
+    "trigger",
+    "watch",
+    "download",
+    "resubmit",
+    "restyle",
+    "estimate",
+    "sas",
+    "make-containers",
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,43 +52,6 @@ def folder(clip: Path, tmp_path: Path) -> Path:
     """The clip, split by the command."""
     assert run("split", clip, tmp_path / "split").exit_code == ExitCode.OK
     return tmp_path / "split"
-
-
-@pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep the settings and the working directory of whoever runs the tests out of them."""
-    for name in [*os.environ]:
-        if name.startswith((DATA, OPS, "IMPASTO")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def storage(emulators: Cloud, monkeypatch: pytest.MonkeyPatch) -> Storage:
-    """Real storage, which the settings name."""
-    for setting in (DATA, OPS):
-        monkeypatch.setenv(setting, emulators.settings[setting])
-    assert run("make-containers").exit_code == ExitCode.OK
-    return Storage.from_environment(emulators.settings)
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [*map(str, arguments)])
-
-
-def refused(code: ExitCode, *arguments: object) -> str:
-    """Run what must fail with this code; returns the one line that it says."""
-    answer = run(*arguments)
-    assert answer.exit_code == code, answer.output
-    return one_line(answer.stderr, answer.stdout)
-
-
-def one_line(stderr: str, stdout: str) -> str:
-    assert stdout == ""
-    assert "Traceback" not in stderr
-    assert stderr.count("\n") == 1, stderr
-    assert stderr.endswith((".\n", "!\n", "?\n"))
-    return stderr.strip()
 
 
 def times_and_numbers(video: Path) -> list[tuple[Fraction, int]]:

@@ -18,9 +18,10 @@ from frame_tools.cli import app
 from frame_tools.cost import Pool, Work, best, curve, forecast
 from frame_tools.errors import InputError, MissingError
 from frame_tools.estimate import pool_of, probe, read_prices
+from frame_tools.options import Options
 from frame_tools.pace import SPEEDS, pace_of_device, pace_of_report
 from frame_tools.prices import GPU_HOURS_USD, Prices
-from frame_tools.trigger import Options
+from frame_tools.scorers import SCORERS
 from orchestration.planning import MAX_BATCHES
 from tests.clips import draw
 
@@ -200,6 +201,21 @@ def test_the_commands_refusals_are_words(clip: Path, tmp_path: Path) -> None:
     assert estimate(tmp_path / "none.mp4")[0] == 69
     (tmp_path / "text.mp4").write_text("no video")
     assert estimate(tmp_path / "text.mp4")[0] == 65
+
+
+@pytest.mark.parametrize("scorer", ["gatys", "model", "script"])
+def test_a_scorer_of_which_the_table_says_nothing_needs_a_pace(clip: Path, scorer: str) -> None:
+    assert estimate(clip, "--scorer", scorer)[0] == 65
+    code, said = estimate(clip, "--scorer", scorer, "--seconds-per-frame", 30)
+    assert code == 0
+    assert "30.0000 s a frame" in said
+    batches = math.ceil(30 / SCORERS[scorer].frames_per_batch)
+    assert said.splitlines()[2].split()[3] == str(math.ceil(30 / batches))
+
+
+def test_records_cost_as_frames_do_and_a_scorer_that_is_none_is_named(clip: Path) -> None:
+    assert estimate(clip, "--scorer", "look")[0] == 0
+    assert estimate(clip, "--scorer", "oil")[0] == 65
 
 
 def test_probing_reads_count_and_size(clip: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from frame_tools.errors import InputError, MissingError, TemporaryError
 from frame_tools.media.split import split
 from frame_tools.storage import DataStorage, Storage
 from frame_tools.trigger import Trigger
-from frame_tools.upload import put_trigger, upload, upload_video
+from frame_tools.upload import extra_files, put_trigger, upload, upload_video
 from frame_tools.watch import Api, check_finished, follow, follow_report
 from local_cloud.cloud import Cloud
 from tests.clips import Clip, Tone, make_clip
@@ -84,7 +84,8 @@ def test_a_split_folder_and_the_painting_arrive_whole(
     storage: DataStorage, folder: Path, style: Path, name: str
 ) -> None:
     shown: list[tuple[int, int]] = []
-    done = upload(folder, name=name, storage=storage, style=style, progress=lambda *at: shown.append(at))
+    extras = extra_files([style])
+    done = upload(folder, name=name, storage=storage, extras=extras, progress=lambda *at: shown.append(at))
     local = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     local[style.name] = style
     assert set(local) >= {"manifest.json", "audio.mp4", "frames/000001.jpg", f"frames/{FRAMES:06d}.jpg"}
@@ -96,9 +97,9 @@ def test_a_split_folder_and_the_painting_arrive_whole(
 
 
 def test_a_second_call_sends_nothing(storage: DataStorage, folder: Path, style: Path, name: str) -> None:
-    first = upload(folder, name=name, storage=storage, style=style)
+    first = upload(folder, name=name, storage=storage, extras=extra_files([style]))
     before = stored(storage, name)
-    again = upload(folder, name=name, storage=storage, style=style)
+    again = upload(folder, name=name, storage=storage, extras=extra_files([style]))
     assert (again.files, again.sent) == (first.files, 0)
     assert stored(storage, name) == before
 
@@ -146,7 +147,7 @@ def test_a_file_missing_on_disk_is_named(storage: DataStorage, folder: Path, nam
 
 def test_a_painting_that_is_not_there_is_named(storage: DataStorage, folder: Path, name: str) -> None:
     with pytest.raises(MissingError, match=r"nowhere\.jpg"):
-        upload(folder, name=name, storage=storage, style=folder / "nowhere.jpg")
+        extra_files([folder / "nowhere.jpg"])
     assert stored(storage, name) == {}
 
 
@@ -181,10 +182,10 @@ def test_what_did_not_arrive_is_named_and_the_next_call_brings_it(
 
 def test_a_video_and_its_painting_are_sent_once(storage: DataStorage, folder: Path, style: Path, name: str) -> None:
     video = folder.parent / "clip.mp4"
-    assert upload_video(video, name=name, storage=storage, style=style).sent == 2
+    assert upload_video(video, name=name, storage=storage, extras=extra_files([style])).sent == 2
     before = stored(storage, name)
     assert set(before) == {"clip.mp4", style.name}
-    assert upload_video(video, name=name, storage=storage, style=style).sent == 0
+    assert upload_video(video, name=name, storage=storage, extras=extra_files([style])).sent == 0
     assert stored(storage, name) == before
     with pytest.raises(TemporaryError, match=r"clip\.mp4"):
         upload_video(video, name=f"{name} lost", storage=lossy(storage, "clip.mp4"))

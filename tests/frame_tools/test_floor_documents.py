@@ -13,9 +13,11 @@ from frame_tools.accounts import account_from
 from frame_tools.errors import InputError
 from frame_tools.messages import BatchMessage, parse_message
 from frame_tools.names import run_id_for
-from frame_tools.plan import BlobRef, Plan, even_borders
+from frame_tools.options import Options
+from frame_tools.plan import BlobRef, Plan, PlannedKey, PlannedStyle, even_borders, spread_sample
+from frame_tools.receipt import Receipt, StoredFile, TaskTimes
 from frame_tools.scorers import SCORERS
-from frame_tools.trigger import Options, Trigger, load_trigger
+from frame_tools.trigger import Trigger, load_trigger
 
 
 def trigger(**words: object) -> Trigger:
@@ -81,7 +83,7 @@ def test_any_rate_survives_the_trigger_file(rate: Fraction) -> None:
 def test_a_misspelt_word_is_answered_with_the_one_that_was_meant(wrong: str, meant: str) -> None:
     with pytest.raises(InputError, match=f"unknown word '{wrong}' .did you mean '{meant}'") as raised:
         trigger(**{wrong: 1})
-    assert "strength, frames_per_batch" in raised.value.remedy
+    assert "strength, preserve_color" in raised.value.remedy
 
 
 def test_a_word_like_none_of_ours_is_answered_with_all_of_them() -> None:
@@ -127,7 +129,7 @@ def test_names_in_the_trigger_are_never_paths(field: str, name: str) -> None:
 
 
 def test_a_trigger_names_a_known_scorer_with_what_it_needs() -> None:
-    with pytest.raises(InputError, match="any, copy"):
+    with pytest.raises(InputError, match="any, tuned, "):
         load_trigger(b'{"scorer": "sharpen"}')
     with pytest.raises(InputError, match="style is missing"):
         load_trigger(b"{}")
@@ -219,6 +221,85 @@ def test_a_plan_reads_back_and_equal_plans_give_equal_bytes() -> None:
 def test_borders_that_do_not_rise_are_no_plan(borders: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="borders"):
         plan(borders=borders)
+
+
+PAINTING = PlannedStyle(
+    name="a.jpg", blob=BlobRef(container="work", name="s"), sha256="1" * 64, kind="painting", width=4, height=3
+)
+
+
+def test_a_plan_with_styles_over_time_reads_back() -> None:
+    keys = (PlannedKey(at=0, weights=(0.25, 0.75)), PlannedKey(at=1.5, weights=(1, 0)))
+    made = plan(
+        styles=(PAINTING, PAINTING), key_styles=keys, sample=(0, 4), makes="pictures", versions={"impasto": "1"}
+    )
+    assert Plan.loads(made.dumps(), "plan") == made
+    assert made.product == "a-0123456789/video.mp4"
+    assert plan(makes="records").product == "a-0123456789/records.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"styles": (PAINTING,)}, "go together"),
+        ({"key_styles": (PlannedKey(at=0, weights=(1,)),)}, "go together"),
+        ({"styles": (PAINTING,), "key_styles": (PlannedKey(at=0, weights=(0.5, 0.5)),)}, "one weight for each"),
+        ({"styles": (PAINTING,), "key_styles": (PlannedKey(at=1, weights=(1,)),) * 2}, "rise in time"),
+        ({"sample": (5,)}, "not there"),
+        ({"sample": (-1,)}, "not there"),
+        ({"version": 1}, "version"),
+    ],
+)
+def test_a_plan_that_contradicts_itself_is_none(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        plan(**changes)
+
+
+@pytest.mark.parametrize("weights", [(), (0.5,), (1.5, -0.5), (0.5, 0.6)])
+def test_weights_of_a_key_are_shares(weights: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="weights"):
+        PlannedKey(at=0, weights=weights)
+
+
+@given(st.integers(1, 10_000), st.integers(1, 20))
+def test_a_sample_is_spread_over_the_whole_run(frames: int, count: int) -> None:
+    sample = spread_sample(frames, count)
+    assert len(sample) == min(frames, count)
+    assert 0 <= sample[0] <= frames // len(sample)
+    assert sample[-1] >= frames - 1 - frames // len(sample)
+    steps = {after - before for before, after in pairwise(sample)}
+    assert all(step > 0 for step in steps)
+    assert max(steps, default=1) - min(steps, default=1) <= 1
+
+
+def receipt(**changes: object) -> Receipt:
+    stored = StoredFile(name="a/1", size=3, sha256="2" * 64, etag='"1"')
+    values: dict[str, object] = {
+        "run_id": "a-0123456789",
+        "batch": 0,
+        "start": 0,
+        "end": 3,
+        "plan_sha256": "3" * 64,
+        "segment": stored,
+        "log": "l",
+        "task_id": "b00000",
+        "device": "cpu",
+        "times": TaskTimes(start_up=0, load=0, infer=0, save=0, total=1),
+        "finished_at": "now",
+    }
+    return Receipt.model_validate(values | changes)
+
+
+def test_a_receipt_names_either_a_segment_or_records() -> None:
+    stored = receipt().segment
+    assert receipt().product == stored
+    assert receipt(frames=(stored,)).product == stored
+    records = receipt(segment=None, records=stored)
+    assert Receipt.loads(records.dumps(), "receipt") == records
+    assert records.product == stored
+    for wrong in ({"segment": None}, {"records": stored}, {"segment": None, "records": stored, "frames": (stored,)}):
+        with pytest.raises(ValueError, match=r"segment|styled frames"):
+            receipt(**wrong)
 
 
 def test_accounts_are_read_from_settings_and_hand_on_no_key() -> None:

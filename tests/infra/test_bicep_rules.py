@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from frame_tools.storage_mode import MOUNTS
 from tests.infra.bicep.evaluate import Made, Refused, render
 from tests.infra.bicep.rules import findings
 from tests.infra.deployments import BICEP, SETS, account, deployed, deployment, of_kind
@@ -64,16 +65,34 @@ def test_what_can_not_work_is_refused_with_words(parameters: dict[str, Any], wor
 
 
 @pytest.mark.parametrize(
-    ("mounts", "kind"), [("blobfuse", "azureBlobFileSystemConfiguration"), ("nfs", "nfsMountConfiguration")]
+    ("mounts", "kind", "options", "where"),
+    [
+        ("blobfuse", "azureBlobFileSystemConfiguration", "blobfuseOptions", "containerName"),
+        ("nfs", "nfsMountConfiguration", "mountOptions", "source"),
+    ],
 )
-def test_a_mount_is_the_container_work(mounts: str, kind: str) -> None:
+def test_nodes_mount_the_containers_that_hold_frames_and_can_not_write_there(
+    mounts: str, kind: str, options: str, where: str
+) -> None:
     made = deployed(mounts=mounts)
     (pool,) = of_kind(made, "Batch/batchAccounts/pools")
-    (mount,) = pool.get("properties", "mountConfiguration")
-    assert list(mount) == [kind]
-    assert "work" in json.dumps(mount)
+    found = pool.get("properties", "mountConfiguration")
+    assert [list(mount) for mount in found] == [[kind], [kind]]
+    assert tuple(mount[kind]["relativeMountPath"] for mount in found) == MOUNTS
+    assert tuple(mount[kind][where].rpartition("/")[2] for mount in found) == MOUNTS
+    assert all("ro" in mount[kind][options].replace(",", " ").split() for mount in found)
+    assert "Key" not in json.dumps(found)
     assert account(made, "stdata").get("properties", "isNfsV3Enabled") is (mounts == "nfs")
     assert account(made, "stops").get("properties", "isNfsV3Enabled") is False
+
+
+@pytest.mark.parametrize(("mounts", "mode"), [("none", "sdk"), ("blobfuse", "mount"), ("nfs", "mount")])
+def test_tasks_read_frames_as_the_pool_mounts_them(mounts: str, mode: str) -> None:
+    made = deployed(mounts=mounts)
+    (settings,) = of_kind(made, "Web/sites/config")
+    (pool,) = of_kind(made, "Batch/batchAccounts/pools")
+    assert settings.get("properties", "STORAGE_MODE") == mode
+    assert bool(pool.get("properties", "mountConfiguration")) is (mode == "mount")
 
 
 def rules_of(made: list[Made], beginning: str) -> tuple[str, str, int, list[str]]:
@@ -129,6 +148,69 @@ def test_frames_are_deleted_after_their_days() -> None:
     assert [d["actions"]["baseBlob"]["delete"] for d in found] == [{"daysAfterModificationGreaterThan": 3}]
     deleted = {prefix for rule in rules for prefix in rule["definition"]["filters"]["prefixMatch"]}
     assert not deleted & {"input/", "output/", "runs/", "scripts/"}
+
+
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_what_was_deleted_can_be_brought_back_for_a_week(name: str) -> None:
+    services = of_kind(deployment(name), "Storage/storageAccounts/blobServices")
+    assert len(services) == 2
+    for service in services:
+        for policy in ("deleteRetentionPolicy", "containerDeleteRetentionPolicy"):
+            assert service.get("properties", policy) == {"enabled": True, "days": 7}
+
+
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_batch_and_both_storage_accounts_send_logs_and_metrics(name: str) -> None:
+    settings = of_kind(deployment(name), "Insights/diagnosticSettings")
+    watched: dict[str, list[str]] = {}
+    for one in settings:
+        assert one.scope is not None
+        words = [log.get("category") or log["categoryGroup"] for log in one.get("properties", "logs") if log["enabled"]]
+        watched.setdefault(str(one.scope.kind), []).append(" ".join(words))
+        assert all(metric["enabled"] for metric in one.get("properties", "metrics"))
+        assert one.get("properties", "workspaceId")
+    blobs = "StorageRead StorageWrite StorageDelete" if name == "private" else "StorageDelete"
+    assert watched == {
+        "Microsoft.Batch/batchAccounts": ["allLogs"],
+        "Microsoft.Storage/storageAccounts/blobServices": [blobs, "StorageDelete"],
+        "Microsoft.Storage/storageAccounts/queueServices": ["StorageWrite"],
+    }
+
+
+def test_the_queues_that_are_logged_are_those_of_the_ops_account() -> None:
+    """The alert for poison queues reads that log. Modules are laid open in order, each account before its own."""
+    kinds = ("Storage/storageAccounts", "Insights/diagnosticSettings")
+    seen = [one for one in deployment("main") if one.kind in {f"Microsoft.{kind}" for kind in kinds}]
+    (at,) = (i for i, one in enumerate(seen) if one.scope is not None and one.scope.kind.endswith("queueServices"))
+    accounts = [str(one.name) for one in seen[:at] if one.scope is None]
+    assert accounts[-1].startswith("stops")
+
+
+def test_the_budget_is_told_to_the_same_people_as_the_alerts() -> None:
+    made = deployment("service_endpoints")
+    (budget,) = of_kind(made, "Consumption/budgets")
+    (group,) = of_kind(made, "Insights/actionGroups")
+    told = budget.get("properties", "notifications")
+    assert {(one["thresholdType"], one["threshold"]) for one in told.values()} == {("Actual", 80), ("Forecasted", 100)}
+    addresses = [one["emailAddress"] for one in group.get("properties", "emailReceivers")]
+    assert all(one["contactEmails"] == addresses == ["painter@example.org"] for one in told.values())
+    assert (budget.get("properties", "amount"), budget.get("properties", "timePeriod", "startDate")) == (
+        200,
+        "2026-12-01",
+    )
+    log_alerts = [
+        one.get("properties", "actions")["actionGroups"] for one in of_kind(made, "Insights/scheduledQueryRules")
+    ]
+    metric_alerts = [one.get("properties", "actions") for one in of_kind(made, "Insights/metricAlerts")]
+    assert [len(groups) for groups in [*log_alerts, *metric_alerts]] == [1] * 5
+
+
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_the_app_can_not_grow_without_bound(name: str) -> None:
+    (site,) = of_kind(deployment(name), "Web/sites")
+    scale = site.get("properties", "functionAppConfig", "scaleAndConcurrency")
+    assert scale["maximumInstanceCount"] == 40
+    assert scale["triggers"]["http"]["perInstanceConcurrency"] == 16
 
 
 def test_the_key_of_ones_own_is_used_for_both_accounts() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from frame_tools import accounts
-from infra.tools.settings_table import END, PAGE, page_with, table
+from infra.tools.settings_table import END, EXAMPLE, PAGE, example, page_with, table
+from local_cloud.accounts import Ports, app_settings
 from orchestration import app as application
 from orchestration.app import App
 from orchestration.settings import HostSettings, Settings
@@ -68,16 +69,39 @@ def test_the_code_reads_no_other_setting_of_an_account() -> None:
     assert inspect.getsource(application).count("os.environ") == 1
 
 
-def test_the_local_example_names_what_is_needed_and_nothing_unknown() -> None:
-    values = json.loads((REPOSITORY / "local.settings.json.example").read_text(encoding="utf-8"))["Values"]
-    assert {name for name, field in FIELDS.items() if field.is_required()} <= set(values)
-    assert {"DATA", "OPS", "TRIGGER_SOURCE"} <= set(values)
-    assert set(values) <= set(FIELDS) | LOCAL_ONLY
+def local_example() -> dict[str, str]:
+    values: dict[str, str] = json.loads(EXAMPLE.read_text(encoding="utf-8"))["Values"]
+    return values
 
 
-def test_the_guides_table_is_what_the_code_says() -> None:
+def test_the_local_example_holds_all_that_the_app_reads_and_nothing_else() -> None:
+    assert set(local_example()) == set(FIELDS) | LOCAL_ONLY
+
+
+def test_the_local_example_has_the_codes_defaults_but_for_what_makes_it_local() -> None:
+    local = app_settings(Ports())
+    for name, field in FIELDS.items():
+        if name not in local:
+            assert local_example()[name] == str(field.default), name
+
+
+def test_the_app_starts_with_the_local_example() -> None:
+    settings = App.from_environment(local_example()).settings
+    assert settings == App.from_environment(app_settings(Ports())).settings
+    assert HostSettings.from_environment(local_example()).trigger_source == "LogsAndContainerScan"
+
+
+def test_the_readmes_table_names_all_settings_and_no_others() -> None:
+    text = PAGE.read_text(encoding="utf-8").partition("<!-- settings -->")[2].partition(END)[0]
+    rows = [row.split("|")[1] for row in text.strip().splitlines()[2:]]
+    named = {name for row in rows for name in re.findall(r"[A-Za-z_]{3,}", row)}
+    assert named == set(FIELDS) | {"AzureWebJobsStorage__"} | OF_ACCOUNTS | {n for n in OF_HOST if n.isupper()}
+
+
+def test_table_and_example_are_what_the_code_says() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert page == page_with(page, table()), "run: python -m infra.tools.settings_table"
+    assert EXAMPLE.read_text(encoding="utf-8") == example(), "run: python -m infra.tools.settings_table"
 
 
 def test_a_page_without_markers_is_refused() -> None:

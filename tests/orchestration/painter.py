@@ -1,5 +1,6 @@
 """A task without torch: reads a batch's frames, writes frames, segment, log, receipt and message as `scoring` does."""
 
+import json
 from fractions import Fraction
 
 from frame_tools import manifest as manifests
@@ -65,6 +66,8 @@ def _score(storage: Storage, run_id: str, batch: int, attempt: int) -> Receipt:
     plan_blob = storage.runs.need(names.plan(run_id))
     plan, manifest = Plan.loads(plan_blob.data, "plan"), read_manifest(storage, run_id)
     start, end = plan.span(batch)
+    if plan.makes == "records":
+        return _describe(storage, plan, batch, plan_sha256=sha256_of(plan_blob.data))
     encoder, frames = SegmentEncoder(manifest, even=plan.options.even), []
     for index in range(start, end):
         name = manifest.frame_name(index)
@@ -84,6 +87,26 @@ def _score(storage: Storage, run_id: str, batch: int, attempt: int) -> Receipt:
         segment=_store(storage, names.segment(run_id, batch), encoder.finish()),
         log=log,
         task_id=task_id,
+        device="cpu",
+        times=TIMES,
+        versions={"painter": "1"},
+        finished_at=now().isoformat(),
+    )
+
+
+def _describe(storage: Storage, plan: Plan, batch: int, *, plan_sha256: str) -> Receipt:
+    """Leave one record a frame."""
+    start, end = plan.span(batch)
+    lines = b"".join(json.dumps({"frame": index}).encode() + b"\n" for index in range(start, end))
+    return Receipt(
+        run_id=plan.run_id,
+        batch=batch,
+        start=start,
+        end=end,
+        plan_sha256=plan_sha256,
+        records=_store(storage, names.records_part(plan.run_id, batch), lines),
+        log=names.timing_log(plan.run_id, names.task_id(batch, 1)),
+        task_id=names.task_id(batch, 1),
         device="cpu",
         times=TIMES,
         finished_at=now().isoformat(),

@@ -1,6 +1,7 @@
 """What a run will cost and did cost, as status and report say it."""
 
 import datetime as dt
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -9,10 +10,10 @@ from hypothesis import strategies as st
 from frame_tools import cost, names
 from frame_tools.errors import InputError
 from frame_tools.manifest import Manifest
+from frame_tools.options import Options
 from frame_tools.plan import BlobRef, Plan
 from frame_tools.prices import Prices
 from frame_tools.receipt import Receipt, StoredFile, TaskTimes
-from frame_tools.trigger import Options
 from orchestration.cost import at_once, expected, spent
 from orchestration.preflight import PoolCheck, keep, look_at_pool
 from orchestration.resubmit import resubmit
@@ -55,6 +56,15 @@ def test_spot_and_dedicated_seconds_have_their_own_price() -> None:
 def test_batches_of_the_parent_are_the_parents() -> None:
     said = spent(plan(3, redo=(2,), parent="old"), [receipt(b, 100) for b in range(3)], PRICED, Prices())
     assert said["task_seconds"] == 100
+
+
+def test_of_a_scorer_without_a_pace_nothing_is_expected() -> None:
+    manifest = Manifest.plain(20, Fraction(25), width=640, height=360)
+    known, slow = plan(2), plan(2).model_copy(update={"options": Options(scorer="gatys")})
+    assert expected(known, manifest, PRICED, Prices())["usd"]["spot"] > 0
+    said = expected(slow, manifest, PRICED, Prices())
+    assert (said["wall_seconds"], said["usd"]) == (None, {"spot": None, "dedicated": None})
+    assert "gatys" in said["pace"]
 
 
 def test_slots_share_a_node() -> None:

@@ -2,20 +2,22 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import requests
+from azure.batch import models
 from azure.core.exceptions import HttpResponseError
 
 from frame_tools import names
 from frame_tools.accounts import OPS, account_from
 from frame_tools.blobs import BlobAccount
 from frame_tools.queues import QueueAccount
+from frame_tools.storage_mode import MOUNTS
 from local_cloud.cloud import Cloud
-from orchestration.batch_service import BatchService
+from orchestration.batch_service import BatchService, _pool_view
 from orchestration.pool import (
     NodeCounts,
     PoolView,
@@ -23,6 +25,8 @@ from orchestration.pool import (
     agent_finding,
     node_findings,
     pool_findings,
+    region_findings,
+    region_of,
     registry_of,
 )
 from orchestration.preflight import preflight, read_check
@@ -45,9 +49,11 @@ GOOD = PoolView(
 )
 
 
-def verdicts(pool: PoolView | None, *, image: str = f"{ACR}/node:1", identity: str = IDENTITY) -> dict[str, str]:
+def verdicts(
+    pool: PoolView | None, *, image: str = f"{ACR}/node:1", identity: str = IDENTITY, mounts: Sequence[str] = ()
+) -> dict[str, str]:
     """What is not in order."""
-    findings = pool_findings(pool, pool_id="gpu", image=image, identity=identity)
+    findings = pool_findings(pool, pool_id="gpu", image=image, identity=identity, mounts=mounts)
     return {one.check: one.verdict for one in findings if one.verdict != "ok"}
 
 
@@ -69,6 +75,13 @@ def test_a_pool_as_the_templates_make_it_is_in_order() -> None:
         ({"identities": ("/other",)}, {"identity": "stop"}),
         ({"identities": (IDENTITY.upper(),)}, {}),
         ({"identities": None}, {"identity": "unknown"}),
+        ({"vm_size": "Standard_D4s_v5"}, {"VM size": "warning"}),
+        ({"vm_size": "standard_nv8as_v4"}, {"VM size": "warning"}),
+        ({"vm_size": "Standard_NV12ads_V710_v5"}, {"VM size": "warning"}),
+        ({"vm_size": "Standard_ND96is_MI300X_v5"}, {"VM size": "warning"}),
+        ({"vm_size": "Standard_NV36ads_A10_v5"}, {}),
+        ({"vm_size": "STANDARD_ND96ASR_V4"}, {}),
+        ({"vm_size": "local"}, {"VM size": "unknown"}),
         ({"troubles": ("AccountCoreQuotaReached: no cores",)}, {"nodes": "warning"}),
     ],
 )
@@ -82,6 +95,39 @@ def test_no_pool_is_hopeless_and_a_public_image_only_a_warning() -> None:
     assert verdicts(GOOD, identity="") == {}
 
 
+def test_tasks_that_read_mounts_need_a_pool_that_mounts_them() -> None:
+    mounted = dataclasses.replace(GOOD, mounts=("work", "input", "other"))
+    assert verdicts(mounted, mounts=MOUNTS) == {}
+    assert verdicts(dataclasses.replace(GOOD, mounts=("work",)), mounts=MOUNTS) == {"mounts": "stop"}
+    assert verdicts(GOOD) == {}
+    (said,) = (
+        f for f in pool_findings(GOOD, pool_id="gpu", image="", identity="", mounts=MOUNTS) if f.check == "mounts"
+    )
+    assert "do not mount input, work" in said.words
+    assert "STORAGE_MODE to sdk" in said.remedy
+
+
+@pytest.mark.parametrize(
+    "mount",
+    [
+        {"azureBlobFileSystemConfiguration": {"accountName": "st", "containerName": "c", "relativeMountPath": "input"}},
+        {"nfsMountConfiguration": {"source": "st:/st/c", "relativeMountPath": "input"}},
+    ],
+)
+def test_a_pools_mounts_are_read_from_batchs_answer(mount: dict[str, Any]) -> None:
+    shares = {"azureFileShareConfiguration": {"relativeMountPath": "share"}}
+    assert _pool_view(
+        models.BatchPool(
+            {
+                "id": "gpu",
+                "currentDedicatedNodes": 0,
+                "currentLowPriorityNodes": 0,
+                "mountConfiguration": [mount, shares],
+            }
+        )
+    ).mounts == ("input",)
+
+
 def test_quota_capacity_and_formula_have_their_own_remedies() -> None:
     words = ("AccountLowPriorityCoreQuotaReached: x", "AllocationFailed: x", "autoscale InvalidFormula: x")
     pool = dataclasses.replace(GOOD, troubles=words)
@@ -89,6 +135,26 @@ def test_quota_capacity_and_formula_have_their_own_remedies() -> None:
     assert ["lowPriorityCoreQuota" in remedies[0], "capacity" in remedies[1], "autoscale evaluate" in remedies[2]] == [
         True
     ] * 3
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "region"),
+    [
+        ("https://ba1.westeurope.batch.azure.com", "westeurope"),
+        ("https://ba1.westeurope.batch.azure.com/", "westeurope"),
+        ("https://ba1.chinaeast2.batch.chinacloudapi.cn", "chinaeast2"),
+        ("http://127.0.0.1:10010", ""),
+        ("https://batch.example.org", ""),
+        ("", ""),
+    ],
+)
+def test_the_region_of_an_account(endpoint: str, region: str) -> None:
+    assert region_of(endpoint) == region
+    listed, quota = region_findings(GOOD, endpoint=endpoint)
+    assert (listed.check, listed.verdict, quota.check, quota.verdict) == ("region", "unknown", "quota", "unknown")
+    command = f"az batch location list-skus --location {region} --query \"[?name=='{GOOD.vm_size}']\""
+    assert listed.remedy == (command if region else "")
+    assert "lowPriorityCoreQuota" in quota.remedy
 
 
 @pytest.mark.parametrize(
@@ -173,6 +239,15 @@ def test_a_run_with_an_image_that_the_pool_has_not_ends_with_the_remedy(world: W
     assert (world.status(run_id), "NODE_IMAGE" in world.outcome(run_id).remedy) == ("failed", True)
 
 
+def test_a_run_that_would_read_mounts_that_the_pool_has_not_ends_with_the_remedy(world: World) -> None:
+    assert world.app.batch.pool() is not None
+    mounting = world.changed(storage_mode="mount")
+    run_id = mounting.start("clip")
+    mounting.pump()
+    assert (world.status(run_id), "STORAGE_MODE" in world.outcome(run_id).remedy) == ("failed", True)
+    assert world.tasks(run_id) == {}
+
+
 def test_missing_quota_is_told_in_the_status_while_the_run_waits(
     world: World, refuse_resize: Callable[[str], None]
 ) -> None:
@@ -218,8 +293,10 @@ def test_the_whole_list_of_a_good_deployment_is_ready(world: World) -> None:
         "pool",
         "image",
         "identity",
+        "VM size",
         "node agent",
         "nodes",
+        "region",
         "quota",
     } <= checks
     assert {one["verdict"] for one in said["checks"]} == {"ok", "unknown"}

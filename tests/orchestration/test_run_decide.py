@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from frame_tools.options import Options
 from frame_tools.plan import BlobRef, Plan, Request
 from frame_tools.receipt import Failure, Outcome, SplitReceipt
-from frame_tools.trigger import Options, Trigger
+from frame_tools.trigger import Trigger
 from orchestration.decide import decide
 from orchestration.state import RunState
 from orchestration.status import derive_status
@@ -64,7 +65,7 @@ def state(**changes: Any) -> RunState:
         "is_open": True,
         "cancelled": False,
         "outcome": None,
-        "video": None,
+        "product": None,
     }
     return RunState(**values | changes)
 
@@ -96,16 +97,16 @@ ALL = frozenset({0, 1, 2})
         ({"plan": PLAN, "receipts": ALL, "failures": {"00001": failure("00001")}}, "join", "joining"),
         ({"plan": PLAN, "receipts": ALL}, "join", "joining"),
         ({"plan": PLAN, "receipts": ALL, "failures": {"join": failure("join")}}, "fail", "joining"),
-        ({"plan": PLAN, "receipts": ALL, "video": "v"}, "finish", "joining"),
+        ({"plan": PLAN, "receipts": ALL, "product": "v"}, "finish", "joining"),
         ({"cancelled": True}, "cancel", "cancelled"),
         ({"cancelled": True, "has_slot": False}, "cancel", "cancelled"),
-        ({"cancelled": True, "video": "v", "plan": PLAN}, "finish", "joining"),
+        ({"cancelled": True, "product": "v", "plan": PLAN}, "finish", "joining"),
         (OLD, "fail", "planning"),
         ({**OLD, "has_slot": False}, "fail", "waiting"),
-        ({**OLD, "video": "v", "plan": PLAN}, "finish", "joining"),
+        ({**OLD, "product": "v", "plan": PLAN}, "finish", "joining"),
         ({**OLD, "resumed_at": NOW.isoformat()}, "plan", "planning"),
         ({"outcome": OUTCOME}, "clean up", "failed"),
-        ({"outcome": OUTCOME, "video": "v", "cancelled": True}, "clean up", "failed"),
+        ({"outcome": OUTCOME, "product": "v", "cancelled": True}, "clean up", "failed"),
     ],
 )
 def test_table(changes: dict[str, Any], verb: str, status: str) -> None:
@@ -135,7 +136,7 @@ states = st.builds(
     is_open=st.booleans(),
     cancelled=st.booleans(),
     outcome=st.sampled_from([None, OUTCOME]),
-    video=st.sampled_from([None, "clip/video.mp4"]),
+    product=st.sampled_from([None, "clip/video.mp4"]),
 )
 
 
@@ -144,8 +145,8 @@ def test_an_end_is_an_end_a_video_beats_a_cancellation_and_that_beats_all_else(r
     step = decide(run, now=NOW, run_limit=LIMIT)
     assert (step.verb == "clean up") == (run.outcome is not None)
     if run.outcome is None:
-        assert (step.verb == "finish") == (run.video is not None)
-        if run.video is None:
+        assert (step.verb == "finish") == (run.product is not None)
+        if run.product is None:
             assert (step.verb == "cancel") == run.cancelled
     if step.verb == "fail":
         assert step.reason

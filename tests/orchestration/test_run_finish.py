@@ -141,6 +141,7 @@ def test_the_same_input_gives_the_same_bytes_and_the_report_says_what_was_done(w
         "load_seconds_per_image": 0.1,
         "save_seconds_per_image": 0.3,
         "devices": ["cpu"],
+        "versions": ["painter 1"],
     }
 
 

@@ -7,9 +7,9 @@ from frame_tools.delivery import read_receipt
 from frame_tools.errors import InputError, MissingError
 from orchestration.cancel import cancel
 from orchestration.finish import finish_batch
-from orchestration.resubmit import parse_which, resubmit
-from tests.orchestration.painter import fail, read_plan
-from tests.orchestration.world import World, in_parallel, message
+from orchestration.resubmit import parse_wish, resubmit
+from tests.orchestration.painter import fail, read_plan, split
+from tests.orchestration.world import World, in_parallel, message, painting
 
 
 @pytest.fixture
@@ -206,17 +206,124 @@ def test_late_messages_of_the_first_life_do_no_harm(world: World, failed: str) -
         (b" all ", "all"),
         (b"[0, 3]", [0, 3]),
         (b"[]", []),
+        (b"{}", "missing"),
+        (b'{"which": "all"}', "all"),
+        (b' {"which": [0, 3]}', [0, 3]),
     ],
 )
 def test_bodies_that_are_understood(body: bytes, which: object) -> None:
-    assert parse_which(body) == which
+    wish = parse_wish(body)
+    assert (wish.which, wish.options) == (which, {})
 
 
 @pytest.mark.parametrize(
-    "body", [b"everything", b'{"which": "all"}', b"[true]", b"[1.5]", b'["1"]', b"[1", b"3", b"\xff", b"[" * 9000, b'"']
+    "body",
+    [
+        b"everything",
+        b'{"which": "some"}',
+        b'{"which": [true]}',
+        b"[true]",
+        b"[1.5]",
+        b'["1"]',
+        b"[1",
+        b"3",
+        b"\xff",
+        b"[" * 9000,
+        b'"',
+    ],
 )
 def test_bodies_that_are_not_are_refused_with_what_there_is(body: bytes) -> None:
     with pytest.raises(InputError, match="not understood") as raised:
-        parse_which(body)
+        parse_wish(body)
     assert "missing, failed, all" in raised.value.remedy
     assert len(str(raised.value)) < 300
+
+
+# The same input with other options.
+
+
+def test_all_with_other_options_is_a_new_run_of_the_same_input(world: World) -> None:
+    world.storage.input.write("clip/sea.png", painting())
+    old = world.start("clip", scorer="any", style="sea.png", strength=0.8, size=480)
+    assert world.finish(old) == "finished"
+    world.storage.input.write("clip/sea.png", b"another painting")
+    before = world.runs_blobs(old), world.video(old)
+    new = resubmit(world.app, old, "all", {"strength": 0.5, "size": None, "style_scale": 2, "frames_per_batch": 4})
+    assert new != old
+    first, second = read_plan(world.storage, old), read_plan(world.storage, new)
+    assert (second.options.strength, second.options.size, second.options.style_scale) == (0.5, None, 2)
+    assert (first.borders, second.borders) == ((0, 2, 4, 6), (0, 3, 6))
+    assert (second.parent, second.scored) == (None, (0, 1))
+    assert (second.frames, second.manifest_sha256) == (first.frames, first.manifest_sha256)
+    (style,) = second.styles
+    assert style.blob.name.startswith(f"{new}/"), "a copy of its own, of the painting as it was"
+    assert world.storage.work.need(style.blob.name).data == painting()
+    assert (world.described(new)["parent"], world.described(new)["options"]["strength"]) == (old, 0.5)
+    assert world.finish(new) == "finished"
+    assert world.frame_count(new) == 6
+    assert (world.runs_blobs(old) - {"offspring/001"}, world.video(old)) == before
+
+
+def test_a_split_video_is_not_split_again_for_other_options(world: World) -> None:
+    old = world.fire(world.put_film())
+    world.pump()
+    split(world.storage, old, 4)
+    world.pump()
+    assert world.finish(old) == "finished"
+    new = resubmit(world.app, old, "all", {"scorer": "look"})
+    assert world.finish(new) == "finished"
+    assert "split" not in world.tasks(new)
+    assert world.described(new)["records"] == f"output/{new}/records.jsonl"
+    again = resubmit(world.app, new, "all", {"scorer": "copy"})
+    assert world.finish(again) == "finished"
+    assert world.frame_count(again) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"strength": 2}, "strength"),
+        ({"scorer": "any"}, "style is missing"),
+        ({"scorer": "script"}, "program is missing"),
+        ({"size": 480, "style_scale": 1}, "size or style_scale"),
+    ],
+)
+def test_other_options_that_do_not_fit_are_refused_at_once(
+    world: World, options: dict[str, object], words: str
+) -> None:
+    run_id = world.start("clip")
+    with pytest.raises(InputError, match=words):
+        resubmit(world.app, run_id, "all", options)
+    assert "offspring/001" not in world.runs_blobs(run_id)
+
+
+def test_other_options_need_a_plan_to_start_from(world: World) -> None:
+    with pytest.raises(InputError, match="no plan yet"):
+        resubmit(world.app, world.fire(world.put_film()), "all", {"strength": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"options": {"strength": 0.5}}', "with all only"),
+        (b'{"which": "failed", "options": {"strength": 0.5}}', "with all only"),
+        (b'{"which": [0], "options": {"strength": 0.5}}', "with all only"),
+        (b'{"which": "all", "options": {"strenght": 0.5}}', "did you mean 'strength'"),
+        (b'{"which": "all", "options": {"style": "a.jpg"}}', "unknown word 'style'"),
+        (b'{"which": "all", "option": {}}', "did you mean 'options'"),
+        (b'{"which": "all", "options": []}', "options"),
+        (b'{"which": "all"', "not JSON"),
+        (b'{"options": {"program": "' + b"x" * 70_000 + b'"}}', "70"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_bodies_with_options_are_refused_with_the_right_words(body: bytes, words: str) -> None:
+    with pytest.raises(InputError) as raised:
+        parse_wish(body)
+    assert words in str(raised.value)
+    assert len(str(raised.value)) < 400
+
+
+def test_a_body_with_options_is_understood() -> None:
+    wish = parse_wish(b'{"which": "all", "options": {"strength": 0.5, "size": null}}')
+    assert (wish.which, wish.options) == ("all", {"strength": 0.5, "size": None})

@@ -96,9 +96,9 @@ def test_the_run_keeps_its_own_copy_of_the_painting(world: World) -> None:
     world.storage.input.write("clip/sea.png", painting())
     run_id = world.fire(world.put_trigger("clip", scorer="any", style="sea.png"))
     world.storage.input.write("clip/sea.png", b"another painting")
-    style = read_plan(world.storage, run_id).style
-    assert style is not None
-    assert (style.sha256, style.width, style.height) == (sha256_of(painting()), 40, 30)
+    (style,) = read_plan(world.storage, run_id).styles
+    assert (style.name, style.kind, style.width, style.height) == ("sea.png", "painting", 40, 30)
+    assert style.sha256 == sha256_of(painting())
     assert world.storage.work.need(style.blob.name).data == painting()
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -16,9 +17,11 @@ import pytest
 
 from frame_tools import logs, names
 from frame_tools.metrics import FRAME_SECONDS, FRAMES_DONE, QUEUE_AGE, RUN_COST, TASK_RETRIES, LogMetrics, Metric
+from frame_tools.storage_mode import STORAGE_MODE
 from orchestration.sweep import sweep
 from orchestration.tasks import task_spec
-from orchestration.telemetry import metrics_from
+from orchestration.telemetry import telemetry_from
+from tests.infra.deployments import deployment
 from tests.orchestration.conftest import Nodes
 from tests.orchestration.world import World, message, until
 
@@ -27,9 +30,9 @@ SEND = """
 import os, sys
 from opentelemetry.metrics import get_meter_provider
 from frame_tools import metrics as m
-from orchestration.telemetry import metrics_from
+from orchestration.telemetry import telemetry_from
 
-where = metrics_from({"APPLICATIONINSIGHTS_CONNECTION_STRING": sys.argv[1]})
+where = telemetry_from({"APPLICATIONINSIGHTS_CONNECTION_STRING": sys.argv[1]}).metrics
 where.record(m.FRAMES_DONE, 48)
 where.record(m.FRAMES_DONE, 2)
 where.record(m.QUEUE_AGE, 3.5, queue="frame-batches")
@@ -103,7 +106,7 @@ def test_with_a_connection_string_figures_go_to_application_insights(collector: 
 def test_without_one_nothing_of_it_is_imported_and_figures_are_log_lines(caplog: pytest.LogCaptureFixture) -> None:
     code = "import sys, orchestration.app\nassert not any('opentelemetry' in name for name in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
-    metrics = metrics_from({})
+    metrics = telemetry_from({}).metrics
     assert isinstance(metrics, LogMetrics)
     with caplog.at_level(logging.INFO):
         metrics.record(QUEUE_AGE, 3.5, queue="frame-batches")
@@ -143,7 +146,27 @@ def test_the_age_of_a_queue_is_that_of_its_oldest_message(world: World) -> None:
     assert queue.age_of_oldest().total_seconds() == 0
     run_id = world.start("clip")
     until(lambda: queue.age_of_oldest().total_seconds() >= 1, "the first message is a second old")
-    assert queue.oldest()[0] == message(run_id, 0)
+    assert queue.oldest()[0] in {message(run_id, batch) for batch in range(3)}  # they are sent side by side
+
+
+def test_the_alert_for_failed_runs_finds_the_line_of_one(
+    busy_world: World, nodes: Nodes, caplog: pytest.LogCaptureFixture
+) -> None:
+    (alert,) = (one for one in deployment("main") if str(one.name).endswith("-run-failed"))
+    (criterion,) = alert.get("properties", "criteria", "allOf")
+    pattern = re.search(r'matches regex @"(.+)"', criterion["query"])
+    assert pattern is not None
+    world = busy_world.changed(sweep_grace_seconds=0, sweep_retries=0)
+    run_id = world.start("clip", 2)
+    nodes.let_end(run_id, 7)
+    world.pump()
+    until(lambda: all(not task.alive for task in world.tasks(run_id).values()), "the task has failed")
+    with caplog.at_level(logging.INFO):
+        sweep(world.app)
+    assert world.status(run_id) == "failed"
+    lines = [logs.JsonLines().format(record) for record in caplog.records]
+    (found,) = (json.loads(line) for line in lines if re.search(pattern[1], line))
+    assert (found["level"], run_id in found["message"]) == ("ERROR", True)
 
 
 # Log lines.
@@ -172,7 +195,12 @@ def test_every_line_about_a_run_carries_its_id(world: World, caplog: pytest.LogC
 
 def test_the_id_goes_with_the_task_and_ends_with_the_work(world: World) -> None:
     spec = task_spec("clip-0123456789", 3, attempt=1, settings=world.app.settings, environment={"A": "b"})
-    assert spec.environment == {"A": "b", logs.CORRELATION_ID: "clip-0123456789"}
+    assert spec.environment == {"A": "b", logs.CORRELATION_ID: "clip-0123456789", "STORAGE_MODE": "sdk"}
+    mounting = world.changed(storage_mode="mount").app.settings
+    assert (
+        task_spec("clip-0123456789", 3, attempt=1, settings=mounting, environment={}).environment[STORAGE_MODE]
+        == "mount"
+    )
 
     @logs.about_run
     def work(_: object, run_id: str) -> str:

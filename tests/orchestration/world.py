@@ -46,7 +46,7 @@ def storage_of(settings: dict[str, str], mark: str) -> Storage:
     )
     storage = Storage(
         **{name: data.container(f"{name}-{mark}") for name in (names.INPUT, names.TRIGGERS, names.WORK, names.OUTPUT)},
-        **{name: ops.container(f"{name}-{mark}") for name in (names.RUNS, names.LOGS)},
+        **{name: ops.container(f"{name}-{mark}") for name in (names.RUNS, names.LOGS, names.SCRIPTS)},
         frame_batches=queues.queue(f"{names.FRAME_BATCHES}-{mark}"),
         finished_batches=queues.queue(f"{names.FINISHED_BATCHES}-{mark}"),
     )

@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from scoring.any_painting.convert import make_weights
 from scoring.stylize import AnyPainting
+from tests.scoring.runs import opened
 
 settings.register_profile("scoring", deadline=None, max_examples=15)
 settings.load_profile("scoring")
@@ -27,11 +28,8 @@ def scorer(weights):
 
 
 @pytest.fixture(scope="session")
-def style(scorer):
-    rows, columns = np.mgrid[0:300, 0:400]
-    swirl = np.sin(rows / 9) * np.cos(columns / 13)
-    painting = np.stack([swirl, -swirl, np.sin(columns / 5)], axis=2)
-    return scorer.style_vector(((painting + 1) * 127).astype(np.uint8))
+def score(scorer):
+    return opened(scorer)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The networks compute what the published graphs say, at any size, and their phase forms are exact."""
+"""The networks compute what the published graphs say, at any size; phase forms and folded norms are exact."""
 
 import pytest
 import torch
@@ -6,17 +6,17 @@ import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.any_painting.convert import find_models
+from scoring.any_painting.convert import find_models, published
+from scoring.any_painting.network import NORM_CHANNELS, REACH, STRIDE, Brush
 from scoring.any_painting.phases import phase_kernel, reflect_phases
-from scoring.any_painting.weights import load_networks
 from tests.scoring.onnx_oracle import Oracle
 
 half_sides = st.integers(3, 12)
 
 
 @pytest.fixture(scope="module")
-def networks(weights):
-    return load_networks(weights, torch.device("cpu"))
+def networks():
+    return published()
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,48 @@ def test_transformer_is_the_published_one(networks, style_vector, height, width,
     frames = random(2, 3, height, width)
     oracle = Oracle(find_models() / "arbitrary_transform.onnx")
     expected = oracle(frames.permute(0, 2, 3, 1), style_vector.reshape(1, 1, 1, 100)).permute(0, 3, 1, 2)
-    painted = networks.transformer(frames.contiguous(memory_format=layout), style_vector)
+    transformer = networks.transformer
+    painted = transformer(frames.contiguous(memory_format=layout), Brush(transformer.style(style_vector)))
     torch.testing.assert_close(painted, expected, atol=1e-4, rtol=0)
+
+
+@given(half_sides, half_sides)
+def test_a_frames_own_statistics_folded_in_give_the_same_frame(networks, style_vector, height, width):
+    frame, transformer = random(1, 3, 4 * height, 4 * width), networks.transformer
+    style = transformer.style(style_vector)
+    folded = Brush(style, transformer.measure(frame, style))
+    torch.testing.assert_close(transformer(frame, folded), transformer(frame, Brush(style)), atol=1e-4, rtol=0)
+
+
+def test_statistics_are_those_of_all_frames_together(networks, style_vector):
+    frames, transformer = torch.cat([random(1, 3, 32, 40), random(1, 3, 32, 40) * 0.2]), networks.transformer
+    style = transformer.style(style_vector)
+    together = transformer.measure(frames, style)
+    apart = [transformer.measure(frame[None], style) for frame in frames]
+    assert together.shape == (2, NORM_CHANNELS)
+    # Only the first norm sees the same values both times; of equal parts, means and mean squares are means.
+    first = slice(0, 32)
+    torch.testing.assert_close(together[0, first], (apart[0] + apart[1])[0, first] / 2, atol=1e-5, rtol=1e-4)
+    squares = sum(one[1] + one[0].square() for one in apart)[first] / 2
+    torch.testing.assert_close(together[1, first] + together[0, first].square(), squares, atol=1e-5, rtol=1e-4)
+
+
+def test_with_given_statistics_a_place_depends_on_nothing_beyond_the_reach(networks, style_vector):
+    transformer = networks.transformer
+    style = transformer.style(style_vector)
+    frame = random(1, 3, 2 * REACH + 8, 4 * REACH)
+    brush = Brush(style, transformer.measure(frame, style))
+    other = frame.clone()
+    other[..., 2 * REACH :] = 0
+    difference = (transformer(frame, brush) - transformer(other, brush)).abs()
+    assert difference[..., : REACH + STRIDE].max() < 1e-6
+    assert difference[..., 2 * REACH - 8 : 2 * REACH].max() > 1e-3
+
+
+def test_styles_mix_by_weighted_sums(networks, style_vector):
+    transformer, other = networks.transformer, torch.randn(100, generator=torch.Generator().manual_seed(2))
+    mixed = transformer.style(0.3 * style_vector + 0.7 * other)
+    torch.testing.assert_close(mixed, 0.3 * transformer.style(style_vector) + 0.7 * transformer.style(other))
 
 
 @given(half_sides, half_sides, st.sampled_from([3, 5, 7, 9]), st.integers(1, 3))

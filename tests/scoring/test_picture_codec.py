@@ -65,6 +65,94 @@ def test_a_torn_picture_with_transparency_is_named():
         frames.decode(encoded(Image.fromarray(pixels), "PNG")[:-400], "a.png")
 
 
+def layers():
+    """A picture with every level of transparency, and the picture as it looks on white."""
+    random = np.random.default_rng(3)
+    pixels = random.integers(0, 256, (64, 256, 4), np.uint8)
+    pixels[..., 3] = np.arange(256)
+    alpha = pixels[..., 3:] / 255
+    return pixels, pixels[..., :3] * alpha + 255 * (1 - alpha)
+
+
+def test_transparency_is_kept_beside_the_picture():
+    pixels, on_white = layers()
+    decoded = frames.decode_with_alpha(encoded(Image.fromarray(pixels), "PNG"), "a.png")
+    assert np.array_equal(decoded.alpha, pixels[..., 3])
+    assert np.abs(decoded.picture - on_white).max() <= 1
+    assert np.array_equal(decoded.picture, frames.decode(encoded(Image.fromarray(pixels), "PNG"), "a.png"))
+
+
+def test_what_has_no_transparency_has_no_alpha():
+    for data in (frames.encode_jpeg(GRADIENT), frames.encode_png(GRADIENT)):
+        assert frames.decode_with_alpha(data, "a").alpha is None
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "RGB"])
+def test_a_clear_colour_is_transparency(mode):
+    drawn = Image.new("RGB", (8, 6), (0, 255, 0))
+    drawn.paste("white", (0, 0, 4, 6))
+    image = drawn.convert(mode)
+    clear = image.getpixel((7, 5))
+    decoded = frames.decode_with_alpha(encoded(image, "PNG", transparency=clear), "a.png")
+    assert np.array_equal(decoded.alpha, np.where(np.arange(8) < 4, 255, 0).astype(np.uint8)[None].repeat(6, axis=0))
+    assert (decoded.picture == 255).all()
+
+
+def test_16_bit_grey_with_a_clear_level_keeps_its_high_bytes():
+    wide = GRADIENT[..., 0].astype(np.uint16) * 256 + 77
+    data = encoded(Image.fromarray(wide), "PNG", transparency=int(wide[10, 0]))
+    decoded = frames.decode_with_alpha(data, "a.png")
+    clear = wide == wide[10, 0]
+    assert np.array_equal(decoded.alpha, np.where(clear, 0, 255))
+    assert np.array_equal(decoded.picture[..., 0], np.where(clear, 255, GRADIENT[..., 0]))
+
+
+def test_transparency_is_turned_with_the_picture():
+    pixels, _ = layers()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    decoded = frames.decode_with_alpha(encoded(Image.fromarray(pixels), "PNG", exif=exif), "a.png")
+    assert np.array_equal(decoded.alpha, np.rot90(pixels[..., 3], -1))
+    assert decoded.picture.shape == (256, 64, 3)
+
+
+def reread(data):
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.mode == "RGBA"
+        return np.array(image)
+
+
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_alpha_is_delivered_exactly(height, width):
+    random = np.random.default_rng(height * 41 + width)
+    picture, alpha = random.integers(0, 256, (height, width, 3), np.uint8), random.integers(0, 256, (height, width))
+    delivered = reread(frames.encode_png(picture, alpha.astype(np.uint8)))
+    assert np.array_equal(delivered[..., 3], alpha)
+    opaque = alpha == 255
+    assert np.array_equal(delivered[opaque, :3], picture[opaque])
+    clear = alpha == 0
+    assert np.array_equal(delivered[clear, :3], picture[clear])
+
+
+def test_a_delivered_picture_looks_on_white_as_it_was_painted():
+    pixels, _ = layers()
+    decoded = frames.decode_with_alpha(encoded(Image.fromarray(pixels), "PNG"), "a.png")
+    again = frames.decode_with_alpha(frames.encode_png(decoded.picture, decoded.alpha), "b.png")
+    assert np.abs(again.picture.astype(int) - decoded.picture).max() <= 1
+    assert np.array_equal(again.alpha, decoded.alpha)
+
+
+def test_half_clear_edges_do_not_glow_on_black():
+    # A red disc with soft edges: over black, its edge must be dark red and not the pink that it is over white.
+    alpha = np.array([[255, 128, 64, 1]], np.uint8)
+    red = np.full((1, 4, 4), (200, 0, 0, 0), np.uint8)
+    red[..., 3] = alpha
+    decoded = frames.decode_with_alpha(encoded(Image.fromarray(red), "PNG"), "a.png")
+    delivered = reread(frames.encode_png(decoded.picture, decoded.alpha))
+    over_black = delivered[..., :3] * (delivered[..., 3:] / 255)
+    assert np.abs(over_black - red[..., :3] * (alpha[..., None] / 255)).max() <= 2
+
+
 @given(st.integers(1, 40), st.integers(1, 40))
 def test_png_round_trip_is_exact(height, width):
     picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from frame_tools.errors import InputError, InternalError
 from scoring import frames, stream
-from scoring.protocol import PictureError
-from scoring.stream import FrameRecord, Outlets, Workers
+from scoring.protocol import Moment, PictureError
+from scoring.stream import FrameRecord, Outlets, SourceFrame, Stages, Workers
 
 DEADLINE = 20  # seconds; only a failing test ever waits that long
 
@@ -22,13 +22,21 @@ def picture(value, height=4, width=6):
     return np.full((height, width, 3), value, np.uint8)
 
 
-def source(count, start=0):
-    for index in range(start, start + count):
-        yield index, f"{index:05}.png", lambda index=index: frames.encode_png(picture(index % 256))
+def item(index, fetch, *, delivered=True):
+    return SourceFrame(moment=Moment(index, index / 25), name=f"{index:05}.png", fetch=fetch, delivered=delivered)
 
 
-def same(pictures):
+def source(count, start=0, warm_up=0):
+    for index in range(start - warm_up, start + count):
+        yield item(index, lambda index=index: frames.encode_png(picture(index % 256)), delivered=index >= start)
+
+
+def same(pictures, moments):
     return pictures
+
+
+def png(picture, alpha):
+    return frames.encode_png(picture, alpha)
 
 
 def keep(index, name, data):
@@ -46,14 +54,16 @@ def no_thread_is_left():
 def test_everything_arrives_once_and_in_order(count, per_forward, threads, waiting):
     told, segment, batches = [], [], []
 
-    def invert(pictures):
+    def invert(pictures, moments):
+        assert [m.index for m in moments] == list(pictures[:, 0, 0, 0])
+        assert all(m.seconds == m.index / 25 for m in moments)
         batches.append(len(pictures))
         return 255 - pictures
 
     stored = stream.run(
         source(count, start=3),
         invert,
-        Outlets(keep, encode=frames.encode_png, segment=lambda p: segment.append(p[0, 0, 0]), on_frame=told.append),
+        Outlets(keep, encode=png, segment=lambda p: segment.append(p[0, 0, 0]), on_frame=told.append),
         frames_per_forward=per_forward,
         workers=Workers(readers=threads, writers=threads, waiting=waiting),
     )
@@ -68,11 +78,11 @@ def test_everything_arrives_once_and_in_order(count, per_forward, threads, waiti
 def test_frames_of_another_size_get_a_forward_of_their_own():
     widths, shapes = [6, 6, 7, 7, 7, 6], []
 
-    def score(pictures):
+    def score(pictures, moments):
         shapes.append(pictures.shape)
         return pictures
 
-    items = [(i, str(i), lambda w=w: frames.encode_png(picture(1, width=w))) for i, w in enumerate(widths)]
+    items = [item(i, lambda w=w: frames.encode_png(picture(1, width=w))) for i, w in enumerate(widths)]
     stream.run(items, score, Outlets(lambda *_: None), frames_per_forward=4)
     assert sorted(shape[0] * 100 + shape[2] for shape in shapes) == [106, 206, 307]
 
@@ -92,7 +102,7 @@ def test_few_frames_are_in_memory_however_long_the_batch():
     alive = set()
     peak = 0
 
-    def score(pictures):
+    def score(pictures, moments):
         nonlocal peak
         scored = pictures.copy()
         alive.add(id(scored))
@@ -105,10 +115,10 @@ def test_few_frames_are_in_memory_however_long_the_batch():
 
     def counted():
         nonlocal asked
-        for item in source(300):
+        for frame in source(300):
             asked += 1
             assert asked - finished <= 3 + 1 + 3 + stream.FORWARDS_AT_ONCE + 2
-            yield item
+            yield frame
 
     finished = 0
 
@@ -125,10 +135,11 @@ def test_reading_goes_on_while_a_forward_is_computed():
     third_read = threading.Event()
 
     def items():
-        for index, name, fetch in source(3):
-            yield index, name, (lambda fetch=fetch: third_read.set() or fetch()) if index == 2 else fetch
+        for index, frame in enumerate(source(3)):
+            fetch = frame.fetch
+            yield item(index, lambda fetch=fetch: third_read.set() or fetch()) if index == 2 else frame
 
-    def score(pictures):
+    def score(pictures, moments):
         assert third_read.wait(DEADLINE)
         return pictures
 
@@ -138,7 +149,7 @@ def test_reading_goes_on_while_a_forward_is_computed():
 def test_writing_overlaps_with_the_next_forward():
     second_forward = threading.Event()
 
-    def score(pictures):
+    def score(pictures, moments):
         if pictures[0, 0, 0, 0] == 1:
             second_forward.set()
         return pictures
@@ -166,12 +177,15 @@ def test_the_segment_gets_frames_in_order_even_if_one_takes_long():
 
 
 def test_a_corrupt_frame_is_named():
-    items = [*source(2), (2, "00002.png", lambda: b"\x89PNG but no more")]
+    items = [*source(2), item(2, lambda: b"\x89PNG but no more")]
     with pytest.raises(InputError, match=r"00002\.png"):
         stream.run(items, same, Outlets(keep))
 
 
-@pytest.mark.parametrize("stage", ["source", "read", "score", "encode", "sink", "segment", "on_frame"])
+STAGES = ["source", "read", "decode", "shrink", "link", "score", "follow", "touch", "measure", "encode", "sink"]
+
+
+@pytest.mark.parametrize("stage", [*STAGES, "segment", "on_frame"])
 def test_an_error_of_any_stage_ends_the_run(stage):
     class BrokenError(Exception):
         pass
@@ -192,11 +206,21 @@ def test_an_error_of_any_stage_ends_the_run(stage):
         return wrapped
 
     told = []
-    reading, opening = fails_at_5("read", lambda fetch: fetch()), fails_at_5("source", lambda item: item)
+    reading, opening = fails_at_5("read", lambda fetch: fetch()), fails_at_5("source", lambda frame: frame)
 
     def items():
-        for index, name, fetch in source(100_000):
-            yield opening((index, name, lambda fetch=fetch: reading(fetch)))
+        for index, frame in enumerate(source(100_000)):
+            yield opening(item(index, lambda fetch=frame.fetch: reading(fetch)))
+
+    stages = Stages(
+        decode=fails_at_5("decode", frames.decode_with_alpha),
+        shrink=fails_at_5("shrink", lambda p: p[::2]),
+        link=fails_at_5("link", lambda before, frame: 1),
+        follow=fails_at_5("follow", lambda frame, scored, link: scored),
+        touch=fails_at_5("touch", lambda frame, followed: followed),
+        measure=fails_at_5("measure", lambda before, frame: None),
+        measure_every=1,
+    )
 
     outlets = Outlets(
         fails_at_5("sink", keep),
@@ -205,7 +229,7 @@ def test_an_error_of_any_stage_ends_the_run(stage):
         on_frame=fails_at_5("on_frame", told.append),
     )
     with pytest.raises(BrokenError):
-        stream.run(items(), fails_at_5("score", same), outlets)
+        stream.run(items(), fails_at_5("score", same), outlets, stages=stages)
     assert len(told) <= 5
 
 
@@ -224,7 +248,7 @@ def test_the_first_error_wins_even_while_another_frame_is_waited_for():
 
 
 def test_a_picture_error_is_told_by_the_name_of_its_frame():
-    def score(pictures):
+    def score(pictures, moments):
         for position, value in enumerate(pictures[:, 0, 0, 0]):
             if value == 7:
                 raise PictureError(position, "It is a seven", "Remove it", fault=InputError)
@@ -234,7 +258,7 @@ def test_a_picture_error_is_told_by_the_name_of_its_frame():
         stream.run(source(9), score, Outlets(keep), frames_per_forward=3)
 
 
-@pytest.mark.parametrize("bad", [lambda p: p[:, :-1], lambda p: p.astype(float), lambda p: p[:1]])
+@pytest.mark.parametrize("bad", [lambda p, m: p[:, :-1], lambda p, m: p.astype(float), lambda p, m: p[:1]])
 def test_a_scorer_that_breaks_its_promise_is_caught(bad):
     with pytest.raises(InternalError, match="as many frames of the same size"):
         stream.run(source(4), bad, Outlets(keep), frames_per_forward=2)
@@ -248,9 +272,130 @@ def test_only_the_scorer_keeps_its_priority():
         niceness[stage] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
         return result
 
-    items = [(i, n, lambda fetch=fetch: note("read", fetch())) for i, n, fetch in source(1)]
+    items = [item(i, lambda fetch=frame.fetch: note("read", fetch())) for i, frame in enumerate(source(2))]
     outlets = Outlets(lambda *_: note("sink", None), segment=lambda p: note("segment", None))
-    stream.run(items, lambda pictures: note("score", pictures), outlets)
+    stages = Stages(
+        link=lambda before, frame: note("link", True),
+        follow=lambda frame, scored, link: note("follow", scored),
+        touch=lambda frame, followed: note("touch", followed),
+        measure=lambda before, frame: note("measure", None),
+        measure_every=1,
+    )
+    stream.run(items, lambda pictures, moments: note("score", pictures), outlets, stages=stages)
     own = os.getpriority(os.PRIO_PROCESS, 0)
-    assert niceness["score"] == own
-    assert min(niceness[stage] for stage in ("read", "sink", "segment")) > own
+    assert niceness["score"] == niceness["follow"] == own
+    assert min(niceness[stage] for stage in ("read", "link", "touch", "measure", "sink", "segment")) > own
+
+
+@given(st.integers(1, 12), st.integers(0, 5), st.integers(1, 4), st.integers(1, 4))
+def test_stages_follow_in_order_and_warm_up_frames_are_not_delivered(count, warm_up, per_forward, waiting):
+    followed, told, segment = [], [], []
+
+    def follow(frame, scored, link):
+        assert link == (None if not followed else (followed[-1], frame.moment.index))
+        followed.append(frame.moment.index)
+        return scored + 1
+
+    stored = stream.run(
+        source(count, start=20, warm_up=warm_up),
+        lambda pictures, moments: pictures + 100,
+        Outlets(keep, encode=png, segment=lambda p: segment.append(int(p[0, 0, 0])), on_frame=told.append),
+        stages=Stages(
+            link=lambda before, frame: (before.moment.index, frame.moment.index),
+            follow=follow,
+            touch=lambda frame, scored: scored + frame.picture,
+        ),
+        frames_per_forward=per_forward,
+        workers=Workers(waiting=waiting),
+    )
+    wanted = [(20 + i) * 2 + 101 for i in range(count)]
+    assert followed == list(range(20 - warm_up, 20 + count))
+    assert [value for _, _, value in stored] == segment == wanted
+    assert [record.index for record in told] == list(range(20, 20 + count))
+
+
+def test_pairs_of_delivered_frames_are_measured_as_they_are_delivered():
+    pairs, told = [], []
+
+    def measure(before, frame):
+        pairs.append((int(before.picture[0, 0, 0]), int(frame.picture[0, 0, 0])))
+        return frame.seen.moment.index
+
+    stages = Stages(touch=lambda frame, scored: scored + 50, measure=measure, measure_every=4)
+    outlets = Outlets(keep, on_frame=told.append)
+    stream.run(source(9, start=8, warm_up=3), same, outlets, stages=stages, workers=Workers(waiting=2))
+    assert sorted(pairs) == [(61, 62), (65, 66)]  # not 57 to 58: frame 7 is delivered by the batch before
+    assert [(record.index, record.measured) for record in told if record.measured] == [(12, 12), (16, 16)]
+
+
+def test_the_scorer_sees_the_small_picture_and_the_touch_the_whole_one():
+    def touch(frame, scored):
+        assert scored.shape == frame.small.shape == (2, 6, 3)
+        return frame.picture
+
+    stages = Stages(shrink=lambda p: p[::2], touch=touch)
+    shapes = []
+    outlets = Outlets(lambda *_: None, segment=lambda p: shapes.append(p.shape))
+    stream.run(source(3), lambda p, m: p if p.shape[1:] == (2, 6, 3) else None, outlets, stages=stages)
+    assert shapes == [(4, 6, 3)] * 3
+
+
+def test_frames_of_another_size_are_not_linked():
+    widths, links = [6, 6, 7, 7], []
+
+    def follow(frame, scored, link):
+        links.append(link)
+        return scored
+
+    items = [item(i, lambda w=w: frames.encode_png(picture(1, width=w))) for i, w in enumerate(widths)]
+    stream.run(items, same, Outlets(lambda *_: None), stages=Stages(link=lambda b, f: f.moment.index, follow=follow))
+    assert links == [None, 1, None, 3]
+
+
+def test_transparency_reaches_the_encoder():
+    alpha = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
+    items = [item(0, lambda: frames.encode_png(picture(9), alpha))]
+    (stored,) = stream.run(items, same, Outlets(lambda i, n, d: d, encode=png), stages=Stages())
+    assert np.array_equal(frames.decode_with_alpha(stored, "").alpha, alpha)
+
+
+def test_a_scorer_in_order_has_one_frame_after_the_other():
+    at_once, seen = threading.Lock(), []
+
+    def score(pictures, moments):
+        assert at_once.acquire(blocking=False)
+        seen.extend(moment.index for moment in moments)
+        at_once.release()
+        return pictures
+
+    stream.run(source(40), score, Outlets(lambda *_: None), in_order=True)
+    assert seen == list(range(40))
+
+
+def brightness(pictures, moments):
+    return [{"frame": m.index, "mean": float(p.mean())} for m, p in zip(moments, pictures, strict=True)]
+
+
+def test_records_come_in_order_and_not_of_warm_up_frames():
+    told = []
+    stream.describe(source(7, start=5, warm_up=2), brightness, told.append, frames_per_forward=3)
+    assert [record.stored for record in told] == [{"frame": i, "mean": float(i)} for i in range(5, 12)]
+    assert [(record.index, record.name) for record in told] == [(i, f"{i:05}.png") for i in range(5, 12)]
+
+
+def test_a_describer_that_forgets_a_frame_is_caught():
+    with pytest.raises(InternalError, match="one record for each frame"):
+        stream.describe(source(4), lambda p, m: brightness(p, m)[1:], lambda _: None, frames_per_forward=2)
+
+
+def test_a_frame_that_cannot_be_described_is_named():
+    def describe(pictures, moments):
+        raise PictureError(1, "It is a seven", "Remove it", fault=InputError)
+
+    with pytest.raises(InputError, match=r"00001\.png can't be scored"):
+        stream.describe(source(2), describe, lambda _: None, frames_per_forward=2)
+
+
+def test_an_error_while_telling_of_a_record_ends_the_run():
+    with pytest.raises(KeyError):
+        stream.describe(source(100_000), brightness, lambda record: {}[record.index])

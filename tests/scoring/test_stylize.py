@@ -1,26 +1,29 @@
-"""The scorer `any`: sizes, batches, strength, determinism, and pictures that are no numbers."""
-
-from itertools import pairwise
+"""The scorers `any` and `tuned`: sizes, batches, styles that mix and change, determinism, pictures of no numbers."""
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from frame_tools.errors import InternalError
-from scoring import registry
+from frame_tools.errors import InputError, InternalError
+from frame_tools.media.images import png
 from scoring.any_painting import weights as weights_module
-from scoring.protocol import PictureError
-from scoring.stylize import AnyPainting, half_is_faithful, pad
+from scoring.any_painting.network import NORM_CHANNELS, Brush
+from scoring.any_painting.tuned import dump_style, load_style
+from scoring.half import HalfIfFaithful
+from scoring.protocol import KeyStyle, Moment, NoNumbersError
+from scoring.stylize import SAMPLE_PIXELS, AnyPainting, Stop, brush_at, pad, thinned
+from tests.scoring.runs import moments, opened, painting, run_of
 
 sides = st.integers(1, 45)
 
 
 @given(sides, sides, st.integers(1, 3))
-def test_any_size_and_batch_comes_back_as_it_was(scorer, style, height, width, batch):
+def test_any_size_and_batch_comes_back_as_it_was(score, height, width, batch):
     frames = np.random.default_rng(0).integers(0, 256, (batch, height, width, 3), np.uint8)
-    painted = scorer.prepare(style)(frames)
+    painted = score(frames, moments(batch))
     assert painted.shape == frames.shape
     assert painted.dtype == np.uint8
 
@@ -36,100 +39,190 @@ def test_padding_keeps_the_picture_and_reflects(height, width):
         assert torch.equal(padded[..., :height, width], x[..., width - 2])
 
 
-def test_a_batch_is_its_frames_bit_for_bit(scorer, style, noise):
+@pytest.mark.parametrize("statistics", ["shared", "frame"])
+def test_a_batch_is_its_frames_bit_for_bit(scorer, noise, statistics):
     frames = noise(5, 36, 52, 3)
-    score = scorer.prepare(style)
-    assert np.array_equal(score(frames), np.concatenate([score(frame[None]) for frame in frames]))
+    score = opened(scorer, run_of(statistics=statistics))
+    alone = [score(frame[None], moments(1, start=i)) for i, frame in enumerate(frames)]
+    assert np.array_equal(score(frames, moments(5)), np.concatenate(alone))
 
 
-def test_the_same_bytes_twice_and_from_a_second_scorer(scorer, style, weights, noise):
+def test_the_same_bytes_twice_and_from_a_second_scorer(score, weights, noise):
     frames = noise(2, 90, 120, 3)
-    once = scorer.prepare(style)(frames)
-    assert np.array_equal(once, scorer.prepare(style)(frames))
-    assert np.array_equal(once, AnyPainting.load(weights).prepare(style)(frames))
+    once = score(frames, moments(2))
+    assert np.array_equal(once, score(frames, moments(2)))
+    assert np.array_equal(once, opened(AnyPainting.load(weights))(frames, moments(2)))
 
 
-def test_the_painting_decides(scorer, style, noise):
+def test_shared_statistics_keep_a_light_that_comes_on_from_repainting_the_rest(scorer, noise):
+    """The left half of a frame looks the same whatever happens far away from it; by its own statistics it does not."""
+    dark = noise(1, 64, 400, 3) // 4
+    lit = dark.copy()
+    lit[:, :, 300:] = 255
+    for statistics, alike in (("shared", True), ("frame", False)):
+        score = opened(scorer, run_of(statistics=statistics))
+        left = [score(frames, moments(1))[:, :, :200].astype(int) for frames in (dark, lit)]
+        assert (np.abs(left[0] - left[1]).max() <= 1) == alike
+
+
+def test_statistics_come_of_the_sample_that_the_run_names(scorer, noise):
+    frames = noise(1, 40, 40, 3)
+    dark = opened(scorer, run_of(frames=lambda: [noise(40, 40, 3, seed=3) // 8]))
+    bright = opened(scorer, run_of(frames=lambda: [255 - noise(40, 40, 3, seed=3) // 8]))
+    assert np.abs(dark(frames, moments(1)).astype(int) - bright(frames, moments(1))).mean() > 10
+
+
+def test_a_large_sample_is_thinned_evenly():
+    small = [np.zeros((4, 4, 3), np.uint8)] * 8
+    assert len(thinned(small)) == 8
+    large = [np.broadcast_to(np.uint8(i), (2160, 3840, 3)) for i in range(8)]
+    chosen = thinned(large)
+    assert sum(frame.shape[0] * frame.shape[1] for frame in chosen) <= SAMPLE_PIXELS
+    assert [int(frame[0, 0, 0]) for frame in chosen] == [2, 6]
+    assert len(thinned([np.broadcast_to(np.uint8(0), (8000, 8000, 3))])) == 1
+
+
+def test_the_painting_decides(scorer, score, noise):
     frames = noise(1, 64, 64, 3)
-    other = scorer.style_vector(np.full((300, 300, 3), (250, 120, 10), np.uint8))
-    assert style.shape == other.shape == (100,)
-    assert style.dtype == np.float32
-    assert np.abs(scorer.prepare(style)(frames).astype(int) - scorer.prepare(other)(frames)).mean() > 10
+    orange = png(Image.fromarray(np.full((300, 300, 3), (250, 120, 10), np.uint8)))
+    other = opened(scorer, run_of(("orange.png", orange)))
+    assert np.abs(score(frames, moments(1)).astype(int) - other(frames, moments(1))).mean() > 10
 
 
 def test_only_the_centre_square_of_a_painting_counts(scorer, noise):
-    painting = noise(80, 200, 3)
-    framed = painting.copy()
+    whole = noise(80, 200, 3)
+    framed = whole.copy()
     framed[:, :59] = framed[:, -59:] = 0
-    assert np.array_equal(scorer.style_vector(painting), scorer.style_vector(framed))
+    styles = [
+        scorer.prepare(run_of(("a.png", png(Image.fromarray(picture))), statistics="frame"))["styles"]
+        for picture in (whole, framed)
+    ]
+    assert styles[0].shape == (1, 2, NORM_CHANNELS)
+    assert np.array_equal(*styles)
 
 
-def test_strength_0_gives_the_frame_and_1_the_picture(scorer, style, noise):
-    frames = noise(2, 30, 41, 3)
-    assert np.array_equal(scorer.prepare(style, strength=0)(frames), frames)
-    assert np.array_equal(scorer.prepare(style, strength=1e-6)(frames), frames)
-    assert not np.array_equal(scorer.prepare(style, strength=1)(frames), frames)
+def two_paintings(*keys, **words):
+    return run_of(("a.png", painting()), ("b.png", painting(2.0)), keys=tuple(KeyStyle(*key) for key in keys), **words)
 
 
-@given(st.lists(st.floats(0, 1), min_size=2, max_size=4).map(sorted))
-def test_strength_moves_every_pixel_one_way(scorer, style, strengths):
-    frame = np.random.default_rng(1).integers(0, 256, (1, 16, 20, 3), np.uint8)
-    towards = np.sign(scorer.prepare(style)(frame).astype(int) - frame)
-    painted = [scorer.prepare(style, strength=strength)(frame).astype(int) for strength in strengths]
-    for weaker, stronger in pairwise(painted):
-        assert ((stronger - weaker) * towards >= 0).all()
+def test_a_mixture_of_one_painting_is_that_painting(scorer, score, noise):
+    frames = noise(1, 40, 40, 3)
+    mixed = opened(scorer, two_paintings((0, (1.0, 0.0))))
+    assert np.array_equal(mixed(frames, moments(1)), score(frames, moments(1)))
 
 
-@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
-def test_a_strength_outside_0_to_1_is_refused(scorer, style, strength):
-    with pytest.raises(InternalError, match="0 to 1"):
-        scorer.prepare(style, strength=strength)
+def test_half_and_half_is_neither(scorer, noise):
+    frames, at = noise(1, 40, 40, 3), moments(1)
+    first, half, second = (
+        opened(scorer, two_paintings((0, (1 - share, share))))(frames, at).astype(int) for share in (0, 0.5, 1)
+    )
+    assert np.abs(first - second).mean() > np.abs(first - half).mean() > 1
+    assert np.abs(second - half).mean() > 1
 
 
-@pytest.mark.parametrize("style", [None, np.zeros(99, np.float32), np.full(100, np.nan, np.float32)])
-def test_a_style_that_is_none_is_refused(scorer, style):
-    with pytest.raises(InternalError, match="100 finite numbers"):
-        scorer.prepare(style)
+@pytest.mark.parametrize("statistics", ["shared", "frame"])
+def test_styles_go_over_smoothly_with_time(scorer, noise, statistics):
+    """From key to key each frame is further on; the same frame at the same time looks the same in any batch."""
+    frame = noise(1, 40, 40, 3)
+    run = two_paintings((1.0, (1.0, 0.0)), (2.0, (0.0, 1.0)), statistics=statistics)
+    score = opened(scorer, run)
+    at = {seconds: score(frame, (Moment(0, seconds),)).astype(int) for seconds in (0, 1, 1.25, 1.5, 1.75, 2, 9)}
+    assert np.array_equal(at[0], at[1])
+    assert np.array_equal(at[2], at[9])
+    distances = [np.abs(at[seconds] - at[1]).mean() for seconds in (1, 1.25, 1.5, 1.75, 2)]
+    assert distances == sorted(distances)
+    assert distances[-1] > 5
+    steps = [np.abs(at[b] - at[a]).mean() for a, b in ((1, 1.25), (1.25, 1.5), (1.5, 1.75), (1.75, 2))]
+    assert max(steps) < 0.6 * distances[-1]
+    together = score(np.concatenate([frame, frame]), (Moment(3, 1.25), Moment(4, 1.5)))
+    assert np.array_equal(together[0], at[1.25][0])
+    assert np.array_equal(together[1], at[1.5][0])
+
+
+@given(st.floats(0, 10), st.lists(st.floats(0, 10), min_size=1, max_size=4, unique=True).map(sorted))
+def test_the_brush_of_a_time_lies_between_the_keys_beside_it(seconds, times):
+    stops = tuple(Stop(time, torch.full((2, 3), float(i)), None) for i, time in enumerate(times))
+    value = brush_at(stops, seconds).style[0, 0].item()
+    assert value == pytest.approx(np.interp(seconds, times, range(len(times))), abs=1e-4)
+
+
+def test_a_tuned_style_paints_like_the_painting_it_came_of_and_mixes(scorer, score, noise):
+    frames = noise(1, 40, 40, 3)
+    style = scorer.prepare(run_of(statistics="frame"))["styles"][0]
+    data = dump_style(style, painting="swirls.png", painting_sha256="0" * 64)
+    tuned = opened(scorer, run_of(("swirls.safetensors", data)))
+    assert np.array_equal(tuned(frames, moments(1)), score(frames, moments(1)))
+    keys = (KeyStyle(0, (0.5, 0.5)),)
+    mixed = opened(scorer, run_of(("swirls.safetensors", data), ("swirls.png", painting()), keys=keys))
+    assert np.array_equal(mixed(frames, moments(1)), score(frames, moments(1)))
+
+
+GOOD = np.zeros((2, NORM_CHANNELS), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "not a safetensors file"),
+        (b"\x80\x04nonsense" * 9, "not a safetensors file"),
+        (dump_style(GOOD[:, 1:], painting="a", painting_sha256="b"), r"\(2, 347\), not style \(2, 346\)"),
+        (dump_style(GOOD + np.nan, painting="a", painting_sha256="b"), "no sensible numbers"),
+        (dump_style(GOOD + 1e9, painting="a", painting_sha256="b"), "no sensible numbers"),
+    ],
+)
+def test_a_tuned_style_that_is_none_is_refused_in_words(data, words):
+    with pytest.raises(InputError, match=words):
+        load_style(data, "a.safetensors")
+
+
+def test_a_style_file_comes_back_as_it_went():
+    style = np.random.default_rng(0).standard_normal((2, NORM_CHANNELS)).astype(np.float32)
+    assert np.array_equal(load_style(dump_style(style, painting="a", painting_sha256="b"), "a"), style)
+
+
+def test_what_was_prepared_for_another_run_is_refused(scorer):
+    prepared = scorer.prepare(run_of())
+    with pytest.raises(InternalError, match="does not fit"):
+        scorer.open(two_paintings((0, (0.5, 0.5))), prepared)
+    with pytest.raises(InternalError, match="does not fit"):
+        scorer.open(run_of(), {"styles": prepared["styles"] * np.nan})
 
 
 @pytest.mark.parametrize(
     "frames", [np.zeros((8, 8, 3), np.uint8), np.zeros((1, 8, 8, 3)), np.zeros((1, 3, 8, 8), np.uint8)]
 )
-def test_frames_of_another_kind_are_refused(scorer, style, frames):
+def test_frames_of_another_kind_are_refused(score, frames):
     with pytest.raises(InternalError, match=r"uint8 \(B, H, W, 3\)"):
-        scorer.prepare(style)(frames)
+        score(frames, moments(1))
 
 
-def test_a_picture_of_no_numbers_is_an_error_with_its_place(scorer, style, noise):
-    frames = noise(3, 16, 16, 3)
-    huge = np.where(np.arange(100) % 2, 3e38, -3e38).astype(np.float32)
-    with pytest.raises(PictureError, match="no numbers") as caught:
-        scorer.prepare(huge)(frames)
+def test_a_picture_of_no_numbers_is_an_error_with_its_place(scorer, noise):
+    run = run_of(statistics="frame")
+    huge = np.where(np.arange(NORM_CHANNELS) % 2, 3e38, -3e38).astype(np.float32)
+    score = scorer.open(run, {"styles": np.stack([huge, huge])[None]})
+    with pytest.raises(NoNumbersError, match="no numbers") as caught:
+        score(noise(3, 16, 16, 3), moments(3))
     assert caught.value.position == 0
 
 
-def test_weights_are_read_once(weights, style, noise, monkeypatch):
-    loads = []
-    real = weights_module.safetensors.torch.load
-    monkeypatch.setattr(weights_module.safetensors.torch, "load", lambda data: loads.append(1) or real(data))
-    scorer = registry.load("any", weights)
-    for _ in range(3):
-        scorer.prepare(style)(noise(2, 8, 8, 3))
-    assert loads == [1]
-
-
-def test_the_check_of_half_precision_tells_good_from_bad(weights, style):
+def test_the_check_of_half_precision_tells_good_from_bad(weights):
     transformer = weights_module.load_networks(weights, torch.device("cpu")).transformer
-    frame, vector = torch.rand(1, 3, 32, 32), torch.from_numpy(style)
+    style = transformer.style(torch.randn(100, generator=torch.Generator().manual_seed(1)))
+    frame = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+    def painted():
+        return HalfIfFaithful(transformer, span=1)(frame, Brush(style))
+
     with torch.inference_mode():
-        assert half_is_faithful(transformer, frame, vector)
+        full = transformer(frame, Brush(style))
+        assert 0 < (painted() - full).abs().max() < 0.1
         transformer.contract.conv1.weight *= 1e5  # beyond what half precision can hold
-        assert not half_is_faithful(transformer, frame, vector)
+        assert torch.equal(painted(), transformer(frame, Brush(style)))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_gpu_and_cpu_paint_alike(scorer, style, weights, noise):
+def test_gpu_and_cpu_paint_alike(score, weights, noise):
     frames = noise(4, 64, 80, 3)
-    on_cpu = AnyPainting(weights_module.load_networks(weights, torch.device("cpu")), torch.device("cpu"))
-    difference = scorer.prepare(style)(frames).astype(float) - on_cpu.prepare(style)(frames)
+    on_cpu = opened(AnyPainting(weights_module.load_networks(weights, torch.device("cpu")), torch.device("cpu")))
+    difference = score(frames, moments(4)).astype(float) - on_cpu(frames, moments(4))
     assert 10 * np.log10(255**2 / np.square(difference).mean()) >= 38

@@ -20,26 +20,21 @@ from frame_tools.errors import DamagedError, InputError, InternalError, Temporar
 from frame_tools.manifest import Manifest
 from frame_tools.media.images import jpeg, png, read_rgb
 from frame_tools.messages import BatchMessage
-from frame_tools.plan import BlobRef, Plan, Style
+from frame_tools.options import Options
+from frame_tools.plan import BlobRef, Plan, PlannedKey, PlannedMask, PlannedProgram, PlannedStyle
 from frame_tools.receipt import Failure, Receipt
 from frame_tools.scorers import SCORERS
-from frame_tools.trigger import Options
 from scoring.batch import score_batch
 from scoring.task import Task, perform
 from tests.clips import draw, read_number
+from tests.scoring.runs import painting
 
 RUN = "clip-0123456789"
 SIZE = (64, 48)
 BORDERS = (0, 3, 5)
 
 
-def painting():
-    rows, columns = np.mgrid[0:60, 0:80]
-    colours = np.stack([np.sin(rows / 5), np.cos(columns / 7), np.sin(columns / 3)], axis=2)
-    return png(Image.fromarray(((colours + 1) * 127).astype(np.uint8)))
-
-
-def planned(scorer="copy", *, image_format="jpg", **changes):
+def planned(scorer="copy", *, image_format="jpg", options=None, **changes):
     """Return storage with five frames, numbered 0 to 4, planned as two batches."""
     storage = memory_storage()
     manifest = Manifest.plain(
@@ -58,7 +53,7 @@ def planned(scorer="copy", *, image_format="jpg", **changes):
         "run_id": RUN,
         "name": "clip",
         "correlation_id": RUN,
-        "options": Options(scorer=scorer),
+        "options": Options(**{"scorer": scorer, "steady": 0} | (options or {})),
         "borders": BORDERS,
         "manifest_sha256": sha256_of(manifests.dumps(manifest)),
         "frames": BlobRef(container="input", name="clip/frames/"),
@@ -69,10 +64,18 @@ def planned(scorer="copy", *, image_format="jpg", **changes):
     return storage
 
 
-def planned_with_painting():
+def planned_with_painting(**options):
     data = painting()
-    style = Style(blob=BlobRef(container="work", name="style"), sha256=sha256_of(data), width=80, height=60)
-    storage = planned("any", style=style)
+    style = PlannedStyle(
+        name="swirls.png",
+        blob=BlobRef(container="work", name="style"),
+        sha256=sha256_of(data),
+        kind="painting",
+        width=400,
+        height=300,
+    )
+    keys = (PlannedKey(at=0, weights=(1.0,)),)
+    storage = planned("any", styles=(style,), key_styles=keys, sample=(0, 2, 4), options=options)
     storage.work.write("style", data)
     return storage
 
@@ -302,39 +305,155 @@ def painted(weights):
     return storage
 
 
-def vector_blob():
-    return names.style_vector(RUN, sha256_of(painting()))
+PREPARED = names.prepared(RUN)
 
 
-def test_the_first_task_keeps_the_style_vector_and_paints(painted):
-    vector = safetensors.numpy.load(painted.runs.need(vector_blob()).data)["style"]
-    assert vector.ndim == 1
-    assert np.isfinite(vector).all()
+def test_the_first_task_keeps_what_all_share_and_paints(painted):
+    prepared = safetensors.numpy.load(painted.runs.need(PREPARED).data)
+    assert set(prepared) == {"styles", "statistics"}
+    assert all(np.isfinite(values).all() for values in prepared.values())
     image = np.asarray(read_rgb(painted.work.need(f"{RUN}/frames/000001.jpg").data), int)
     assert abs(image - np.asarray(draw(0, SIZE), int)).mean() > 10, "the frame was repainted"
 
 
-def test_the_second_task_uses_the_stored_style_vector(painted, weights):
-    """The painting is gone by then, and the stored vector, were it another, would give another frame."""
-    stored = painted.runs.need(vector_blob()).data
+def test_the_second_task_uses_what_the_first_has_kept(painted, weights):
+    """What is stored, were it other, would give another frame; the second task does not write it again."""
+    stored = painted.runs.need(PREPARED).data
     frames = []
-    for data in (stored, _other_vector(stored)):
+    for data in (stored, _otherwise(stored)):
         storage = planned_with_painting()
-        del storage.work.blobs["style"]
-        storage.runs.write(vector_blob(), data)
+        storage.runs.write(PREPARED, data)
         score(storage, 1, weights=weights)
-        assert storage.runs.need(vector_blob()).data == data
+        assert storage.runs.need(PREPARED).data == data
         frames.append(storage.work.need(f"{RUN}/frames/000004.jpg").data)
     assert frames[0] != frames[1]
+
+
+def test_all_tasks_prepare_alike(painted, weights):
+    storage = planned_with_painting()
+    score(storage, 1, weights=weights)
+    assert storage.runs.need(PREPARED).data == painted.runs.need(PREPARED).data
 
 
 def test_a_painting_other_than_the_planned_one_is_not_used(weights):
     storage = planned_with_painting()
     storage.work.write("style", png(Image.new("RGB", (80, 60), "blue")))
-    with pytest.raises(DamagedError, match="painting"):
+    with pytest.raises(DamagedError, match=r"swirls\.png"):
         score(storage, weights=weights)
-    assert not storage.runs.exists(vector_blob())
+    assert not storage.runs.exists(PREPARED)
 
 
-def _other_vector(data):
-    return safetensors.numpy.save({name: -value for name, value in safetensors.numpy.load(data).items()})
+def test_the_receipt_tells_versions_and_steadiness(painted):
+    receipt = receipt_of(painted)
+    assert {"impasto", "torch", "numpy", "av"} <= set(receipt.versions)
+    assert receipt.bad_frames == ()
+
+
+def _otherwise(data):
+    values = safetensors.numpy.load(data)
+    return safetensors.numpy.save(values | {"styles": -values["styles"]})
+
+
+# Controls reach the frames.
+
+
+def delivered(storage, index, batch=0, **more):
+    score(storage, batch, **more)
+    return np.asarray(read_rgb(storage.work.need(f"{RUN}/frames/{index + 1:06d}.png").data), int)
+
+
+def test_a_mask_says_where_to_paint(weights):
+    """The left half is black in the mask: there the input comes back bit for bit."""
+    mask = Image.new("L", SIZE, 255)
+    mask.paste(0, (0, 0, SIZE[0] // 2, SIZE[1]))
+    storage = planned_as_png(mask=PlannedMask(blob=BlobRef(container="input", name="m/"), kind="folder", suffix=".png"))
+    for number in range(1, 6):
+        storage.input.write(f"m/{number:06d}.png", png(mask.convert("RGB")))
+    painted = delivered(storage, 0, weights=weights)
+    whole = np.asarray(draw(0, SIZE), int)
+    half = SIZE[0] // 2
+    assert np.array_equal(painted[:, :half], whole[:, :half])
+    assert abs(painted[:, half:] - whole[:, half:]).mean() > 10
+
+
+def test_strength_0_delivers_the_input(weights):
+    assert np.array_equal(delivered(planned_as_png(strength=0), 1, weights=weights), np.asarray(draw(1, SIZE), int))
+
+
+def test_frames_are_scored_small_and_delivered_large(weights):
+    small, full = (
+        delivered(planned_as_png(**words), 0, weights=weights) for words in ({"size": 24}, {"strength": 1.0})
+    )
+    assert small.shape == full.shape == (SIZE[1], SIZE[0], 3)
+    assert abs(small - full).mean() > 2
+
+
+def test_a_border_between_batches_shows_no_more_than_any_other_step(weights):
+    """Steadied frames of the second batch are those of one batch of all, up to what the warm-up has forgotten."""
+    whole = planned_as_png(steady=0.5, borders=(0, 5))
+    apart = planned_as_png(steady=0.5)
+    score(whole, weights=weights)
+    for batch in (0, 1):
+        score(apart, batch, weights=weights)
+    for number in range(1, 6):
+        name = f"{RUN}/frames/{number:06d}.png"
+        frames = [np.asarray(read_rgb(storage.work.need(name).data), int) for storage in (whole, apart)]
+        assert abs(frames[0] - frames[1]).max() <= 1
+
+
+def planned_as_png(mask=None, borders=BORDERS, **options):
+    storage = planned_with_painting(**options)
+    plan = Plan.loads(storage.runs.need(names.plan(RUN)).data, "plan")
+    other = planned(
+        "any",
+        image_format="png",
+        options=options,
+        styles=plan.styles,
+        key_styles=plan.key_styles,
+        sample=plan.sample,
+        mask=mask,
+        borders=borders,
+    )
+    other.work.write("style", painting())
+    return other
+
+
+# Records.
+
+COUNTER = b"""
+class Counter:
+    def describe(self, frames, moments):
+        return [{"mean": float(frame.mean())} for frame in frames]
+
+def load(context):
+    return Counter()
+"""
+
+
+def planned_with_script(data=COUNTER, **changes):
+    program = PlannedProgram(name="counter", file="counter.py", sha256=sha256_of(COUNTER), kind="script")
+    options = {"program": "counter"}
+    storage = planned("script", options=options, program=program, makes="records", **changes)
+    storage.scripts.write("counter.py", data)
+    return storage
+
+
+def test_records_are_written_in_order_and_proved():
+    storage = planned_with_script()
+    score(storage, 1)
+    receipt = receipt_of(storage, 1)
+    assert (receipt.segment, receipt.frames) == (None, ())
+    data = storage.work.need(receipt.records.name).data
+    assert (receipt.records.size, receipt.records.sha256) == (len(data), sha256_of(data))
+    lines = [json.loads(line) for line in data.splitlines()]
+    assert [(line["frame"], line["seconds"]) for line in lines] == [(3, 0.12), (4, 0.16)]
+    means = [np.asarray(draw(index, SIZE)).mean() for index in (3, 4)]
+    assert [line["mean"] for line in lines] == pytest.approx(means, abs=2)
+    assert storage.finished_batches.messages == [message(1)]
+
+
+def test_a_program_other_than_the_planned_one_is_never_run():
+    storage = planned_with_script(b"raise SystemExit(0)")
+    with pytest.raises(DamagedError, match="sha256"):
+        score(storage)
+    assert storage.work.blobs == {}

@@ -16,7 +16,7 @@ param tags tagSet
 @description('Required. Size, image and scaling of the pool.')
 param pool poolSettings
 
-@description('Required. Folder that every node mounts.')
+@description('Required. How every node mounts the containers that hold frames.')
 param mounts mountKind
 
 @description('Required. How nodes reach the world.')
@@ -31,7 +31,7 @@ param subnetId string
 @description('Required. Registry that holds the node image.')
 param registryServer string
 
-@description('Required. Account whose container work can be mounted.')
+@description('Required. Account whose containers can be mounted.')
 param dataAccountName string
 
 @description('Required. Log Analytics workspace.')
@@ -55,28 +55,33 @@ var driverExtension = {
 }
 
 var blobHost = '${dataAccountName}.blob.${environment().suffixes.storage}'
-var blobfuseMount = {
+// Tasks look for a folder that is called like the container. Frames are read there and nothing is written.
+var mountedContainers = ['input', 'work']
+// allow_other: root mounts, and the image's user is another. A file that is not there yet may be there a moment later
+// (negative_timeout=0), and a frame that was uploaded again is seen after two minutes.
+var blobfuseOptions = '-o ro -o allow_other -o attr_timeout=120 -o entry_timeout=120 -o negative_timeout=0 --file-cache-timeout-in-seconds=120'
+var blobfuseMounts = [for container in mountedContainers: {
   azureBlobFileSystemConfiguration: {
     accountName: dataAccountName
-    containerName: 'work'
-    relativeMountPath: 'work'
-    blobfuseOptions: '-o attr_timeout=240 -o entry_timeout=240'
+    containerName: container
+    relativeMountPath: container
+    blobfuseOptions: blobfuseOptions
     identityReference: {
       resourceId: poolIdentityId
     }
   }
-}
-var nfsMount = {
+}]
+var nfsMounts = [for container in mountedContainers: {
   nfsMountConfiguration: {
-    source: '${blobHost}:/${dataAccountName}/work'
-    relativeMountPath: 'work'
-    mountOptions: '-o sec=sys,vers=3,nolock,proto=tcp'
+    source: '${blobHost}:/${dataAccountName}/${container}'
+    relativeMountPath: container
+    mountOptions: '-o sec=sys,vers=3,nolock,proto=tcp,ro,nosuid,nodev'
   }
-}
+}]
 var mountConfigurations = {
   none: []
-  blobfuse: [blobfuseMount]
-  nfs: [nfsMount]
+  blobfuse: blobfuseMounts
+  nfs: nfsMounts
 }
 
 resource account 'Microsoft.Batch/batchAccounts@2024-07-01' = {

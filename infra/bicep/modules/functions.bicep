@@ -44,11 +44,17 @@ param batchPoolId string
 @description('Required. Container image of the tasks.')
 param nodeImage string
 
+@description('Required. How tasks read frames.')
+param storageMode 'sdk' | 'mount'
+
 @description('Required. What the app allows.')
 param limits runLimits
 
 @description('Required. Price table as JSON, over the code\'s own; empty for those.')
 param prices string
+
+@description('Required. Programs that triggers may name, as JSON; empty for none.')
+param allowedPrograms string
 
 // On purpose: each queue function scales by itself and takes 8 messages at a time (host.json), so 40 instances are far
 // more than runs allowed at once can feed; the number caps what a flood of messages could cost.
@@ -161,6 +167,7 @@ resource site_settings 'Microsoft.Web/sites/config@2024-11-01' = {
     BATCH_POOL_IDENTITY: pool.id
     NODE_CLIENT_ID: pool.clientId
     NODE_IMAGE: nodeImage
+    STORAGE_MODE: storageMode
     SWEEP_GRACE_SECONDS: string(limits.sweepGraceSeconds)
     MAX_OPEN_RUNS: string(limits.maxOpenRuns)
     MAX_FRAMES: string(limits.maxFrames)
@@ -172,6 +179,7 @@ resource site_settings 'Microsoft.Web/sites/config@2024-11-01' = {
     RUN_HOURS: string(limits.runHours)
     JOIN_IN_FUNCTION_BYTES: string(limits.joinInFunctionBytes)
     PRICES: prices
+    ALLOWED_PROGRAMS: allowedPrograms
   }
 }
 

@@ -1,0 +1,152 @@
+"""The schema's words as options of the command line: names, help and defaults are its own, and it does the checking."""
+
+import inspect
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import typer
+from typer.core import TyperCommand, TyperOption
+
+from frame_tools import names
+from frame_tools.errors import InputError
+from frame_tools.options import Options
+from frame_tools.schema_words import Word, word_of
+from frame_tools.trigger import Trigger
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+PAINTING: Final = tuple(word for word in Options.model_fields if word != "arguments")
+"""The words of `Options` that are one option each."""
+_SPELT: Final = {"image_format": "--format"}
+
+
+class Grouped(TyperCommand):
+    """A command whose help lists its options in groups, as plain text."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write one section for each group; options without one come first."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            group = param.rich_help_panel if isinstance(param, TyperOption) else None
+            title = "Arguments" if param.param_type_name == "argument" else group or "Options"
+            if record is not None:
+                sections.setdefault(title, []).append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+
+def takes(*words: str, defaults: bool = True) -> Callable[[Command], Command]:
+    """Give a command with `**words` one option for each of these words of the trigger file; unsaid ones are None.
+
+    `defaults`: whether the help tells what an unsaid word means; where it means "as before", it does not.
+    """
+
+    def decorate(command: Command) -> Command:
+        signature = inspect.signature(command)
+        own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        made = [_parameter(word_of(word), defaults=defaults) for word in words]
+        command.__signature__ = signature.replace(parameters=[*own, *made])  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def _parameter(word: Word, *, defaults: bool) -> inspect.Parameter:
+    """Return the option of one word: numbers are read as numbers, all else as text that the schema checks."""
+    unsaid = word.default is None or word.default is False
+    shown = f"  [default: {word.default}]" if defaults and not unsaid else ""
+    option = typer.Option(
+        _SPELT.get(word.name, f"--{word.name.replace('_', '-')}"),
+        help=f"{word.meaning}{shown}",
+        metavar=None if word.kind is bool else word.form,
+        rich_help_panel=word.group,
+        show_default=False,
+    )
+    annotation = Annotated[word.kind | None, option]  # type: ignore[name-defined]
+    return inspect.Parameter(word.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+# Words with a form of their own on the command line.
+
+
+@dataclass(frozen=True)
+class Named:
+    """A style as it was said: a file (or its name) and its weight in the mix, if one was given."""
+
+    text: str
+    weight: float | None
+
+    @property
+    def name(self) -> str:
+        """The file's name in the container `input`."""
+        return names.name_from(Path(self.text).name)
+
+
+def style_of(text: str) -> Named:
+    """Read "a.jpg" or "a.jpg=0.7"."""
+    file, _, said = text.rpartition("=")
+    try:
+        weight = float(said)
+    except ValueError:
+        return Named(text, None)
+    return Named(file, weight) if file else Named(text, None)
+
+
+def key_style_of(text: str) -> tuple[float, Named]:
+    """Read "4.5=b.jpg" or "4.5=b.jpg=0.3"; raises InputError."""
+    said, found, style = text.partition("=")
+    try:
+        at = float(said)
+    except ValueError:
+        at = math.nan
+    if not found or not style or not math.isfinite(at):
+        raise InputError(f"--key-style {text[:60]!r} is not understood", "Write SECONDS=FILE, as 4.5=hokusai.jpg")
+    return at, style_of(style)
+
+
+def argument_of(text: str) -> tuple[str, Any]:
+    """Read "levels=4": numbers, true and false as such, all else as text; raises InputError."""
+    name, found, said = text.partition("=")
+    if not found or not name:
+        raise InputError(f"--set {text[:60]!r} is not understood", "Write NAME=VALUE, as levels=4")
+    try:
+        value = json.loads(said)
+    except ValueError:
+        value = said
+    return name, value if isinstance(value, bool | int | float) else said
+
+
+def style_words(styles: Sequence[Named], keys: Sequence[tuple[float, Named]]) -> dict[str, Any]:
+    """Return `style` and `key_styles` as a trigger file says them; keys of one time are a mix."""
+    words: dict[str, Any] = {"style": _mix(styles)} if styles else {}
+    times = dict.fromkeys(sorted(at for at, _ in keys))
+    if times:
+        words["key_styles"] = [{"at": at, "style": _mix([one for when, one in keys if when == at])} for at in times]
+    return words
+
+
+def _mix(styles: Sequence[Named]) -> str | dict[str, float]:
+    if len(styles) == 1 and styles[0].weight is None:
+        return styles[0].name
+    mix: dict[str, float] = {}
+    for style in styles:
+        if style.name in mix:
+            raise InputError(f"The style {style.name!r} is named twice", "Name each file once, with one weight")
+        mix[style.name] = 1.0 if style.weight is None else style.weight
+    return mix
+
+
+def checked(said: Mapping[str, Any]) -> Trigger:
+    """Return the words as a trigger, those that were not said left at their defaults; raises InputError."""
+    return Trigger.loads(json.dumps({word: value for word, value in said.items() if value is not None}), "options")
+
+
+def arguments_of(texts: Iterable[str]) -> dict[str, Any] | None:
+    """Return the word `arguments`, None if nothing was set."""
+    return dict(map(argument_of, texts)) or None

@@ -1,0 +1,54 @@
+"""The tables of options in docs/options.md, made of the schema that trigger file and command line share.
+
+`python -m infra.tools.options_table` writes them between the markers; a test compares.
+"""
+
+import json
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+from frame_tools.schema_words import Word, all_words
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "options.md"
+BEGIN: Final = "<!-- options -->"
+END: Final = "<!-- /options -->"
+HEAD: Final = "| word | what it may be | default | meaning | example |\n|---|---|---|---|---|"
+
+
+def tables() -> str:
+    """Return one Markdown table for each group of words."""
+    words = all_words()
+    order = list(dict.fromkeys(word.group for word in words))
+    grouped = groupby(sorted(words, key=lambda word: order.index(word.group)), key=lambda word: word.group)
+    return "\n\n".join("\n".join([f"### {group}", "", HEAD, *map(_row, members)]) for group, members in grouped)
+
+
+def page_with(page: str, text: str) -> str:
+    """Return the page with `text` between its markers; ValueError if they are missing."""
+    before, _, rest = page.partition(BEGIN)
+    _, found, after = rest.partition(END)
+    if not found:
+        raise ValueError(f"The page has no {BEGIN} … {END}: put both where the tables belong")
+    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+
+
+def _row(word: Word) -> str:
+    cells = [f"`{word.name}`", f"`{word.form}`" if _is_code(word) else word.form, _default(word.default), word.meaning]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in [*cells, f"`{_json(word.example)}`"]) + " |"
+
+
+def _is_code(word: Word) -> bool:
+    return "|" in word.form or ".." in word.form
+
+
+def _default(value: Any) -> str:
+    return f"`{_json(value)}`" if value not in (None, {}, ()) else "–"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page_with(PAGE.read_text(encoding="utf-8"), tables()), encoding="utf-8")

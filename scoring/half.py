@@ -1,0 +1,62 @@
+"""Half precision on a GPU: used where it paints what full precision paints, as the first frame shows."""
+
+import logging
+import math
+import threading
+from collections.abc import Callable
+from typing import Final
+
+import torch
+
+Forward = Callable[..., torch.Tensor]
+"""A network: frames (B, C, H, W) and what else it takes -> frames."""
+
+FAITHFUL_DB: Final = 38.0
+"""Least PSNR, in dB, of half precision against float32: above it the eye finds no difference in a painting."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class HalfIfFaithful:
+    """A network (B, C, H, W) -> (B, C, H, W) in half precision if its first frame comes out as in float32.
+
+    A batch that half precision turns into values that are no numbers is done again in float32.
+    """
+
+    def __init__(self, forward: Forward, *, span: float) -> None:
+        """`span`: what the network's output spans, from black to white."""
+        self._forward = forward
+        self._span = span
+        self._half: bool | None = None
+        self._deciding = threading.Lock()
+
+    def __call__(self, x: torch.Tensor, *more: object) -> torch.Tensor:
+        """Run the network; float32 in and out."""
+        with self._deciding:
+            if self._half is None:
+                self._half = self._is_faithful(x[:1], *more)
+        if not self._half:
+            return self.full(x, *more)
+        y = self._in_half(x, *more)
+        return y if math.isfinite(y.sum()) else self.full(x, *more)
+
+    def full(self, x: torch.Tensor, *more: object) -> torch.Tensor:
+        """Run the network in float32."""
+        return self._forward(x, *more)
+
+    def _in_half(self, x: torch.Tensor, *more: object) -> torch.Tensor:
+        with torch.autocast(x.device.type, torch.float16):
+            return self._forward(x.contiguous(memory_format=torch.channels_last), *more).float()
+
+    def _is_faithful(self, frame: torch.Tensor, *more: object) -> bool:
+        decibels = psnr(self._in_half(frame, *more), self.full(frame, *more), span=self._span)
+        faithful = decibels >= FAITHFUL_DB  # not a number, too, is not
+        words = "used" if faithful else "not used"
+        _LOG.info("Half precision agrees with full precision to %.1f dB: %s.", decibels, words)
+        return faithful
+
+
+def psnr(a: torch.Tensor, b: torch.Tensor, *, span: float) -> float:
+    """Give how near `a` comes to `b`, in dB."""
+    error = (a.clamp(0, span) - b.clamp(0, span)).square().mean().item()
+    return math.inf if error == 0 else 10 * math.log10(span**2 / error) if error > 0 else math.nan

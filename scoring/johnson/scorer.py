@@ -1,0 +1,124 @@
+"""The scorer `johnson`: repaint frames with a network trained for one painting, which the person uploads.
+
+On a CPU each frame goes through the network alone on one thread, several side by side, so that a frame's bytes depend
+neither on its neighbours nor on the number of cores. On a GPU whole batches run in half precision, if the first frame
+shows that nobody can see the difference.
+"""
+
+from typing import Final
+
+import numpy as np
+import torch
+
+from frame_tools.errors import InputError, InternalError
+from frame_tools.scorers import Makes
+from scoring.allocator import keep_freed_memory
+from scoring.half import Forward, HalfIfFaithful
+from scoring.johnson.checkpoint import read_checkpoint
+from scoring.johnson.layers import NORMS, SMALLEST_SIDE, STRIDE
+from scoring.johnson.network import Network
+from scoring.lanes import Lanes, cores
+from scoring.protocol import Moments, Pictures, Prepared, RunInputs, Score, StyleFile
+from scoring.stylize import thinned
+from scoring.tensors import best_device, check_finite, check_frames, from_pictures, in_words, to_pictures
+
+MAX_LANES: Final = 8
+"""Most frames painted at once on a CPU: each takes 1.0 GB at 1920x1080, 1.6 GB if normalised by itself."""
+GPU_FRAMES: Final = 4
+"""Frames in one forward on a GPU."""
+
+_REMEDY = "Train the network again, or use another checkpoint"
+
+
+class Johnson:
+    """See `scoring.protocol.Scorer`. The network comes with the run, so loading this takes no file."""
+
+    makes: Makes = "pictures"
+    in_order: bool = False
+
+    def __init__(self, device: torch.device | None = None) -> None:
+        self._device = best_device() if device is None else device
+        if self._device.type == "cpu":
+            keep_freed_memory()
+        self._lanes = Lanes(1 if self._device.type == "cuda" else min(cores(), MAX_LANES))
+
+    @property
+    def device(self) -> str:
+        """The device in words."""
+        return in_words(self._device)
+
+    @property
+    def frames_per_forward(self) -> int:
+        """As many as the device paints side by side."""
+        return GPU_FRAMES if self._device.type == "cuda" else self._lanes.size
+
+    def prepare(self, run: RunInputs) -> Prepared:
+        """Give the joint mean and variance of each norm's input over the run's sample, (2, C) by the norm's name.
+
+        Empty if each frame is to be normalised by itself. Raises InputError for a file that is not the network.
+        """
+        tensors = read_checkpoint(_checkpoint(run).data, _checkpoint(run).name)
+        if run.options.statistics == "frame":
+            return {}
+        frames = [from_pictures(_padded(frame[None]), self._device) for frame in thinned(run.sample())]
+        with torch.inference_mode():
+            found = Network(tensors, self._device).measure(frames, self._lanes.map)
+        if not all(np.isfinite(values).all() for values in found.values()):
+            raise InputError(f"{_checkpoint(run).name} paints values that are no numbers", _REMEDY)
+        return found
+
+    def open(self, run: RunInputs, prepared: Prepared) -> Score:
+        """Give the function that paints frames with the run's network."""
+        tensors = read_checkpoint(_checkpoint(run).data, _checkpoint(run).name)
+        shared = run.options.statistics == "shared"
+        if shared and {name: values.shape for name, values in prepared.items()} != _SHAPES:
+            raise InternalError("What was prepared for this run are not the statistics of its network", "Resubmit it")
+        return _Painter(Network(tensors, self._device, prepared if shared else None), self._device, self._lanes)
+
+
+_SHAPES = {name: (2, channels) for name, channels in NORMS.items()}
+
+
+class _Painter:
+    """The `Score` of `Johnson`."""
+
+    def __init__(self, network: Network, device: torch.device, lanes: Lanes) -> None:
+        self._full = network
+        self._network: Forward = HalfIfFaithful(network, span=255) if device.type == "cuda" else network
+        self._device = device
+        self._lanes = lanes
+
+    def __call__(self, frames: Pictures, _moments: Moments) -> Pictures:
+        """Paint (B, H, W, 3) uint8 of any size. Raises NoNumbersError for a frame that comes out as no numbers."""
+        return self._painted(self._network, frames)
+
+    def in_full(self, frames: Pictures, _moments: Moments) -> Pictures:
+        """Paint in full precision, whatever the device."""
+        return self._painted(self._full, frames)
+
+    def _painted(self, network: Forward, frames: Pictures) -> Pictures:
+        check_frames(frames)
+        together = len(frames) if self._device.type == "cuda" else 1
+        starts = range(0, len(frames), together)
+        parts = self._lanes.map(lambda i: self._paint(network, frames[i : i + together], first=i), starts)
+        return np.concatenate(parts)
+
+    def _paint(self, network: Forward, frames: Pictures, *, first: int) -> Pictures:
+        """Paint frames in one forward; `first` is the place of the first in its batch."""
+        height, width = frames.shape[1:3]
+        y = network(from_pictures(_padded(frames), self._device))[:, :, :height, :width]
+        check_finite(y, first=first, remedy=_REMEDY, fault=InputError)
+        return to_pictures(y)
+
+
+def _checkpoint(run: RunInputs) -> StyleFile:
+    """Give the run's one style file."""
+    if len(run.styles) != 1:
+        raise InternalError(f"The scorer johnson got {len(run.styles)} style files", "Plan it with one checkpoint")
+    return run.styles[0]
+
+
+def _padded(frames: Pictures) -> Pictures:
+    """Mirror (B, H, W, 3) at right and bottom to multiples of 4, at least 8."""
+    more = [max(SMALLEST_SIDE, -(-side // STRIDE) * STRIDE) - side for side in frames.shape[1:3]]
+    return np.pad(frames, ((0, 0), (0, more[0]), (0, more[1]), (0, 0)), mode="reflect") if any(more) else frames

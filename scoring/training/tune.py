@@ -1,0 +1,95 @@
+"""Fit the any-painting network's style to one painting: 694 numbers, by content and style loss in VGG16's eyes.
+
+Only what the norms are told is learned; the network stays the one that every task has. So the result is a style like
+any other: it mixes, changes with time, and costs nothing more to paint with.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from scoring.any_painting.network import PAINTING_SIDE, Brush
+from scoring.any_painting.weights import Networks
+from scoring.perception import losses
+from scoring.perception.vgg import Vgg
+from scoring.protocol import Picture
+from scoring.training import pictures
+from scoring.training.finetune import features
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """How to fit; the defaults take some minutes on two cores."""
+
+    steps: int = 200
+    side: int = 256
+    """Pixels of the squares that are painted."""
+    photos_per_step: int = 2
+    learning_rate: float = 0.03
+    style_weight: float = 10.0
+    grid_weight: float = 4000.0
+    """Of the network's own grid of 4 pixels, which a style must not bring out."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Content and style loss, as means over a step's photos."""
+
+    content: float
+    style: float
+
+
+def tune(
+    networks: Networks,
+    vgg: Vgg,
+    painting: Picture,
+    photo: Callable[[random.Random], Picture],
+    *,
+    tuning: Tuning,
+    on_step: Callable[[int, Losses], None],
+) -> torch.Tensor:
+    """Give the style, (2, NORM_CHANNELS), for `painting`, uint8 (H, W, 3).
+
+    `photo` draws a square to paint, uint8 (side, side, 3). It starts from the style that the predictor sees.
+    """
+    rng = random.Random(tuning.seed)  # noqa: S311 - for variety, not for secrets
+    # The painting as large as its strokes should be: the predictor sees its centre square at 256 pixels.
+    target = target_of(vgg, painting)
+    style = style_of(networks, painting).clone().requires_grad_(requires_grad=True)
+    adam = torch.optim.Adam([style], tuning.learning_rate)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, tuning.steps)
+    for step in range(1, tuning.steps + 1):
+        photos = pictures.tensor([photo(rng) for _ in range(tuning.photos_per_step)])
+        with torch.no_grad():
+            wanted = features(vgg, photos)
+        painted = networks.transformer(photos, Brush(style))
+        got = features(vgg, painted)
+        content, likeness = losses.content_loss(got, wanted).mean(), losses.style_loss(got, target).mean()
+        grid = losses.grid_energy(painted).mean()
+        adam.zero_grad()
+        (content + tuning.style_weight * likeness + tuning.grid_weight * grid).backward()
+        adam.step()
+        cosine.step()
+        on_step(step, Losses(content.item(), likeness.item()))
+    return style.detach()
+
+
+def style_of(networks: Networks, painting: Picture) -> torch.Tensor:
+    """Give the style, (2, NORM_CHANNELS), that the predictor sees in the painting's centre square."""
+    with torch.no_grad():
+        return networks.transformer.style(networks.predictor(_square(painting))[0])
+
+
+def target_of(vgg: Vgg, painting: Picture) -> dict[str, torch.Tensor]:
+    """Give the Gram matrices of the painting's centre square, at the size at which the predictor sees it."""
+    with torch.no_grad():
+        return losses.grams(features(vgg, _square(painting)))
+
+
+def _square(painting: Picture) -> torch.Tensor:
+    side = min(painting.shape[:2])
+    top, left = (painting.shape[0] - side) // 2, (painting.shape[1] - side) // 2
+    return pictures.tensor([pictures.scaled(painting[top : top + side, left : left + side], PAINTING_SIDE)])

@@ -1,0 +1,75 @@
+"""Scene cuts are found while splitting: a new scene is one, a flash, a pan and a fade are none."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+from pydantic import ValidationError
+
+from frame_tools import manifest as manifests
+from frame_tools.media.cuts import CutFinder
+from frame_tools.media.split import split
+from tests.clips import Clip, make_clip
+
+SIZE = (160, 90)
+
+
+def scene(seed: int, step: int) -> Image.Image:
+    """A picture with shapes that move by 3 pixels a step."""
+    image = Image.new("RGB", SIZE, ((seed * 67) % 256, (seed * 151) % 256, (seed * 29) % 256))
+    draw = ImageDraw.Draw(image)
+    for k in range(8):
+        x, y = (k * 37 + seed * 11 + 3 * step) % 200 - 20, (k * 53 + seed * 7) % 80
+        draw.rectangle((x, y, x + 25, y + 20), fill=((k * 90 + seed) % 256, (seed * 40) % 256, 255 - k * 30))
+    return image
+
+
+def cuts_of(images: list[Image.Image]) -> tuple[int, ...]:
+    finder = CutFinder()
+    for image in images:
+        finder.add(image)
+    return finder.cuts()
+
+
+def test_new_scenes_are_found_also_when_everything_moves() -> None:
+    images = [scene(seed, step) for seed in (1, 2, 3) for step in range(12)]
+    assert cuts_of(images) == (12, 24)
+
+
+def test_a_flash_is_no_cut() -> None:
+    images = [scene(1, step) for step in range(12)]
+    images[6] = Image.new("RGB", SIZE, "white")
+    assert cuts_of(images) == ()
+
+
+def test_a_fast_pan_and_a_fade_are_no_cuts() -> None:
+    wide = Image.effect_noise((60, 2), 120).resize((3000, 90), Image.Resampling.BICUBIC).convert("RGB")
+    pan = [wide.crop((90 * i, 0, 90 * i + 160, 90)) for i in range(20)]
+    finder = CutFinder()
+    for image in pan:
+        finder.add(image)
+    assert finder.cuts() == ()
+    black = Image.new("RGB", SIZE)
+    assert cuts_of([Image.blend(scene(1, 0), black, i / 8) for i in range(9)]) == ()
+
+
+def test_one_frame_and_none_have_no_cuts() -> None:
+    assert cuts_of([]) == cuts_of([scene(1, 0)]) == ()
+
+
+def test_the_manifest_knows_the_cuts_of_a_video(tmp_path: Path) -> None:
+    # The test frames are bits in a grid: some steps change a sixteenth of the picture, 7 to 8 a quarter of it.
+    manifest = split(make_clip(tmp_path / "v.mp4", Clip(frames=12)), tmp_path / "out")
+    again = manifests.loads((tmp_path / "out" / "manifest.json").read_bytes())
+    assert again.cuts == manifest.cuts
+    assert all(a < b for a, b in pairwise((0, *manifest.cuts, 12)))
+
+
+@pytest.mark.parametrize("cuts", [(0,), (3, 3), (5, 4), (12,), (-1,)])
+def test_a_manifest_with_impossible_cuts_is_refused(tmp_path: Path, cuts: tuple[int, ...]) -> None:
+    manifest = split(make_clip(tmp_path / "v.mp4", Clip(frames=12)), tmp_path / "out")
+    fields = manifest.model_dump() | {"cuts": cuts}
+    with pytest.raises(ValidationError):
+        manifests.Manifest.model_validate(fields)
+    manifests.Manifest.model_validate(fields | {"cuts": (1, 11)})

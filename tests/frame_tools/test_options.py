@@ -1,0 +1,175 @@
+"""The one schema: what fits together is taken and reads back, what does not is answered with the right words."""
+
+import json
+import math
+import tomllib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frame_tools.errors import InputError
+from frame_tools.options import Options
+from frame_tools.schema_words import all_words
+from frame_tools.scorers import SCORERS
+from frame_tools.trigger import Trigger, load_trigger, shares
+from frame_tools.version import IMPASTO
+from local_cloud.cloud import PROJECT
+
+GOOD: dict[str, dict[str, Any]] = {
+    "one style": {"style": "a.jpg"},
+    "a mix": {"style": {"a.jpg": 0.7, "b.jpg": 0.3}},
+    "whole numbers as weights": {"style": {"a.jpg": 2, "b.safetensors": 1}},
+    "keys after a style": {"style": "a.jpg", "key_styles": [{"at": 4.5, "style": "b.jpg"}]},
+    "keys alone": {"key_styles": [{"at": 0, "style": "a.jpg"}, {"at": 1, "style": {"b.jpg": 1, "a.jpg": 3}}]},
+    "tuned": {"scorer": "tuned", "style": "a.safetensors", "mask": "masks"},
+    "johnson": {"scorer": "johnson", "style": "mosaic.pth", "size": 480},
+    "gatys": {"scorer": "gatys", "style": "a.jpg", "arguments": {"steps": 200}, "seed": 7},
+    "script": {"scorer": "script", "program": "x", "arguments": {"a": 1, "b": True, "c": 1.5, "d": "1"}},
+    "model": {"scorer": "model", "program": "cartoon-2.1"},
+    "look": {"scorer": "look", "video": "clip.mp4"},
+    "copy with a style, which it passes over": {"scorer": "copy", "style": "a.jpg"},
+    "every number at its end": {
+        "style": "a",
+        "strength": 0,
+        "steady": 0.9,
+        "style_scale": 10,
+        "frames_per_batch": 2000,
+    },
+}
+
+
+def load(words: dict[str, Any]) -> Trigger:
+    return load_trigger(json.dumps(words).encode())
+
+
+@pytest.mark.parametrize("words", GOOD.values(), ids=GOOD)
+def test_what_fits_together_is_taken_and_reads_back(words: dict[str, Any]) -> None:
+    trigger = load(words)
+    assert load_trigger(trigger.dumps()) == trigger
+    said = json.loads(trigger.dumps())
+    assert {word: said[word] for word in words} == words
+
+
+def test_arguments_keep_their_kinds() -> None:
+    kept = load(GOOD["script"]).arguments
+    assert [(value, type(value)) for value in kept.values()] == [(1, int), (True, bool), (1.5, float), ("1", str)]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"scorer": "tunned"}, ["did you mean 'tuned'", "gatys, model, script"]),
+        ({"scorer": "oil"}, ["there are: any, tuned"]),
+        ({"style": "a", "preserve_color": "lume"}, ["preserve_color", "did you mean 'luma'", "'statistics'"]),
+        ({"style": "a", "statistics": "share"}, ["did you mean 'shared'"]),
+        ({"style": "a", "bad_frame": "orginal"}, ["did you mean 'original'", "'previous'"]),
+        ({"style": "a", "even": True}, ["even", "'pad'"]),
+        ({"style": "a", "styl_scale": 2}, ["did you mean 'style_scale'"]),
+        ({"style": "a", "size": 480, "style_scale": 1}, ["size or style_scale"]),
+        ({"style": "a", "size": 15}, ["size", "16"]),
+        ({"style": "a", "style_scale": 0}, ["style_scale", "0.1"]),
+        ({"style": "a", "steady": 0.91}, ["steady", "0.9"]),
+        ({"style": "a", "steady": math.nan}, ["steady"]),
+        ({"style": "a", "strength": math.inf}, ["strength"]),
+        ({"style": "a", "seed": -1}, ["seed"]),
+        ({"style": "a", "seed": 2**31}, ["seed"]),
+        ({"scorer": "script"}, ["program is missing"]),
+        ({"scorer": "copy", "program": "x"}, ["runs no program", "model and script"]),
+        ({"scorer": "script", "program": "../x"}, ["program"]),
+        ({"scorer": "script", "program": "x", "arguments": {"a b": 1}}, ["arguments.a b"]),
+        ({"scorer": "script", "program": "x", "arguments": {"a": [1]}}, ["arguments.a"]),
+        ({"scorer": "script", "program": "x", "arguments": {"a": math.nan}}, ["arguments.a"]),
+        ({"scorer": "script", "program": "x", "arguments": {f"a{i}": i for i in range(33)}}, ["arguments", "32"]),
+        ({"style": "a", "arguments": {"x": 1}}, ["takes no arguments, not 'x'"]),
+        ({"scorer": "gatys", "style": "a", "arguments": {"step": 1}}, ["arguments steps", "did you mean 'steps'"]),
+        ({"scorer": "tuned"}, ["style is missing", "a tuned style's file name"]),
+        ({"scorer": "johnson"}, ["style is missing", "a checkpoint's file name"]),
+        ({"scorer": "johnson", "style": {"a": 1, "b": 1}}, ["takes one style, not 2"]),
+        ({"scorer": "gatys", "style": "a", "key_styles": [{"at": 1, "style": "b"}]}, ["takes one style, not 2"]),
+        ({"style": {f"{i}.jpg": 1 for i in range(17)}}, ["17", "at most 16"]),
+        ({"style": {}}, ["style", "file name"]),
+        ({"style": ["a.jpg"]}, ["style", "file name"]),
+        ({"style": {"../a": 1}}, ["style", "'/'"]),
+        ({"style": {"a": 0}}, ["weight of 'a'", "over 0"]),
+        ({"style": {"a": -1}}, ["weight of 'a'"]),
+        ({"style": {"a": True}}, ["weight of 'a'"]),
+        ({"style": {"a": "1"}}, ["weight of 'a'"]),
+        ({"style": {"a": math.nan}}, ["weight of 'a'"]),
+        ({"style": {"a": 1001}}, ["weight of 'a'", "1000"]),
+        ({"style": "a", "key_styles": [{"at": 0, "style": "b"}]}, ["at 0", "not both"]),
+        ({"style": "a", "key_styles": [{"at": -1, "style": "b"}]}, ["key_styles.0.at"]),
+        ({"style": "a", "key_styles": [{"at": math.inf, "style": "b"}]}, ["key_styles.0.at"]),
+        ({"style": "a", "key_styles": [{"at": 1, "style": "../b"}]}, ["key_styles.0.style", "'/'"]),
+        ({"key_styles": [{"at": 1, "style": "b"}, {"at": 1, "style": "c"}]}, ["must rise"]),
+        ({"key_styles": [{"at": 2, "style": "b"}, {"at": 1, "style": "c"}]}, ["must rise"]),
+        ({"key_styles": [{"at": i, "style": "b"} for i in range(101)]}, ["key_styles", "100"]),
+        ({"key_styles": [{"when": 1, "style": "b"}]}, ["unknown word 'key_styles.0.when'", "hold are: at, style"]),
+        ({"scorer": "look", "mask": "m"}, ["makes no pictures"]),
+        ({"style": "a", "mask": "m/x"}, ["mask", "'/'"]),
+    ],
+)
+def test_what_does_not_fit_is_answered_with_the_right_words(words: dict[str, Any], said: list[str]) -> None:
+    with pytest.raises(InputError) as raised:
+        load(words)
+    for part in said:
+        assert part in str(raised.value)
+    assert len(str(raised.value)) < 700
+
+
+FILES = st.sampled_from(["a.jpg", "b.png", "c d.safetensors", "e=1.jpg"])
+STYLES = FILES | st.dictionaries(FILES, st.floats(0.001, 1000), min_size=1)
+
+
+@given(STYLES)
+def test_shares_sum_up_to_one_and_keep_their_proportion(style: str | dict[str, float]) -> None:
+    parts = shares(style)
+    assert sum(parts.values()) == pytest.approx(1)
+    if isinstance(style, dict):
+        first = next(iter(style))
+        for name, weight in style.items():
+            assert parts[name] / parts[first] == pytest.approx(weight / style[first])
+
+
+@given(STYLES, st.lists(st.floats(0.001, 1e6), unique=True, max_size=5), st.data())
+def test_styles_over_time_survive_the_trigger_file(style: Any, times: list[float], data: st.DataObject) -> None:
+    keys = [{"at": at, "style": data.draw(STYLES)} for at in sorted(times)]
+    trigger = load({"style": style, "key_styles": keys})
+    assert load_trigger(trigger.dumps()) == trigger
+    assert [key.at for key in trigger.keys] == [0, *sorted(times)]
+    mentioned = {name for one in (style, *(key["style"] for key in keys)) for name in shares(one)}
+    assert set(trigger.style_files) == mentioned
+    assert len(trigger.style_files) == len(mentioned)
+
+
+def test_every_word_says_what_it_means_and_its_example_is_a_good_one() -> None:
+    fitting: dict[str, dict[str, Any]] = {
+        "scorer": {"style": "a.safetensors"},
+        "program": {"scorer": "script"},
+        "arguments": {"scorer": "script", "program": "x"},
+        "key_styles": {"style": "a.jpg"},
+        "rate": {"scorer": "copy"},
+    }
+    for word in all_words():
+        assert len(word.meaning) > 20, word.name
+        assert word.form, word.name
+        words = {"style": "a.jpg"} | fitting.get(word.name, {}) | {word.name: word.example}
+        if SCORERS[words.get("scorer", "any")].needs_style is False:
+            words.pop("style")
+        trigger = load(words)
+        assert json.loads(trigger.dumps())[word.name] == word.example
+        assert word.example != word.default
+
+
+def test_the_version_is_the_projects() -> None:
+    assert tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"] == IMPASTO
+
+
+def test_scorers_that_mix_take_styles_and_those_with_programs_take_none() -> None:
+    for spec in SCORERS.values():
+        assert not spec.mixes or spec.styles
+        assert not (spec.program and spec.styles)
+        assert (spec.makes is None) == spec.program
+    assert {name for name, spec in SCORERS.items() if spec.makes == "records"} == {"look"}
+    assert Options().scorer == "any"

@@ -1,0 +1,74 @@
+"""Golden pictures of the controls, each a small frame as it should come out.
+
+    python -m tests.scoring.controls_golden
+
+makes them anew in tests/scoring/golden, in the scorer's environment; look at the pictures before they are kept.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from frame_tools.options import Options
+from scoring import frames
+from scoring.controls.resizing import to_working_size
+from scoring.controls.touch import Touch
+from scoring.protocol import Picture
+
+FOLDER = Path(__file__).parent / "golden"
+SIZE = (64, 48)
+"""Width and height."""
+
+
+def scene() -> Picture:
+    """Draw the input: a sky that grows lighter, a green hill, a red ball with a dark edge, fine stripes."""
+    width, height = SIZE
+    rows, columns = np.mgrid[0:height, 0:width]
+    picture = np.stack([60 + rows, 110 + rows, 200 - rows], axis=2).astype(np.uint8)
+    picture[rows > 34 + 4 * np.sin(columns / 9)] = (70, 130, 40)
+    picture[:, 48:60:2] //= 2
+    cv2.circle(picture, (22, 24), 11, (210, 60, 40), -1, cv2.LINE_AA)
+    cv2.circle(picture, (22, 24), 11, (40, 20, 20), 1, cv2.LINE_AA)
+    return picture
+
+
+def painting() -> Picture:
+    """Draw what a network might have made of it: other colours, and strokes."""
+    picture = scene().astype(np.float64)
+    rows, columns = np.mgrid[0 : SIZE[1], 0 : SIZE[0]]
+    strokes = 24 * np.sin(columns / 2.1 + np.sin(rows / 3))
+    mixed = picture @ np.array([[0.1, 0.2, 0.9], [0.4, 0.6, 0.1], [0.5, 0.1, 0.3]]).T
+    return np.clip(mixed + strokes[..., None], 0, 255).astype(np.uint8)
+
+
+def mask() -> np.ndarray:
+    """Draw a soft mask: black at the left, white at the right."""
+    return np.broadcast_to(np.linspace(-80, 335, SIZE[0]).clip(0, 255).astype(np.uint8), SIZE[::-1]).copy()
+
+
+def touched(*, small: int = 1, masked: bool = False, **options: object) -> Picture:
+    """Finish the painting, scored at 1 / `small` of its size."""
+    scored = to_working_size(painting(), (SIZE[0] // small, SIZE[1] // small))
+    return Touch(Options.model_validate(options))(scene(), scored, mask() if masked else None)
+
+
+CASES: dict[str, Callable[[], Picture]] = {
+    "luma": lambda: touched(preserve_color="luma"),
+    "statistics": lambda: touched(preserve_color="statistics"),
+    "enlarged": lambda: touched(small=2),
+    "masked": lambda: touched(masked=True),
+    "all": lambda: touched(small=2, masked=True, preserve_color="luma", strength=0.7),
+}
+
+
+def main() -> None:
+    """Write all pictures."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, make in CASES.items():
+        (FOLDER / f"controls_{name}.png").write_bytes(frames.encode_png(make()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""The bench: what it compares is what it says, its arithmetic is right, and one JSON object comes out."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from benchmarks.memory_storage import MemoryContainer
+from frame_tools.errors import ImpastoError, InputError
+from frame_tools.options import Options
+from frame_tools.scorers import SCORERS
+from scoring.bench import command, others
+from scoring.bench.cli import FRAMES
+from scoring.bench.clip import SMALLEST_SIDE, Size, draw_clip
+from scoring.bench.contenders import Setting, facts, frames_per_second, opened, run_rounds
+from scoring.bench.figures import bound, figures, limits
+from scoring.bench.folder_storage import FolderContainer
+from scoring.bench.plain_loop import PlainLoop, PlainNetwork
+from tests.scoring import bench_contenders
+
+# Of the network that pytorch/examples publishes for fast_neural_style: kernels, biases, and two numbers for each norm.
+PUBLISHED_PARAMETERS = 1_679_235
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return draw_clip(tmp_path / "clip", Size(64, 48), 3)
+
+
+def setting(clip, device="cpu"):
+    return Setting(clip, Options(), device, Path("no-weights"))
+
+
+def test_the_default_task_is_a_batch_as_planned():
+    assert SCORERS["any"].frames_per_batch == FRAMES
+
+
+@given(st.integers(SMALLEST_SIDE, 9000), st.integers(SMALLEST_SIDE, 7000))
+def test_a_size_is_read_as_it_is_written(width, height):
+    assert Size.parse(str(Size(width, height))) == Size(width, height)
+
+
+@pytest.mark.parametrize("text", ["", "640", "640x", "640x360x3", "axb", "16x640", "-640x360", "99999x99999"])
+def test_other_sizes_are_refused_in_words(text):
+    with pytest.raises(InputError):
+        Size.parse(text)
+
+
+def test_frames_are_of_one_size_and_move(clip):
+    frames = [np.asarray(Image.open(path)) for path in clip.paths]
+    assert [frame.shape for frame in frames] == [(48, 64, 3)] * 3
+    assert not np.array_equal(frames[0], frames[1])
+
+
+def test_the_plain_network_is_the_published_one():
+    network = PlainNetwork().eval()
+    assert sum(parameter.numel() for parameter in network.parameters()) == PUBLISHED_PARAMETERS
+    kernels = [tuple(p.shape) for p in network.parameters() if p.ndim == 4]
+    assert kernels[0] == (32, 3, 9, 9)
+    assert kernels[3:13] == [(128, 128, 3, 3)] * 10
+    assert kernels[13:] == [(64, 128, 3, 3), (32, 64, 3, 3), (3, 32, 9, 9)]
+    with torch.no_grad():
+        assert network(torch.rand(1, 3, 36, 52)).shape == (1, 3, 36, 52)
+
+
+def test_the_plain_loop_goes_from_file_to_file(clip, tmp_path):
+    seen = []
+    target = tmp_path / "out.jpg"
+    PlainLoop(lambda x: seen.append(x) or 300 - x, torch.device("cpu")).restyle(clip.paths[0], target)
+    source = np.asarray(Image.open(clip.paths[0])).astype(int)
+    assert seen[0].dtype == torch.float32
+    assert np.abs(seen[0][0].permute(1, 2, 0).numpy() - source).max() < 0.01
+    out = np.asarray(Image.open(target)).astype(int)
+    assert np.abs(out - np.clip(300 - source, 0, 255)).mean() < 8
+
+
+def test_the_loop_takes_the_clips_frames_in_turn(clip, monkeypatch):
+    taken = []
+    monkeypatch.setattr(PlainLoop, "restyle", lambda _self, source, _target: taken.append(source.name))
+    others.Loop(lambda x: x, setting(clip)).rate(0.02)
+    assert taken[1:6] == ["000000.jpg", "000001.jpg", "000002.jpg", "000000.jpg", "000001.jpg"]
+
+
+def test_rates_count_calls_and_make_at_least_one():
+    calls = []
+    assert frames_per_second(calls.append, 0) > 0
+    assert calls == [0]
+
+
+def test_files_behave_as_blobs(tmp_path):
+    folder, memory = FolderContainer(tmp_path / "work"), MemoryContainer("work")
+    for container in (folder, memory):
+        assert container.read("a/b") is None
+        assert container.info("a/b") is None
+        assert container.create("a/b", b"12345")
+        assert not container.create("a/b", b"other")
+        assert container.read("a/b").data == b"12345"
+        assert container.read("a/b").etag == container.info("a/b").etag
+        container.write("a/c", b"")
+        container.write("ab", b"")
+        assert [info.name for info in container.list("a/")] == ["a/b", "a/c"]
+        assert container.write("a/b", b"123") == container.info("a/b").etag
+        assert (container.name, container.info("a/b").size) == ("work", 3)
+    assert folder.read("a/b", limit=1).data == b"12"
+    assert not folder.delete("a/b", etag="old")
+    assert folder.delete("a/b", etag=folder.info("a/b").etag)
+    assert not folder.delete("a/b")
+
+
+def test_each_contender_has_a_process_and_rounds_take_turns(clip):
+    makers = {"first": bench_contenders.Counting, "second": bench_contenders.Counting}
+    with opened(makers, setting(clip)) as contenders:
+        run_rounds(contenders, 2, 1.5)
+        known = [facts(contender) for contender in contenders]
+        assert [contender.rates for contender in contenders] == [[1.5, 3.0]] * 2
+    assert len({os.getpid(), *(fact["pid"] for fact in known)}) == 3
+    assert [fact["gpus"] for fact in known] == ["", ""]  # asked for the CPU, it must not find a GPU
+    for fact in known:
+        with pytest.raises(ProcessLookupError):
+            os.kill(fact["pid"], 0)
+
+
+def test_an_error_of_a_contender_arrives_in_its_words(clip):
+    makers = {"first": bench_contenders.Counting, "second": bench_contenders.refusing}
+    with pytest.raises(InputError, match="does not want to"), opened(makers, setting(clip)):
+        pytest.fail("nothing was opened")
+
+
+def test_figures_are_medians_and_ratios_within_a_round():
+    found = figures({"model": [10, 20, 40], "task": [9, 10, 30], "plain_loop": [3, 1, 2]})
+    assert (found["model_fps"], found["task_fps"], found["plain_loop_fps"]) == (20, 10, 2)
+    assert found["ratios"]["task_to_plain_loop"] == 10  # of 3, 10, 15; of the medians it would be 5
+    assert found["ratios"]["task_to_model"] == 0.75
+    assert found["lite_fps"] is None
+    assert found["ratios"]["task_to_lite"] is None
+
+
+STAGES = {
+    "read": {"ms": 2.0, "cpu_ms": 2.0},
+    "encode": {"ms": 3.0, "cpu_ms": 3.0},
+    "segment": {"ms": 4.0, "cpu_ms": 8.0},
+}
+
+
+@pytest.mark.parametrize(
+    ("model_fps", "task_cpu_ms", "cores", "words"),
+    [
+        (500, 20, 16, "H.264 encoder, which takes frames in order: at most 250.0"),
+        (500, 20, 2, "the cores: at most 100.0"),
+        (90, 20, 16, "the network: at most 90.0"),
+    ],
+)
+def test_the_lowest_limit_bounds(model_fps, task_cpu_ms, cores, words):
+    most = limits(model_fps=model_fps, task_cpu_ms=task_cpu_ms, stages=STAGES, cores=cores)
+    said = bound(most, task_cpu_ms=task_cpu_ms, network_cpu_ms=1.0, stages=STAGES)
+    assert words in said
+    assert "segment 8.0, steadying and all else 6.0, encode 3.0" in said
+
+
+def test_options_are_read_by_the_schema_of_runs():
+    assert command.read_options(["steady=0", "preserve_color=luma"]) == Options(steady=0, preserve_color="luma")
+
+
+@pytest.mark.parametrize("word", ["steady", "steady=2", "stedy=0", "scorer=copy", "preserve_color=maybe"])
+def test_options_that_mean_nothing_are_refused_in_words(word):
+    with pytest.raises(InputError):
+        command.read_options([word])
+
+
+def test_devices(monkeypatch):
+    monkeypatch.setattr(command, "best_device", lambda: torch.device("cpu"))
+    assert command.devices_of([]) == command.devices_of(["cpu"]) == ("cpu",)
+    for name in ("cuda", "tpu"):
+        with pytest.raises(InputError):
+            command.devices_of([name])
+    monkeypatch.setattr(command, "best_device", lambda: torch.device("cuda"))
+    assert command.devices_of([]) == ("cuda",)
+    assert command.devices_of(["cuda", "cpu"]) == ("cuda", "cpu")
+
+
+def test_without_the_package_that_comparison_is_left_out_in_words(monkeypatch):
+    monkeypatch.setattr(others, "LITE", ("no_such_package", "json"))
+    assert others.lite_missing().startswith("no_such_package not installed: pip install -r scoring/requirements-bench")
+    assert set(command.contenders()) == {"model", "task", "plain_loop", "plain_loop_our_network"}
+
+
+@pytest.mark.parametrize(("load", "said"), [(0.1, 0), (3.0, 1)])
+def test_a_busy_machine_is_noted(monkeypatch, load, said):
+    monkeypatch.setattr(others, "lite_missing", lambda: None)
+    notes = list(command._notes({"load_before": load, "cores": 2}))
+    assert len([note for note in notes if "busy" in note]) == len(notes) == said
+
+
+def test_the_command_prints_one_object(weights):
+    words = ["bench", "--size", "64x48", "--frames", "4", "--rounds", "1", "--seconds", "0.1", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "scoring", *words, "--device", "cpu"],
+        env={**os.environ, "IMPASTO_WEIGHTS": str(weights)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    measured = ["model_fps", "task_fps", "plain_loop_fps", "plain_loop_our_network_fps"]
+    measured += [] if others.lite_missing() else ["lite_fps", "lite_painting_fps"]
+    assert all(result[name] > 0 for name in measured)
+    missing = [note for note in result["notes"] if "requirements-bench.txt" in note]
+    assert len(missing) == (1 if others.lite_missing() else 0)
+    assert set(result["stages"]) == {"read", "encode", "segment"}
+    assert "at most" in result["bound"]
+    assert (result["size"], result["device"], result["more"]) == ("64x48", "cpu", [])
+    lines = list(command.table(result))
+    assert sum("frames/s" in line for line in lines) == len(measured) + 1
+
+
+def test_errors_pickle_between_processes():
+    import pickle
+
+    error = pickle.loads(pickle.dumps(InputError("what", "remedy")))  # noqa: S301 - made here
+    assert isinstance(error, ImpastoError)
+    assert str(error) == "what. remedy."

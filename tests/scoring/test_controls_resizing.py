@@ -1,0 +1,145 @@
+"""Frames are scored at the size that was asked for, and come back at their own, sharp and without halos."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frame_tools.options import Options
+from scoring.controls.resizing import MAX_PIXELS, MAX_SIDE, to_full_size, to_working_size, working_size
+from scoring.controls.strips import strips
+
+sides = st.integers(1, 33)
+sizes = st.tuples(sides, sides)
+
+
+def noise(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def texture(height, width):
+    """Rings of light and dark that grow finer outwards; the outermost are eight pixels apart."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    distance = np.hypot(rows - height / 2, columns - width / 2)
+    wave = 90 * np.sign(np.sin(distance**2 * np.pi / (4 * max(width, height))))
+    return np.stack([128 + wave, 110 + wave, 150 + wave], axis=2).astype(np.uint8)
+
+
+def psnr(a, b):
+    return 10 * np.log10(255**2 / np.mean((a.astype(float) - b.astype(float)) ** 2))
+
+
+@pytest.mark.parametrize(
+    ("frame", "asked", "expected"),
+    [
+        ((1920, 1080), {}, (1920, 1080)),
+        ((1920, 1080), {"size": 360}, (640, 360)),
+        ((1080, 1920), {"size": 360}, (360, 640)),
+        ((641, 361), {"size": 180}, (320, 180)),
+        ((640, 360), {"size": 720}, (640, 360)),  # `size` never enlarges
+        ((1, 1), {"size": 16}, (1, 1)),
+        ((8192, 100), {"size": 16}, (1311, 16)),
+        ((3840, 2160), {"style_scale": 1}, (1280, 720)),
+        ((3840, 2160), {"style_scale": 0.5}, (2560, 1440)),
+        ((640, 360), {"style_scale": 1}, (1280, 720)),
+        ((320, 240), {"style_scale": 0.5}, (1280, 960)),  # at most 4 times
+        ((176, 144), {"style_scale": 0.1}, (704, 576)),
+        ((1280, 740), {"style_scale": 1}, (1280, 740)),  # near enough
+        ((7680, 4320), {"style_scale": 0.1}, (7680, 4320)),  # 8K is never enlarged
+        ((4096, 100), {"style_scale": 0.1}, (8192, 200)),  # nor is a side beyond 8192
+        ((1, 1), {"style_scale": 10}, (4, 4)),
+    ],
+)
+def test_the_working_size_is_what_was_asked(frame, asked, expected):
+    assert working_size(*frame, Options(**asked)) == expected
+
+
+@given(
+    st.integers(1, 8192),
+    st.integers(1, 8192),
+    st.builds(Options, size=st.integers(16, 8192)) | st.builds(Options, style_scale=st.floats(0.1, 10)),
+)
+def test_the_working_size_keeps_shape_and_bounds(width, height, options):
+    w, h = working_size(width, height, options)
+    scale = min(w, h) / min(width, height)
+    assert abs(w - width * scale) <= 0.5 + 1e-9
+    assert abs(h - height * scale) <= 0.5 + 1e-9
+    assert scale <= 4
+    if scale > 1:
+        assert options.size is None
+        assert max(w, h) <= MAX_SIDE
+        assert w * h <= MAX_PIXELS * 1.01
+    if options.size is not None:
+        assert min(w, h) == min(options.size, width, height)
+
+
+def test_an_equal_size_costs_no_copy():
+    picture = noise(20, 30)
+    assert to_working_size(picture, (30, 20)) is picture
+    assert to_full_size(picture, noise(20, 30, seed=1)) is picture
+
+
+@given(sizes, sizes)
+def test_any_size_goes_to_any_other_and_back(frame, working):
+    picture = noise(*frame)
+    small = to_working_size(picture, working)
+    assert small.shape == (working[1], working[0], 3)
+    full = to_full_size(small, picture)
+    assert full.shape == picture.shape
+    assert full.dtype == np.uint8
+
+
+@given(sizes, sizes, st.tuples(*[st.integers(0, 255)] * 3))
+def test_one_flat_colour_stays(frame, working, color):
+    scored = np.full((working[1], working[0], 3), color, np.uint8)
+    flat = np.full((*frame, 3), (9, 90, 200), np.uint8)
+    assert (to_full_size(scored, flat) == color).all()
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_the_frame_s_own_detail_comes_back(factor):
+    picture = texture(240, 360)
+    small = to_working_size(picture, (360 // factor, 240 // factor))
+    plain = cv2.resize(small, (360, 240), interpolation=cv2.INTER_CUBIC)
+    assert psnr(to_full_size(small, picture), picture) > psnr(plain, picture) + 3
+
+
+def test_detail_comes_back_upside_down_where_the_painting_turned_light_into_dark():
+    picture = texture(240, 360)
+    small = 255 - to_working_size(picture, (120, 80))
+    plain = cv2.resize(small, (360, 240), interpolation=cv2.INTER_CUBIC)
+    assert psnr(to_full_size(small, picture), 255 - picture) > psnr(plain, 255 - picture) + 3
+
+
+def test_grain_of_a_flat_sky_does_not_come_back():
+    random = np.random.default_rng(1)
+    sky = np.clip(random.normal(150, 4, (240, 360, 1)), 0, 255).astype(np.uint8).repeat(3, axis=2)
+    strokes = noise(80, 120) // 3 + 80
+    with_sky = to_full_size(strokes, sky).astype(float)
+    added = with_sky - to_full_size(strokes, np.full_like(sky, 150))
+    assert added.std() < 0.15 * sky.std()
+
+
+@pytest.mark.parametrize("factor", [2, 3, 5])
+def test_edges_become_steeper_without_halos(factor):
+    small = np.full((30, 40, 3), 60, np.uint8)
+    small[:, 20:] = 180
+    picture = np.full((30 * factor, 40 * factor, 3), 100, np.uint8)
+    full = to_full_size(small, picture)[15 * factor, :, 0].astype(int)
+    plain = cv2.resize(small, (40 * factor, 30 * factor), interpolation=cv2.INTER_CUBIC)[15 * factor, :, 0].astype(int)
+    assert np.diff(full).max() > 1.15 * np.diff(plain).max()
+    assert full.min() >= plain.min()
+    assert full.max() <= plain.max()
+
+
+def test_what_was_scored_larger_is_averaged():
+    large = noise(40, 60)
+    small = to_full_size(large, noise(20, 30))
+    assert np.abs(small - large.reshape(20, 2, 30, 2, 3).mean(axis=(1, 3))).max() <= 0.5
+
+
+@given(st.integers(1, 200), st.integers(1, 100_000))
+def test_strips_cover_each_row_once(height, width):
+    rows = [row for strip in strips(height, width) for row in range(strip.start, strip.stop)]
+    assert rows == list(range(height))

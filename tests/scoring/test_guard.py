@@ -1,0 +1,195 @@
+"""Bad frames are caught, done again in full precision, handled as the run asks, and told."""
+
+import logging
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frame_tools.errors import InputError, InternalError
+from frame_tools.receipt import BadFrame
+from scoring.guard import BLACK, FLAT, NO_NUMBERS, NOT_BLACK, NOT_FLAT, Guard, NoNumbersError, empty
+from scoring.protocol import Moment, PictureError
+
+SHAPE = (24, 32, 3)
+
+
+def frame(seed):
+    return np.random.default_rng(seed).integers(0, 256, SHAPE, np.uint8)
+
+
+def moments(*indices):
+    return tuple(Moment(index, index / 25) for index in indices)
+
+
+class Negative:
+    """Gives the negative; the frames in `faults` come out as they say: black, flat or as no numbers."""
+
+    def __init__(self, faults):
+        self.faults = faults
+        self.calls = []
+
+    def __call__(self, pictures, moments):
+        self.calls.append(tuple(moment.index for moment in moments))
+        out = 255 - pictures
+        for place, moment in enumerate(moments):
+            fault = self.faults.get(moment.index)
+            if fault == "nan":
+                raise NoNumbersError(place, "no numbers", "")
+            if fault is not None:
+                out[place] = {"black": 0, "flat": 128}[fault]
+        return out
+
+
+class Half(Negative):
+    """The same in half precision; in full precision only `full_faults` come out badly."""
+
+    def __init__(self, faults, full_faults=None):
+        super().__init__(faults)
+        self.full = Negative(full_faults or {})
+
+    def in_full(self, pictures, moments):
+        return self.full(pictures, moments)
+
+
+def through(guard, indices, size=2):
+    """Score frames in batches and settle them in order; give the pictures."""
+    out = []
+    for start in range(0, len(indices), size):
+        part = indices[start : start + size]
+        pictures = np.stack([frame(index) for index in part])
+        for index, picture, scored in zip(part, pictures, guard(pictures, moments(*part)), strict=True):
+            out.append(guard.settle(index, f"{index}.jpg", picture, scored))
+    return out
+
+
+def negatives(*indices):
+    return [255 - frame(index) for index in indices]
+
+
+@pytest.mark.parametrize("policy", ["fail", "original", "previous"])
+def test_good_frames_pass_as_they_are(policy):
+    score = Negative({})
+    guard = Guard(score, policy)
+    assert np.array_equal(through(guard, [0, 1, 2, 3]), negatives(0, 1, 2, 3))
+    assert score.calls == [(0, 1), (2, 3)]
+    assert guard.found(0, 4) == ()
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"), [("black", "came out black"), ("flat", "came out flat"), ("nan", NO_NUMBERS)]
+)
+@pytest.mark.parametrize("place", [2, 3])
+def test_fail_names_the_place_and_the_way_out(fault, words, place):
+    guard = Guard(Negative({place: fault}), "fail")
+    with pytest.raises(PictureError, match=words) as caught:
+        through(guard, [0, 1, 2, 3])
+    assert caught.value.position == place - 2
+    assert caught.value.fault is InputError
+    assert "bad_frame" in caught.value.remedy
+
+
+@pytest.mark.parametrize("fault", ["black", "flat", "nan"])
+def test_original_gives_the_frame_back_and_tells(fault, caplog):
+    guard = Guard(Negative({2: fault}), "original")
+    with caplog.at_level(logging.WARNING):
+        out = through(guard, [0, 1, 2, 3])
+    assert np.array_equal(out, [*negatives(0, 1), frame(2), *negatives(3)])
+    (bad,) = guard.found(0, 4)
+    assert (bad.index, bad.name, bad.done) == (2, "2.jpg", "original")
+    assert "frame 2.jpg came out" in caplog.text
+    assert "unpainted" in caplog.text
+
+
+@pytest.mark.parametrize("fault", ["black", "flat", "nan"])
+def test_previous_gives_the_last_good_one_of_the_order(fault):
+    guard = Guard(Negative({2: fault, 3: "black"}), "previous")
+    assert np.array_equal(through(guard, [0, 1, 2, 3, 4]), [*negatives(0, 1, 1, 1, 4)])
+    assert [bad.done for bad in guard.found(0, 5)] == ["previous", "previous"]
+
+
+def test_previous_at_the_start_falls_back_to_the_frame_and_says_so():
+    guard = Guard(Negative({7: "black"}), "previous")
+    assert np.array_equal(through(guard, [7, 8]), [frame(7), *negatives(8)])
+    assert guard.found(0, 9) == (BadFrame(index=7, name="7.jpg", what="came out black", done="original"),)
+
+
+@pytest.mark.parametrize("policy", ["fail", "original", "previous"])
+@pytest.mark.parametrize("fault", ["black", "flat", "nan"])
+def test_what_half_precision_spoils_is_done_again_in_full(policy, fault, caplog):
+    score = Half({1: fault, 4: "nan"})
+    guard = Guard(score, policy)
+    with caplog.at_level(logging.WARNING):
+        out = through(guard, [0, 1, 2, 3, 4], size=5)
+    assert np.array_equal(out, negatives(0, 1, 2, 3, 4))
+    assert score.full.calls == [(1,), (4,)]
+    assert [(bad.index, bad.done) for bad in guard.found(0, 5)] == [(1, "retried"), (4, "retried")]
+    assert "full precision" in caplog.text
+
+
+@pytest.mark.parametrize("still", ["black", "nan"])
+def test_what_full_precision_does_not_cure_is_handled(still):
+    guard = Guard(Half({1: "nan"}, {1: still}), "original")
+    assert np.array_equal(through(guard, [0, 1]), [*negatives(0), frame(1)])
+    assert [bad.done for bad in guard.found(0, 2)] == ["original"]
+    with pytest.raises(PictureError):
+        through(Guard(Half({1: "nan"}, {1: still}), "fail"), [0, 1])
+
+
+def test_a_retried_frame_can_be_the_previous_of_the_next():
+    guard = Guard(Half({0: "flat", 1: "flat"}, {1: "flat"}), "previous")
+    assert np.array_equal(through(guard, [0, 1]), negatives(0, 0))
+
+
+def test_a_program_may_mean_black_but_never_no_numbers():
+    guard = Guard(Negative({0: "black", 1: "nan"}), "original", empty_is_bad=False)
+    out = through(guard, [0, 1])
+    assert not out[0].any()
+    assert np.array_equal(out[1], frame(1))
+
+
+def test_found_leaves_out_frames_that_are_not_delivered():
+    guard = Guard(Negative({1: "black", 2: "black"}), "original")
+    through(guard, [0, 1, 2, 3])
+    assert [bad.index for bad in guard.found(2, 4)] == [2]
+
+
+def test_other_faults_of_a_picture_are_not_the_guards():
+    def score(pictures, moments):
+        raise PictureError(0, "has the wrong size", "", fault=InternalError)
+
+    with pytest.raises(PictureError, match="wrong size"):
+        through(Guard(score, "original"), [0])
+
+
+def test_the_scorers_own_array_is_left_alone():
+    class Cached(Half):
+        def __call__(self, pictures, moments):
+            self.own = super().__call__(pictures, moments)
+            return self.own
+
+    score = Cached({0: "black"})
+    through(Guard(score, "fail"), [0])
+    assert not score.own.any()
+
+
+@given(st.integers(0, 255), st.integers(0, 2**31))
+def test_a_picture_that_comes_back_as_it_is_is_never_bad(level, seed):
+    noise = np.random.default_rng(seed).integers(0, 1 + level, SHAPE, np.uint8)
+    assert empty(noise, noise.copy()) is None
+
+
+@given(st.floats(0, 1.2 * NOT_BLACK), st.floats(0, 1.2 * NOT_FLAT))
+def test_only_a_picture_that_showed_something_can_come_out_empty(mean, spread):
+    stripes = np.where(np.arange(32) % 2, mean + spread, mean - spread).clip(0, 255).round()
+    picture = np.broadcast_to(stripes[None, :, None], SHAPE).astype(np.uint8)
+    shows = picture.std() >= NOT_FLAT
+    assert (empty(picture, np.full(SHAPE, 128, np.uint8)) is not None) == shows
+    bright = picture.mean() >= NOT_BLACK
+    assert (empty(picture, np.zeros(SHAPE, np.uint8)) is not None) == (bright or shows)
+
+
+def test_thresholds_leave_a_gap():
+    assert FLAT < NOT_FLAT
+    assert BLACK < NOT_BLACK

@@ -1,0 +1,244 @@
+"""Out of memory: fewer frames, then one, then tiles without a seam; nothing is held, everything is told once."""
+
+import logging
+import subprocess
+import sys
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frame_tools.errors import TemporaryError
+from scoring.any_painting.network import REACH, STRIDE, Brush, Transformer
+from scoring.any_painting.piecewise import LOOK, localised
+from scoring.any_painting.weights import load_networks
+from scoring.half import psnr
+from scoring.lanes import Lanes
+from scoring.protocol import Moment
+from scoring.stylize import Painter, Stop
+from scoring.tiling import SMALLEST_CORE, Frugal, Look, cut
+
+CPU = torch.device("cpu")
+OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 15.77 GiB."
+LEAST_DB = 40
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_lane():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.inference_mode():
+        yield
+    torch.set_num_threads(threads)
+
+
+class Small(Transformer):
+    """The real network on a device that holds only `most` pixels at once; it notes the frames that it was given."""
+
+    def __init__(self, full, most):
+        super().__init__()
+        self.load_state_dict(full.state_dict())
+        self.eval().requires_grad_(requires_grad=False)
+        self.most = most
+        self.given = []
+
+    def forward(self, frames, brush):
+        self.given.append(tuple(frames.shape))
+        if frames.shape[0] * frames.shape[2] * frames.shape[3] > self.most:
+            raise torch.OutOfMemoryError(OUT_OF_MEMORY)
+        return super().forward(frames, brush)
+
+
+@pytest.fixture(scope="module")
+def transformer(weights):
+    return load_networks(weights, CPU).transformer
+
+
+@pytest.fixture(scope="module")
+def style(transformer):
+    with torch.inference_mode():
+        return transformer.style(torch.randn(100, generator=torch.Generator().manual_seed(3)))
+
+
+def smooth(frames, height, width, seed=0):
+    """Frames with broad areas, some noise, and a dark left side, (B, 3, H, W) in 0..1."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(frames, 3, 2 + height // 24, 2 + width // 24, generator=generator)
+    x = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")
+    return (x + torch.rand(frames, 3, height, width, generator=generator) / 8).clamp(0, 1) * torch.linspace(0, 1, width)
+
+
+def painted_tiled(transformer, brush, x, limit, look=LOOK):
+    return Frugal(look, limit=limit)(lambda part: transformer(part, brush), x)
+
+
+@given(st.integers(16, 110), st.integers(16, 110), st.floats(0.3, 0.95))
+def test_tiles_with_shared_statistics_show_no_seam(transformer, style, rows, columns, share):
+    x = smooth(1, rows * STRIDE, columns * STRIDE)
+    brush = Brush(style, transformer.measure(x, style))
+    limit = max(int(share * x[0, 0].numel()), (2 * SMALLEST_CORE + 2 * REACH) ** 2)
+    tiled = painted_tiled(transformer, brush, x, limit)
+    torch.testing.assert_close(tiled, transformer(x, brush), atol=1e-5, rtol=0)
+
+
+def test_less_overlap_would_show(transformer, style):
+    x = smooth(1, 256, 384)
+    brush = Brush(style, transformer.measure(x, style))
+    whole = transformer(x, brush)
+    tiled = painted_tiled(transformer, brush, x, 90_000)
+    assert psnr(tiled, whole, span=1) > 100
+    short = painted_tiled(transformer, brush, x, 90_000, Look(reach=REACH // 4, stride=STRIDE))
+    assert (short - whole).abs().max() > 1 / 255
+
+
+@pytest.mark.parametrize(("height", "width", "limit"), [(256, 384, 90_000), (128, 512, 40_000)])
+def test_tiles_with_the_frames_own_statistics_show_no_seam(transformer, style, height, width, limit):
+    x = smooth(2, height, width)
+    whole = transformer(x, Brush(style))
+    forward = lambda part: transformer(part, Brush(style))  # noqa: E731
+    tiled = Frugal(LOOK, limit=limit)(forward, x, localise=partial(localised, transformer, style))
+    assert psnr(tiled, whole, span=1) > 2 * LEAST_DB
+    blind = Frugal(LOOK, limit=limit)(forward, x)  # each tile by its own statistics: what must not be
+    assert psnr(blind, whole, span=1) < LEAST_DB
+
+
+@given(st.integers(2, 600), st.integers(2, 600), st.integers(0, 3_000_000))
+def test_cut_covers_every_pixel_once_and_keeps_to_the_limit(rows, columns, limit):
+    height, width = rows * STRIDE, columns * STRIDE
+    limit = max(limit, (2 * SMALLEST_CORE + STRIDE + 2 * REACH) ** 2)
+    tiles = cut(height, width, limit, LOOK)
+    covered = np.zeros((height // STRIDE, width // STRIDE), int)
+    for row, column in tiles:
+        assert (row.outer_end - row.outer_start) * (column.outer_end - column.outer_start) <= tiles.pixels <= limit
+        for span, side in ((row, height), (column, width)):
+            assert all(edge % STRIDE == 0 for edge in (span.start, span.end, span.outer_start, span.outer_end))
+            assert 0 <= span.outer_start <= span.start < span.end <= span.outer_end <= side
+            assert span.start - span.outer_start >= REACH or span.outer_start == 0
+            assert span.outer_end - span.end >= REACH or span.outer_end == side
+        covered[row.start // STRIDE : row.end // STRIDE, column.start // STRIDE : column.end // STRIDE] += 1
+    assert (covered == 1).all()
+    assert len(tiles) == 1 or height * width > limit
+
+
+def test_half_the_frames_then_one_and_the_limit_is_kept(transformer, style, caplog):
+    small = Small(transformer, most=2 * 64 * 80)
+    x = smooth(8, 64, 80)
+    brush = Brush(style)
+    frugal = Frugal(LOOK)
+    with caplog.at_level(logging.WARNING):
+        first = frugal(lambda part: small(part, brush), x)
+        assert [shape[0] for shape in small.given] == [8, 4, 2, 2, 2, 2]
+        small.given.clear()
+        second = frugal(lambda part: small(part, brush), x)
+    assert [shape[0] for shape in small.given] == [2, 2, 2, 2]
+    torch.testing.assert_close(first, transformer(x, brush), atol=1e-5, rtol=0)
+    assert torch.equal(first, second)
+    assert caplog.text.count("2 frames in one forward instead of 8") == 1
+    assert caplog.text.count("CUDA out of memory") == 2
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_then_tiles(transformer, style, caplog, shared):
+    small = Small(transformer, most=90_000)
+    x = smooth(2, 256, 384)
+    brush = Brush(style, transformer.measure(x, style) if shared else None)
+    localise = None if shared else partial(localised, small, style)
+    with caplog.at_level(logging.WARNING):
+        tiled = Frugal(LOOK)(lambda part: small(part, brush), x, localise=localise)
+    assert psnr(tiled, transformer(x, brush), span=1) > 2 * LEAST_DB
+    assert caplog.text.count("384x256 go through the network in 4 overlapping tiles") == 1
+
+
+def test_a_device_without_memory_is_said_in_words(transformer, style):
+    small = Small(transformer, most=1000)
+    with pytest.raises(TemporaryError, match="memory does not even take a tile"):
+        Frugal(LOOK)(lambda part: small(part, Brush(style)), smooth(1, 256, 256))
+
+
+def test_other_errors_pass():
+    def broken(_x):
+        raise RuntimeError("CUDA error: an illegal memory access")
+
+    with pytest.raises(RuntimeError, match="illegal"):
+        Frugal(LOOK)(broken, torch.zeros(2, 3, 64, 64))
+
+
+def test_nothing_of_a_failed_forward_is_held_in_the_next_try():
+    held = []
+
+    def forward(x):
+        assert all(old() is None for old in held)
+        features = x * 2
+        held.append(weakref.ref(features))
+        if len(x) > 1:
+            raise torch.OutOfMemoryError(OUT_OF_MEMORY)
+        return x
+
+    frugal = Frugal(LOOK)
+    frugal(forward, torch.zeros(2, 3, 64, 64))
+    assert len(held) == 3
+
+
+def test_two_threads_find_one_limit(transformer, style):
+    small = Small(transformer, most=2 * 64 * 80)
+    frugal = Frugal(LOOK)
+    brush = Brush(style)
+    xs = [smooth(4, 64, 80, seed) for seed in range(6)]
+    with ThreadPoolExecutor(3) as pool:
+        call = torch.inference_mode()(lambda x: frugal(lambda part: small(part, brush), x))
+        out = list(pool.map(call, xs))
+    for x, y in zip(xs, out, strict=True):
+        torch.testing.assert_close(y, transformer(x, brush), atol=1e-5, rtol=0)
+    small.given.clear()
+    frugal(lambda part: small(part, brush), xs[0])
+    assert [shape[0] for shape in small.given] == [2, 2]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_painter_delivers_the_same_from_little_memory(transformer, style, shared):
+    frames = (smooth(2, 254, 381).permute(0, 2, 3, 1) * 255).to(torch.uint8).numpy()
+    moments = (Moment(0, 0.0), Moment(1, 0.04))
+    statistics = transformer.measure(smooth(2, 256, 384), style) if shared else None
+    stops = (Stop(0.0, style, statistics),)
+    plenty, little = (
+        Painter(network, stops, Lanes(1), CPU)(frames, moments)
+        for network in (transformer, Small(transformer, most=90_000))
+    )
+    assert np.abs(plenty.astype(int) - little).max() <= 1
+
+
+FOUR_K = """
+import resource, sys
+from pathlib import Path
+import numpy as np, torch
+from scoring.allocator import keep_freed_memory
+from scoring.any_painting.weights import load_networks
+from scoring.lanes import Lanes
+from scoring.protocol import Moment
+from scoring.stylize import Painter, Stop
+keep_freed_memory()
+transformer = load_networks(Path(sys.argv[1]), torch.device("cpu")).transformer
+with torch.inference_mode():
+    style = transformer.style(torch.ones(100))
+    statistics = transformer.measure(torch.rand(1, 3, 64, 64), style)
+painter = Painter(transformer, (Stop(0.0, style, statistics),), Lanes(1), torch.device("cpu"))
+frames = np.random.default_rng(0).integers(0, 256, (1, 2160, 3840, 3), np.uint8)
+for index in range(3):
+    assert painter(frames, (Moment(index, 0.0),)).shape == frames.shape
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def test_4k_frames_on_a_cpu_and_memory_stays_flat(weights):
+    done = subprocess.run(
+        [sys.executable, "-c", FOUR_K, str(weights)], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    peaks = [int(line) for line in done.stdout.split()]  # MiB
+    assert peaks[0] < 2500
+    assert peaks[2] < peaks[1] * 1.02
