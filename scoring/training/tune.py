@@ -1,4 +1,6 @@
-"""Fit the any-painting network's style to one painting: 694 numbers, by content and style loss in VGG16's eyes.
+"""Fit the any-painting network's style to one painting: 694 numbers, by the style loss in VGG16's eyes.
+
+The style loss is brought down as far as the content loss stays about where the predictor's style has it.
 
 Only what the norms are told is learned; the network stays the one that every task has. So the result is a style like
 any other: it mixes, changes with time, and costs nothing more to paint with.
@@ -9,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
 
 from scoring.any_painting.network import PAINTING_SIDE, Brush
 from scoring.any_painting.weights import Networks
@@ -28,8 +31,11 @@ class Tuning:
     """Pixels of the squares that are painted."""
     photos_per_step: int = 2
     learning_rate: float = 0.03
-    style_weight: float = 10.0
-    grid_weight: float = 4000.0
+    more_content: float = 0.05
+    """By which share the content loss may exceed that of the style it starts from."""
+    content_weight: float = 3.0
+    """Of what is above that."""
+    grid_weight: float = 500.0
     """Of the network's own grid of 4 pixels, which a style must not bring out."""
     seed: int = 0
 
@@ -58,22 +64,25 @@ def tune(
     rng = random.Random(tuning.seed)  # noqa: S311 - for variety, not for secrets
     # The painting as large as its strokes should be: the predictor sees its centre square at 256 pixels.
     target = target_of(vgg, painting)
-    style = style_of(networks, painting).clone().requires_grad_(requires_grad=True)
+    start = style_of(networks, painting)
+    style = start.clone().requires_grad_(requires_grad=True)
     adam = torch.optim.Adam([style], tuning.learning_rate)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, tuning.steps)
     for step in range(1, tuning.steps + 1):
         photos = pictures.tensor([photo(rng) for _ in range(tuning.photos_per_step)])
         with torch.no_grad():
             wanted = features(vgg, photos)
+            before = losses.content_loss(features(vgg, networks.transformer(photos, Brush(start))), wanted)
         painted = networks.transformer(photos, Brush(style))
         got = features(vgg, painted)
-        content, likeness = losses.content_loss(got, wanted).mean(), losses.style_loss(got, target).mean()
+        content, likeness = losses.content_loss(got, wanted), losses.style_loss(got, target).mean()
+        excess = F.relu(content / before - 1 - tuning.more_content).mean()
         grid = losses.grid_energy(painted).mean()
         adam.zero_grad()
-        (content + tuning.style_weight * likeness + tuning.grid_weight * grid).backward()
+        (likeness + tuning.content_weight * excess + tuning.grid_weight * grid).backward()
         adam.step()
         cosine.step()
-        on_step(step, Losses(content.item(), likeness.item()))
+        on_step(step, Losses(content.mean().item(), likeness.item()))
     return style.detach()
 
 

@@ -148,9 +148,11 @@ def run(image: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=image.parent, env=environ, capture_output=True, text=True, timeout=60)
 
 
-def test_the_image_holds_code_and_lists_of_packages_only(image: Path) -> None:
+def test_the_image_holds_code_lists_of_packages_and_our_weights_only(image: Path) -> None:
     files = {path.relative_to(image).as_posix() for path in image.rglob("*") if path.is_file()}
     assert {"scoring/__main__.py", "frame_tools/names.py", "scoring/requirements-weights.txt"} <= files
+    assert "scoring/any_painting/transformer.safetensors" in files, "the build makes the tasks' weights with it"
+    files -= {"scoring/any_painting/transformer.safetensors"}
     suffixes = {PurePosixPath(name).suffix for name in files}
     assert suffixes <= {".py", ".txt", "", ".dockerignore"}
     assert not {name for name in files if "weights/" in name or "__pycache__" in name}

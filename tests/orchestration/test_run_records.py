@@ -115,7 +115,7 @@ class CancelledWhileRead(Container):
 
     def read(self, name: str, **options: Any) -> Any:
         if name == names.records_part(self.run_id, 2):
-            cancel(self.world.app, self.run_id)
+            self.world.storage.runs.create(names.cancelled(self.run_id), b"")  # the ending is still to come
         return super().read(name, **options)
 
 
@@ -124,6 +124,8 @@ def test_a_run_cancelled_while_it_is_gathered_gets_no_records(world: World, run_
     work = CancelledWhileRead(world.storage.work._client)
     work.world, work.run_id = world, run_id
     deliver(replace(world.storage, work=work), run_id)
+    assert not there(world, run_id)
+    sweep(world.app)
     assert (world.status(run_id), there(world, run_id)) == ("cancelled", False)
 
 

@@ -2,10 +2,12 @@
 
 import pytest
 
+from frame_tools import manifest as manifests
 from frame_tools import names
 from frame_tools.blobs import sha256_of
+from frame_tools.manifest import Manifest
 from orchestration.submit import submit_batch
-from tests.orchestration.painter import fail, read_manifest, read_plan, split
+from tests.orchestration.painter import SIZE, fail, read_manifest, read_plan, split
 from tests.orchestration.world import World, frame, in_parallel, message, painting
 
 
@@ -190,3 +192,11 @@ def test_two_handlers_that_find_the_job_closed_share_its_successor(world: World)
     claims = {blob for blob in world.runs_blobs(run_id) if blob.startswith("jobs/")}
     assert claims == {"jobs/000", "jobs/001"}
     assert sorted(world.tasks(run_id, 1)) == ["b00000", "b00001", "b00002"]
+
+
+def test_batches_end_where_scenes_do(world: World) -> None:
+    world.put_frames("clip", 12, manifest=False)
+    described = Manifest.plain(12, 25, width=SIZE[0], height=SIZE[1]).model_copy(update={"cuts": (5,)})
+    world.storage.input.write("clip/manifest.json", manifests.dumps(described))
+    plan = read_plan(world.storage, world.fire(world.put_trigger("clip", frames_per_batch=6)))
+    assert plan.borders == (0, 5, 12)
