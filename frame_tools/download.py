@@ -24,6 +24,11 @@ def download(storage: DataStorage, run_id: str, out: Path) -> Path:
     blob = said.get("video") or said.get("records")
     if blob is None:
         raise MissingError(f"The run {run_id} made no video", f"Read why: python -m frame_tools watch {run_id}")
+    return fetch(storage, run_id, blob, out)
+
+
+def fetch(storage: DataStorage, run_id: str, blob: str, out: Path) -> Path:
+    """Write the run's video or records, a blob of `output`, as `download` does."""
     target = _target(out, run_id, PurePosixPath(blob).suffix)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")

@@ -87,6 +87,12 @@ class Options(Document):
         example="original",
         group="From frame to frame",
     )
+    keep_frames: bool = word(
+        True,
+        "Whether painted frames are kept as pictures beside the video; without them less is encoded and stored.",
+        example=False,
+        group="Tasks and delivery",
+    )
     frames_per_batch: Annotated[int, Field(ge=1, le=2000)] | None = word(
         None, "Frames that one task scores; default: the scorer's own.", example=96, group="Tasks and delivery"
     )

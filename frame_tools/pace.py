@@ -1,6 +1,6 @@
 """How fast frames are painted: a table by kind of device, or the report of an earlier run.
 
-A row says whether it was measured (`python -m benchmarks.scoring`) or is a guess.
+A row says whether it was measured (`python -m scoring bench`) or is a guess.
 """
 
 import json
@@ -24,7 +24,7 @@ SPEEDS: Final = {
     "cpu": Speed(
         seconds_per_megapixel=0.317,
         start_up_seconds=1.5,
-        source="measured: benchmarks.scoring, 640x360, 2 cores of a shared virtual machine, November 2026",
+        source="measured: scoring bench, 640x360, 2 cores of a shared virtual machine, November 2026",
     ),
     "gpu": Speed(
         seconds_per_megapixel=0.05,

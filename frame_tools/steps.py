@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from frame_tools import names
-from frame_tools.download import download
+from frame_tools.download import fetch
 from frame_tools.errors import InputError
 from frame_tools.manifest import Manifest, loads
 from frame_tools.media import images
@@ -81,8 +81,10 @@ def restyle(
     uploaded = send(folder, name=name, storage=storage, extras=extras, shown=shown)
     shown.show("upload", uploaded.files, uploaded.files)
     run_id = put_trigger(storage, name=name, trigger=trigger)
-    check_finished(follow_to_the_end(api, run_id, shown=shown))
-    return download(storage, run_id, out)
+    ended = follow_to_the_end(api, run_id, shown=shown)
+    check_finished(ended)
+    made = str(ended.get("video") or ended.get("records"))  # the report is written a moment after the run's end
+    return fetch(storage, run_id, made.removeprefix(f"{names.OUTPUT}/"), out)
 
 
 def join_folder(folder: Path, out: Path, *, even: Literal["exact", "pad"], shown: Bars) -> JoinReport:

@@ -5,7 +5,7 @@ import json
 import logging
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, cast
@@ -21,9 +21,10 @@ from frame_tools.receipt import Receipt, SteadinessSums, StoredFile, TaskTimes
 from frame_tools.version import IMPASTO
 from scoring import frames as images
 from scoring import registry, stream
+from scoring.controls.alpha import Alpha
 from scoring.controls.masks import Masks, open_masks
 from scoring.frame_store import FrameStore, open_frames
-from scoring.protocol import Describe, Record, RunInputs, Score, Scorer
+from scoring.protocol import Describe, Picture, Record, RunInputs, Score, Scorer
 from scoring.registry import Shelf
 from scoring.run_inputs import moment_of, prepared, run_inputs
 from scoring.stages import first_needed, picture_stages, size_stages
@@ -113,8 +114,8 @@ class BatchRun:
         encoder = SegmentEncoder(self._manifest, even=self._plan.options.even)
         parts = picture_stages(self._plan, self._manifest, score, self._masks())
         outlets = stream.Outlets(
-            sink=self._write_frame,
-            encode=images.encode_png if self._manifest.image_format == "png" else stream.opaque_jpeg,
+            sink=self._write_frame if self._plan.options.keep_frames else _discard,
+            encode=self._encoder(),
             segment=encoder.add,
             on_frame=self._timing.note_frame,
         )
@@ -127,7 +128,7 @@ class BatchRun:
             in_order=scorer.in_order,
         )
         return {
-            "frames": stored,
+            "frames": tuple(file for file in stored if file is not None),
             "segment": self._store_file(names.segment(self._task.run_id, self._batch), encoder.finish()),
             "bad_frames": parts.bad_frames(self._start, self._end),
             "steadiness": self._timing.steadiness,
@@ -176,7 +177,13 @@ class BatchRun:
 
         return open_masks(self._plan.mask.kind, blob.name, read=read, frame_name=self._manifest.frame_name)
 
-    def _write_frame(self, _index: int, name: str, data: bytes) -> StoredFile:
+    def _encoder(self) -> Callable[[Picture, Alpha | None], bytes]:
+        """Return what encodes frames for storage."""
+        if not self._plan.options.keep_frames:
+            return lambda _picture, _alpha: b""
+        return images.encode_png if self._manifest.image_format == "png" else stream.opaque_jpeg
+
+    def _write_frame(self, _index: int, name: str, data: bytes) -> StoredFile | None:
         return self._store_file(names.styled_frame(self._task.run_id, name), data)
 
     def _store_file(self, name: str, data: bytes) -> StoredFile:
@@ -193,11 +200,11 @@ class _Timing:
         self._load_ms = self._infer_ms = self._save_ms = 0.0
         self._sums: list[SteadinessSums] = []
 
-    def note_frame(self, record: stream.FrameRecord[StoredFile]) -> None:
+    def note_frame(self, record: stream.FrameRecord[StoredFile | None]) -> None:
         """Note a painted frame."""
         if record.measured is not None:
             self._sums.append(record.measured)
-        self.note(record, size=record.stored.size)
+        self.note(record, size=None if record.stored is None else record.stored.size)
 
     def note(self, record: stream.FrameRecord[Any], *, size: int | None) -> None:
         """Note a frame's times."""
@@ -239,6 +246,11 @@ class _Timing:
             save=round(self._save_ms / 1000, 4),
             total=round(total, 4),
         )
+
+
+def _discard(_index: int, _name: str, _data: bytes) -> StoredFile | None:
+    """Store no frame: the run keeps its video only."""
+    return None
 
 
 def _versions() -> dict[str, str]:

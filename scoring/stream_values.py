@@ -72,7 +72,7 @@ class Stages(Generic[Link]):
     """Takes frame and picture (at the size that is scored); gives what is delivered, at the video's size."""
     measure: Callable[[Visible, Visible], SteadinessSums] | None = None
     """Compares two delivered frames, one after the other."""
-    measure_every: int = 12
+    measure_every: int = 24
     """Measured are pairs whose second index this divides."""
 
 

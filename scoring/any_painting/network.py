@@ -122,8 +122,10 @@ class Brush:
         """Give the kernel and bias that convolve and normalise at once; made once, whichever thread comes first."""
         folded = self._folded.get(norm.place.start)
         if folded is None:
-            scale, shift = _product_and_sum(self.style, self.statistics, norm.place)
-            folded = kernel(weight * scale.view(-1, 1, 1, 1)), shift.repeat_interleave(phases)
+            # In float32 whatever the forward runs in: it is kept for the next one, which may run in another.
+            with torch.autocast(weight.device.type, enabled=False):
+                scale, shift = _product_and_sum(self.style, self.statistics, norm.place)
+                folded = kernel(weight * scale.view(-1, 1, 1, 1)), shift.repeat_interleave(phases)
             self._folded[norm.place.start] = folded
         return folded
 

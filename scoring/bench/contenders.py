@@ -102,7 +102,7 @@ def frames_per_second(one: Callable[[int], object], seconds: float) -> float:
 
 def _open(make: Callable[[Setting], Contender], setting: Setting) -> None:
     if setting.device == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # read when torch first looks for a GPU
+        os.putenv("CUDA_VISIBLE_DEVICES", "")  # CUDA's library reads it when torch first looks for a GPU
     _INSIDE.contender = make(setting)
 
 

@@ -1,6 +1,5 @@
 """The clip as a run that was planned: one batch, read from files and written to files."""
 
-import os
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -69,7 +68,7 @@ def planned(setting: Setting, name: str) -> Planned:
         versions={"impasto": IMPASTO},
     )
     storage.runs.write(names.plan(RUN), plan.dumps())
-    task = Task(storage=storage, run_id=RUN, step=0, task_id="bench", environ=os.environ)
+    task = Task(storage=storage, run_id=RUN, step=0, task_id="bench")
     store = open_frames({}, storage, plan.frames)
     return Planned(task, plan, manifest, store, run_inputs(task, plan, manifest, store))
 

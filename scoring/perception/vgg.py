@@ -65,4 +65,5 @@ def load_vgg(path: Path, device: torch.device) -> Vgg:
         raise MissingError(f"There are no VGG16 weights at {path}", _REMEDY) from None
     except (SafetensorError, RuntimeError) as error:
         raise DamagedError(f"{path} does not hold VGG16's weights ({str(error)[:200]})", _REMEDY) from error
-    return vgg.to(device, memory_format=torch.channels_last)
+    placed: Vgg = vgg.to(device, memory_format=torch.channels_last)
+    return placed

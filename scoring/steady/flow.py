@@ -58,8 +58,9 @@ class Link:
     def ways(self, height: int, width: int) -> Field:
         """Give the way back of each pixel of a frame (height, width), in its pixels: float32 (height, width, 2)."""
         h, w = self.back.shape[:2]
-        x, y = cv2.split(cv2.resize(self.back, (width, height), interpolation=cv2.INTER_LINEAR))
-        return cv2.merge((x * np.float32(width / w), y * np.float32(height / h)))
+        whole = cv2.resize(self.back, (width, height), interpolation=cv2.INTER_LINEAR)
+        found: Field = cv2.multiply(whole, (width / w, height / h, 1, 1))
+        return found
 
     def weights(self, height: int, width: int) -> NDArray[np.float32]:
         """Give the trust of each pixel of a frame (height, width)."""

@@ -15,7 +15,7 @@ from scoring.protocol import Picture
 from scoring.steady.flow import Field, Grey, flow, grid, trusted
 from scoring.stream_values import Visible
 
-SIDE: Final = 360
+SIDE: Final = 270
 """Pixels: shorter side to which larger frames are shrunk before they are measured."""
 SMALLEST_SIDE: Final = 16
 """Pixels: smaller frames have no flow; they are measured as if nothing moved."""

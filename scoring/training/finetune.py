@@ -68,7 +68,7 @@ def finetune(
     photos: list[Picture],
     *,
     recipe: Recipe,
-    on_step: Callable[[int, Terms, Transformer], None],
+    on_step: Callable[[int, Terms, Transformer], object],
 ) -> Transformer:
     """Give a transformer trained from `networks.transformer`; `on_step` sees (step, terms, the average so far)."""
     rng = random.Random(recipe.seed)  # noqa: S311 - for variety, not for secrets

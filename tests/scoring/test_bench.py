@@ -122,7 +122,7 @@ def test_each_contender_has_a_process_and_rounds_take_turns(clip):
         known = [facts(contender) for contender in contenders]
         assert [contender.rates for contender in contenders] == [[1.5, 3.0]] * 2
     assert len({os.getpid(), *(fact["pid"] for fact in known)}) == 3
-    assert [fact["gpus"] for fact in known] == ["", ""]  # asked for the CPU, it must not find a GPU
+    assert [fact["gpus"] for fact in known] == [b"", b""]  # asked for the CPU, it must not find a GPU
     for fact in known:
         with pytest.raises(ProcessLookupError):
             os.kill(fact["pid"], 0)

@@ -252,11 +252,16 @@ def test_another_hash_is_refused_and_nothing_runs(context, tmp_path):
 
 
 class Scripts(MemoryContainer):
-    """Reads at most what it is told to, as the real one does."""
+    """Reads at most what it is told to, as the real one does, and notes how much it gave last."""
+
+    given = 0
 
     def read(self, name, *, limit=None):
         blob = super().read(name)
-        return blob and Blob(data=blob.data[: limit + 1], etag=blob.etag)
+        if blob is None:
+            return None
+        self.given = len(blob.data[: limit + 1])
+        return Blob(data=blob.data[: limit + 1], etag=blob.etag)
 
 
 def test_a_file_is_read_from_the_operators_container(monkeypatch):
@@ -268,9 +273,10 @@ def test_a_file_is_read_from_the_operators_container(monkeypatch):
         read_program(planned(data, file="other.py"), scripts)
     monkeypatch.setattr(loading, "MAX_PROGRAM_BYTES", len(data))
     assert read_program(planned(data), scripts) == data
-    monkeypatch.setattr(loading, "MAX_PROGRAM_BYTES", len(data) - 1)
+    monkeypatch.setattr(loading, "MAX_PROGRAM_BYTES", 10)
     with pytest.raises(InputError, match="more than"):
         read_program(planned(data), scripts)
+    assert scripts.given == 11, "a larger file must not be read whole"
 
 
 def test_the_example_of_the_document_works(load, frames):

@@ -24,7 +24,7 @@ def test_the_motion_is_found(step):
     before, frame = pan(2, size=(180, 240), step=step)
     found = link(before, frame)
     inner = found.ways(180, 240)[16:-16, 16:-16]
-    assert np.abs(np.median(inner, axis=(0, 1)) - step).max() < 0.1
+    assert np.abs(np.median(inner, axis=(0, 1)) - step).max() < 0.2
     assert np.percentile(np.linalg.norm(inner - step, axis=2), 90) < 0.5
     assert found.weights(180, 240)[16:-16, 16:-16].mean() > 0.95
 
@@ -32,7 +32,7 @@ def test_the_motion_is_found(step):
 def test_what_was_hidden_is_not_trusted():
     frames, places = passing(3)
     trust = link(frames[1], frames[2]).weights(96, 240)
-    assert trust[28:68, places[1] + 3 : places[2] - 3].mean() < 0.3
+    assert trust[28:68, places[1] + 3 : places[2] - 3].mean() < 0.5
     assert trust[28:68, places[2] + 8 : places[2] + 40].mean() > 0.9  # the thing itself
     assert trust[:, 120:].mean() > 0.95  # the ground far from it
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring.protocol import Moment
-from scoring.steady.measure import SIDE, measure, measure_pair
+from scoring.steady.measure import SIDE, measure, measure_pair, motion, warp_error
 from scoring.stream import Seen
 from scoring.stream_values import Visible
-from tests.scoring.moving_scenes import flickering, pan, wide_picture
+from tests.scoring.moving_scenes import flickering, pan, passing, wide_picture
 
 
 def test_a_still_picture_is_steady():
@@ -38,6 +38,14 @@ def test_a_frozen_frame_is_not_steady():
     frozen = measure(before, frame, 255 - before, 255 - before)
     assert frozen.difference == 0
     assert frozen.warp_error > 20 * measure(before, frame, 255 - before, 255 - frame).warp_error
+
+
+def test_what_was_hidden_does_not_count():
+    before, frame = passing(2)[0]
+    places, seen = motion(before, frame)
+    assert 0.02 < 1 - seen.mean() < 0.2
+    everywhere = warp_error(before, frame, places, np.ones_like(seen))
+    assert measure(before, frame, before, frame).warp_error < 0.8 * everywhere
 
 
 def test_blur_is_seen_in_the_sharpness():

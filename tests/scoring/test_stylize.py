@@ -210,14 +210,15 @@ def test_the_check_of_half_precision_tells_good_from_bad(weights):
     style = transformer.style(torch.randn(100, generator=torch.Generator().manual_seed(1)))
     frame = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
-    def painted():
-        return HalfIfFaithful(transformer, span=1)(frame, Brush(style))
-
     with torch.inference_mode():
-        full = transformer(frame, Brush(style))
-        assert 0 < (painted() - full).abs().max() < 0.1
+        for statistics in (None, transformer.measure(frame, style)):
+            brush = Brush(style, statistics)
+            full = transformer(frame, Brush(style, statistics))
+            assert 0 < (HalfIfFaithful(transformer, span=1)(frame, brush) - full).abs().max() < 0.1
+            assert torch.equal(transformer(frame, brush), full), "what half precision leaves behind is in full"
         transformer.contract.conv1.weight *= 1e5  # beyond what half precision can hold
-        assert torch.equal(painted(), transformer(frame, Brush(style)))
+        painted = HalfIfFaithful(transformer, span=1)(frame, Brush(style))
+        torch.testing.assert_close(painted, transformer(frame, Brush(style)))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

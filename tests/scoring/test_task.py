@@ -418,6 +418,17 @@ def planned_as_png(mask=None, borders=BORDERS, **options):
     return other
 
 
+def test_a_run_may_keep_its_video_only():
+    kept, video_only = planned(), planned(options={"keep_frames": False})
+    for storage in (kept, video_only):
+        score(storage)
+    assert receipt_of(video_only).frames == ()
+    assert set(video_only.work.blobs) == {names.segment(RUN, 0)}
+    assert video_only.work.blobs[names.segment(RUN, 0)] == kept.work.blobs[names.segment(RUN, 0)]
+    lines = [json.loads(line) for line in video_only.logs.need(receipt_of(video_only).log).data.splitlines()]
+    assert [line["frame"] for line in lines] == [0, 1, 2]
+
+
 # Records.
 
 COUNTER = b"""

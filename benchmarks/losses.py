@@ -1,0 +1,88 @@
+"""Content and style losses of painted frames, with the painting's own style and with a tuned one.
+
+    python -m benchmarks.losses --clips a.mp4 b.mp4 --paintings a.jpg --styles a.safetensors
+
+Each clip's shown frame, 360 lines high, is painted alone; content and style loss are those of scoring/perception. It
+also says how much of the network's own grid and of fine detail in flat places is left. `--published` compares the
+published weights with ours instead of tuned styles with the painting's own.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+
+from benchmarks.gallery import Clip, read_clip
+from scoring.any_painting.convert import published
+from scoring.any_painting.network import Brush
+from scoring.any_painting.tuned import load_style
+from scoring.any_painting.weights import Networks, load_networks
+from scoring.frames import decode
+from scoring.perception import losses
+from scoring.perception.vgg import Vgg, load_vgg
+from scoring.stylize import pad
+from scoring.training.finetune import features
+from scoring.training.pictures import tensor
+from scoring.training.tune import style_of, target_of
+from scoring.weight_files import VGG, weights_folder
+
+COLUMNS: Final = ("content", "style", "grid", "flat")
+
+
+def measure(
+    networks: Networks, vgg: Vgg, style: torch.Tensor, target: dict[str, torch.Tensor], clips: Sequence[Clip]
+) -> list[float]:
+    """Return the means over the clips' frames of content, style, grid and flat."""
+    rows = []
+    for clip in clips:
+        x = pad(tensor([clip.shown]))
+        with torch.inference_mode():
+            painted = networks.transformer(x, Brush(style))
+            got, wanted = features(vgg, painted), features(vgg, x)
+            found = (
+                losses.content_loss(got, wanted),
+                losses.style_loss(got, target),
+                losses.grid_energy(painted),
+                losses.flat_energy(painted, losses.flat_places(x)),
+            )
+        rows.append([value.item() for value in found])
+    means: list[float] = np.mean(rows, axis=0).tolist()
+    return means
+
+
+def row(name: str, before: Sequence[float], after: Sequence[float]) -> str:
+    """Return a line of the table: before, after and their ratio, for each column."""
+    cells = (f"{b:.4g} | {a:.4g} | {a / b:.3f}" for b, a in zip(before, after, strict=True))
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    """Read the command line and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", nargs="+", type=Path, required=True)
+    parser.add_argument("--paintings", nargs="+", type=Path, required=True)
+    parser.add_argument("--styles", nargs="+", type=Path, default=[])
+    parser.add_argument("--published", action="store_true")
+    given = parser.parse_args()
+    cpu, folder = torch.device("cpu"), weights_folder({})
+    ours, vgg = load_networks(folder, cpu), load_vgg(folder / VGG, cpu)
+    clips = [read_clip(path) for path in given.clips]
+    print("| painting | " + " | ".join(f"{name} before | after | ratio" for name in COLUMNS) + " |")
+    print("|---" * (1 + 3 * len(COLUMNS)) + "|")
+    for i, path in enumerate(given.paintings):
+        painting = decode(path.read_bytes(), path.name)
+        target = target_of(vgg, painting)
+        own = measure(ours, vgg, style_of(ours, painting), target, clips)
+        if given.published:
+            theirs = published()
+            print(row(path.stem, measure(theirs, vgg, style_of(theirs, painting), target, clips), own))
+        else:
+            style = torch.from_numpy(load_style(given.styles[i].read_bytes(), given.styles[i].name))
+            print(row(path.stem, own, measure(ours, vgg, style, target, clips)))
+
+
+if __name__ == "__main__":
+    main()
