@@ -69,9 +69,10 @@ class Options(Document):
         example=1.5,
         group="How it looks",
     )
-    steady: Annotated[float, Field(ge=0, le=0.9)] = word(
-        0.5,
-        "Weight of the frame before, moved along with the picture; 0 is off, more is calmer and softer.",
+    steady: Annotated[float, Field(ge=0, le=0.9)] | None = word(
+        None,
+        "Weight of the frame before, moved along with the picture; 0 is off, more is calmer and softer."
+        " Unsaid: 0.7 for scorers that paint in a style, 0 for the others.",
         example=0.7,
         group="From frame to frame",
     )
@@ -102,6 +103,11 @@ class Options(Document):
         example="pad",
         group="Tasks and delivery",
     )
+
+    @property
+    def weight_of_before(self) -> float:
+        """What `steady` comes to: as it was said, or else what suits the scorer."""
+        return SCORERS[self.scorer].steady if self.steady is None else self.steady
 
     @field_validator("scorer")
     @classmethod

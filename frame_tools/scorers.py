@@ -26,6 +26,8 @@ class ScorerSpec:
     """Default batch: large enough that starting a task costs little beside it, small enough to lose little."""
     paced: bool = True
     """Whether the table of speeds (`frame_tools.pace`) says how long it takes at most; False: nobody can say before."""
+    steady: float = 0.0
+    """Default weight of the frame before (`steady`): painters flicker, copies and programs are to stay as they are."""
     weights_sha256: str | None = None
     """Of the weight file that the node image must hold; None for a scorer without weights."""
 
@@ -36,6 +38,9 @@ class ScorerSpec:
 
 
 ANY_WEIGHTS: Final = "c0ebb06d6c3523d77c51f58f5f192b6531828f8750ecd691bfc26047f68ca107"
+VGG_WEIGHTS: Final = "dc670af338242dc17f8cc5f68388fa902dda6d5bfb30371320dad3a722bcd6d1"
+PAINTERS_STEADY: Final = 0.7
+"""Measured: docs/steadiness.md."""
 
 SCORERS: Final = {
     spec.name: spec
@@ -44,18 +49,28 @@ SCORERS: Final = {
             name="any",
             styles=("painting", "tuned"),
             mixes=True,
-            frames_per_batch=48,
+            frames_per_batch=96,
+            steady=PAINTERS_STEADY,
             weights_sha256=ANY_WEIGHTS,
         ),
         ScorerSpec(
             name="tuned",
             styles=("tuned",),
             mixes=True,
-            frames_per_batch=48,
+            frames_per_batch=96,
+            steady=PAINTERS_STEADY,
             weights_sha256=ANY_WEIGHTS,
         ),
-        ScorerSpec(name="johnson", styles=("checkpoint",), frames_per_batch=48),
-        ScorerSpec(name="gatys", styles=("painting",), arguments=("steps",), frames_per_batch=12, paced=False),
+        ScorerSpec(name="johnson", styles=("checkpoint",), frames_per_batch=96, steady=PAINTERS_STEADY),
+        ScorerSpec(
+            name="gatys",
+            styles=("painting",),
+            arguments=("steps",),
+            frames_per_batch=12,
+            paced=False,
+            steady=PAINTERS_STEADY,
+            weights_sha256=VGG_WEIGHTS,
+        ),
         ScorerSpec(name="model", program=True, makes=None, frames_per_batch=48, paced=False),
         ScorerSpec(name="script", program=True, arguments=None, makes=None, frames_per_batch=48, paced=False),
         ScorerSpec(name="look", makes="records", frames_per_batch=120, weights_sha256=ANY_WEIGHTS),

@@ -6,6 +6,7 @@ moved along with the picture (Ruder et al. 2016, https://arxiv.org/abs/1604.0861
 one of a task begins as the frame in the painting's colours.
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,10 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from frame_tools.errors import InputError, InternalError
+from frame_tools.errors import DamagedError, InputError, InternalError
 from frame_tools.media import images
 from frame_tools.options import Options
-from frame_tools.scorers import Makes
+from frame_tools.scorers import VGG_WEIGHTS, Makes
 from scoring.perception.losses import STYLE_TAPS, content_loss, grams, style_loss
 from scoring.perception.vgg import CHANNELS, TAPS, Vgg, load_vgg
 from scoring.protocol import Moments, Picture, Pictures, Prepared, RunInputs, Score
@@ -57,9 +58,13 @@ class Gatys:
 
     @classmethod
     def load(cls, weights: Path) -> "Gatys":
-        """Load VGG16 from the folder `weights`; raises MissingError or DamagedError."""
-        device = best_device()
-        return cls(load_vgg(weights / VGG, device), device)
+        """Load VGG16 from the folder `weights`; raises MissingError, or DamagedError for other weights, too."""
+        device, path = best_device(), weights / VGG
+        vgg = load_vgg(path, device)
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if found != VGG_WEIGHTS:
+            raise DamagedError(f"{path} has sha256 {found}, not {VGG_WEIGHTS}", "Make it with: python -m scoring vgg")
+        return cls(vgg, device)
 
     @property
     def device(self) -> str:

@@ -32,10 +32,15 @@ class PictureStages:
 
 
 def first_needed(plan: Plan, manifest: Manifest, start: int) -> int:
-    """Return the frame at which a batch from `start` on begins to look, so that its border can't be seen."""
-    if plan.makes == "records" or not plan.options.steady:
+    """Return the frame at which a batch from `start` on begins to look, so that its border can't be seen.
+
+    A scorer of records may compare a frame with the one before: it gets to see one.
+    """
+    if plan.makes == "records":
+        return max(0, start - 1)
+    if not plan.options.weight_of_before:
         return start
-    return warm_up_start(start, weight=plan.options.steady, cuts=manifest.cuts)
+    return warm_up_start(start, weight=plan.options.weight_of_before, cuts=manifest.cuts)
 
 
 def size_stages(plan: Plan, manifest: Manifest) -> Stages[Link]:
@@ -55,7 +60,7 @@ def picture_stages(plan: Plan, manifest: Manifest, score: Score, masks: Masks | 
     stages = Stages(
         decode=before.decode,
         shrink=before.shrink,
-        link=Linker(cuts=manifest.cuts) if plan.options.steady else None,
+        link=Linker(cuts=manifest.cuts) if plan.options.weight_of_before else None,
         follow=follow,
         touch=touch,
         measure=measure_pair,
@@ -65,9 +70,9 @@ def picture_stages(plan: Plan, manifest: Manifest, score: Score, masks: Masks | 
 
 def _follow(plan: Plan, guard: Guard) -> Callable[[Seen, Picture, Link | None], Picture]:
     """Return the step in order: bad frames are settled, then the frame follows the one before."""
-    if not plan.options.steady:
+    if not plan.options.weight_of_before:
         return lambda seen, scored, _link: guard.settle(seen.moment.index, seen.name, seen.small, scored)
-    steadier = Steadier(plan.options.steady)
+    steadier = Steadier(plan.options.weight_of_before)
 
     def follow(seen: Seen, scored: Picture, link: Link | None) -> Picture:
         return steadier.follow(guard.settle(seen.moment.index, seen.name, seen.small, scored), link)

@@ -1,5 +1,6 @@
 """The scorer `gatys` with VGG16's layers and made-up weights: what is optimised, and how frames follow each other."""
 
+import hashlib
 import io
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from frame_tools.errors import InputError, InternalError, MissingError
+from frame_tools.errors import DamagedError, InputError, InternalError, MissingError
 from frame_tools.media.images import png
 from frame_tools.options import Options
 from scoring import gatys as module
@@ -251,10 +252,14 @@ def test_a_painting_is_seen_at_the_frames_size(height, width, side):
     assert max(seen.shape[:2]) <= 2 * min(seen.shape[:2])
 
 
-def test_weights_are_loaded_from_their_file(vgg, tmp_path):
+def test_weights_are_loaded_from_their_file_if_they_are_the_planned_ones(vgg, tmp_path, monkeypatch):
     with pytest.raises(MissingError, match="no VGG16 weights"):
         Gatys.load(tmp_path)
-    (tmp_path / VGG).write_bytes(safetensors.torch.save(vgg.state_dict()))
+    data = safetensors.torch.save(vgg.state_dict())
+    (tmp_path / VGG).write_bytes(data)
+    with pytest.raises(DamagedError, match="sha256"):
+        Gatys.load(tmp_path)
+    monkeypatch.setattr(module, "VGG_WEIGHTS", hashlib.sha256(data).hexdigest())
     loaded = Gatys.load(tmp_path)
     assert torch.equal(loaded._vgg.convolutions[9].weight.cpu().contiguous(), vgg.convolutions[9].weight)
     assert loaded.in_order
