@@ -88,10 +88,10 @@ class Options(Document):
         example="original",
         group="From frame to frame",
     )
-    keep_frames: bool = word(
-        True,
-        "Whether painted frames are kept as pictures beside the video; without them less is encoded and stored.",
-        example=False,
+    video_only: bool = word(
+        False,
+        "Keep no painted frames as pictures beside the video: less is encoded and stored.",
+        example=True,
         group="Tasks and delivery",
     )
     frames_per_batch: Annotated[int, Field(ge=1, le=2000)] | None = word(

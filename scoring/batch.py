@@ -114,7 +114,7 @@ class BatchRun:
         encoder = SegmentEncoder(self._manifest, even=self._plan.options.even)
         parts = picture_stages(self._plan, self._manifest, score, self._masks())
         outlets = stream.Outlets(
-            sink=self._write_frame if self._plan.options.keep_frames else _discard,
+            sink=_discard if self._plan.options.video_only else self._write_frame,
             encode=self._encoder(),
             segment=encoder.add,
             on_frame=self._timing.note_frame,
@@ -179,7 +179,7 @@ class BatchRun:
 
     def _encoder(self) -> Callable[[Picture, Alpha | None], bytes]:
         """Return what encodes frames for storage."""
-        if not self._plan.options.keep_frames:
+        if self._plan.options.video_only:
             return lambda _picture, _alpha: b""
         return images.encode_png if self._manifest.image_format == "png" else stream.opaque_jpeg
 

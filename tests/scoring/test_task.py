@@ -419,7 +419,7 @@ def planned_as_png(mask=None, borders=BORDERS, **options):
 
 
 def test_a_run_may_keep_its_video_only():
-    kept, video_only = planned(), planned(options={"keep_frames": False})
+    kept, video_only = planned(), planned(options={"video_only": True})
     for storage in (kept, video_only):
         score(storage)
     assert receipt_of(video_only).frames == ()
