@@ -2,8 +2,10 @@
 
     python -m benchmarks.gallery paintings --clips a.mp4 b.mp4 --paintings a.jpg b.jpg -o sheet.jpg
     python -m benchmarks.gallery tuned --clips a.mp4 --paintings a.jpg --styles a.safetensors -o ab.jpg
+    python -m benchmarks.gallery weights --clips a.mp4 --paintings a.jpg -o weights.jpg
 
 A sheet of tuned styles is blind: which side is tuned is drawn by lot for each row, and written to a file beside it.
+A sheet of weights shows the published ones beside ours, enlarged where the published ones leave most of their grid.
 """
 
 import argparse
@@ -17,13 +19,17 @@ from typing import Final
 import av
 import cv2
 import numpy as np
+import torch
+from PIL import Image
 
 from frame_tools.options import Options
 from frame_tools.plan import spread_sample
-from scoring.frames import decode, encode_jpeg
+from scoring.any_painting.convert import published
+from scoring.frames import decode
+from scoring.perception.losses import grid_energy
 from scoring.protocol import KeyStyle, Moment, Picture, RunInputs, StyleFile
 from scoring.stylize import AnyPainting
-from scoring.training.pictures import scaled
+from scoring.training.pictures import scaled, tensor
 from scoring.weight_files import weights_folder
 
 LINES: Final = 360
@@ -31,6 +37,11 @@ LINES: Final = 360
 CELL: Final = (320, 180)
 """Width and height of a cell of the sheet of paintings."""
 LARGE: Final = (480, 270)
+PART: Final = (128, 96)
+"""Width and height of the part of a frame that a sheet of weights shows."""
+ZOOM: Final = 3
+QUALITY: Final = 85
+"""Of the JPEG file."""
 GAP: Final = 6
 
 
@@ -114,10 +125,40 @@ def tuned_sheet(
     return sheet([[fitted(picture, LARGE) for picture in row] for row in rows]), key
 
 
+def weights_sheet(ours: AnyPainting, clips: Sequence[Clip], paintings: Sequence[Path]) -> Picture:
+    """A row for each painting and clip: a part of the frame, painted with the published weights, and with ours."""
+    theirs = AnyPainting(published(), torch.device("cpu"))
+    rows = []
+    for path in paintings:
+        for clip in clips:
+            before, after = paint(theirs, clip, path), paint(ours, clip, path)
+            top, left = worst(before)
+            rows.append([enlarged(picture[top:, left:]) for picture in (clip.shown, before, after)])
+    return sheet(rows)
+
+
+def worst(painted: Picture) -> tuple[int, int]:
+    """Return row and column of the part of PART's size in which most is left of the network's grid."""
+    width, height = PART
+    places = [
+        (top, left)
+        for top in range(0, painted.shape[0] - height + 1, height // 2)
+        for left in range(0, painted.shape[1] - width + 1, width // 2)
+    ]
+    parts = tensor([painted[top : top + height, left : left + width] for top, left in places])
+    return places[int(grid_energy(parts).argmax())]
+
+
+def enlarged(picture: Picture) -> Picture:
+    """Return the upper left part, each pixel as a square."""
+    part = picture[: PART[1], : PART[0]]
+    return np.repeat(np.repeat(part, ZOOM, 0), ZOOM, 1)
+
+
 def main() -> None:
     """Read the command line and write the sheet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("paintings", "tuned"))
+    parser.add_argument("what", choices=("paintings", "tuned", "weights"))
     parser.add_argument("--clips", nargs="+", type=Path, required=True)
     parser.add_argument("--paintings", nargs="+", type=Path, required=True)
     parser.add_argument("--styles", nargs="+", type=Path, default=[])
@@ -128,10 +169,12 @@ def main() -> None:
     clips = [read_clip(path) for path in given.clips]
     if given.what == "paintings":
         picture = paintings_sheet(scorer, clips, given.paintings)
+    elif given.what == "weights":
+        picture = weights_sheet(scorer, clips, given.paintings)
     else:
         picture, key = tuned_sheet(scorer, clips, given.paintings, given.styles, given.seed)
         given.out.with_suffix(".key.json").write_text(json.dumps(key, indent=1) + "\n")
-    given.out.write_bytes(encode_jpeg(picture))
+    Image.fromarray(picture).save(given.out, quality=QUALITY)
     print(given.out)
 
 

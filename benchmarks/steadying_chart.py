@@ -48,7 +48,7 @@ class _Panel:
 
 
 PANELS: Final = (
-    _Panel("warping error (mean square)", lambda point: point.warp, (0.0, WARP_BOUND)),
+    _Panel("warping error", lambda point: point.warp, (0.0, WARP_BOUND)),
     _Panel("sharpness", lambda point: point.sharp, SHARP_BOUNDS),
     _Panel("style loss", lambda point: point.style, STYLE_BOUNDS),
 )
