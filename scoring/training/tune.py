@@ -26,12 +26,12 @@ from scoring.training.finetune import features
 class Tuning:
     """How to fit; the defaults take some minutes on two cores."""
 
-    steps: int = 250
+    steps: int = 400
     side: int = 192
     """Pixels of the squares that are painted."""
     photos_per_step: int = 2
     learning_rate: float = 0.05
-    more_content: float = 0.11
+    more_content: float = 0.095
     """By which share the content loss may exceed that of the style it starts from."""
     content_weight: float = 3.0
     """Of what is above that."""

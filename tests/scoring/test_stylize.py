@@ -9,12 +9,15 @@ from PIL import Image
 
 from frame_tools.errors import InputError, InternalError
 from frame_tools.media.images import png
+from scoring import frames
 from scoring.any_painting import weights as weights_module
 from scoring.any_painting.network import NORM_CHANNELS, Brush
 from scoring.any_painting.tuned import dump_style, load_style
 from scoring.half import HalfIfFaithful
 from scoring.protocol import KeyStyle, Moment, NoNumbersError
 from scoring.stylize import SAMPLE_PIXELS, AnyPainting, Stop, brush_at, pad, thinned
+from tests.scoring.controls_golden import FOLDER
+from tests.scoring.painters_golden import CASES, painted
 from tests.scoring.runs import moments, opened, painting, run_of
 
 sides = st.integers(1, 45)
@@ -219,6 +222,13 @@ def test_the_check_of_half_precision_tells_good_from_bad(weights):
         transformer.contract.conv1.weight *= 1e5  # beyond what half precision can hold
         painted = HalfIfFaithful(transformer, span=1)(frame, Brush(style))
         torch.testing.assert_close(painted, transformer(frame, Brush(style)))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_scene_gives_its_golden_frame(scorer, case):
+    golden = frames.decode((FOLDER / f"painter_{case}.png").read_bytes(), case)
+    error = np.square(painted(scorer, case).astype(float) - golden).mean()
+    assert error < 255**2 / 10**4.5, "below 45 dB: other weights, or another network"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
