@@ -4,18 +4,31 @@ Each word carries its own meaning, example and group: help texts and docs/option
 """
 
 from difflib import get_close_matches
+from math import isfinite
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, PlainValidator, StringConstraints, field_validator, model_validator
 
 from frame_tools.documents import Document
 from frame_tools.scorers import SCORERS
 
 MAX_ARGUMENTS: Final = 32
+MAX_ARGUMENT_TEXT: Final = 1000
 Group = Literal["What paints", "How it looks", "From frame to frame", "Tasks and delivery", "Where the input is"]
 ProgramName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 ArgumentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
-Argument = bool | int | Annotated[float, Field(allow_inf_nan=False)] | Annotated[str, Field(max_length=1000)]
+
+
+def _argument(value: object) -> object:
+    """Take true, false, a number or a text as it is; a union of types would complain once for each of them."""
+    if isinstance(value, bool | int) or (isinstance(value, float) and isfinite(value)):
+        return value
+    if isinstance(value, str) and len(value) <= MAX_ARGUMENT_TEXT:
+        return value
+    raise ValueError(f"must be true, false, a number, or a text of at most {MAX_ARGUMENT_TEXT} characters")
+
+
+Argument = Annotated[bool | int | float | str, PlainValidator(_argument)]
 
 
 def word(default: Any, meaning: str, *, example: object, group: Group, form: str = "") -> Any:

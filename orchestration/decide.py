@@ -2,10 +2,13 @@
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from frame_tools.errors import sentence
 from orchestration.state import RunState
+
+_WAYS_ON: Final = ("resubmit", "trigger file")
+"""What a remedy speaks of that tells itself how to go on."""
 
 Verb = Literal["clean up", "finish", "cancel", "fail", "admit", "split", "plan", "queue", "join", "wait"]
 
@@ -66,6 +69,6 @@ def _failed_batches(state: RunState) -> Step:
     first = state.failures[f"{numbers[0]:05d}"]
     which = f"Batch {numbers[0]}" if len(numbers) == 1 else f"Batches {', '.join(map(str, numbers[:10]))}"
     remedy = sentence(first.remedy)
-    if "resubmit" not in remedy:
+    if not any(way in remedy.casefold() for way in _WAYS_ON):
         remedy += " Then resubmit what is missing."
     return Step(verb="fail", reason=f"{which} failed: {first.reason}", remedy=remedy)

@@ -60,7 +60,13 @@ def _parse_object(text: str) -> Wish:
         if any(detail["loc"][:1] == ("which",) for detail in error.errors(include_url=False)):
             raise _not_understood(text) from None
         raise InputError(*complaint(error, "body", Wish)) from None
-    if strange := [word for word in wish.options if word not in Options.model_fields]:
+    strange = [word for word in wish.options if word not in Options.model_fields]
+    if strange and strange[0] in Trigger.model_fields:
+        raise InputError(
+            f"The options can't be used: {strange[0]!r} stays as it was in a resubmission",
+            "For another one put a trigger file; the word input lets it use the same folder",
+        )
+    if strange:
         near = get_close_matches(strange[0], Options.model_fields, n=1)
         meant = f" (did you mean {near[0]!r}?)" if near else ""
         raise InputError(

@@ -173,7 +173,10 @@ def _steps(options: Options) -> int:
     """Give the run's number of steps; raises InputError for an argument that is none."""
     steps = options.arguments.get("steps", STEPS)
     if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MAX_STEPS:
-        raise InputError(f"steps is {str(steps)[:40]!r}", f"Give a whole number from 1 to {MAX_STEPS}")
+        raise InputError(
+            f"steps is {str(steps)[:40]!r}",
+            f"Give a whole number from 1 to {MAX_STEPS}, then put the trigger file again",
+        )
     return steps
 
 

@@ -29,7 +29,7 @@ NOT_BLACK: Final = 16.0
 """Grey levels: mean of a channel from which on a picture is not black."""
 
 NO_NUMBERS: Final = "came out as values that are no numbers"
-_REMEDY: Final = "Set bad_frame to original or previous, or choose another style, then start the run again"
+_REMEDY: Final = "Resubmit all with bad_frame original or previous, or put the trigger file again with another style"
 
 _LOG = logging.getLogger(__name__)
 

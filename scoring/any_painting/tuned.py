@@ -15,7 +15,7 @@ FORMAT = "impasto-style-1"
 _KEY = "style"
 _SHAPE = (2, NORM_CHANNELS)
 _LARGEST = 1e4
-_REMEDY = "Make it again: python -m scoring tune PAINTING -o FILE.safetensors"
+_REMEDY = "Make it again (python -m scoring tune PAINTING -o FILE.safetensors), then put the trigger file again"
 
 
 def dump_style(style: NDArray[np.float32], *, painting: str, painting_sha256: str) -> bytes:

@@ -28,7 +28,7 @@ _DEPRECATED = re.compile(r"(.+)\.(?:running_mean|running_var|num_batches_tracked
 
 _REMEDY = (
     "Give a state dict of the network of pytorch/examples fast_neural_style, unchanged in its widths: a file of"
-    " torch.save or safetensors (docs/scorers.md)"
+    " torch.save or safetensors (docs/scorers.md), then put the trigger file again"
 )
 
 

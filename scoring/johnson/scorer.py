@@ -27,7 +27,7 @@ MAX_LANES: Final = 8
 GPU_FRAMES: Final = 4
 """Frames in one forward on a GPU."""
 
-_REMEDY = "Train the network again, or use another checkpoint"
+_REMEDY = "Train the network again, or use another checkpoint, then put the trigger file again"
 
 
 class Johnson:

@@ -4,7 +4,7 @@ import hashlib
 from typing import Final
 
 from frame_tools.blobs import Container
-from frame_tools.errors import DamagedError, InputError, MissingError
+from frame_tools.errors import InputError
 from frame_tools.plan import PlannedProgram
 from frame_tools.scorers import Makes
 from scoring.programs.context import ProgramContext
@@ -19,37 +19,41 @@ MAX_PROGRAM_BYTES: Final = 2**30
 def read_program(program: PlannedProgram, scripts: Container) -> bytes:
     """Read the program's file from the ops account's container `scripts`, at most MAX_PROGRAM_BYTES.
 
-    Raises MissingError if it is not there, InputError if it is larger; its hash is for `load_program` to compare.
+    Raises InputError if it is not there or larger; its hash is for `load_program` to compare.
     """
     blob = scripts.read(program.file, limit=MAX_PROGRAM_BYTES)
     if blob is None:
-        raise MissingError(
+        raise InputError(
             f"The program {program.name} has no file {program.file!r} in the container {scripts.name}",
             "Ask the operator to put it there (docs/scorers.md), then resubmit what is missing",
         )
     if len(blob.data) > MAX_PROGRAM_BYTES:
-        raise InputError(f"The program {program.name} has more than {MAX_PROGRAM_BYTES} bytes", "Use a smaller model")
+        raise InputError(
+            f"The program {program.name} has more than {MAX_PROGRAM_BYTES} bytes",
+            "Use a smaller model, then put the trigger file again",
+        )
     return blob.data
 
 
 def load_program(program: PlannedProgram, data: bytes, context: ProgramContext, *, makes: Makes) -> Scorer:
-    """Load the program from its file's bytes, which must have the planned sha256, else DamagedError.
+    """Load the program from its file's bytes, which must have the planned sha256.
 
-    Raises InputError for a file that is not what the operator's list calls it, InternalError if a script's own code
-    fails.
+    Raises InputError for another file, or one that is not what the operator's list calls it: an attempt more would
+    find the same. Raises InternalError if a script's own code fails.
     """
     found = hashlib.sha256(data).hexdigest()
     if found != program.sha256:
-        raise DamagedError(
+        raise InputError(
             f"The file of the program {program.name} has sha256 {found}, not the planned {program.sha256}",
-            "Put the planned file back, or start the run anew after the operator's list has the new hash",
+            "Put the planned file back and resubmit what is missing, or put the trigger file again when the operator's"
+            " list has the new hash",
         )
     if program.kind == "script":
         return Script(program, data, context, makes=makes)
     if makes != "pictures":
         raise InputError(
             f"The program {program.name} is a model, which makes pictures, not {makes}",
-            "Ask the operator to say makes: pictures, or to use a script",
+            "Ask the operator to say makes: pictures, or to use a script, then put the trigger file again",
         )
     model = TorchScriptModel if program.kind == "torchscript" else ExportedModel
     return model(program.name, data, context.device)

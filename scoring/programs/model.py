@@ -45,7 +45,8 @@ class _Model:
         except Exception as error:  # PyTorch's readers raise anything for a file that is something else
             raise InputError(
                 f"The program {name} can't be loaded as {self.form} ({_in_short(error)})",
-                f"Ask the operator to save it again with torch {torch.__version__} (docs/scorers.md)",
+                f"Ask the operator to save it again with torch {torch.__version__} (docs/scorers.md), then put the"
+                " trigger file again",
             ) from error
 
     @property
@@ -87,11 +88,13 @@ class _Model:
             raise PictureError(
                 position,
                 f"The program {self._name} answered {_kind_of(y)} to float32 {shape}",
-                "Ask the operator for a model that gives a picture of the size it got (docs/scorers.md)",
+                "Ask the operator for a model that gives a picture of the size it got (docs/scorers.md), then put the"
+                " trigger file again",
                 fault=InputError,
             )
         y = y.float()
-        check_finite(y, first=position, remedy=f"Ask the operator to mend the program {self._name}", fault=InputError)
+        remedy = f"Ask the operator to mend the program {self._name}, then put the trigger file again"
+        check_finite(y, first=position, remedy=remedy, fault=InputError)
         return to_pictures(y * 255)
 
     def _run(self, x: torch.Tensor) -> Any:

@@ -151,4 +151,7 @@ class Script:
         raise PictureError(position, f"The program {self._program.name} {what}", _MEND, fault=InputError)
 
 
-_MEND = "Ask the operator to mend the script and to put its new hash on the list (docs/scorers.md), then start anew"
+_MEND = (
+    "Ask the operator to mend the script and to put its new hash on the list (docs/scorers.md), then put the trigger"
+    " file again"
+)

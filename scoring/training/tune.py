@@ -21,6 +21,9 @@ from scoring.protocol import Picture
 from scoring.training import pictures
 from scoring.training.finetune import features
 
+_NO_DETAIL = 1e-5
+"""Mean square of detail that nobody sees; where there is no flat place at all the sum is 0."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
@@ -31,11 +34,15 @@ class Tuning:
     """Pixels of the squares that are painted."""
     photos_per_step: int = 2
     learning_rate: float = 0.05
-    more_content: float = 0.095
+    more_content: float = 0.14
     """By which share the content loss may exceed that of the style it starts from."""
     content_weight: float = 3.0
     """Of what is above that."""
-    grid_weight: float = 500.0
+    more_flat: float = 0.2
+    """The same for fine detail where the photo is flat: walls and skies must not fill with dots."""
+    flat_weight: float = 0.2
+    """Of what is above that."""
+    grid_weight: float = 1000.0
     """Of the network's own grid of 4 pixels, which a style must not bring out."""
     seed: int = 0
 
@@ -71,15 +78,20 @@ def tune(
     for step in range(1, tuning.steps + 1):
         photos = pictures.tensor([photo(rng) for _ in range(tuning.photos_per_step)])
         with torch.no_grad():
-            wanted = features(vgg, photos)
-            before = losses.content_loss(features(vgg, networks.transformer(photos, Brush(start))), wanted)
+            wanted, flat = features(vgg, photos), losses.flat_places(photos)
+            first = networks.transformer(photos, Brush(start))
+            before = losses.content_loss(features(vgg, first), wanted)
+            detail_before = losses.flat_energy(first, flat)
         painted = networks.transformer(photos, Brush(style))
         got = features(vgg, painted)
         content, likeness = losses.content_loss(got, wanted), losses.style_loss(got, target).mean()
         excess = F.relu(content / before - 1 - tuning.more_content).mean()
+        detail = losses.flat_energy(painted, flat)
+        dots = F.relu(detail / (detail_before + _NO_DETAIL) - 1 - tuning.more_flat).mean()
         grid = losses.grid_energy(painted).mean()
+        bounds = tuning.content_weight * excess + tuning.flat_weight * dots + tuning.grid_weight * grid
         adam.zero_grad()
-        (likeness + tuning.content_weight * excess + tuning.grid_weight * grid).backward()
+        (likeness + bounds).backward()
         adam.step()
         cosine.step()
         on_step(step, Losses(content.mean().item(), likeness.item()))

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ from tests.e2e.chain import Chain, fingerprint, running_chain, until, upload_spl
 
 FRAMES = 12
 SIZE = (64, 48)
-STYLE_NUMBERS = 694
-"""Scale and shift of so many channels are a style."""
+STYLE_CHANNELS = 347
+"""Each has a scale and a shift; those are a style."""
 
 READS_NUMBERS = b'''"""Read the number that is drawn in each frame."""
 
@@ -44,8 +45,8 @@ class Reader:
 
     def record(self, frame):
         height, width = frame.shape[:2]
-        cells = [frame[int((c // 4 + 0.5) * height / 4), int((c % 4 + 0.5) * width / 4)].mean() > 128 for c in range(16)]
-        bits = [cell for number, cell in enumerate(cells) if number not in (0, 1, 3, 4, 12, 15)]
+        centre = [((c // 4 * 2 + 1) * height // 8, (c % 4 * 2 + 1) * width // 8) for c in range(16)]
+        bits = [frame[y, x].mean() > 128 for c, (y, x) in enumerate(centre) if c not in (0, 1, 3, 4, 12, 15)]
         number = sum(int(bit) << place for place, bit in enumerate(bits))
         return {"number": number, "seed": self.context.seed, "said": dict(self.context.arguments)}
 
@@ -132,9 +133,9 @@ def records(chain: Chain, status: dict[str, Any]) -> list[dict[str, Any]]:
 
 def tuned_style(numbers: list[float]) -> bytes:
     """A tuned style's file, written down plainly: the length of the header, the header, the numbers."""
-    data = struct.pack(f"<{2 * STYLE_NUMBERS}f", *numbers)
+    data = struct.pack(f"<{2 * STYLE_CHANNELS}f", *numbers)
     header = json.dumps(
-        {"style": {"dtype": "F32", "shape": [2, STYLE_NUMBERS], "data_offsets": [0, len(data)]}}
+        {"style": {"dtype": "F32", "shape": [2, STYLE_CHANNELS], "data_offsets": [0, len(data)]}}
     ).encode()
     header += b" " * (-len(header) % 8)
     return struct.pack("<Q", len(header)) + header + data
@@ -143,8 +144,8 @@ def tuned_style(numbers: list[float]) -> bytes:
 def made_up_style(seed: int) -> list[float]:
     """Scales around 1 and shifts around 0, in 64ths: the mean of two of them is exact in single precision."""
     dice = random.Random(seed)
-    return [dice.randrange(32, 97) / 64 for _ in range(STYLE_NUMBERS)] + [
-        dice.randrange(-32, 33) / 64 for _ in range(STYLE_NUMBERS)
+    return [dice.randrange(32, 97) / 64 for _ in range(STYLE_CHANNELS)] + [
+        dice.randrange(-32, 33) / 64 for _ in range(STYLE_CHANNELS)
     ]
 
 
@@ -213,7 +214,7 @@ def test_a_look_at_a_video_comes_home_as_lines_in_order(
         brightness = ImageStat.Stat(Image.open(path).convert("L")).mean[0] / 255
         assert line["brightness"] == pytest.approx(brightness, abs=0.01)
     assert lines[0]["distance"] is None
-    for before, line in zip(lines, lines[1:], strict=False):  # across the borders of batches, too
+    for before, line in pairwise(lines):  # across the borders of batches, too
         assert line["distance"] == pytest.approx(math.dist(before["vector"], line["vector"]), abs=0.01)
 
 
@@ -229,7 +230,7 @@ def test_a_mix_of_two_tuned_styles_is_the_style_between_them(chain: Chain, small
 
 
 def test_frames_that_come_out_flat_fail_in_words_and_other_options_make_a_new_run(chain: Chain, small: Path) -> None:
-    chain.outside.input.write("small/dull.safetensors", tuned_style([0.0] * 2 * STYLE_NUMBERS))
+    chain.outside.input.write("small/dull.safetensors", tuned_style([0.0] * 2 * STYLE_CHANNELS))
     first = chain.start("dull", input="small", style="dull.safetensors", steady=0)
     failed = chain.wait(first)
     assert failed["status"] == "failed"

@@ -309,7 +309,7 @@ def test_other_options_need_a_plan_to_start_from(world: World) -> None:
         (b'{"which": "failed", "options": {"strength": 0.5}}', "with all only"),
         (b'{"which": [0], "options": {"strength": 0.5}}', "with all only"),
         (b'{"which": "all", "options": {"strenght": 0.5}}', "did you mean 'strength'"),
-        (b'{"which": "all", "options": {"style": "a.jpg"}}', "unknown word 'style'"),
+        (b'{"which": "all", "options": {"style": "a.jpg"}}', "'style' stays as it was in a resubmission"),
         (b'{"which": "all", "option": {}}', "did you mean 'options'"),
         (b'{"which": "all", "options": []}', "options"),
         (b'{"which": "all"', "not JSON"),

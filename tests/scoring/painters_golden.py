@@ -6,7 +6,6 @@ makes them anew in tests/scoring/golden, in the scorer's environment, with the w
 at the pictures before they are kept.
 """
 
-
 import numpy as np
 
 from scoring import frames

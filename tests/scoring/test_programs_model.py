@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from frame_tools.errors import DamagedError, InputError, InternalError
+from frame_tools.errors import InputError, InternalError
 from frame_tools.options import Options
 from frame_tools.plan import PlannedProgram
 from scoring.guard import NoNumbersError
@@ -198,7 +198,7 @@ def test_another_hash_is_refused_before_the_file_is_looked_at(load, monkeypatch,
     for module in (torch.jit, torch.export):
         monkeypatch.setattr(module, "load", lambda *_, **__: pytest.fail("looked at"))
     data = file_of(Negative(), kind)
-    with pytest.raises(DamagedError, match="not the planned 0000") as caught:
+    with pytest.raises(InputError, match="not the planned 0000") as caught:
         load(data, kind, sha256="0" * 64)
     assert hashlib.sha256(data).hexdigest() in caught.value.what
 

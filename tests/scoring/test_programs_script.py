@@ -10,7 +10,7 @@ import pytest
 import scoring
 from benchmarks.memory_storage import MemoryContainer
 from frame_tools.blobs import Blob
-from frame_tools.errors import DamagedError, InputError, InternalError, MissingError
+from frame_tools.errors import InputError, InternalError
 from frame_tools.options import Options
 from frame_tools.plan import PlannedProgram
 from scoring.programs import loading
@@ -243,7 +243,7 @@ def planned(data, **changes):
 
 def test_another_hash_is_refused_and_nothing_runs(context, tmp_path):
     data = f"import os\nos.mkdir({str(tmp_path / 'done')!r})\n".encode()
-    with pytest.raises(DamagedError, match="not the planned"):
+    with pytest.raises(InputError, match="not the planned"):
         load_program(planned(data, sha256="1" * 64), data, context, makes="pictures")
     assert not (tmp_path / "done").exists()
     with pytest.raises(InputError, match="no function load"):
@@ -269,7 +269,7 @@ def test_a_file_is_read_from_the_operators_container(monkeypatch):
     scripts = Scripts("scripts")
     scripts.write("mosaic.py", data)
     assert read_program(planned(data), scripts) == data
-    with pytest.raises(MissingError, match=r"no file 'other\.py' in the container scripts"):
+    with pytest.raises(InputError, match=r"no file 'other\.py' in the container scripts"):
         read_program(planned(data, file="other.py"), scripts)
     monkeypatch.setattr(loading, "MAX_PROGRAM_BYTES", len(data))
     assert read_program(planned(data), scripts) == data
