@@ -29,16 +29,16 @@ _NO_DETAIL = 1e-5
 class Tuning:
     """How to fit; the defaults take some minutes on two cores."""
 
-    steps: int = 400
+    steps: int = 300
     side: int = 192
     """Pixels of the squares that are painted."""
     photos_per_step: int = 2
     learning_rate: float = 0.05
-    more_content: float = 0.14
+    more_content: float = 0.095
     """By which share the content loss may exceed that of the style it starts from."""
     content_weight: float = 3.0
     """Of what is above that."""
-    more_flat: float = 0.2
+    more_flat: float = 0.6
     """The same for fine detail where the photo is flat: walls and skies must not fill with dots."""
     flat_weight: float = 0.2
     """Of what is above that."""
