@@ -10,7 +10,7 @@ from frame_tools.commands import words_not_traces
 from scoring.weight_files import weights_folder
 
 DEFAULT_SIZE = "640x360"
-FRAMES = 48
+FRAMES = 96
 """A batch as the planner makes it."""
 ROUND_SECONDS = 3.0
 

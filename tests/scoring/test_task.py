@@ -465,6 +465,6 @@ def test_records_are_written_in_order_and_proved():
 
 def test_a_program_other_than_the_planned_one_is_never_run():
     storage = planned_with_script(b"raise SystemExit(0)")
-    with pytest.raises(DamagedError, match="sha256"):
+    with pytest.raises(InputError, match="sha256"):
         score(storage)
     assert storage.work.blobs == {}

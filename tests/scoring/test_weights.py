@@ -10,7 +10,6 @@ from safetensors import safe_open
 
 from frame_tools.errors import DamagedError, MissingError
 from frame_tools.scorers import SCORERS
-from scoring import registry
 from scoring.any_painting import convert
 from scoring.any_painting.weights import load_networks
 from scoring.weight_files import ANY_PAINTING, weights_folder
@@ -53,7 +52,7 @@ def test_a_missing_origin_is_named(tmp_path):
 
 def test_missing_weights_tell_the_command(tmp_path):
     with pytest.raises(MissingError, match="python -m scoring weights"):
-        registry.load("any", tmp_path)
+        load_networks(tmp_path, CPU)
 
 
 def test_altered_weights_are_refused(weights, tmp_path):
