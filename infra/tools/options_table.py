@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from frame_tools.schema_words import Word, all_words
+from infra.tools import pages
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "options.md"
 BEGIN: Final = "<!-- options -->"
@@ -25,12 +26,8 @@ def tables() -> str:
 
 
 def page_with(page: str, text: str) -> str:
-    """Return the page with `text` between its markers; ValueError if they are missing."""
-    before, _, rest = page.partition(BEGIN)
-    _, found, after = rest.partition(END)
-    if not found:
-        raise ValueError(f"The page has no {BEGIN} … {END}: put both where the tables belong")
-    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+    """Return the page with `text` between its markers."""
+    return pages.page_with(page, text, begin=BEGIN, end=END)
 
 
 def _row(word: Word) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from pydantic_core import PydanticUndefined
 
+from infra.tools import pages
 from local_cloud.accounts import Ports, app_settings
 from orchestration.settings import HostSettings, Settings
 
@@ -47,12 +48,8 @@ def table() -> str:
 
 
 def page_with(page: str, text: str) -> str:
-    """Return the page with `text` between its markers; ValueError if they are missing."""
-    before, _, rest = page.partition(BEGIN)
-    _, found, after = rest.partition(END)
-    if not found:
-        raise ValueError(f"The page has no {BEGIN} … {END}: put both where the table belongs")
-    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+    """Return the page with `text` between its markers."""
+    return pages.page_with(page, text, begin=BEGIN, end=END)
 
 
 def example() -> str:
