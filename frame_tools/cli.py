@@ -5,28 +5,30 @@ said by the schema's own words (`frame_tools.cli_words`).
 """
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from frame_tools import cli_estimate, names
+from frame_tools import cli_estimate, cli_folders, cli_resubmit, names
 from frame_tools.cli_words import (
     PAINTING,
+    ApiKey,
+    ApiUrl,
+    Arguments,
     Grouped,
-    Named,
+    KeyStyles,
+    MaskPath,
+    Styles,
     arguments_of,
     checked,
-    key_style_of,
-    style_of,
-    style_words,
+    files_of,
+    mask_name_of,
     takes,
 )
 from frame_tools.commands import words_not_traces
 from frame_tools.errors import ExitCode
-from frame_tools.options import Group
 
 EXAMPLES = """
 Examples (set DATA to the storage account first, see the README):
@@ -56,82 +58,7 @@ app = typer.Typer(
 )
 console = Console(stderr=True)
 
-PAINTS: Final[Group] = "What paints"
-LOOKS: Final[Group] = "How it looks"
-Styles = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--style",
-        metavar="FILE[=WEIGHT]",
-        help="A painting, a tuned style or a checkpoint; again for a mix.",
-        rich_help_panel=PAINTS,
-    ),
-]
-KeyStyles = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--key-style",
-        metavar="SECONDS=FILE[=WEIGHT]",
-        help="The style reached then; --style is the one at 0.",
-        rich_help_panel=PAINTS,
-    ),
-]
-MaskPath = Annotated[
-    Path | None,
-    typer.Option("--mask", help="Folder of masks named as the frames, or a video of them.", rich_help_panel=LOOKS),
-]
-Arguments = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="An argument of the scorer.", rich_help_panel=PAINTS),
-]
-ApiUrl = Annotated[str, typer.Option("--api", envvar="IMPASTO_API", help="URL of the app, ending with /api.")]
-ApiKey = Annotated[str, typer.Option("--key", envvar="IMPASTO_KEY", help="A function key; none for a local app.")]
-
-
-def _files(styles: list[str] | None, keys: list[str] | None) -> tuple[dict[str, Any], list[Path]]:
-    """Return the words that say which styles, and the paths of their files."""
-    named: list[Named] = [style_of(text) for text in styles or ()]
-    timed = [key_style_of(text) for text in keys or ()]
-    paths = dict.fromkeys(Path(one.text) for one in (*named, *(style for _, style in timed)))
-    return style_words(named, timed), list(paths)
-
-
-def _mask_name(mask: Path | None) -> str | None:
-    return names.name_from(mask.name) if mask else None
-
-
-@app.command(cls=Grouped, epilog="Example: python -m frame_tools split holiday.mp4 frames/holiday --format png")
-@takes("image_format", "keep_place")
-def split(
-    video: Annotated[Path, typer.Argument(help="A video file with any codec that FFmpeg reads.")],
-    folder: Annotated[Path, typer.Argument(help="Gets frames/, the sound, and manifest.json last.")],
-    **words: Any,
-) -> None:
-    """Take a video apart into frames, sound and a manifest."""
-    from frame_tools.progress import bars
-    from frame_tools.steps import split_into
-
-    with words_not_traces(), bars(console) as shown:
-        said = checked({"scorer": "copy", **words})
-        manifest = split_into(video, folder, said.image_format, keep_place=said.keep_place, shown=shown)
-        print(f"{manifest.frame_count} frames, {len(manifest.audio)} audio tracks in {folder}")
-
-
-@app.command(cls=Grouped, epilog="Example: python -m frame_tools join frames/holiday holiday_again.mp4")
-@takes("even")
-def join(
-    folder: Annotated[Path, typer.Argument(help="A folder made by split; frames/ may have been repainted since.")],
-    out: Annotated[Path, typer.Argument(help="The video to write.")],
-    **words: Any,
-) -> None:
-    """Make a video of a folder of frames, with the sound and the times of the original."""
-    from frame_tools.progress import bars
-    from frame_tools.steps import join_folder
-
-    with words_not_traces(), bars(console) as shown:
-        said = checked({"scorer": "copy", **words})
-        report = join_folder(folder, out, even=said.even, shown=shown)
-        print(f"{report.frames} frames, {float(report.seconds):.3f} s, {report.tracks} audio tracks in {out}")
+cli_folders.add_to(app)
 
 
 @app.command(
@@ -156,11 +83,11 @@ def upload(
 
     with words_not_traces():
         named = names.check_name(name or names.name_from(folder.stem), "run's name")
-        said, styles = _files(style, key_style)
+        said, styles = files_of(style, key_style)
         trigger = (
             checked(
                 {
-                    **words, **said, "mask": _mask_name(mask), "arguments": arguments_of(arguments or ()),
+                    **words, **said, "mask": mask_name_of(mask), "arguments": arguments_of(arguments or ()),
                     "video": names.name_from(folder.name) if folder.is_file() else None,
                 }
             )
@@ -191,7 +118,7 @@ def trigger(
     from frame_tools.upload import put_trigger
 
     with words_not_traces():
-        said, _ = _files(style, key_style)
+        said, _ = files_of(style, key_style)
         asked = checked({**words, **said, "arguments": arguments_of(arguments or ())})
         print(put_trigger(DataStorage.from_environment(os.environ), name=name, trigger=asked))
 
@@ -233,34 +160,7 @@ def download(
         print(fetch(DataStorage.from_environment(os.environ), run_id, out))
 
 
-@app.command(
-    cls=Grouped, epilog="Example: python -m frame_tools resubmit holiday-0123456789 --which all --strength 0.5"
-)
-@takes(*PAINTING, defaults=False)
-def resubmit(
-    run_id: Annotated[str, typer.Argument(help="The run's id.")],
-    which: Annotated[
-        str, typer.Option(metavar="missing|failed|all|0,3", help="What to score again; options go with all only.")
-    ] = "missing",
-    arguments: Arguments = None,
-    default: Annotated[
-        list[str] | None, typer.Option("--default", metavar="WORD", help="Take this option back to its default.")
-    ] = None,
-    api: ApiUrl = "http://127.0.0.1:7071/api",
-    key: ApiKey = "",
-    **words: Any,
-) -> None:
-    """Score what is missing of a run, or all of it again, perhaps with other options; prints the id to watch."""
-    from frame_tools.watch import Api, wish
-
-    with words_not_traces():
-        names.check_run_id(run_id)
-        options: Mapping[str, Any] = {
-            **dict.fromkeys(default or ()),
-            **{word: value for word, value in words.items() if value is not None},
-            **({"arguments": arguments_of(arguments)} if arguments else {}),
-        }
-        print(Api(url=api, key=key).post(f"runs/{run_id}/resubmit", wish(which, options))["run_id"])
+cli_resubmit.add_to(app)
 
 
 @app.command(
@@ -288,8 +188,8 @@ def restyle(
     from frame_tools.watch import Api
 
     with words_not_traces(), bars(console) as shown:
-        said, styles = _files(style, key_style)
-        asked = checked({**words, **said, "mask": _mask_name(mask), "arguments": arguments_of(arguments or ())})
+        said, styles = files_of(style, key_style)
+        asked = checked({**words, **said, "mask": mask_name_of(mask), "arguments": arguments_of(arguments or ())})
         written = everything(
             video, out, trigger=asked, extras=extra_files(styles, mask), name=name or names.name_from(video.stem),
             scratch=scratch, storage=DataStorage.from_environment(os.environ), api=Api(url=api, key=key), shown=shown,

@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperOption
 
 from frame_tools import names
 from frame_tools.errors import InputError
-from frame_tools.options import Options
+from frame_tools.options import Group, Options
 from frame_tools.schema_words import Word, word_of
 from frame_tools.trigger import Trigger
 
@@ -72,7 +72,42 @@ def _parameter(word: Word, *, defaults: bool) -> inspect.Parameter:
     return inspect.Parameter(word.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
+# Where the app is: no word of the schema, but of several commands.
+
+ApiUrl = Annotated[str, typer.Option("--api", envvar="IMPASTO_API", help="URL of the app, ending with /api.")]
+ApiKey = Annotated[str, typer.Option("--key", envvar="IMPASTO_KEY", help="A function key; none for a local app.")]
+
+
 # Words with a form of their own on the command line.
+
+PAINTS: Final[Group] = "What paints"
+LOOKS: Final[Group] = "How it looks"
+Styles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--style",
+        metavar="FILE[=WEIGHT]",
+        help="A painting, a tuned style or a checkpoint; again for a mix.",
+        rich_help_panel=PAINTS,
+    ),
+]
+KeyStyles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--key-style",
+        metavar="SECONDS=FILE[=WEIGHT]",
+        help="The style reached then; --style is the one at 0.",
+        rich_help_panel=PAINTS,
+    ),
+]
+MaskPath = Annotated[
+    Path | None,
+    typer.Option("--mask", help="Folder of masks named as the frames, or a video of them.", rich_help_panel=LOOKS),
+]
+Arguments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="An argument of the scorer.", rich_help_panel=PAINTS),
+]
 
 
 @dataclass(frozen=True)
@@ -140,6 +175,19 @@ def _mix(styles: Sequence[Named]) -> str | dict[str, float]:
             raise InputError(f"The style {style.name!r} is named twice", "Name each file once, with one weight")
         mix[style.name] = 1.0 if style.weight is None else style.weight
     return mix
+
+
+def files_of(styles: list[str] | None, keys: list[str] | None) -> tuple[dict[str, Any], list[Path]]:
+    """Return the words that say which styles, and the paths of their files."""
+    named: list[Named] = [style_of(text) for text in styles or ()]
+    timed = [key_style_of(text) for text in keys or ()]
+    paths = dict.fromkeys(Path(one.text) for one in (*named, *(style for _, style in timed)))
+    return style_words(named, timed), list(paths)
+
+
+def mask_name_of(mask: Path | None) -> str | None:
+    """Return the mask's name in the container `input`."""
+    return names.name_from(mask.name) if mask else None
 
 
 def checked(said: Mapping[str, Any]) -> Trigger:

@@ -15,17 +15,25 @@ def words_not_traces() -> Iterator[None]:
     """Turn our own errors and storage's into words; anything else is a defect and keeps its trace."""
     try:
         yield
-    except ImpastoError as error:
-        _end(error)
-    except AzureError as error:
-        _end(_in_words(error))
-    except OSError as error:
-        if error.filename is None:
+    except (ImpastoError, AzureError, OSError) as error:
+        said = in_words(error)
+        if said is None:
             raise
-        _end(InputError(f"{error.filename} can't be used ({error.strerror})", "Give another path"))
+        _end(said)
 
 
-def _in_words(error: AzureError) -> ImpastoError:
+def in_words(error: Exception) -> ImpastoError | None:
+    """Return the error as one of ours, None for a defect."""
+    if isinstance(error, ImpastoError):
+        return error
+    if isinstance(error, AzureError):
+        return _of_storage(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return InputError(f"{error.filename} can't be used ({error.strerror})", "Give another path")
+    return None
+
+
+def _of_storage(error: AzureError) -> ImpastoError:
     first_line = str(error.message).split("\n", 1)[0][:300]
     if isinstance(error, ClientAuthenticationError) or getattr(error, "status_code", None) in (401, 403):
         return InputError(

@@ -146,9 +146,24 @@ def failure(run_id: str, step: str) -> str:
     return f"{failures(run_id)}{step}.json"
 
 
+def troubles(run_id: str) -> str:
+    """Return the prefix of what tasks said of errors that are tried again."""
+    return f"{run_id}/troubles/"
+
+
+def trouble(run_id: str, step: str) -> str:
+    """Return the blob with what the step's task last said of an error that is tried again."""
+    return f"{troubles(run_id)}{step}.json"
+
+
+def retries(run_id: str) -> str:
+    """Return the prefix of the sweep's claims of one more try."""
+    return f"{run_id}/retries/"
+
+
 def retry_claim(run_id: str, step: str, number: int) -> str:
     """Return the blob whose creation allows the sweep one more try of a step."""
-    return f"{run_id}/retries/{step}-{number}"
+    return f"{retries(run_id)}{step}-{number}"
 
 
 def completion_log(run_id: str) -> str:

@@ -119,7 +119,7 @@ class Options(Document):
 
     @property
     def weight_of_before(self) -> float:
-        """What `steady` comes to: as it was said, or else what suits the scorer."""
+        """What `steady` comes to: as it was said (a plan always says it now), or else what suits the scorer."""
         return SCORERS[self.scorer].steady if self.steady is None else self.steady
 
     @field_validator("scorer")

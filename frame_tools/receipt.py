@@ -119,6 +119,27 @@ class Failure(Document):
     failed_at: str
 
 
+class Trouble(Document):
+    """What a task said of an error that is tried again; a later one of the same step takes its place.
+
+    It becomes the step's failure if the step's last task ended just so; a person's resubmission removes it.
+    """
+
+    version: Literal[1] = 1
+    run_id: str
+    step: str
+    reason: str
+    remedy: str
+    task_id: str
+    exit_code: int
+    """That the process was about to end with."""
+    happened_at: str
+
+    def tells_of(self, *, task_id: str, exit_code: int | None) -> bool:
+        """Whether a task that ended with this code ended of this; one that was killed later ends with another."""
+        return (self.task_id, self.exit_code) == (task_id, exit_code)
+
+
 class Outcome(Document):
     """How a run ended; written once. A resubmission of a failed run removes it and the run goes on."""
 

@@ -12,6 +12,7 @@ from frame_tools.options import Options
 from frame_tools.plan import BlobRef, Plan, Request, borders_near_cuts, spread_sample
 from frame_tools.scorers import SCORERS
 from frame_tools.storage import Storage
+from frame_tools.trigger import Trigger
 from frame_tools.version import IMPASTO
 from orchestration import programs
 from orchestration.app import App
@@ -129,7 +130,7 @@ def _finish_plan(
         run_id=request.run_id,
         name=request.name,
         correlation_id=request.correlation_id,
-        options=Options(**{field: getattr(trigger, field) for field in Options.model_fields}),
+        options=_options(trigger),
         makes=makes,
         borders=borders,
         manifest_sha256=sha256_of(data),
@@ -144,6 +145,12 @@ def _finish_plan(
         container=manifest.container,
         versions={"impasto": IMPASTO},
     )
+
+
+def _options(trigger: Trigger) -> Options:
+    """Return how to paint, with `steady` said: another version's default must not change a run under way."""
+    options = Options(**{field: getattr(trigger, field) for field in Options.model_fields})
+    return options.model_copy(update={"steady": options.weight_of_before})
 
 
 def check_limits(manifest: Manifest, settings: Settings) -> None:

@@ -118,8 +118,9 @@ def go_on(app: App, state: RunState, *, only_failed: bool) -> str:
         steps = ["split"]
     for failure in state.failures:
         app.storage.runs.delete(names.failure(run_id, failure))
-    for claim in list(app.storage.runs.list(f"{run_id}/retries/")):
-        app.storage.runs.delete(claim.name)
+    for prefix in (names.retries(run_id), names.troubles(run_id)):
+        for left in list(app.storage.runs.list(prefix)):
+            app.storage.runs.delete(left.name)
     app.storage.runs.delete(names.cancelled(run_id))
     app.storage.runs.write(names.resumed(run_id), now().isoformat().encode())
     app.storage.runs.create(names.open_mark(run_id), b"")

@@ -8,10 +8,11 @@ import datetime as dt
 import logging
 
 from frame_tools import names
+from frame_tools.errors import sentence
 from frame_tools.logs import about_run
 from frame_tools.messages import BatchMessage
 from frame_tools.metrics import QUEUE_AGE, TASK_RETRIES
-from frame_tools.receipt import Failure
+from frame_tools.receipt import Failure, Trouble
 from orchestration.admission import admit_next
 from orchestration.advance import advance
 from orchestration.app import App, now
@@ -103,11 +104,28 @@ def _try_again(app: App, run_id: str, step: int | str, last: TaskView) -> bool:
         if app.storage.runs.create(names.retry_claim(run_id, name, number), last.task_id.encode()):
             app.metrics.record(TASK_RETRIES, 1)
             return True
-    reason = last.trouble or f"its task {last.task_id} ended (exit code {last.exit_code}) without leaving a receipt"
-    remedy = f"Read logs/{names.task_output_folder(run_id, last.task_id)}/stderr.txt for the cause."
+    reason, remedy = _words_for(app, run_id, name, last)
     failure = Failure(
         run_id=run_id, step=name, reason=reason, remedy=remedy, task_id=last.task_id, failed_at=now().isoformat()
     )
     write_failure(app.storage, failure)
     app.storage.finished_batches.send(BatchMessage(run_id=run_id, batch="look"))
     return False
+
+
+def _words_for(app: App, run_id: str, step: str, last: TaskView) -> tuple[str, str]:
+    """Return reason and remedy for the end of a step's last task: its own words if it left any, else Batch's.
+
+    Words of an earlier try, where the last one ended in another way (it was killed, say), are told as what they are.
+    """
+    output = f"logs/{names.task_output_folder(run_id, last.task_id)}/stderr.txt"
+    reason = last.trouble or f"its task {last.task_id} ended (exit code {last.exit_code}) without leaving a receipt"
+    remedy = f"Read {output} for the cause."
+    blob = app.storage.runs.read(names.trouble(run_id, step))
+    if blob is None:
+        return reason, remedy
+    trouble = Trouble.loads(blob.data, "record of a task's trouble")
+    if trouble.tells_of(task_id=last.task_id, exit_code=last.exit_code):
+        return trouble.reason, f"{sentence(trouble.remedy)} More is in {output}."
+    earlier = f"before that, at {trouble.happened_at}, the task {trouble.task_id} had said: {trouble.reason}"
+    return f"{reason} ({earlier})", remedy

@@ -1,4 +1,4 @@
-"""One Batch task: what every step shares. Look before the work, record a failure in words, send the message last.
+"""One Batch task: what every step shares. Look before the work, record what went wrong in words, send the message last.
 
 A task may be run again at any moment (a node is pre-empted, a message came twice), so each write is whole and is
 either the same bytes again or made only if absent. Its last act is the message on `finished-batches`.
@@ -8,15 +8,22 @@ import datetime as dt
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Self
+
+from azure.core.exceptions import AzureError
 
 from frame_tools import names
+from frame_tools.commands import in_words
 from frame_tools.errors import ImpastoError, InputError
 from frame_tools.messages import BatchMessage
-from frame_tools.receipt import Failure
+from frame_tools.receipt import Failure, Trouble
 from frame_tools.storage import Storage
 
 log = logging.getLogger(__name__)
+
+EXIT_OF_A_DEFECT: Final = 1
+"""Python's own, for an exception that nobody catches."""
+MAX_DEFECT_WORDS: Final = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +73,7 @@ def perform(task: Task, work: Callable[[Task], None]) -> None:
     """Do the step unless it is done, cancelled or has failed for good; then send the message.
 
     Raises what `work` raises. An InputError is permanent: it is recorded first, so that Batch's own retries, which
-    come for every exit code but 0, end here at once.
+    come for every exit code but 0, end here at once. Of anything else a note is left, for whoever gives up retrying.
     """
     runs = task.storage.runs
     if runs.exists(names.cancelled(task.run_id)) or runs.exists(names.outcome(task.run_id)):
@@ -80,9 +87,11 @@ def perform(task: Task, work: Callable[[Task], None]) -> None:
     if not runs.exists(task.done_mark()):
         try:
             work(task)
-        except ImpastoError as error:
-            if isinstance(error, InputError):
-                record_failure(task, error)
+        except InputError as error:
+            record_failure(task, error)
+            raise
+        except Exception as error:  # it goes on as it is; whatever it was, its words are for the person
+            note_trouble(task, error)
             raise
     task.send_message()
 
@@ -99,6 +108,29 @@ def record_failure(task: Task, error: InputError) -> None:
     )
     task.storage.runs.create(names.failure(task.run_id, task.step_name), failure.dumps())
     task.send_message()
+
+
+def note_trouble(task: Task, error: Exception) -> None:
+    """Write down what is tried again, over what an earlier try left. Storage that is away must not hide the error."""
+    told = in_words(error)
+    trouble = Trouble(
+        run_id=task.run_id,
+        step=task.step_name,
+        reason=told.what if told else _of_defect(error),
+        remedy=told.remedy if told else "It is a mistake in the program: report it with its trace",
+        task_id=task.task_id,
+        exit_code=told.exit_code if told else EXIT_OF_A_DEFECT,
+        happened_at=utc_now(),
+    )
+    try:
+        task.storage.runs.write(names.trouble(task.run_id, task.step_name), trouble.dumps())
+    except (AzureError, ImpastoError) as lost:
+        log.warning("the trouble could not be noted: %s", lost)
+
+
+def _of_defect(error: Exception) -> str:
+    """Return kind and message of an error that nobody foresaw, on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:MAX_DEFECT_WORDS]
 
 
 def utc_now() -> str:

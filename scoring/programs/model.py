@@ -24,6 +24,9 @@ from scoring.tensors import check_finite, check_frames, from_pictures, in_words,
 MAX_LANES: Final = 8
 """Most frames at once on a CPU: nobody knows what a model needs for each."""
 
+_OF_THE_MACHINE: Final = (MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
+"""Errors that say nothing of the file."""
+
 
 class _Model:
     """What both kinds share; see `scoring.protocol.Scorer`."""
@@ -34,7 +37,10 @@ class _Model:
     """What the file must be, in words."""
 
     def __init__(self, name: str, data: bytes, device: str) -> None:
-        """Load the model `name` from its file onto the device "cpu" or "cuda"; raises InputError if it can't be."""
+        """Load the model `name` from its file onto the device "cpu" or "cuda"; raises InputError for an unfit file.
+
+        What a GPU or too little memory makes go wrong is raised as it is: another try, or another node, may have more.
+        """
         self._name = name
         self._device = torch.device(device)
         if self._device.type == "cpu":
@@ -42,6 +48,8 @@ class _Model:
         self._lanes = Lanes(1 if self._device.type == "cuda" else min(cores(), MAX_LANES))
         try:
             self._network = self._load(io.BytesIO(data), self._device)
+        except _OF_THE_MACHINE:
+            raise
         except Exception as error:  # PyTorch's readers raise anything for a file that is something else
             raise InputError(
                 f"The program {name} can't be loaded as {self.form} ({_in_short(error)})",

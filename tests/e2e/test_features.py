@@ -39,6 +39,8 @@ READS_NUMBERS = b'''"""Read the number that is drawn in each frame."""
 class Reader:
     def __init__(self, context):
         self.context = context
+        if context.arguments.get("stumble"):
+            raise LookupError("no such book")
 
     def describe(self, frames, moments):
         return [self.record(frame) for frame in frames]
@@ -58,7 +60,7 @@ def load(context):
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """A local cloud whose operator allows one script."""
+    """A local cloud whose operator allows one script, and whose failing tasks are given up soon."""
     listed = {
         "reader": {
             "file": "reader.py",
@@ -67,12 +69,13 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
             "makes": "records",
         }
     }
+    few_tries = {"MAX_TASK_RETRIES": "1", "SWEEP_RETRIES": "0", "SWEEP_SCHEDULE": "*/5 * * * * *"}
     options = CloudOptions(
         folder=tmp_path_factory.mktemp("cloud"),
         ports=FREE_PORTS,
         in_memory=True,
         slots=2,
-        settings={"ALLOWED_PROGRAMS": json.dumps(listed)},
+        settings={"ALLOWED_PROGRAMS": json.dumps(listed), **few_tries},
     )
     with running_chain(options) as running:
         running.storage.scripts.write("reader.py", READS_NUMBERS)
@@ -197,6 +200,17 @@ def test_what_the_operators_script_says_of_each_frame_is_gathered_in_order(chain
         {"frame": i, "seconds": round(i / 25, 6), "number": i, "seed": 7, "said": words["arguments"]}
         for i in range(FRAMES)
     ]
+
+
+def test_what_a_script_raises_is_told_in_its_words_when_all_tries_are_used_up(chain: Chain, small: Path) -> None:
+    run_id = chain.start("stumble", input="small", scorer="script", program="reader", arguments={"stumble": True})
+    status = chain.wait(run_id)
+    assert status["status"] == "failed"
+    line = 1 + READS_NUMBERS.splitlines().index(b'            raise LookupError("no such book")')
+    said = f"The program reader failed to load: line {line}: LookupError: no such book"
+    assert status["reason"] == f"Batch 0 failed: {said}"
+    assert status["remedy"].startswith("Ask the operator to mend the script")
+    assert f"logs/{run_id}/b00000/stderr.txt" in status["remedy"]
 
 
 def test_a_look_at_a_video_comes_home_as_lines_in_order(

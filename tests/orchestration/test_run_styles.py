@@ -15,7 +15,7 @@ from PIL import Image
 from frame_tools import names
 from frame_tools.blobs import sha256_of
 from frame_tools.errors import InputError
-from frame_tools.plan import BlobRef, PlannedKey, PlannedProgram
+from frame_tools.plan import BlobRef, Plan, PlannedKey, PlannedProgram
 from frame_tools.scorers import SCORERS
 from orchestration.programs import AllowedPrograms
 from orchestration.settings import Settings
@@ -155,6 +155,28 @@ def test_several_styles_are_copied_each_and_their_weights_follow_the_time(world:
     assert plan.sample == (0, 1, 2, 3, 4, 5)
     assert plan.weights_sha256 == SCORERS["any"].weights_sha256
     assert plan.versions["impasto"]
+
+
+def test_a_plan_says_the_weight_of_the_frame_before_where_the_trigger_does_not(world: World) -> None:
+    """Else a later version with another default would paint the rest of a run otherwise."""
+    put(world, sea_png=painting())
+    painted = {"input": "clip", "scorer": "any", "style": "sea.png"}
+    for name, said, planned in (
+        ("unsaid", painted, SCORERS["any"].steady),
+        ("said", {**painted, "steady": 0}, 0),
+        ("copied", {"input": "clip", "scorer": "copy"}, 0),
+    ):
+        plan = read_plan(world.storage, world.fire(world.put_trigger(name, **said)))
+        assert plan.options.steady == plan.options.weight_of_before == planned
+    assert SCORERS["any"].steady > 0
+
+
+def test_a_plan_of_an_earlier_version_without_the_weight_is_still_read(world: World) -> None:
+    put(world, sea_png=painting())
+    run_id = world.fire(world.put_trigger("clip", scorer="any", style="sea.png"))
+    earlier = json.loads(world.storage.runs.need(names.plan(run_id)).data)
+    del earlier["options"]["steady"]
+    assert Plan.loads(json.dumps(earlier), "plan").options.weight_of_before == SCORERS["any"].steady
 
 
 def test_one_style_is_one_key_at_the_start_and_none_is_none(world: World) -> None:

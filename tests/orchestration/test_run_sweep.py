@@ -1,11 +1,13 @@
 """The timer: whatever got lost, vanished or stands still is put right or ended with a reason."""
 
 import datetime as dt
+from typing import Any
 
 import pytest
 
 from frame_tools import names
 from frame_tools.plan import Request
+from frame_tools.receipt import Trouble
 from orchestration.resubmit import resubmit
 from orchestration.submit import submit_batch
 from orchestration.sweep import sweep
@@ -75,6 +77,59 @@ def test_a_failed_task_gets_one_more_try_and_then_its_failure_is_told(busy_world
     assert world.is_let_go(run_id)
     until(lambda: world.storage.logs.exists(f"{run_id}/b00000/stderr.txt"), "Batch has stored the task's words")
     assert f"task of {run_id} ends with 7" in world.storage.logs.need(f"{run_id}/b00000/stderr.txt").data.decode()
+    resubmit(world.app, run_id, "missing")
+    assert "retries/00000-1" not in world.runs_blobs(run_id), "the sweep may try again"
+
+
+def note(world: World, run_id: str, *, exit_code: int, task_id: str = "b00000") -> None:
+    """Leave what a task says of an error before it ends with `exit_code`."""
+    trouble = Trouble(
+        run_id=run_id,
+        step="00000",
+        reason="The program p failed: line 3: KeyError: 'k'",
+        remedy="Ask the operator to mend the script",
+        task_id=task_id,
+        exit_code=exit_code,
+        happened_at="2026-01-02T03:04:05+00:00",
+    )
+    world.storage.runs.write(names.trouble(run_id, "00000"), trouble.dumps())
+
+
+def fail_after(world: World, nodes: Nodes, **noted: Any) -> str:
+    """Take a run of one batch to its failure with code 7, after a task has left `noted`; returns its id."""
+    run_id = world.start("clip", 2)
+    note(world, run_id, **noted)
+    nodes.let_end(run_id, 7)
+    world.pump()
+    await_ended(world, run_id, "b00000")
+    sweep(world.app)
+    return run_id
+
+
+def test_a_failure_is_told_in_the_tasks_own_words_and_resubmission_forgets_them(
+    busy_world: World, nodes: Nodes
+) -> None:
+    world = busy_world.changed(**NO_GRACE, sweep_retries=0)
+    run_id = fail_after(world, nodes, exit_code=7)
+    outcome = world.outcome(run_id)
+    assert outcome.reason == "Batch 0 failed: The program p failed: line 3: KeyError: 'k'"
+    assert outcome.remedy.startswith("Ask the operator to mend the script. ")
+    assert f"logs/{run_id}/b00000/stderr.txt" in outcome.remedy
+    resubmit(world.app, run_id, "missing")
+    assert not [name for name in world.runs_blobs(run_id) if name.startswith(("troubles/", "failures/"))]
+
+
+@pytest.mark.parametrize("noted", [{"exit_code": 70}, {"exit_code": 7, "task_id": "b00000-2"}])
+def test_what_an_earlier_try_said_is_not_taken_for_the_cause(
+    busy_world: World, nodes: Nodes, noted: dict[str, Any]
+) -> None:
+    world = busy_world.changed(**NO_GRACE, sweep_retries=0)
+    run_id = fail_after(world, nodes, **noted)
+    outcome = world.outcome(run_id)
+    assert outcome.reason.startswith("Batch 0 failed: FailureExitCode")
+    earlier = f"the task {noted.get('task_id', 'b00000')} had said: The program p failed: line 3: KeyError: 'k')"
+    assert outcome.reason.endswith(f"(before that, at 2026-01-02T03:04:05+00:00, {earlier}")
+    assert outcome.remedy.startswith(f"Read logs/{run_id}/b00000/stderr.txt")
 
 
 def test_a_task_that_failed_once_and_then_works_costs_nothing(busy_world: World, nodes: Nodes) -> None:

@@ -216,6 +216,21 @@ def test_a_file_of_the_other_kind_is_refused_in_words(load, kind, other):
         load(file_of(Blur(), other), kind)
 
 
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("full"), torch.AcceleratorError("lost")])
+def test_a_machine_that_fails_while_it_loads_is_no_fault_of_the_file(load, monkeypatch, error):
+    """It is tried again; an InputError would end the run for good."""
+
+    def fail(*_args, **_kwargs):
+        raise error
+
+    for module in (torch.jit, torch.export):
+        monkeypatch.setattr(module, "load", fail)
+    for kind in KINDS:
+        with pytest.raises(type(error)) as caught:
+            load(b"any", kind)
+        assert caught.value is error
+
+
 def test_a_pickled_module_is_no_exported_program_and_its_code_does_not_run(load, tmp_path):
     class Evil:
         def __reduce__(self):

@@ -10,22 +10,23 @@ import av
 import numpy as np
 import pytest
 import safetensors.numpy
+from azure.core.exceptions import ServiceRequestError
 from PIL import Image
 
 from benchmarks.memory_storage import MemoryContainer, memory_storage
 from frame_tools import manifest as manifests
 from frame_tools import names
 from frame_tools.blobs import sha256_of
-from frame_tools.errors import DamagedError, InputError, InternalError, TemporaryError
+from frame_tools.errors import DamagedError, ExitCode, InputError, InternalError, TemporaryError
 from frame_tools.manifest import Manifest
 from frame_tools.media.images import jpeg, png, read_rgb
 from frame_tools.messages import BatchMessage
 from frame_tools.options import Options
 from frame_tools.plan import BlobRef, Plan, PlannedKey, PlannedMask, PlannedProgram, PlannedStyle
-from frame_tools.receipt import Failure, Receipt
+from frame_tools.receipt import Failure, Receipt, Trouble
 from frame_tools.scorers import SCORERS
 from scoring.batch import score_batch
-from scoring.task import Task, perform
+from scoring.task import EXIT_OF_A_DEFECT, MAX_DEFECT_WORDS, Task, perform
 from tests.clips import draw, read_number
 from tests.scoring.runs import painting
 
@@ -294,6 +295,87 @@ def test_a_plan_for_other_weights_is_not_scored():
     assert storage.work.blobs == {}
 
 
+# What is tried again leaves its words, too.
+
+
+def raising(error):
+    def work(_task):
+        raise error
+
+    return work
+
+
+def trouble_of(storage, step="00000"):
+    return Trouble.loads(storage.runs.need(names.trouble(RUN, step)).data, "trouble")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason", "remedy"),
+    [
+        (InternalError("The script failed", "Mend it"), ExitCode.INTERNAL, "The script failed", "Mend it"),
+        (DamagedError("It is torn", "Do it again"), ExitCode.DAMAGED, "It is torn", "Do it again"),
+        (TemporaryError("It is away", "Wait"), ExitCode.TEMPORARY, "It is away", "Wait"),
+        (ServiceRequestError("no way"), ExitCode.TEMPORARY, "Storage does not answer as it should: no way", "Is it up"),
+        (FileNotFoundError(2, "Not there", "w.pt"), ExitCode.INPUT, "w.pt can't be used (Not there)", "Give another"),
+        (ValueError("two\nlines"), EXIT_OF_A_DEFECT, "ValueError: two lines", "It is a mistake in the program"),
+    ],
+)
+def test_what_is_tried_again_leaves_its_words_but_no_failure(error, code, reason, remedy):
+    storage = planned()
+    with pytest.raises(type(error)) as raised:
+        perform(task_for(storage), raising(error))
+    assert raised.value is error
+    trouble = trouble_of(storage)
+    assert (trouble.reason, trouble.exit_code, trouble.task_id, trouble.step) == (reason, code, "b00000", "00000")
+    assert trouble.remedy.startswith(remedy)
+    assert trouble.tells_of(task_id="b00000", exit_code=int(code))
+    assert not storage.runs.exists(names.failure(RUN, "00000"))
+    assert storage.finished_batches.messages == []
+
+
+def test_the_latest_trouble_counts_and_a_success_does_not_mind_it():
+    storage = planned()
+    for words in ("first", "second"):
+        with pytest.raises(TemporaryError):
+            perform(task_for(storage), raising(TemporaryError(words, "Wait")))
+    assert trouble_of(storage).reason == "second"
+    score(storage)
+    assert receipt_of(storage).end == 3
+    assert storage.finished_batches.messages == [message()]
+
+
+def test_long_words_of_a_defect_are_cut():
+    storage = planned()
+    with pytest.raises(ValueError, match="x"):
+        perform(task_for(storage), raising(ValueError("x" * 10_000)))
+    assert len(trouble_of(storage).reason) == MAX_DEFECT_WORDS
+
+
+def test_what_cannot_be_used_is_a_failure_and_no_trouble():
+    storage = planned()
+    with pytest.raises(InputError):
+        perform(task_for(storage), raising(InputError("It is none", "Give another")))
+    assert storage.runs.exists(names.failure(RUN, "00000"))
+    assert not storage.runs.exists(names.trouble(RUN, "00000"))
+
+
+def test_a_trouble_that_cannot_be_noted_does_not_hide_the_error(caplog):
+    storage, _ = journaled(breaks_at=names.trouble(RUN, "00000"))
+    with pytest.raises(InternalError, match="The script failed"):
+        perform(task_for(storage), raising(InternalError("The script failed", "Mend it")))
+    assert "could not be noted: The connection was lost" in caplog.text
+
+
+def test_a_script_that_raises_tells_its_line():
+    broken = COUNTER.replace(b"frame.mean()", b"frame.meen()")
+    storage = planned_with_script(broken, listed=broken)
+    with pytest.raises(InternalError):
+        score(storage)
+    trouble = trouble_of(storage)
+    assert "The program counter failed: line 4: AttributeError" in trouble.reason
+    assert "put the trigger file again" in trouble.remedy
+
+
 # The painting.
 
 
@@ -441,10 +523,10 @@ def load(context):
 """
 
 
-def planned_with_script(data=COUNTER, **changes):
-    program = PlannedProgram(name="counter", file="counter.py", sha256=sha256_of(COUNTER), kind="script")
-    options = {"program": "counter"}
-    storage = planned("script", options=options, program=program, makes="records", **changes)
+def planned_with_script(data=COUNTER, *, listed=COUNTER, **options):
+    """Plan a run with the script `listed`, and store `data` as its file."""
+    program = PlannedProgram(name="counter", file="counter.py", sha256=sha256_of(listed), kind="script")
+    storage = planned("script", options={"program": "counter", **options}, program=program, makes="records")
     storage.scripts.write("counter.py", data)
     return storage
 
@@ -461,6 +543,27 @@ def test_records_are_written_in_order_and_proved():
     means = [np.asarray(draw(index, SIZE)).mean() for index in (3, 4)]
     assert [line["mean"] for line in lines] == pytest.approx(means, abs=2)
     assert storage.finished_batches.messages == [message(1)]
+
+
+TELLS_ITS_CONTEXT = b"""
+class Teller:
+    def __init__(self, context):
+        self.record = {"said": dict(context.arguments), "seed": context.seed}
+
+    def describe(self, frames, moments):
+        return [self.record] * len(frames)
+
+def load(context):
+    return Teller(context)
+"""
+
+
+def test_a_script_gets_the_runs_arguments_and_seed():
+    arguments = {"level": 3, "mode": "soft", "tint": True}
+    storage = planned_with_script(TELLS_ITS_CONTEXT, listed=TELLS_ITS_CONTEXT, arguments=arguments, seed=7)
+    score(storage, 1)
+    lines = [json.loads(line) for line in storage.work.need(receipt_of(storage, 1).records.name).data.splitlines()]
+    assert [(line["frame"], line["said"], line["seed"]) for line in lines] == [(3, arguments, 7), (4, arguments, 7)]
 
 
 def test_a_program_other_than_the_planned_one_is_never_run():

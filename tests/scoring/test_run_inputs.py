@@ -1,0 +1,79 @@
+"""What a task hands from the plan to its scorer: every style, every key with all its weights, the planned sample."""
+
+from fractions import Fraction
+
+import pytest
+from PIL import Image
+
+from benchmarks.memory_storage import memory_storage
+from frame_tools.blobs import sha256_of
+from frame_tools.errors import DamagedError
+from frame_tools.manifest import Manifest
+from frame_tools.media.images import png
+from frame_tools.options import Options
+from frame_tools.plan import BlobRef, Plan, PlannedKey, PlannedStyle
+from scoring.frame_store import BlobFrames
+from scoring.protocol import KeyStyle, StyleFile
+from scoring.run_inputs import run_inputs
+from scoring.task import Task
+from tests.clips import draw, read_number
+
+RUN = "clip-0123456789"
+SIZE = (64, 48)
+MANIFEST = Manifest.plain(
+    6, Fraction(25), width=SIZE[0], height=SIZE[1], image_format="png", pattern="{:06d}.png", first_number=1
+)
+STYLES = {"sea.png": b"a painting", "bay.png": b"another", "own.safetensors": b"a style"}
+KEYS = ((0.0, (0.75, 0.25, 0.0)), (0.1, (0.25, 0.0, 0.75)), (0.2, (0.0, 1.0, 0.0)))
+
+
+@pytest.fixture
+def storage():
+    """Storage with the styles' copies and six numbered frames."""
+    storage = memory_storage()
+    for name, data in STYLES.items():
+        storage.work.write(name, data)
+    for index in range(MANIFEST.frame_count):
+        storage.input.write(MANIFEST.frame_name(index), png(draw(index, SIZE)))
+    return storage
+
+
+def inputs(storage, **words):
+    """Return what a task makes of a plan with three styles that change with time."""
+    plan = Plan(
+        run_id=RUN,
+        name="clip",
+        correlation_id=RUN,
+        options=Options(scorer="any", **words),
+        borders=(0, 6),
+        manifest_sha256="0" * 64,
+        frames=BlobRef(container="input", name=""),
+        styles=tuple(
+            PlannedStyle(name=name, blob=BlobRef(container="work", name=name), sha256=sha256_of(data), kind="painting")
+            for name, data in STYLES.items()
+        ),
+        key_styles=tuple(PlannedKey(at=at, weights=weights) for at, weights in KEYS),
+        sample=(1, 4),
+        container="mp4",
+    )
+    task = Task(storage=storage, run_id=RUN, step=0, task_id="b00000")
+    return run_inputs(task, plan, MANIFEST, BlobFrames(storage.input, ""))
+
+
+def test_every_style_and_every_key_with_all_its_weights_reaches_the_scorer(storage):
+    run = inputs(storage, seed=7)
+    assert run.styles == tuple(StyleFile(name, data) for name, data in STYLES.items())
+    assert run.keys == tuple(KeyStyle(at, weights) for at, weights in KEYS)
+    assert run.options.seed == 7
+
+
+def test_the_sample_is_the_planned_frames_at_the_size_at_which_they_are_scored(storage):
+    whole, small = inputs(storage).sample(), inputs(storage, size=24).sample()
+    assert [read_number(Image.fromarray(picture)) for picture in whole] == [1, 4]
+    assert [picture.shape for picture in small] == [(24, 32, 3)] * 2
+
+
+def test_a_style_that_is_not_the_planned_one_is_damage_told_by_name(storage):
+    storage.work.write("bay.png", b"overwritten")
+    with pytest.raises(DamagedError, match=r"bay\.png"):
+        inputs(storage)
