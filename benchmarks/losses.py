@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from benchmarks.gallery import Clip, read_clip
+from scoring.any_painting.brush import Brush
 from scoring.any_painting.convert import published
-from scoring.any_painting.network import Brush
 from scoring.any_painting.tuned import load_style
 from scoring.any_painting.weights import Networks, load_networks
 from scoring.frames import decode
@@ -26,7 +26,7 @@ from scoring.perception.vgg import Vgg, load_vgg
 from scoring.stylize import pad
 from scoring.training.finetune import features
 from scoring.training.pictures import tensor
-from scoring.training.tune import style_of, target_of
+from scoring.training.tune import predicted, target_of
 from scoring.weight_files import VGG, weights_folder
 
 COLUMNS: Final = ("content", "style", "grid", "flat")
@@ -74,11 +74,11 @@ def main() -> None:
     print("|---" * (1 + 3 * len(COLUMNS)) + "|")
     for i, path in enumerate(given.paintings):
         painting = decode(path.read_bytes(), path.name)
-        target = target_of(vgg, painting)
-        own = measure(ours, vgg, style_of(ours, painting), target, clips)
+        target = target_of(vgg, painting, cpu)
+        own = measure(ours, vgg, predicted(ours, painting), target, clips)
         if given.published:
             theirs = published()
-            print(row(path.stem, measure(theirs, vgg, style_of(theirs, painting), target, clips), own))
+            print(row(path.stem, measure(theirs, vgg, predicted(theirs, painting), target, clips), own))
         else:
             style = torch.from_numpy(load_style(given.styles[i].read_bytes(), given.styles[i].name))
             print(row(path.stem, own, measure(ours, vgg, style, target, clips)))

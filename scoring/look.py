@@ -16,31 +16,30 @@ from PIL import Image
 
 from frame_tools.scorers import Makes
 from scoring.allocator import keep_freed_memory
-from scoring.any_painting.network import PAINTING_SIDE, Predictor
+from scoring.any_painting.predictor import PAINTING_SIDE, Predictor
 from scoring.any_painting.weights import load_networks
-from scoring.lanes import Lanes, cores
+from scoring.lanes import Lanes
+from scoring.on_device import OnDevice
 from scoring.protocol import Describe, Moments, Picture, Pictures, Prepared, Record, RunInputs
-from scoring.tensors import best_device, check_frames, from_pictures, in_words
+from scoring.tensors import best_device, check_frames, from_pictures
 
 COLOURS: Final = 5
 COLOUR_SIDE: Final = 64
 """Pixels: colours are counted in a picture scaled to a square of this side."""
 SHARP_SIDE: Final = 480
 """Pixels: sharpness is measured where the shorter side is at most this, so that it does not follow the resolution."""
-MAX_LANES: Final = 8
 GPU_FRAMES: Final = 16
 
 
-class Look:
+class Look(OnDevice):
     """See `scoring.protocol.Scorer`."""
 
     makes: Makes = "records"
     in_order: bool = True
 
     def __init__(self, predictor: Predictor, device: torch.device) -> None:
+        super().__init__(device, gpu_frames=GPU_FRAMES)
         self._predictor = predictor
-        self._device = device
-        self._lanes = Lanes(1 if device.type == "cuda" else min(cores(), MAX_LANES))
 
     @classmethod
     def load(cls, weights: Path) -> "Look":
@@ -49,16 +48,6 @@ class Look:
         if device.type == "cpu":
             keep_freed_memory()
         return cls(load_networks(weights, device).predictor, device)
-
-    @property
-    def device(self) -> str:
-        """The device in words."""
-        return in_words(self._device)
-
-    @property
-    def frames_per_forward(self) -> int:
-        """As many as the device describes side by side."""
-        return GPU_FRAMES if self._device.type == "cuda" else self._lanes.size
 
     def prepare(self, _run: RunInputs) -> Prepared:
         """Give nothing."""

@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 from frame_tools.errors import InternalError
 from frame_tools.media import images
 from scoring.allocator import keep_freed_memory
-from scoring.any_painting.network import PAINTING_SIDE, SMALLEST_SIDE, STRIDE, Brush, Transformer
+from scoring.any_painting.brush import Brush
+from scoring.any_painting.network import SMALLEST_SIDE, STRIDE, Transformer
 from scoring.any_painting.piecewise import LOOK, localised
+from scoring.any_painting.predictor import PAINTING_SIDE
 from scoring.any_painting.tuned import load_style
 from scoring.any_painting.weights import Networks, load_networks
 from scoring.half import Forward, HalfIfFaithful
-from scoring.lanes import Lanes, cores
+from scoring.lanes import Lanes
+from scoring.on_device import OnDevice
 from scoring.protocol import KeyStyle, Moments, Picture, Pictures, Prepared, RunInputs, Score, StyleFile
-from scoring.tensors import best_device, check_finite, check_frames, in_words, to_pictures
+from scoring.tensors import best_device, check_finite, check_frames, to_pictures
 from scoring.tiling import CPU_PIXELS, Frugal
-
-MAX_LANES = 8
-"""Most frames painted at once on a CPU: each takes about 0.5 GB at 1920x1080."""
 
 GPU_FRAMES = 8
 """Frames in one forward on a GPU."""
@@ -43,16 +43,15 @@ TUNED_SUFFIX = ".safetensors"
 _REMEDY = "Check the style and the weights: python -m scoring weights"
 
 
-class AnyPainting:
+class AnyPainting(OnDevice):
     """The any-painting network on one device; see `scoring.protocol.Scorer`."""
 
     makes: Literal["pictures", "records"] = "pictures"
     in_order = False
 
     def __init__(self, networks: Networks, device: torch.device) -> None:
+        super().__init__(device, gpu_frames=GPU_FRAMES)
         self._networks = networks
-        self._device = device
-        self._lanes = Lanes(1 if device.type == "cuda" else min(cores(), MAX_LANES))
 
     @classmethod
     def load(cls, weights: Path) -> "AnyPainting":
@@ -62,18 +61,8 @@ class AnyPainting:
             keep_freed_memory()
         return cls(load_networks(weights, device), device)
 
-    @property
-    def device(self) -> str:
-        """The device in words."""
-        return in_words(self._device)
-
-    @property
-    def frames_per_forward(self) -> int:
-        """As many as the device paints side by side."""
-        return GPU_FRAMES if self._device.type == "cuda" else self._lanes.size
-
     def prepare(self, run: RunInputs) -> Prepared:
-        """Give `styles`, (S, 2, C), one for each style file; and `statistics`, (K, 2, C), for each key, if shared."""
+        """Give `styles`, (S, N), one for each style file; and `statistics`, (K, 2, C), for each key, if shared."""
         styles = np.stack([self._style(file) for file in run.styles])
         if run.options.statistics == "frame":
             return {"styles": styles}
@@ -100,7 +89,7 @@ class AnyPainting:
         return Painter(self._networks.transformer, stops, self._lanes, self._device)
 
     def _style(self, file: StyleFile) -> NDArray[np.float32]:
-        """Give a style file's style, (2, C): a tuned one as it is, a painting's as the predictor sees it."""
+        """Give a style file's style, (N,): a tuned one as it is, a painting's as the predictor sees it."""
         if file.name.lower().endswith(TUNED_SUFFIX):
             return load_style(file.data, file.name)
         painting = np.array(images.read_rgb(file.data))
@@ -194,7 +183,7 @@ class Painter:
 
 
 def _mixed(styles: NDArray[np.float32], key: KeyStyle) -> NDArray[np.float32]:
-    """Give the weighted sum of (S, 2, C) styles."""
+    """Give the weighted sum of (S, N) styles."""
     mixture: NDArray[np.float32] = np.tensordot(np.asarray(key.weights, np.float32), styles, 1).astype(np.float32)
     return mixture
 

@@ -14,7 +14,8 @@ from typing import TypeAlias
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
 
-from scoring.any_painting.network import REACH, STRIDE, Brush, Kernel, StyleNorm
+from scoring.any_painting.brush import NORM_CHANNELS, Brush, Kernel, StyleNorm
+from scoring.any_painting.network import REACH, STRIDE
 from scoring.tiling import Forward, Look, Span, Tiles
 
 Network: TypeAlias = Callable[[torch.Tensor, Brush], torch.Tensor]
@@ -26,11 +27,11 @@ LOOK = Look(reach=REACH, stride=STRIDE)
 def localised(network: Network, style: torch.Tensor, frame: torch.Tensor, tiles: Tiles) -> Forward:
     """Give a forward for the tiles of `frame` (1, 3, H, W), with the statistics of the whole frame.
 
-    `style` is (2, NORM_CHANNELS).
+    `style` is (STYLE_NUMBERS,).
     """
-    statistics = torch.zeros_like(style)
+    statistics = style.new_zeros(2, NORM_CHANNELS)
     known = 0
-    while known < style.shape[1]:
+    while known < NORM_CHANNELS:
         probe = _Probe(style, statistics, known)
         for row, column in tiles:
             probe.look_at(network, frame[:, :, row.outer, column.outer], row, column)
@@ -73,7 +74,7 @@ class _Probe(Brush):
         """Convolve and normalise up to the next norm; there, convolve, sum up and end the pass."""
         if norm.place.start < self._known:
             return super().convolve(x, weight, norm, phases=phases, kernel=kernel)
-        y = F.conv2d(x, kernel(weight))
+        y = F.conv2d(x, kernel(self.bent(weight, norm)))
         height, row, column = self._tile
         step = height // y.shape[2]
         kept = y[:, :, row.inside(step), column.inside(step)].unflatten(1, (-1, phases)).float()

@@ -10,7 +10,8 @@ import torch
 
 from frame_tools.errors import DamagedError, MissingError
 from frame_tools.scorers import SCORERS
-from scoring.any_painting.network import Predictor, Transformer
+from scoring.any_painting.network import Transformer
+from scoring.any_painting.predictor import Predictor
 from scoring.weight_files import ANY_PAINTING
 
 WEIGHTS_SHA256 = SCORERS["any"].weights_sha256
@@ -25,6 +26,11 @@ class Networks:
 
     predictor: Predictor
     transformer: Transformer
+
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+        return self.transformer.contract.conv1.weight.device
 
 
 def load_networks(folder: Path, device: torch.device) -> Networks:

@@ -66,6 +66,7 @@ def measure(size: Size, device: Device, options: Options, effort: Effort, weight
         **result,
         "lite_device": known.get("lite", {}).get("device"),
         "stages": task["stages"],
+        "prepare_s": task["prepare_s"],
         "limits": most,
         "bound": bound(most, task_cpu_ms=task["cpu_ms"], network_cpu_ms=network["cpu_ms"], stages=task["stages"]),
         "notes": list(_notes(about)),
@@ -134,5 +135,7 @@ def table(result: dict[str, Any]) -> Iterator[str]:
             ratio = one["ratios"].get(over.get(name, ""))
             shown = "not measured" if rate is None else f"{rate:8.2f} frames/s"
             yield f"  {label:38} {shown}" + (f"   the task is {ratio:.2f} times that" if ratio else "")
+        first, others = (one["prepare_s"][task] for task in ("first_task", "other_tasks"))
+        yield f"  style and statistics of the run: {first:.2f} s in the first task, {others:.3f} s in the others"
         yield f"  bound by {one['bound']}"
         yield from (f"  {note}" for note in one["notes"])

@@ -17,40 +17,28 @@ from scoring.half import Forward, HalfIfFaithful
 from scoring.johnson.checkpoint import read_checkpoint
 from scoring.johnson.layers import NORMS, SMALLEST_SIDE, STRIDE
 from scoring.johnson.network import Network
-from scoring.lanes import Lanes, cores
+from scoring.lanes import Lanes
+from scoring.on_device import OnDevice
 from scoring.protocol import Moments, Pictures, Prepared, RunInputs, Score, StyleFile
 from scoring.stylize import thinned
-from scoring.tensors import best_device, check_finite, check_frames, from_pictures, in_words, to_pictures
+from scoring.tensors import best_device, check_finite, check_frames, from_pictures, to_pictures
 
-MAX_LANES: Final = 8
-"""Most frames painted at once on a CPU: each takes 1.0 GB at 1920x1080, 1.6 GB if normalised by itself."""
 GPU_FRAMES: Final = 4
 """Frames in one forward on a GPU."""
 
 _REMEDY = "Train the network again, or use another checkpoint, then put the trigger file again"
 
 
-class Johnson:
+class Johnson(OnDevice):
     """See `scoring.protocol.Scorer`. The network comes with the run, so loading this takes no file."""
 
     makes: Makes = "pictures"
     in_order: bool = False
 
     def __init__(self, device: torch.device | None = None) -> None:
-        self._device = best_device() if device is None else device
+        super().__init__(device or best_device(), gpu_frames=GPU_FRAMES)
         if self._device.type == "cpu":
             keep_freed_memory()
-        self._lanes = Lanes(1 if self._device.type == "cuda" else min(cores(), MAX_LANES))
-
-    @property
-    def device(self) -> str:
-        """The device in words."""
-        return in_words(self._device)
-
-    @property
-    def frames_per_forward(self) -> int:
-        """As many as the device paints side by side."""
-        return GPU_FRAMES if self._device.type == "cuda" else self._lanes.size
 
     def prepare(self, run: RunInputs) -> Prepared:
         """Give the joint mean and variance of each norm's input over the run's sample, (2, C) by the norm's name.

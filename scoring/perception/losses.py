@@ -16,6 +16,7 @@ STYLE_TAPS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 
 GRID = 4
 """Pixels: the side of a cell of the network's grid."""
+TONE = 16
 
 _FLAT = 0.02
 """Standard deviation of luma (0..1) in a window below which a place counts as flat."""
@@ -65,6 +66,17 @@ def flat_energy(painted: torch.Tensor, flat: torch.Tensor) -> torch.Tensor:
     """Mean square of detail finer than about 5 pixels in `painted`, over the places `flat` (B, 1, H, W)."""
     detail = painted - _blur(painted, 5)
     return (detail.square().mean(1, keepdim=True) * flat).sum((1, 2, 3)) / flat.sum((1, 2, 3)).clamp_min(1)
+
+
+def chroma_distance(painted: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Mean square difference of chroma over cells of the grid: whatever repeats from cell to cell is gone from it."""
+    difference = painted - other
+    return F.avg_pool2d(difference - luma(difference), GRID).square().mean((1, 2, 3))
+
+
+def tone_distance(painted: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Mean square difference of all colours over squares of `TONE` pixels: larger than strokes are wide."""
+    return F.avg_pool2d(painted - other, TONE).square().mean((1, 2, 3))
 
 
 def grid_energy(painted: torch.Tensor, blocks: int = 8) -> torch.Tensor:

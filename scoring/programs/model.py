@@ -17,18 +17,15 @@ from torch.export.passes import move_to_device_pass
 from frame_tools.errors import InputError, InternalError
 from frame_tools.scorers import Makes
 from scoring.allocator import keep_freed_memory
-from scoring.lanes import Lanes, cores
+from scoring.on_device import OnDevice
 from scoring.protocol import PictureError, Pictures, Prepared, RunInputs, Score
-from scoring.tensors import check_finite, check_frames, from_pictures, in_words, to_pictures
-
-MAX_LANES: Final = 8
-"""Most frames at once on a CPU: nobody knows what a model needs for each."""
+from scoring.tensors import check_finite, check_frames, from_pictures, to_pictures
 
 _OF_THE_MACHINE: Final = (MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
 """Errors that say nothing of the file."""
 
 
-class _Model:
+class _Model(OnDevice):
     """What both kinds share; see `scoring.protocol.Scorer`."""
 
     makes: Makes = "pictures"
@@ -41,11 +38,10 @@ class _Model:
 
         What a GPU or too little memory makes go wrong is raised as it is: another try, or another node, may have more.
         """
+        super().__init__(torch.device(device), gpu_frames=1)
         self._name = name
-        self._device = torch.device(device)
         if self._device.type == "cpu":
             keep_freed_memory()
-        self._lanes = Lanes(1 if self._device.type == "cuda" else min(cores(), MAX_LANES))
         try:
             self._network = self._load(io.BytesIO(data), self._device)
         except _OF_THE_MACHINE:
@@ -56,16 +52,6 @@ class _Model:
                 f"Ask the operator to save it again with torch {torch.__version__} (docs/scorers.md), then put the"
                 " trigger file again",
             ) from error
-
-    @property
-    def device(self) -> str:
-        """The device in words."""
-        return in_words(self._device)
-
-    @property
-    def frames_per_forward(self) -> int:
-        """As many as are computed side by side."""
-        return self._lanes.size
 
     def prepare(self, _run: RunInputs) -> Prepared:
         """Give nothing: a model knows all it needs."""

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import torch
-import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
 
-from scoring.any_painting.network import Brush, Transformer
+from scoring.any_painting.brush import Brush
+from scoring.any_painting.network import Transformer
 from scoring.any_painting.weights import Networks
 from scoring.perception import losses
 from scoring.perception.vgg import Vgg
@@ -77,7 +77,7 @@ def finetune(
     adam = torch.optim.Adam(trained.parameters(), recipe.learning_rate)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, recipe.steps, recipe.learning_rate / 50)
     for step in range(1, recipe.steps + 1):
-        painting, content = _draw(paintings, photos, recipe, rng)
+        painting, content = (drawn.to(networks.device) for drawn in _draw(paintings, photos, recipe, rng))
         terms = measure(networks, trained, vgg, painting, content)
         adam.zero_grad()
         terms.weighted(recipe).backward()
@@ -107,18 +107,8 @@ def measure(
         style=losses.style_loss(got, target).mean(),
         grid=losses.grid_energy(painted).mean(),
         flat=losses.flat_energy(painted, losses.flat_places(photos)).mean(),
-        palette=_palette_distance(painted, published),
+        palette=(losses.chroma_distance(painted, published) + losses.tone_distance(painted, published)).mean(),
     )
-
-
-def _palette_distance(painted: torch.Tensor, published: torch.Tensor) -> torch.Tensor:
-    """Mean square difference of chroma over cells of the network's grid, plus that of all colours over 16 pixels.
-
-    Whatever repeats every 4 pixels is gone from the mean of such a cell; what is left of its chroma is the palette.
-    """
-    difference = painted - published
-    chroma = F.avg_pool2d(difference - losses.luma(difference), losses.GRID)
-    return chroma.square().mean() + F.avg_pool2d(difference, 4 * losses.GRID).square().mean()
 
 
 def features(vgg: Vgg, x: torch.Tensor) -> dict[str, torch.Tensor]:

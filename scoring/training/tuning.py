@@ -12,7 +12,7 @@ from frame_tools.blobs import sha256_of
 from frame_tools.errors import InputError, MissingError
 from frame_tools.media import images
 from frame_tools.media.frame_writer import write_atomically
-from scoring.any_painting.network import Brush
+from scoring.any_painting.brush import Brush
 from scoring.any_painting.tuned import dump_style
 from scoring.any_painting.weights import Networks, load_networks
 from scoring.frames import encode_jpeg
@@ -22,7 +22,7 @@ from scoring.stylize import TUNED_SUFFIX
 from scoring.tensors import best_device, to_pictures
 from scoring.training import pictures, report
 from scoring.training.scenes import dead_leaves
-from scoring.training.tune import Losses, Tuning, style_of, tune
+from scoring.training.tune import Losses, Tuning, predicted, tune
 from scoring.weight_files import weights_folder
 
 SHOWN = 3
@@ -76,7 +76,7 @@ def tune_file(
         pictures=out.with_suffix(".before_after.jpg"),
         losses=tuple(told),
     )
-    sheet = _before_after(networks, (style_of(networks, picture), style), photo, tuning.side)
+    sheet = _before_after(networks, (predicted(networks, picture), style), photo, tuning.side)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(made.curve, report.curve(told, f"Tuning to {painting.name}").encode())
     write_atomically(made.pictures, encode_jpeg(sheet))
@@ -100,7 +100,7 @@ def _before_after(
     rows = []
     for _ in range(SHOWN):
         drawn = photo(rng)
-        x = pictures.tensor([drawn])
+        x = pictures.tensor([drawn]).to(networks.device)
         with torch.inference_mode():
             painted = [to_pictures(networks.transformer(x, Brush(style)) * 255)[0] for style in styles]
         rows.append([pictures.scaled(drawn, side), *painted])

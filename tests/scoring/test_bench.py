@@ -217,6 +217,7 @@ def test_the_command_prints_one_object(weights):
     missing = [note for note in result["notes"] if "requirements-bench.txt" in note]
     assert len(missing) == (1 if others.lite_missing() else 0)
     assert set(result["stages"]) == {"read", "encode", "segment"}
+    assert set(result["prepare_s"]) == {"first_task", "other_tasks"}
     assert "at most" in result["bound"]
     assert (result["size"], result["device"], result["more"]) == ("64x48", "cpu", [])
     lines = list(command.table(result))

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from frame_tools.errors import InputError, InternalError
 from frame_tools.options import Options
+from scoring import on_device
 from scoring.guard import InFull, NoNumbersError
 from scoring.half import HalfIfFaithful
-from scoring.johnson import scorer as johnson
 from scoring.johnson.layers import expected_shapes
 from scoring.johnson.network import Network
 from scoring.johnson.scorer import Johnson
@@ -87,7 +87,7 @@ def test_statistics_are_the_same_twice_and_on_any_number_of_cores(run_of, noise,
     run = run_of("shared", [noise(33, 45, 3, seed=i) for i in range(4)])
     found = []
     for cores in (1, 3, 3):
-        monkeypatch.setattr(johnson, "cores", lambda cores=cores: cores)
+        monkeypatch.setattr(on_device, "cores", lambda cores=cores: cores)
         scorer = Johnson(CPU)
         assert scorer.frames_per_forward == cores
         found.append({name: values.tobytes() for name, values in scorer.prepare(run).items()})

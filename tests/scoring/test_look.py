@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from frame_tools.errors import InternalError
 from frame_tools.options import Options
-from scoring import look as looking
+from scoring import on_device
 from scoring.any_painting.weights import load_networks
 from scoring.look import Look
 from scoring.protocol import Moment, RunInputs
@@ -111,7 +111,7 @@ def test_records_do_not_depend_on_batches_or_cores(look, noise, monkeypatch):
     frames = noise(5, 90, 120, 3)
     told = []
     for cores, together in ((1, 1), (3, 5), (2, 2)):
-        monkeypatch.setattr(looking, "cores", lambda cores=cores: cores)
+        monkeypatch.setattr(on_device, "cores", lambda cores=cores: cores)
         again = Look(look._predictor, torch.device("cpu"))
         assert again.frames_per_forward == cores
         describe = again.open(RUN, {})

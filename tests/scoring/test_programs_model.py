@@ -12,8 +12,8 @@ from torch import nn
 from frame_tools.errors import InputError, InternalError
 from frame_tools.options import Options
 from frame_tools.plan import PlannedProgram
+from scoring import on_device
 from scoring.guard import NoNumbersError
-from scoring.programs import model as models
 from scoring.programs.context import ProgramContext
 from scoring.programs.loading import load_program
 from scoring.protocol import Moment, PictureError, RunInputs
@@ -251,7 +251,7 @@ def test_a_model_makes_pictures_only(context):
 
 
 def test_frames_side_by_side_are_as_many_as_cores(context, monkeypatch):
-    monkeypatch.setattr(models, "cores", lambda: 3)
+    monkeypatch.setattr(on_device, "cores", lambda: 3)
     data = file_of(Negative(), "torchscript")
     scorer = load_program(planned(data, "torchscript"), data, context, makes="pictures")
     assert scorer.frames_per_forward == 3

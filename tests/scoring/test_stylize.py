@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from frame_tools.errors import InputError, InternalError
 from frame_tools.media.images import png
 from scoring import frames
 from scoring.any_painting import weights as weights_module
-from scoring.any_painting.network import NORM_CHANNELS, Brush
+from scoring.any_painting.brush import NORM_CHANNELS, STYLE_NUMBERS, Brush
 from scoring.any_painting.tuned import dump_style, load_style
 from scoring.half import HalfIfFaithful
 from scoring.protocol import KeyStyle, Moment, NoNumbersError
@@ -100,7 +101,7 @@ def test_only_the_centre_square_of_a_painting_counts(scorer, noise):
         scorer.prepare(run_of(("a.png", png(Image.fromarray(picture))), statistics="frame"))["styles"]
         for picture in (whole, framed)
     ]
-    assert styles[0].shape == (1, 2, NORM_CHANNELS)
+    assert styles[0].shape == (1, STYLE_NUMBERS)
     assert np.array_equal(*styles)
 
 
@@ -144,8 +145,8 @@ def test_styles_go_over_smoothly_with_time(scorer, noise, statistics):
 
 @given(st.floats(0, 10), st.lists(st.floats(0, 10), min_size=1, max_size=4, unique=True).map(sorted))
 def test_the_brush_of_a_time_lies_between_the_keys_beside_it(seconds, times):
-    stops = tuple(Stop(time, torch.full((2, 3), float(i)), None) for i, time in enumerate(times))
-    value = brush_at(stops, seconds).style[0, 0].item()
+    stops = tuple(Stop(time, torch.full((STYLE_NUMBERS,), float(i)), None) for i, time in enumerate(times))
+    value = brush_at(stops, seconds).style[-1].item()
     assert value == pytest.approx(np.interp(seconds, times, range(len(times))), abs=1e-4)
 
 
@@ -160,7 +161,8 @@ def test_a_tuned_style_paints_like_the_painting_it_came_of_and_mixes(scorer, sco
     assert np.array_equal(mixed(frames, moments(1)), score(frames, moments(1)))
 
 
-GOOD = np.zeros((2, NORM_CHANNELS), np.float32)
+GOOD = np.zeros(STYLE_NUMBERS, np.float32)
+KERNELS, NORMS = GOOD[2 * NORM_CHANNELS :], GOOD[: 2 * NORM_CHANNELS].reshape(2, -1)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,10 @@ GOOD = np.zeros((2, NORM_CHANNELS), np.float32)
     [
         (b"", "not a safetensors file"),
         (b"\x80\x04nonsense" * 9, "not a safetensors file"),
-        (dump_style(GOOD[:, 1:], painting="a", painting_sha256="b"), r"\(2, 347\), not style \(2, 346\)"),
+        (dump_style(GOOD[1:], painting="a", painting_sha256="b"), r"kernels float32 \(99864,\) .*not .*\(99863,\)"),
+        (safetensors.numpy.save({"norms": NORMS}), r"not norms float32 \(2, 347\)"),
+        (safetensors.numpy.save({"norms": NORMS, "kernels": KERNELS.astype(np.float16)}), "not kernels float16"),
+        (safetensors.numpy.save({"norms": NORMS, "kernels": KERNELS, "more": NORMS}), "more float32"),
         (dump_style(GOOD + np.nan, painting="a", painting_sha256="b"), "no sensible numbers"),
         (dump_style(GOOD + 1e9, painting="a", painting_sha256="b"), "no sensible numbers"),
     ],
@@ -179,7 +184,7 @@ def test_a_tuned_style_that_is_none_is_refused_in_words(data, words):
 
 
 def test_a_style_file_comes_back_as_it_went():
-    style = np.random.default_rng(0).standard_normal((2, NORM_CHANNELS)).astype(np.float32)
+    style = np.random.default_rng(0).standard_normal(STYLE_NUMBERS).astype(np.float32)
     assert np.array_equal(load_style(dump_style(style, painting="a", painting_sha256="b"), "a"), style)
 
 
@@ -201,8 +206,8 @@ def test_frames_of_another_kind_are_refused(score, frames):
 
 def test_a_picture_of_no_numbers_is_an_error_with_its_place(scorer, noise):
     run = run_of(statistics="frame")
-    huge = np.where(np.arange(NORM_CHANNELS) % 2, 3e38, -3e38).astype(np.float32)
-    score = scorer.open(run, {"styles": np.stack([huge, huge])[None]})
+    huge = np.where(np.arange(STYLE_NUMBERS) % 2, 3e38, -3e38).astype(np.float32)
+    score = scorer.open(run, {"styles": huge[None]})
     with pytest.raises(NoNumbersError, match="no numbers") as caught:
         score(noise(3, 16, 16, 3), moments(3))
     assert caught.value.position == 0

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frame_tools.errors import TemporaryError
-from scoring.any_painting.network import REACH, STRIDE, Brush, Transformer
+from scoring.any_painting.brush import KERNEL_NUMBERS, NORM_CHANNELS, Brush
+from scoring.any_painting.network import REACH, STRIDE, Transformer
 from scoring.any_painting.piecewise import LOOK, localised
 from scoring.any_painting.weights import load_networks
 from scoring.half import psnr
@@ -62,7 +63,9 @@ def transformer(weights):
 @pytest.fixture(scope="module")
 def style(transformer):
     with torch.inference_mode():
-        return transformer.style(torch.randn(100, generator=torch.Generator().manual_seed(3)))
+        plain = transformer.style(torch.randn(100, generator=torch.Generator().manual_seed(3)))
+        bent = 0.02 * torch.randn(KERNEL_NUMBERS, generator=torch.Generator().manual_seed(4))
+        return plain + torch.cat([torch.zeros(2 * NORM_CHANNELS), bent])
 
 
 def smooth(frames, height, width, seed=0):

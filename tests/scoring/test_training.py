@@ -15,6 +15,7 @@ from PIL import Image
 
 from frame_tools.errors import DamagedError, InputError, MissingError
 from frame_tools.media.images import png
+from scoring.any_painting.brush import STYLE_NUMBERS
 from scoring.any_painting.convert import published
 from scoring.any_painting.tuned import load_style
 from scoring.perception import losses, vgg_file
@@ -22,7 +23,7 @@ from scoring.perception.vgg import CHANNELS, Vgg, load_vgg
 from scoring.training import pictures
 from scoring.training.finetune import Recipe, finetune
 from scoring.training.scenes import dead_leaves
-from scoring.training.tune import Tuning, style_of, tune
+from scoring.training.tune import Tuning, predicted, tune
 from scoring.training.tuning import tune_file
 from tests.scoring.runs import painting
 
@@ -190,7 +191,7 @@ def decoded_painting():
 
 def test_tuning_brings_the_style_nearer_and_comes_again(vgg):
     networks, told = published(), []
-    tuning = Tuning(steps=12, side=64, learning_rate=0.1)
+    tuning = Tuning(steps=12, side=64, squares=6)
 
     def fit():
         return tune(
@@ -203,7 +204,7 @@ def test_tuning_brings_the_style_nearer_and_comes_again(vgg):
         )
 
     style = fit()
-    assert not torch.equal(style, style_of(networks, decoded_painting()))
+    assert not torch.equal(style, predicted(networks, decoded_painting()))
     assert np.mean([found.style for found in told[-3:]]) < np.mean([found.style for found in told[:3]])
     assert torch.equal(fit(), style)
 
@@ -221,7 +222,7 @@ def test_the_command_leaves_style_curve_and_pictures(vgg_path, weights, tmp_path
         weights=weights,
     )
     assert steps == [1, 2]
-    assert load_style(made.style.read_bytes(), "swirls").shape == (2, 347)
+    assert load_style(made.style.read_bytes(), "swirls").shape == (STYLE_NUMBERS,)
     assert made.curve.read_text().startswith("<svg")
     with Image.open(made.pictures) as sheet:
         assert sheet.width > 3 * 192
