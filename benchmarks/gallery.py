@@ -36,11 +36,11 @@ LINES: Final = 360
 """Pixels: height at which clips are painted."""
 CELL: Final = (320, 180)
 """Width and height of a cell of the sheet of paintings."""
-LARGE: Final = (400, 225)
+LARGE: Final = (480, 270)
 PART: Final = (128, 96)
 """Width and height of the part of a frame that a sheet of weights shows."""
 ZOOM: Final = 3
-QUALITY: Final = 85
+QUALITY: Final = 78
 """Of the JPEG file."""
 GAP: Final = 6
 

@@ -40,7 +40,9 @@ def side_by_side(images: list[Image.Image]) -> Image.Image:
 def main(before: Path, painting: Path, after: Path, out: Path) -> None:
     """Write the picture."""
     images = [frame_of(before, FRAME), Image.open(painting).convert("RGB"), frame_of(after, FRAME)]
-    side_by_side(images).save(out, "JPEG", quality=88)
+    part = out.with_name(f".{out.name}.part")
+    side_by_side(images).save(part, "JPEG", quality=88)
+    part.replace(out)
 
 
 if __name__ == "__main__":

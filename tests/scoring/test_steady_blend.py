@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from frame_tools.plan import even_borders
 from scoring.steady import blend
 from scoring.steady.blend import Steadier, warm_up_frames, warm_up_start
-from scoring.steady.flow import grid, link
+from scoring.steady.flow import Link, grid, link
 from scoring.steady.measure import sharpness, warp_error
 from tests.scoring.moving_scenes import flickering, pan, passing, wide_picture
 
@@ -173,11 +173,62 @@ def test_the_bytes_do_not_depend_on_threads(monkeypatch):
     assert [p.tobytes() for p in together] == [p.tobytes() for p in alone]
 
 
+def softened(scored):
+    return cv2.GaussianBlur(scored, (0, 0), 0.5).astype(np.float32)
+
+
 def test_sharpness_is_restored_to_the_energy_of_the_scored_frame():
     scored = wide_picture(128, 192)
-    soft = cv2.GaussianBlur(scored, (0, 0), 0.5).astype(np.float32)
-    detail, wanted = blend.strengthening(soft, scored)
-    shown, kept = blend.sharpened(soft, detail, wanted, fed_back=0.0)
+    soft = softened(scored)
+    wanted = blend.strengthening(soft, scored)
+    shown, kept = blend.sharpened(soft, wanted, np.ones_like(wanted))
     assert sharpness(shown) == pytest.approx(sharpness(scored), rel=0.1)
     assert sharpness(soft.astype(np.uint8)) < 0.8 * sharpness(scored)
     assert np.array_equal(kept, soft)
+
+
+def test_strokes_get_their_colour_back():
+    scored = wide_picture(128, 192)
+    soft = softened(scored)
+    wanted = blend.strengthening(soft, scored)
+    shown, _ = blend.sharpened(soft, wanted, np.ones_like(wanted))
+
+    def colour(picture):
+        chroma = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2YCrCb)[..., 1:]
+        return float((cv2.Laplacian(chroma, cv2.CV_32F) ** 2).mean())
+
+    assert colour(soft) < 0.8 * colour(scored)
+    assert colour(shown) == pytest.approx(colour(scored), rel=0.1)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.05, 0.95))
+def test_nothing_grows_that_is_fed_back(seed, most):
+    random = np.random.default_rng(seed)
+    share = random.uniform(0, most, (40, 50)).astype(np.float32)
+    extremes = random.choice(np.float32([-100, 100]), (40, 50, 3))
+    wanted = np.full_like(share, blend.STRONGEST)
+    _, kept = blend.sharpened(extremes, wanted, share)
+    assert np.abs(kept * share[..., None]).max() <= 100.01
+
+
+@given(st.floats(0.01, 0.9), st.floats(0, 3), st.floats(0, 3), st.sampled_from([1, 2, 4]))
+def test_what_moves_remembers_less(weight, one, other, times):
+    scored = np.zeros((16 * times, 24 * times, 3), np.uint8)
+
+    def share(length):
+        back = np.full((16, 24, 2), (0.6 * length / times, 0.8 * length / times), np.float32)
+        return blend.remembered(Link(back, np.ones((8, 12), np.float32)), weight, scored)
+
+    slow, fast = sorted((one, other))
+    assert share(slow).shape == scored.shape[:2]
+    assert (share(slow) >= share(fast) - 1e-6).all()
+    assert share(0.0) == pytest.approx(weight**blend.STILL_POWER, rel=1e-4)
+    assert share(blend.MOVING) == pytest.approx(weight**blend.MOVING_POWER, rel=1e-4)
+
+
+def test_what_is_not_trusted_is_not_remembered():
+    trust = np.ones((8, 12), np.float32)
+    trust[:, 6:] = 0
+    share = blend.remembered(Link(np.zeros((16, 24, 2), np.float32), trust), 0.7, np.zeros((32, 48, 3), np.uint8))
+    assert not share[:, 28:].any()
+    assert share[:, :20] == pytest.approx(0.7**blend.STILL_POWER, rel=1e-4)

@@ -29,6 +29,15 @@ def test_the_motion_is_found(step):
     assert found.weights(180, 240)[16:-16, 16:-16].mean() > 0.95
 
 
+def test_a_texture_of_few_grey_levels_is_followed():
+    """Painters paint it, and their strokes move along with it: such a place must not count as standing still."""
+    faint = [(120 + (frame.astype(float) - 128) / 24).round().astype(np.uint8) for frame in pan(2, size=(180, 240))]
+    assert np.abs(np.diff(np.int16(faint), axis=0)).mean() < 3
+    inner = link(*faint).ways(180, 240)[16:-16, 16:-16]
+    assert np.abs(np.median(inner, axis=(0, 1)) - (3, 1)).max() < 0.2
+    assert np.percentile(np.linalg.norm(inner - (3, 1), axis=2), 90) < 1
+
+
 def test_what_was_hidden_is_not_trusted():
     frames, places = passing(3)
     trust = link(frames[1], frames[2]).weights(96, 240)
