@@ -12,11 +12,13 @@ from typing import Final
 
 from canvas import HEIGHT, HIGH, WIDE, WIDTH, Rgb, glow, mix, paste
 from lighthouse import beam, cliff
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 FRAMES: Final = 96
 _HORIZON: Final = 400
 _SEED: Final = 7
+_GRAIN: Final = 2.5
+"""Grey levels: the paper's grain in the sky, at the size it is drawn at. An even gradient would have visible rows."""
 
 
 def draw_frame(number: int) -> Image.Image:
@@ -53,7 +55,15 @@ def _sky() -> Image.Image:
         for (low, color), (high, next_color) in pairwise(stops):
             if low <= place <= high:
                 column.putpixel((0, y), mix(color, next_color, (place - low) / (high - low)))
-    return column.resize((WIDE, HIGH))
+    return _grained(column.resize((WIDE, HIGH)))
+
+
+def _grained(picture: Image.Image) -> Image.Image:
+    """Lay the paper's grain over a picture."""
+    rng = random.Random(_SEED)  # noqa: S311 - paper, not a secret
+    grain = Image.new("L", picture.size)
+    grain.putdata([round(rng.gauss(128, _GRAIN)) for _ in range(picture.width * picture.height)])
+    return ImageChops.add(picture, Image.merge("RGB", (grain,) * 3), offset=-128)
 
 
 def _sun(picture: Image.Image, time: float) -> None:
