@@ -3,8 +3,8 @@
     python -m benchmarks.losses --clips a.mp4 b.mp4 --paintings a.jpg --styles a.safetensors
 
 Each clip's shown frame, 360 lines high, is painted alone; content and style loss are those of scoring/perception. It
-also says how much of the network's own grid and of fine detail in flat places is left. `--published` compares the
-published weights with ours instead of tuned styles with the painting's own.
+also says how much of the network's own grid, of fine detail in flat places, and of specks is left. `--published`
+compares the published weights with ours instead of tuned styles with the painting's own.
 """
 
 import argparse
@@ -29,13 +29,13 @@ from scoring.training.pictures import tensor
 from scoring.training.tune import predicted, target_of
 from scoring.weight_files import VGG, weights_folder
 
-COLUMNS: Final = ("content", "style", "grid", "flat")
+COLUMNS: Final = ("content", "style", "grid", "flat", "specks")
 
 
 def measure(
     networks: Networks, vgg: Vgg, style: torch.Tensor, target: dict[str, torch.Tensor], clips: Sequence[Clip]
 ) -> list[float]:
-    """Return the means over the clips' frames of content, style, grid and flat."""
+    """Return the means over the clips' frames of each of `COLUMNS`."""
     rows = []
     for clip in clips:
         x = pad(tensor([clip.shown]))
@@ -47,6 +47,7 @@ def measure(
                 losses.style_loss(got, target),
                 losses.grid_energy(painted),
                 losses.flat_energy(painted, losses.flat_places(x)),
+                losses.specks(painted, x),
             )
         rows.append([value.item() for value in found])
     means: list[float] = np.mean(rows, axis=0).tolist()

@@ -16,15 +16,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from frame_tools.errors import DamagedError, InputError, InternalError
+from frame_tools.errors import DamagedError, InputError, InternalError, TemporaryError
 from frame_tools.media import images
 from frame_tools.options import Options
 from frame_tools.scorers import VGG_WEIGHTS, Makes
-from scoring.perception.losses import STYLE_TAPS, content_loss, grams, style_loss
+from scoring.perception.losses import CONTENT_TAP, STYLE_TAPS, content_loss, grams, style_loss
 from scoring.perception.vgg import CHANNELS, TAPS, Vgg, load_vgg
 from scoring.protocol import Moments, Picture, Pictures, Prepared, RunInputs, Score
 from scoring.steady.flow import link
 from scoring.tensors import best_device, check_finite, check_frames, from_pictures, in_words, to_pictures
+from scoring.tiling import lacks_memory
 from scoring.weight_files import VGG
 
 STEPS: Final = 60
@@ -121,7 +122,15 @@ class _Painter:
     def _paint(self, frame: Picture, index: int, position: int) -> Picture:
         start, follows = self._start(frame, index)
         steps = max(1, self._steps // FOLLOWING) if follows else self._steps
-        y = self._optimised(frame, start, steps=steps, rate=FOLLOWING_RATE if follows else RATE)
+        try:
+            y = self._optimised(frame, start, steps=steps, rate=FOLLOWING_RATE if follows else RATE)
+        except RuntimeError as error:
+            if not lacks_memory(error):
+                raise
+            raise TemporaryError(
+                f"The memory does not take VGG16's view of a frame of {frame.shape[1]}x{frame.shape[0]} pixels",
+                "Put the trigger file again with a smaller size, or use a device with more memory",
+            ) from error
         check_finite(y, first=position, remedy="Choose another painting, or fewer steps", fault=InputError)
         self._before = _Before(index, frame.copy(), y[0].permute(1, 2, 0).cpu().numpy())
         painted: Picture = to_pictures(y)[0]
@@ -150,7 +159,7 @@ class _Painter:
         canvas = np.pad(start, edges, mode="reflect").transpose(2, 0, 1)[None].clip(0, 255) / 255
         y = torch.from_numpy(np.ascontiguousarray(canvas)).to(self._device).requires_grad_()
         with torch.no_grad():
-            content = self._vgg(x)
+            content = {CONTENT_TAP: self._vgg(x, CONTENT_TAP)[CONTENT_TAP]}
         adam = torch.optim.Adam([y], rate)
         falling = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.0, steps)
         with torch.enable_grad():

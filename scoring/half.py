@@ -17,6 +17,15 @@ FAITHFUL_DB: Final = 38.0
 _LOG = logging.getLogger(__name__)
 
 
+def keep_float32_whole() -> None:
+    """Have convolutions in float32 on a GPU not rounded to 11 bits (TF32), as PyTorch lets cuDNN do from Ampere on.
+
+    Otherwise full precision would be no finer than half. Holds for the process.
+    https://docs.pytorch.org/docs/stable/notes/cuda.html#tensorfloat-32-tf32-on-ampere-and-later-devices
+    """
+    torch.backends.cudnn.allow_tf32 = False
+
+
 class HalfIfFaithful:
     """A network (B, C, H, W) -> (B, C, H, W) in half precision if its first frame comes out as in float32.
 

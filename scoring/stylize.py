@@ -25,7 +25,7 @@ from scoring.any_painting.piecewise import LOOK, localised
 from scoring.any_painting.predictor import PAINTING_SIDE
 from scoring.any_painting.tuned import load_style
 from scoring.any_painting.weights import Networks, load_networks
-from scoring.half import Forward, HalfIfFaithful
+from scoring.half import Forward, HalfIfFaithful, keep_float32_whole
 from scoring.lanes import Lanes
 from scoring.on_device import OnDevice
 from scoring.protocol import KeyStyle, Moments, Picture, Pictures, Prepared, RunInputs, Score, StyleFile
@@ -34,6 +34,9 @@ from scoring.tiling import CPU_PIXELS, Frugal
 
 GPU_FRAMES = 8
 """Frames in one forward on a GPU."""
+GPU_PIXELS = 2**26
+"""Most pixels in one forward on a GPU, unless one frame has more: eight frames of 3840x2160. PyTorch's padding takes no
+tensor of 2^31 values, of which the network has 8 a pixel, and the frames themselves take memory beside it."""
 
 SAMPLE_PIXELS = 8 * 1920 * 1080
 """Most pixels of the frames that the run's statistics are measured on: they go through the network together."""
@@ -59,6 +62,8 @@ class AnyPainting(OnDevice):
         device = best_device()
         if device.type == "cpu":
             keep_freed_memory()
+        else:
+            keep_float32_whole()
         return cls(load_networks(weights, device), device)
 
     def prepare(self, run: RunInputs) -> Prepared:
@@ -161,15 +166,23 @@ class Painter:
     def _painted(self, network: Forward, frames: Pictures, moments: Moments) -> Pictures:
         check_frames(frames)
         brushes = [brush_at(self._stops, moment.seconds) for moment in moments]
-        parts = self._parts(brushes)
+        parts = self._parts(brushes, frames.shape[1] * frames.shape[2])
         return np.concatenate(self._lanes.map(lambda part: self._paint(network, frames, part, brushes), parts))
 
-    def _parts(self, brushes: list[Brush]) -> list[range]:
-        """Give the places of frames that go through the network together: on a GPU all of one brush, else each one."""
+    def _parts(self, brushes: list[Brush], pixels: int) -> list[range]:
+        """Give the places of frames that go through the network together: on a GPU those of one brush, else each one.
+
+        `pixels`: of a frame.
+        """
         if self._device.type != "cuda":
             return [range(i, i + 1) for i in range(len(brushes))]
+        most = max(1, GPU_PIXELS // pixels)
         groups = [list(group) for _, group in groupby(range(len(brushes)), key=lambda i: id(brushes[i]))]
-        return [range(group[0], group[-1] + 1) for group in groups]
+        return [
+            range(start, min(start + most, group[-1] + 1))
+            for group in groups
+            for start in range(group[0], group[-1] + 1, most)
+        ]
 
     def _paint(self, network: Forward, frames: Pictures, places: range, brushes: list[Brush]) -> Pictures:
         """Paint the frames at `places` in one forward."""

@@ -26,7 +26,16 @@ CPU_PIXELS: Final = 5_000_000
 """A good limit on a CPU, where memory doesn't run out in an orderly way: half of a 3840x2160 frame and its overlap, for
 which the any-painting network takes about 1.2 GB on each core that paints."""
 
+_WANT_OF_MEMORY: Final = ("out of memory", "_ALLOC_FAILED", "unable to find an engine")
+"""In the words of other errors: CUDA's own, cuDNN's and cuBLAS's, and PyTorch's when no way of convolving fits any more
+(it passes over those that run out of memory: https://github.com/pytorch/pytorch/issues/108645)."""
+
 _LOG = logging.getLogger(__name__)
+
+
+def lacks_memory(error: RuntimeError) -> bool:
+    """Say whether the device's memory ran out."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _WANT_OF_MEMORY)
 
 
 @dataclass(frozen=True)
@@ -137,7 +146,9 @@ class Frugal:
             tried = self._pixels(x, limit)
             try:
                 return self._within(limit, forward, x, localise)
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
+                if not lacks_memory(error):
+                    raise
                 words = str(error).split(". ")[0]
             # Outside of `except`, where nothing holds the tensors of the failed call any more.
             self._lower(tried, words)

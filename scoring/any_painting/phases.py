@@ -12,20 +12,22 @@ import torch
 
 
 @cache
-def _taps(size: int, outputs: int, inputs: int) -> torch.Tensor:
-    """Where the taps of a centred one-dimensional kernel fall: 0/1, (outputs, inputs, blocks, size).
+def _taps(size: int, outputs: int, inputs: int, device: torch.device) -> torch.Tensor:
+    """Where the taps of a centred one-dimensional kernel fall: float32 0/1, (outputs, inputs, blocks, size).
 
     Output phase p of block y reads the full-size positions 2y + p + tap - size // 2. Position n lies in block n // 2;
     it is phase n % 2 of it, or, if the input has one phase (a picture still to be doubled), simply that block.
+    They stay on the device: with each copy from the CPU a GPU's queue would run empty.
     """
     first = -(size // 2)
     lowest, highest = first // 2, (outputs - 1 + size - 1 + first) // 2
-    taps = torch.zeros(outputs, inputs, highest - lowest + 1, size)
-    for phase in range(outputs):
-        for tap in range(size):
-            position = phase + tap + first
-            taps[phase, position % inputs, position // 2 - lowest, tap] = 1
-    return taps
+    with torch.inference_mode(mode=False):  # whoever comes first, training may come later
+        taps = torch.zeros(outputs, inputs, highest - lowest + 1, size)
+        for phase in range(outputs):
+            for tap in range(size):
+                position = phase + tap + first
+                taps[phase, position % inputs, position // 2 - lowest, tap] = 1
+        return taps.to(device)
 
 
 def phase_kernel(weight: torch.Tensor, *, outputs: int, inputs: int) -> torch.Tensor:
@@ -35,7 +37,7 @@ def phase_kernel(weight: torch.Tensor, *, outputs: int, inputs: int) -> torch.Te
     `outputs`: 2 for an output in phases, 1 for the even positions only (a stride of 2).
     The result is (O * outputs^2, I * inputs^2, b, b), where b counts the blocks that are read.
     """
-    taps = _taps(weight.shape[-1], outputs, inputs).to(weight)
+    taps = _taps(weight.shape[-1], outputs, inputs, weight.device).to(weight.dtype)
     kernel = torch.einsum("oikl,pqsk,rzul->opriqzsu", weight, taps, taps)
     blocks = taps.shape[2]
     return kernel.reshape(weight.shape[0] * outputs**2, weight.shape[1] * inputs**2, blocks, blocks)

@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 import torch
 
-from frame_tools.errors import InputError, InternalError
+from frame_tools.errors import InputError, InternalError, TemporaryError
 from frame_tools.scorers import Makes
 from scoring.allocator import keep_freed_memory
-from scoring.half import Forward, HalfIfFaithful
+from scoring.half import Forward, HalfIfFaithful, keep_float32_whole
 from scoring.johnson.checkpoint import read_checkpoint
 from scoring.johnson.layers import NORMS, SMALLEST_SIDE, STRIDE
 from scoring.johnson.network import Network
@@ -22,9 +22,14 @@ from scoring.on_device import OnDevice
 from scoring.protocol import Moments, Pictures, Prepared, RunInputs, Score, StyleFile
 from scoring.stylize import thinned
 from scoring.tensors import best_device, check_finite, check_frames, from_pictures, to_pictures
+from scoring.tiling import Frugal, Localise, Look, Tiles
 
 GPU_FRAMES: Final = 4
 """Frames in one forward on a GPU."""
+GPU_PIXELS: Final = 2**26 - 1
+"""Most pixels in one forward on a GPU: PyTorch's padding takes no tensor of 2^31 values, and a pixel has 32."""
+LOOK: Final = Look(reach=56, stride=STRIDE)
+"""A colour depends on up to 55 pixels around it, if statistics are given."""
 
 _REMEDY = "Train the network again, or use another checkpoint, then put the trigger file again"
 
@@ -39,6 +44,8 @@ class Johnson(OnDevice):
         super().__init__(device or best_device(), gpu_frames=GPU_FRAMES)
         if self._device.type == "cpu":
             keep_freed_memory()
+        else:
+            keep_float32_whole()
 
     def prepare(self, run: RunInputs) -> Prepared:
         """Give the joint mean and variance of each norm's input over the run's sample, (2, C) by the norm's name.
@@ -61,7 +68,8 @@ class Johnson(OnDevice):
         shared = run.options.statistics == "shared"
         if shared and {name: values.shape for name, values in prepared.items()} != _SHAPES:
             raise InternalError("What was prepared for this run are not the statistics of its network", "Resubmit it")
-        return _Painter(Network(tensors, self._device, prepared if shared else None), self._device, self._lanes)
+        network = Network(tensors, self._device, prepared if shared else None)
+        return _Painter(network, self._device, self._lanes, localise=None if shared else _whole_frames_only)
 
 
 _SHAPES = {name: (2, channels) for name, channels in NORMS.items()}
@@ -70,8 +78,10 @@ _SHAPES = {name: (2, channels) for name, channels in NORMS.items()}
 class _Painter:
     """The `Score` of `Johnson`."""
 
-    def __init__(self, network: Network, device: torch.device, lanes: Lanes) -> None:
+    def __init__(self, network: Network, device: torch.device, lanes: Lanes, *, localise: Localise | None) -> None:
         self._full = network
+        self._frugal = Frugal(LOOK, limit=GPU_PIXELS if device.type == "cuda" else None)
+        self._localise = localise
         self._network: Forward = HalfIfFaithful(network, span=255) if device.type == "cuda" else network
         self._device = device
         self._lanes = lanes
@@ -94,7 +104,8 @@ class _Painter:
     def _paint(self, network: Forward, frames: Pictures, *, first: int) -> Pictures:
         """Paint frames in one forward; `first` is the place of the first in its batch."""
         height, width = frames.shape[1:3]
-        y = network(from_pictures(_padded(frames), self._device))[:, :, :height, :width]
+        x = from_pictures(_padded(frames), self._device)
+        y = self._frugal(network, x, localise=self._localise)[:, :, :height, :width]
         check_finite(y, first=first, remedy=_REMEDY, fault=InputError)
         return to_pictures(y)
 
@@ -104,6 +115,14 @@ def _checkpoint(run: RunInputs) -> StyleFile:
     if len(run.styles) != 1:
         raise InternalError(f"The scorer johnson got {len(run.styles)} style files", "Plan it with one checkpoint")
     return run.styles[0]
+
+
+def _whole_frames_only(frame: torch.Tensor, _tiles: Tiles) -> Forward:
+    """Raise TemporaryError: a tile by itself would have other statistics than its frame."""
+    raise TemporaryError(
+        f"The memory does not take a whole frame of {frame.shape[3]}x{frame.shape[2]} pixels",
+        "Put the trigger file again with statistics shared or a smaller size, or use a device with more memory",
+    )
 
 
 def _padded(frames: Pictures) -> Pictures:

@@ -16,11 +16,12 @@ STYLE_TAPS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 
 GRID = 4
 """Pixels: the side of a cell of the network's grid."""
-TONE = 16
 
 _FLAT = 0.02
 """Standard deviation of luma (0..1) in a window below which a place counts as flat."""
 _WINDOW = 9
+_TINY = 1e-12
+"""So that a root has a slope where its argument is 0."""
 
 
 def gram(features: torch.Tensor) -> torch.Tensor:
@@ -75,8 +76,29 @@ def chroma_distance(painted: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 
 
 def tone_distance(painted: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """Mean square difference of all colours over squares of `TONE` pixels: larger than strokes are wide."""
-    return F.avg_pool2d(painted - other, TONE).square().mean((1, 2, 3))
+    """Mean square difference of all colours over squares of 16 pixels."""
+    return F.avg_pool2d(painted - other, 4 * GRID).square().mean((1, 2, 3))
+
+
+def light_distance(painted: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Mean square difference of luma over squares of 8 pixels."""
+    return F.avg_pool2d(luma(painted - other), 2 * GRID).square().mean((1, 2, 3))
+
+
+def specks(painted: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
+    """Mean of what `painted` has of dots and rings above twice what the photo itself has there, as eyes are."""
+    return F.relu(_across(painted) - 2 * _across(photo)).mean((1, 2, 3))
+
+
+def _across(pictures: torch.Tensor) -> torch.Tensor:
+    """Energy of luma's gradients across their main direction, over windows: strokes and edges have hardly any.
+
+    It is the smaller eigenvalue of the structure tensor (Förstner and Gülch 1987).
+    """
+    y = luma(pictures)
+    across, down = (y[..., 1:-1, 2:] - y[..., 1:-1, :-2]) / 2, (y[..., 2:, 1:-1] - y[..., :-2, 1:-1]) / 2
+    xx, yy, xy = (F.avg_pool2d(product, _WINDOW, stride=2) for product in (across**2, down**2, across * down))
+    return (xx + yy - ((xx - yy).square() + 4 * xy.square() + _TINY).sqrt()) / 2
 
 
 def grid_energy(painted: torch.Tensor, blocks: int = 8) -> torch.Tensor:

@@ -1,9 +1,9 @@
 """Fit the any-painting network to one painting: what its norms are told, and a little of its kernels.
 
 The loss is the style loss in VGG16's eyes, with bounds on what a person would not want in exchange. Against the style
-that the painting has without fitting (Johnson et al. 2016 train a whole network; here it starts from a good one), the
-content loss may rise a little, plain places may not fill with dots, colours stay where they are. The encoder stays as
-it is for all, so the result is a style like any other: it mixes, changes with time, and costs nothing more to paint.
+that the painting has without fitting, the content loss may rise a little, plain places may not fill, dots and rings
+become fewer (the losses like them, people do not), colours stay where they are. The encoder stays as it is for all, so
+the result is a style like any other: it mixes, changes with time, and costs nothing more to paint.
 """
 
 import random
@@ -25,6 +25,7 @@ from scoring.training.finetune import features
 
 _NO_DETAIL = 1e-5
 """Mean square of detail that nobody sees; where there is no flat place at all the sum is 0."""
+_NO_SPECKS = 1e-6
 _WARM_UP = 0.1
 """Share of the steps in which the learning rates rise; at once, the kernels would lose what they know."""
 _AT_ONCE = 4
@@ -35,7 +36,7 @@ _AT_ONCE = 4
 class Tuning:
     """How to fit; the defaults take some minutes on two cores."""
 
-    steps: int = 400
+    steps: int = 500
     side: int = 192
     """Pixels of the squares that are painted."""
     squares: int = 40
@@ -44,17 +45,21 @@ class Tuning:
     norm_rate: float = 0.03
     kernel_rate: float = 5e-4
     """Learning rates, at their highest."""
-    more_content: float = 0.06
+    more_content: float = 0.05
     """By which share the content loss may exceed that of the style it starts from."""
     content_weight: float = 3.0
     """Of what is above that."""
     flat_weight: float = 0.2
     """Of what there is more of fine detail where the photo is flat, as a share: skies must not fill with dots."""
+    specks_kept: float = 0.5
+    """Share of the specks of the style it starts from that may be left: dots, rings, scales, which are no strokes."""
+    specks_weight: float = 2.0
+    """Of what is above that."""
     grid_weight: float = 1000.0
     """Of the network's own grid of 4 pixels, which a style must not bring out."""
     chroma_weight: float = 50.0
-    tone_weight: float = 30.0
-    """Of colours that move away: their chroma in each cell of the grid, and all of them in squares of 16 pixels."""
+    light_weight: float = 50.0
+    """Of colours that move away: their chroma over 4 pixels, their luma over 8, less than which a stroke may change."""
     seed: int = 0
 
 
@@ -71,7 +76,8 @@ class Practice:
     """Squares to paint, and what is known of each before the first step.
 
     photos, before: (B, 3, side, side) in 0..1, as they are and as the style paints them that it starts from. content:
-    VGG's features of `photos` that the content loss compares. content_before, detail_before: (B,), of `before`.
+    VGG's features of `photos` that the content loss compares. content_before, detail_before, specks_before: (B,), of
+    `before`.
     """
 
     photos: torch.Tensor
@@ -80,6 +86,7 @@ class Practice:
     flat: torch.Tensor
     content_before: torch.Tensor
     detail_before: torch.Tensor
+    specks_before: torch.Tensor
 
     @classmethod
     def of(cls, networks: Networks, vgg: Vgg, style: torch.Tensor, photos: torch.Tensor) -> Self:
@@ -99,6 +106,7 @@ class Practice:
                 "flat": flat,
                 "content_before": losses.content_loss(features(vgg, before), wanted),
                 "detail_before": losses.flat_energy(before, flat),
+                "specks_before": losses.specks(before, photos),
             }
 
     def some(self, places: list[int]) -> Self:
@@ -146,16 +154,17 @@ def tune(
 
 
 def bounds(painted: torch.Tensor, content: torch.Tensor, squares: Practice, *, tuning: Tuning) -> torch.Tensor:
-    """Give what keeps the style in bounds: a scalar, 0 for a picture with no grid that is as before."""
-    excess = F.relu(content / squares.content_before - 1 - tuning.more_content).mean()
-    detail = losses.flat_energy(painted, squares.flat)
-    dots = F.relu(detail / (squares.detail_before + _NO_DETAIL) - 1).mean()
+    """Give what a style pays for leaving its bounds: a scalar."""
+    content_share = content / squares.content_before
+    detail_share = losses.flat_energy(painted, squares.flat) / (squares.detail_before + _NO_DETAIL)
+    specks_share = losses.specks(painted, squares.photos) / (squares.specks_before + _NO_SPECKS)
     return (
-        tuning.content_weight * excess
-        + tuning.flat_weight * dots
+        tuning.content_weight * F.relu(content_share - 1 - tuning.more_content).mean()
+        + tuning.flat_weight * F.relu(detail_share - 1).mean()
+        + tuning.specks_weight * F.relu(specks_share - tuning.specks_kept).mean()
         + tuning.grid_weight * losses.grid_energy(painted).mean()
         + tuning.chroma_weight * losses.chroma_distance(painted, squares.before).mean()
-        + tuning.tone_weight * losses.tone_distance(painted, squares.before).mean()
+        + tuning.light_weight * losses.light_distance(painted, squares.before).mean()
     )
 
 

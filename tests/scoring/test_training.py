@@ -168,6 +168,23 @@ def test_the_networks_grid_is_seen_and_strokes_are_not():
     assert losses.grid_energy(grid).item() > 30 * losses.grid_energy(strokes).item()
 
 
+def test_specks_are_dots_and_rings_and_no_strokes():
+    rows, columns = torch.meshgrid(torch.arange(96.0), torch.arange(96.0), indexing="ij")
+    from_middle = ((rows % 12 - 6).square() + (columns % 12 - 6).square()).sqrt()
+    stripes = 0.5 + 0.2 * torch.sin((rows + 0.6 * columns) / 1.7)
+    edge = (rows > 0.7 * columns).float()
+    dots, rings = ((from_middle < 3).float(), ((from_middle > 2) & (from_middle < 4)).float())
+    plain = torch.full((1, 3, 96, 96), 0.5)
+    found = {
+        name: losses.specks(picture.expand(1, 3, 96, 96), plain).item()
+        for name, picture in {"dots": dots, "rings": rings, "stripes": stripes, "edge": edge}.items()
+    }
+    assert min(found["dots"], found["rings"]) > 20 * max(found["stripes"], found["edge"]) >= 0
+    assert losses.specks(plain, plain).abs().max() < 1e-6
+    dotted = dots.expand(1, 3, 96, 96)
+    assert losses.specks(dotted, dotted).item() == 0, "what the photo has is no speck"
+
+
 def test_flat_places_are_where_nothing_is():
     generator = torch.Generator().manual_seed(0)
     half = torch.full((1, 3, 64, 64), 0.4)
