@@ -23,7 +23,7 @@ def tune(
     photos: Annotated[
         Path | None, typer.Option(help="A folder of photos to practise on; default: drawn pictures.")
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="More is nearer to the painting; 500 take minutes.")] = 500,
+    steps: Annotated[int, typer.Option(min=1, help="More is nearer to the painting; 600 take minutes.")] = 600,
     vgg: Vgg = None,
 ) -> None:
     """Fit a style to one painting; the loss curve and a before/after picture are written beside it."""

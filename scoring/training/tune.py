@@ -36,7 +36,7 @@ _AT_ONCE = 4
 class Tuning:
     """How to fit; the defaults take some minutes on two cores."""
 
-    steps: int = 500
+    steps: int = 600
     side: int = 192
     """Pixels of the squares that are painted."""
     squares: int = 40
@@ -57,7 +57,7 @@ class Tuning:
     """Of what is above that."""
     grid_weight: float = 1000.0
     """Of the network's own grid of 4 pixels, which a style must not bring out."""
-    chroma_weight: float = 50.0
+    chroma_weight: float = 80.0
     light_weight: float = 50.0
     """Of colours that move away: their chroma over 4 pixels, their luma over 8, less than which a stroke may change."""
     seed: int = 0
