@@ -95,9 +95,12 @@ def _across(pictures: torch.Tensor) -> torch.Tensor:
 
     It is the smaller eigenvalue of the structure tensor (Förstner and Gülch 1987).
     """
-    y = luma(pictures)
+    # The borders count like all else: where nothing was measured, tuning would put its dots.
+    y = F.pad(luma(pictures), (1, 1, 1, 1), mode="replicate")
     across, down = (y[..., 1:-1, 2:] - y[..., 1:-1, :-2]) / 2, (y[..., 2:, 1:-1] - y[..., :-2, 1:-1]) / 2
-    xx, yy, xy = (F.avg_pool2d(product, _WINDOW, stride=2) for product in (across**2, down**2, across * down))
+    around = (_WINDOW // 2,) * 4
+    products = (F.pad(product, around, mode="reflect") for product in (across**2, down**2, across * down))
+    xx, yy, xy = (F.avg_pool2d(product, _WINDOW, stride=2) for product in products)
     return (xx + yy - ((xx - yy).square() + 4 * xy.square() + _TINY).sqrt()) / 2
 
 

@@ -45,21 +45,23 @@ class Tuning:
     norm_rate: float = 0.03
     kernel_rate: float = 5e-4
     """Learning rates, at their highest."""
-    more_content: float = 0.05
+    more_content: float = 0.045
     """By which share the content loss may exceed that of the style it starts from."""
     content_weight: float = 3.0
     """Of what is above that."""
     flat_weight: float = 0.2
     """Of what there is more of fine detail where the photo is flat, as a share: skies must not fill with dots."""
-    specks_kept: float = 0.5
+    specks_kept: float = 0.42
     """Share of the specks of the style it starts from that may be left: dots, rings, scales, which are no strokes."""
-    specks_weight: float = 2.0
+    specks_weight: float = 2.5
     """Of what is above that."""
     grid_weight: float = 1000.0
     """Of the network's own grid of 4 pixels, which a style must not bring out."""
     chroma_weight: float = 80.0
     light_weight: float = 50.0
     """Of colours that move away: their chroma over 4 pixels, their luma over 8, less than which a stroke may change."""
+    contrast: float = 1.1
+    """By what luma is multiplied before, around its mean: fewer specks look paler, and paintings have more of it."""
     seed: int = 0
 
 
@@ -164,8 +166,14 @@ def bounds(painted: torch.Tensor, content: torch.Tensor, squares: Practice, *, t
         + tuning.specks_weight * F.relu(specks_share - tuning.specks_kept).mean()
         + tuning.grid_weight * losses.grid_energy(painted).mean()
         + tuning.chroma_weight * losses.chroma_distance(painted, squares.before).mean()
-        + tuning.light_weight * losses.light_distance(painted, squares.before).mean()
+        + tuning.light_weight * losses.light_distance(painted, _deepened(squares.before, tuning.contrast)).mean()
     )
+
+
+def _deepened(pictures: torch.Tensor, contrast: float) -> torch.Tensor:
+    """Draw all colours away from each picture's mean luma, or towards it; (B, 3, H, W)."""
+    mean = losses.luma(pictures).mean((1, 2, 3), keepdim=True)
+    return mean + contrast * (pictures - mean)
 
 
 def _drawn(tuning: Tuning, rng: random.Random) -> Iterator[list[int]]:

@@ -183,6 +183,9 @@ def test_specks_are_dots_and_rings_and_no_strokes():
     assert losses.specks(plain, plain).abs().max() < 1e-6
     dotted = dots.expand(1, 3, 96, 96)
     assert losses.specks(dotted, dotted).item() == 0, "what the photo has is no speck"
+    at_the_border, inside = (torch.where((rows >= top) & (rows < top + 12), dots, 0.5) for top in (84, 36))
+    in_both = [losses.specks(picture.expand(1, 3, 96, 96), plain).item() for picture in (at_the_border, inside)]
+    assert in_both[0] > 0.7 * in_both[1], "a row of dots at the border counts, too"
 
 
 def test_flat_places_are_where_nothing_is():
