@@ -23,7 +23,7 @@ from scoring.perception.vgg import CHANNELS, Vgg, load_vgg
 from scoring.training import pictures
 from scoring.training.finetune import Recipe, finetune
 from scoring.training.scenes import dead_leaves
-from scoring.training.tune import Tuning, predicted, tune
+from scoring.training.tune import Practice, Tuning, bounds, predicted, tune
 from scoring.training.tuning import tune_file
 from tests.scoring.runs import painting
 
@@ -227,6 +227,29 @@ def test_tuning_brings_the_style_nearer_and_comes_again(vgg):
     assert not torch.equal(style, predicted(networks, decoded_painting()))
     assert np.mean([found.style for found in told[-3:]]) < np.mean([found.style for found in told[:3]])
     assert torch.equal(fit(), style)
+
+
+BOUNDS = ("content", "flat", "specks", "grid", "chroma", "light")
+
+
+@pytest.mark.parametrize("bound", BOUNDS)
+def test_a_style_pays_for_each_bound_that_it_leaves(vgg, bound):
+    """Painted as before nothing is due; what leaves one bound pays with that bound's weight."""
+    rng = random.Random(0)
+    flat = pictures.tensor([pictures.flattened(dead_leaves(64, rng), rng)])
+    networks = published()
+    squares = Practice.of(networks, vgg, predicted(networks, decoded_painting()), flat)
+    weights = {
+        f"{name}_weight": float(name == bound) for name in ("content", "flat", "specks", "grid", "chroma", "light")
+    }
+    tuning = Tuning(**weights, more_content=0.0, specks_kept=1.0, contrast=1.0)
+    dotted = squares.before.clone()
+    dotted[..., ::4, ::4] = 1 - dotted[..., ::4, ::4]
+    left = {"chroma": squares.before.flip(1), "light": squares.before / 2}.get(bound, dotted)
+    content = squares.content_before * (1.5 if bound == "content" else 1)
+    within = bounds(squares.before, squares.content_before, squares, tuning=tuning).item()
+    assert within < 1e-3
+    assert bounds(left, content, squares, tuning=tuning).item() > 2 * within + 1e-4
 
 
 def test_the_command_leaves_style_curve_and_pictures(vgg_path, weights, tmp_path):
