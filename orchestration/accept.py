@@ -60,14 +60,13 @@ def read_trigger(trigger_blob: str, blob: Blob) -> Trigger:
 def open_run(app: App, request: Request) -> None:
     """Write the request (the first writer's stays), mark the run open unless it has ended, and go on with it.
 
-    The mark goes first, so that the sweep finds a run whose maker died here; and again last, because the sweep takes
-    a mark without a request away.
+    The mark goes first, so that the sweep finds a run whose maker died here. The sweep takes a mark without a request
+    away; should it do so just now, `advance` makes it again.
     """
-    runs, mark = app.storage.runs, names.open_mark(request.run_id)
+    runs = app.storage.runs
     if not runs.exists(names.outcome(request.run_id)):
-        runs.create(mark, b"")
+        runs.create(names.open_mark(request.run_id), b"")
         runs.create(names.request(request.run_id), request.dumps())
-        runs.create(mark, b"")
     advance(app, request.run_id)
 
 

@@ -33,6 +33,15 @@ def release_slots(app: App, run_id: str) -> None:
         app.storage.runs.delete(name, etag=etag)
 
 
+def reclaim_slots(app: App) -> None:
+    """Give back slots whose holder is not open: a handler may take one for a run that has just been ended."""
+    slots = [(item.name, app.storage.runs.read(item.name)) for item in app.storage.runs.list("slots/")]
+    still_open = set(open_runs(app.storage))  # read after the slots: a run is marked open before it takes one
+    for name, blob in slots:
+        if blob is not None and blob.data.decode() not in still_open:
+            app.storage.runs.delete(name, etag=blob.etag)
+
+
 def _take(app: App, slot: str, run_id: str) -> bool:
     """Take one slot; one that another handler has just taken for the same run is not taken twice."""
     if app.storage.runs.create(slot, run_id.encode()):

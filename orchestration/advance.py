@@ -47,7 +47,9 @@ def take(app: App, state: RunState, step: Step) -> bool:  # noqa: C901 - one row
                 ending.clean_up(app, run_id)
             return False
         case "admit":
-            return state.is_open and take_slot(app, run_id)
+            if not state.is_open:  # taken away after an ending that was taken back since, or before there was a request
+                app.storage.runs.create(names.open_mark(run_id), b"")
+            return take_slot(app, run_id)
         case "split":
             if _refused(app, state, lambda: planning.check_before_split(app, state.request)):
                 return True
@@ -96,6 +98,8 @@ def _end(app: App, state: RunState, status: ending.Status, step: Step) -> None:
 
 
 def _decides_again(app: App, run_id: str) -> str | None:
-    """Return what would be decided now if the run had not just been ended."""
+    """Return what would be decided now if the run had not just been ended, nor its slot been given back on that."""
     state = read_state(app.storage, run_id)
-    return None if state is None else decide(replace(state, outcome=None), now=now(), run_limit=app.run_limit).verb
+    if state is None:
+        return None
+    return decide(replace(state, outcome=None, has_slot=True), now=now(), run_limit=app.run_limit).verb

@@ -59,7 +59,7 @@ def end(
 
 
 def _take_back(app: App, outcome: Outcome) -> None:
-    """Remove this very ending."""
+    """Remove this very ending; if somebody has cleaned up after it, `advance` marks the run open again."""
     blob = app.storage.runs.read(names.outcome(outcome.run_id))
     if blob is not None and blob.data == outcome.dumps():
         app.storage.runs.delete(names.outcome(outcome.run_id), etag=blob.etag)

@@ -1,7 +1,8 @@
 """The timer: find runs that stand still, put right what can be, end the rest with a reason.
 
 It looks only at runs marked open. What it finds: messages that got lost, tasks that failed for good or vanished,
-tasks that succeeded without leaving a receipt, a run whose last message never came, a slot that is free.
+tasks that succeeded without leaving a receipt, a run whose last message never came, slots that are free or held by
+runs that have ended.
 """
 
 import datetime as dt
@@ -13,7 +14,7 @@ from frame_tools.logs import about_run
 from frame_tools.messages import BatchMessage
 from frame_tools.metrics import QUEUE_AGE, TASK_RETRIES
 from frame_tools.receipt import Failure, Trouble
-from orchestration.admission import admit_next
+from orchestration.admission import admit_next, reclaim_slots
 from orchestration.advance import advance
 from orchestration.app import App, now
 from orchestration.batch_service import TaskView, steps_of
@@ -33,6 +34,7 @@ def sweep(app: App) -> None:
         except Exception as error:  # the next run must still be looked at
             log.exception("the sweep of run %s failed", run_id)
             troubles.append(error)
+    reclaim_slots(app)
     admit_next(app)
     _measure_queues(app)
     if troubles:
@@ -55,7 +57,7 @@ def sweep_run(app: App, run_id: str) -> None:
     advance(app, run_id)
     state = read_state(app.storage, run_id)
     if state is None:
-        app.storage.runs.delete(names.open_mark(run_id))
+        _unmark(app, run_id)
         return
     if not _waited_for(state) or state.outcome is not None or not state.has_slot:
         return
@@ -77,6 +79,13 @@ def sweep_run(app: App, run_id: str) -> None:
         log.warning("run %s: placing %d steps again, the first is %s", run_id, len(lost), lost[0])
         place(app, run_id, lost)
     advance(app, run_id)
+
+
+def _unmark(app: App, run_id: str) -> None:
+    """Take away the mark of a run without a request, unless that has come meanwhile (see `accept.open_run`)."""
+    app.storage.runs.delete(names.open_mark(run_id))
+    if app.storage.runs.exists(names.request(run_id)):
+        app.storage.runs.create(names.open_mark(run_id), b"")
 
 
 def _waited_for(state: RunState) -> list[int | str]:

@@ -1,4 +1,4 @@
-"""What the handlers build on holds on a real blob service: one winner, whole writes, leases, offsets, ranges."""
+"""What the handlers build on holds on a real blob service, and in the tests' memory: one winner, whole writes, …"""
 
 import io
 import itertools
@@ -18,6 +18,7 @@ from frame_tools.blobs import AlreadyThereError, BlobAccount, Container, Lease, 
 from frame_tools.blobs import lease as lease_module
 from frame_tools.errors import DamagedError, MissingError
 from local_cloud.cloud import Cloud
+from tests.memory import MemoryContainer, Shelf
 from tests.orchestration.world import in_parallel, until
 
 _numbers = itertools.count(1)
@@ -25,11 +26,19 @@ WRITERS = 16
 
 
 @pytest.fixture
-def container(emulators: Cloud) -> Container:
+def stored(emulators: Cloud) -> Container:
     container = BlobAccount(account_from(emulators.settings, OPS)).container(f"contract-{next(_numbers)}")
     container.ensure()
     container.ensure()
     return container
+
+
+@pytest.fixture(params=["stored", "memory"])
+def container(request: pytest.FixtureRequest) -> Container:
+    if request.param == "memory":
+        return MemoryContainer("contract", Shelf())
+    real: Container = request.getfixturevalue("stored")
+    return real
 
 
 def test_what_is_written_is_read_with_its_etag(container: Container) -> None:
@@ -43,13 +52,15 @@ def test_what_is_written_is_read_with_its_etag(container: Container) -> None:
 def test_what_is_not_there_is_none_or_said_so(container: Container) -> None:
     assert (container.read("gone"), container.info("gone"), container.exists("gone")) == (None, None, False)
     assert container.delete("gone") is False
-    assert container.download_to("gone", io.BytesIO()) is False
     for look in (container.need, container.open):
         with pytest.raises(MissingError, match="gone") as raised:
             look("gone")
         assert raised.value.remedy
-    nowhere = Container(container._client)
-    nowhere._client = container._client.from_container_url(container.url + "never", container._client.credential)
+
+
+def test_a_container_that_is_not_there_is_empty(stored: Container) -> None:
+    nowhere = Container(stored._client)
+    nowhere._client = stored._client.from_container_url(stored.url + "never", stored._client.credential)
     assert (list(nowhere.list("")), list(nowhere.folders())) == ([], [])
 
 
@@ -116,16 +127,17 @@ def test_an_append_that_is_refused_is_told_with_its_status(container: Container)
     assert raised.value.status_code == 409
 
 
-def test_files_go_up_and_down_whole(container: Container, tmp_path: Path) -> None:
+def test_files_go_up_and_down_whole(stored: Container, tmp_path: Path) -> None:
     data = random.Random(1).randbytes(5 * 2**20 + 7)
     (tmp_path / "up").write_bytes(data)
-    container.upload_file("file", tmp_path / "up")
+    stored.upload_file("file", tmp_path / "up")
     target = io.BytesIO()
-    assert container.download_to("file", target) is True
+    assert stored.download_to("file", target) is True
     assert target.getvalue() == data
-    info = container.info("file")
+    info = stored.info("file")
     assert info is not None
     assert info.md5 == blobs.md5_of(tmp_path / "up")
+    assert stored.download_to("gone", io.BytesIO()) is False
 
 
 def test_a_lease_has_one_holder(container: Container) -> None:
@@ -148,12 +160,12 @@ def test_a_lease_is_let_go_when_its_work_fails(container: Container) -> None:
         assert lease is not None
 
 
-def test_a_lease_is_renewed_and_its_loss_is_noticed(container: Container, monkeypatch: pytest.MonkeyPatch) -> None:
-    with container.lease("lease") as lease:
+def test_a_lease_is_renewed_and_its_loss_is_noticed(stored: Container, monkeypatch: pytest.MonkeyPatch) -> None:
+    with stored.lease("lease") as lease:
         assert lease is not None
         assert not lease.lost
-    container.create("lease", b"")
-    client = container._client.get_blob_client("lease").acquire_lease(lease_duration=15)
+    stored.create("lease", b"")
+    client = stored._client.get_blob_client("lease").acquire_lease(lease_duration=15)
     monkeypatch.setattr(lease_module, "LEASE_SECONDS", 0.3)
     renewals = []
     renew = client.renew
@@ -167,7 +179,7 @@ def test_a_lease_is_renewed_and_its_loss_is_noticed(container: Container, monkey
     try:
         until(lambda: len(renewals) >= 2, "the lease is renewed")
         assert not held.lost
-        container._client.get_blob_client("lease").acquire_lease(lease_duration=-1, lease_id=client.id).break_lease(0)
+        stored._client.get_blob_client("lease").acquire_lease(lease_duration=-1, lease_id=client.id).break_lease(0)
         until(lambda: held.lost, "the loss is noticed")
     finally:
         held.close()
@@ -214,11 +226,11 @@ MOVES = st.lists(
 
 @settings(max_examples=25)
 @given(moves=MOVES, held=st.integers(1, 120))
-def test_a_blob_reads_like_a_file(container: Container, moves: list[tuple[int, int, int]], held: int) -> None:
-    container.create("data", DATA)
+def test_a_blob_reads_like_a_file(stored: Container, moves: list[tuple[int, int, int]], held: int) -> None:
+    stored.create("data", DATA)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(large, "RANGE_BYTES", held)
-        reader, file = container.open("data"), io.BytesIO(DATA)
+        reader, file = stored.open("data"), io.BytesIO(DATA)
         for offset, whence, size in moves:
             base = {io.SEEK_SET: 0, io.SEEK_CUR: file.tell(), io.SEEK_END: SIZE}[whence]
             assert reader.seek(offset, whence) == file.seek(max(0, base + offset))
@@ -226,16 +238,16 @@ def test_a_blob_reads_like_a_file(container: Container, moves: list[tuple[int, i
             assert reader.tell() == file.tell()
 
 
-def test_an_empty_blob_reads_as_nothing(container: Container) -> None:
-    container.write("empty", b"")
-    reader = container.open("empty")
+def test_an_empty_blob_reads_as_nothing(stored: Container) -> None:
+    stored.write("empty", b"")
+    reader = stored.open("empty")
     assert (reader.readable(), reader.seekable(), reader.read(), reader.readinto(bytearray(3))) == (True, True, b"", 0)
 
 
-def test_a_blob_that_changes_while_it_is_read_is_damage(container: Container) -> None:
-    container.write("data", DATA)
-    reader = container.open("data")
-    container.write("data", DATA)
+def test_a_blob_that_changes_while_it_is_read_is_damage(stored: Container) -> None:
+    stored.write("data", DATA)
+    reader = stored.open("data")
+    stored.write("data", DATA)
     with pytest.raises(DamagedError, match="changed while it was read") as raised:
         reader.read(10)
     assert raised.value.remedy

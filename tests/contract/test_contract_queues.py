@@ -13,6 +13,7 @@ from frame_tools.accounts import OPS, account_from
 from frame_tools.messages import BatchMessage, parse_message
 from frame_tools.queues import Queue, QueueAccount
 from local_cloud.cloud import Cloud
+from tests.memory import MemoryQueue
 from tests.orchestration.world import take
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -32,6 +33,12 @@ QueueAccount(account_from(os.environ, OPS)).queue(sys.argv[1]).send(BatchMessage
 def queue(emulators: Cloud) -> Queue:
     """A queue that does not exist yet."""
     return QueueAccount(account_from(emulators.settings, OPS)).queue(f"contract-{next(_numbers)}")
+
+
+@pytest.fixture(params=["real", "memory"])
+def any_queue(request: pytest.FixtureRequest) -> Queue:
+    """The same, or the tests' own in memory."""
+    return MemoryQueue([]) if request.param == "memory" else request.getfixturevalue("queue")
 
 
 def raw(emulators: Cloud, queue: Queue) -> QueueClient:
@@ -59,15 +66,15 @@ def test_what_the_node_s_environment_sends_is_read_here(emulators: Cloud, queue:
     assert parse_message(text) == BatchMessage(run_id="clip-0123456789", batch=7)
 
 
-def test_many_messages_all_arrive(queue: Queue) -> None:
-    queue.ensure()
+def test_many_messages_all_arrive(any_queue: Queue) -> None:
+    any_queue.ensure()
     messages = [BatchMessage(run_id="clip-0123456789", batch=batch) for batch in range(100)]
-    queue.send_all(messages)
-    assert sorted(parse_message(text).batch for text in take(queue)) == list(range(100))
+    any_queue.send_all(messages)
+    assert sorted(parse_message(text).batch for text in take(any_queue)) == list(range(100))
 
 
-def test_a_queue_that_is_not_there_is_empty_and_is_made_when_needed(queue: Queue) -> None:
-    assert queue.oldest() == []
-    queue.send_all(BatchMessage(run_id="clip-0123456789", batch=batch) for batch in range(8))
-    assert len(queue.oldest()) == 8
-    queue.ensure()
+def test_a_queue_that_is_not_there_is_empty_and_is_made_when_needed(any_queue: Queue) -> None:
+    assert any_queue.oldest() == []
+    any_queue.send_all(BatchMessage(run_id="clip-0123456789", batch=batch) for batch in range(8))
+    assert len(any_queue.oldest()) == 8
+    any_queue.ensure()

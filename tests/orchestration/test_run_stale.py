@@ -59,6 +59,31 @@ def test_a_late_failure_does_not_end_a_run_that_goes_on(world: World) -> None:
     assert world.status(run_id) == "finished"
 
 
+def test_an_ending_stands_though_another_handler_cleans_up_after_it_at_once(world: World) -> None:
+    run_id = world.start("clip", 1)
+    world.pump()
+    fail(world.storage, run_id, 0)
+    outcome = names.outcome(run_id)
+    deleted: list[str] = []
+
+    class Watched(Container):
+        def create(self, name: str, data: bytes) -> bool:
+            made = super().create(name, data)
+            if made and name == outcome:
+                advance(world.app, run_id)
+            return made
+
+        def delete(self, name: str, *, etag: str | None = None) -> bool:
+            deleted.append(name)
+            return super().delete(name, etag=etag)
+
+    watched = replace(world.app, storage=replace(world.storage, runs=Watched(world.storage.runs._client)))
+    advance(watched, run_id)
+    assert world.status(run_id) == "failed"
+    assert world.is_let_go(run_id)
+    assert outcome not in deleted
+
+
 @pytest.mark.parametrize("which", ["missing", "failed"])
 def test_cleaning_up_late_leaves_a_resumed_run_open(world: World, which: str) -> None:
     run_id = world.start("clip", 1)

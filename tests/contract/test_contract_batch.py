@@ -1,0 +1,93 @@
+"""What the handlers build on holds on a Batch service behind the real SDK, and in the tests' memory."""
+
+import datetime as dt
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from local_cloud.cloud import Cloud
+from orchestration.app import App
+from orchestration.batch_service import BatchService
+from orchestration.tasks import TaskSpec
+from tests.memory_batch import Jobs, MemoryBatch
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A Batch service, and how its tasks come to a bad end."""
+
+    batch: BatchService
+    end: Callable[[str, str], None]
+    job: str
+
+    def ensure(self) -> bool:
+        return self.batch.ensure_job(self.job, correlation_id="run")
+
+    def states(self) -> dict[str, str]:
+        return {task.task_id: task.state for task in self.batch.tasks(self.job)}
+
+
+@pytest.fixture(params=["service", "memory"])
+def place(request: pytest.FixtureRequest) -> Place:
+    job = f"contract-{next(_numbers)}"
+    if request.param == "memory":
+        jobs = Jobs()
+        return Place(MemoryBatch(jobs), jobs.end_badly, job)
+    emulators: Cloud = request.getfixturevalue("emulators")
+    batch = App.from_environment(emulators.settings).batch
+    return Place(batch, batch._client.terminate_task, job)
+
+
+def spec(task_id: str) -> TaskSpec:
+    return TaskSpec(
+        task_id=task_id, command="true", image="i:1", output_folder="f", retries=0, limit=dt.timedelta(minutes=1)
+    )
+
+
+def test_a_job_that_nobody_made_has_no_tasks_and_takes_none(place: Place) -> None:
+    assert not place.batch.job_is_open(place.job)
+    assert place.batch.tasks(place.job) == []
+    assert place.batch.add_task(place.job, spec("a")) == "job closed"
+    assert place.batch.add_tasks(place.job, [spec("a")]) == "job closed"
+    assert place.batch.reactivate(place.job, "a") is False
+    place.batch.terminate_job(place.job, "there is none")
+    assert place.ensure(), "ending a job that is not there does not keep it from being made"
+
+
+def test_a_job_is_made_once_and_a_task_s_id_is_taken_once(place: Place) -> None:
+    assert place.ensure()
+    assert place.ensure()
+    assert place.batch.job_is_open(place.job)
+    assert place.batch.add_task(place.job, spec("a")) == "added"
+    assert place.batch.add_task(place.job, spec("a")) == "exists"
+    assert place.batch.add_tasks(place.job, [spec("a"), spec("b")]) == "added"
+    assert place.states() == {"a": "active", "b": "active"}
+
+
+def test_a_task_that_ended_badly_is_started_anew_and_a_living_one_is_not(place: Place) -> None:
+    place.ensure()
+    place.batch.add_tasks(place.job, [spec("a"), spec("b")])
+    place.end(place.job, "a")
+    ended = {task.task_id: (task.alive, task.succeeded) for task in place.batch.tasks(place.job)}
+    assert ended == {"a": (False, False), "b": (True, False)}
+    assert place.batch.reactivate(place.job, "a") is True
+    assert place.batch.reactivate(place.job, "b") is False
+    assert place.states() == {"a": "active", "b": "active"}
+
+
+def test_a_job_that_was_ended_takes_nothing_more(place: Place) -> None:
+    place.ensure()
+    place.batch.add_tasks(place.job, [spec("a"), spec("b")])
+    place.end(place.job, "a")
+    for _ in range(2):
+        place.batch.terminate_job(place.job, "enough")
+        assert not place.batch.job_is_open(place.job)
+        assert place.ensure() is False
+        assert place.batch.add_task(place.job, spec("c")) == "job closed"
+        assert place.batch.add_tasks(place.job, [spec("c")]) == "job closed"
+        assert place.batch.reactivate(place.job, "a") is False
+    assert place.states() == {"a": "completed", "b": "active"}, "what waited waits for ever"

@@ -1,0 +1,314 @@
+"""Handlers at once: two of them in every order of accesses that two switches between them can make, more by dice.
+
+Whatever the order: once the messages are delivered, the timer has come by and the nodes have done their tasks, every
+run has ended, holds nothing any more, and a person's word was not undone by a handler that decided before it.
+"""
+
+import re
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Final
+
+import pytest
+
+from frame_tools import names
+from frame_tools.errors import ImpastoError
+from orchestration import ending
+from orchestration.accept import start_run
+from orchestration.advance import advance
+from orchestration.app import App
+from orchestration.cancel import cancel
+from orchestration.finish import finish_batch
+from orchestration.resubmit import resubmit
+from orchestration.state import read_state
+from orchestration.submit import submit_batch
+from orchestration.sweep import sweep
+from tests.orchestration.fuse import Killed
+from tests.orchestration.memory_world import Memory, seen_through
+from tests.orchestration.painter import fail
+from tests.orchestration.turns import DEATH, Gate, Handler, Player, Schedule, at_random, play, two_switches
+from tests.orchestration.world import World, message, take
+
+Deed = Callable[[App, str], object]
+"""What a handler does for a run."""
+
+
+def start(app: App, run_id: str) -> None:
+    start_run(app, "clip.json")
+
+
+def start_next(app: App, run_id: str) -> None:
+    start_run(app, "next.json")
+
+
+def place(app: App, run_id: str) -> None:
+    submit_batch(app, message(run_id, 1))
+
+
+def finish(app: App, run_id: str) -> None:
+    finish_batch(app, message(run_id, 1))
+
+
+def timer(app: App, run_id: str) -> None:
+    sweep(app)
+
+
+def clean_up(app: App, run_id: str) -> None:
+    ending.clean_up(app, run_id)
+
+
+def go_on(app: App, run_id: str) -> None:
+    resubmit(app, run_id, "missing")
+
+
+def redo_failed(app: App, run_id: str) -> None:
+    resubmit(app, run_id, "failed")
+
+
+def redo_all(app: App, run_id: str) -> None:
+    resubmit(app, run_id, "all")
+
+
+SETTLED: Final = re.compile(r"/(request|plan|pool)\.json$|/batches/")
+"""Documents of which nobody in these races writes another version: whose turn it is when they are read is all one."""
+
+
+WISHES: Final = (cancel, go_on, redo_failed, redo_all)
+
+
+class Stage:
+    """A run at a moment, on which handlers are played again and again."""
+
+    def __init__(self, prepare: Callable[[World], str], **settings: int) -> None:
+        self.memory = Memory()
+        self.world = self.memory.world(**settings)
+        self.run_id = prepare(self.world)
+        self.go_back = self.memory.moment()
+        self.ends: dict[Hashable, str] = {}
+        self.settled = {f"runs/{name}" for name in self.memory.shelves["runs"].blobs if SETTLED.search(name)}
+
+    def play(self, deeds: Sequence[Deed], schedule: Schedule) -> list[Player]:
+        """Play deeds from the stage's moment; a handler that died or was refused something is called again.
+
+        Not so a person's wish: whether it is said again is the person's affair.
+        """
+        self.go_back()
+        players = play([self._handler(deed) for deed in deeds], schedule)
+        self.memory.expire_leases()
+        for deed, player in zip(deeds, players, strict=True):
+            if isinstance(player.error, ImpastoError | Killed):
+                if deed not in WISHES:
+                    deed(self.world.app, self.run_id)
+            elif player.error is not None:
+                raise player.error
+        return players
+
+    def _handler(self, deed: Deed) -> Handler:
+        def handle(gate: Gate) -> None:
+            def before(what: str, writes: bool) -> None:
+                if writes or what not in self.settled:
+                    gate(writes)
+
+            deed(seen_through(self.world.app, before), self.run_id)
+
+        return handle
+
+
+def settle(world: World) -> None:
+    """Deliver what waits, and let the timer come by until it finds nothing more to put right."""
+    for _ in range(3):
+        world.pump()
+        sweep(world.app)
+    world.pump()
+
+
+def runs_of(world: World) -> list[str]:
+    return [folder for folder in world.storage.runs.folders() if folder not in ("open", "slots")]
+
+
+def has_ended(world: World, run_id: str) -> bool:
+    return world.storage.runs.exists(names.outcome(run_id))
+
+
+def check_whole(world: World, run_id: str) -> None:
+    """Nothing is half let go: a run that ended holds nothing, one that did not is open and each step has one task."""
+    if has_ended(world, run_id):
+        assert world.is_let_go(run_id)
+    else:
+        assert world.storage.runs.exists(names.open_mark(run_id)), "nobody will look at the run again"
+    status = world.status(run_id)
+    if status == "scoring":
+        state = read_state(world.storage, run_id)
+        living = [task.task_id for task in world.tasks(run_id).values() if task.alive]
+        steps = [parsed[0] for name in living if (parsed := names.parse_task_id(name)) is not None]
+        assert len(steps) == len(set(steps)), f"a step has two living tasks: {living}"
+        assert state is not None
+        assert set(state.missing) <= set(steps), f"a missing batch has no living task: {living}"
+    if status != "finished":
+        assert not world.storage.output.exists(names.records(run_id)), f"a run that is {status} shows its records"
+
+
+def end_of(stage: Stage) -> str:
+    """Check what a play has left behind, once for all plays that left the same; returns how the stage's run ended."""
+    left = stage.memory.look()
+    if left not in stage.ends:
+        stage.ends[left] = check_end(stage)
+    return stage.ends[left]
+
+
+def check_end(stage: Stage) -> str:
+    """Let host, timer and nodes do what they do until all runs have ended; returns how the stage's run did."""
+    world = stage.world
+    for _ in range(len(runs_of(world)) + 1):
+        settle(world)
+        for run_id in runs_of(world):
+            check_whole(world, run_id)
+        held = [item.name for item in world.storage.runs.list("slots/")]
+        going = [run_id for run_id in runs_of(world) if not has_ended(world, run_id)]
+        assert len(held) == min(len(going), world.app.settings.max_open_runs), "a slot is held in vain, or lies idle"
+        for run_id in going:
+            if world.status(run_id) == "scoring":
+                world.paint(run_id)
+    waiting = {run_id: world.status(run_id) for run_id in runs_of(world) if not has_ended(world, run_id)}
+    assert not waiting, "a run hangs"
+    return world.status(stage.run_id)
+
+
+def asked(world: World) -> str:
+    """Frames and trigger files of two runs lie there."""
+    world.put_frames("clip", 2)
+    world.put_trigger("next", input="clip", scorer="look", frames_per_batch=1)
+    blob = world.put_trigger("clip", scorer="look", frames_per_batch=1)
+    return names.run_id_for(blob, world.storage.triggers.need(blob).etag)
+
+
+def started(world: World) -> str:
+    """Start a run of two batches whose product are records: no video to join a thousand times."""
+    run_id = asked(world)
+    start_run(world.app, "clip.json")
+    return run_id
+
+
+def placed(world: World) -> str:
+    run_id = started(world)
+    world.pump()
+    return run_id
+
+
+def painted(world: World) -> str:
+    """All is in, and the message of the last batch is still on its way."""
+    run_id = placed(world)
+    world.paint(run_id, message=False)
+    finish_batch(world.app, message(run_id, 0))
+    return run_id
+
+
+def half_failed(world: World) -> str:
+    """One batch is in, the other has failed, and nobody has looked yet."""
+    run_id = placed(world)
+    world.paint(run_id, 0)
+    fail(world.storage, run_id, 1)
+    take(world.storage.finished_batches)
+    return run_id
+
+
+def failed(world: World) -> str:
+    run_id = half_failed(world)
+    advance(world.app, run_id)
+    return run_id
+
+
+def finished(world: World) -> str:
+    run_id = painted(world)
+    advance(world.app, run_id)
+    return run_id
+
+
+Race = tuple[Callable[[World], str], tuple[Deed, ...], set[str]]
+"""The moment, what happens then at once, and how the run may end."""
+
+TWO: Final[dict[str, Race]] = {
+    "a trigger that fires twice": (asked, (start, start), {"finished"}),
+    "trigger and timer": (asked, (start, timer), {"finished"}),
+    "trigger and cancellation": (asked, (start, cancel), {"finished", "cancelled"}),
+    "two triggers": (asked, (start, start_next), {"finished"}),
+    "placing twice": (started, (place, place), {"finished"}),
+    "placing and timer": (started, (place, timer), {"finished"}),
+    "placing and cancellation": (started, (place, cancel), {"cancelled"}),
+    "two cancellations": (placed, (cancel, cancel), {"cancelled"}),
+    "cancellation and resubmission": (placed, (cancel, go_on), {"finished", "cancelled"}),
+    "two last messages": (painted, (finish, finish), {"finished"}),
+    "last message and timer": (painted, (finish, timer), {"finished"}),
+    "last message and cancellation": (painted, (finish, cancel), {"finished", "cancelled"}),
+    "last message and resubmission": (painted, (finish, go_on), {"finished"}),
+    "last message and the next trigger": (painted, (finish, start_next), {"finished"}),
+    "two look at a failure": (half_failed, (advance, advance), {"failed"}),
+    "failure and timer": (half_failed, (advance, timer), {"failed"}),
+    "failure and cancellation": (half_failed, (advance, cancel), {"failed", "cancelled"}),
+    "failure and resubmission": (half_failed, (advance, go_on), {"finished"}),
+    "cleaning up and resubmission": (failed, (clean_up, redo_failed), {"finished"}),
+    "two resubmissions": (failed, (go_on, redo_failed), {"finished"}),
+    "resubmission and timer": (failed, (go_on, timer), {"finished"}),
+    "resubmission and cancellation": (failed, (go_on, cancel), {"finished", "failed", "cancelled"}),
+    "redoing all twice": (finished, (redo_all, redo_all), {"finished"}),
+}
+MORE: Final[dict[str, Race]] = {
+    "trigger twice, cancellation": (asked, (start, start, cancel), {"finished", "cancelled"}),
+    "placing, timer, cancellation": (started, (place, timer, cancel), {"cancelled"}),
+    "last message, timer, cancellation": (painted, (finish, timer, cancel), {"finished", "cancelled"}),
+    "last message, cancellation, resubmission": (painted, (finish, cancel, go_on), {"finished", "cancelled"}),
+    "failure seen twice, resubmission": (half_failed, (advance, advance, go_on), {"finished"}),
+    "failure, timer, resubmission, cancellation": (
+        half_failed,
+        (advance, timer, go_on, cancel),
+        {"finished", "failed", "cancelled"},
+    ),
+    "cleaning up, timer, resubmission": (failed, (clean_up, timer, go_on), {"finished"}),
+    "two ends and the next trigger": (half_failed, (advance, timer, start_next), {"failed"}),
+}
+SEEDS: Final = 150
+
+
+@pytest.mark.parametrize("race", TWO)
+def test_whichever_of_two_is_faster(race: str) -> None:
+    prepare, deeds, expected = TWO[race]
+    stage = Stage(prepare, max_open_runs=1)
+    ends = set()
+    for order in {deeds, deeds[::-1]}:
+        for schedule in two_switches(partial(stage.play, order)):
+            with told(f"{race}, {'as named' if order == deeds else 'turned round'}, (k, j) = {schedule}"):
+                ends.add(end_of(stage))
+    assert ends <= expected
+
+
+@pytest.mark.parametrize("race", TWO)
+def test_one_dies_while_the_other_is_at_it(race: str) -> None:
+    prepare, deeds, _ = TWO[race]
+    stage = Stage(prepare, max_open_runs=1)
+    for order in {deeds, deeds[::-1]}:
+        for schedule in two_switches(partial(stage.play, order), DEATH):
+            with told(f"{race}, {'the first' if order == deeds else 'the second'} dies, (k, j) = {schedule}"):
+                end_of(stage)
+
+
+@pytest.mark.parametrize("race", MORE)
+def test_more_than_two_in_any_order(race: str) -> None:
+    prepare, deeds, expected = MORE[race]
+    stage = Stage(prepare, max_open_runs=1)
+    ends = set()
+    for seed in range(SEEDS):
+        stage.play(deeds, at_random(len(deeds), seed))
+        with told(f"{race}, seed {seed}"):
+            ends.add(end_of(stage))
+    assert ends <= expected
+
+
+@contextmanager
+def told(where: str) -> Iterator[None]:
+    """Add to an error by which schedule it came about."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(where)
+        raise
