@@ -4,7 +4,7 @@ import logging
 
 from frame_tools import names
 from frame_tools.delivery import DamagedBatchError, deliver, read_receipt
-from frame_tools.errors import DamagedError
+from frame_tools.errors import DamagedError, MissingError
 from frame_tools.receipt import Failure
 from orchestration.app import App, now
 from orchestration.placing import place
@@ -17,14 +17,17 @@ def join(app: App, state: RunState) -> bool:
     """Join, or have it joined; returns whether to look at the run again at once."""
     assert state.plan is not None  # noqa: S101 - decide() says "join" only with a plan
     run_id, plan = state.run_id, state.plan
-    part_bytes = sum(read_receipt(app.storage, run_id, batch).product.size for batch in range(plan.batch_count))
-    if part_bytes > app.settings.join_in_function_bytes:
+    try:
+        part_bytes = sum(read_receipt(app.storage, run_id, batch).product.size for batch in range(plan.batch_count))
+        if part_bytes <= app.settings.join_in_function_bytes:
+            return deliver(app.storage, run_id) is not None
         if "join" not in state.queued:
             place(app, run_id, ["join"])
             app.storage.runs.create(names.queued(run_id, "join"), b"")
         return False
-    try:
-        return deliver(app.storage, run_id) is not None
+    except MissingError as error:
+        log.info("run %s: another joiner has set a damaged batch aside: %s", run_id, error)
+        return True
     except DamagedBatchError as error:
         log.warning("run %s: %s", run_id, error)
         place(app, run_id, error.batches)

@@ -24,9 +24,11 @@ from orchestration.resubmit import resubmit
 from orchestration.state import read_state
 from orchestration.submit import submit_batch
 from orchestration.sweep import sweep
+from scoring.joining import join_run
+from scoring.task import Task, perform
 from tests.orchestration.fuse import Killed
 from tests.orchestration.memory_world import Memory, seen_through
-from tests.orchestration.painter import fail
+from tests.orchestration.painter import fail, split
 from tests.orchestration.turns import DEATH, Gate, Handler, Player, Schedule, at_random, play, two_switches
 from tests.orchestration.world import World, message, take
 
@@ -50,6 +52,14 @@ def finish(app: App, run_id: str) -> None:
     finish_batch(app, message(run_id, 1))
 
 
+def split_done(app: App, run_id: str) -> None:
+    finish_batch(app, message(run_id, "split"))
+
+
+def join_done(app: App, run_id: str) -> None:
+    finish_batch(app, message(run_id, "join"))
+
+
 def timer(app: App, run_id: str) -> None:
     sweep(app)
 
@@ -70,7 +80,7 @@ def redo_all(app: App, run_id: str) -> None:
     resubmit(app, run_id, "all")
 
 
-SETTLED: Final = re.compile(r"/(request|plan|pool)\.json$|/batches/")
+SETTLED: Final = re.compile(r"/(request|plan|pool)\.json$")
 """Documents of which nobody in these races writes another version: whose turn it is when they are read is all one."""
 
 
@@ -80,9 +90,9 @@ WISHES: Final = (cancel, go_on, redo_failed, redo_all)
 class Stage:
     """A run at a moment, on which handlers are played again and again."""
 
-    def __init__(self, prepare: Callable[[World], str], **settings: int) -> None:
+    def __init__(self, prepare: Callable[[World], str], *, by_task: bool = False) -> None:
         self.memory = Memory()
-        self.world = self.memory.world(**settings)
+        self.world = self.memory.world(max_open_runs=1, **({"join_in_function_bytes": 1} if by_task else {}))
         self.run_id = prepare(self.world)
         self.go_back = self.memory.moment()
         self.ends: dict[Hashable, str] = {}
@@ -138,15 +148,31 @@ def check_whole(world: World, run_id: str) -> None:
     else:
         assert world.storage.runs.exists(names.open_mark(run_id)), "nobody will look at the run again"
     status = world.status(run_id)
-    if status == "scoring":
-        state = read_state(world.storage, run_id)
+    if status in ("splitting", "scoring", "joining"):
         living = [task.task_id for task in world.tasks(run_id).values() if task.alive]
         steps = [parsed[0] for name in living if (parsed := names.parse_task_id(name)) is not None]
         assert len(steps) == len(set(steps)), f"a step has two living tasks: {living}"
-        assert state is not None
-        assert set(state.missing) <= set(steps), f"a missing batch has no living task: {living}"
+        assert set(waited_for(world, run_id, status)) <= set(steps), f"a step has no living task: {living}"
     if status != "finished":
         assert not world.storage.output.exists(names.records(run_id)), f"a run that is {status} shows its records"
+
+
+def waited_for(world: World, run_id: str, status: str) -> tuple[int | str, ...]:
+    """Return the steps that nodes must do for the run to go on."""
+    state = read_state(world.storage, run_id)
+    assert state is not None
+    return state.missing if status == "scoring" else ("split",) if status == "splitting" else ("join",)
+
+
+def work(world: World, run_id: str) -> None:
+    """Do what nodes do for a run."""
+    match world.status(run_id):
+        case "splitting":
+            split(world.storage, run_id, 2)
+        case "scoring":
+            world.paint(run_id)
+        case "joining":
+            perform(Task(storage=world.storage, run_id=run_id, step="join", task_id="join", dedicated=None), join_run)
 
 
 def end_of(stage: Stage) -> str:
@@ -160,7 +186,7 @@ def end_of(stage: Stage) -> str:
 def check_end(stage: Stage) -> str:
     """Let host, timer and nodes do what they do until all runs have ended; returns how the stage's run did."""
     world = stage.world
-    for _ in range(len(runs_of(world)) + 1):
+    for _ in range(len(runs_of(world)) + 3):
         settle(world)
         for run_id in runs_of(world):
             check_whole(world, run_id)
@@ -168,8 +194,7 @@ def check_end(stage: Stage) -> str:
         going = [run_id for run_id in runs_of(world) if not has_ended(world, run_id)]
         assert len(held) == min(len(going), world.app.settings.max_open_runs), "a slot is held in vain, or lies idle"
         for run_id in going:
-            if world.status(run_id) == "scoring":
-                world.paint(run_id)
+            work(world, run_id)
     waiting = {run_id: world.status(run_id) for run_id in runs_of(world) if not has_ended(world, run_id)}
     assert not waiting, "a run hangs"
     return world.status(stage.run_id)
@@ -213,6 +238,50 @@ def half_failed(world: World) -> str:
     return run_id
 
 
+def damaged(world: World) -> str:
+    """All seems to be in, but what one batch left is gone."""
+    run_id = painted(world)
+    world.storage.work.delete(names.records_part(run_id, 1))
+    return run_id
+
+
+def film(world: World) -> str:
+    """A video to be split in the cloud and its trigger file lie there."""
+    world.storage.input.write("clip/film.mp4", b"a film")
+    blob = world.put_trigger("clip", video="film.mp4", scorer="look", frames_per_batch=1)
+    return names.run_id_for(blob, world.storage.triggers.need(blob).etag)
+
+
+def film_split(world: World) -> str:
+    """The video is split, and the message of that is still on its way."""
+    run_id = film(world)
+    start(world.app, run_id)
+    world.pump()
+    split(world.storage, run_id, 2)
+    take(world.storage.finished_batches)
+    return run_id
+
+
+def film_torn(world: World) -> str:
+    """The video could not be split, and nobody has looked yet."""
+    run_id = film(world)
+    start(world.app, run_id)
+    world.pump()
+    fail(world.storage, run_id, "split")
+    take(world.storage.finished_batches)
+    return run_id
+
+
+def joined(world: World) -> str:
+    """A task has joined the run, and the message of that is still on its way."""
+    run_id = painted(world)
+    finish(world.app, run_id)
+    assert world.status(run_id) == "joining", "join_in_function_bytes keeps the function from it"
+    work(world, run_id)
+    take(world.storage.finished_batches)
+    return run_id
+
+
 def failed(world: World) -> str:
     run_id = half_failed(world)
     advance(world.app, run_id)
@@ -252,6 +321,25 @@ TWO: Final[dict[str, Race]] = {
     "resubmission and timer": (failed, (go_on, timer), {"finished"}),
     "resubmission and cancellation": (failed, (go_on, cancel), {"finished", "failed", "cancelled"}),
     "redoing all twice": (finished, (redo_all, redo_all), {"finished"}),
+    "damage seen twice": (damaged, (advance, advance), {"finished"}),
+    "damage and timer": (damaged, (advance, timer), {"finished"}),
+    "damage and cancellation": (damaged, (advance, cancel), {"cancelled"}),
+    "damage and resubmission": (damaged, (advance, go_on), {"finished"}),
+    "film: trigger and timer": (film, (start, timer), {"finished"}),
+    "film: trigger and cancellation": (film, (start, cancel), {"finished", "cancelled"}),
+    "film: split told twice": (film_split, (split_done, split_done), {"finished"}),
+    "film: split and timer": (film_split, (split_done, timer), {"finished"}),
+    "film: split and cancellation": (film_split, (split_done, cancel), {"cancelled"}),
+    "film: no split and timer": (film_torn, (split_done, timer), {"failed"}),
+    "film: no split and resubmission": (film_torn, (split_done, go_on), {"finished"}),
+}
+BY_TASK: Final[dict[str, Race]] = {
+    "join by a task: two last messages": (painted, (finish, finish), {"finished"}),
+    "join by a task: last message and timer": (painted, (finish, timer), {"finished"}),
+    "join by a task: last message and cancellation": (painted, (finish, cancel), {"cancelled"}),
+    "join by a task: done and timer": (joined, (join_done, timer), {"finished"}),
+    "join by a task: done and cancellation": (joined, (join_done, cancel), {"finished"}),
+    "join by a task: done and resubmission": (joined, (join_done, go_on), {"finished"}),
 }
 MORE: Final[dict[str, Race]] = {
     "trigger twice, cancellation": (asked, (start, start, cancel), {"finished", "cancelled"}),
@@ -270,10 +358,13 @@ MORE: Final[dict[str, Race]] = {
 SEEDS: Final = 150
 
 
-@pytest.mark.parametrize("race", TWO)
+PAIRS: Final = TWO | BY_TASK
+
+
+@pytest.mark.parametrize("race", PAIRS)
 def test_whichever_of_two_is_faster(race: str) -> None:
-    prepare, deeds, expected = TWO[race]
-    stage = Stage(prepare, max_open_runs=1)
+    prepare, deeds, expected = PAIRS[race]
+    stage = Stage(prepare, by_task=race in BY_TASK)
     ends = set()
     for order in {deeds, deeds[::-1]}:
         for schedule in two_switches(partial(stage.play, order)):
@@ -282,10 +373,10 @@ def test_whichever_of_two_is_faster(race: str) -> None:
     assert ends <= expected
 
 
-@pytest.mark.parametrize("race", TWO)
+@pytest.mark.parametrize("race", PAIRS)
 def test_one_dies_while_the_other_is_at_it(race: str) -> None:
-    prepare, deeds, _ = TWO[race]
-    stage = Stage(prepare, max_open_runs=1)
+    prepare, deeds, _ = PAIRS[race]
+    stage = Stage(prepare, by_task=race in BY_TASK)
     for order in {deeds, deeds[::-1]}:
         for schedule in two_switches(partial(stage.play, order), DEATH):
             with told(f"{race}, {'the first' if order == deeds else 'the second'} dies, (k, j) = {schedule}"):
@@ -295,7 +386,7 @@ def test_one_dies_while_the_other_is_at_it(race: str) -> None:
 @pytest.mark.parametrize("race", MORE)
 def test_more_than_two_in_any_order(race: str) -> None:
     prepare, deeds, expected = MORE[race]
-    stage = Stage(prepare, max_open_runs=1)
+    stage = Stage(prepare)
     ends = set()
     for seed in range(SEEDS):
         stage.play(deeds, at_random(len(deeds), seed))
