@@ -1,4 +1,4 @@
-"""Progress bars: one line a stage, drawn on a terminal, silent otherwise."""
+"""Progress bars: one line a stage, drawn on a terminal, silent otherwise; and what must be told meanwhile."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +19,10 @@ class Bars:
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(stage, total=of)
         self._progress.update(self._tasks[stage], completed=done, total=of)
+
+    def tell(self, words: str) -> None:
+        """Say something above the bars, on a terminal or not."""
+        self._progress.console.print(words, markup=False, highlight=False)
 
 
 @contextmanager

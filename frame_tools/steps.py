@@ -49,10 +49,15 @@ def send(folder: Path, *, name: str, storage: DataStorage, extras: Mapping[str, 
 
 
 def follow_to_the_end(api: Api, run_id: str, *, shown: Bars) -> dict[str, Any]:
-    """Follow a run with progress; returns its last status."""
+    """Follow a run with progress, and tell each trouble that stands in its way once; returns its last status."""
     last: dict[str, Any] = {}
+    told: set[str] = set()
     for status in follow(api, run_id):
         last = status
+        for words in status.get("trouble", ()):
+            if words not in told:
+                told.add(words)
+                shown.tell(words)
         batches = status.get("batches") or {}
         planned = batches.get("planned")
         shown.show("score", batches.get("done", 0), planned)

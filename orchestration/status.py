@@ -1,12 +1,14 @@
 """A run's status as people see it: derived by one pure function from what is durable, computed anew at each call."""
 
 import json
+from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any, Final, Literal
 
 from frame_tools import manifest as manifests
 from frame_tools import names
-from frame_tools.receipt import Outcome
+from frame_tools.errors import sentence
+from frame_tools.receipt import Outcome, Trouble
 from orchestration.app import App
 from orchestration.cost import expected
 from orchestration.preflight import read_check
@@ -14,6 +16,8 @@ from orchestration.state import RunState, open_runs, read_state
 
 Status = Literal["waiting", "splitting", "planning", "scoring", "joining", "finished", "failed", "refused", "cancelled"]
 MAX_LISTED: Final = 200
+MAX_TROUBLES: Final = 10
+"""Of tasks that are told of in one status."""
 
 
 def derive_status(state: RunState) -> Status:
@@ -77,7 +81,18 @@ def _pool_and_money(app: App, state: RunState) -> dict[str, Any]:
         if state.plan and manifest
         else None
     )
-    return {"trouble": check.trouble if check else [], "cost": {"expected": will}}
+    return {"trouble": [*(check.trouble if check else []), *_tried_again(app, state)], "cost": {"expected": will}}
+
+
+def _tried_again(app: App, state: RunState) -> Iterator[str]:
+    """Yield what tasks said of errors after which their steps are tried again, for steps that are waited for."""
+    steps: tuple[int | str, ...] = ("split",) if state.plan is None else state.missing or ("join",)
+    waited_for = {names.step_name(step) for step in steps} - set(state.failures)
+    found = (app.storage.runs.read(item.name) for item in app.storage.runs.list(names.troubles(state.run_id)))
+    told = (Trouble.loads(blob.data, "record of a task's trouble") for blob in found if blob is not None)
+    for one in islice((one for one in told if one.step in waited_for), MAX_TROUBLES):
+        step = f"Batch {int(one.step)}" if one.step.isdigit() else f"The step {one.step}"
+        yield f"{step} is tried again, at {one.happened_at} it failed: {sentence(one.reason)} {sentence(one.remedy)}"
 
 
 def list_runs(app: App) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from frame_tools.errors import InputError
 from frame_tools.receipt import BadFrame
-from scoring.protocol import Moments, NoNumbersError, Picture, PictureError, Pictures, Score
+from scoring.protocol import Moments, NoNumbersError, Picture, Pictures, Score
 
 BadFramePolicy: TypeAlias = Literal["fail", "original", "previous"]
 
@@ -65,11 +65,7 @@ class Guard:
         self._found: list[BadFrame] = []
 
     def __call__(self, pictures: Pictures, moments: Moments) -> Pictures:
-        """Score (B, H, W, 3); may be called on several threads.
-
-        Raises PictureError for a picture that stays bad if the policy is "fail": an InputError, for a further attempt
-        would end alike.
-        """
+        """Score (B, H, W, 3); may be called on several threads."""
         scored, bad = self._judged(self._score, pictures, moments)
         scored = scored.copy() if bad else scored  # it may be the scorer's own
         for place, what in bad.items():
@@ -79,8 +75,6 @@ class Guard:
                 again, still_bad = self._judged(self._again, pictures[one], moments[one])
                 if cured := not still_bad:
                     scored[place] = again[0]
-            if not cured and self._policy == "fail":
-                raise PictureError(place, what, _REMEDY, fault=InputError)
             self._verdicts[moments[place].index] = _Verdict(what, cured)
         return scored
 
@@ -88,7 +82,8 @@ class Guard:
         """Give what counts as the frame's scored picture; call for every frame, in order, on one thread.
 
         `picture` is what was scored. With the policy "previous" a bad frame becomes the last good one before it, and
-        itself unpainted where there is none.
+        itself unpainted where there is none. With "fail" the first bad one of the order raises InputError: a further
+        attempt would end alike.
         """
         verdict = self._verdicts.pop(index, None)
         if verdict is None or verdict.cured:
@@ -96,6 +91,8 @@ class Guard:
             if verdict is not None:
                 self._note(BadFrame(index=index, name=name, what=verdict.what, done="retried"))
             return scored
+        if self._policy == "fail":
+            raise InputError(f"Frame {name} can't be scored: {verdict.what}", _REMEDY)
         if self._policy == "previous" and self._last_good is not None:
             self._note(BadFrame(index=index, name=name, what=verdict.what, done="previous"))
             return self._last_good

@@ -119,6 +119,27 @@ def test_a_failure_is_told_in_the_tasks_own_words_and_resubmission_forgets_them(
     assert not [name for name in world.runs_blobs(run_id) if name.startswith(("troubles/", "failures/"))]
 
 
+def test_while_a_step_is_tried_again_the_status_tells_why(world: World) -> None:
+    run_id = world.start("clip", 4)
+    note(world, run_id, exit_code=7)
+    (told,) = world.described(run_id)["trouble"]
+    assert told == (
+        "Batch 0 is tried again, at 2026-01-02T03:04:05+00:00 it failed: The program p failed: line 3: KeyError: 'k'."
+        " Ask the operator to mend the script."
+    )
+    world.paint(run_id, 0)
+    assert world.described(run_id)["trouble"] == [], "it is done"
+    assert world.finish(run_id) == "finished"
+
+
+def test_what_failed_for_good_is_not_told_as_tried_again(world: World) -> None:
+    run_id = world.start("clip", 4)
+    note(world, run_id, exit_code=7)
+    fail(world.storage, run_id, 0)
+    described = world.described(run_id)
+    assert (described["trouble"], list(described["failures"])) == ([], ["00000"])
+
+
 @pytest.mark.parametrize("noted", [{"exit_code": 70}, {"exit_code": 7, "task_id": "b00000-2"}])
 def test_what_an_earlier_try_said_is_not_taken_for_the_cause(
     busy_world: World, nodes: Nodes, noted: dict[str, Any]

@@ -81,13 +81,18 @@ def test_good_frames_pass_as_they_are(policy):
     ("fault", "words"), [("black", "came out black"), ("flat", "came out flat"), ("nan", NO_NUMBERS)]
 )
 @pytest.mark.parametrize("place", [2, 3])
-def test_fail_names_the_place_and_the_way_out(fault, words, place):
-    guard = Guard(Negative({place: fault}), "fail")
-    with pytest.raises(PictureError, match=words) as caught:
-        through(guard, [0, 1, 2, 3])
-    assert caught.value.position == place - 2
-    assert caught.value.fault is InputError
+def test_fail_names_the_frame_and_the_way_out(fault, words, place):
+    with pytest.raises(InputError, match=f"Frame {place}.jpg can't be scored: {words}") as caught:
+        through(Guard(Negative({place: fault}), "fail"), [0, 1, 2, 3])
     assert "bad_frame" in caught.value.remedy
+
+
+def test_of_several_bad_frames_the_first_of_the_order_is_named():
+    guard = Guard(Negative({1: "flat", 3: "black"}), "fail")
+    scored = {index: guard(frame(index)[None], moments(index))[0] for index in (3, 2, 1, 0)}
+    assert np.array_equal(guard.settle(0, "0.jpg", frame(0), scored[0]), negatives(0)[0])
+    with pytest.raises(InputError, match=r"1\.jpg .* flat"):
+        guard.settle(1, "1.jpg", frame(1), scored[1])
 
 
 @pytest.mark.parametrize("fault", ["black", "flat", "nan"])
@@ -133,7 +138,7 @@ def test_what_full_precision_does_not_cure_is_handled(still):
     guard = Guard(Half({1: "nan"}, {1: still}), "original")
     assert np.array_equal(through(guard, [0, 1]), [*negatives(0), frame(1)])
     assert [bad.done for bad in guard.found(0, 2)] == ["original"]
-    with pytest.raises(PictureError):
+    with pytest.raises(InputError):
         through(Guard(Half({1: "nan"}, {1: still}), "fail"), [0, 1])
 
 
