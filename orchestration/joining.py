@@ -15,16 +15,9 @@ log = logging.getLogger(__name__)
 
 def join(app: App, state: RunState) -> bool:
     """Join, or have it joined; returns whether to look at the run again at once."""
-    assert state.plan is not None  # noqa: S101 - decide() says "join" only with a plan
-    run_id, plan = state.run_id, state.plan
+    run_id = state.run_id
     try:
-        part_bytes = sum(read_receipt(app.storage, run_id, batch).product.size for batch in range(plan.batch_count))
-        if part_bytes <= app.settings.join_in_function_bytes:
-            return deliver(app.storage, run_id) is not None
-        if "join" not in state.queued:
-            place(app, run_id, ["join"])
-            app.storage.runs.create(names.queued(run_id, "join"), b"")
-        return False
+        return _join_here_or_there(app, state)
     except MissingError as error:
         log.info("run %s: another joiner has set a damaged batch aside: %s", run_id, error)
         return True
@@ -38,3 +31,16 @@ def join(app: App, state: RunState) -> bool:
             Failure(run_id=run_id, step="join", reason=error.what, remedy=error.remedy, failed_at=now().isoformat()),
         )
         return True
+
+
+def _join_here_or_there(app: App, state: RunState) -> bool:
+    """Join what is small enough; of anything larger see that a task does it."""
+    assert state.plan is not None  # noqa: S101 - decide() says "join" only with a plan
+    run_id, batches = state.run_id, range(state.plan.batch_count)
+    part_bytes = sum(read_receipt(app.storage, run_id, batch).product.size for batch in batches)
+    if part_bytes <= app.settings.join_in_function_bytes:
+        return deliver(app.storage, run_id) is not None
+    if "join" not in state.queued:
+        place(app, run_id, ["join"])
+        app.storage.runs.create(names.queued(run_id, "join"), b"")
+    return False
