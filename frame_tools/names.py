@@ -85,6 +85,9 @@ def check_run_id(run_id: str) -> str:
 
 # Blobs in `runs`.
 
+LOOKED_AROUND: Final = "looked-around"
+"""When all runs were last looked at, not only open ones."""
+
 
 def open_mark(run_id: str) -> str:
     """Return the blob that exists while the run has not ended."""

@@ -22,7 +22,7 @@ class Bars:
 
     def tell(self, words: str) -> None:
         """Say something above the bars, on a terminal or not."""
-        self._progress.console.print(words, markup=False, highlight=False)
+        self._progress.console.print(words, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -18,7 +18,13 @@ def take_slot(app: App, run_id: str) -> bool:
     free = [name for n in range(app.settings.max_open_runs) if (name := names.slot(n)) not in held]
     if run_id not in _waiting(app, held)[: len(free)]:
         return False
-    return any(_take(app, name, run_id) for name in free)
+    if not any(_take(app, name, run_id) for name in free):
+        return False
+    for name, etag in list(slots_of(app.storage, run_id))[
+        1:
+    ]:  # two handlers may have taken one each; both keep the first
+        app.storage.runs.delete(name, etag=etag)
+    return True
 
 
 def admit_next(app: App) -> None:

@@ -45,6 +45,8 @@ def take(app: App, state: RunState, step: Step) -> bool:  # noqa: C901 - one row
         case "clean up":
             if state.is_open:
                 ending.clean_up(app, run_id)
+            else:
+                ending.end_jobs(app, run_id, "run has ended")  # whoever placed a task at that moment may have died
             return False
         case "admit":
             if not state.is_open:  # taken away after an ending that was taken back since, or before there was a request

@@ -74,11 +74,19 @@ def _measure(app: App, report: Mapping[str, Any]) -> None:
         app.metrics.record(RUN_COST, usd["total"], status=report["status"])
 
 
+def end_jobs(app: App, run_id: str, reason: str) -> None:
+    """End all Batch jobs that were claimed for the run."""
+    for claim in app.storage.runs.list(names.jobs(run_id)):
+        number = int(claim.name.rsplit("/", 1)[1])
+        app.batch.terminate_job(names.job_id(run_id, number), reason)
+
+
 def clean_up(app: App, run_id: str) -> Mapping[str, Any]:
     """Write the report, end the run's Batch jobs, give back its slot, close it, and let the next run in.
 
     Returns the report.
-    Each part may have been done before. Until the open mark is gone, the sweep comes back.
+    Each part may have been done before. Until the open mark is gone, the sweep comes back; should the run's ending be
+    taken back just then and this process die, the sweep's look at all runs finds it.
     """
     blob = app.storage.runs.read(names.outcome(run_id))
     if blob is None:  # a resubmission has taken the ending back
@@ -86,12 +94,13 @@ def clean_up(app: App, run_id: str) -> Mapping[str, Any]:
     outcome = Outcome.loads(blob.data, "outcome")
     report = report_of(app.storage, outcome, app.settings.price_table)
     app.storage.output.write(names.report(run_id), as_json(report))
-    for claim in app.storage.runs.list(names.jobs(run_id)):
-        number = int(claim.name.rsplit("/", 1)[1])
-        app.batch.terminate_job(names.job_id(run_id, number), f"run {outcome.status}")
+    end_jobs(app, run_id, f"run {outcome.status}")
     release_slots(app, run_id)
     app.storage.runs.delete(names.open_mark(run_id))
-    if not app.storage.runs.exists(names.outcome(run_id)):  # taken back meanwhile: the sweep must see the run
+    now_there = app.storage.runs.read(names.outcome(run_id))
+    if now_there is None:  # taken back meanwhile: the sweep must see the run
         app.storage.runs.create(names.open_mark(run_id), b"")
+    elif now_there.etag != blob.etag:  # and ended anew: the report must say how
+        return clean_up(app, run_id)
     admit_next(app)
     return report

@@ -19,8 +19,8 @@ def join(app: App, state: RunState) -> bool:
     try:
         return _join_here_or_there(app, state)
     except MissingError as error:
-        log.info("run %s: another joiner has set a damaged batch aside: %s", run_id, error)
-        return True
+        log.info("run %s: another joiner has set something aside: %s", run_id, error)
+        return False
     except DamagedBatchError as error:
         log.warning("run %s: %s", run_id, error)
         place(app, run_id, error.batches)

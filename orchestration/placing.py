@@ -92,7 +92,12 @@ def _living(app: App, job_id: str, latest: TaskView | None) -> bool:
     """Whether the latest attempt lives, or has been brought back to life."""
     if latest is None:
         return False
-    return latest.alive or (not latest.succeeded and app.batch.reactivate(job_id, latest.task_id))
+    if latest.alive or latest.succeeded:
+        return latest.alive
+    if app.batch.reactivate(job_id, latest.task_id):
+        return True
+    # Refused: the job is closed, or another handler has just brought it back to life.
+    return any(task.alive for task in app.batch.tasks(job_id) if task.task_id == latest.task_id)
 
 
 def _spec(app: App, run_id: str, step: int | str, attempt: int) -> TaskSpec:

@@ -13,7 +13,7 @@ from frame_tools.receipt import Failure
 from orchestration import ending, preflight
 from orchestration.advance import advance
 from orchestration.app import App, now
-from orchestration.state import read_state, write_failure
+from orchestration.state import RunState, read_state, write_failure
 from orchestration.strays import set_aside
 
 log = logging.getLogger(__name__)
@@ -53,9 +53,22 @@ def finish_poisoned(app: App, text: str) -> None:
     if state is not None and state.product is not None:
         advance(app, message.run_id)  # only the bookkeeping after the commit is left
     elif state is not None:
-        reason = "Completing the run failed again and again"
-        remedy = "Look at the log of the function finish_batch for the cause, mend it, then resubmit what is missing"
-        ending.end(app, message.run_id, name=state.request.name, status="failed", reason=reason, remedy=remedy)
+        ending.end(
+            app,
+            message.run_id,
+            name=state.request.name,
+            status="failed",
+            reason="Completing the run failed again and again",
+            remedy="Look at the log of the function finish_batch for the cause, mend it, then resubmit what is missing",
+            still=lambda: _nothing_better(app, state),
+        )
+        advance(app, message.run_id)
+
+
+def _nothing_better(app: App, seen: RunState) -> bool:
+    """Whether the run has neither been completed nor resubmitted since it was seen."""
+    state = read_state(app.storage, seen.run_id)
+    return state is not None and state.product is None and state.resumed_at == seen.resumed_at
 
 
 def trigger_poisoned(app: App, text: str) -> None:

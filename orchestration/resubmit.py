@@ -133,7 +133,7 @@ def go_on(app: App, state: RunState, *, only_failed: bool) -> str:
 
 
 def _reopen(app: App, state: RunState) -> None:
-    """Take back an ending (if it is still the one that was seen)."""
+    """Take back the ending, of whatever moment: the person wants the run to go on."""
     blob = app.storage.runs.read(names.outcome(state.run_id))
     if blob is not None and Outcome.loads(blob.data, "outcome").status in ("failed", "cancelled"):
         app.storage.runs.delete(names.outcome(state.run_id), etag=blob.etag)

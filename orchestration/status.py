@@ -85,14 +85,19 @@ def _pool_and_money(app: App, state: RunState) -> dict[str, Any]:
 
 
 def _tried_again(app: App, state: RunState) -> Iterator[str]:
-    """Yield what tasks said of errors after which their steps are tried again, for steps that are waited for."""
+    """Yield what tasks said of errors after which their steps may be tried again, for steps that are waited for."""
     steps: tuple[int | str, ...] = ("split",) if state.plan is None else state.missing or ("join",)
     waited_for = {names.step_name(step) for step in steps} - set(state.failures)
-    found = (app.storage.runs.read(item.name) for item in app.storage.runs.list(names.troubles(state.run_id)))
-    told = (Trouble.loads(blob.data, "record of a task's trouble") for blob in found if blob is not None)
-    for one in islice((one for one in told if one.step in waited_for), MAX_TROUBLES):
+    noted = {item.name for item in app.storage.runs.list(names.troubles(state.run_id))}
+    relevant = (name for step in sorted(waited_for) if (name := names.trouble(state.run_id, step)) in noted)
+    for name in islice(relevant, MAX_TROUBLES):
+        blob = app.storage.runs.read(name)
+        if blob is None:  # a resubmission has just removed it
+            continue
+        one = Trouble.loads(blob.data, "record of a task's trouble")
         step = f"Batch {int(one.step)}" if one.step.isdigit() else f"The step {one.step}"
-        yield f"{step} is tried again, at {one.happened_at} it failed: {sentence(one.reason)} {sentence(one.remedy)}"
+        words = f"{sentence(one.reason)} {sentence(one.remedy)}"
+        yield f"{step} failed at {one.happened_at} and may be tried again: {words}"
 
 
 def list_runs(app: App) -> list[dict[str, Any]]:

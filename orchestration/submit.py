@@ -8,6 +8,7 @@ from frame_tools.errors import InputError
 from frame_tools.messages import BatchMessage, parse_message
 from frame_tools.plan import Plan
 from orchestration.app import App
+from orchestration.ending import end_jobs
 from orchestration.placing import place_first
 from orchestration.strays import set_aside
 
@@ -21,7 +22,11 @@ def submit_batch(app: App, text: str) -> None:
     except InputError as error:
         set_aside(app, names.FRAME_BATCHES, text, error)
         return
-    if message.batch == "look" or is_settled(app, message):
+    if message.batch == "look":
+        return
+    if is_settled(app, message):
+        if app.storage.runs.exists(names.outcome(message.run_id)):
+            end_jobs(app, message.run_id, "run has ended")  # this message's first handler may have died making one
         return
     plan = app.storage.runs.read(names.plan(message.run_id))
     if isinstance(message.batch, int) and not is_planned(plan, message.batch):

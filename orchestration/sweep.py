@@ -1,8 +1,8 @@
 """The timer: find runs that stand still, put right what can be, end the rest with a reason.
 
-It looks only at runs marked open. What it finds: messages that got lost, tasks that failed for good or vanished,
-tasks that succeeded without leaving a receipt, a run whose last message never came, slots that are free or held by
-runs that have ended.
+It looks at runs marked open, and once an hour for others that should be. What it finds: messages that got lost, tasks
+that failed for good or vanished, tasks that succeeded without leaving a receipt, a run whose last message never came,
+slots that are free or held by runs that have ended.
 """
 
 import datetime as dt
@@ -18,6 +18,7 @@ from orchestration.admission import admit_next, reclaim_slots
 from orchestration.advance import advance
 from orchestration.app import App, now
 from orchestration.batch_service import TaskView, steps_of
+from orchestration.forgotten import reopen_forgotten
 from orchestration.placing import current_job, place
 from orchestration.preflight import look_again
 from orchestration.state import RunState, open_runs, read_state, write_failure
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 def sweep(app: App) -> None:
     """Look at every open run once. One run's trouble does not keep the others waiting; it is raised at the end."""
     troubles: list[Exception] = []
+    reopen_forgotten(app)
     for run_id in open_runs(app.storage):
         try:
             sweep_run(app, run_id)

@@ -12,7 +12,7 @@ from frame_tools.steps import follow_to_the_end
 from frame_tools.watch import Api
 
 WAITS = "AccountCoreQuotaReached: no cores left. Ask for more cores."
-AGAIN = "Batch 0 is tried again, at [12:00] it failed: KeyError: 'k'. Ask the operator to mend the script."
+AGAIN = "Batch 0 failed at [12:00] and may be tried again: KeyError: 'k'. Ask the operator to mend the script."
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Told(Api):
 
 def watched(*statuses: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     out = io.StringIO()
-    with bars(Console(file=out, width=200)) as shown:
+    with bars(Console(file=out, width=40)) as shown:
         last = follow_to_the_end(Told(url="", statuses=iter(statuses)), "clip-0123456789", shown=shown)
     return last, out.getvalue()
 

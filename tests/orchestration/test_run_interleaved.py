@@ -20,16 +20,28 @@ from orchestration.advance import advance
 from orchestration.app import App
 from orchestration.cancel import cancel
 from orchestration.finish import finish_batch
+from orchestration.poison import finish_poisoned
 from orchestration.resubmit import resubmit
 from orchestration.state import read_state
 from orchestration.submit import submit_batch
 from orchestration.sweep import sweep
 from scoring.joining import join_run
 from scoring.task import Task, perform
+from tests.memory_batch import MemoryBatch
 from tests.orchestration.fuse import Killed
 from tests.orchestration.memory_world import Memory, seen_through
 from tests.orchestration.painter import fail, split
-from tests.orchestration.turns import DEATH, Gate, Handler, Player, Schedule, at_random, play, two_switches
+from tests.orchestration.turns import (
+    Gate,
+    Handler,
+    Player,
+    Schedule,
+    at_random,
+    early_deaths,
+    late_deaths,
+    play,
+    two_switches,
+)
 from tests.orchestration.world import World, message, take
 
 Deed = Callable[[App, str], object]
@@ -58,6 +70,10 @@ def split_done(app: App, run_id: str) -> None:
 
 def join_done(app: App, run_id: str) -> None:
     finish_batch(app, message(run_id, "join"))
+
+
+def poisoned(app: App, run_id: str) -> None:
+    finish_poisoned(app, message(run_id, 1))
 
 
 def timer(app: App, run_id: str) -> None:
@@ -95,6 +111,10 @@ class Stage:
         self.world = self.memory.world(max_open_runs=1, **({"join_in_function_bytes": 1} if by_task else {}))
         self.run_id = prepare(self.world)
         self.go_back = self.memory.moment()
+        self.one_died = False
+        """Then a joiner may have died just before it could take back what it had made for a run that ended."""
+        self.one_is_not_called_again = False
+        """Then a Batch job that it was just making may stay until its own time is up."""
         self.ends: dict[Hashable, str] = {}
         self.settled = {f"runs/{name}" for name in self.memory.shelves["runs"].blobs if SETTLED.search(name)}
 
@@ -105,6 +125,8 @@ class Stage:
         """
         self.go_back()
         players = play([self._handler(deed) for deed in deeds], schedule)
+        dead = [deed for deed, player in zip(deeds, players, strict=True) if isinstance(player.error, Killed)]
+        self.one_died, self.one_is_not_called_again = bool(dead), any(deed in (*WISHES, timer) for deed in dead)
         self.memory.expire_leases()
         for deed, player in zip(deeds, players, strict=True):
             if isinstance(player.error, ImpastoError | Killed):
@@ -126,7 +148,8 @@ class Stage:
 
 
 def settle(world: World) -> None:
-    """Deliver what waits, and let the timer come by until it finds nothing more to put right."""
+    """Deliver what waits, and let the timer come by until it finds nothing more to put right; an hour passes."""
+    world.storage.runs.delete(names.LOOKED_AROUND)
     for _ in range(3):
         world.pump()
         sweep(world.app)
@@ -141,10 +164,12 @@ def has_ended(world: World, run_id: str) -> bool:
     return world.storage.runs.exists(names.outcome(run_id))
 
 
-def check_whole(world: World, run_id: str) -> None:
+def check_whole(stage: Stage, run_id: str) -> None:
     """Nothing is half let go: a run that ended holds nothing, one that did not is open and each step has one task."""
+    world = stage.world
     if has_ended(world, run_id):
-        assert world.is_let_go(run_id)
+        assert stage.one_is_not_called_again or world.is_let_go(run_id)
+        assert not world.storage.runs.exists(names.open_mark(run_id))
     else:
         assert world.storage.runs.exists(names.open_mark(run_id)), "nobody will look at the run again"
     status = world.status(run_id)
@@ -153,7 +178,7 @@ def check_whole(world: World, run_id: str) -> None:
         steps = [parsed[0] for name in living if (parsed := names.parse_task_id(name)) is not None]
         assert len(steps) == len(set(steps)), f"a step has two living tasks: {living}"
         assert set(waited_for(world, run_id, status)) <= set(steps), f"a step has no living task: {living}"
-    if status != "finished":
+    if status != "finished" and not stage.one_died:
         assert not world.storage.output.exists(names.records(run_id)), f"a run that is {status} shows its records"
 
 
@@ -161,23 +186,45 @@ def waited_for(world: World, run_id: str, status: str) -> tuple[int | str, ...]:
     """Return the steps that nodes must do for the run to go on."""
     state = read_state(world.storage, run_id)
     assert state is not None
-    return state.missing if status == "scoring" else ("split",) if status == "splitting" else ("join",)
+    missing = tuple(batch for batch in state.missing if batch not in state.failed_batches)
+    return missing if status == "scoring" else ("split",) if status == "splitting" else ("join",)
 
 
 def work(world: World, run_id: str) -> None:
-    """Do what nodes do for a run."""
+    """Do what nodes do for a run: all steps, whose tasks end well."""
     match world.status(run_id):
         case "splitting":
             split(world.storage, run_id, 2)
+            ended(world, run_id, "split")
         case "scoring":
-            world.paint(run_id)
+            score(world, run_id)
         case "joining":
             perform(Task(storage=world.storage, run_id=run_id, step="join", task_id="join", dedicated=None), join_run)
+            ended(world, run_id, "join")
+
+
+def score(world: World, run_id: str, *batches: int) -> None:
+    """Score the named batches, or all, and end their tasks; their messages wait."""
+    for batch in batches or (0, 1):
+        world.paint(run_id, batch)
+        ended(world, run_id, batch)
+
+
+def fails(world: World, run_id: str, step: int | str) -> None:
+    """Have a step's task end with an error that the person must mend; nobody gets its message."""
+    fail(world.storage, run_id, step)
+    ended(world, run_id, step, exit_code=65)
+    take(world.storage.finished_batches)
+
+
+def ended(world: World, run_id: str, step: int | str, *, exit_code: int = 0) -> None:
+    assert isinstance(world.app.batch, MemoryBatch)
+    world.app.batch.jobs.end_step(run_id, step, exit_code=exit_code)
 
 
 def end_of(stage: Stage) -> str:
     """Check what a play has left behind, once for all plays that left the same; returns how the stage's run ended."""
-    left = stage.memory.look()
+    left = stage.memory.look(), stage.one_died, stage.one_is_not_called_again
     if left not in stage.ends:
         stage.ends[left] = check_end(stage)
     return stage.ends[left]
@@ -189,12 +236,15 @@ def check_end(stage: Stage) -> str:
     for _ in range(len(runs_of(world)) + 3):
         settle(world)
         for run_id in runs_of(world):
-            check_whole(world, run_id)
-        held = [item.name for item in world.storage.runs.list("slots/")]
+            check_whole(stage, run_id)
+        held = [world.storage.runs.need(item.name).data for item in world.storage.runs.list("slots/")]
+        assert len(held) == len(set(held)), "a run holds two slots"
         going = [run_id for run_id in runs_of(world) if not has_ended(world, run_id)]
         assert len(held) == min(len(going), world.app.settings.max_open_runs), "a slot is held in vain, or lies idle"
         for run_id in going:
             work(world, run_id)
+    for run_id in runs_of(world):
+        assert world.report(run_id)["status"] == world.status(run_id), "the report says another end"
     waiting = {run_id: world.status(run_id) for run_id in runs_of(world) if not has_ended(world, run_id)}
     assert not waiting, "a run hangs"
     return world.status(stage.run_id)
@@ -224,7 +274,8 @@ def placed(world: World) -> str:
 def painted(world: World) -> str:
     """All is in, and the message of the last batch is still on its way."""
     run_id = placed(world)
-    world.paint(run_id, message=False)
+    score(world, run_id)
+    take(world.storage.finished_batches)
     finish_batch(world.app, message(run_id, 0))
     return run_id
 
@@ -232,8 +283,16 @@ def painted(world: World) -> str:
 def half_failed(world: World) -> str:
     """One batch is in, the other has failed, and nobody has looked yet."""
     run_id = placed(world)
-    world.paint(run_id, 0)
-    fail(world.storage, run_id, 1)
+    score(world, run_id, 0)
+    fails(world, run_id, 1)
+    return run_id
+
+
+def half_killed(world: World) -> str:
+    """One batch is in, the other's task was killed, and nobody has looked yet."""
+    run_id = placed(world)
+    score(world, run_id, 0)
+    ended(world, run_id, 1, exit_code=137)
     take(world.storage.finished_batches)
     return run_id
 
@@ -258,6 +317,7 @@ def film_split(world: World) -> str:
     start(world.app, run_id)
     world.pump()
     split(world.storage, run_id, 2)
+    ended(world, run_id, "split")
     take(world.storage.finished_batches)
     return run_id
 
@@ -267,8 +327,7 @@ def film_torn(world: World) -> str:
     run_id = film(world)
     start(world.app, run_id)
     world.pump()
-    fail(world.storage, run_id, "split")
-    take(world.storage.finished_batches)
+    fails(world, run_id, "split")
     return run_id
 
 
@@ -305,6 +364,11 @@ TWO: Final[dict[str, Race]] = {
     "placing twice": (started, (place, place), {"finished"}),
     "placing and timer": (started, (place, timer), {"finished"}),
     "placing and cancellation": (started, (place, cancel), {"cancelled"}),
+    "killed task, timer and resubmission": (half_killed, (timer, go_on), {"finished"}),
+    "failure, timer and resubmission of what failed": (half_failed, (timer, redo_failed), {"finished"}),
+    "two wishes for what failed": (half_failed, (go_on, redo_failed), {"finished"}),
+    "given up and last message": (painted, (poisoned, finish), {"finished", "failed"}),
+    "given up and resubmission": (half_failed, (poisoned, go_on), {"finished", "failed"}),
     "two cancellations": (placed, (cancel, cancel), {"cancelled"}),
     "cancellation and resubmission": (placed, (cancel, go_on), {"finished", "cancelled"}),
     "two last messages": (painted, (finish, finish), {"finished"}),
@@ -321,6 +385,7 @@ TWO: Final[dict[str, Race]] = {
     "resubmission and timer": (failed, (go_on, timer), {"finished"}),
     "resubmission and cancellation": (failed, (go_on, cancel), {"finished", "failed", "cancelled"}),
     "redoing all twice": (finished, (redo_all, redo_all), {"finished"}),
+    "redoing all and timer": (finished, (redo_all, timer), {"finished"}),
     "damage seen twice": (damaged, (advance, advance), {"finished"}),
     "damage and timer": (damaged, (advance, timer), {"finished"}),
     "damage and cancellation": (damaged, (advance, cancel), {"cancelled"}),
@@ -378,8 +443,18 @@ def test_one_dies_while_the_other_is_at_it(race: str) -> None:
     prepare, deeds, _ = PAIRS[race]
     stage = Stage(prepare, by_task=race in BY_TASK)
     for order in {deeds, deeds[::-1]}:
-        for schedule in two_switches(partial(stage.play, order), DEATH):
+        for schedule in early_deaths(partial(stage.play, order)):
             with told(f"{race}, {'the first' if order == deeds else 'the second'} dies, (k, j) = {schedule}"):
+                end_of(stage)
+
+
+@pytest.mark.parametrize("race", PAIRS)
+def test_one_dies_after_the_other_came_and_went(race: str) -> None:
+    prepare, deeds, _ = PAIRS[race]
+    stage = Stage(prepare, by_task=race in BY_TASK)
+    for order in {deeds, deeds[::-1]}:
+        for schedule in late_deaths(partial(stage.play, order)):
+            with told(f"{race}, {'the first' if order == deeds else 'the second'} dies, (k, m) = {schedule}"):
                 end_of(stage)
 
 

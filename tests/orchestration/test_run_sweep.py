@@ -124,8 +124,8 @@ def test_while_a_step_is_tried_again_the_status_tells_why(world: World) -> None:
     note(world, run_id, exit_code=7)
     (told,) = world.described(run_id)["trouble"]
     assert told == (
-        "Batch 0 is tried again, at 2026-01-02T03:04:05+00:00 it failed: The program p failed: line 3: KeyError: 'k'."
-        " Ask the operator to mend the script."
+        "Batch 0 failed at 2026-01-02T03:04:05+00:00 and may be tried again: The program p failed: line 3: KeyError:"
+        " 'k'. Ask the operator to mend the script."
     )
     world.paint(run_id, 0)
     assert world.described(run_id)["trouble"] == [], "it is done"

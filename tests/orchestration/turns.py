@@ -39,8 +39,8 @@ class Player:
     """Accesses that are left of its turn."""
     taken: int = 0
     """Accesses that it has made, or is about to make."""
-    wrote: bool = False
-    """Whether the last access that it made, or is about to make, writes."""
+    writes: list[int] = field(default_factory=list)
+    """Which of them write, the first being 1."""
     ended: bool = False
     error: BaseException | None = None
 
@@ -66,7 +66,8 @@ class Player:
             raise Killed
         self.left -= 1
         self.taken += 1
-        self.wrote = writes
+        if writes:
+            self.writes.append(self.taken)
 
     def go_on(self, accesses: int) -> None:
         """Let it make so many accesses, and run up to the next one or to its end; or let it die there."""
@@ -86,18 +87,39 @@ def play(handlers: Sequence[Handler], schedule: Schedule) -> list[Player]:
     return players
 
 
-def two_switches(run: Callable[[Schedule], Sequence[Player]], last: int = TO_THE_END) -> Iterator[tuple[int, int]]:
-    """Play every schedule "0 makes k accesses, 1 makes j, then 0 `last`, then 1 ends"; yields each (k, j) when played.
-
-    With death as the last, those are left out in which 0 has only read since the k before: nobody sees the difference.
-    """
+def two_switches(run: Callable[[Schedule], Sequence[Player]]) -> Iterator[tuple[int, int]]:
+    """Play every schedule "0 makes k accesses, 1 makes j, then 0 ends, then 1"; yields each (k, j) when played."""
     for k in itertools.count():
         for j in itertools.count(1):
-            one, other = run([(0, k), (1, j), (0, last)])
+            one, other = run([(0, k), (1, j), (0, TO_THE_END)])
             yield k, j
-            if other.taken <= j or (last == DEATH and k and not one.wrote):
+            if other.taken <= j:
                 break
-        if one.taken <= k and not isinstance(one.error, Killed):
+        if one.taken <= k:
+            return
+
+
+def early_deaths(run: Callable[[Schedule], Sequence[Player]]) -> Iterator[tuple[int, int]]:
+    """Play every schedule "0 makes k accesses, 1 makes j, 0 dies, 1 ends"; yields each (k, j) when played.
+
+    Deaths count at the start and after a write: whether one has only read since then, nobody sees.
+    """
+    for k in (0, *run([(0, TO_THE_END)])[0].writes):
+        for j in itertools.count(1):
+            _, other = run([(0, k), (1, j), (0, DEATH)])
+            yield k, j
+            if other.taken <= j:
+                break
+
+
+def late_deaths(run: Callable[[Schedule], Sequence[Player]]) -> Iterator[tuple[int, int]]:
+    """Play every schedule "0 makes k accesses, 1 ends, 0 makes m more and dies after a write"; yields each (k, m)."""
+    for k in itertools.count():
+        one, _ = run([(0, k), (1, TO_THE_END), (0, TO_THE_END)])
+        for m in [written - k for written in one.writes if written > k]:
+            run([(0, k), (1, TO_THE_END), (0, m), (0, DEATH)])
+            yield k, m
+        if one.taken <= k:
             return
 
 
