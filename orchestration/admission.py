@@ -20,9 +20,8 @@ def take_slot(app: App, run_id: str) -> bool:
         return False
     if not any(_take(app, name, run_id) for name in free):
         return False
-    for name, etag in list(slots_of(app.storage, run_id))[
-        1:
-    ]:  # two handlers may have taken one each; both keep the first
+    # Two handlers may have taken one each: both keep the first.
+    for name, etag in list(slots_of(app.storage, run_id))[1:]:
         app.storage.runs.delete(name, etag=etag)
     return True
 

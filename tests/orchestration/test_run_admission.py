@@ -1,8 +1,12 @@
 """How many runs may be under way: no more than the limit, the longest waiting first, none forgotten."""
 
+from dataclasses import replace
+
 import pytest
 
 from frame_tools import names
+from frame_tools.blobs import Container
+from orchestration.admission import release_slots, take_slot
 from orchestration.cancel import cancel
 from orchestration.finish import finish_batch
 from orchestration.sweep import sweep
@@ -60,6 +64,25 @@ def test_however_a_run_ends_the_next_is_let_in_without_the_sweep(world: World, e
     single.pump()
     assert (single.status(first), single.status(second)) == (end, "scoring")
     assert single.is_let_go(first)
+
+
+def test_two_handlers_that_take_one_slot_each_for_a_run_keep_one(world: World) -> None:
+    wide = world.changed(max_open_runs=2)
+    run_id = wide.start("clip", 2)
+    release_slots(wide.app, run_id)
+    wide.storage.runs.create(names.slot(0), b"another-0123456789")
+
+    class Late(Container):
+        def create(self, name: str, data: bytes) -> bool:
+            if name == names.slot(1):  # meanwhile the other run has ended, and another handler is faster
+                wide.storage.runs.delete(names.slot(0))
+                assert take_slot(wide.app, run_id)
+            return super().create(name, data)
+
+    late = replace(wide.app, storage=replace(wide.storage, runs=Late(wide.storage.runs._client)))
+    assert take_slot(late, run_id)
+    assert under_way(wide) == 1
+    assert wide.finish(run_id) == "finished"
 
 
 def test_a_waiting_run_can_be_cancelled(world: World) -> None:

@@ -418,6 +418,7 @@ MORE: Final[dict[str, Race]] = {
         {"finished", "failed", "cancelled"},
     ),
     "cleaning up, timer, resubmission": (failed, (clean_up, timer, go_on), {"finished"}),
+    "cleaning up, resubmission, cancellation": (failed, (clean_up, go_on, cancel), {"finished", "failed", "cancelled"}),
     "two ends and the next trigger": (half_failed, (advance, timer, start_next), {"failed"}),
 }
 SEEDS: Final = 150

@@ -1,12 +1,12 @@
 """A handler that decided long ago: what it still does must not undo a person's resubmission."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 
 from frame_tools import names
-from frame_tools.blobs import Container
+from frame_tools.blobs import BlobInfo, Container
 from orchestration import ending
 from orchestration.advance import advance
 from orchestration.cancel import cancel
@@ -102,3 +102,25 @@ def test_cleaning_up_late_leaves_a_resumed_run_open(world: World, which: str) ->
     ending.clean_up(late, run_id)
     assert world.status(run_id) in ("scoring", "waiting")
     assert world.storage.runs.exists(names.open_mark(run_id))
+
+
+def test_a_report_that_was_overtaken_is_written_again(world: World) -> None:
+    run_id = world.start("clip", 1)
+    world.pump()
+    fail(world.storage, run_id, 0)
+    advance(world.app, run_id)
+
+    class Late(Container):
+        def list(self, prefix: str) -> Iterator[BlobInfo]:
+            if prefix == names.receipts(run_id):  # the report is being made
+                self._overtake()
+            return super().list(prefix)
+
+        def _overtake(self) -> None:
+            if not world.storage.runs.exists(names.cancelled(run_id)):
+                resubmit(world.app, run_id, "missing")
+                cancel(world.app, run_id)
+
+    runs = Late(world.storage.runs._client)
+    ending.clean_up(replace(world.app, storage=replace(world.storage, runs=runs)), run_id)
+    assert (world.outcome(run_id).status, world.report(run_id)["status"]) == ("cancelled", "cancelled")
