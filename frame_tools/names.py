@@ -85,8 +85,10 @@ def check_run_id(run_id: str) -> str:
 
 # Blobs in `runs`.
 
-LOOKED_AROUND: Final = "looked-around"
-"""When all runs were last looked at, not only open ones."""
+
+def looked_around() -> str:
+    """Return the blob that says when all runs, not only open ones, were last looked at."""
+    return "looked-around"
 
 
 def open_mark(run_id: str) -> str:

@@ -20,7 +20,7 @@ EVERY: Final = dt.timedelta(hours=1)
 def reopen_forgotten(app: App) -> None:
     """Mark forgotten runs open, if the last look at all runs was an hour ago."""
     runs = app.storage.runs
-    last = runs.read(names.LOOKED_AROUND)
+    last = runs.read(names.looked_around())
     if last is not None and now() - dt.datetime.fromisoformat(last.data.decode()) < EVERY:
         return
     known = {"open", "slots", *open_runs(app.storage)}
@@ -28,4 +28,4 @@ def reopen_forgotten(app: App) -> None:
         if run_id not in known and not runs.exists(names.outcome(run_id)) and runs.exists(names.request(run_id)):
             log.warning("run %s had been forgotten", run_id)
             runs.create(names.open_mark(run_id), b"")
-    runs.write(names.LOOKED_AROUND, now().isoformat().encode())
+    runs.write(names.looked_around(), now().isoformat().encode())

@@ -149,7 +149,7 @@ class Stage:
 
 def settle(world: World) -> None:
     """Deliver what waits, and let the timer come by until it finds nothing more to put right; an hour passes."""
-    world.storage.runs.delete(names.LOOKED_AROUND)
+    world.storage.runs.delete(names.looked_around())
     for _ in range(3):
         world.pump()
         sweep(world.app)
