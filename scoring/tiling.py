@@ -101,15 +101,15 @@ def cut(height: int, width: int, limit: int, look: Look) -> Tiles:
     """
     rows = columns = 1
     while (tiles := Tiles(_spans(height, rows, look), _spans(width, columns, look))).pixels > limit:
-        if height / rows >= width / columns:
-            rows *= 2
-        else:
-            columns *= 2
-        if min(height / rows, width / columns) < SMALLEST_CORE:
+        if max(height / rows, width / columns) < 2 * SMALLEST_CORE:
             raise TemporaryError(
                 f"The memory does not even take a tile of {tiles.pixels} pixels",
                 "Is another program using the device? Otherwise use one with more memory",
             )
+        if height / rows >= width / columns:
+            rows *= 2
+        else:
+            columns *= 2
     return tiles
 
 

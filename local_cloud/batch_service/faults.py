@@ -14,6 +14,8 @@
     Pools show this resize error from now on, as after a resize that did not reach its target; an empty code ends it.
 ``{"kind": "preempt_when", "task_id": "b0007", "after_output": "frame 3"}``
     The task's node is preempted as soon as the regular expression finds something in its standard output; once.
+``{"kind": "kill_when", "task_id": "b0007", "after_output": "frame 3"}``
+    At such a word the task's process is killed, as the kernel does for want of memory (exit code 137); once.
 
 GET /local/faults shows those that are still to come, DELETE /local/faults forgets them. No authorization is asked.
 """
@@ -93,16 +95,16 @@ class ResizeRefused(_Fault):
     message: str = ""
 
 
-class PreemptWhen(_Fault):
-    """An eviction, at a word of a task."""
+class AtWord(_Fault):
+    """An end at a word of a task: of its node, or of its process alone."""
 
-    kind: Literal["preempt_when"]
+    kind: Literal["preempt_when", "kill_when"]
     task_id: str
     after_output: Annotated[str, AfterValidator(_expression)]
 
 
 Fault = Annotated[
-    HttpError | PartialFailure | PreemptNode | LoseNode | ResizeRefused | PreemptWhen, Field(discriminator="kind")
+    HttpError | PartialFailure | PreemptNode | LoseNode | ResizeRefused | AtWord, Field(discriminator="kind")
 ]
 _READER: TypeAdapter[Fault] = TypeAdapter(Fault)
 
@@ -123,13 +125,13 @@ class Faults:
     """The faults that wait for their moment."""
 
     def __init__(self) -> None:
-        self._waiting: list[HttpError | PartialFailure | PreemptWhen] = []
+        self._waiting: list[HttpError | PartialFailure | AtWord] = []
 
-    def add(self, fault: HttpError | PartialFailure | PreemptWhen) -> None:
+    def add(self, fault: HttpError | PartialFailure | AtWord) -> None:
         """Arm a fault."""
         self._waiting.append(fault)
 
-    def waiting(self) -> list[HttpError | PartialFailure | PreemptWhen]:
+    def waiting(self) -> list[HttpError | PartialFailure | AtWord]:
         """Return the faults that are still to come, oldest first."""
         return list(self._waiting)
 
@@ -153,13 +155,16 @@ class Faults:
                 return fault.code
         return None
 
-    def take_preemption(self, task_id: str, output: str) -> bool:
-        """Say whether a task's output so far brings an eviction about; if so, once."""
+    def at_word(self, task_id: str, output: str) -> AtWord | None:
+        """Return the end that a task's output so far brings about, if one does."""
         for fault in self._waiting:
-            if isinstance(fault, PreemptWhen) and fault.task_id == task_id and re.search(fault.after_output, output):
-                self._waiting.remove(fault)
-                return True
-        return False
+            if isinstance(fault, AtWord) and fault.task_id == task_id and re.search(fault.after_output, output):
+                return fault
+        return None
+
+    def remove(self, fault: AtWord) -> None:
+        """Forget a fault: it has come about."""
+        self._waiting.remove(fault)
 
     def _count_down(self, fault: HttpError | PartialFailure) -> None:
         index = self._waiting.index(fault)

@@ -27,6 +27,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self._listeners = 0
         self.grace_s = GRACE_S
 
     def call(self, *, grace_s: float) -> None:
@@ -36,13 +37,17 @@ class Interruption:
             self._event.set()
 
     @property
-    def called(self) -> bool:
-        """Whether the attempt is to end."""
-        return self._event.is_set()
+    def is_heard(self) -> bool:
+        """Whether there is a process that a call would end: not before its start nor after its end."""
+        return self._listeners > 0
 
     async def wait(self) -> None:
         """Wait until it is called."""
-        await self._event.wait()
+        self._listeners += 1
+        try:
+            await self._event.wait()
+        finally:
+            self._listeners -= 1
 
 
 class LaunchError(Exception):

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .attempt import Workplace
+from .attempt import Attempt, Workplace
 from .background import Background
-from .faults import Faults, PreemptWhen
+from .faults import AtWord, Faults
 from .jobs import Jobs
 from .ledger import ProcessLedger
 from .models import Task
@@ -18,7 +18,7 @@ from .store import Store
 from .tasks import Tasks
 
 _HOUSEKEEPING_S = 0.5  # between looks at what only time brings: walls of jobs, retention
-_WATCH_S = 0.05  # between looks at a task's output, only while a preempt_when waits
+_WATCH_S = 0.05  # between looks at a task's output, only while a fault waits for a word of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +79,23 @@ class BatchService:
     async def _watch_outputs(self) -> None:
         while True:
             await asyncio.sleep(_WATCH_S)
-            if not any(isinstance(fault, PreemptWhen) for fault in self.faults.waiting()):
+            if not any(isinstance(fault, AtWord) for fault in self.faults.waiting()):
                 continue
             for attempt in self.scheduler.attempts():
                 output = self._output(self.store.task(attempt.job_id, attempt.task_id), attempt.job_id)
-                if self.faults.take_preemption(attempt.task_id, output):
-                    self.nodes.preempt(attempt.node_id)
+                fault = self.faults.at_word(attempt.task_id, output)
+                if fault is not None and self._end_at_word(attempt, fault):
+                    self.faults.remove(fault)
+
+    def _end_at_word(self, attempt: Attempt, fault: AtWord) -> bool:
+        """Bring a fault about; False: there is no process to be killed."""
+        if fault.kind == "preempt_when":
+            self.nodes.preempt(attempt.node_id)
+            return True
+        if attempt.interruption.is_heard:
+            attempt.interruption.call(grace_s=0)
+            return True
+        return False
 
     def _output(self, task: Task, job_id: str) -> str:
         if task.node_info is None:

@@ -4,9 +4,7 @@ Messages come up to five times and shuffled; storage and Batch answer 503 and 42
 asked; nodes are pre-empted and lost; the function host and a task are killed in the middle of their work.
 """
 
-import os
 import random
-import signal
 import socket
 import subprocess
 import sys
@@ -65,6 +63,7 @@ def test_the_video_is_the_same_in_foul_weather(stormy: Chain, quiet: str, split_
         {"kind": "http_error", "status": 429, "retry_after": 1, "times": 1, "path_contains": "/jobs"},
         {"kind": "http_error", "status": 500, "times": 1, "path_contains": "/tasks"},
         {"kind": "preempt_when", "task_id": "b00002", "after_output": "."},
+        {"kind": "kill_when", "task_id": "b00006", "after_output": "."},
     ):
         stormy.fault(**fault)
     upload_split(stormy, split_clip, "storm")
@@ -74,7 +73,6 @@ def test_the_video_is_the_same_in_foul_weather(stormy: Chain, quiet: str, split_
     host = stormy.cloud.children["Function host"]
     host.kill()
     host.start()
-    until(lambda: kill_a_task(stormy))
     until(lambda: receipts(stormy, run_id) >= 3)
     stormy.fault(kind="lose_node")
     status = stormy.wait(run_id)
@@ -96,23 +94,6 @@ def test_the_batch_service_comes_back_and_goes_on(stormy: Chain, quiet: str, spl
 
 def receipts(chain: Chain, run_id: str) -> int:
     return sum(1 for _ in chain.storage.runs.list(names.receipts(run_id)))
-
-
-def kill_a_task(chain: Chain) -> bool:
-    """Kill a task's process as the kernel would for want of memory; Batch runs it again. False if none is running."""
-    folder = str(chain.cloud.children["Batch service"].log.parents[1])
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            command = (entry / "cmdline").read_bytes()
-            inside = str((entry / "cwd").readlink())
-        except OSError:
-            continue
-        if b"scoring" in command and inside.startswith(folder):
-            os.kill(int(entry.name), signal.SIGKILL)
-            return True
-    return False
 
 
 def free_port() -> int:

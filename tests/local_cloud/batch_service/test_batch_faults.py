@@ -123,3 +123,19 @@ def test_preempt_at_a_word_of_the_task(own_cloud: Any) -> None:
     assert own_cloud.await_state("word", "t", "completed").execution_info.result == "success"
     assert own_cloud.output("word", "t") == "frame 1\n"
     assert own_cloud.raw("GET", "/local/faults")[1] == {"value": []}
+
+
+def test_kill_at_a_word_of_the_task_costs_a_try_and_no_node(own_cloud: Any) -> None:
+    own_cloud.job("kill")
+    own_cloud.fault(kind="kill_when", task_id="t", after_output="up")
+    own_cloud.add("kill", "t", f"sh -c '{ONCE}'", constraints=m.BatchTaskConstraints(max_task_retry_count=1))
+    task = own_cloud.await_state("kill", "t", "completed")
+    assert (task.execution_info.result, task.execution_info.retry_count) == ("success", 1)
+    assert own_cloud.raw("GET", "/local/faults")[1] == {"value": []}
+
+
+def test_a_task_that_is_killed_shows_what_the_kernel_leaves(own_cloud: Any) -> None:
+    own_cloud.job("killed")
+    own_cloud.fault(kind="kill_when", task_id="t", after_output="up")
+    task = own_cloud.run("killed", "t", FOREVER)
+    assert (task.execution_info.result, task.execution_info.exit_code) == ("failure", 137)
