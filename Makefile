@@ -27,7 +27,7 @@ HOST ?= local
 TESTS ?= tests
 export VIDEO STYLE OUT
 
-.PHONY: help setup vgg demo up test test-app test-scoring lint types contracts check format clean
+.PHONY: help setup vgg demo up test test-app test-scoring hunt lint types contracts check format clean
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -51,6 +51,10 @@ test-app: setup
 
 test-scoring: setup
 	.venv-scoring/bin/python -m pytest tests/scoring tests/frame_tools
+
+hunt: setup ## Try the property tests on 5000 new examples each (half an hour; no part of check)
+	.venv/bin/python -m pytest tests --ignore tests/scoring -m hypothesis --hypothesis-profile hunt
+	.venv-scoring/bin/python -m pytest tests/scoring -m hypothesis --hypothesis-profile hunt
 
 lint: setup
 	.venv/bin/ruff check --no-cache .

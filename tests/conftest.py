@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from local_cloud.cloud import Cloud
 
 # Times differ from machine to machine, so no example has a deadline; fixtures here are safe to share between examples.
-settings.register_profile("impasto", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# Examples are the same every time, so that a test turns red by the change at hand; `make hunt` draws new ones.
+EVERYWHERE = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.register_profile("impasto", EVERYWHERE, derandomize=True)
+settings.register_profile("hunt", EVERYWHERE, max_examples=5000)
 settings.load_profile("impasto")
 
 
