@@ -85,6 +85,7 @@ def perform(task: Task, work: Callable[[Task], None]) -> None:
         task.send_message()
         raise InputError(known.reason, known.remedy)
     if not runs.exists(task.done_mark()):
+        log.info("task %s begins", task.task_id)
         try:
             work(task)
         except InputError as error:

@@ -62,8 +62,8 @@ def test_the_video_is_the_same_in_foul_weather(stormy: Chain, quiet: str, split_
         {"kind": "http_error", "status": 503, "retry_after": 1, "times": 2, "path_contains": "/tasks"},
         {"kind": "http_error", "status": 429, "retry_after": 1, "times": 1, "path_contains": "/jobs"},
         {"kind": "http_error", "status": 500, "times": 1, "path_contains": "/tasks"},
-        {"kind": "preempt_when", "task_id": "b00002", "after_output": "."},
-        {"kind": "kill_when", "task_id": "b00006", "after_output": "."},
+        {"kind": "preempt_when", "task_id": "b00002", "after_output": "begins"},
+        {"kind": "kill_when", "task_id": "b00006", "after_output": "begins"},
     ):
         stormy.fault(**fault)
     upload_split(stormy, split_clip, "storm")
