@@ -1,4 +1,4 @@
-"""Half precision on a GPU: used where it paints what full precision paints, as the first frame shows."""
+"""Half precision on a GPU: used where it paints what full precision paints, as the first frame with content shows."""
 
 import logging
 import math
@@ -13,6 +13,10 @@ Forward = Callable[..., torch.Tensor]
 
 FAITHFUL_DB: Final = 38.0
 """Least PSNR, in dB, of half precision against float32: above it the eye finds no difference in a painting."""
+
+SHOWS_NOTHING: Final = 4 / 255
+"""A frame proves nothing if it spreads (standard deviation of each channel) less than this share of black to white:
+norms of its own statistics magnify rounding hundreds of times (about 10 dB, emulated on a CPU), shared ones nothing."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -29,11 +33,12 @@ def keep_float32_whole() -> None:
 class HalfIfFaithful:
     """A network (B, C, H, W) -> (B, C, H, W) in half precision if its first frame comes out as in float32.
 
-    A batch that half precision turns into values that are no numbers is done again in float32.
+    Frames that show nothing, as in a fade from black, are done in float32 until one comes that shows something. A batch
+    that half precision turns into values that are no numbers is done again in float32.
     """
 
     def __init__(self, forward: Forward, *, span: float) -> None:
-        """`span`: what the network's output spans, from black to white."""
+        """`span`: what the network's input and output span, from black to white."""
         self._forward = forward
         self._span = span
         self._half: bool | None = None
@@ -41,10 +46,7 @@ class HalfIfFaithful:
 
     def __call__(self, x: torch.Tensor, *more: object) -> torch.Tensor:
         """Run the network; float32 in and out."""
-        with self._deciding:
-            if self._half is None:
-                self._half = self._is_faithful(x[:1], *more)
-        if not self._half:
+        if not self._may_halve(x[:1], *more):
             return self.full(x, *more)
         y = self._in_half(x, *more)
         return y if math.isfinite(y.sum()) else self.full(x, *more)
@@ -52,6 +54,12 @@ class HalfIfFaithful:
     def full(self, x: torch.Tensor, *more: object) -> torch.Tensor:
         """Run the network in float32."""
         return self._forward(x, *more)
+
+    def _may_halve(self, frame: torch.Tensor, *more: object) -> bool:
+        with self._deciding:
+            if self._half is None and not _shows_nothing(frame, self._span):
+                self._half = self._is_faithful(frame, *more)
+            return bool(self._half)
 
     def _in_half(self, x: torch.Tensor, *more: object) -> torch.Tensor:
         with torch.autocast(x.device.type, torch.float16):
@@ -63,6 +71,10 @@ class HalfIfFaithful:
         words = "used" if faithful else "not used"
         _LOG.info("Half precision agrees with full precision to %.1f dB: %s.", decibels, words)
         return faithful
+
+
+def _shows_nothing(frame: torch.Tensor, span: float) -> bool:
+    return bool(frame.flatten(2).std(2).max() < SHOWS_NOTHING * span)
 
 
 def psnr(a: torch.Tensor, b: torch.Tensor, *, span: float) -> float:

@@ -4,8 +4,6 @@ Beside other work this keeps the cores busy (two threads that share one frame bo
 results do not depend on the number of cores, which the order of a shared sum would.
 """
 
-import os
-import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -26,10 +24,3 @@ class Lanes:
     def map(self, call: Callable[[A], B], arguments: Iterable[A]) -> list[B]:
         """Call for each argument and give the results in order; the first error is raised."""
         return list(self._pool.map(torch.inference_mode()(call), arguments))
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -4,8 +4,9 @@ from typing import Final
 
 import torch
 
-from scoring.lanes import Lanes, cores
+from scoring.lanes import Lanes
 from scoring.tensors import in_words
+from scoring.threads import cores
 
 MAX_LANES: Final = 8
 """Most frames at once on a CPU. At 1920x1080 one takes about 0.5 GB with the any-painting network, 1.0 to 1.6 with

@@ -1,13 +1,14 @@
 """What goes through `stream`: frames before and after scoring, the stages that they pass, and where they go."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from frame_tools.receipt import SteadinessSums
 from scoring.controls.alpha import Alpha
 from scoring.frames import Decoded, decode_with_alpha, encode_jpeg
 from scoring.protocol import Moment, Picture
+from scoring.threads import cores
 
 Stored = TypeVar("Stored")
 Link = TypeVar("Link")
@@ -119,12 +120,13 @@ class Outlets(Generic[Stored]):
 class Workers:
     """How many threads read and write, and how many frames may wait before and behind the scorer.
 
-    The threads mostly wait for storage, so there may be more of them than cores.
+    With few cores the threads mostly wait for storage, so there are at least 4; a fast GPU can keep every core busy
+    decoding and encoding.
     """
 
-    readers: int = 4
-    writers: int = 4
-    waiting: int = 8
+    readers: int = field(default_factory=lambda: max(4, cores() // 2))
+    writers: int = field(default_factory=lambda: max(4, cores()))
+    waiting: int = field(default_factory=lambda: max(8, cores()))
 
 
 DEFAULT_WORKERS = Workers()

@@ -29,7 +29,7 @@ from scoring.half import Forward, HalfIfFaithful, keep_float32_whole
 from scoring.lanes import Lanes
 from scoring.on_device import OnDevice
 from scoring.protocol import KeyStyle, Moments, Picture, Pictures, Prepared, RunInputs, Score, StyleFile
-from scoring.tensors import best_device, check_finite, check_frames, to_pictures
+from scoring.tensors import best_device, check_finite, check_frames, joined, to_pictures
 from scoring.tiling import CPU_PIXELS, Frugal
 
 GPU_FRAMES = 8
@@ -167,7 +167,7 @@ class Painter:
         check_frames(frames)
         brushes = [brush_at(self._stops, moment.seconds) for moment in moments]
         parts = self._parts(brushes, frames.shape[1] * frames.shape[2])
-        return np.concatenate(self._lanes.map(lambda part: self._paint(network, frames, part, brushes), parts))
+        return joined(self._lanes.map(lambda part: self._paint(network, frames, part, brushes), parts))
 
     def _parts(self, brushes: list[Brush], pixels: int) -> list[range]:
         """Give the places of frames that go through the network together: on a GPU those of one brush, else each one.

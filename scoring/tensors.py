@@ -38,6 +38,11 @@ def to_pictures(y: torch.Tensor) -> Pictures:
     return pictures
 
 
+def joined(parts: list[Pictures]) -> Pictures:
+    """Join parts of a batch, one after the other; a single one, as on a GPU, is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
 def check_finite(y: torch.Tensor, *, first: int, remedy: str, fault: type[ImpastoError]) -> None:
     """Raise NoNumbersError for the first of (B, ...) that is no numbers; `first` is the place of y[0] in its batch."""
     if not math.isfinite(y.sum()):

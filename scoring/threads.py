@@ -61,3 +61,10 @@ def _step_back() -> None:
     """Lower this thread's priority where threads have their own (Linux): the scorer's threads go first."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

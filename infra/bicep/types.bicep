@@ -32,7 +32,7 @@ type poolSettings = {
   @minValue(0)
   minNodes: int
 
-  @description('Required. Tasks at once on one node: the number of its GPUs.')
+  @description('Required. Tasks at once on one node. They share its first GPU: more than 1 pays only where one task leaves it idle.')
   @minValue(1)
   taskSlotsPerNode: int
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import torch
+
 from frame_tools.options import Options
 from scoring.bench.clip import Clip
 
@@ -108,7 +110,10 @@ def _open(make: Callable[[Setting], Contender], setting: Setting) -> None:
 
 def _rate(seconds: float) -> float:
     assert _INSIDE.contender is not None  # noqa: S101 - opened first
-    return _INSIDE.contender.rate(seconds)
+    rate = _INSIDE.contender.rate(seconds)
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()  # the others' turn: a GPU that is full of what this one keeps would fail them
+    return rate
 
 
 def _facts() -> dict[str, Any]:

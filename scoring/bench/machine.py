@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from scoring.lanes import cores
+from scoring.threads import cores
 
 PACKAGES: Final = (
     *("torch", "numpy", "opencv-python-headless", "av", "pillow"),

@@ -102,12 +102,12 @@ class _WholeTask:
         used = time.process_time()
         _opened(self._run, setting)
         self._start_up = time.process_time() - used
+        self._once()
 
     def rate(self, _seconds: float) -> float:
         """Do the task once; its start-up (imports, weights, style, statistics) does not count."""
-        self._run.storage.runs.delete(names.receipt(RUN, 0))
         used = time.process_time()
-        score_batch(self._run.task, weights=self._weights, started=time.monotonic())
+        self._once()
         self._cpu_ms.append((time.process_time() - used - self._start_up) / self._frames * 1e3)
         times = Receipt.loads(self._run.storage.runs.need(names.receipt(RUN, 0)).data, "receipt").times
         return self._frames / (times.total - times.start_up)
@@ -119,6 +119,10 @@ class _WholeTask:
             "stages": stage_times(self._run),
             "prepare_s": self._prepare_s,
         }
+
+    def _once(self) -> None:
+        self._run.storage.runs.delete(names.receipt(RUN, 0))
+        score_batch(self._run.task, weights=self._weights, started=time.monotonic())
 
 
 def _opened(run: Planned, setting: Setting) -> tuple[Scorer, Any]:

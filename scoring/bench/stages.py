@@ -1,7 +1,8 @@
-"""What a frame costs in each stage beside the network: measured one by one, on one thread, with nothing else to do."""
+"""What a frame costs in each stage beside the network: measured one by one, called on one thread, nothing beside it."""
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from frame_tools import names
@@ -9,8 +10,11 @@ from frame_tools.blobs import sha256_of
 from frame_tools.media.segment import SegmentEncoder
 from scoring import frames as images
 from scoring.bench.planned import RUN, Planned
+from scoring.controls.resizing import to_working_size, working_size
 from scoring.protocol import Picture
 from scoring.run_inputs import read_frame
+from scoring.steady.blend import Steadier
+from scoring.steady.flow import link
 
 MOST_FRAMES: Final = 24
 
@@ -19,7 +23,8 @@ def stage_times(run: Planned) -> dict[str, dict[str, float]]:
     """Give for each stage the wall and CPU time of a frame in milliseconds; the run's task must have been done.
 
     `read`: file to picture; `encode`: picture to file, with its hash; `segment`: H.264, whose encoder takes frames in
-    order on one thread and has threads of its own.
+    order on one thread and has threads of its own. If the run is steadied, `link`: the input's motion and how far to
+    trust it, and `follow`: blending with the frame before, in order too, also with threads of its own.
     """
     count = min(run.plan.frame_count, MOST_FRAMES)
     styled = [_styled(run, index) for index in range(count)]
@@ -28,11 +33,29 @@ def stage_times(run: Planned) -> dict[str, dict[str, float]]:
     def segment(picture: Picture) -> None:
         encoder.add(picture)
 
-    return {
+    found = {
         "read": _time(lambda index: read_frame(run.manifest, run.store, index), range(count)),
         "encode": _time(lambda picture: _store(run, images.encode_jpeg(picture)), styled),
         "segment": _time(segment, styled, finish=encoder.finish),
     }
+    return found | _steadying(run, styled) if run.plan.options.weight_of_before else found
+
+
+def _steadying(run: Planned, styled: list[Picture]) -> dict[str, dict[str, float]]:
+    inputs = [_shrunk(run, read_frame(run.manifest, run.store, index).picture) for index in range(len(styled))]
+    scored = [_shrunk(run, picture) for picture in styled]
+    links = [None, *(link(before, frame) for before, frame in pairwise(inputs))]
+    steadier = Steadier(run.plan.options.weight_of_before)
+    return {
+        "link": _time(lambda pair: link(*pair), list(pairwise(inputs)) or [(inputs[0], inputs[0])]),
+        "follow": _time(lambda pair: steadier.follow(*pair), list(zip(scored, links, strict=True))),
+    }
+
+
+def _shrunk(run: Planned, picture: Picture) -> Picture:
+    whole = (run.manifest.width, run.manifest.height)
+    size = working_size(*whole, run.plan.options)
+    return picture if size == whole else to_working_size(picture, size)
 
 
 def _styled(run: Planned, index: int) -> Picture:

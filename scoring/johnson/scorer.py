@@ -21,7 +21,7 @@ from scoring.lanes import Lanes
 from scoring.on_device import OnDevice
 from scoring.protocol import Moments, Pictures, Prepared, RunInputs, Score, StyleFile
 from scoring.stylize import thinned
-from scoring.tensors import best_device, check_finite, check_frames, from_pictures, to_pictures
+from scoring.tensors import best_device, check_finite, check_frames, from_pictures, joined, to_pictures
 from scoring.tiling import Frugal, Localise, Look, Tiles
 
 GPU_FRAMES: Final = 4
@@ -99,7 +99,7 @@ class _Painter:
         together = len(frames) if self._device.type == "cuda" else 1
         starts = range(0, len(frames), together)
         parts = self._lanes.map(lambda i: self._paint(network, frames[i : i + together], first=i), starts)
-        return np.concatenate(parts)
+        return joined(parts)
 
     def _paint(self, network: Forward, frames: Pictures, *, first: int) -> Pictures:
         """Paint frames in one forward; `first` is the place of the first in its batch."""

@@ -147,6 +147,7 @@ STAGES = {
     "read": {"ms": 2.0, "cpu_ms": 2.0},
     "encode": {"ms": 3.0, "cpu_ms": 3.0},
     "segment": {"ms": 4.0, "cpu_ms": 8.0},
+    "follow": {"ms": 3.0, "cpu_ms": 5.0},
 }
 
 
@@ -162,7 +163,16 @@ def test_the_lowest_limit_bounds(model_fps, task_cpu_ms, cores, words):
     most = limits(model_fps=model_fps, task_cpu_ms=task_cpu_ms, stages=STAGES, cores=cores)
     said = bound(most, task_cpu_ms=task_cpu_ms, network_cpu_ms=1.0, stages=STAGES)
     assert words in said
-    assert "segment 8.0, steadying and all else 6.0, encode 3.0" in said
+    assert "segment 8.0, follow 5.0, encode 3.0, read 2.0, network 1.0, all else 1.0" in said
+
+
+def test_steadying_may_bound_and_a_run_without_it_has_no_such_limit():
+    slow = STAGES | {"follow": {"ms": 10.0, "cpu_ms": 12.0}}
+    most = limits(model_fps=500, task_cpu_ms=20, stages=slow, cores=16)
+    said = bound(most, task_cpu_ms=20, network_cpu_ms=1.0, stages=slow)
+    assert said.startswith("the steadying, which takes frames in order: at most 100.0")
+    without = {name: times for name, times in STAGES.items() if name != "follow"}
+    assert set(limits(model_fps=500, task_cpu_ms=20, stages=without, cores=16)) == {"network", "segment", "cores"}
 
 
 def test_options_are_read_by_the_schema_of_runs():
@@ -216,7 +226,7 @@ def test_the_command_prints_one_object(weights):
     assert all(result[name] > 0 for name in measured)
     missing = [note for note in result["notes"] if "requirements-bench.txt" in note]
     assert len(missing) == (1 if others.lite_missing() else 0)
-    assert set(result["stages"]) == {"read", "encode", "segment"}
+    assert set(result["stages"]) == {"read", "encode", "segment", "link", "follow"}
     assert set(result["prepare_s"]) == {"first_task", "other_tasks"}
     assert "at most" in result["bound"]
     assert (result["size"], result["device"], result["more"]) == ("64x48", "cpu", [])

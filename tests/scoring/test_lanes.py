@@ -5,7 +5,8 @@ import threading
 import pytest
 import torch
 
-from scoring.lanes import Lanes, cores
+from scoring.lanes import Lanes
+from scoring.threads import cores
 
 
 def test_a_lane_uses_one_core_and_no_gradients():
