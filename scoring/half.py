@@ -16,7 +16,7 @@ FAITHFUL_DB: Final = 38.0
 
 SHOWS_NOTHING: Final = 4 / 255
 """A frame proves nothing if it spreads (standard deviation of each channel) less than this share of black to white:
-norms of its own statistics magnify rounding hundreds of times (about 10 dB, emulated on a CPU), shared ones nothing."""
+norms of its own statistics magnify rounding (10 to 32 dB for flat frames, emulated on a CPU), shared ones don't."""
 
 _LOG = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .attempt import Attempt, Workplace
 from .background import Background
+from .errors import BatchError
 from .faults import AtWord, Faults
 from .jobs import Jobs
 from .ledger import ProcessLedger
@@ -88,14 +89,20 @@ class BatchService:
                     self.faults.remove(fault)
 
     def _end_at_word(self, attempt: Attempt, fault: AtWord) -> bool:
-        """Bring a fault about; False: there is no process to be killed."""
+        """Bring a fault about; False: the process has ended, or its node is on its way out already."""
         if fault.kind == "preempt_when":
-            self.nodes.preempt(attempt.node_id)
-            return True
+            return self._preempted(attempt.node_id)
         if attempt.interruption.is_heard:
             attempt.interruption.call(grace_s=0)
             return True
         return False
+
+    def _preempted(self, node_id: str) -> bool:
+        try:
+            self.nodes.preempt(node_id)
+        except BatchError:
+            return False
+        return True
 
     def _output(self, task: Task, job_id: str) -> str:
         if task.node_info is None:

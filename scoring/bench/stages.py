@@ -44,10 +44,11 @@ def stage_times(run: Planned) -> dict[str, dict[str, float]]:
 def _steadying(run: Planned, styled: list[Picture]) -> dict[str, dict[str, float]]:
     inputs = [_shrunk(run, read_frame(run.manifest, run.store, index).picture) for index in range(len(styled))]
     scored = [_shrunk(run, picture) for picture in styled]
-    links = [None, *(link(before, frame) for before, frame in pairwise(inputs))]
+    pairs = list(pairwise([inputs[0], *inputs]))
+    links = [link(*pair) for pair in pairs]
     steadier = Steadier(run.plan.options.weight_of_before)
     return {
-        "link": _time(lambda pair: link(*pair), list(pairwise(inputs)) or [(inputs[0], inputs[0])]),
+        "link": _time(lambda pair: link(*pair), pairs),
         "follow": _time(lambda pair: steadier.follow(*pair), list(zip(scored, links, strict=True))),
     }
 

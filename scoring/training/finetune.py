@@ -114,7 +114,7 @@ def measure(
 def features(vgg: Vgg, x: torch.Tensor) -> dict[str, torch.Tensor]:
     """Give VGG's features of (B, 3, H, W), computed in bfloat16: twice as fast, and the losses agree to 1 %.
 
-    A GPU that only emulates bfloat16 (before Ampere) computes in float32, which is faster there.
+    A GPU that only emulates bfloat16 (before Ampere) computes in float32.
     """
     whole = x.device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)
     with torch.autocast(x.device.type, torch.bfloat16, enabled=not whole):

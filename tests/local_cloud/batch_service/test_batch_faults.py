@@ -1,10 +1,13 @@
 """What can go wrong in Azure, made to go wrong here, and the traps of the client library that such answers show."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.batch import models as m
 from azure.core.exceptions import HttpResponseError
+
+from tests.local_cloud.batch_service.conftest import Cloud
 
 # The first run leaves a mark beside the nodes' folders and waits for its end; the second one sees it and ends.
 ONCE = "MARK=$AZ_BATCH_NODE_ROOT_DIR/../seen; test -e $MARK && exit 0; touch $MARK; echo up; exec sleep 300"
@@ -123,6 +126,25 @@ def test_preempt_at_a_word_of_the_task(own_cloud: Any) -> None:
     assert own_cloud.await_state("word", "t", "completed").execution_info.result == "success"
     assert own_cloud.output("word", "t") == "frame 1\n"
     assert own_cloud.raw("GET", "/local/faults")[1] == {"value": []}
+
+
+def test_two_words_at_once_on_one_node_do_not_end_the_watch(tmp_path: Path) -> None:
+    cloud = Cloud(data=tmp_path / "batch", pools={"gpu": (1, 2)}).start()
+    assert cloud.service is not None
+    wait = "until test -e $AZ_BATCH_NODE_ROOT_DIR/../go; do sleep 0.01; done"
+    try:
+        cloud.job("two")
+        for task_id in ("a", "b"):
+            cloud.fault(kind="preempt_when", task_id=task_id, after_output="up")
+            cloud.add("two", task_id, f"sh -c '{wait}; echo up; sleep 1'")
+            cloud.await_state("two", task_id, "running")
+        (cloud.data / "nodes" / "gpu" / "go").touch()
+        for task_id in ("a", "b"):
+            cloud.await_state("two", task_id, "completed")
+        cloud.fault(kind="kill_when", task_id="c", after_output="up")
+        assert cloud.run("two", "c", FOREVER).execution_info.exit_code == 137
+    finally:
+        cloud.service.stop()
 
 
 def test_kill_at_a_word_of_the_task_costs_a_try_and_no_node(own_cloud: Any) -> None:
