@@ -82,7 +82,7 @@ $(APP): requirements.txt requirements-dev.txt
 	@.venv/bin/python $(PIP) -r requirements-dev.txt
 	@touch $@
 
-$(SCORER): scoring/requirements.txt scoring/requirements-dev.txt scoring/requirements-weights.txt scoring/any_painting/convert.py scoring/any_painting/transformer.safetensors
+$(SCORER): scoring/requirements.txt scoring/requirements-dev.txt scoring/requirements-weights.txt scoring/scorers/any_painting/convert.py scoring/scorers/any_painting/transformer.safetensors
 	@test -n "$(SCORER_PYTHON)" || { echo "No Python 3.11 or newer found (tried: $(SCORER_PYTHONS)). Install one, or name it: make SCORER_PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "Making .venv-scoring with $(SCORER_PYTHON) (torch and the scorer) ..."
 	@$(SCORER_PYTHON) -m venv .venv-scoring

@@ -11,14 +11,18 @@ from typing import Any
 
 import azure.functions as func
 
-from frame_tools import names
-from frame_tools.errors import ImpastoError, MissingError, TemporaryError
-from orchestration import accept, cancel, finish, poison, resubmit, status, submit
+from frame_tools.contracts import paths
+from frame_tools.contracts.errors import ImpastoError, MissingError, TemporaryError
 from orchestration import preflight as check
-from orchestration import sweep as sweeping
 from orchestration.app import App, application
+from orchestration.handlers import cancel, poison, resubmit
+from orchestration.handlers.finish_batch import finish_batch as handle_finish_batch
+from orchestration.handlers.start_run import start_run as handle_start_run
+from orchestration.handlers.submit_batch import submit_batch as handle_submit_batch
+from orchestration.handlers.sweep import sweep as handle_sweep
+from orchestration.reporting import status
 from orchestration.settings import HostSettings
-from orchestration.spans import Invocation, Span, about_message
+from orchestration.telemetry.tracing import Invocation, Span, about_message
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
@@ -26,47 +30,47 @@ HOST = HostSettings.from_environment(os.environ)
 
 
 @app.blob_trigger(
-    arg_name="blob", path=f"{names.TRIGGERS}/{{name}}", connection="DATA", source=func.BlobSource(HOST.trigger_source)
+    arg_name="blob", path=f"{paths.TRIGGERS}/{{name}}", connection="DATA", source=func.BlobSource(HOST.trigger_source)
 )
 def start_run(blob: func.InputStream, context: func.Context) -> None:
     """A trigger file is there: start its run."""
     with _invoked(context) as (made, span):
-        run_id = accept.start_run(made, str(blob.name).removeprefix(f"{names.TRIGGERS}/"))
+        run_id = handle_start_run(made, str(blob.name).removeprefix(f"{paths.TRIGGERS}/"))
         span.about(run_id or "")
 
 
-@app.queue_trigger(arg_name="message", queue_name=names.FRAME_BATCHES, connection="OPS")
+@app.queue_trigger(arg_name="message", queue_name=paths.FRAME_BATCHES, connection="OPS")
 def submit_batch(message: func.QueueMessage, context: func.Context) -> None:
     """A step is to be done: make its Batch task."""
-    _take(context, message, submit.submit_batch)
+    _take(context, message, handle_submit_batch)
 
 
-@app.queue_trigger(arg_name="message", queue_name=names.FINISHED_BATCHES, connection="OPS")
+@app.queue_trigger(arg_name="message", queue_name=paths.FINISHED_BATCHES, connection="OPS")
 def finish_batch(message: func.QueueMessage, context: func.Context) -> None:
     """A step has ended: when it was the last, join segments and sound."""
-    _take(context, message, finish.finish_batch)
+    _take(context, message, handle_finish_batch)
 
 
 @app.timer_trigger(arg_name="timer", schedule=HOST.sweep_schedule, use_monitor=True)
 def sweep(timer: func.TimerRequest, context: func.Context) -> None:
     """It is time to look for runs that stand still."""
     with _invoked(context) as (made, _span):
-        sweeping.sweep(made)
+        handle_sweep(made)
 
 
-@app.queue_trigger(arg_name="message", queue_name=names.BLOB_TRIGGER_POISON, connection="DATA")
+@app.queue_trigger(arg_name="message", queue_name=paths.BLOB_TRIGGER_POISON, connection="DATA")
 def trigger_poisoned(message: func.QueueMessage, context: func.Context) -> None:
     """`start_run` failed five times on a trigger file. The host keeps this queue in the account of the blob."""
     _take(context, message, poison.trigger_poisoned)
 
 
-@app.queue_trigger(arg_name="message", queue_name=names.FRAME_BATCHES_POISON, connection="OPS")
+@app.queue_trigger(arg_name="message", queue_name=paths.FRAME_BATCHES_POISON, connection="OPS")
 def batch_poisoned(message: func.QueueMessage, context: func.Context) -> None:
     """`submit_batch` failed five times on a message."""
     _take(context, message, poison.batch_poisoned)
 
 
-@app.queue_trigger(arg_name="message", queue_name=names.FINISHED_BATCHES_POISON, connection="OPS")
+@app.queue_trigger(arg_name="message", queue_name=paths.FINISHED_BATCHES_POISON, connection="OPS")
 def finish_poisoned(message: func.QueueMessage, context: func.Context) -> None:
     """`finish_batch` failed five times on a message."""
     _take(context, message, poison.finish_poisoned)
@@ -91,7 +95,7 @@ def resubmit_run(req: func.HttpRequest, context: func.Context) -> func.HttpRespo
     run_id, body = req.route_params["run_id"], req.get_body()
 
     def handle(made: App) -> dict[str, Any]:
-        wish = resubmit.parse_wish(body)
+        wish = resubmit.parse_resubmit_request(body)
         return {"run_id": resubmit.resubmit(made, run_id, wish.which, wish.options)}
 
     return _answer(context, req, handle, code=202)

@@ -2,20 +2,21 @@
 
     .venv/bin/python -m benchmarks.cost_curve [--out docs/cost.svg]
 
-The video is twenty minutes of 1920x1080 at 30 frames a second; the pace is the guess for a T4 in
-`frame_tools.pace`. When a T4 has been measured, the row there changes, and this command draws the new curve.
+The video is twenty minutes of 1920x1080 at 30 frames a second; the pace is the guess for a T4
+in `frame_tools.costs.throughput`. When a T4 has been measured, the row there changes, and this command draws
+the new curve.
 """
 
 import argparse
 from pathlib import Path
 from typing import Final
 
-from frame_tools import cost
-from frame_tools.cost import Pool, Work
-from frame_tools.cost_chart import Panel, chart
-from frame_tools.estimate import pool_of
-from frame_tools.pace import pace_of_device
-from frame_tools.prices import Prices
+from frame_tools.costs import model
+from frame_tools.costs.chart import Panel, chart
+from frame_tools.costs.estimate import pool_of
+from frame_tools.costs.model import Pool, Work
+from frame_tools.costs.prices import Prices
+from frame_tools.costs.throughput import pace_of_device
 
 OUT: Final = Path(__file__).parents[1] / "docs" / "cost.svg"
 FRAMES: Final = 36_000
@@ -50,8 +51,8 @@ def panels() -> list[Panel]:
         Panel(
             title=title,
             story=story,
-            forecasts=list(cost.curve(work(), pool, prices=prices)),
-            best=cost.best(work(), pool, prices=prices, hour_worth_usd=HOUR_WORTH_USD),
+            forecasts=list(model.curve(work(), pool, prices=prices)),
+            best=model.best(work(), pool, prices=prices, hour_worth_usd=HOUR_WORTH_USD),
         )
         for title, story, pool in cases()
     ]

@@ -22,15 +22,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from frame_tools.options import Options
-from frame_tools.plan import spread_sample
-from scoring.any_painting.convert import published
-from scoring.frames import decode
+from frame_tools.contracts.options import Options
+from frame_tools.contracts.plan import spread_sample
+from scoring.image_codec import decode
+from scoring.inference.weight_files import weights_folder
 from scoring.perception.losses import grid_energy
-from scoring.protocol import KeyStyle, Moment, Picture, RunInputs, StyleFile
-from scoring.stylize import AnyPainting
+from scoring.scorers.any_painting.convert import published
+from scoring.scorers.any_painting.scorer import AnyPainting
 from scoring.training.pictures import scaled, tensor
-from scoring.weight_files import weights_folder
+from scoring.types import FramePosition, KeyStyle, Picture, RunInputs, StyleFile
 
 LINES: Final = 360
 """Pixels: height at which clips are painted."""
@@ -71,7 +71,7 @@ def paint(scorer: AnyPainting, clip: Clip, style: Path) -> Picture:
         sample=lambda: clip.sample,
     )
     score = scorer.open(run, scorer.prepare(run))
-    painted: Picture = np.asarray(score(clip.shown[None], (Moment(0, 0.0),)))[0]
+    painted: Picture = np.asarray(score(clip.shown[None], (FramePosition(0, 0.0),)))[0]
     return painted
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import av
 from PIL import Image, ImageDraw
 
-from frame_tools.manifest import AudioTrack, Manifest
+from frame_tools.contracts.manifest import AudioTrack, Manifest
 from frame_tools.media.join import Segment, join
 from frame_tools.media.segment import SegmentEncoder
 from frame_tools.media.sink import BlockSink

@@ -16,12 +16,12 @@ from pathlib import Path
 import requests
 from PIL import Image
 
-from frame_tools import names
+from frame_tools.client.api import ApiClient, follow
+from frame_tools.client.upload import put_trigger
+from frame_tools.contracts import ids
+from frame_tools.contracts.trigger import Trigger
 from frame_tools.media.images import jpeg
-from frame_tools.storage import DataStorage, Storage
-from frame_tools.trigger import Trigger
-from frame_tools.upload import put_trigger
-from frame_tools.watch import Api, follow
+from frame_tools.storage.deployment import DataStorage, Storage
 from local_cloud.accounts import FREE_PORTS
 from local_cloud.cloud import Cloud, CloudOptions, running_cloud
 
@@ -36,7 +36,7 @@ def upload(storage: Storage) -> None:
 
 def first_task_started(cloud: Cloud, run_id: str) -> dt.datetime:
     """Ask the Batch service when the run's first task started."""
-    url = f"http://127.0.0.1:{cloud.ports.batch}/jobs/{names.job_id(run_id, 0)}/tasks"
+    url = f"http://127.0.0.1:{cloud.ports.batch}/jobs/{ids.job_id(run_id, 0)}/tasks"
     headers = {"Authorization": "SharedKey impastolocal:any"}
     tasks = requests.get(url, params={"api-version": "2025-06-01"}, headers=headers, timeout=10).json()["value"]
     return min(dt.datetime.fromisoformat(task["executionInfo"]["startTime"]) for task in tasks)
@@ -47,7 +47,7 @@ def one_round(cloud: Cloud, outside: DataStorage, number: int) -> tuple[float, f
     trigger = Trigger.model_validate({"scorer": "copy", "rate": "25", "input": "latency", "frames_per_batch": FRAMES})
     begin = time.time()
     run_id = put_trigger(outside, name=f"round-{number}", trigger=trigger)
-    for status in follow(Api(url=cloud.api), run_id, pause=0.1):
+    for status in follow(ApiClient(url=cloud.api), run_id, pause=0.1):
         if status["status"] == "finished":
             break
     return first_task_started(cloud, run_id).timestamp() - begin, time.time() - begin

@@ -16,18 +16,18 @@ import numpy as np
 import torch
 
 from benchmarks.gallery import Clip, read_clip
-from scoring.any_painting.brush import Brush
-from scoring.any_painting.convert import published
-from scoring.any_painting.tuned import load_style
-from scoring.any_painting.weights import Networks, load_networks
-from scoring.frames import decode
+from scoring.image_codec import decode
+from scoring.inference.weight_files import VGG, weights_folder
 from scoring.perception import losses
 from scoring.perception.vgg import Vgg, load_vgg
-from scoring.stylize import pad
+from scoring.scorers.any_painting.conditional_norm import StyleCondition
+from scoring.scorers.any_painting.convert import published
+from scoring.scorers.any_painting.scorer import pad
+from scoring.scorers.any_painting.tuned import load_style
+from scoring.scorers.any_painting.weights import Networks, load_networks
 from scoring.training.finetune import features
 from scoring.training.pictures import tensor
 from scoring.training.tune import predicted, target_of
-from scoring.weight_files import VGG, weights_folder
 
 COLUMNS: Final = ("content", "style", "grid", "flat", "specks")
 
@@ -40,7 +40,7 @@ def measure(
     for clip in clips:
         x = pad(tensor([clip.shown]))
         with torch.inference_mode():
-            painted = networks.transformer(x, Brush(style))
+            painted = networks.transformer(x, StyleCondition(style))
             got, wanted = features(vgg, painted), features(vgg, x)
             found = (
                 losses.content_loss(got, wanted),

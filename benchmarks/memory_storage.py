@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from frame_tools import names
-from frame_tools.blobs import Blob, BlobInfo, Container, sha256_of
-from frame_tools.messages import BatchMessage
-from frame_tools.queues import Queue
-from frame_tools.storage import Storage
+from frame_tools.contracts import paths
+from frame_tools.contracts.messages import BatchMessage
+from frame_tools.storage.blobs import Blob, BlobInfo, Container, sha256_of
+from frame_tools.storage.deployment import Storage
+from frame_tools.storage.queues import Queue
 
 
 class MemoryContainer(Container):
@@ -61,13 +61,13 @@ class MemoryQueue(Queue):
 def memory_storage() -> Storage:
     """Return storage that lives in this process."""
     return Storage(
-        input=MemoryContainer(names.INPUT),
-        triggers=MemoryContainer(names.TRIGGERS),
-        work=MemoryContainer(names.WORK),
-        output=MemoryContainer(names.OUTPUT),
-        runs=MemoryContainer(names.RUNS),
-        logs=MemoryContainer(names.LOGS),
-        scripts=MemoryContainer(names.SCRIPTS),
+        input=MemoryContainer(paths.INPUT),
+        triggers=MemoryContainer(paths.TRIGGERS),
+        work=MemoryContainer(paths.WORK),
+        output=MemoryContainer(paths.OUTPUT),
+        runs=MemoryContainer(paths.RUNS),
+        logs=MemoryContainer(paths.LOGS),
+        scripts=MemoryContainer(paths.SCRIPTS),
         frame_batches=MemoryQueue(),
         finished_batches=MemoryQueue(),
     )

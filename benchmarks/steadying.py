@@ -24,16 +24,16 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.steadying_chart import Curve, Point, chart
+from frame_tools.contracts.options import Options
 from frame_tools.media import images
-from frame_tools.options import Options
+from scoring.inference.weight_files import weights_folder
 from scoring.perception.losses import grams, style_loss
 from scoring.perception.vgg import Vgg, load_vgg
-from scoring.protocol import KeyStyle, Moment, Picture, RunInputs, StyleFile
-from scoring.steady.blend import Steadier
-from scoring.steady.flow import Field, Grey, grid, link
-from scoring.steady.measure import motion, sharpness, warp_error
-from scoring.stylize import AnyPainting
-from scoring.weight_files import weights_folder
+from scoring.scorers.any_painting.scorer import AnyPainting
+from scoring.temporal.flow import Field, Grey, grid, link
+from scoring.temporal.measure import motion, sharpness, warp_error
+from scoring.temporal.smooth import TemporalSmoother
+from scoring.types import FramePosition, KeyStyle, Picture, RunInputs, StyleFile
 
 ROOT: Final = Path(__file__).parents[1]
 SAMPLES: Final = ROOT / ".local" / "samples"
@@ -118,7 +118,7 @@ def painted(scorer: AnyPainting, painting: Path, clip: Clip, statistics: str) ->
         sample=lambda: chosen,
     )
     score = scorer.open(run, scorer.prepare(run))
-    return [score(frame[None], (Moment(i, i / 25),))[0] for i, frame in enumerate(clip.frames)]
+    return [score(frame[None], (FramePosition(i, i / 25),))[0] for i, frame in enumerate(clip.frames)]
 
 
 class Judge:
@@ -154,7 +154,7 @@ def curves(scorer: AnyPainting, judge: Judge, painting: Path, clips: list[Clip])
         links = [None, *(link(a, b) for a, b in pairwise(clip.frames))]
         points = []
         for weight in WEIGHTS:
-            steadier = Steadier(weight)
+            steadier = TemporalSmoother(weight)
             got = judge.figures(clip, [steadier.follow(p, way) for p, way in zip(shared, links, strict=True)])
             points.append(
                 Point(

@@ -1,6 +1,6 @@
 """`python -m frame_tools`."""
 
-from frame_tools.cli import main
+from frame_tools.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Self
 
-from frame_tools import logs
-from frame_tools.accounts import DATA, OPS, account_from
-from frame_tools.metrics import LogMetrics, Metrics
-from frame_tools.storage import Storage
-from orchestration.batch_service import BatchService
+from frame_tools.storage.accounts import DATA, OPS, account_from
+from frame_tools.storage.deployment import Storage
+from frame_tools.telemetry import logs
+from frame_tools.telemetry.metrics import LogMetrics, Metrics
+from orchestration.azure_batch.client import BatchService
 from orchestration.settings import Settings
-from orchestration.spans import NoSpans, Spans
-from orchestration.telemetry import telemetry_from
+from orchestration.telemetry.azure_monitor import telemetry_from
+from orchestration.telemetry.tracing import NoSpans, Spans
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class App:
 def application() -> App:
     """Return the process's app, made on first use, with the process's log lines and telemetry set up."""
     environ = os.environ
-    logs.on_root()
+    logs.configure_host_logging()
     told = telemetry_from(environ)
     return replace(App.from_environment(environ), metrics=told.metrics, spans=told.spans)
 

@@ -11,14 +11,22 @@ from typing import Any, Literal
 
 from azure.core.exceptions import AzureError
 
-from frame_tools import names
-from frame_tools.blobs import Container
-from frame_tools.documents import Document
-from frame_tools.queues import Queue
-from frame_tools.storage import Storage
-from frame_tools.storage_mode import MOUNTS
+from frame_tools.contracts import paths
+from frame_tools.contracts.base import Document
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.storage.blobs import Container
+from frame_tools.storage.deployment import Storage
+from frame_tools.storage.mode import MOUNTS
+from frame_tools.storage.queues import Queue
 from orchestration.app import App, now
-from orchestration.pool import Finding, PoolView, agent_finding, node_findings, pool_findings, region_findings
+from orchestration.azure_batch.pool import (
+    Finding,
+    PoolView,
+    agent_finding,
+    node_findings,
+    pool_findings,
+    region_findings,
+)
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +91,7 @@ def check_run(app: App, run_id: str) -> PoolCheck:
 
 def keep(app: App, run_id: str, check: PoolCheck) -> PoolCheck:
     """Write the check down for the run; the latest counts."""
-    app.storage.runs.write(names.pool_check(run_id), check.dumps())
+    app.storage.runs.write(RunPaths(run_id).pool_check, check.dumps())
     for words in check.trouble:
         log.warning("run %s: %s", run_id, words)
     return check
@@ -98,7 +106,7 @@ def look_again(app: App, run_id: str) -> None:
 
 def read_check(storage: Storage, run_id: str) -> PoolCheck | None:
     """Return what is known of the pool for a run, None before its first task."""
-    blob = storage.runs.read(names.pool_check(run_id))
+    blob = storage.runs.read(RunPaths(run_id).pool_check)
     return PoolCheck.loads(blob.data, "pool check") if blob else None
 
 
@@ -113,10 +121,10 @@ def preflight(app: App) -> dict[str, Any]:
 
 def _storage_findings(storage: Storage) -> Iterator[Finding]:
     parts: dict[str, Container | Queue] = {
-        **{f"container {name}": getattr(storage, name) for name in (names.INPUT, names.TRIGGERS, names.WORK)},
-        **{f"container {name}": getattr(storage, name) for name in (names.OUTPUT, names.RUNS, names.LOGS)},
-        f"queue {names.FRAME_BATCHES}": storage.frame_batches,
-        f"queue {names.FINISHED_BATCHES}": storage.finished_batches,
+        **{f"container {name}": getattr(storage, name) for name in (paths.INPUT, paths.TRIGGERS, paths.WORK)},
+        **{f"container {name}": getattr(storage, name) for name in (paths.OUTPUT, paths.RUNS, paths.LOGS)},
+        f"queue {paths.FRAME_BATCHES}": storage.frame_batches,
+        f"queue {paths.FINISHED_BATCHES}": storage.finished_batches,
     }
     for what, part in parts.items():
         yield _tried(what, lambda part=part, what=what: _is_there(what, part.is_there()))  # type: ignore[misc]

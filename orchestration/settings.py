@@ -1,7 +1,8 @@
 """The Function App's settings: read once from the environment, checked, each with its meaning, unit and default.
 
 The same names stand in `local.settings.json.example`, in the templates and in the README's table; a test compares.
-The storage accounts `DATA` and `OPS` are read by `frame_tools.accounts`, `AzureWebJobsStorage` by the Functions host.
+The storage accounts `DATA` and `OPS` are read by `frame_tools.storage.accounts`,
+`AzureWebJobsStorage` by the Functions host.
 """
 
 from collections.abc import Mapping
@@ -10,10 +11,10 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from frame_tools.errors import InputError
-from frame_tools.prices import Prices
-from frame_tools.storage_mode import StorageMode
-from orchestration.programs import AllowedPrograms
+from frame_tools.contracts.errors import InputError
+from frame_tools.costs.prices import Prices
+from frame_tools.storage.mode import StorageMode
+from orchestration.allowed_programs import AllowedPrograms
 
 Positive = Annotated[int, Field(gt=0)]
 

@@ -4,10 +4,11 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from frame_tools import names
-from frame_tools.plan import Plan, Request
-from frame_tools.receipt import Failure, Outcome, SplitReceipt
-from frame_tools.storage import Storage
+from frame_tools.contracts import ids
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.plan import Plan, Request
+from frame_tools.contracts.receipt import Failure, Outcome, SplitReceipt
+from frame_tools.storage.deployment import Storage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,22 +61,22 @@ class RunState:
     @property
     def failed_batches(self) -> tuple[int, ...]:
         """Missing batches that failed for good."""
-        return tuple(b for b in self.missing if names.step_name(b) in self.failures)
+        return tuple(b for b in self.missing if ids.step_name(b) in self.failures)
 
 
 def read_state(storage: Storage, run_id: str) -> RunState | None:
     """Read a run; None if there is none of this id."""
     runs = storage.runs
-    request = runs.read(names.request(run_id))
+    request = runs.read(RunPaths(run_id).request)
     if request is None:
         return None
     listed = {item.name: item for item in runs.list(f"{run_id}/")}
-    plan_blob = runs.read(names.plan(run_id)) if names.plan(run_id) in listed else None
+    plan_blob = runs.read(RunPaths(run_id).plan) if RunPaths(run_id).plan in listed else None
     plan = Plan.loads(plan_blob.data, "plan") if plan_blob else None
-    split = runs.read(names.split_receipt(run_id)) if names.split_receipt(run_id) in listed else None
-    outcome = runs.read(names.outcome(run_id)) if names.outcome(run_id) in listed else None
-    resumed = runs.read(names.resumed(run_id)) if names.resumed(run_id) in listed else None
-    is_open = runs.exists(names.open_mark(run_id))
+    split = runs.read(RunPaths(run_id).split_receipt) if RunPaths(run_id).split_receipt in listed else None
+    outcome = runs.read(RunPaths(run_id).outcome) if RunPaths(run_id).outcome in listed else None
+    resumed = runs.read(RunPaths(run_id).resumed) if RunPaths(run_id).resumed in listed else None
+    is_open = runs.exists(RunPaths(run_id).open_mark)
     return RunState(
         request=Request.loads(request.data, "request"),
         resumed_at=resumed.data.decode() if resumed else None,
@@ -86,18 +87,18 @@ def read_state(storage: Storage, run_id: str) -> RunState | None:
         queued={
             stage: item.created
             for stage in ("split", "batches", "join")
-            if (item := listed.get(names.queued(run_id, stage)))
+            if (item := listed.get(RunPaths(run_id).queued(stage)))
         },
         has_slot=is_open and any(True for _ in slots_of(storage, run_id)),
         is_open=is_open,
-        cancelled=names.cancelled(run_id) in listed,
+        cancelled=RunPaths(run_id).cancelled in listed,
         outcome=Outcome.loads(outcome.data, "outcome") if outcome else None,
         product=plan.product if plan and storage.output.exists(plan.product) else None,
     )
 
 
 def _receipt_numbers(listed: Mapping[str, object], run_id: str) -> Iterator[int]:
-    prefix = names.receipts(run_id)
+    prefix = RunPaths(run_id).receipts
     for name in listed:
         stem = name.removeprefix(prefix).removesuffix(".json")
         if name.startswith(prefix) and stem.isdigit():
@@ -105,7 +106,7 @@ def _receipt_numbers(listed: Mapping[str, object], run_id: str) -> Iterator[int]
 
 
 def _failures(storage: Storage, listed: Mapping[str, object], run_id: str) -> Iterator[tuple[str, Failure]]:
-    prefix = names.failures(run_id)
+    prefix = RunPaths(run_id).failures
     for name in listed:
         if name.startswith(prefix) and (blob := storage.runs.read(name)) is not None:
             yield name.removeprefix(prefix).removesuffix(".json"), Failure.loads(blob.data, "failure record")
@@ -126,4 +127,4 @@ def open_runs(storage: Storage) -> list[str]:
 
 def write_failure(storage: Storage, failure: Failure) -> None:
     """Record that a step failed for good; the first record stays."""
-    storage.runs.create(names.failure(failure.run_id, failure.step), failure.dumps())
+    storage.runs.create(RunPaths(failure.run_id).failure(failure.step), failure.dumps())

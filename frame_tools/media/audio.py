@@ -17,11 +17,11 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Discard
 
-from frame_tools.errors import DamagedError, InputError
-from frame_tools.manifest import AudioTrack
+from frame_tools.contracts.errors import DamagedError, InputError
+from frame_tools.contracts.manifest import AudioTrack
 from frame_tools.media.containers import REMEDY, ByteSource, opened
+from frame_tools.media.metadata import line
 from frame_tools.media.muxing import OutputFile, copied_stream, mp4_options, output_container
-from frame_tools.media.words import line
 
 AudioPacket: TypeAlias = "Packet[AudioStream]"  # a string: generic in PyAV's stubs only
 AudioFile = Literal["audio.mp4", "audio.mka"]

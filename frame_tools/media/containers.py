@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import av
 from av.container import InputContainer
 
-from frame_tools.errors import InputError, MissingError
+from frame_tools.contracts.errors import InputError, MissingError
 
 _FORMATS: Final = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf,mxf,h264,hevc,m4v,mpegvideo,ivf,dv,gif,nut"

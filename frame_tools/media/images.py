@@ -12,7 +12,7 @@ from typing import Final
 from av.video.frame import VideoFrame
 from PIL import Image, ImageOps
 
-from frame_tools.errors import InputError
+from frame_tools.contracts.errors import InputError
 
 MAX_BYTES: Final = 64 * 2**20
 MAX_PIXELS: Final = 64 * 2**20

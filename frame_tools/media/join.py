@@ -20,8 +20,8 @@ import av
 from av.container import InputContainer
 from av.packet import Packet
 
-from frame_tools.errors import DamagedError, InputError, InternalError, MissingError
-from frame_tools.manifest import Manifest
+from frame_tools.contracts.errors import DamagedError, InputError, InternalError, MissingError
+from frame_tools.contracts.manifest import Manifest
 from frame_tools.media.audio import AUDIO_NAME, AudioSource, count_packets
 from frame_tools.media.containers import ByteSource, opened
 from frame_tools.media.muxing import Output, OutputFile, mp4_options, output_container

@@ -19,8 +19,8 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image
 
-from frame_tools.errors import InputError
-from frame_tools.manifest import MAX_FRAMES
+from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.manifest import MAX_FRAMES
 from frame_tools.media import probe
 from frame_tools.media.color import SCALING, conversion
 from frame_tools.media.containers import REMEDY, ByteSource, opened

@@ -9,8 +9,8 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from frame_tools.errors import InputError
-from frame_tools.manifest import MAX_SIDE, Color
+from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.manifest import MAX_SIDE, Color
 from frame_tools.media.color import HLG, PQ, UNSPECIFIED
 from frame_tools.media.containers import REMEDY
 

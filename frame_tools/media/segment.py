@@ -19,8 +19,8 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 from typing_extensions import Buffer
 
-from frame_tools.errors import InputError, InternalError
-from frame_tools.manifest import Color, Manifest
+from frame_tools.contracts.errors import InputError, InternalError
+from frame_tools.contracts.manifest import Color, Manifest
 from frame_tools.media.color import SCALING, UNSPECIFIED, conversion_of
 from frame_tools.media.images import from_frame
 

@@ -16,7 +16,7 @@ import io
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from frame_tools.errors import InternalError
+from frame_tools.contracts.errors import InternalError
 
 BLOCK_BYTES: Final = 4 * 2**20
 # What the muxer may write again right behind a hole.

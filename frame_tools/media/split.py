@@ -14,16 +14,16 @@ from typing import Any, Literal
 from av.container import InputContainer
 from pydantic import ValidationError
 
-from frame_tools import manifest as manifests
-from frame_tools.errors import InputError, MissingError
-from frame_tools.manifest import Manifest
+from frame_tools.contracts import manifest as manifests
+from frame_tools.contracts.errors import InputError, MissingError
+from frame_tools.contracts.manifest import Manifest
 from frame_tools.media import audio, probe
 from frame_tools.media.containers import REMEDY, opened
-from frame_tools.media.cuts import CutFinder
+from frame_tools.media.frame_folder import FRAMES_FOLDER, MANIFEST_FILE, load_complete_manifest, prepare_folder
 from frame_tools.media.frame_writer import FrameWriter, write_atomically
-from frame_tools.media.picture_reader import PictureReader
-from frame_tools.media.split_folder import FRAMES_FOLDER, MANIFEST_FILE, make_room, whole_manifest
-from frame_tools.media.words import line
+from frame_tools.media.metadata import line
+from frame_tools.media.scene_detection import SceneCutDetector
+from frame_tools.media.video_reader import VideoReader
 
 ImageFormat = Literal["jpg", "png"]
 Progress = Callable[[int], None]
@@ -46,12 +46,12 @@ def split(
     digest = _sha256(video)
     with opened(video) as container:
         place = _place(container) if keep_place else None
-        whole = whole_manifest(folder)
+        whole = load_complete_manifest(folder)
         if whole and (whole.source_sha256, whole.image_format, whole.place) == (digest, image_format, place):
             return whole
-        reader = PictureReader(container, probe.picture_stream(container, video.name), name=video.name)
-        make_room(folder)
-        scenes = CutFinder()
+        reader = VideoReader(container, probe.picture_stream(container, video.name), name=video.name)
+        prepare_folder(folder)
+        scenes = SceneCutDetector()
         with FrameWriter(folder / FRAMES_FOLDER, image_format) as writer:
             for count, image in enumerate(reader.images(), start=1):
                 scenes.add(image)

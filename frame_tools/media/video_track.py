@@ -19,8 +19,8 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from frame_tools.errors import DamagedError, InputError
-from frame_tools.manifest import Manifest
+from frame_tools.contracts.errors import DamagedError, InputError
+from frame_tools.contracts.manifest import Manifest
 from frame_tools.media.containers import ByteSource, opened
 from frame_tools.media.segment import coded_size
 

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from frame_tools.schema_words import Word, all_words
+from frame_tools.contracts.option_specs import Word, all_words
 from infra.tools import pages
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "options.md"

@@ -35,7 +35,7 @@ OF_HOST_AND_ACCOUNTS: Final = {
     "APPLICATIONINSIGHTS_CONNECTION_STRING": "Where logs go; holds no secret.",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "That logs, too, are sent by the identity.",
 }
-"""Settings that others read: the host, `frame_tools.accounts`, the Azure SDK."""
+"""Settings that others read: the host, `frame_tools.storage.accounts`, the Azure SDK."""
 
 
 def table() -> str:

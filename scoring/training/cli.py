@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from frame_tools.commands import words_not_traces
-from frame_tools.errors import MissingError
-from scoring.weight_files import VGG, weights_folder
+from frame_tools.cli.errors import report_errors
+from frame_tools.contracts.errors import MissingError
+from scoring.inference.weight_files import VGG, weights_folder
 
 Vgg = Annotated[
     Path | None, typer.Option("--vgg", help="VGG16's weights, made by `vgg`; default: where tasks look for them.")
@@ -27,8 +27,8 @@ def tune(
     vgg: Vgg = None,
 ) -> None:
     """Fit a style to one painting; the loss curve and a before/after picture are written beside it."""
-    with words_not_traces(), _bar("tune", steps) as advance:
-        from scoring.training.tuning import tune_file
+    with report_errors(), _bar("tune", steps) as advance:
+        from scoring.training.tune_command import tune_file
 
         made = tune_file(painting, out, photos=photos, steps=steps, vgg=_vgg(vgg), on_step=advance)
         print(f"{made.style}\n{made.curve}\n{made.pictures}")
@@ -45,8 +45,8 @@ def finetune(
     from scoring.training.finetune import Recipe
 
     recipe = Recipe() if steps is None else Recipe(steps=steps)
-    with words_not_traces(), _bar("finetune", recipe.steps) as advance:
-        from scoring.training.finetuning import finetune_file
+    with report_errors(), _bar("finetune", recipe.steps) as advance:
+        from scoring.training.finetune_command import finetune_file
 
         finetune_file(paintings, photos, out, recipe=recipe, vgg=_vgg(vgg), on_step=advance)
         print(out)
@@ -60,7 +60,7 @@ def vgg(
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Where to write; default: where tasks look.")] = None,
 ) -> None:
     """Make the file of VGG16's weights that tuning and the scorer `gatys` need."""
-    with words_not_traces():
+    with report_errors():
         from scoring.perception.vgg_file import make_vgg
 
         print(make_vgg(source, out or weights_folder(os.environ) / VGG))
@@ -84,7 +84,7 @@ def _bar(name: str, steps: int) -> Iterator[Callable[[int], Any]]:
     """Draw a progress bar; gives what is told of each step."""
     from rich.console import Console
 
-    from frame_tools.progress import bars
+    from frame_tools.client.progress import bars
 
     with bars(Console(stderr=True)) as shown:
         yield lambda step: shown.show(name, step, steps)

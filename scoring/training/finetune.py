@@ -13,13 +13,13 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from scoring.any_painting.brush import Brush
-from scoring.any_painting.network import Transformer
-from scoring.any_painting.weights import Networks
 from scoring.perception import losses
 from scoring.perception.vgg import Vgg
-from scoring.protocol import Picture
+from scoring.scorers.any_painting.conditional_norm import StyleCondition
+from scoring.scorers.any_painting.network import StyleTransferNet
+from scoring.scorers.any_painting.weights import Networks
 from scoring.training import pictures
+from scoring.types import Picture
 
 AVERAGED = 0.99
 """Share of the average of weights that a step keeps: what is given back is calmer than the last step."""
@@ -68,8 +68,8 @@ def finetune(
     photos: list[Picture],
     *,
     recipe: Recipe,
-    on_step: Callable[[int, Terms, Transformer], object],
-) -> Transformer:
+    on_step: Callable[[int, Terms, StyleTransferNet], object],
+) -> StyleTransferNet:
     """Give a transformer trained from `networks.transformer`; `on_step` sees (step, terms, the average so far)."""
     rng = random.Random(recipe.seed)  # noqa: S311 - for variety, not for secrets
     trained = copy.deepcopy(networks.transformer).requires_grad_(requires_grad=True)
@@ -92,15 +92,15 @@ def finetune(
 
 
 def measure(
-    networks: Networks, transformer: Transformer, vgg: Vgg, painting: torch.Tensor, photos: torch.Tensor
+    networks: Networks, transformer: StyleTransferNet, vgg: Vgg, painting: torch.Tensor, photos: torch.Tensor
 ) -> Terms:
     """Paint `photos` (B, 3, H, W) in the style of `painting` (1, 3, 256, 256) and give the terms of the loss."""
     with torch.no_grad():
         vector = networks.predictor(painting)[0]
         target = losses.grams(features(vgg, painting))
         wanted = features(vgg, photos)
-        published = networks.transformer(photos, Brush(networks.transformer.style(vector)))
-    painted = transformer(photos, Brush(transformer.style(vector)))
+        published = networks.transformer(photos, StyleCondition(networks.transformer.style(vector)))
+    painted = transformer(photos, StyleCondition(transformer.style(vector)))
     got = features(vgg, painted)
     return Terms(
         content=losses.content_loss(got, wanted).mean(),

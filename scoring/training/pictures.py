@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import torch
 
-from frame_tools.errors import InputError, MissingError
-from scoring.frames import decode
-from scoring.protocol import Picture
+from frame_tools.contracts.errors import InputError, MissingError
+from scoring.image_codec import decode
+from scoring.types import Picture
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 

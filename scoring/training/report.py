@@ -7,8 +7,8 @@ from itertools import accumulate
 import cv2
 import numpy as np
 
-from scoring.protocol import Picture
 from scoring.training.tune import Losses
+from scoring.types import Picture
 
 WIDTH, HEIGHT, LEFT, TOP = 720, 300, 60, 60
 GAP = 8

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.protocol import Picture
+from scoring.types import Picture
 
 LEAVES = 220
 _SMALLEST, _LARGEST = 0.02, 0.5  # of the side

@@ -14,14 +14,14 @@ from typing import Self
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
 
-from scoring.any_painting.brush import KERNEL_NUMBERS, NORM_CHANNELS, Brush, style_of
-from scoring.any_painting.predictor import PAINTING_SIDE
-from scoring.any_painting.weights import Networks
 from scoring.perception import losses
 from scoring.perception.vgg import Vgg
-from scoring.protocol import Picture
+from scoring.scorers.any_painting.conditional_norm import KERNEL_NUMBERS, NORM_CHANNELS, StyleCondition, style_of
+from scoring.scorers.any_painting.predictor import PAINTING_SIDE
+from scoring.scorers.any_painting.weights import Networks
 from scoring.training import pictures
 from scoring.training.finetune import features
+from scoring.types import Picture
 
 _NO_DETAIL = 1e-5
 """Mean square of detail that nobody sees; where there is no flat place at all the sum is 0."""
@@ -100,7 +100,7 @@ class Practice:
     def _of_some(networks: Networks, vgg: Vgg, style: torch.Tensor, photos: torch.Tensor) -> dict[str, torch.Tensor]:
         with torch.no_grad():
             wanted, flat = features(vgg, photos), losses.flat_places(photos)
-            before = networks.transformer(photos, Brush(style))
+            before = networks.transformer(photos, StyleCondition(style))
             return {
                 "photos": photos,
                 "before": before,
@@ -143,7 +143,7 @@ def tune(
     drawn = _drawn(tuning, rng)
     for step in range(1, tuning.steps + 1):
         squares = practice.some(next(drawn))
-        painted = networks.transformer(squares.photos, Brush(style_of(norms, kernels)))
+        painted = networks.transformer(squares.photos, StyleCondition(style_of(norms, kernels)))
         got = features(vgg, painted)
         content = losses.content_loss(got, {losses.CONTENT_TAP: squares.content})
         likeness = losses.style_loss(got, target).mean()

@@ -20,10 +20,10 @@ MODULES = sorted(
 )
 
 ONLY_IN = {
-    "azure.batch": ("orchestration/batch_service.py",),
-    "azure.storage.blob": ("frame_tools/blobs/", "local_cloud/"),
-    "azure.storage.queue": ("frame_tools/queues.py", "local_cloud/"),
-    "azure.identity": ("frame_tools/accounts.py", "orchestration/batch_service.py", "local_cloud/"),
+    "azure.batch": ("orchestration/azure_batch/client.py",),
+    "azure.storage.blob": ("frame_tools/storage/blobs/", "local_cloud/"),
+    "azure.storage.queue": ("frame_tools/storage/queues.py", "local_cloud/"),
+    "azure.identity": ("frame_tools/storage/accounts.py", "orchestration/azure_batch/client.py", "local_cloud/"),
     "azure.functions": ("function_app.py", "local_cloud/"),
     "av": ("frame_tools/media/", "samples/", "benchmarks/"),
     "torch": ("scoring/", "benchmarks/"),

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from frame_tools.accounts import DATA, OPS
-from frame_tools.errors import ExitCode
-from frame_tools.storage import Storage
+from frame_tools.contracts.errors import ExitCode
+from frame_tools.storage.accounts import DATA, OPS
+from frame_tools.storage.deployment import Storage
 from local_cloud.cloud import Cloud
 from tests.commands.console import run
 

@@ -3,8 +3,8 @@
 from click.testing import Result
 from typer.testing import CliRunner
 
-from frame_tools.cli import app
-from frame_tools.errors import ExitCode
+from frame_tools.cli.main import app
+from frame_tools.contracts.errors import ExitCode
 
 RUN = "clip-0123456789"
 

@@ -12,15 +12,16 @@ import av
 import pytest
 from PIL import Image
 
-from frame_tools import names
-from frame_tools.accounts import DATA, OPS
-from frame_tools.cli import app
-from frame_tools.errors import ExitCode
-from frame_tools.storage import Storage
+from frame_tools.cli.main import app
+from frame_tools.contracts import ids
+from frame_tools.contracts.errors import ExitCode
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.storage.accounts import DATA, OPS
+from frame_tools.storage.deployment import Storage
 from local_cloud.accounts import DATA_KEY, OPS_KEY
 from local_cloud.cloud import PROJECT, Cloud
-from tests.clips import Clip, Tone, make_clip, read_number
 from tests.commands.console import RUN, one_line, refused, run
+from tests.support.clips import Clip, Tone, make_clip, read_number
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 
@@ -164,10 +165,10 @@ def test_upload_and_trigger_start_a_run(storage: Storage, folder: Path) -> None:
     counted, started = again.stdout.splitlines()
     assert (again.exit_code, again.stderr) == (ExitCode.OK, "")
     assert counted == f"{FRAMES + 2} files in input/by hand/, 0 of them sent now"
-    assert started == f"run {names.run_id_for('by hand.json', storage.triggers.need('by hand.json').etag)}"
+    assert started == f"run {ids.run_id_for('by hand.json', storage.triggers.need('by hand.json').etag)}"
     third = run("trigger", "by hand", "--scorer", "copy", "--frames-per-batch", 3)
     blob = storage.triggers.need("by hand.json")
-    assert third.stdout == f"{names.run_id_for('by hand.json', blob.etag)}\n"
+    assert third.stdout == f"{ids.run_id_for('by hand.json', blob.etag)}\n"
     assert json.loads(blob.data)["frames_per_batch"] == 3
 
 
@@ -200,13 +201,13 @@ def test_a_bad_trigger_is_refused_in_words_and_not_put(storage: Storage, options
 
 def put_report(storage: Storage, number: int, **words: object) -> str:
     run_id = f"clip-{number:010x}"
-    storage.output.write(names.report(run_id), json.dumps({"run_id": run_id, **words}).encode())
+    storage.output.write(RunPaths(run_id).report, json.dumps({"run_id": run_id, **words}).encode())
     return run_id
 
 
 def test_watch_and_download_a_finished_run(storage: Storage, tmp_path: Path) -> None:
-    run_id = put_report(storage, 1, status="finished", video=names.video("clip-0000000001", "mp4"))
-    storage.output.write(names.video(run_id, "mp4"), b"the video")
+    run_id = put_report(storage, 1, status="finished", video=RunPaths("clip-0000000001").video("mp4"))
+    storage.output.write(RunPaths(run_id).video("mp4"), b"the video")
     watched = run("watch", run_id)
     assert (watched.exit_code, watched.stdout) == (ExitCode.OK, f"finished: {run_id}/video.mp4\n")
     fetched = run("download", run_id, tmp_path / "out.mp4")

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from benchmarks import cost_curve
-from frame_tools import cost
-from frame_tools.cli import app
-from frame_tools.cost import Pool, Work, best, curve, forecast
-from frame_tools.errors import InputError, MissingError
-from frame_tools.estimate import pool_of, probe, read_prices
-from frame_tools.options import Options
-from frame_tools.pace import SPEEDS, pace_of_device, pace_of_report
-from frame_tools.prices import GPU_HOURS_USD, Prices
-from frame_tools.scorers import SCORERS
-from orchestration.planning import MAX_BATCHES
-from tests.clips import draw
+from frame_tools.cli.main import app
+from frame_tools.contracts.errors import InputError, MissingError
+from frame_tools.contracts.options import Options
+from frame_tools.contracts.scorers import SCORERS
+from frame_tools.costs import model
+from frame_tools.costs.estimate import pool_of, probe, read_prices
+from frame_tools.costs.model import Pool, Work, best, curve, forecast
+from frame_tools.costs.prices import GPU_HOURS_USD, Prices
+from frame_tools.costs.throughput import SPEEDS, pace_of_device, pace_of_report
+from orchestration.planning.planner import MAX_BATCHES
+from tests.support.clips import draw
 
 PRICES = Prices()
 WORKS = st.builds(
@@ -71,9 +71,9 @@ def test_without_evictions_the_arithmetic_is_that_of_the_page() -> None:
 def test_storage_and_functions_are_counted_by_the_table() -> None:
     prices = Prices(blob_writes_10_000_usd=1.0, blob_reads_10_000_usd=0.1)
     writes, reads = 2 * 1000 + 12 * 10, 2 * 1000 + 20 * 10
-    assert cost.storage_usd(frames=1000, batches=10, prices=prices) == pytest.approx((writes + 0.1 * reads) / 10_000)
+    assert model.storage_usd(frames=1000, batches=10, prices=prices) == pytest.approx((writes + 0.1 * reads) / 10_000)
     prices = Prices(function_gb_second_usd=0.5, function_million_calls_usd=1e6, function_memory_gb=4)
-    assert cost.functions_usd(frames=1000, batches=10, prices=prices) == pytest.approx(0.5 * 4 * (23 + 1) + 23)
+    assert model.functions_usd(frames=1000, batches=10, prices=prices) == pytest.approx(0.5 * 4 * (23 + 1) + 23)
 
 
 def test_evictions_cost_what_the_formula_for_restarts_says() -> None:
@@ -102,17 +102,17 @@ def test_more_evictions_never_help_and_time_is_never_less_than_the_work(
 @given(WORKS, POOLS, st.floats(0, 100))
 def test_the_best_is_within_one_percent_of_every_forecast(work: Work, pool: Pool, hour_worth_usd: float) -> None:
     chosen = best(work, pool, prices=PRICES, hour_worth_usd=hour_worth_usd)
-    least = min(one.burden_usd(hour_worth_usd) for one in curve(work, pool, prices=PRICES))
-    assert chosen.burden_usd(hour_worth_usd) <= 1.01 * least * (1 + 1e-9)
-    assert 1 <= chosen.frames_per_batch <= cost.MAX_FRAMES_PER_BATCH
+    least = min(one.weighted_cost_usd(hour_worth_usd) for one in curve(work, pool, prices=PRICES))
+    assert chosen.weighted_cost_usd(hour_worth_usd) <= 1.01 * least * (1 + 1e-9)
+    assert 1 <= chosen.frames_per_batch <= model.MAX_FRAMES_PER_BATCH
 
 
 @given(st.integers(1, 400), st.integers(1, 9), st.floats(0, 20))
 def test_the_curve_leaves_out_nothing_better(frames: int, nodes: int, evictions: float) -> None:
     work = Work(frames=frames, seconds_per_frame=0.5, start_up_seconds=5)
     pool = Pool(nodes=nodes, hour_usd=1, evictions_per_hour=evictions)
-    every = (forecast(work, pool, batches=b, prices=PRICES).burden_usd(2) for b in range(1, frames + 1))
-    least = min(one.burden_usd(2) for one in curve(work, pool, prices=PRICES))
+    every = (forecast(work, pool, batches=b, prices=PRICES).weighted_cost_usd(2) for b in range(1, frames + 1))
+    least = min(one.weighted_cost_usd(2) for one in curve(work, pool, prices=PRICES))
     assert least == pytest.approx(min(every), rel=0.01)
 
 
@@ -122,10 +122,10 @@ def test_calm_nodes_want_large_batches_and_rough_ones_small_ones() -> None:
 
 
 def test_limits_are_those_of_trigger_and_plan() -> None:
-    Options(frames_per_batch=cost.MAX_FRAMES_PER_BATCH)
+    Options(frames_per_batch=model.MAX_FRAMES_PER_BATCH)
     with pytest.raises(ValueError, match="less than or equal"):
-        Options(frames_per_batch=cost.MAX_FRAMES_PER_BATCH + 1)
-    assert cost.MAX_BATCHES == MAX_BATCHES
+        Options(frames_per_batch=model.MAX_FRAMES_PER_BATCH + 1)
+    assert model.MAX_BATCHES == MAX_BATCHES
 
 
 def test_the_page_and_the_chart_are_what_the_command_makes() -> None:

@@ -14,17 +14,19 @@ from typing import IO, Any
 import pytest
 from PIL import Image
 
-from frame_tools import names, watch
-from frame_tools.blobs import Container
-from frame_tools.download import download
-from frame_tools.errors import InputError, MissingError, TemporaryError
+from frame_tools.client import api
+from frame_tools.client.api import ApiClient, check_finished, follow, follow_report
+from frame_tools.client.download import download
+from frame_tools.client.upload import extra_files, put_trigger, upload, upload_video
+from frame_tools.contracts import ids, paths
+from frame_tools.contracts.errors import InputError, MissingError, TemporaryError
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.trigger import Trigger
 from frame_tools.media.split import split
-from frame_tools.storage import DataStorage, Storage
-from frame_tools.trigger import Trigger
-from frame_tools.upload import extra_files, put_trigger, upload, upload_video
-from frame_tools.watch import Api, check_finished, follow, follow_report
+from frame_tools.storage.blobs import Container
+from frame_tools.storage.deployment import DataStorage, Storage
 from local_cloud.cloud import Cloud
-from tests.clips import Clip, Tone, make_clip
+from tests.support.clips import Clip, Tone, make_clip
 
 FRAMES = 6
 RUN = "clip-0123456789"
@@ -45,7 +47,7 @@ def name() -> str:
 
 @pytest.fixture
 def run_id(name: str) -> str:
-    return names.run_id_for(f"{name}.json", "an ETag")
+    return ids.run_id_for(f"{name}.json", "an ETag")
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def frame_file(folder: Path, number: int) -> Path:
 
 def stored(storage: DataStorage, name: str) -> dict[str, str]:
     """ETag of what lies in the run's folder, by relative name; an ETag changes with every write."""
-    prefix = names.input_blob(name, "")
+    prefix = paths.input_blob(name, "")
     return {item.name.removeprefix(prefix): item.etag for item in storage.input.list(prefix)}
 
 
@@ -91,7 +93,7 @@ def test_a_split_folder_and_the_painting_arrive_whole(
     assert set(local) >= {"manifest.json", "audio.mp4", "frames/000001.jpg", f"frames/{FRAMES:06d}.jpg"}
     assert set(stored(storage, name)) == set(local)
     for relative, path in local.items():
-        assert storage.input.need(names.input_blob(name, relative)).data == path.read_bytes()
+        assert storage.input.need(paths.input_blob(name, relative)).data == path.read_bytes()
     assert (done.files, done.sent) == (len(local), len(local))
     assert shown == [(number, len(local)) for number in range(1, len(local) + 1)]
 
@@ -113,19 +115,19 @@ def test_one_changed_frame_is_sent_alone(storage: DataStorage, folder: Path, nam
     path.write_bytes(data)
     assert upload(folder, name=name, storage=storage).sent == 1
     assert changed(before, stored(storage, name)) == {"frames/000003.jpg"}
-    assert storage.input.need(names.input_blob(name, "frames/000003.jpg")).data == data
+    assert storage.input.need(paths.input_blob(name, "frames/000003.jpg")).data == data
 
 
 def test_one_deleted_frame_is_sent_alone(storage: DataStorage, folder: Path, name: str) -> None:
     upload(folder, name=name, storage=storage)
     before = stored(storage, name)
-    storage.input.delete(names.input_blob(name, "frames/000002.jpg"))
+    storage.input.delete(paths.input_blob(name, "frames/000002.jpg"))
     assert upload(folder, name=name, storage=storage).sent == 1
     assert changed(before, stored(storage, name)) == {"frames/000002.jpg"}
 
 
 def test_frames_of_another_video_are_not_mixed_in(storage: DataStorage, folder: Path, name: str) -> None:
-    storage.input.write(names.input_blob(name, "frames/000007.jpg"), b"of a longer video")
+    storage.input.write(paths.input_blob(name, "frames/000007.jpg"), b"of a longer video")
     with pytest.raises(InputError, match="--name") as caught:
         upload(folder, name=name, storage=storage)
     assert "000007.jpg" in caught.value.what
@@ -133,7 +135,7 @@ def test_frames_of_another_video_are_not_mixed_in(storage: DataStorage, folder: 
 
 
 def test_a_folder_whose_name_begins_alike_does_not_matter(storage: DataStorage, folder: Path, name: str) -> None:
-    storage.input.write(names.input_blob(f"{name} two", "frames/000099.jpg"), b"of another run")
+    storage.input.write(paths.input_blob(f"{name} two", "frames/000099.jpg"), b"of another run")
     assert upload(folder, name=name, storage=storage).sent == FRAMES + 2
 
 
@@ -198,10 +200,10 @@ def test_the_trigger_says_the_run_id_of_what_is_stored(storage: DataStorage, nam
     trigger = Trigger(scorer="copy", frames_per_batch=2)
     first = put_trigger(storage, name=name, trigger=trigger)
     blob = storage.triggers.need(f"{name}.json")
-    assert first == names.run_id_for(f"{name}.json", blob.etag)
+    assert first == ids.run_id_for(f"{name}.json", blob.etag)
     assert Trigger.loads(blob.data, "trigger") == trigger
     second = put_trigger(storage, name=name, trigger=trigger)
-    assert second == names.run_id_for(f"{name}.json", storage.triggers.need(f"{name}.json").etag)
+    assert second == ids.run_id_for(f"{name}.json", storage.triggers.need(f"{name}.json").etag)
     assert second != first, "the same trigger put again is a new run"
 
 
@@ -214,7 +216,7 @@ def test_a_trigger_keeps_to_its_container(storage: DataStorage) -> None:
 
 
 def put_report(storage: DataStorage, run_id: str, **words: Any) -> None:
-    storage.output.write(names.report(run_id), json.dumps({"run_id": run_id, "status": "finished"} | words).encode())
+    storage.output.write(RunPaths(run_id).report, json.dumps({"run_id": run_id, "status": "finished"} | words).encode())
 
 
 class Breaking(Container):
@@ -228,8 +230,8 @@ class Breaking(Container):
 def test_a_finished_video_is_fetched_to_a_file_or_into_a_folder(
     storage: DataStorage, run_id: str, tmp_path: Path
 ) -> None:
-    storage.output.write(names.video(run_id, "mkv"), b"the video")
-    put_report(storage, run_id, video=names.video(run_id, "mkv"))
+    storage.output.write(RunPaths(run_id).video("mkv"), b"the video")
+    put_report(storage, run_id, video=RunPaths(run_id).video("mkv"))
     assert download(storage, run_id, tmp_path / "new" / "out.mkv") == tmp_path / "new" / "out.mkv"
     assert download(storage, run_id, tmp_path) == tmp_path / f"{run_id}.mkv"
     assert (tmp_path / "new" / "out.mkv").read_bytes() == (tmp_path / f"{run_id}.mkv").read_bytes() == b"the video"
@@ -239,8 +241,8 @@ def test_a_finished_video_is_fetched_to_a_file_or_into_a_folder(
 def test_a_download_that_breaks_off_leaves_the_old_file_alone(
     storage: DataStorage, run_id: str, tmp_path: Path
 ) -> None:
-    storage.output.write(names.video(run_id, "mp4"), b"the video")
-    put_report(storage, run_id, video=names.video(run_id, "mp4"))
+    storage.output.write(RunPaths(run_id).video("mp4"), b"the video")
+    put_report(storage, run_id, video=RunPaths(run_id).video("mp4"))
     out = tmp_path / "out.mp4"
     out.write_bytes(b"from yesterday")
     with pytest.raises(TemporaryError):
@@ -255,7 +257,7 @@ def test_a_run_without_report_or_video_is_told_apart(storage: DataStorage, run_i
     put_report(storage, run_id, status="failed", video=None)
     with pytest.raises(MissingError, match=rf"made no video.*watch {run_id}"):
         download(storage, run_id, tmp_path)
-    put_report(storage, run_id, video=names.video(run_id, "mp4"))
+    put_report(storage, run_id, video=RunPaths(run_id).video("mp4"))
     with pytest.raises(MissingError, match="not there any more"):
         download(storage, run_id, tmp_path / "out.mp4")
     assert list(tmp_path.iterdir()) == []
@@ -319,7 +321,7 @@ TROUBLE = (503, b"<html>Service unavailable</html>")
 def test_a_run_is_followed_through_silence_and_trouble_to_its_end() -> None:
     steps = [NOT_YET, at("scoring"), TROUBLE, at("scoring"), NOT_YET, at("joining"), at("finished", video="v")]
     with app_that_answers(*steps) as server:
-        seen = list(follow(Api(url=server.url + "/", key="secret"), RUN, pause=0))
+        seen = list(follow(ApiClient(url=server.url + "/", key="secret"), RUN, pause=0))
     assert [status["status"] for status in seen] == ["scoring", "scoring", "joining", "finished"]
     assert seen[-1]["video"] == "v"
     assert server.asked == [(f"/api/runs/{RUN}", "secret")] * len(steps), "asked no more once the run had ended"
@@ -328,7 +330,7 @@ def test_a_run_is_followed_through_silence_and_trouble_to_its_end() -> None:
 @pytest.mark.parametrize("end", ["finished", "failed", "refused", "cancelled"])
 def test_every_end_ends_the_watch_and_only_one_is_good(end: str) -> None:
     with app_that_answers(at(end, reason="The frame 3 is damaged", remedy="Upload it again.")) as server:
-        last = list(follow(Api(url=server.url), RUN, pause=0))
+        last = list(follow(ApiClient(url=server.url), RUN, pause=0))
     assert len(last) == 1
     if end == "finished":
         check_finished(last[0])
@@ -340,35 +342,35 @@ def test_every_end_ends_the_watch_and_only_one_is_good(end: str) -> None:
 @pytest.mark.parametrize("code", [401, 403])
 def test_a_refused_key_ends_the_watch_at_once(code: int) -> None:
     with app_that_answers((code, b"")) as server, pytest.raises(InputError, match="IMPASTO_KEY"):
-        list(follow(Api(url=server.url), RUN, pause=0))
+        list(follow(ApiClient(url=server.url), RUN, pause=0))
     assert server.asked == [(f"/api/runs/{RUN}", None)]
 
 
 def test_patience_with_an_unknown_run_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "PATIENCE", 0)
+    monkeypatch.setattr(api, "PATIENCE", 0)
     with app_that_answers(NOT_YET) as server, pytest.raises(MissingError, match=RUN):
-        list(follow(Api(url=server.url), RUN, pause=0))
+        list(follow(ApiClient(url=server.url), RUN, pause=0))
 
 
 def test_patience_counts_from_the_last_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each pause takes a third of the patience: short troubles add up to more than that, a long one is too much."""
     clock = SimpleNamespace(monotonic=lambda: clock.now, now=0.0)
-    monkeypatch.setattr(watch, "time", clock)
+    monkeypatch.setattr(api, "time", clock)
 
     def leap(_pause: float) -> None:
-        clock.now += watch.PATIENCE / 3
+        clock.now += api.PATIENCE / 3
 
     short = [at("scoring"), TROUBLE, NOT_YET, at("scoring"), TROUBLE, TROUBLE, at("finished")]
     with app_that_answers(*short) as server:
-        assert len(list(follow(Api(url=server.url), RUN, sleep=leap))) == 3
+        assert len(list(follow(ApiClient(url=server.url), RUN, sleep=leap))) == 3
     with app_that_answers(at("scoring"), TROUBLE) as server, pytest.raises(TemporaryError, match="503"):
-        list(follow(Api(url=server.url), RUN, sleep=leap))
+        list(follow(ApiClient(url=server.url), RUN, sleep=leap))
     assert len(server.asked) == 5
 
 
 def test_an_app_that_never_answered_is_not_waited_for() -> None:
     with app_that_answers(TROUBLE) as server, pytest.raises(TemporaryError, match="503"):
-        list(follow(Api(url=server.url), RUN, sleep=lambda _: pytest.fail("it waited")))
+        list(follow(ApiClient(url=server.url), RUN, sleep=lambda _: pytest.fail("it waited")))
     assert len(server.asked) == 1
 
 
@@ -376,7 +378,7 @@ def test_an_app_that_is_not_there_is_named() -> None:
     with app_that_answers(NOT_YET) as server:
         url = server.url
     with pytest.raises(TemporaryError, match=url):
-        list(follow(Api(url=url), RUN, pause=0))
+        list(follow(ApiClient(url=url), RUN, pause=0))
 
 
 def test_without_the_app_the_report_is_waited_for(storage: DataStorage, run_id: str) -> None:

@@ -7,16 +7,16 @@ from typing import Any
 
 from rich.console import Console
 
-from frame_tools.progress import bars
-from frame_tools.steps import follow_to_the_end
-from frame_tools.watch import Api
+from frame_tools.client.api import ApiClient
+from frame_tools.client.progress import bars
+from frame_tools.client.workflow import follow_to_the_end
 
 WAITS = "AccountCoreQuotaReached: no cores left. Ask for more cores."
 AGAIN = "Batch 0 failed at [12:00] and may be tried again: KeyError: 'k'. Ask the operator to mend the script."
 
 
 @dataclass(frozen=True)
-class Told(Api):
+class Told(ApiClient):
     """An interface that tells these statuses one after the other."""
 
     statuses: Iterator[Mapping[str, Any]] = field(kw_only=True)

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from frame_tools import names
-from frame_tools.cli_words import PAINTING, argument_of, key_style_of, style_of, style_words
-from frame_tools.errors import ExitCode, InputError
-from frame_tools.options import Options
-from frame_tools.schema_words import all_words, word_of
-from frame_tools.storage import Storage
-from frame_tools.trigger import Trigger, load_trigger
-from orchestration.resubmit import parse_wish
-from tests.clips import Clip, make_clip
+from frame_tools.cli.options import PAINTING, argument_of, key_style_of, style_of, style_words
+from frame_tools.contracts.errors import ExitCode, InputError
+from frame_tools.contracts.option_specs import all_words, word_of
+from frame_tools.contracts.options import Options
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.trigger import Trigger, load_trigger
+from frame_tools.storage.deployment import Storage
+from orchestration.handlers.resubmit import parse_resubmit_request
 from tests.commands.console import RUN, refused, run
+from tests.support.clips import Clip, make_clip
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 
@@ -239,9 +239,9 @@ def test_what_can_not_come_along_is_said_before_anything_is_sent(
 
 def put_records(storage: Storage) -> str:
     run_id = "look-0123456789"
-    storage.output.write(names.records(run_id), b'{"frame": 0}\n')
-    report = {"run_id": run_id, "status": "finished", "records": names.records(run_id)}
-    storage.output.write(names.report(run_id), json.dumps(report).encode())
+    storage.output.write(RunPaths(run_id).records, b'{"frame": 0}\n')
+    report = {"run_id": run_id, "status": "finished", "records": RunPaths(run_id).records}
+    storage.output.write(RunPaths(run_id).report, json.dumps(report).encode())
     return run_id
 
 
@@ -338,7 +338,7 @@ def test_a_resubmission_says_what_the_app_understands(
     assert (answer.exit_code, answer.stdout) == (ExitCode.OK, "clip-ffffffffff\n")
     ((path, key, body),) = desk.sent
     assert (path, key) == (f"/api/runs/{RUN}/resubmit", "secret")
-    wish = parse_wish(body)
+    wish = parse_resubmit_request(body)
     assert (wish.which, wish.options) == (which, words)
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from local_cloud.cloud import Cloud
 from orchestration.app import App
-from orchestration.batch_service import BatchService
-from orchestration.tasks import TaskSpec
-from tests.memory_batch import Jobs, MemoryBatch
+from orchestration.azure_batch.client import BatchService
+from orchestration.azure_batch.task_spec import TaskSpec
+from tests.support.in_memory_batch import Jobs, MemoryBatch
 
 _numbers = itertools.count(1)
 

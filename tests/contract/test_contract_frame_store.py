@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.errors import InputError, InternalError, TemporaryError
-from frame_tools.plan import BlobRef
-from frame_tools.storage import Storage
-from frame_tools.storage_mode import MOUNTS
+from frame_tools.contracts.errors import InputError, InternalError, TemporaryError
+from frame_tools.contracts.plan import BlobRef
+from frame_tools.storage.deployment import Storage
+from frame_tools.storage.mode import MOUNTS
 from local_cloud.cloud import Cloud
-from orchestration import planning
-from scoring import frame_store
-from scoring.frame_store import MOUNTS_FOLDER, FrameStore, MountedFrames, open_frames
-from tests.orchestration.world import storage_of
+from orchestration.planning import planner
+from scoring.pipeline import frame_source
+from scoring.pipeline.frame_source import MOUNTS_FOLDER, FrameSource, MountedFrames, open_frames
+from tests.support.world import storage_of
 
 _numbers = itertools.count(1)
 REF = BlobRef(container="input", name="clip/frames/")
@@ -33,7 +33,7 @@ class Place:
     environ: dict[str, str]
     put: Callable[[str, bytes], None]
 
-    def open(self, ref: BlobRef = REF) -> FrameStore:
+    def open(self, ref: BlobRef = REF) -> FrameSource:
         return open_frames(self.environ, self.storage, ref)
 
 
@@ -102,8 +102,8 @@ def test_a_name_never_leaves_the_folder(place: Place, name: str) -> None:
 
 
 def test_a_frame_larger_than_the_plan_allows_is_refused(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert frame_store.MAX_FRAME_BYTES == planning.MAX_FRAME_BYTES
-    monkeypatch.setattr(frame_store, "MAX_FRAME_BYTES", 8)
+    assert frame_source.MAX_FRAME_BYTES == planner.MAX_FRAME_BYTES
+    monkeypatch.setattr(frame_source, "MAX_FRAME_BYTES", 8)
     place.put("clip/frames/000001.jpg", b"12345678")
     place.put("clip/frames/000002.jpg", b"123456789")
     assert place.open().read("000001.jpg") == b"12345678"
@@ -129,7 +129,7 @@ def storage(emulators: Cloud) -> Storage:
     return storage_of(dict(emulators.settings), f"mounted{next(_numbers)}")
 
 
-def mounted(storage: Storage, mounts: Path, name: str = REF.name) -> FrameStore:
+def mounted(storage: Storage, mounts: Path, name: str = REF.name) -> FrameSource:
     environ = {"STORAGE_MODE": "mount", MOUNTS_FOLDER: str(mounts)}
     return open_frames(environ, storage, BlobRef(container="input", name=name))
 

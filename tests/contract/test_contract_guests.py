@@ -17,13 +17,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from frame_tools.accounts import DATA, Account, account_from
-from frame_tools.blobs import BlobAccount
-from frame_tools.errors import InputError
-from frame_tools.guests import DOORS, guest_settings
-from frame_tools.storage import DataStorage
-from frame_tools.trigger import Trigger
-from frame_tools.upload import put_trigger, upload_video
+from frame_tools.client.upload import put_trigger, upload_video
+from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.trigger import Trigger
+from frame_tools.storage.accounts import DATA, Account, account_from
+from frame_tools.storage.blobs import BlobAccount
+from frame_tools.storage.deployment import DataStorage
+from frame_tools.storage.sas import GRANTS, guest_settings
 from local_cloud.accounts import DATA_ACCOUNT, DATA_KEY
 from local_cloud.child import Child
 from local_cloud.cloud import AZURITE, PROJECT, Cloud
@@ -92,7 +92,7 @@ def account(request: pytest.FixtureRequest) -> BlobAccount:
     else:
         cloud: Cloud = request.getfixturevalue("emulators")
         entered = BlobAccount(account_from(cloud.settings, DATA))
-    for door in DOORS:
+    for door in GRANTS:
         entered.container(door.container).ensure()
     return entered
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from azure.storage.queue import QueueClient
 
-from frame_tools.accounts import OPS, account_from
-from frame_tools.messages import BatchMessage, parse_message
-from frame_tools.queues import Queue, QueueAccount
+from frame_tools.contracts.messages import BatchMessage, parse_message
+from frame_tools.storage.accounts import OPS, account_from
+from frame_tools.storage.queues import Queue, QueueAccount
 from local_cloud.cloud import Cloud
-from tests.memory import MemoryQueue
-from tests.orchestration.world import take
+from tests.support.in_memory import MemoryQueue
+from tests.support.world import take
 
 PROJECT = Path(__file__).resolve().parents[2]
 NODE_PYTHON = PROJECT / ".venv-scoring" / "bin" / "python"
@@ -22,9 +22,9 @@ _numbers = itertools.count(1)
 
 SEND = """
 import os, sys
-from frame_tools.accounts import OPS, account_from
-from frame_tools.messages import BatchMessage
-from frame_tools.queues import QueueAccount
+from frame_tools.storage.accounts import OPS, account_from
+from frame_tools.contracts.messages import BatchMessage
+from frame_tools.storage.queues import QueueAccount
 QueueAccount(account_from(os.environ, OPS)).queue(sys.argv[1]).send(BatchMessage(run_id=sys.argv[2], batch=7))
 """
 

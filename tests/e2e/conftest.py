@@ -9,8 +9,8 @@ import pytest
 from frame_tools.media.split import split
 from local_cloud.accounts import FREE_PORTS
 from local_cloud.cloud import CloudOptions
-from tests.clips import Clip, Tone, make_clip
-from tests.e2e.chain import Chain, running_chain
+from tests.support.clips import Clip, Tone, make_clip
+from tests.support.system import Chain, running_chain
 
 
 @pytest.fixture(scope="session")

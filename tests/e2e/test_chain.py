@@ -7,9 +7,10 @@ import av
 import pytest
 from PIL import Image
 
-from frame_tools import names
-from tests.clips import read_number
-from tests.e2e.chain import Chain, fingerprint, upload_split
+from frame_tools.contracts import ids
+from frame_tools.contracts.paths import RunPaths
+from tests.support.clips import read_number
+from tests.support.system import Chain, fingerprint, upload_split
 
 
 def picture_times(path: Path) -> list[float]:
@@ -63,7 +64,7 @@ def test_frames_of_plain_ffmpeg_need_only_a_rate(chain: Chain, split_clip: Path,
     for number, frame in enumerate(sorted((split_clip / "frames").iterdir())):
         chain.outside.input.write(f"plain/frames/img_{number + 5}.jpg", frame.read_bytes())
     chain.outside.triggers.write("plain.json", b'{"scorer": "copy", "rate": "12.5", "frames_per_batch": 20}')
-    run_id = names.run_id_for("plain.json", chain.outside.triggers.need("plain.json").etag)
+    run_id = ids.run_id_for("plain.json", chain.outside.triggers.need("plain.json").etag)
     out = tmp_path / "plain.mp4"
     out.write_bytes(chain.video(chain.wait(run_id)))
     assert numbers(out) == list(range(36))
@@ -83,10 +84,10 @@ def test_the_painter_paints_and_strength_zero_gives_the_frames_back(
     original = first_frame(split_clip / "frames" / "000001.jpg")
     assert difference(first_frame(tmp_path / "none.mp4"), original) < 4
     assert difference(first_frame(tmp_path / "full.mp4"), original) > 20
-    report = json.loads(chain.storage.output.need(names.report(run_id)).data)
+    report = json.loads(chain.storage.output.need(RunPaths(run_id).report).data)
     assert report["scoring"]["frames"] == 36
     assert report["plan"]["weights_sha256"]
-    lines = chain.storage.logs.need(names.timing_log(run_id, "b00001")).data.decode().splitlines()
+    lines = chain.storage.logs.need(RunPaths(run_id).timing_log("b00001")).data.decode().splitlines()
     start, end = report["plan"]["borders"][1:]
     assert [json.loads(line)["frame"] for line in lines] == list(range(start, end))
     assert (start, end) == (pytest.approx(18, abs=4), 36), "the middle, or a cut near it"
@@ -107,7 +108,7 @@ def difference(one: Image.Image, other: Image.Image) -> float:
 def test_a_large_video_is_joined_by_a_task_to_the_same_bytes(chain: Chain, split_clip: Path, tmp_path: Path) -> None:
     from local_cloud.accounts import FREE_PORTS
     from local_cloud.cloud import CloudOptions
-    from tests.e2e.chain import running_chain
+    from tests.support.system import running_chain
 
     upload_split(chain, split_clip, "small")
     small = fingerprint(chain.video(chain.wait(chain.start("small", scorer="copy", frames_per_batch=12))))
@@ -116,4 +117,4 @@ def test_a_large_video_is_joined_by_a_task_to_the_same_bytes(chain: Chain, split
         upload_split(other, split_clip, "large")
         run_id = other.start("large", scorer="copy", frames_per_batch=12)
         assert fingerprint(other.video(other.wait(run_id))) == small
-        assert other.storage.logs.exists(f"{names.task_output_folder(run_id, 'join')}/stdout.txt")
+        assert other.storage.logs.exists(f"{RunPaths(run_id).task_output_folder('join')}/stdout.txt")

@@ -20,13 +20,13 @@ import pytest
 import requests
 from PIL import Image, ImageChops, ImageStat
 
-from frame_tools import names
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.plan import Plan
 from frame_tools.media.split import split
-from frame_tools.plan import Plan
 from local_cloud.accounts import FREE_PORTS
 from local_cloud.cloud import CloudOptions
-from tests.clips import Clip, make_clip
-from tests.e2e.chain import Chain, fingerprint, running_chain, until, upload_split
+from tests.support.clips import Clip, make_clip
+from tests.support.system import Chain, fingerprint, running_chain, until, upload_split
 
 FRAMES = 12
 SIZE = (64, 48)
@@ -118,13 +118,13 @@ def difference(one: Image.Image, other: Image.Image) -> float:
 
 def painted(chain: Chain, run_id: str, name: str) -> Image.Image:
     """A painted frame as it is stored."""
-    return Image.open(BytesIO(chain.storage.work.need(names.styled_frame(run_id, name)).data))
+    return Image.open(BytesIO(chain.storage.work.need(RunPaths(run_id).styled_frame(name)).data))
 
 
 def report(chain: Chain, run_id: str) -> dict[str, Any]:
     """The run's report, which is written a moment after its end."""
-    until(lambda: chain.storage.output.exists(names.report(run_id)))
-    return json.loads(chain.storage.output.need(names.report(run_id)).data)
+    until(lambda: chain.storage.output.exists(RunPaths(run_id).report))
+    return json.loads(chain.storage.output.need(RunPaths(run_id).report).data)
 
 
 def records(chain: Chain, status: dict[str, Any]) -> list[dict[str, Any]]:
@@ -175,11 +175,11 @@ def test_mixed_styles_go_over_into_another_with_time_and_stay_inside_the_mask(ch
     assert put.returncode == 0, put.stderr
     run_id = put.stdout.strip()
     chain.video(chain.wait(run_id))
-    plan = Plan.loads(chain.storage.runs.need(names.plan(run_id)).data, "plan")
+    plan = Plan.loads(chain.storage.runs.need(RunPaths(run_id).plan).data, "plan")
     assert [style.name for style in plan.styles] == ["red.png", "blue.png", "gold.png"]
     assert [(key.at, key.weights) for key in plan.key_styles] == [(0, (0.75, 0.25, 0)), (0.5, (0, 0, 1))]
 
-    files = [chain.storage.work.need(names.styled_frame(run_id, f"{number:04d}.png")).data for number in range(8)]
+    files = [chain.storage.work.need(RunPaths(run_id).styled_frame(f"{number:04d}.png")).data for number in range(8)]
     assert len(set(files[4:])) == 1, "after the last key nothing changes, nor at the border of two batches"
     original = Image.open(BytesIO(frame))
     frames = [Image.open(BytesIO(file)).convert("RGB") for file in files]

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from frame_tools import names
+from frame_tools.contracts.paths import RunPaths
 from local_cloud.accounts import Ports
 from local_cloud.cloud import CloudOptions
-from tests.e2e.chain import Chain, fingerprint, running_chain, until, upload_split
+from tests.support.system import Chain, fingerprint, running_chain, until, upload_split
 
 SEEDS = (1, 2)
 BATCHES = 9
@@ -93,7 +93,7 @@ def test_the_batch_service_comes_back_and_goes_on(stormy: Chain, quiet: str, spl
 
 
 def receipts(chain: Chain, run_id: str) -> int:
-    return sum(1 for _ in chain.storage.runs.list(names.receipts(run_id)))
+    return sum(1 for _ in chain.storage.runs.list(RunPaths(run_id).receipts))
 
 
 def free_port() -> int:

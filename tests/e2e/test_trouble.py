@@ -4,14 +4,15 @@ from pathlib import Path
 
 import requests
 
-from frame_tools import names
+from frame_tools.contracts import ids
+from frame_tools.contracts.paths import RunPaths
 from local_cloud.accounts import DATA_KEY, OPS_KEY
-from tests.e2e.chain import Chain, fingerprint, until, upload_split
+from tests.support.system import Chain, fingerprint, until, upload_split
 
 
 def test_a_trigger_that_is_no_json_is_refused_in_words(chain: Chain) -> None:
     chain.outside.triggers.write("scribble.json", b"make it pretty")
-    run_id = names.run_id_for("scribble.json", chain.outside.triggers.need("scribble.json").etag)
+    run_id = ids.run_id_for("scribble.json", chain.outside.triggers.need("scribble.json").etag)
     status = chain.wait(run_id)
     assert status["status"] == "refused"
     assert "not JSON" in status["reason"]
@@ -71,7 +72,7 @@ def test_cancel_ends_a_run_and_its_tasks(chain: Chain, split_clip: Path) -> None
     answer = requests.post(f"{chain.cloud.api}/runs/{run_id}/cancel", timeout=30)
     assert answer.status_code == 200
     assert chain.wait(run_id)["status"] == "cancelled"
-    assert not chain.storage.output.exists(names.video(run_id, "mp4"))
+    assert not chain.storage.output.exists(RunPaths(run_id).video("mp4"))
 
 
 def test_a_cancelled_run_goes_on_though_batch_refuses_a_task_of_the_collection(chain: Chain, split_clip: Path) -> None:
@@ -79,11 +80,11 @@ def test_a_cancelled_run_goes_on_though_batch_refuses_a_task_of_the_collection(c
     words = {"scorer": "copy", "input": "undecided", "frames_per_batch": 3}
     undisturbed = fingerprint(chain.video(chain.wait(chain.start("decided", **words))))
     run_id = chain.start("undecided", **words)
-    until(lambda: any(chain.storage.runs.list(names.receipts(run_id))))
+    until(lambda: any(chain.storage.runs.list(RunPaths(run_id).receipts)))
     assert chain.post(f"runs/{run_id}/cancel").json()["status"] == "cancelled"
-    done = {item.name for item in chain.storage.runs.list(names.receipts(run_id))}
-    missing = [batch for batch in range(12) if names.receipt(run_id, batch) not in done]
-    chain.fault(kind="partial_failure", task_id=names.task_id(missing[-1], 1), code="ServerBusy")
+    done = {item.name for item in chain.storage.runs.list(RunPaths(run_id).receipts)}
+    missing = [batch for batch in range(12) if RunPaths(run_id).receipt(batch) not in done]
+    chain.fault(kind="partial_failure", task_id=ids.task_id(missing[-1], 1), code="ServerBusy")
     assert chain.post(f"runs/{run_id}/resubmit").status_code == 503
     assert chain.post(f"runs/{run_id}/resubmit").status_code == 202
     assert fingerprint(chain.video(chain.wait(run_id))) == undisturbed
@@ -99,7 +100,7 @@ def test_redoing_named_batches_makes_a_new_run_with_the_old_segments(chain: Chai
     status = chain.wait(second)
     assert fingerprint(chain.video(status)) == video
     assert status["parent"] == first
-    assert [i.name for i in chain.storage.work.list(f"{second}/segments/")] == [names.segment(second, 1)]
+    assert [i.name for i in chain.storage.work.list(f"{second}/segments/")] == [RunPaths(second).segment(1)]
 
 
 def test_no_log_message_or_document_holds_a_key(chain: Chain, split_clip: Path) -> None:

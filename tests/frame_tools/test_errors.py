@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from frame_tools.errors import DamagedError, ExitCode, ImpastoError, InputError, MissingError, TemporaryError
+from frame_tools.contracts.errors import DamagedError, ExitCode, ImpastoError, InputError, MissingError, TemporaryError
 
 
 def test_an_error_is_one_line_of_two_sentences() -> None:

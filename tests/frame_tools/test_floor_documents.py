@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.accounts import account_from
-from frame_tools.errors import InputError
-from frame_tools.messages import BatchMessage, parse_message
-from frame_tools.names import run_id_for
-from frame_tools.options import Options
-from frame_tools.plan import BlobRef, Plan, PlannedKey, PlannedStyle, even_borders, spread_sample
-from frame_tools.receipt import Receipt, StoredFile, TaskTimes
-from frame_tools.scorers import SCORERS
-from frame_tools.trigger import Trigger, load_trigger
+from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.ids import run_id_for
+from frame_tools.contracts.messages import BatchMessage, parse_message
+from frame_tools.contracts.options import Options
+from frame_tools.contracts.plan import BlobRef, Plan, PlannedKeyframe, PlannedStyle, even_borders, spread_sample
+from frame_tools.contracts.receipt import Receipt, StoredFile, TaskTimes
+from frame_tools.contracts.scorers import SCORERS
+from frame_tools.contracts.trigger import Trigger, load_trigger
+from frame_tools.storage.accounts import account_from
 
 
 def trigger(**words: object) -> Trigger:
@@ -229,7 +229,7 @@ PAINTING = PlannedStyle(
 
 
 def test_a_plan_with_styles_over_time_reads_back() -> None:
-    keys = (PlannedKey(at=0, weights=(0.25, 0.75)), PlannedKey(at=1.5, weights=(1, 0)))
+    keys = (PlannedKeyframe(at=0, weights=(0.25, 0.75)), PlannedKeyframe(at=1.5, weights=(1, 0)))
     made = plan(
         styles=(PAINTING, PAINTING), key_styles=keys, sample=(0, 4), makes="pictures", versions={"impasto": "1"}
     )
@@ -242,9 +242,9 @@ def test_a_plan_with_styles_over_time_reads_back() -> None:
     ("changes", "words"),
     [
         ({"styles": (PAINTING,)}, "go together"),
-        ({"key_styles": (PlannedKey(at=0, weights=(1,)),)}, "go together"),
-        ({"styles": (PAINTING,), "key_styles": (PlannedKey(at=0, weights=(0.5, 0.5)),)}, "one weight for each"),
-        ({"styles": (PAINTING,), "key_styles": (PlannedKey(at=1, weights=(1,)),) * 2}, "rise in time"),
+        ({"key_styles": (PlannedKeyframe(at=0, weights=(1,)),)}, "go together"),
+        ({"styles": (PAINTING,), "key_styles": (PlannedKeyframe(at=0, weights=(0.5, 0.5)),)}, "one weight for each"),
+        ({"styles": (PAINTING,), "key_styles": (PlannedKeyframe(at=1, weights=(1,)),) * 2}, "rise in time"),
         ({"sample": (5,)}, "not there"),
         ({"sample": (-1,)}, "not there"),
         ({"version": 1}, "version"),
@@ -258,7 +258,7 @@ def test_a_plan_that_contradicts_itself_is_none(changes: dict[str, object], word
 @pytest.mark.parametrize("weights", [(), (0.5,), (1.5, -0.5), (0.5, 0.6)])
 def test_weights_of_a_key_are_shares(weights: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="weights"):
-        PlannedKey(at=0, weights=weights)
+        PlannedKeyframe(at=0, weights=weights)
 
 
 @given(st.integers(1, 10_000), st.integers(1, 20))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.errors import ExitCode, InputError
-from frame_tools.manifest import MAX_JSON_BYTES, AudioTrack, Color, Manifest, dumps, loads
+from frame_tools.contracts.errors import ExitCode, InputError
+from frame_tools.contracts.manifest import MAX_JSON_BYTES, AudioTrack, Color, Manifest, dumps, loads
 
 TRACK = AudioTrack(codec="aac", sample_rate=48_000, channels=2, start=Fraction(-8, 375), packets=48, language="deu")
 FULL = Manifest(

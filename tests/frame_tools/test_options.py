@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.errors import InputError
-from frame_tools.options import Options
-from frame_tools.schema_words import all_words
-from frame_tools.scorers import SCORERS
-from frame_tools.trigger import Trigger, load_trigger, shares
-from frame_tools.version import IMPASTO
+from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.option_specs import all_words
+from frame_tools.contracts.options import Options
+from frame_tools.contracts.scorers import SCORERS
+from frame_tools.contracts.trigger import Trigger, load_trigger, shares
+from frame_tools.contracts.version import IMPASTO
 from local_cloud.cloud import PROJECT
 
 GOOD: dict[str, dict[str, Any]] = {

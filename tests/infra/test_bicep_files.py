@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from frame_tools import names as words
+from frame_tools.contracts import paths
 from tests.infra.bicep import tree as t
 from tests.infra.bicep.lexer import BicepError
 from tests.infra.bicep.names import findings
@@ -73,9 +73,7 @@ def test_each_role_has_its_name_behind_its_id() -> None:
 def test_containers_and_queues_are_those_of_the_code() -> None:
     made = deployment("main")
     stored = {str(one.name) for one in made if one.kind.endswith(("blobServices/containers", "queueServices/queues"))}
-    needed = {
-        value for key, value in vars(words).items() if key.isupper() and isinstance(value, str) and key[0] != "_"
-    } - {words.TRIGGER_SUFFIX}
+    needed = {value for key, value in vars(paths).items() if key.isupper() and isinstance(value, str) and key[0] != "_"}
     assert needed <= stored
     assert stored - needed == {"app-package", "deadletter"}
 

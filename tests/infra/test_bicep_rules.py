@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from frame_tools.storage_mode import MOUNTS
+from frame_tools.storage.mode import MOUNTS
 from tests.infra.bicep.evaluate import Made, Refused, render
 from tests.infra.bicep.rules import findings
 from tests.infra.deployments import BICEP, SETS, account, deployed, deployment, of_kind

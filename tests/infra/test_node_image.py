@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from frame_tools.errors import ExitCode
+from frame_tools.contracts.errors import ExitCode
 from tests.infra.deployments import REPOSITORY
 from tests.infra.test_package import tracked
 
@@ -150,9 +150,9 @@ def run(image: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_image_holds_code_lists_of_packages_and_our_weights_only(image: Path) -> None:
     files = {path.relative_to(image).as_posix() for path in image.rglob("*") if path.is_file()}
-    assert {"scoring/__main__.py", "frame_tools/names.py", "scoring/requirements-weights.txt"} <= files
-    assert "scoring/any_painting/transformer.safetensors" in files, "the build makes the tasks' weights with it"
-    files -= {"scoring/any_painting/transformer.safetensors"}
+    assert {"scoring/__main__.py", "frame_tools/contracts/paths.py", "scoring/requirements-weights.txt"} <= files
+    assert "scoring/scorers/any_painting/transformer.safetensors" in files, "the build makes the tasks' weights with it"
+    files -= {"scoring/scorers/any_painting/transformer.safetensors"}
     suffixes = {PurePosixPath(name).suffix for name in files}
     assert suffixes <= {".py", ".txt", "", ".dockerignore"}
     assert not {name for name in files if "weights/" in name or "__pycache__" in name}

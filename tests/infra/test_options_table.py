@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from frame_tools.trigger import Trigger, load_trigger
+from frame_tools.contracts.trigger import Trigger, load_trigger
 from infra.tools.options_table import END, PAGE, page_with, tables
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from frame_tools import accounts
+from frame_tools.storage import accounts
 from infra.tools.settings_table import END, EXAMPLE, PAGE, example, page_with, table
 from local_cloud.accounts import Ports, app_settings
 from orchestration import app as application

@@ -11,8 +11,8 @@ from local_cloud.accounts import storage_settings
 from local_cloud.batch_service.launch import running_service
 from local_cloud.cloud import Cloud
 from orchestration.app import App
-from orchestration.batch_service import BatchService
-from tests.orchestration.world import World, storage_of
+from orchestration.azure_batch.client import BatchService
+from tests.support.world import World, storage_of
 
 _numbers = itertools.count(1)
 

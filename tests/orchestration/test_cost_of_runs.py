@@ -7,19 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools import cost, names
-from frame_tools.errors import InputError
-from frame_tools.manifest import Manifest
-from frame_tools.options import Options
-from frame_tools.plan import BlobRef, Plan
-from frame_tools.prices import Prices
-from frame_tools.receipt import Receipt, StoredFile, TaskTimes
-from orchestration.cost import at_once, expected, spent
+from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.manifest import Manifest
+from frame_tools.contracts.options import Options
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.plan import BlobRef, Plan
+from frame_tools.contracts.receipt import Receipt, StoredFile, TaskTimes
+from frame_tools.costs import model
+from frame_tools.costs.prices import Prices
+from orchestration.handlers.resubmit import resubmit
 from orchestration.preflight import PoolCheck, keep, look_at_pool
-from orchestration.resubmit import resubmit
+from orchestration.reporting.cost import at_once, expected, spent
 from orchestration.settings import Settings
-from scoring.task import Task
-from tests.orchestration.world import World
+from scoring.tasks.base import Task
+from tests.support.world import World
 
 PRICED = PoolCheck(checked_at="", vm_size="standard_nc4as_t4_v3")
 NOON = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
@@ -49,7 +50,7 @@ def test_spot_and_dedicated_seconds_have_their_own_price() -> None:
     said = spent(plan(2), receipts, PRICED, prices)
     assert said["usd"]["tasks"] == pytest.approx(0.001 * 100 + 0.0005 * 60)
     assert (said["task_seconds"], said["task_seconds_on_spot"], said["nodes_at_once"]) == (160, 60, 1)
-    assert said["idle_node_seconds_estimated"] == cost.BOOT_SECONDS + cost.RELEASE_SECONDS
+    assert said["idle_node_seconds_estimated"] == model.BOOT_SECONDS + model.RELEASE_SECONDS
     assert said["usd"]["total"] == pytest.approx(sum(v for k, v in said["usd"].items() if k != "total"), abs=1e-3)
 
 
@@ -134,7 +135,7 @@ def test_before_there_is_a_plan_there_is_no_figure(world: World) -> None:
     run_id = world.fire(world.put_film())
     assert world.described(run_id)["cost"] == {"expected": None}
     keep(world.app, run_id, look_at_pool(world.app))
-    assert world.app.storage.runs.exists(names.pool_check(run_id))
+    assert world.app.storage.runs.exists(RunPaths(run_id).pool_check)
 
 
 @pytest.mark.parametrize("text", ["{", '{"spot_factor": 7}', '{"what": 1}'])

@@ -11,14 +11,14 @@ import requests
 from azure.batch import models
 from azure.core.exceptions import HttpResponseError
 
-from frame_tools import names
-from frame_tools.accounts import OPS, account_from
-from frame_tools.blobs import BlobAccount
-from frame_tools.queues import QueueAccount
-from frame_tools.storage_mode import MOUNTS
+from frame_tools.contracts import paths
+from frame_tools.storage.accounts import OPS, account_from
+from frame_tools.storage.blobs import BlobAccount
+from frame_tools.storage.mode import MOUNTS
+from frame_tools.storage.queues import QueueAccount
 from local_cloud.cloud import Cloud
-from orchestration.batch_service import BatchService, _pool_view
-from orchestration.pool import (
+from orchestration.azure_batch.client import BatchService, _pool_view
+from orchestration.azure_batch.pool import (
     NodeCounts,
     PoolView,
     SupportedAgent,
@@ -29,10 +29,10 @@ from orchestration.pool import (
     region_of,
     registry_of,
 )
+from orchestration.handlers.resubmit import resubmit
+from orchestration.handlers.sweep import sweep
 from orchestration.preflight import preflight, read_check
-from orchestration.resubmit import resubmit
-from orchestration.sweep import sweep
-from tests.orchestration.world import World
+from tests.support.world import World
 
 ACR = "paint.azurecr.io"
 IDENTITY = "/subscriptions/S/resourceGroups/R/providers/Microsoft.ManagedIdentity/userAssignedIdentities/nodes"
@@ -312,4 +312,4 @@ def test_the_whole_list_names_what_is_missing(world: World, emulators: Cloud) ->
     bare = on_batch(World(replace(world.app, storage=storage)), batch_pool_id="none")
     said = preflight(bare.app)
     stops = {one["check"] for one in said["checks"] if one["verdict"] == "stop"}
-    assert (said["ready"], stops) == (False, {f"container {names.LOGS}", f"queue {names.FRAME_BATCHES}", "pool"})
+    assert (said["ready"], stops) == (False, {f"container {paths.LOGS}", f"queue {paths.FRAME_BATCHES}", "pool"})

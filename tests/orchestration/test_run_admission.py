@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from frame_tools import names
-from frame_tools.blobs import Container
-from orchestration.admission import release_slots, take_slot
-from orchestration.cancel import cancel
-from orchestration.finish import finish_batch
-from orchestration.sweep import sweep
-from tests.orchestration.painter import fail, split
-from tests.orchestration.world import World, in_parallel, message
+from frame_tools.contracts import paths
+from frame_tools.storage.blobs import Container
+from orchestration.handlers.cancel import cancel
+from orchestration.handlers.finish_batch import finish_batch
+from orchestration.handlers.sweep import sweep
+from orchestration.runs.admission import release_slots, take_slot
+from tests.support.fake_node import fail, split
+from tests.support.world import World, in_parallel, message
 
 
 @pytest.fixture
@@ -70,12 +70,12 @@ def test_two_handlers_that_take_one_slot_each_for_a_run_keep_one(world: World) -
     wide = world.changed(max_open_runs=2)
     run_id = wide.start("clip", 2)
     release_slots(wide.app, run_id)
-    wide.storage.runs.create(names.slot(0), b"another-0123456789")
+    wide.storage.runs.create(paths.slot(0), b"another-0123456789")
 
     class Late(Container):
         def create(self, name: str, data: bytes) -> bool:
-            if name == names.slot(1):  # meanwhile the other run has ended, and another handler is faster
-                wide.storage.runs.delete(names.slot(0))
+            if name == paths.slot(1):  # meanwhile the other run has ended, and another handler is faster
+                wide.storage.runs.delete(paths.slot(0))
                 assert take_slot(wide.app, run_id)
             return super().create(name, data)
 
@@ -96,7 +96,7 @@ def test_a_waiting_run_can_be_cancelled(world: World) -> None:
 
 def test_a_slot_whose_holder_is_gone_is_given_back_with_the_run(world: World) -> None:
     run_id = world.start("clip", 2)
-    world.storage.runs.create(names.slot(7), run_id.encode())  # a crash between two writes may leave a second one
+    world.storage.runs.create(paths.slot(7), run_id.encode())  # a crash between two writes may leave a second one
     assert world.finish(run_id) == "finished"
     assert under_way(world) == 0
 

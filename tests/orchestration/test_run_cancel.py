@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from frame_tools import names
-from frame_tools.blobs import BlockWriter, Container
-from frame_tools.errors import InputError, MissingError
-from orchestration.batch_service import BatchService
-from orchestration.cancel import cancel
-from orchestration.finish import finish_batch
-from orchestration.resubmit import resubmit
-from orchestration.submit import submit_batch
-from tests.orchestration.world import World, in_parallel, message
+from frame_tools.contracts.errors import InputError, MissingError
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.storage.blobs import BlockWriter, Container
+from orchestration.azure_batch.client import BatchService
+from orchestration.handlers.cancel import cancel
+from orchestration.handlers.finish_batch import finish_batch
+from orchestration.handlers.resubmit import resubmit
+from orchestration.handlers.submit_batch import submit_batch
+from tests.support.world import World, in_parallel, message
 
 
 def test_a_run_that_is_scoring_ends_and_its_tasks_with_it(world: World) -> None:
@@ -34,7 +34,7 @@ def test_messages_after_it_do_nothing(world: World) -> None:
     world.paint(run_id)
     world.pump()
     assert (world.status(run_id), world.is_let_go(run_id)) == ("cancelled", True)
-    assert not world.storage.output.exists(names.video(run_id, "mp4"))
+    assert not world.storage.output.exists(RunPaths(run_id).video("mp4"))
 
 
 def test_a_job_made_while_the_run_is_cancelled_does_not_outlive_it(world: World) -> None:
@@ -64,7 +64,7 @@ def test_a_cancellation_while_segments_are_joined_leaves_no_video(world: World) 
     joining = replace(world.app, storage=replace(world.storage, output=output))
     finish_batch(joining, message(run_id, 0))
     assert (world.status(run_id), world.is_let_go(run_id)) == ("cancelled", True)
-    assert not world.storage.output.exists(names.video(run_id, "mp4"))
+    assert not world.storage.output.exists(RunPaths(run_id).video("mp4"))
 
 
 def test_a_cancellation_between_the_last_look_and_the_commit_leaves_no_video(world: World) -> None:
@@ -83,7 +83,7 @@ def test_a_cancellation_between_the_last_look_and_the_commit_leaves_no_video(wor
     output = Watched(world.storage.output._client)
     finish_batch(replace(world.app, storage=replace(world.storage, output=output)), message(run_id, 0))
     assert (world.status(run_id), world.is_let_go(run_id)) == ("cancelled", True)
-    assert not world.storage.output.exists(names.video(run_id, "mp4"))
+    assert not world.storage.output.exists(RunPaths(run_id).video("mp4"))
 
 
 def test_a_video_that_was_committed_first_stays(world: World) -> None:
@@ -91,8 +91,8 @@ def test_a_video_that_was_committed_first_stays(world: World) -> None:
     run_id = world.start("clip", 2)
     world.finish(run_id)
     video = world.video(run_id)
-    world.storage.runs.delete(names.outcome(run_id))
-    world.storage.runs.create(names.open_mark(run_id), b"")
+    world.storage.runs.delete(RunPaths(run_id).outcome)
+    world.storage.runs.create(RunPaths(run_id).open_mark, b"")
     cancel(world.app, run_id)
     assert (world.status(run_id), world.video(run_id)) == ("finished", video)
 
@@ -132,4 +132,4 @@ def test_a_run_that_is_not_there_is_said_so(world: World) -> None:
 
 def cancel_mark(world: World, run_id: str) -> None:
     """Do the first write of a cancellation."""
-    world.storage.runs.create(names.cancelled(run_id), b"")
+    world.storage.runs.create(RunPaths(run_id).cancelled, b"")

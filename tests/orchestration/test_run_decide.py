@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.options import Options
-from frame_tools.plan import BlobRef, Plan, Request
-from frame_tools.receipt import Failure, Outcome, SplitReceipt
-from frame_tools.trigger import Trigger
-from orchestration.decide import decide
+from frame_tools.contracts.options import Options
+from frame_tools.contracts.plan import BlobRef, Plan, Request
+from frame_tools.contracts.receipt import Failure, Outcome, SplitReceipt
+from frame_tools.contracts.trigger import Trigger
+from orchestration.reporting.status import derive_status
+from orchestration.runs.decide import decide
 from orchestration.state import RunState
-from orchestration.status import derive_status
 
 NOW = dt.datetime(2026, 5, 4, 12, tzinfo=dt.UTC)
 LIMIT = dt.timedelta(hours=48)

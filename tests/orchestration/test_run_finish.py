@@ -8,19 +8,19 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from frame_tools.storage.blobs import lease as lease_module
 
-from frame_tools import names
-from frame_tools.blobs import Container, Lease, sha256_of
-from frame_tools.blobs import lease as lease_module
-from frame_tools.delivery import deliver, read_receipt
-from frame_tools.errors import TemporaryError
-from frame_tools.receipt import Failure
+from frame_tools.assembly import assemble_output, read_receipt
+from frame_tools.contracts.errors import TemporaryError
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.receipt import Failure
+from frame_tools.storage.blobs import Container, Lease, sha256_of
 from orchestration.app import now
-from orchestration.finish import finish_batch
+from orchestration.handlers.finish_batch import finish_batch
+from orchestration.handlers.submit_batch import submit_batch
 from orchestration.state import write_failure
-from orchestration.submit import submit_batch
-from tests.orchestration.painter import fail, paint, read_plan
-from tests.orchestration.world import World, in_parallel, message, take, until
+from tests.support.fake_node import fail, paint, read_plan
+from tests.support.world import World, in_parallel, message, take, until
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_messages_without_receipts_finish_nothing(world: World, run_id: str) -> 
     for batch in (0, 1, 2, 2, 1, 0):
         finish_batch(world.app, message(run_id, batch))
     assert world.status(run_id) == "scoring"
-    assert not world.storage.output.exists(names.video(run_id, "mp4"))
+    assert not world.storage.output.exists(RunPaths(run_id).video("mp4"))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -59,7 +59,7 @@ def test_one_message_a_batch_finishes_without_the_sweep(world: World, run_id: st
 def test_a_completion_log_that_got_lost_costs_nothing_but_counts(world: World, run_id: str) -> None:
     world.paint(run_id, message=False)
     finish_batch(world.app, message(run_id, 0))
-    world.storage.runs.delete(names.completion_log(run_id))
+    world.storage.runs.delete(RunPaths(run_id).completion_log)
     for batch in (0, 1, 2):
         finish_batch(world.app, message(run_id, batch))
     assert world.status(run_id) == "finished"
@@ -68,7 +68,7 @@ def test_a_completion_log_that_got_lost_costs_nothing_but_counts(world: World, r
 def test_a_completion_log_that_takes_no_more_makes_every_message_look(world: World, run_id: str) -> None:
     """Storage refuses the 50,001st append with 409; a blob of another kind under the log's name is refused alike."""
     world.paint(run_id, message=False)
-    world.storage.runs.write(names.completion_log(run_id), b"")
+    world.storage.runs.write(RunPaths(run_id).completion_log, b"")
     finish_batch(world.app, message(run_id, 0))
     assert world.status(run_id) == "finished"
 
@@ -80,7 +80,7 @@ def test_eight_last_messages_at_once_make_one_video(world: World, run_id: str) -
     finish_batch(world.app, message(run_id, "look"))
     assert world.status(run_id) == "finished"
     assert world.frame_count(run_id) == 6
-    blocks = world.storage.output._client.get_blob_client(names.video(run_id, "mp4")).get_block_list("all")
+    blocks = world.storage.output._client.get_blob_client(RunPaths(run_id).video("mp4")).get_block_list("all")
     assert blocks[1] == [], "nobody has left blocks of a second video behind"
 
 
@@ -116,9 +116,9 @@ def test_a_joiner_that_lost_its_lease_commits_nothing(
     work, runs = LosesLease(world.storage.work._client), Remembering(world.storage.runs._client)
     work.runs = runs
     with pytest.raises(TemporaryError, match="lease was lost"):
-        deliver(replace(world.storage, work=work, runs=runs), run_id)
-    assert not world.storage.output.exists(names.video(run_id, "mp4"))
-    assert deliver(world.storage, run_id) == names.video(run_id, "mp4"), "the next joiner gets the lease"
+        assemble_output(replace(world.storage, work=work, runs=runs), run_id)
+    assert not world.storage.output.exists(RunPaths(run_id).video("mp4"))
+    assert assemble_output(world.storage, run_id) == RunPaths(run_id).video("mp4"), "the next joiner gets the lease"
     assert world.frame_count(run_id) == 6
 
 
@@ -173,7 +173,7 @@ def test_damage_between_task_and_join_is_scored_again(world: World, run_id: str,
     damage(world, run_id)
     finish_batch(world.app, message(run_id, "look"))
     assert world.status(run_id) == "scoring"
-    assert not world.storage.output.exists(names.video(run_id, "mp4"))
+    assert not world.storage.output.exists(RunPaths(run_id).video("mp4"))
     blobs = world.runs_blobs(run_id)
     assert "batches/00001.json" not in blobs
     assert {"batches/00000.json", "batches/00002.json"} <= blobs
@@ -199,7 +199,7 @@ def test_sound_that_vanished_before_the_join_ends_the_run_in_words(world: World)
     world.pump()
     plan = read_plan(world.storage, run_id)
     gone = plan.model_dump(mode="json", exclude_none=True) | {"audio": {"container": "input", "name": "clip/audio.mp4"}}
-    world.storage.runs.write(names.plan(run_id), json.dumps(gone).encode())
+    world.storage.runs.write(RunPaths(run_id).plan, json.dumps(gone).encode())
     world.paint(run_id)
     world.pump()
     outcome = world.outcome(run_id)
@@ -214,7 +214,7 @@ def test_a_join_that_fails_for_good_ends_the_run_in_words(world: World, run_id: 
     segment = receipt.segment.model_copy(
         update={"size": 20, "sha256": sha256_of(b"proved, but no video"), "etag": etag}
     )
-    world.storage.runs.write(names.receipt(run_id, 2), receipt.model_copy(update={"segment": segment}).dumps())
+    world.storage.runs.write(RunPaths(run_id).receipt(2), receipt.model_copy(update={"segment": segment}).dumps())
     finish_batch(world.app, message(run_id, "look"))
     outcome = world.outcome(run_id)
     assert outcome.status == "failed"

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.blobs import BlobInfo
-from frame_tools.errors import InputError
-from frame_tools.manifest import Manifest
-from orchestration.frames_listing import Numbering, check_against_manifest, number_frames
-from orchestration.planning import _sizes
-from tests.orchestration.world import World
+from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.manifest import Manifest
+from frame_tools.storage.blobs import BlobInfo
+from orchestration.planning.frame_sequence import Numbering, check_against_manifest, number_frames
+from orchestration.planning.planner import _sizes
+from tests.support.world import World
 
 
 def sizes(*names: str) -> dict[str, int]:

@@ -8,12 +8,12 @@ import azure.functions as func
 import pytest
 
 import function_app
-from frame_tools import names
-from frame_tools.errors import TemporaryError
-from tests.orchestration.host_call import FUNCTIONS
-from tests.orchestration.host_call import call as host_call
-from tests.orchestration.painter import fail
-from tests.orchestration.world import World
+from frame_tools.contracts import ids
+from frame_tools.contracts.errors import TemporaryError
+from tests.support.fake_node import fail
+from tests.support.host_call import FUNCTIONS
+from tests.support.host_call import call as host_call
+from tests.support.world import World
 
 Ask = Callable[..., tuple[int, Any]]
 UNKNOWN = "never-was-0123456789"
@@ -167,7 +167,7 @@ def test_a_trigger_blob_starts_its_run(world: World, ask: Ask) -> None:
         name = f"triggers/{blob}"
 
     host_call("start_run", Stream())
-    assert world.status(names.run_id_for(blob, world.storage.triggers.need(blob).etag)) == "scoring"
+    assert world.status(ids.run_id_for(blob, world.storage.triggers.need(blob).etag)) == "scoring"
 
 
 @pytest.mark.parametrize(

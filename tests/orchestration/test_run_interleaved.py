@@ -12,26 +12,26 @@ from typing import Final
 
 import pytest
 
-from frame_tools import names
-from frame_tools.errors import ImpastoError
-from orchestration import ending
-from orchestration.accept import start_run
-from orchestration.advance import advance
+from frame_tools.contracts import ids, paths
+from frame_tools.contracts.errors import ImpastoError
+from frame_tools.contracts.paths import RunPaths
 from orchestration.app import App
-from orchestration.cancel import cancel
-from orchestration.finish import finish_batch
-from orchestration.poison import finish_poisoned
-from orchestration.resubmit import resubmit
+from orchestration.handlers.cancel import cancel
+from orchestration.handlers.finish_batch import finish_batch
+from orchestration.handlers.poison import finish_poisoned
+from orchestration.handlers.resubmit import resubmit
+from orchestration.handlers.start_run import start_run
+from orchestration.handlers.submit_batch import submit_batch
+from orchestration.handlers.sweep import sweep
+from orchestration.runs import finalize
+from orchestration.runs.advance import advance
 from orchestration.state import read_state
-from orchestration.submit import submit_batch
-from orchestration.sweep import sweep
-from scoring.joining import join_run
-from scoring.task import Task, perform
-from tests.memory_batch import MemoryBatch
-from tests.orchestration.fuse import Killed
-from tests.orchestration.memory_world import Memory, seen_through
-from tests.orchestration.painter import fail, split
-from tests.orchestration.turns import (
+from scoring.tasks.base import Task, perform
+from scoring.tasks.join import join_run
+from tests.support.crash import Killed
+from tests.support.fake_node import fail, split
+from tests.support.in_memory_batch import MemoryBatch
+from tests.support.interleaving import (
     Gate,
     Handler,
     Player,
@@ -42,7 +42,8 @@ from tests.orchestration.turns import (
     play,
     two_switches,
 )
-from tests.orchestration.world import World, message, take
+from tests.support.memory_world import Memory, seen_through
+from tests.support.world import World, message, take
 
 Deed = Callable[[App, str], object]
 """What a handler does for a run."""
@@ -81,7 +82,7 @@ def timer(app: App, run_id: str) -> None:
 
 
 def clean_up(app: App, run_id: str) -> None:
-    ending.clean_up(app, run_id)
+    finalize.clean_up(app, run_id)
 
 
 def go_on(app: App, run_id: str) -> None:
@@ -149,7 +150,7 @@ class Stage:
 
 def settle(world: World) -> None:
     """Deliver what waits, and let the timer come by until it finds nothing more to put right; an hour passes."""
-    world.storage.runs.delete(names.looked_around())
+    world.storage.runs.delete(paths.last_orphan_scan())
     for _ in range(3):
         world.pump()
         sweep(world.app)
@@ -161,7 +162,7 @@ def runs_of(world: World) -> list[str]:
 
 
 def has_ended(world: World, run_id: str) -> bool:
-    return world.storage.runs.exists(names.outcome(run_id))
+    return world.storage.runs.exists(RunPaths(run_id).outcome)
 
 
 def check_whole(stage: Stage, run_id: str) -> None:
@@ -169,17 +170,17 @@ def check_whole(stage: Stage, run_id: str) -> None:
     world = stage.world
     if has_ended(world, run_id):
         assert stage.one_is_not_called_again or world.is_let_go(run_id)
-        assert not world.storage.runs.exists(names.open_mark(run_id))
+        assert not world.storage.runs.exists(RunPaths(run_id).open_mark)
     else:
-        assert world.storage.runs.exists(names.open_mark(run_id)), "nobody will look at the run again"
+        assert world.storage.runs.exists(RunPaths(run_id).open_mark), "nobody will look at the run again"
     status = world.status(run_id)
     if status in ("splitting", "scoring", "joining"):
         living = [task.task_id for task in world.tasks(run_id).values() if task.alive]
-        steps = [parsed[0] for name in living if (parsed := names.parse_task_id(name)) is not None]
+        steps = [parsed[0] for name in living if (parsed := ids.parse_task_id(name)) is not None]
         assert len(steps) == len(set(steps)), f"a step has two living tasks: {living}"
         assert set(waited_for(world, run_id, status)) <= set(steps), f"a step has no living task: {living}"
     if status != "finished" and not stage.one_died:
-        assert not world.storage.output.exists(names.records(run_id)), f"a run that is {status} shows its records"
+        assert not world.storage.output.exists(RunPaths(run_id).records), f"a run that is {status} shows its records"
 
 
 def waited_for(world: World, run_id: str, status: str) -> tuple[int | str, ...]:
@@ -255,7 +256,7 @@ def asked(world: World) -> str:
     world.put_frames("clip", 2)
     world.put_trigger("next", input="clip", scorer="look", frames_per_batch=1)
     blob = world.put_trigger("clip", scorer="look", frames_per_batch=1)
-    return names.run_id_for(blob, world.storage.triggers.need(blob).etag)
+    return ids.run_id_for(blob, world.storage.triggers.need(blob).etag)
 
 
 def started(world: World) -> str:
@@ -300,7 +301,7 @@ def half_killed(world: World) -> str:
 def damaged(world: World) -> str:
     """All seems to be in, but what one batch left is gone."""
     run_id = painted(world)
-    world.storage.work.delete(names.records_part(run_id, 1))
+    world.storage.work.delete(RunPaths(run_id).records_part(1))
     return run_id
 
 
@@ -308,7 +309,7 @@ def film(world: World) -> str:
     """A video to be split in the cloud and its trigger file lie there."""
     world.storage.input.write("clip/film.mp4", b"a film")
     blob = world.put_trigger("clip", video="film.mp4", scorer="look", frames_per_batch=1)
-    return names.run_id_for(blob, world.storage.triggers.need(blob).etag)
+    return ids.run_id_for(blob, world.storage.triggers.need(blob).etag)
 
 
 def film_split(world: World) -> str:

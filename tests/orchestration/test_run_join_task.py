@@ -1,10 +1,10 @@
 """The Batch task `join` of a large video: damage that it finds is scored again without waiting for the sweep."""
 
-from orchestration.finish import finish_batch
-from orchestration.submit import submit_batch
-from scoring.joining import join_run
-from scoring.task import Task, perform
-from tests.orchestration.world import World, message
+from orchestration.handlers.finish_batch import finish_batch
+from orchestration.handlers.submit_batch import submit_batch
+from scoring.tasks.base import Task, perform
+from scoring.tasks.join import join_run
+from tests.support.world import World, message
 
 
 def test_damage_that_the_join_task_finds_goes_back_to_the_queue(world: World) -> None:

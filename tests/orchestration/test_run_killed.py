@@ -8,17 +8,18 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from frame_tools import names
-from orchestration.accept import start_run
+from frame_tools.contracts import ids
+from frame_tools.contracts.paths import RunPaths
 from orchestration.app import App
-from orchestration.cancel import cancel
-from orchestration.finish import finish_batch
-from orchestration.resubmit import resubmit
-from orchestration.submit import submit_batch
-from orchestration.sweep import sweep
-from tests.orchestration.fuse import Killed, fused
-from tests.orchestration.painter import fail
-from tests.orchestration.world import World, message, take
+from orchestration.handlers.cancel import cancel
+from orchestration.handlers.finish_batch import finish_batch
+from orchestration.handlers.resubmit import resubmit
+from orchestration.handlers.start_run import start_run
+from orchestration.handlers.submit_batch import submit_batch
+from orchestration.handlers.sweep import sweep
+from tests.support.crash import Killed, fused
+from tests.support.fake_node import fail
+from tests.support.world import World, message, take
 
 MOST_WRITES = 40
 
@@ -46,7 +47,7 @@ def end_of(world: World, run_id: str) -> tuple[object, ...]:
     return (
         world.status(run_id),
         world.outcome(run_id).reason,
-        world.storage.output.exists(names.video(run_id, "mp4")) and world.video(run_id),
+        world.storage.output.exists(RunPaths(run_id).video("mp4")) and world.video(run_id),
         sorted(world.runs_blobs(run_id) - {"join.lease", "done.log"}),
         sorted(item.name.removeprefix(run_id) for item in world.storage.output.list(f"{run_id}/")),
         {key: value for key, value in world.report(run_id).items() if key in ("status", "reason", "scoring")},
@@ -74,12 +75,12 @@ def test_starting(world: World) -> None:
 
     def trigger() -> str:
         blob = world.put_trigger("clip", frames_per_batch=1)
-        return names.run_id_for(blob, world.storage.triggers.need(blob).etag)
+        return ids.run_id_for(blob, world.storage.triggers.need(blob).etag)
 
     ends = []
     for run_id in deaths(world, trigger, lambda app, _: start_run(app, "clip.json")):
         messages = {text.replace(run_id, "RUN") for text in take(world.storage.frame_batches)}
-        plan = world.storage.runs.need(names.plan(run_id)).data.decode().replace(run_id, "RUN")
+        plan = world.storage.runs.need(RunPaths(run_id).plan).data.decode().replace(run_id, "RUN")
         slots = [item.name for item in world.storage.runs.list("slots/")]
         ends.append((world.status(run_id), messages, plan, sorted(world.runs_blobs(run_id)), len(slots)))
         cancel(world.app, run_id)
@@ -91,7 +92,7 @@ def test_starting(world: World) -> None:
 def test_refusing(world: World) -> None:
     def trigger() -> str:
         blob = world.put_trigger("clip")
-        return names.run_id_for(blob, world.storage.triggers.need(blob).etag)
+        return ids.run_id_for(blob, world.storage.triggers.need(blob).etag)
 
     runs = deaths(world, trigger, lambda app, _: start_run(app, "clip.json"))
     all_alike([end_of(world, run_id) for run_id in runs], "refused")
@@ -138,7 +139,7 @@ def test_setting_damage_aside(world: World) -> None:
     def damaged() -> str:
         run_id = prepare(world)
         world.paint(run_id, message=False)
-        world.storage.work.delete(names.segment(run_id, 1))
+        world.storage.work.delete(RunPaths(run_id).segment(1))
         return run_id
 
     ends = []

@@ -4,14 +4,15 @@ import json
 
 import pytest
 
-from frame_tools import names
-from orchestration.poison import batch_poisoned, finish_poisoned, trigger_poisoned
-from orchestration.resubmit import resubmit
-from orchestration.submit import submit_batch
-from tests.orchestration.world import World, message
+from frame_tools.contracts import ids, paths
+from frame_tools.contracts.paths import RunPaths
+from orchestration.handlers.poison import batch_poisoned, finish_poisoned, trigger_poisoned
+from orchestration.handlers.resubmit import resubmit
+from orchestration.handlers.submit_batch import submit_batch
+from tests.support.world import World, message
 
 
-def host_message(blob: str, etag: str, container: str = names.TRIGGERS) -> str:
+def host_message(blob: str, etag: str, container: str = paths.TRIGGERS) -> str:
     return json.dumps(
         {
             "Type": "BlobTrigger",
@@ -73,8 +74,8 @@ def test_a_video_that_is_there_is_not_called_failed(world: World) -> None:
     """Only what comes behind the commit failed five times."""
     run_id = world.start("clip", 2)
     world.finish(run_id)
-    world.storage.runs.delete(names.outcome(run_id))
-    world.storage.runs.create(names.open_mark(run_id), b"")
+    world.storage.runs.delete(RunPaths(run_id).outcome)
+    world.storage.runs.create(RunPaths(run_id).open_mark, b"")
     finish_poisoned(world.app, message(run_id, 0))
     assert world.status(run_id) == "finished"
 
@@ -90,7 +91,7 @@ def test_a_finished_run_stays_finished(world: World) -> None:
 def test_a_trigger_that_could_not_be_started_is_a_failed_run(world: World) -> None:
     blob = world.put_trigger("clip")
     stored = world.storage.triggers.need(blob)
-    run_id = names.run_id_for(blob, stored.etag)
+    run_id = ids.run_id_for(blob, stored.etag)
     trigger_poisoned(world.app, host_message(blob, stored.etag))
     assert (world.status(run_id), world.outcome(run_id).name) == ("failed", "clip")
     assert "put the trigger file again" in world.outcome(run_id).remedy
@@ -103,7 +104,7 @@ def test_a_trigger_that_was_put_again_since_is_another_run(world: World) -> None
     run_id = world.start("clip", 2)
     trigger_poisoned(world.app, host_message(blob, old))
     assert world.status(run_id) == "scoring", "the mended run goes on"
-    assert world.status(names.run_id_for(blob, old)) == "failed"
+    assert world.status(ids.run_id_for(blob, old)) == "failed"
 
 
 def test_a_run_that_ended_stays_as_it_ended(world: World) -> None:
@@ -120,7 +121,7 @@ def test_a_run_that_ended_stays_as_it_ended(world: World) -> None:
 def test_what_names_no_trigger_is_kept(world: World, text: str) -> None:
     world.put_trigger("clip")
     trigger_poisoned(world.app, text)
-    (kept,) = world.storage.logs.list(f"strays/{names.BLOB_TRIGGER_POISON}/")
+    (kept,) = world.storage.logs.list(f"strays/{paths.BLOB_TRIGGER_POISON}/")
     assert world.storage.logs.need(kept.name).data == text.encode()
     assert list(world.storage.runs.list("")) == []
 

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from frame_tools import names
-from frame_tools.blobs import Container, sha256_of
-from frame_tools.delivery import deliver, read_receipt
-from frame_tools.errors import DamagedError
-from frame_tools.plan import Plan
-from orchestration.cancel import cancel
-from orchestration.finish import finish_batch
-from orchestration.resubmit import resubmit
-from orchestration.sweep import sweep
-from tests.orchestration.fuse import Killed, fused
-from tests.orchestration.painter import paint, read_plan
-from tests.orchestration.world import World, in_parallel, message
+from frame_tools.assembly import assemble_output, read_receipt
+from frame_tools.contracts.errors import DamagedError
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.plan import Plan
+from frame_tools.storage.blobs import Container, sha256_of
+from orchestration.handlers.cancel import cancel
+from orchestration.handlers.finish_batch import finish_batch
+from orchestration.handlers.resubmit import resubmit
+from orchestration.handlers.sweep import sweep
+from tests.support.crash import Killed, fused
+from tests.support.fake_node import paint, read_plan
+from tests.support.world import World, in_parallel, message
 
 
 @pytest.fixture
@@ -30,13 +30,13 @@ def run_id(world: World) -> str:
 
 def records(world: World, run_id: str) -> list[int]:
     """Return the frames of the records in `output`, in their order."""
-    data = world.storage.output.need(names.records(run_id)).data
+    data = world.storage.output.need(RunPaths(run_id).records).data
     assert data.endswith(b"\n")
     return [json.loads(line)["frame"] for line in data.splitlines()]
 
 
 def there(world: World, run_id: str) -> bool:
-    return world.storage.output.exists(names.records(run_id))
+    return world.storage.output.exists(RunPaths(run_id).records)
 
 
 def test_records_come_in_frame_order_whatever_the_order_of_the_batches(world: World, run_id: str) -> None:
@@ -45,7 +45,7 @@ def test_records_come_in_frame_order_whatever_the_order_of_the_batches(world: Wo
         world.pump()
     assert world.status(run_id) == "finished"
     assert records(world, run_id) == [0, 1, 2, 3, 4, 5]
-    assert not world.storage.output.exists(names.video(run_id, "mp4"))
+    assert not world.storage.output.exists(RunPaths(run_id).video("mp4"))
     assert world.is_let_go(run_id)
 
 
@@ -66,14 +66,14 @@ def test_eight_last_messages_at_once_make_one_file(world: World, run_id: str) ->
     world.pump()
     finish_batch(world.app, message(run_id, "look"))
     assert (world.status(run_id), records(world, run_id)) == ("finished", [0, 1, 2, 3, 4, 5])
-    blocks = world.storage.output._client.get_blob_client(names.records(run_id)).get_block_list("all")
+    blocks = world.storage.output._client.get_blob_client(RunPaths(run_id).records).get_block_list("all")
     assert blocks[1] == [], "nobody has left blocks of a second file behind"
 
 
 @pytest.mark.parametrize("damage", ["gone", "changed", "shorter", "empty"])
 def test_a_damaged_part_is_set_aside_and_scored_again(world: World, run_id: str, damage: str) -> None:
     world.paint(run_id)
-    part = names.records_part(run_id, 1)
+    part = RunPaths(run_id).records_part(1)
     data = world.storage.work.need(part).data
     if damage == "gone":
         world.storage.work.delete(part)
@@ -82,7 +82,7 @@ def test_a_damaged_part_is_set_aside_and_scored_again(world: World, run_id: str,
         world.storage.work.write(part, other)
     world.pump()
     assert (world.status(run_id), there(world, run_id)) == ("scoring", False)
-    assert not world.storage.runs.exists(names.receipt(run_id, 1))
+    assert not world.storage.runs.exists(RunPaths(run_id).receipt(1))
     assert any(blob.startswith("damaged/00001-") for blob in world.runs_blobs(run_id))
     paint(world.storage, run_id, 1, attempt=2)
     world.pump()
@@ -99,9 +99,9 @@ def test_a_part_with_another_number_of_records_than_frames_fails_in_words(
     etag = world.storage.work.write(receipt.records.name, lines)
     stored = receipt.records.model_copy(update={"size": len(lines), "sha256": sha256_of(lines), "etag": etag})
     lying = receipt.model_copy(update={"records": stored})
-    world.storage.runs.write(names.receipt(run_id, 1), lying.dumps())
+    world.storage.runs.write(RunPaths(run_id).receipt(1), lying.dumps())
     with pytest.raises(DamagedError, match="for 2 frames"):
-        deliver(world.storage, run_id)
+        assemble_output(world.storage, run_id)
     finish_batch(world.app, message(run_id, "look"))
     assert (world.status(run_id), there(world, run_id)) == ("failed", False)
     assert "records for 2 frames" in world.outcome(run_id).reason
@@ -114,8 +114,8 @@ class CancelledWhileRead(Container):
     run_id: str
 
     def read(self, name: str, **options: Any) -> Any:
-        if name == names.records_part(self.run_id, 2):
-            self.world.storage.runs.create(names.cancelled(self.run_id), b"")  # the ending is still to come
+        if name == RunPaths(self.run_id).records_part(2):
+            self.world.storage.runs.create(RunPaths(self.run_id).cancelled, b"")  # the ending is still to come
         return super().read(name, **options)
 
 
@@ -123,7 +123,7 @@ def test_a_run_cancelled_while_it_is_gathered_gets_no_records(world: World, run_
     world.paint(run_id, message=False)
     work = CancelledWhileRead(world.storage.work._client)
     work.world, work.run_id = world, run_id
-    deliver(replace(world.storage, work=work), run_id)
+    assemble_output(replace(world.storage, work=work), run_id)
     assert not there(world, run_id)
     sweep(world.app)
     assert (world.status(run_id), there(world, run_id)) == ("cancelled", False)
@@ -137,7 +137,7 @@ class EndsBeforeCommit(Container):
 
     def exists(self, name: str) -> bool:
         found = super().exists(name)
-        if name == names.cancelled(self.run_id) and not found:
+        if name == RunPaths(self.run_id).cancelled and not found:
             cancel(self.world.app, self.run_id)
         return found
 
@@ -146,18 +146,18 @@ def test_records_committed_after_the_end_are_taken_away(world: World, run_id: st
     world.paint(run_id, message=False)
     runs = EndsBeforeCommit(world.storage.runs._client)
     runs.world, runs.run_id = world, run_id
-    deliver(replace(world.storage, runs=runs), run_id)
+    assemble_output(replace(world.storage, runs=runs), run_id)
     assert (world.status(run_id), there(world, run_id)) == ("cancelled", False)
 
 
 def test_one_who_finds_the_lease_held_leaves_it_to_the_holder(world: World, run_id: str) -> None:
     world.paint(run_id, message=False)
-    with world.storage.runs.lease(names.join_lease(run_id)) as held:
+    with world.storage.runs.lease(RunPaths(run_id).join_lease) as held:
         assert held is not None
-        assert deliver(world.storage, run_id) is None
+        assert assemble_output(world.storage, run_id) is None
         assert not there(world, run_id)
-    assert deliver(world.storage, run_id) == names.records(run_id)
-    assert deliver(world.storage, run_id) == names.records(run_id), "once more changes nothing"
+    assert assemble_output(world.storage, run_id) == RunPaths(run_id).records
+    assert assemble_output(world.storage, run_id) == RunPaths(run_id).records, "once more changes nothing"
 
 
 def test_a_process_that_dies_at_any_write_leaves_a_run_that_still_ends(world: World, run_id: str) -> None:
@@ -182,7 +182,7 @@ def test_large_records_are_gathered_by_a_task(world: World) -> None:
     small.finish(run_id)
     assert small.status(run_id) == "joining"
     assert "join" in small.tasks(run_id)
-    assert deliver(small.storage, run_id) == names.records(run_id)
+    assert assemble_output(small.storage, run_id) == RunPaths(run_id).records
     finish_batch(small.app, message(run_id, "join"))
     assert (small.status(run_id), records(small, run_id)) == ("finished", [0, 1, 2, 3, 4, 5])
 

@@ -5,12 +5,12 @@ from fractions import Fraction
 
 import pytest
 
-from frame_tools import manifest as manifests
-from frame_tools import names
-from frame_tools.manifest import AudioTrack, Manifest
-from orchestration import planning
-from orchestration.accept import start_run
-from tests.orchestration.world import SIZE, World, frame, painting
+from frame_tools.contracts import manifest as manifests
+from frame_tools.contracts.manifest import AudioTrack, Manifest
+from frame_tools.contracts.paths import RunPaths
+from orchestration.handlers.start_run import start_run
+from orchestration.planning import planner
+from tests.support.world import SIZE, World, frame, painting
 
 
 def assert_refused(world: World, run_id: str, *words: str) -> None:
@@ -172,7 +172,7 @@ def test_frames_that_are_too_large_are_refused_with_the_limit(world: World) -> N
 
 
 def test_too_many_batches_are_refused_with_the_remedy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "MAX_BATCHES", 2)
+    monkeypatch.setattr(planner, "MAX_BATCHES", 2)
     world.put_frames("clip")
     assert_refused(world, world.fire(world.put_trigger("clip")), "3 batches", "frames_per_batch")
 
@@ -180,9 +180,9 @@ def test_too_many_batches_are_refused_with_the_remedy(world: World, monkeypatch:
 def test_a_refused_trigger_that_comes_again_changes_nothing(world: World) -> None:
     blob = world.put_trigger("clip", b"no JSON")
     run_id = world.fire(blob)
-    before = world.storage.runs.need(names.outcome(run_id)), world.report(run_id)
+    before = world.storage.runs.need(RunPaths(run_id).outcome), world.report(run_id)
     assert world.fire(blob) == run_id
-    assert (world.storage.runs.need(names.outcome(run_id)), world.report(run_id)) == before
+    assert (world.storage.runs.need(RunPaths(run_id).outcome), world.report(run_id)) == before
 
 
 def test_a_mended_trigger_file_is_a_new_run(world: World) -> None:
@@ -201,6 +201,6 @@ def test_a_trigger_that_is_gone_again_starts_nothing(world: World) -> None:
 def test_the_report_of_a_refusal_is_json_in_plain_letters(world: World) -> None:
     world.storage.triggers.write("größe?.json", b"{}")
     run_id = world.fire("größe?.json")
-    data = world.storage.output.need(names.report(run_id)).data
+    data = world.storage.output.need(RunPaths(run_id).report).data
     assert "größe" in data.decode()
     assert json.loads(data)["name"] == "größe?"

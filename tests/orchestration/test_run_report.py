@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools import names
-from frame_tools.delivery import read_receipt
-from frame_tools.receipt import BadFrame, Receipt, SteadinessSums, StoredFile
-from orchestration.report import bad_frames, steadiness
-from tests.orchestration.painter import TIMES
-from tests.orchestration.world import World
+from frame_tools.assembly import read_receipt
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.receipt import BadFrame, Receipt, SteadinessSums, StoredFile
+from orchestration.reporting.report import bad_frames, steadiness
+from tests.support.fake_node import TIMES
+from tests.support.world import World
 
 MEASURES = tuple(name for name in SteadinessSums.model_fields if name != "pairs")
 
@@ -74,7 +74,7 @@ def test_the_report_of_a_run_tells_both(world: World) -> None:
     plain = read_receipt(world.storage, run_id, 1)
     frame = BadFrame(index=3, name="000004.jpg", what="it is flat", done="previous")
     told = plain.model_copy(update={"steadiness": sums(2, 0.5), "bad_frames": (frame,)})
-    world.storage.runs.write(names.receipt(run_id, 1), told.dumps())
+    world.storage.runs.write(RunPaths(run_id).receipt(1), told.dumps())
     assert world.finish(run_id) == "finished"
     report = world.report(run_id)
     assert report["steadiness"]["pairs"] == 2

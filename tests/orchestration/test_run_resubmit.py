@@ -2,14 +2,14 @@
 
 import pytest
 
-from frame_tools import names
-from frame_tools.delivery import read_receipt
-from frame_tools.errors import InputError, MissingError
-from orchestration.cancel import cancel
-from orchestration.finish import finish_batch
-from orchestration.resubmit import parse_wish, resubmit
-from tests.orchestration.painter import fail, read_plan, split
-from tests.orchestration.world import World, in_parallel, message, painting
+from frame_tools.assembly import read_receipt
+from frame_tools.contracts.errors import InputError, MissingError
+from frame_tools.contracts.paths import RunPaths
+from orchestration.handlers.cancel import cancel
+from orchestration.handlers.finish_batch import finish_batch
+from orchestration.handlers.resubmit import parse_resubmit_request, resubmit
+from tests.support.fake_node import fail, read_plan, split
+from tests.support.world import World, in_parallel, message, painting
 
 
 @pytest.fixture
@@ -26,14 +26,14 @@ def failed(world: World) -> str:
 
 @pytest.mark.parametrize("which", ["missing", "failed"])
 def test_only_what_is_missing_is_scored_again(world: World, failed: str, which: str) -> None:
-    kept = [world.storage.runs.need(names.receipt(failed, batch)) for batch in (0, 2)]
+    kept = [world.storage.runs.need(RunPaths(failed).receipt(batch)) for batch in (0, 2)]
     assert resubmit(world.app, failed, which) == failed
     assert (world.status(failed), world.described(failed)["failures"]) == ("scoring", {})
     assert sorted(world.tasks(failed, 1)) == ["b00001"]
     world.paint(failed, 1)
     world.pump()
     assert (world.status(failed), world.frame_count(failed)) == ("finished", 6)
-    assert [world.storage.runs.need(names.receipt(failed, batch)) for batch in (0, 2)] == kept
+    assert [world.storage.runs.need(RunPaths(failed).receipt(batch)) for batch in (0, 2)] == kept
     assert world.is_let_go(failed)
     assert world.report(failed)["status"] == "finished"
 
@@ -102,11 +102,11 @@ def test_named_batches_keep_the_segments_of_the_others(world: World) -> None:
     new = resubmit(world.app, old, [1, 1])
     world.pump()
     assert sorted(world.tasks(new)) == ["b00001"], "the others are not scored"
-    assert read_receipt(world.storage, new, 0).segment.name == names.segment(old, 0)
+    assert read_receipt(world.storage, new, 0).segment.name == RunPaths(old).segment(0)
     world.paint(new, 1)
     world.pump()
     assert world.status(new) == "finished", "the one message is the last: no sweep is needed"
-    assert read_receipt(world.storage, new, 1).segment.name == names.segment(new, 1)
+    assert read_receipt(world.storage, new, 1).segment.name == RunPaths(new).segment(1)
     assert (world.video(new), world.frame_count(new)) == (world.video(old), 6)
 
 
@@ -114,7 +114,7 @@ def test_a_kept_batch_whose_files_are_gone_is_scored_after_all(world: World) -> 
     old = world.start("clip")
     world.finish(old)
     new = resubmit(world.app, old, [1])
-    world.storage.work.delete(names.segment(old, 2))
+    world.storage.work.delete(RunPaths(old).segment(2))
     world.pump()
     world.paint(new, 1)
     world.pump()
@@ -212,7 +212,7 @@ def test_late_messages_of_the_first_life_do_no_harm(world: World, failed: str) -
     ],
 )
 def test_bodies_that_are_understood(body: bytes, which: object) -> None:
-    wish = parse_wish(body)
+    wish = parse_resubmit_request(body)
     assert (wish.which, wish.options) == (which, {})
 
 
@@ -234,7 +234,7 @@ def test_bodies_that_are_understood(body: bytes, which: object) -> None:
 )
 def test_bodies_that_are_not_are_refused_with_what_there_is(body: bytes) -> None:
     with pytest.raises(InputError, match="not understood") as raised:
-        parse_wish(body)
+        parse_resubmit_request(body)
     assert "missing, failed, all" in raised.value.remedy
     assert len(str(raised.value)) < 300
 
@@ -319,11 +319,11 @@ def test_other_options_need_a_plan_to_start_from(world: World) -> None:
 )
 def test_bodies_with_options_are_refused_with_the_right_words(body: bytes, words: str) -> None:
     with pytest.raises(InputError) as raised:
-        parse_wish(body)
+        parse_resubmit_request(body)
     assert words in str(raised.value)
     assert len(str(raised.value)) < 400
 
 
 def test_a_body_with_options_is_understood() -> None:
-    wish = parse_wish(b'{"which": "all", "options": {"strength": 0.5, "size": null}}')
+    wish = parse_resubmit_request(b'{"which": "all", "options": {"strength": 0.5, "size": null}}')
     assert (wish.which, wish.options) == ("all", {"strength": 0.5, "size": None})

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from frame_tools import names
-from frame_tools.blobs import BlobInfo, Container
-from orchestration import ending
-from orchestration.advance import advance
-from orchestration.cancel import cancel
-from orchestration.resubmit import resubmit
-from tests.orchestration.painter import fail
-from tests.orchestration.world import World
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.storage.blobs import BlobInfo, Container
+from orchestration.handlers.cancel import cancel
+from orchestration.handlers.resubmit import resubmit
+from orchestration.runs import finalize
+from orchestration.runs.advance import advance
+from tests.support.fake_node import fail
+from tests.support.world import World
 
 
 class Delayed(Container):
@@ -41,10 +41,10 @@ def test_a_late_cancellation_does_not_end_a_run_that_goes_on(world: World) -> No
         cancel(world.app, run_id)
         resubmit(world.app, run_id, "missing")
 
-    world.storage.runs.create(names.cancelled(run_id), b"")
+    world.storage.runs.create(RunPaths(run_id).cancelled, b"")
     advance(delayed(world, meanwhile).app, run_id)
     assert world.status(run_id) == "scoring"
-    assert world.storage.runs.exists(names.open_mark(run_id))
+    assert world.storage.runs.exists(RunPaths(run_id).open_mark)
     world.finish(run_id)
     assert world.status(run_id) == "finished"
 
@@ -63,7 +63,7 @@ def test_an_ending_stands_though_another_handler_cleans_up_after_it_at_once(worl
     run_id = world.start("clip", 1)
     world.pump()
     fail(world.storage, run_id, 0)
-    outcome = names.outcome(run_id)
+    outcome = RunPaths(run_id).outcome
     deleted: list[str] = []
 
     class Watched(Container):
@@ -94,14 +94,14 @@ def test_cleaning_up_late_leaves_a_resumed_run_open(world: World, which: str) ->
 
     class Late(Container):
         def delete(self, name: str, *, etag: str | None = None) -> bool:
-            if name == names.open_mark(run_id):
+            if name == RunPaths(run_id).open_mark:
                 resubmit(world.app, run_id, which)
             return super().delete(name, etag=etag)
 
     late = replace(world.app, storage=replace(world.storage, runs=Late(world.storage.runs._client)))
-    ending.clean_up(late, run_id)
+    finalize.clean_up(late, run_id)
     assert world.status(run_id) in ("scoring", "waiting")
-    assert world.storage.runs.exists(names.open_mark(run_id))
+    assert world.storage.runs.exists(RunPaths(run_id).open_mark)
 
 
 def test_a_report_that_was_overtaken_is_written_again(world: World) -> None:
@@ -112,15 +112,15 @@ def test_a_report_that_was_overtaken_is_written_again(world: World) -> None:
 
     class Late(Container):
         def list(self, prefix: str) -> Iterator[BlobInfo]:
-            if prefix == names.receipts(run_id):  # the report is being made
+            if prefix == RunPaths(run_id).receipts:  # the report is being made
                 self._overtake()
             return super().list(prefix)
 
         def _overtake(self) -> None:
-            if not world.storage.runs.exists(names.cancelled(run_id)):
+            if not world.storage.runs.exists(RunPaths(run_id).cancelled):
                 resubmit(world.app, run_id, "missing")
                 cancel(world.app, run_id)
 
     runs = Late(world.storage.runs._client)
-    ending.clean_up(replace(world.app, storage=replace(world.storage, runs=runs)), run_id)
+    finalize.clean_up(replace(world.app, storage=replace(world.storage, runs=runs)), run_id)
     assert (world.outcome(run_id).status, world.report(run_id)["status"]) == ("cancelled", "cancelled")

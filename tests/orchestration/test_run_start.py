@@ -2,13 +2,13 @@
 
 import pytest
 
-from frame_tools import manifest as manifests
-from frame_tools import names
-from frame_tools.blobs import sha256_of
-from frame_tools.manifest import Manifest
-from orchestration.submit import submit_batch
-from tests.orchestration.painter import SIZE, fail, read_manifest, read_plan, split
-from tests.orchestration.world import World, frame, in_parallel, message, painting
+from frame_tools.contracts import ids
+from frame_tools.contracts import manifest as manifests
+from frame_tools.contracts.manifest import Manifest
+from frame_tools.storage.blobs import sha256_of
+from orchestration.handlers.submit_batch import submit_batch
+from tests.support.fake_node import SIZE, fail, read_manifest, read_plan, split
+from tests.support.world import World, frame, in_parallel, message, painting
 
 
 def test_a_run_goes_from_trigger_to_video(world: World) -> None:
@@ -136,7 +136,7 @@ def test_a_video_or_painting_that_is_not_there_costs_no_task(world: World, there
     world.pump()
     assert world.status(run_id) == "refused"
     assert words in world.outcome(run_id).reason
-    assert world.app.batch.tasks(names.job_id(run_id, 0)) == []
+    assert world.app.batch.tasks(ids.job_id(run_id, 0)) == []
 
 
 def test_two_runs_at_once_do_not_mix(world: World) -> None:
@@ -178,7 +178,7 @@ def test_messages_after_the_end_make_no_task_and_no_job(world: World) -> None:
 def test_a_job_that_takes_no_more_tasks_gets_a_successor(world: World) -> None:
     run_id = world.start("clip")
     submit_batch(world.app, message(run_id, 0))
-    world.app.batch.terminate_job(names.job_id(run_id, 0), "somebody did")
+    world.app.batch.terminate_job(ids.job_id(run_id, 0), "somebody did")
     submit_batch(world.app, message(run_id, 1))
     assert sorted(world.tasks(run_id, 0)) == ["b00000"]
     assert (world.job_is_open(run_id, 1), sorted(world.tasks(run_id, 1))) == (True, ["b00001"])
@@ -187,7 +187,7 @@ def test_a_job_that_takes_no_more_tasks_gets_a_successor(world: World) -> None:
 def test_two_handlers_that_find_the_job_closed_share_its_successor(world: World) -> None:
     run_id = world.start("clip")
     submit_batch(world.app, message(run_id, 0))
-    world.app.batch.terminate_job(names.job_id(run_id, 0), "somebody did")
+    world.app.batch.terminate_job(ids.job_id(run_id, 0), "somebody did")
     in_parallel([lambda s=s: submit_batch(world.app, message(run_id, s)) for s in (0, 1, 2)])
     claims = {blob for blob in world.runs_blobs(run_id) if blob.startswith("jobs/")}
     assert claims == {"jobs/000", "jobs/001"}

@@ -12,16 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from frame_tools import names
-from frame_tools.blobs import sha256_of
-from frame_tools.errors import InputError
-from frame_tools.plan import BlobRef, Plan, PlannedKey, PlannedProgram
-from frame_tools.scorers import SCORERS
-from orchestration.programs import AllowedPrograms
+from frame_tools.contracts import ids
+from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.plan import BlobRef, Plan, PlannedKeyframe, PlannedProgram
+from frame_tools.contracts.scorers import SCORERS
+from frame_tools.storage.blobs import sha256_of
+from orchestration.allowed_programs import AllowedPrograms
+from orchestration.planning.style_validation import look_at
 from orchestration.settings import Settings
-from orchestration.style_files import look_at
-from tests.orchestration.painter import read_plan
-from tests.orchestration.world import World, painting
+from tests.support.fake_node import read_plan
+from tests.support.world import World, painting
 
 SHA = "ab" * 32
 PROGRAMS = {
@@ -145,9 +146,9 @@ def test_several_styles_are_copied_each_and_their_weights_follow_the_time(world:
         ("own.safetensors", "tuned"),
     ]
     assert plan.key_styles == (
-        PlannedKey(at=0, weights=(0.75, 0.25, 0)),
-        PlannedKey(at=0.1, weights=(0.25, 0, 0.75)),
-        PlannedKey(at=0.24, weights=(0, 1, 0)),
+        PlannedKeyframe(at=0, weights=(0.75, 0.25, 0)),
+        PlannedKeyframe(at=0.1, weights=(0.25, 0, 0.75)),
+        PlannedKeyframe(at=0.24, weights=(0, 1, 0)),
     )
     for one, data in zip(plan.styles, (painting(), other_painting(), safetensors()), strict=True):
         assert (one.sha256, world.storage.work.need(one.blob.name).data) == (sha256_of(data), data)
@@ -174,7 +175,7 @@ def test_a_plan_says_the_weight_of_the_frame_before_where_the_trigger_does_not(w
 def test_a_plan_of_an_earlier_version_without_the_weight_is_still_read(world: World) -> None:
     put(world, sea_png=painting())
     run_id = world.fire(world.put_trigger("clip", scorer="any", style="sea.png"))
-    earlier = json.loads(world.storage.runs.need(names.plan(run_id)).data)
+    earlier = json.loads(world.storage.runs.need(RunPaths(run_id).plan).data)
     del earlier["options"]["steady"]
     assert Plan.loads(json.dumps(earlier), "plan").options.weight_of_before == SCORERS["any"].steady
 
@@ -182,7 +183,7 @@ def test_a_plan_of_an_earlier_version_without_the_weight_is_still_read(world: Wo
 def test_one_style_is_one_key_at_the_start_and_none_is_none(world: World) -> None:
     put(world, sea_png=painting())
     plan = read_plan(world.storage, world.fire(world.put_trigger("clip", scorer="any", style="sea.png")))
-    assert plan.key_styles == (PlannedKey(at=0, weights=(1,)),)
+    assert plan.key_styles == (PlannedKeyframe(at=0, weights=(1,)),)
     passed_over = read_plan(world.storage, world.fire(world.put_trigger("clip2", input="clip", style="nowhere.jpg")))
     assert (passed_over.styles, passed_over.key_styles) == ((), ())
 
@@ -222,7 +223,7 @@ def test_before_a_video_is_split_all_that_can_be_seen_is_looked_at(world: World,
     run_id = world.fire(world.put_trigger("film", video="film.mp4", **words))
     world.pump()
     assert world.status(run_id) == "refused"
-    assert world.app.batch.tasks(names.job_id(run_id, 0)) == []
+    assert world.app.batch.tasks(ids.job_id(run_id, 0)) == []
 
 
 # Masks.

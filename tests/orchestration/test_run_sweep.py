@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 
-from frame_tools import names
-from frame_tools.plan import Request
-from frame_tools.receipt import Trouble
-from orchestration.resubmit import resubmit
-from orchestration.submit import submit_batch
-from orchestration.sweep import sweep
+from frame_tools.contracts import ids
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.plan import Request
+from frame_tools.contracts.receipt import TaskError
+from orchestration.handlers.resubmit import resubmit
+from orchestration.handlers.submit_batch import submit_batch
+from orchestration.handlers.sweep import sweep
 from tests.orchestration.conftest import Nodes
-from tests.orchestration.painter import fail, read_plan
-from tests.orchestration.world import World, message, take, until
+from tests.support.fake_node import fail, read_plan
+from tests.support.world import World, message, take, until
 
 NO_GRACE = {"sweep_grace_seconds": 0}
 
@@ -83,7 +84,7 @@ def test_a_failed_task_gets_one_more_try_and_then_its_failure_is_told(busy_world
 
 def note(world: World, run_id: str, *, exit_code: int, task_id: str = "b00000") -> None:
     """Leave what a task says of an error before it ends with `exit_code`."""
-    trouble = Trouble(
+    trouble = TaskError(
         run_id=run_id,
         step="00000",
         reason="The program p failed: line 3: KeyError: 'k'",
@@ -92,7 +93,7 @@ def note(world: World, run_id: str, *, exit_code: int, task_id: str = "b00000") 
         exit_code=exit_code,
         happened_at="2026-01-02T03:04:05+00:00",
     )
-    world.storage.runs.write(names.trouble(run_id, "00000"), trouble.dumps())
+    world.storage.runs.write(RunPaths(run_id).error("00000"), trouble.dumps())
 
 
 def fail_after(world: World, nodes: Nodes, **noted: Any) -> str:
@@ -213,7 +214,7 @@ def test_a_receipt_left_while_the_sweep_looks_is_no_failure(busy_world: World) -
 def test_a_job_that_somebody_ended_is_replaced(world: World) -> None:
     run_id = world.start("clip")
     world.pump()
-    world.app.batch.terminate_job(names.job_id(run_id, 0), "somebody did")
+    world.app.batch.terminate_job(ids.job_id(run_id, 0), "somebody did")
     sweep(world.changed(**NO_GRACE).app)
     assert sorted(world.tasks(run_id, 1)) == ["b00000", "b00001", "b00002"]
     world.paint(run_id)
@@ -226,10 +227,10 @@ def test_a_job_that_somebody_ended_is_replaced(world: World) -> None:
 def test_a_run_over_its_time_ends_in_words_and_can_be_resumed(world: World, stage: str) -> None:
     limited = world.changed(max_open_runs=0) if stage == "waiting" else world
     run_id = limited.start("clip")
-    request = Request.loads(world.storage.runs.need(names.request(run_id)).data, "request")
+    request = Request.loads(world.storage.runs.need(RunPaths(run_id).request).data, "request")
     early = dt.datetime.fromisoformat(request.received_at) - world.app.run_limit - dt.timedelta(seconds=1)
     world.storage.runs.write(
-        names.request(run_id), request.model_copy(update={"received_at": early.isoformat()}).dumps()
+        RunPaths(run_id).request, request.model_copy(update={"received_at": early.isoformat()}).dumps()
     )
     sweep(limited.app)
     outcome = world.outcome(run_id)
@@ -242,9 +243,9 @@ def test_a_run_over_its_time_ends_in_words_and_can_be_resumed(world: World, stag
 def test_marks_that_were_left_over_are_taken_away(world: World) -> None:
     run_id = world.start("clip", 2)
     world.finish(run_id)
-    world.storage.runs.create(names.open_mark(run_id), b"")
-    world.storage.runs.create(names.open_mark("never-was-0123456789"), b"")
-    world.storage.output.delete(names.report(run_id))
+    world.storage.runs.create(RunPaths(run_id).open_mark, b"")
+    world.storage.runs.create(RunPaths("never-was-0123456789").open_mark, b"")
+    world.storage.output.delete(RunPaths(run_id).report)
     sweep(world.app)
     assert list(world.storage.runs.list("open/")) == []
     assert world.report(run_id)["status"] == "finished"
@@ -253,7 +254,7 @@ def test_marks_that_were_left_over_are_taken_away(world: World) -> None:
 def test_a_run_whose_planning_died_is_planned(world: World) -> None:
     run_id = world.start("clip")
     plan = read_plan(world.storage, run_id)
-    for blob in (names.plan(run_id), names.queued(run_id, "batches")):
+    for blob in (RunPaths(run_id).plan, RunPaths(run_id).queued("batches")):
         world.storage.runs.delete(blob)
     sweep(world.app)
     assert read_plan(world.storage, run_id) == plan
@@ -264,7 +265,7 @@ def test_one_run_in_trouble_does_not_keep_the_others_waiting(world: World) -> No
     bad, good = world.start("a bad one", 2), world.start("good", 2)
     world.pump()
     world.paint(good, message=False)
-    world.storage.runs.write(names.plan(bad), b"no JSON")
+    world.storage.runs.write(RunPaths(bad).plan, b"no JSON")
     with pytest.raises(ExceptionGroup, match="could not put every run right") as raised:
         sweep(world.app)
     assert len(raised.value.exceptions) == 1
@@ -284,7 +285,7 @@ def test_a_lost_join_task_is_made_good(world: World) -> None:
     small = world.changed(join_in_function_bytes=100, **NO_GRACE)
     run_id = small.start("clip", 2)
     small.finish(run_id)
-    small.app.batch.terminate_job(names.job_id(run_id, 0), "somebody did")
+    small.app.batch.terminate_job(ids.job_id(run_id, 0), "somebody did")
     sweep(small.app)
     assert sorted(small.tasks(run_id, 1)) == ["join"]
 

@@ -17,13 +17,13 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import SpanKind, StatusCode
 
 import function_app
-from frame_tools import names
-from frame_tools.errors import TemporaryError
-from orchestration.spans import attributes_of
-from orchestration.telemetry import OpenTelemetrySpans, telemetry_from
-from tests.orchestration.host_call import INVOCATION, call
+from frame_tools.contracts import paths
+from frame_tools.contracts.errors import TemporaryError
+from orchestration.telemetry.azure_monitor import OpenTelemetrySpans, telemetry_from
+from orchestration.telemetry.tracing import attributes_of
 from tests.orchestration.test_telemetry import ROOT, collector  # noqa: F401 - a fixture
-from tests.orchestration.world import World, message, take
+from tests.support.host_call import INVOCATION, call
+from tests.support.world import World, message, take
 
 HOSTS_TRACE, HOSTS_SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{HOSTS_TRACE}-{HOSTS_SPAN}-00"
@@ -50,7 +50,7 @@ class Stream:
     """A trigger blob as the host hands it over."""
 
     def __init__(self, blob: str) -> None:
-        self.name = f"{names.TRIGGERS}/{blob}"
+        self.name = f"{paths.TRIGGERS}/{blob}"
 
 
 def told(exporter: InMemorySpanExporter) -> list[tuple[str, object]]:
@@ -64,7 +64,7 @@ def parents(spans: Sequence[ReadableSpan]) -> dict[str, str]:
     return {span.name: by_id[span.parent.span_id] for span in spans if span.parent}
 
 
-def deliver(queue: str, text: str) -> None:
+def assemble_output(queue: str, text: str) -> None:
     call(queue, func.QueueMessage(body=text.encode()), traceparent=TRACEPARENT)
 
 
@@ -74,10 +74,10 @@ def test_a_run_is_told_from_trigger_to_video_under_one_id(traced: World, exporte
     (mark,) = traced.storage.runs.list("open/")
     run_id = mark.name.removeprefix("open/")
     for text in sorted(take(traced.storage.frame_batches)):
-        deliver("submit_batch", text)
+        assemble_output("submit_batch", text)
     traced.paint(run_id)
     for text in sorted(take(traced.storage.finished_batches)):
-        deliver("finish_batch", text)
+        assemble_output("finish_batch", text)
     assert traced.status(run_id) == "finished"
 
     spans = exporter.get_finished_spans()
@@ -110,7 +110,7 @@ def test_a_video_to_be_split_has_its_own_step(traced: World, exporter: InMemoryS
     call("start_run", Stream(traced.put_film()))
     assert [name for name, _ in told(exporter)] == ["split", "start_run"]
     for text in take(traced.storage.frame_batches):
-        deliver("submit_batch", text)
+        assemble_output("submit_batch", text)
     assert told(exporter)[-1] == ("submit_batch", "split")
 
 
@@ -127,8 +127,8 @@ def test_without_the_hosts_span_a_call_begins_a_trace_of_its_own(traced: World, 
 
 
 def test_a_call_about_no_run_of_ours_says_none(traced: World, exporter: InMemorySpanExporter) -> None:
-    deliver("submit_batch", '{"v": 1, "run_id": "../../x", "batch": 0}')
-    deliver("finish_batch", "\x00 not ours")
+    assemble_output("submit_batch", '{"v": 1, "run_id": "../../x", "batch": 0}')
+    assemble_output("finish_batch", "\x00 not ours")
     request = func.HttpRequest(method="GET", url="/api/runs/x", route_params={"run_id": "x" * 9000}, body=b"")
     call("get_run", request)
     call("sweep", None)
@@ -157,7 +157,7 @@ def test_a_failed_step_and_its_call_are_told_as_failed_and_the_error_is_left_to_
     exporter.clear()
     monkeypatch.setattr(type(traced.app.batch), "ensure_job", refuse)
     with pytest.raises(TemporaryError):
-        deliver("submit_batch", message(run_id, 0))
+        assemble_output("submit_batch", message(run_id, 0))
     (span,) = exporter.get_finished_spans()
     assert (span.status.status_code, span.status.description) == (
         StatusCode.ERROR, "TemporaryError: Batch is busy. Try again."
@@ -184,8 +184,8 @@ SEND = """
 import os, sys
 import requests
 from opentelemetry.trace import get_tracer_provider
-from orchestration.spans import Invocation
-from orchestration.telemetry import telemetry_from
+from orchestration.telemetry.tracing import Invocation
+from orchestration.telemetry.azure_monitor import telemetry_from
 
 spans = telemetry_from({"APPLICATIONINSIGHTS_CONNECTION_STRING": sys.argv[1]}).spans
 for _ in range(30):
@@ -230,8 +230,8 @@ def test_without_a_connection_string_no_span_is_made() -> None:
     with spans.phase("plan", "clip-0123456789"):
         pass
     code = (
-        "import sys, function_app, orchestration.telemetry as t\n"
-        "from orchestration.spans import Invocation\n"
+        "import sys, function_app, orchestration.telemetry.azure_monitor as t\n"
+        "from orchestration.telemetry.tracing import Invocation\n"
         "with t.telemetry_from({}).spans.invocation(Invocation(function='f', invocation_id='i')) as span:\n"
         "    span.about('clip-0123456789')\n"
         "assert not any('opentelemetry' in name for name in sys.modules)"

@@ -15,22 +15,31 @@ from pathlib import Path
 
 import pytest
 
-from frame_tools import logs, names
-from frame_tools.metrics import FRAME_SECONDS, FRAMES_DONE, QUEUE_AGE, RUN_COST, TASK_RETRIES, LogMetrics, Metric
-from frame_tools.storage_mode import STORAGE_MODE
-from orchestration.sweep import sweep
-from orchestration.tasks import task_spec
-from orchestration.telemetry import telemetry_from
+from frame_tools.contracts import paths
+from frame_tools.storage.mode import STORAGE_MODE
+from frame_tools.telemetry import logs
+from frame_tools.telemetry.metrics import (
+    FRAME_SECONDS,
+    FRAMES_DONE,
+    QUEUE_AGE,
+    RUN_COST,
+    TASK_RETRIES,
+    LogMetrics,
+    Metric,
+)
+from orchestration.azure_batch.task_spec import task_spec
+from orchestration.handlers.sweep import sweep
+from orchestration.telemetry.azure_monitor import telemetry_from
 from tests.infra.deployments import deployment
 from tests.orchestration.conftest import Nodes
-from tests.orchestration.world import World, message, until
+from tests.support.world import World, message, until
 
 ROOT = Path(__file__).resolve().parents[2]
 SEND = """
 import os, sys
 from opentelemetry.metrics import get_meter_provider
 from frame_tools import metrics as m
-from orchestration.telemetry import telemetry_from
+from orchestration.telemetry.azure_monitor import telemetry_from
 
 where = telemetry_from({"APPLICATIONINSIGHTS_CONNECTION_STRING": sys.argv[1]}).metrics
 where.record(m.FRAMES_DONE, 48)
@@ -125,8 +134,8 @@ def test_a_run_tells_its_figures(world: World) -> None:
     assert seconds > 0
     assert usd == world.report(run_id)["cost"]["usd"]["total"]
     assert {a["queue"] for n, _, a in seen.values if n == QUEUE_AGE.name} == {
-        names.FRAME_BATCHES,
-        names.FINISHED_BATCHES,
+        paths.FRAME_BATCHES,
+        paths.FINISHED_BATCHES,
     }
 
 
@@ -202,7 +211,7 @@ def test_the_id_goes_with_the_task_and_ends_with_the_work(world: World) -> None:
         == "mount"
     )
 
-    @logs.about_run
+    @logs.with_run_context
     def work(_: object, run_id: str) -> str:
         return line_of("here")["correlation_id"]
 
@@ -233,8 +242,8 @@ def test_only_our_lines_change_their_form_on_the_hosts_handlers(monkeypatch: pyt
     handler.setFormatter(logging.Formatter("plain %(message)s"))
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [handler])
-    logs.on_root()
-    logs.on_root()
+    logs.configure_host_logging()
+    logs.configure_host_logging()
     ours, theirs = (logging.LogRecord(n, 20, "", 1, "hello", None, None) for n in ("frame_tools.x", "azure.core"))
     assert json.loads(handler.format(ours))["message"] == "hello"
     assert handler.format(theirs) == "plain hello"
@@ -243,7 +252,8 @@ def test_only_our_lines_change_their_form_on_the_hosts_handlers(monkeypatch: pyt
 def test_a_tasks_lines_carry_run_and_step() -> None:
     code = (
         "import logging, sys\nfrom frame_tools import logs\n"
-        "logs.start(sys.stdout, correlation_id='clip-0123456789', step=3)\nlogging.getLogger('scoring').info('done')"
+        "logs.configure_task_logging(sys.stdout, correlation_id='clip-0123456789', step=3)\n"
+        "logging.getLogger('scoring').info('done')"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=60)
     line = json.loads(done.stdout)

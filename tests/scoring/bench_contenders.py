@@ -3,7 +3,7 @@
 import ctypes
 import os
 
-from frame_tools.errors import InputError
+from frame_tools.contracts.errors import InputError
 
 
 class Counting:

@@ -7,9 +7,9 @@ pytest.importorskip("torch", reason="the scorer's tests run in the scorer's envi
 import numpy as np
 from hypothesis import settings
 
-from scoring.any_painting.convert import make_weights
-from scoring.stylize import AnyPainting
-from tests.scoring.runs import opened
+from scoring.scorers.any_painting.convert import make_weights
+from scoring.scorers.any_painting.scorer import AnyPainting
+from tests.support.scorer_runs import opened
 
 settings.register_profile("scoring", deadline=None, max_examples=15)
 settings.load_profile("scoring")

@@ -11,11 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from frame_tools.options import Options
-from scoring import frames
-from scoring.controls.resizing import to_working_size
-from scoring.controls.touch import Touch
-from scoring.protocol import Picture
+from frame_tools.contracts.options import Options
+from scoring import image_codec
+from scoring.postprocess.compositor import Compositor
+from scoring.postprocess.resize import to_working_size
+from scoring.types import Picture
 
 FOLDER = Path(__file__).parent / "golden"
 SIZE = (64, 48)
@@ -51,7 +51,7 @@ def mask() -> np.ndarray:
 def touched(*, small: int = 1, masked: bool = False, **options: object) -> Picture:
     """Finish the painting, scored at 1 / `small` of its size."""
     scored = to_working_size(painting(), (SIZE[0] // small, SIZE[1] // small))
-    return Touch(Options.model_validate(options))(scene(), scored, mask() if masked else None)
+    return Compositor(Options.model_validate(options))(scene(), scored, mask() if masked else None)
 
 
 CASES: dict[str, Callable[[], Picture]] = {
@@ -67,7 +67,7 @@ def main() -> None:
     """Write all pictures."""
     FOLDER.mkdir(exist_ok=True)
     for name, make in CASES.items():
-        (FOLDER / f"controls_{name}.png").write_bytes(frames.encode_png(make()))
+        (FOLDER / f"controls_{name}.png").write_bytes(image_codec.encode_png(make()))
 
 
 if __name__ == "__main__":

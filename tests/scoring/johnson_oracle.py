@@ -1,4 +1,4 @@
-"""The published network once more, written down plainly from its description: what `scoring.johnson` is compared with.
+"""The published network once more, written down plainly from its description: the oracle of `scoring.scorers.johnson`.
 
 Also made-up checkpoints of it, as torch.save writes them. Convolutions are random but keep the size of what they get.
 """

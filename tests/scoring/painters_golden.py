@@ -8,12 +8,12 @@ at the pictures before they are kept.
 
 import numpy as np
 
-from scoring import frames
-from scoring.protocol import KeyStyle, Moment, Picture
-from scoring.stylize import AnyPainting
-from scoring.weight_files import weights_folder
+from scoring import image_codec
+from scoring.inference.weight_files import weights_folder
+from scoring.scorers.any_painting.scorer import AnyPainting
+from scoring.types import FramePosition, KeyStyle, Picture
 from tests.scoring.controls_golden import FOLDER, scene
-from tests.scoring.runs import opened, painting, run_of
+from tests.support.scorer_runs import opened, painting, run_of
 
 CASES = ("shared", "frame", "mixed")
 
@@ -21,7 +21,7 @@ CASES = ("shared", "frame", "mixed")
 def painted(scorer: AnyPainting, case: str) -> Picture:
     """Paint the scene twice as large as the controls' scene is: strokes need room."""
     picture = np.repeat(np.repeat(scene(), 2, 0), 2, 1)
-    moment = (Moment(0, 0.0),)
+    moment = (FramePosition(0, 0.0),)
 
     def sample() -> list[Picture]:
         return [picture, picture[:, ::-1]]
@@ -38,7 +38,7 @@ def main() -> None:
     """Write all pictures."""
     scorer = AnyPainting.load(weights_folder({}))
     for case in CASES:
-        (FOLDER / f"painter_{case}.png").write_bytes(frames.encode_png(painted(scorer, case)))
+        (FOLDER / f"painter_{case}.png").write_bytes(image_codec.encode_png(painted(scorer, case)))
 
 
 if __name__ == "__main__":

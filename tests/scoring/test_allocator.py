@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from scoring.allocator import keep_freed_memory
+from scoring.inference.allocator import keep_freed_memory
 
 COUNT = """
 import resource, sys, threading
 import numpy as np
-from scoring.allocator import keep_freed_memory
+from scoring.inference.allocator import keep_freed_memory
 
 if "keep" in sys.argv:
     keep_freed_memory()

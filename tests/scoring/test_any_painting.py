@@ -8,10 +8,10 @@ import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.any_painting.brush import KERNEL_NUMBERS, NORM_CHANNELS, STYLE_NUMBERS, Brush
-from scoring.any_painting.convert import find_models, published
-from scoring.any_painting.network import REACH, STRIDE
-from scoring.any_painting.phases import phase_kernel, reflect_phases
+from scoring.scorers.any_painting.conditional_norm import KERNEL_NUMBERS, NORM_CHANNELS, STYLE_NUMBERS, StyleCondition
+from scoring.scorers.any_painting.convert import find_models, published
+from scoring.scorers.any_painting.network import REACH, STRIDE
+from scoring.scorers.any_painting.space_to_depth import phase_kernel, reflect_phases
 from tests.scoring.onnx_oracle import Oracle
 
 half_sides = st.integers(3, 12)
@@ -44,11 +44,11 @@ def test_transformer_is_the_published_one(networks, style_vector, height, width,
     oracle = Oracle(find_models() / "arbitrary_transform.onnx")
     expected = oracle(frames.permute(0, 2, 3, 1), style_vector.reshape(1, 1, 1, 100)).permute(0, 3, 1, 2)
     transformer = networks.transformer
-    painted = transformer(frames.contiguous(memory_format=layout), Brush(transformer.style(style_vector)))
+    painted = transformer(frames.contiguous(memory_format=layout), StyleCondition(transformer.style(style_vector)))
     torch.testing.assert_close(painted, expected, atol=1e-4, rtol=0)
 
 
-def bent(style):
+def styled_kernel(style):
     """Return the style with something added to every kernel, as tuning does."""
     noise = torch.randn(KERNEL_NUMBERS, generator=torch.Generator().manual_seed(2))
     return style + torch.cat([torch.zeros(2 * NORM_CHANNELS), 0.02 * noise])
@@ -57,26 +57,26 @@ def bent(style):
 @given(half_sides, half_sides)
 def test_a_frames_own_statistics_folded_in_give_the_same_frame(networks, style_vector, height, width):
     frame, transformer = random(1, 3, 4 * height, 4 * width), networks.transformer
-    style = bent(transformer.style(style_vector))
-    folded = Brush(style, transformer.measure(frame, style))
-    torch.testing.assert_close(transformer(frame, folded), transformer(frame, Brush(style)), atol=1e-4, rtol=0)
+    style = styled_kernel(transformer.style(style_vector))
+    folded = StyleCondition(style, transformer.measure(frame, style))
+    torch.testing.assert_close(transformer(frame, folded), transformer(frame, StyleCondition(style)), atol=1e-4, rtol=0)
 
 
 def test_a_style_bends_each_kernel_by_its_own_numbers(networks, style_vector):
     """As if the network had other weights; and the network that all share is left as it is."""
     frame, transformer = random(1, 3, 24, 32), networks.transformer
     plain = transformer.style(style_vector)
-    style, other = bent(plain), copy.deepcopy(transformer)
+    style, other = styled_kernel(plain), copy.deepcopy(transformer)
     at = 2 * NORM_CHANNELS
     for name, weight in other.state_dict().items():
         if name.startswith(("residuals", "expand")) and "conv" in name:
             weight += style[at : at + weight.numel()].view(weight.shape)
             at += weight.numel()
     assert at == STYLE_NUMBERS
-    expected, before = other(frame, Brush(plain)), transformer(frame, Brush(plain))
-    torch.testing.assert_close(transformer(frame, Brush(style)), expected, atol=1e-5, rtol=0)
+    expected, before = other(frame, StyleCondition(plain)), transformer(frame, StyleCondition(plain))
+    torch.testing.assert_close(transformer(frame, StyleCondition(style)), expected, atol=1e-5, rtol=0)
     assert (expected - before).abs().mean() > 0.01
-    assert torch.equal(transformer(frame, Brush(plain)), before)
+    assert torch.equal(transformer(frame, StyleCondition(plain)), before)
 
 
 def test_statistics_are_those_of_all_frames_together(networks, style_vector):
@@ -96,7 +96,7 @@ def test_with_given_statistics_a_place_depends_on_nothing_beyond_the_reach(netwo
     transformer = networks.transformer
     style = transformer.style(style_vector)
     frame = random(1, 3, 2 * REACH + 8, 4 * REACH)
-    brush = Brush(style, transformer.measure(frame, style))
+    brush = StyleCondition(style, transformer.measure(frame, style))
     other = frame.clone()
     other[..., 2 * REACH :] = 0
     difference = (transformer(frame, brush) - transformer(other, brush)).abs()

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmarks.memory_storage import MemoryContainer
-from frame_tools.errors import ImpastoError, InputError
-from frame_tools.options import Options
-from frame_tools.scorers import SCORERS
-from scoring.bench import command, others
-from scoring.bench.cli import FRAMES
-from scoring.bench.clip import SMALLEST_SIDE, Size, draw_clip
-from scoring.bench.contenders import Setting, facts, frames_per_second, opened, run_rounds
-from scoring.bench.figures import bound, figures, limits
-from scoring.bench.folder_storage import FolderContainer
-from scoring.bench.plain_loop import PlainLoop, PlainNetwork
+from benchmarks.scoring import command, others
+from benchmarks.scoring.cli import FRAMES
+from benchmarks.scoring.clip import SMALLEST_SIDE, Size, draw_clip
+from benchmarks.scoring.contenders import Setting, facts, frames_per_second, opened, run_rounds
+from benchmarks.scoring.figures import bound, figures, limits
+from benchmarks.scoring.folder_storage import FolderContainer
+from benchmarks.scoring.plain_loop import PlainLoop, PlainNetwork
+from frame_tools.contracts.errors import ImpastoError, InputError
+from frame_tools.contracts.options import Options
+from frame_tools.contracts.scorers import SCORERS
 from tests.scoring import bench_contenders
 
 # Of the network that pytorch/examples publishes for fast_neural_style: kernels, biases, and two numbers for each norm.
@@ -210,9 +210,9 @@ def test_a_busy_machine_is_noted(monkeypatch, load, said):
 
 
 def test_the_command_prints_one_object(weights):
-    words = ["bench", "--size", "64x48", "--frames", "4", "--rounds", "1", "--seconds", "0.1", "--json"]
+    words = ["--size", "64x48", "--frames", "4", "--rounds", "1", "--seconds", "0.1", "--json"]
     done = subprocess.run(
-        [sys.executable, "-m", "scoring", *words, "--device", "cpu"],
+        [sys.executable, "-m", "benchmarks.scoring", *words, "--device", "cpu"],
         env={**os.environ, "IMPASTO_WEIGHTS": str(weights)},
         capture_output=True,
         text=True,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.controls.color import MAX_GAIN, keep_luma, match_statistics, moments
+from scoring.postprocess.color import MAX_GAIN, keep_luma, match_statistics, moments
 
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 40))
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from scoring import frames
+from scoring import image_codec
 from tests.scoring.controls_golden import CASES, FOLDER
 
 
@@ -15,7 +15,7 @@ def psnr(a, b):
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_control_gives_its_golden_picture(name):
-    golden = frames.decode((FOLDER / f"controls_{name}.png").read_bytes(), name)
+    golden = image_codec.decode((FOLDER / f"controls_{name}.png").read_bytes(), name)
     assert psnr(CASES[name](), golden) > 50
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frame_tools.errors import InputError
+from frame_tools.contracts.errors import InputError
 from frame_tools.media.mask_video import MaskVideo
-from scoring import frames
-from scoring.controls.masks import KEPT, FolderMasks, VideoMasks, open_masks
-from tests.clips import Clip, make_clip, read_number
+from scoring import image_codec
+from scoring.pipeline.masks import KEPT, FolderMasks, VideoMasks, open_masks
+from tests.support.clips import Clip, make_clip, read_number
 
 SIZE = (64, 48)
 
@@ -55,7 +55,7 @@ def test_a_mask_is_found_by_its_frame_s_name():
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "jpeg", "PNG", "JPG", "JPEG"])
 def test_any_ending_will_do_and_the_last_one_is_tried_first(suffix):
-    data = frames.encode_jpeg(np.dstack([GREY] * 3))
+    data = image_codec.encode_jpeg(np.dstack([GREY] * 3))
     masks, asked = folder({f"film/masks/{i:04d}.{suffix}": data for i in (1, 2, 3)})
     assert np.abs(masks.mask(0, SIZE).astype(int) - GREY).max() <= 4
     asked.clear()

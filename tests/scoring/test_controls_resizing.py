@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.options import Options
-from scoring.controls.resizing import MAX_PIXELS, MAX_SIDE, to_full_size, to_working_size, working_size
-from scoring.controls.strips import strips
+from frame_tools.contracts.options import Options
+from scoring.postprocess.resize import MAX_PIXELS, MAX_SIDE, to_full_size, to_working_size, working_size
+from scoring.postprocess.row_bands import strips
 
 sides = st.integers(1, 33)
 sizes = st.tuples(sides, sides)

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.errors import InternalError
-from frame_tools.options import Options
-from scoring.controls.blending import with_mask, with_strength
-from scoring.controls.color import keep_luma, match_statistics
-from scoring.controls.resizing import to_full_size
-from scoring.controls.touch import Touch
+from frame_tools.contracts.errors import InternalError
+from frame_tools.contracts.options import Options
+from scoring.postprocess.blend import with_mask, with_strength
+from scoring.postprocess.color import keep_luma, match_statistics
+from scoring.postprocess.compositor import Compositor
+from scoring.postprocess.resize import to_full_size
 
 shapes = st.tuples(st.integers(1, 30), st.integers(1, 30))
 
@@ -21,20 +21,20 @@ def noise(*shape, seed=0):
 
 def test_nothing_asked_gives_the_scored_frame_itself():
     picture, scored = noise(20, 30, 3), noise(20, 30, 3, seed=1)
-    assert Touch(Options())(picture, scored) is scored
+    assert Compositor(Options())(picture, scored) is scored
 
 
 @pytest.mark.parametrize("more", [{}, {"preserve_color": "luma"}, {"preserve_color": "statistics"}, {"size": 16}])
 def test_strength_0_gives_exactly_the_input(more):
     picture, scored = noise(20, 30, 3), noise(16, 24, 3, seed=1)
-    touch = Touch(Options(strength=0, **more))
+    touch = Compositor(Options(strength=0, **more))
     assert np.array_equal(touch(picture, scored, noise(20, 30, seed=2)), picture)
 
 
 @given(shapes, st.sampled_from(["no", "luma", "statistics"]))
 def test_a_black_mask_gives_exactly_the_input_and_a_white_one_the_painting(shape, preserve_color):
     picture, scored = noise(*shape, 3), noise(*shape, 3, seed=1)
-    touch = Touch(Options(preserve_color=preserve_color))
+    touch = Compositor(Options(preserve_color=preserve_color))
     assert np.array_equal(touch(picture, scored, np.zeros(shape, np.uint8)), picture)
     assert np.array_equal(touch(picture, scored, np.full(shape, 255, np.uint8)), touch(picture, scored))
 
@@ -72,7 +72,7 @@ def test_strength_at_its_ends_costs_no_copy():
 def test_the_steps_come_in_their_order():
     picture, scored, mask = noise(40, 60, 3), noise(20, 30, 3, seed=1), noise(40, 60, seed=2)
     for name, color in (("luma", keep_luma), ("statistics", match_statistics)):
-        touched = Touch(Options(preserve_color=name, strength=0.5))(picture, scored, mask)
+        touched = Compositor(Options(preserve_color=name, strength=0.5))(picture, scored, mask)
         by_hand = with_mask(color(to_full_size(scored, picture), picture), picture, mask)
         assert np.array_equal(touched, with_strength(by_hand, picture, 0.5))
 
@@ -81,11 +81,11 @@ def test_the_steps_come_in_their_order():
 def test_what_comes_in_is_not_changed(more):
     picture, scored, mask = noise(20, 30, 3), noise(20, 30, 3, seed=1), noise(20, 30, seed=2)
     before = [array.copy() for array in (picture, scored, mask)]
-    Touch(Options(strength=0.5, **more))(picture, scored, mask)
-    Touch(Options(strength=0.5, **more))(picture, scored[::2, ::2].copy(), mask)
+    Compositor(Options(strength=0.5, **more))(picture, scored, mask)
+    Compositor(Options(strength=0.5, **more))(picture, scored[::2, ::2].copy(), mask)
     assert all(np.array_equal(a, b) for a, b in zip(before, (picture, scored, mask), strict=True))
 
 
 def test_a_mask_of_another_size_is_our_mistake():
     with pytest.raises(InternalError, match="mask"):
-        Touch(Options())(noise(20, 30, 3), noise(20, 30, 3), noise(30, 20))
+        Compositor(Options())(noise(20, 30, 3), noise(20, 30, 3), noise(30, 20))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from frame_tools.scorers import SCORERS
-from scoring import registry
-from scoring.copying import Copying
-from tests.scoring.runs import moments, opened
+from frame_tools.contracts.scorers import SCORERS
+from scoring.scorers import registry
+from scoring.scorers.identity import IdentityScorer
+from tests.support.scorer_runs import moments, opened
 
 WITHOUT = """
 import sys
@@ -24,8 +24,8 @@ sys.meta_path.insert(0, Absent())
 COPY = """
 import numpy as np
 from scoring import frames
-from scoring.copying import Copying
-from scoring.protocol import Moment
+from scoring.scorers.identity import Copying
+from scoring.types import Moment
 picture = np.full((1, 5, 7, 3), 9, np.uint8)
 assert Copying().open(None, {})(picture, (Moment(0, 0.0),)) is picture
 """
@@ -43,7 +43,7 @@ def run_without(names, code):
 
 def test_frames_come_back_as_they_are(noise):
     frames = noise(2, 5, 7, 3)
-    assert np.array_equal(opened(Copying())(frames, moments(2)), frames)
+    assert np.array_equal(opened(IdentityScorer())(frames, moments(2)), frames)
 
 
 def test_copying_runs_where_torch_cannot_be_imported():
@@ -52,11 +52,11 @@ def test_copying_runs_where_torch_cannot_be_imported():
 
 
 def test_absence_is_real():
-    assert "ModuleNotFoundError: torch" in run_without(["torch"], "import scoring.stylize").stderr
+    assert "ModuleNotFoundError: torch" in run_without(["torch"], "import scoring.scorers.any_painting.scorer").stderr
 
 
 def test_scorers_import_no_azure():
-    result = run_without(["azure"], "import scoring.stylize, scoring.any_painting.convert")
+    result = run_without(["azure"], "import scoring.scorers.any_painting.scorer, scoring.scorers.any_painting.convert")
     assert result.returncode == 0, result.stderr
 
 

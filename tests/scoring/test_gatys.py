@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from frame_tools.errors import DamagedError, InputError, InternalError, MissingError
+from frame_tools.contracts.errors import DamagedError, InputError, InternalError, MissingError
+from frame_tools.contracts.options import Options
 from frame_tools.media.images import png
-from frame_tools.options import Options
-from scoring import gatys as module
-from scoring.gatys import Gatys
-from scoring.guard import NoNumbersError
+from scoring.inference.weight_files import VGG
 from scoring.perception.losses import grams, style_loss
 from scoring.perception.vgg import Vgg
-from scoring.protocol import Moment, RunInputs, StyleFile
-from scoring.weight_files import VGG
+from scoring.pipeline.frame_guard import NonFiniteOutputError
+from scoring.scorers import gatys as module
+from scoring.scorers.gatys import Gatys
+from scoring.types import FramePosition, RunInputs, StyleFile
 
 CPU = torch.device("cpu")
 
@@ -105,7 +105,7 @@ def scene():
 
 
 def at(index):
-    return (Moment(index, index / 25),)
+    return (FramePosition(index, index / 25),)
 
 
 @pytest.mark.usefixtures("_thin_margin")
@@ -239,7 +239,7 @@ def test_a_picture_of_no_numbers_has_its_place(run_of, scene):
     score = sober.open(run, sober.prepare(run))
     score(scene[None, :20, :20], at(0))
     wild.convolutions[0].weight.fill_(3e38)
-    with pytest.raises(NoNumbersError) as caught:
+    with pytest.raises(NonFiniteOutputError) as caught:
         score(np.stack([scene[:20, :20]] * 2), at(1) + at(2))
     assert caught.value.position == 0
     assert caught.value.fault is InputError

@@ -14,23 +14,22 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from frame_tools.errors import TemporaryError
-from scoring import stylize
-from scoring.any_painting import phases
-from scoring.any_painting.brush import STYLE_NUMBERS, Brush
-from scoring.any_painting.network import Transformer
-from scoring.any_painting.predictor import Predictor
-from scoring.any_painting.weights import Networks
-from scoring.gatys import Gatys
-from scoring.johnson import scorer as johnson
-from scoring.johnson.layers import expected_shapes
-from scoring.lanes import Lanes
-from scoring.look import Look
+from frame_tools.contracts.errors import TemporaryError
+from scoring.inference.cpu_workers import CpuWorkers
 from scoring.perception.vgg import Vgg
-from scoring.protocol import KeyStyle
+from scoring.scorers.any_painting import scorer, space_to_depth
+from scoring.scorers.any_painting.conditional_norm import STYLE_NUMBERS, StyleCondition
+from scoring.scorers.any_painting.network import StyleTransferNet
+from scoring.scorers.any_painting.predictor import Predictor
+from scoring.scorers.any_painting.weights import Networks
+from scoring.scorers.describe import FrameDescriber
+from scoring.scorers.gatys import Gatys
+from scoring.scorers.johnson import scorer as johnson
+from scoring.scorers.johnson.layers import expected_shapes
 from scoring.training.finetune import Recipe, finetune
 from scoring.training.tune import Tuning, tune
-from tests.scoring.runs import moments, opened, painting, run_of, sample
+from scoring.types import KeyStyle
+from tests.support.scorer_runs import moments, opened, painting, run_of, sample
 
 aten = torch.ops.aten
 CPU, CUDA, META = torch.device("cpu"), torch.device("cuda", 0), torch.device("meta")
@@ -89,7 +88,7 @@ STAND_INS = {  # for methods of FakeTensor that this build of torch has for its 
 
 @pytest.fixture
 def networks():
-    return Networks(*(part.eval().requires_grad_(requires_grad=False) for part in (Predictor(), Transformer())))
+    return Networks(*(part.eval().requires_grad_(requires_grad=False) for part in (Predictor(), StyleTransferNet())))
 
 
 @pytest.fixture
@@ -103,7 +102,7 @@ def checkpoint(monkeypatch):
 @pytest.fixture
 def cuda(monkeypatch, networks, checkpoint):
     # Other threads don't see fake tensors.
-    monkeypatch.setattr(Lanes, "map", lambda _lanes, call, xs: [torch.inference_mode()(call)(x) for x in xs])
+    monkeypatch.setattr(CpuWorkers, "map", lambda _lanes, call, xs: [torch.inference_mode()(call)(x) for x in xs])
     for name, stand_in in STAND_INS.items():
         monkeypatch.setattr(FakeTensor, name, stand_in, raising=False)
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
@@ -111,13 +110,13 @@ def cuda(monkeypatch, networks, checkpoint):
     with FakeTensorMode(allow_non_fake_inputs=True), Watch() as watch:
         networks.predictor.to(CUDA), networks.transformer.to(CUDA)
         yield watch
-    phases._taps.cache_clear()  # no fake one for the tests to come
+    space_to_depth._taps.cache_clear()  # no fake one for the tests to come
 
 
 @pytest.fixture
 def meta(monkeypatch, networks):
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # it knows no meta device
-    phases._taps.cache_clear()
+    space_to_depth._taps.cache_clear()
     networks.predictor.to(META), networks.transformer.to(META)
     with Watch() as watch:
         yield watch
@@ -131,7 +130,7 @@ def clip(*shape):
 def test_any_painting(cuda, networks, statistics):
     keys = (KeyStyle(0, (1.0, 0.0)), KeyStyle(0.08, (0.0, 1.0)))
     run = run_of(("a.png", painting()), ("b.png", painting(1)), keys=keys, statistics=statistics)
-    score = opened(stylize.AnyPainting(networks, CUDA), run)
+    score = opened(scorer.AnyPainting(networks, CUDA), run)
     cuda.convolved.clear()
     assert score(clip(4, 41, 55), moments(4)).shape == (4, 41, 55, 3)
     assert cuda.convolved.count(torch.float32) == IN_A_FORWARD, "one frame, to compare with"
@@ -142,15 +141,15 @@ def test_any_painting(cuda, networks, statistics):
 
 @both_statistics
 def test_any_painting_in_tiles(cuda, networks, statistics, caplog):
-    score = opened(stylize.AnyPainting(networks, CUDA), run_of(statistics=statistics))
+    score = opened(scorer.AnyPainting(networks, CUDA), run_of(statistics=statistics))
     cuda.room = 300 * 72 * 8
     assert score(clip(1, 512, 64), moments(1)).shape == (1, 512, 64, 3)
     assert "4 overlapping tiles" in caplog.text
 
 
 def test_large_frames_go_in_smaller_groups(cuda, networks, monkeypatch):
-    score = opened(stylize.AnyPainting(networks, CUDA), run_of(statistics="frame"))
-    monkeypatch.setattr(stylize, "GPU_PIXELS", 3 * 40 * 56)
+    score = opened(scorer.AnyPainting(networks, CUDA), run_of(statistics="frame"))
+    monkeypatch.setattr(scorer, "GPU_PIXELS", 3 * 40 * 56)
     cuda.convolved.clear()
     assert len(score(clip(8), moments(8))) == 8
     assert cuda.convolved.count(torch.float16) == IN_A_FORWARD * (1 + 3)
@@ -173,11 +172,11 @@ def test_johnsons_tiles_have_no_seam(checkpoint):
     x = 255 * torch.rand(1, 3, 256, 64, generator=torch.Generator().manual_seed(2))
     statistics = johnson.Network(checkpoint, CPU).measure([x], lambda call, xs: [call(x) for x in xs])
     network = johnson.Network(checkpoint, CPU, statistics)
-    assert torch.allclose(johnson.Frugal(johnson.LOOK, limit=64 * 192)(network, x), network(x), atol=1e-3)
+    assert torch.allclose(johnson.MemoryBoundedRunner(johnson.LOOK, limit=64 * 192)(network, x), network(x), atol=1e-3)
 
 
 def test_look(cuda, networks):
-    assert len(opened(Look(networks.predictor, CUDA))(clip(4), moments(4))) == 4
+    assert len(opened(FrameDescriber(networks.predictor, CUDA))(clip(4), moments(4))) == 4
 
 
 def test_gatys(meta):
@@ -190,7 +189,9 @@ def test_gatys(meta):
 
 def test_training_after_painting(meta, networks):
     with torch.inference_mode():
-        networks.transformer(torch.ones(1, 3, 8, 8, device=META), Brush(torch.ones(STYLE_NUMBERS, device=META)))
+        networks.transformer(
+            torch.ones(1, 3, 8, 8, device=META), StyleCondition(torch.ones(STYLE_NUMBERS, device=META))
+        )
     vgg, told = Vgg().to(META), []
     photo, tuning = sample(1, 64, 64)[0], Tuning(steps=1, squares=5, side=64)
     style = tune(networks, vgg, photo, lambda _: photo, tuning=tuning, on_step=lambda step, _: told.append(step))

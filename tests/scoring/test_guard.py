@@ -7,10 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.errors import InputError, InternalError
-from frame_tools.receipt import BadFrame
-from scoring.guard import BLACK, FLAT, NO_NUMBERS, NOT_BLACK, NOT_FLAT, Guard, NoNumbersError, empty
-from scoring.protocol import Moment, PictureError
+from frame_tools.contracts.errors import InputError, InternalError
+from frame_tools.contracts.receipt import BadFrame
+from scoring.pipeline.frame_guard import (
+    BLACK,
+    FLAT,
+    NON_FINITE,
+    NOT_BLACK,
+    NOT_FLAT,
+    Guard,
+    NonFiniteOutputError,
+    empty,
+)
+from scoring.types import FramePosition, PictureError
 
 SHAPE = (24, 32, 3)
 
@@ -20,7 +29,7 @@ def frame(seed):
 
 
 def moments(*indices):
-    return tuple(Moment(index, index / 25) for index in indices)
+    return tuple(FramePosition(index, index / 25) for index in indices)
 
 
 class Negative:
@@ -36,7 +45,7 @@ class Negative:
         for place, moment in enumerate(moments):
             fault = self.faults.get(moment.index)
             if fault == "nan":
-                raise NoNumbersError(place, "no numbers", "")
+                raise NonFiniteOutputError(place, "no numbers", "")
             if fault is not None:
                 out[place] = {"black": 0, "flat": 128}[fault]
         return out
@@ -78,7 +87,7 @@ def test_good_frames_pass_as_they_are(policy):
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"), [("black", "came out black"), ("flat", "came out flat"), ("nan", NO_NUMBERS)]
+    ("fault", "words"), [("black", "came out black"), ("flat", "came out flat"), ("nan", NON_FINITE)]
 )
 @pytest.mark.parametrize("place", [2, 3])
 def test_fail_names_the_frame_and_the_way_out(fault, words, place):

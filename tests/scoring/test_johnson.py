@@ -6,15 +6,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.errors import InputError, InternalError
-from frame_tools.options import Options
-from scoring import on_device
-from scoring.guard import InFull, NoNumbersError
-from scoring.half import HalfIfFaithful
-from scoring.johnson.layers import expected_shapes
-from scoring.johnson.network import Network
-from scoring.johnson.scorer import Johnson
-from scoring.protocol import RunInputs, StyleFile
+from frame_tools.contracts.errors import InputError, InternalError
+from frame_tools.contracts.options import Options
+from scoring.inference import device
+from scoring.inference.mixed_precision import CheckedHalfPrecision
+from scoring.pipeline.frame_guard import NonFiniteOutputError, SupportsFullPrecision
+from scoring.scorers.johnson.layers import expected_shapes
+from scoring.scorers.johnson.network import Network
+from scoring.scorers.johnson.scorer import Johnson
+from scoring.types import RunInputs, StyleFile
 from tests.scoring.johnson_oracle import made_up_state, published, saved
 
 sides = st.integers(1, 45)
@@ -87,7 +87,7 @@ def test_statistics_are_the_same_twice_and_on_any_number_of_cores(run_of, noise,
     run = run_of("shared", [noise(33, 45, 3, seed=i) for i in range(4)])
     found = []
     for cores in (1, 3, 3):
-        monkeypatch.setattr(on_device, "cores", lambda cores=cores: cores)
+        monkeypatch.setattr(device, "cores", lambda cores=cores: cores)
         scorer = Johnson(CPU)
         assert scorer.frames_per_forward == cores
         found.append({name: values.tobytes() for name, values in scorer.prepare(run).items()})
@@ -119,7 +119,7 @@ def test_a_batch_is_its_frames_bit_for_bit(loaded, run_of, noise, statistics):
 
 def test_the_guard_can_have_frames_done_again_in_full(score, noise):
     frames = noise(2, 16, 16, 3)
-    assert isinstance(score, InFull)
+    assert isinstance(score, SupportsFullPrecision)
     assert np.array_equal(score.in_full(frames, ()), score(frames, ()))
 
 
@@ -144,7 +144,7 @@ def test_a_picture_of_no_numbers_is_the_checkpoints_fault_and_has_its_place(load
     wild = dict(state)
     wild["deconv3.conv2d.weight"] = torch.full_like(state["deconv3.conv2d.weight"], 3e38)
     score = loaded.open(run_of("frame", file=StyleFile("wild.pth", saved(wild))), {})
-    with pytest.raises(NoNumbersError, match="no numbers") as caught:
+    with pytest.raises(NonFiniteOutputError, match="no numbers") as caught:
         score(noise(2, 16, 16, 3), ())
     assert caught.value.position == 0
     assert caught.value.fault is InputError
@@ -180,7 +180,7 @@ STRIPES = torch.tensor([60.0, 120.0]).repeat(2, 3, 4, 2)
 
 def test_half_precision_is_used_if_it_paints_the_same():
     network = Counting(0.5)
-    forward = HalfIfFaithful(network, span=255)
+    forward = CheckedHalfPrecision(network, span=255)
     assert forward(STRIPES).shape == STRIPES.shape
     forward(STRIPES)
     assert network.ran == ["half", "full", "half", "half"]
@@ -189,7 +189,7 @@ def test_half_precision_is_used_if_it_paints_the_same():
 @pytest.mark.parametrize("worse", [5.0, float("nan")])
 def test_half_precision_is_not_used_if_it_paints_something_else(worse):
     network = Counting(worse)
-    forward = HalfIfFaithful(network, span=255)
+    forward = CheckedHalfPrecision(network, span=255)
     assert torch.equal(forward(STRIPES), STRIPES)
     forward(STRIPES)
     assert network.ran == ["half", "full", "full", "full"]
@@ -197,7 +197,7 @@ def test_half_precision_is_not_used_if_it_paints_something_else(worse):
 
 def test_what_half_precision_can_not_hold_is_done_again_in_full():
     network = Counting(0.0)
-    forward = HalfIfFaithful(network, span=255)
+    forward = CheckedHalfPrecision(network, span=255)
     forward(STRIPES)
     network.worse = float("inf")
     assert torch.equal(forward(STRIPES), STRIPES)
@@ -206,7 +206,7 @@ def test_what_half_precision_can_not_hold_is_done_again_in_full():
 @pytest.mark.parametrize("worse", [0.0, 50.0])
 def test_a_frame_that_shows_nothing_decides_nothing(worse):
     network = Counting(worse)
-    forward = HalfIfFaithful(network, span=255)
+    forward = CheckedHalfPrecision(network, span=255)
     for level in (0.0, 255.0):
         forward(torch.full((2, 3, 4, 4), level))
     assert network.ran == ["full", "full"]

@@ -12,9 +12,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.errors import InputError
-from scoring.johnson import checkpoint
-from scoring.johnson.checkpoint import MAX_BYTES, read_checkpoint
+from frame_tools.contracts.errors import InputError
+from scoring.scorers.johnson import checkpoint
+from scoring.scorers.johnson.checkpoint import MAX_BYTES, read_checkpoint
 from tests.scoring.johnson_oracle import made_up_state, saved, with_old_keys
 
 

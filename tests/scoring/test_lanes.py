@@ -5,23 +5,23 @@ import threading
 import pytest
 import torch
 
-from scoring.lanes import Lanes
-from scoring.threads import cores
+from scoring.inference.cpu_workers import CpuWorkers
+from scoring.thread_pools import cores
 
 
 def test_a_lane_uses_one_core_and_no_gradients():
-    seen = Lanes(2).map(lambda _: (torch.get_num_threads(), torch.is_inference_mode_enabled()), range(4))
+    seen = CpuWorkers(2).map(lambda _: (torch.get_num_threads(), torch.is_inference_mode_enabled()), range(4))
     assert seen == [(1, True)] * 4
 
 
 def test_lanes_run_side_by_side_and_answer_in_order():
     together = threading.Barrier(3, timeout=20)
-    assert Lanes(3).map(lambda i: (together.wait(), i)[1], range(6)) == list(range(6))
+    assert CpuWorkers(3).map(lambda i: (together.wait(), i)[1], range(6)) == list(range(6))
 
 
 def test_the_first_error_is_raised():
     with pytest.raises(ZeroDivisionError):
-        Lanes(2).map(lambda i: 1 // i, [1, 0, 1])
+        CpuWorkers(2).map(lambda i: 1 // i, [1, 0, 1])
 
 
 def test_there_is_a_core():

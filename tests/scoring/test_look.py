@@ -9,19 +9,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.errors import InternalError
-from frame_tools.options import Options
-from scoring import on_device
-from scoring.any_painting.weights import load_networks
-from scoring.look import Look
-from scoring.protocol import Moment, RunInputs
+from frame_tools.contracts.errors import InternalError
+from frame_tools.contracts.options import Options
+from scoring.inference import device
+from scoring.scorers.any_painting.weights import load_networks
+from scoring.scorers.describe import FrameDescriber
+from scoring.types import FramePosition, RunInputs
 
 RUN = RunInputs(options=Options(), sample=list)
 
 
 @pytest.fixture(scope="module")
 def look(weights):
-    return Look(load_networks(weights, torch.device("cpu")).predictor, torch.device("cpu"))
+    return FrameDescriber(load_networks(weights, torch.device("cpu")).predictor, torch.device("cpu"))
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def describe(look):
 
 
 def moments(count, first=0):
-    return tuple(Moment(i, i / 25) for i in range(first, first + count))
+    return tuple(FramePosition(i, i / 25) for i in range(first, first + count))
 
 
 def plain(colour, height=40, width=60):
@@ -111,8 +111,8 @@ def test_records_do_not_depend_on_batches_or_cores(look, noise, monkeypatch):
     frames = noise(5, 90, 120, 3)
     told = []
     for cores, together in ((1, 1), (3, 5), (2, 2)):
-        monkeypatch.setattr(on_device, "cores", lambda cores=cores: cores)
-        again = Look(look._predictor, torch.device("cpu"))
+        monkeypatch.setattr(device, "cores", lambda cores=cores: cores)
+        again = FrameDescriber(look._predictor, torch.device("cpu"))
         assert again.frames_per_forward == cores
         describe = again.open(RUN, {})
         parts = [describe(frames[i : i + together], moments(5)[i : i + together]) for i in range(0, 5, together)]

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from frame_tools.errors import InputError
-from scoring import frames
+from frame_tools.contracts.errors import InputError
+from scoring import image_codec
 
 GRADIENT = np.stack(np.broadcast_arrays(np.arange(0, 240, 5)[:, None], np.arange(0, 256, 4)[None], 90), axis=2).astype(
     np.uint8
@@ -26,20 +26,20 @@ def encoded(image, kind, **options):
 def test_png_modes(mode):
     image = Image.fromarray(GRADIENT).convert(mode)
     expected = np.asarray(image.convert("RGB"))
-    assert np.array_equal(frames.decode(encoded(image, "PNG"), "a.png"), expected)
+    assert np.array_equal(image_codec.decode(encoded(image, "PNG"), "a.png"), expected)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_jpeg_modes(mode):
     image = Image.fromarray(GRADIENT).convert(mode)
-    decoded = frames.decode(encoded(image, "JPEG", quality=100, subsampling=0), "a.jpg")
+    decoded = image_codec.decode(encoded(image, "JPEG", quality=100, subsampling=0), "a.jpg")
     expected = np.asarray(image.convert("RGB")).astype(int)
     assert np.abs(decoded - expected).max() <= 4
 
 
 def test_16_bit_png_keeps_its_high_bytes():
     wide = GRADIENT[..., 0].astype(np.uint16) * 256 + 77
-    decoded = frames.decode(encoded(Image.fromarray(wide), "PNG"), "a.png")
+    decoded = image_codec.decode(encoded(Image.fromarray(wide), "PNG"), "a.png")
     assert np.abs(decoded.astype(int) - GRADIENT[..., :1]).max() <= 1
 
 
@@ -48,13 +48,13 @@ def test_orientation_is_obeyed(mode):
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees
     data = encoded(Image.fromarray(GRADIENT).convert(mode), "JPEG", exif=exif)
-    assert frames.decode(data, "a.jpg").shape == (64, 48, 3)
+    assert image_codec.decode(data, "a.jpg").shape == (64, 48, 3)
 
 
 def test_transparent_parts_are_laid_on_white():
     pixels = np.dstack([GRADIENT, np.zeros(GRADIENT.shape[:2], np.uint8)])
     pixels[0, :, 3] = 255
-    decoded = frames.decode(encoded(Image.fromarray(pixels), "PNG"), "a.png")
+    decoded = image_codec.decode(encoded(Image.fromarray(pixels), "PNG"), "a.png")
     assert np.array_equal(decoded[0], GRADIENT[0])
     assert (decoded[1:] == 255).all()
 
@@ -62,7 +62,7 @@ def test_transparent_parts_are_laid_on_white():
 def test_a_torn_picture_with_transparency_is_named():
     pixels = np.dstack([GRADIENT, GRADIENT[..., 0]])
     with pytest.raises(InputError, match=r"a\.png"):
-        frames.decode(encoded(Image.fromarray(pixels), "PNG")[:-400], "a.png")
+        image_codec.decode(encoded(Image.fromarray(pixels), "PNG")[:-400], "a.png")
 
 
 def layers():
@@ -76,15 +76,15 @@ def layers():
 
 def test_transparency_is_kept_beside_the_picture():
     pixels, on_white = layers()
-    decoded = frames.decode_with_alpha(encoded(Image.fromarray(pixels), "PNG"), "a.png")
+    decoded = image_codec.decode_with_alpha(encoded(Image.fromarray(pixels), "PNG"), "a.png")
     assert np.array_equal(decoded.alpha, pixels[..., 3])
     assert np.abs(decoded.picture - on_white).max() <= 1
-    assert np.array_equal(decoded.picture, frames.decode(encoded(Image.fromarray(pixels), "PNG"), "a.png"))
+    assert np.array_equal(decoded.picture, image_codec.decode(encoded(Image.fromarray(pixels), "PNG"), "a.png"))
 
 
 def test_what_has_no_transparency_has_no_alpha():
-    for data in (frames.encode_jpeg(GRADIENT), frames.encode_png(GRADIENT)):
-        assert frames.decode_with_alpha(data, "a").alpha is None
+    for data in (image_codec.encode_jpeg(GRADIENT), image_codec.encode_png(GRADIENT)):
+        assert image_codec.decode_with_alpha(data, "a").alpha is None
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
@@ -93,7 +93,7 @@ def test_a_clear_colour_is_transparency(mode):
     drawn.paste("white", (0, 0, 4, 6))
     image = drawn.convert(mode)
     clear = image.getpixel((7, 5))
-    decoded = frames.decode_with_alpha(encoded(image, "PNG", transparency=clear), "a.png")
+    decoded = image_codec.decode_with_alpha(encoded(image, "PNG", transparency=clear), "a.png")
     assert np.array_equal(decoded.alpha, np.where(np.arange(8) < 4, 255, 0).astype(np.uint8)[None].repeat(6, axis=0))
     assert (decoded.picture == 255).all()
 
@@ -101,7 +101,7 @@ def test_a_clear_colour_is_transparency(mode):
 def test_16_bit_grey_with_a_clear_level_keeps_its_high_bytes():
     wide = GRADIENT[..., 0].astype(np.uint16) * 256 + 77
     data = encoded(Image.fromarray(wide), "PNG", transparency=int(wide[10, 0]))
-    decoded = frames.decode_with_alpha(data, "a.png")
+    decoded = image_codec.decode_with_alpha(data, "a.png")
     clear = wide == wide[10, 0]
     assert np.array_equal(decoded.alpha, np.where(clear, 0, 255))
     assert np.array_equal(decoded.picture[..., 0], np.where(clear, 255, GRADIENT[..., 0]))
@@ -111,7 +111,7 @@ def test_transparency_is_turned_with_the_picture():
     pixels, _ = layers()
     exif = Image.Exif()
     exif[0x0112] = 6
-    decoded = frames.decode_with_alpha(encoded(Image.fromarray(pixels), "PNG", exif=exif), "a.png")
+    decoded = image_codec.decode_with_alpha(encoded(Image.fromarray(pixels), "PNG", exif=exif), "a.png")
     assert np.array_equal(decoded.alpha, np.rot90(pixels[..., 3], -1))
     assert decoded.picture.shape == (256, 64, 3)
 
@@ -126,7 +126,7 @@ def reread(data):
 def test_alpha_is_delivered_exactly(height, width):
     random = np.random.default_rng(height * 41 + width)
     picture, alpha = random.integers(0, 256, (height, width, 3), np.uint8), random.integers(0, 256, (height, width))
-    delivered = reread(frames.encode_png(picture, alpha.astype(np.uint8)))
+    delivered = reread(image_codec.encode_png(picture, alpha.astype(np.uint8)))
     assert np.array_equal(delivered[..., 3], alpha)
     opaque = alpha == 255
     assert np.array_equal(delivered[opaque, :3], picture[opaque])
@@ -136,8 +136,8 @@ def test_alpha_is_delivered_exactly(height, width):
 
 def test_a_delivered_picture_looks_on_white_as_it_was_painted():
     pixels, _ = layers()
-    decoded = frames.decode_with_alpha(encoded(Image.fromarray(pixels), "PNG"), "a.png")
-    again = frames.decode_with_alpha(frames.encode_png(decoded.picture, decoded.alpha), "b.png")
+    decoded = image_codec.decode_with_alpha(encoded(Image.fromarray(pixels), "PNG"), "a.png")
+    again = image_codec.decode_with_alpha(image_codec.encode_png(decoded.picture, decoded.alpha), "b.png")
     assert np.abs(again.picture.astype(int) - decoded.picture).max() <= 1
     assert np.array_equal(again.alpha, decoded.alpha)
 
@@ -147,8 +147,8 @@ def test_half_clear_edges_do_not_glow_on_black():
     alpha = np.array([[255, 128, 64, 1]], np.uint8)
     red = np.full((1, 4, 4), (200, 0, 0, 0), np.uint8)
     red[..., 3] = alpha
-    decoded = frames.decode_with_alpha(encoded(Image.fromarray(red), "PNG"), "a.png")
-    delivered = reread(frames.encode_png(decoded.picture, decoded.alpha))
+    decoded = image_codec.decode_with_alpha(encoded(Image.fromarray(red), "PNG"), "a.png")
+    delivered = reread(image_codec.encode_png(decoded.picture, decoded.alpha))
     over_black = delivered[..., :3] * (delivered[..., 3:] / 255)
     assert np.abs(over_black - red[..., :3] * (alpha[..., None] / 255)).max() <= 2
 
@@ -156,16 +156,16 @@ def test_half_clear_edges_do_not_glow_on_black():
 @given(st.integers(1, 40), st.integers(1, 40))
 def test_png_round_trip_is_exact(height, width):
     picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    assert np.array_equal(frames.decode(frames.encode_png(picture), "a.png"), picture)
+    assert np.array_equal(image_codec.decode(image_codec.encode_png(picture), "a.png"), picture)
 
 
 def test_jpeg_keeps_colour_at_full_size():
     red_and_blue = np.zeros((32, 32, 3), np.uint8)
     red_and_blue[:, ::2, 0] = red_and_blue[:, 1::2, 2] = 200
-    data = frames.encode_jpeg(red_and_blue)
+    data = image_codec.encode_jpeg(red_and_blue)
     with Image.open(io.BytesIO(data)) as image:
         assert image.layer[0][1:3] == image.layer[1][1:3] == (1, 1)
-    assert np.abs(frames.decode(data, "a.jpg").astype(int) - red_and_blue).max() <= 12
+    assert np.abs(image_codec.decode(data, "a.jpg").astype(int) - red_and_blue).max() <= 12
 
 
 @pytest.mark.parametrize(
@@ -173,8 +173,8 @@ def test_jpeg_keeps_colour_at_full_size():
     [
         b"",
         b"not a picture",
-        frames.encode_jpeg(GRADIENT)[:-300],
-        frames.encode_png(GRADIENT)[:-300],
+        image_codec.encode_jpeg(GRADIENT)[:-300],
+        image_codec.encode_png(GRADIENT)[:-300],
         encoded(Image.fromarray(GRADIENT), "GIF"),
         encoded(Image.fromarray(GRADIENT).convert("CMYK"), "JPEG")[:-300],
     ],
@@ -182,7 +182,7 @@ def test_jpeg_keeps_colour_at_full_size():
 )
 def test_what_cannot_be_decoded_is_named(data):
     with pytest.raises(InputError, match=r"frame_00007\.jpg.*Upload"):
-        frames.decode(data, "frame_00007.jpg")
+        image_codec.decode(data, "frame_00007.jpg")
 
 
 @pytest.mark.parametrize("side", [8_193, 10_000, 60_000])
@@ -191,4 +191,4 @@ def test_a_huge_picture_is_refused_by_its_header(side):
     header[16:24] = side.to_bytes(4, "big") * 2
     header[29:33] = __import__("zlib").crc32(header[12:29]).to_bytes(4, "big")
     with pytest.raises(InputError, match=r"big\.png has more than"):
-        frames.decode(bytes(header), "big.png")
+        image_codec.decode(bytes(header), "big.png")

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from frame_tools.errors import InputError, InternalError
-from frame_tools.options import Options
-from frame_tools.plan import PlannedProgram
-from scoring import on_device
-from scoring.guard import NoNumbersError
-from scoring.programs.context import ProgramContext
-from scoring.programs.loading import load_program
-from scoring.protocol import Moment, PictureError, RunInputs
+from frame_tools.contracts.errors import InputError, InternalError
+from frame_tools.contracts.options import Options
+from frame_tools.contracts.plan import PlannedProgram
+from scoring.inference import device
+from scoring.pipeline.frame_guard import NonFiniteOutputError
+from scoring.scorers.programs.context import ProgramContext
+from scoring.scorers.programs.loading import load_program
+from scoring.types import FramePosition, PictureError, RunInputs
 
 RUN = RunInputs(options=Options(), sample=list)
 KINDS = ("torchscript", "exported")
@@ -111,7 +111,7 @@ def load(context):
 
 
 def moments(count):
-    return tuple(Moment(i, i / 25) for i in range(count))
+    return tuple(FramePosition(i, i / 25) for i in range(count))
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_another_answer_than_a_picture_of_the_same_size_is_refused(score_of, noi
 def test_values_that_are_no_numbers_name_the_frame(score_of, noise, kind):
     frames = noise(3, 20, 28, 3)
     frames[1] = 0
-    with pytest.raises(NoNumbersError) as caught:
+    with pytest.raises(NonFiniteOutputError) as caught:
         score_of(NoNumbers(), kind)(frames, moments(3))
     assert caught.value.position == 1
     assert caught.value.fault is InputError
@@ -251,7 +251,7 @@ def test_a_model_makes_pictures_only(context):
 
 
 def test_frames_side_by_side_are_as_many_as_cores(context, monkeypatch):
-    monkeypatch.setattr(on_device, "cores", lambda: 3)
+    monkeypatch.setattr(device, "cores", lambda: 3)
     data = file_of(Negative(), "torchscript")
     scorer = load_program(planned(data, "torchscript"), data, context, makes="pictures")
     assert scorer.frames_per_forward == 3

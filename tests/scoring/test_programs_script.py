@@ -9,17 +9,17 @@ import pytest
 
 import scoring
 from benchmarks.memory_storage import MemoryContainer
-from frame_tools.blobs import Blob
-from frame_tools.errors import InputError, InternalError
-from frame_tools.options import Options
-from frame_tools.plan import PlannedProgram
-from scoring.programs import loading
-from scoring.programs.context import ProgramContext
-from scoring.programs.loading import load_program, read_program
-from scoring.protocol import Moment, PictureError, RunInputs
+from frame_tools.contracts.errors import InputError, InternalError
+from frame_tools.contracts.options import Options
+from frame_tools.contracts.plan import PlannedProgram
+from frame_tools.storage.blobs import Blob
+from scoring.scorers.programs import loading
+from scoring.scorers.programs.context import ProgramContext
+from scoring.scorers.programs.loading import load_program, read_program
+from scoring.types import FramePosition, PictureError, RunInputs
 
 RUN = RunInputs(options=Options(), sample=list)
-MOMENTS = (Moment(50, 2.0), Moment(51, 2.04))
+MOMENTS = (FramePosition(50, 2.0), FramePosition(51, 2.04))
 NEGATIVE = """
 class Negative:
     def score(self, frames, moments):

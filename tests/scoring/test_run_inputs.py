@@ -6,17 +6,17 @@ import pytest
 from PIL import Image
 
 from benchmarks.memory_storage import memory_storage
-from frame_tools.blobs import sha256_of
-from frame_tools.errors import DamagedError
-from frame_tools.manifest import Manifest
+from frame_tools.contracts.errors import DamagedError
+from frame_tools.contracts.manifest import Manifest
+from frame_tools.contracts.options import Options
+from frame_tools.contracts.plan import BlobRef, Plan, PlannedKeyframe, PlannedStyle
 from frame_tools.media.images import png
-from frame_tools.options import Options
-from frame_tools.plan import BlobRef, Plan, PlannedKey, PlannedStyle
-from scoring.frame_store import BlobFrames
-from scoring.protocol import KeyStyle, StyleFile
-from scoring.run_inputs import run_inputs
-from scoring.task import Task
-from tests.clips import draw, read_number
+from frame_tools.storage.blobs import sha256_of
+from scoring.pipeline.frame_source import BlobFrames
+from scoring.tasks.base import Task
+from scoring.tasks.inputs import run_inputs
+from scoring.types import KeyStyle, StyleFile
+from tests.support.clips import draw, read_number
 
 RUN = "clip-0123456789"
 SIZE = (64, 48)
@@ -52,7 +52,7 @@ def inputs(storage, **words):
             PlannedStyle(name=name, blob=BlobRef(container="work", name=name), sha256=sha256_of(data), kind="painting")
             for name, data in STYLES.items()
         ),
-        key_styles=tuple(PlannedKey(at=at, weights=weights) for at, weights in KEYS),
+        key_styles=tuple(PlannedKeyframe(at=at, weights=weights) for at, weights in KEYS),
         sample=(1, 4),
         container="mp4",
     )

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.plan import even_borders
-from scoring.steady import blend
-from scoring.steady.blend import Steadier, warm_up_frames, warm_up_start
-from scoring.steady.flow import Link, grid, link
-from scoring.steady.measure import sharpness, warp_error
-from tests.scoring.moving_scenes import flickering, pan, passing, wide_picture
+from frame_tools.contracts.plan import even_borders
+from scoring.temporal import smooth
+from scoring.temporal.flow import MotionField, grid, link
+from scoring.temporal.measure import sharpness, warp_error
+from scoring.temporal.smooth import TemporalSmoother, warm_up_frames, warm_up_start
+from tests.support.moving_scenes import flickering, pan, passing, wide_picture
 
 
 def links_of(frames):
@@ -23,7 +23,7 @@ def links_of(frames):
 
 
 def follow_all(scored, links, weight):
-    steadier = Steadier(weight)
+    steadier = TemporalSmoother(weight)
     return [steadier.follow(picture, way) for picture, way in zip(scored, links, strict=True)]
 
 
@@ -89,7 +89,7 @@ def test_without_weight_trust_or_link_frames_stay_as_they_are(scene):
 def test_the_first_frames_of_a_scene_count_alike():
     still = wide_picture(96, 128)
     way = link(still, still)
-    steadier = Steadier(0.9)
+    steadier = TemporalSmoother(0.9)
     steadier.follow(np.full_like(still, 90), None)
     for value, mean in ((120, 105), (150, 120), (80, 110)):
         assert np.abs(steadier.follow(np.full_like(still, value), way).astype(int) - mean).max() <= 1
@@ -97,7 +97,7 @@ def test_the_first_frames_of_a_scene_count_alike():
 
 def test_frames_of_another_size_start_anew(scene):
     _, scored, links = scene
-    steadier = Steadier(0.8)
+    steadier = TemporalSmoother(0.8)
     steadier.follow(scored[0], None)
     small = np.ascontiguousarray(scored[1][::2, ::2])
     assert steadier.follow(small, links[1]) is small
@@ -108,7 +108,7 @@ def test_no_pattern_feeds_on_itself():
     frames = [np.full((96, 128, 3), 120, np.uint8)] * 120
     scored = [np.clip(random.normal(120, 6, (96, 128, 3)), 0, 255).astype(np.uint8) for _ in frames]
     still = link(frames[0], frames[0])
-    steadier = Steadier(0.9)
+    steadier = TemporalSmoother(0.9)
     out = [steadier.follow(picture, still if i else None) for i, picture in enumerate(scored)]
     # What stays of noise when it ends fades away; a pattern that fed on itself would stand.
     calm = np.full((96, 128, 3), 120, np.uint8)
@@ -168,7 +168,7 @@ def test_the_bytes_do_not_depend_on_threads(monkeypatch):
     frames = [cv2.resize(frame, (400, 300)) for frame in pan(4)]
     scored, links = flickering(frames), links_of(frames)
     alone = follow_all(scored, links, 0.7)
-    monkeypatch.setattr(blend, "THREADS_PIXELS", 0)
+    monkeypatch.setattr(smooth, "THREADS_PIXELS", 0)
     together = follow_all(scored, links, 0.7)
     assert [p.tobytes() for p in together] == [p.tobytes() for p in alone]
 
@@ -180,8 +180,8 @@ def softened(scored):
 def test_sharpness_is_restored_to_the_energy_of_the_scored_frame():
     scored = wide_picture(128, 192)
     soft = softened(scored)
-    wanted = blend.strengthening(soft, scored)
-    shown, kept = blend.sharpened(soft, wanted, np.ones_like(wanted))
+    wanted = smooth.strengthening(soft, scored)
+    shown, kept = smooth.sharpened(soft, wanted, np.ones_like(wanted))
     assert sharpness(shown) == pytest.approx(sharpness(scored), rel=0.1)
     assert sharpness(soft.astype(np.uint8)) < 0.8 * sharpness(scored)
     assert np.array_equal(kept, soft)
@@ -190,8 +190,8 @@ def test_sharpness_is_restored_to_the_energy_of_the_scored_frame():
 def test_strokes_get_their_colour_back():
     scored = wide_picture(128, 192)
     soft = softened(scored)
-    wanted = blend.strengthening(soft, scored)
-    shown, _ = blend.sharpened(soft, wanted, np.ones_like(wanted))
+    wanted = smooth.strengthening(soft, scored)
+    shown, _ = smooth.sharpened(soft, wanted, np.ones_like(wanted))
 
     def colour(picture):
         chroma = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2YCrCb)[..., 1:]
@@ -206,8 +206,8 @@ def test_nothing_grows_that_is_fed_back(seed, most):
     random = np.random.default_rng(seed)
     share = random.uniform(0, most, (40, 50)).astype(np.float32)
     extremes = random.choice(np.float32([-100, 100]), (40, 50, 3))
-    wanted = np.full_like(share, blend.STRONGEST)
-    _, kept = blend.sharpened(extremes, wanted, share)
+    wanted = np.full_like(share, smooth.STRONGEST)
+    _, kept = smooth.sharpened(extremes, wanted, share)
     assert np.abs(kept * share[..., None]).max() <= 100.01
 
 
@@ -217,18 +217,20 @@ def test_what_moves_remembers_less(weight, one, other, times):
 
     def share(length):
         back = np.full((16, 24, 2), (0.6 * length / times, 0.8 * length / times), np.float32)
-        return blend.remembered(Link(back, np.ones((8, 12), np.float32)), weight, scored)
+        return smooth.remembered(MotionField(back, np.ones((8, 12), np.float32)), weight, scored)
 
     slow, fast = sorted((one, other))
     assert share(slow).shape == scored.shape[:2]
     assert (share(slow) >= share(fast) - 1e-6).all()
-    assert share(0.0) == pytest.approx(weight**blend.STILL_POWER, rel=1e-4)
-    assert share(blend.MOVING) == pytest.approx(weight**blend.MOVING_POWER, rel=1e-4)
+    assert share(0.0) == pytest.approx(weight**smooth.STILL_POWER, rel=1e-4)
+    assert share(smooth.MOVING) == pytest.approx(weight**smooth.MOVING_POWER, rel=1e-4)
 
 
 def test_what_is_not_trusted_is_not_remembered():
     trust = np.ones((8, 12), np.float32)
     trust[:, 6:] = 0
-    share = blend.remembered(Link(np.zeros((16, 24, 2), np.float32), trust), 0.7, np.zeros((32, 48, 3), np.uint8))
+    share = smooth.remembered(
+        MotionField(np.zeros((16, 24, 2), np.float32), trust), 0.7, np.zeros((32, 48, 3), np.uint8)
+    )
     assert not share[:, 28:].any()
-    assert share[:, :20] == pytest.approx(0.7**blend.STILL_POWER, rel=1e-4)
+    assert share[:, :20] == pytest.approx(0.7**smooth.STILL_POWER, rel=1e-4)

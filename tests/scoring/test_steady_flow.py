@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.protocol import Moment
-from scoring.steady.flow import FLOW_SIDE, Linker, link
-from scoring.stream import Seen
-from tests.scoring.moving_scenes import pan, passing, wide_picture
+from scoring.pipeline.pipeline import DecodedFrame
+from scoring.temporal.flow import FLOW_SIDE, FlowEstimator, link
+from scoring.types import FramePosition
+from tests.support.moving_scenes import pan, passing, wide_picture
 
 
 def seen(picture, index=1):
-    return Seen(moment=Moment(index, index / 25), name="", picture=picture, alpha=None, small=picture)
+    return DecodedFrame(moment=FramePosition(index, index / 25), name="", picture=picture, alpha=None, small=picture)
 
 
 @pytest.mark.parametrize("step", [(3, 1), (0, 0), (7, 2)])
@@ -56,8 +56,8 @@ def test_what_came_in_from_outside_is_not_trusted():
 def test_a_cut_is_no_motion():
     assert link(wide_picture(96, 128, 1), wide_picture(96, 128, 2)) is None
     before, frame = pan(2)
-    assert Linker(cuts=(5, 9))(seen(before, 4), seen(frame, 5)) is None
-    assert Linker(cuts=(5, 9))(seen(before, 5), seen(frame, 6)) is not None
+    assert FlowEstimator(cuts=(5, 9))(seen(before, 4), seen(frame, 5)) is None
+    assert FlowEstimator(cuts=(5, 9))(seen(before, 5), seen(frame, 6)) is not None
 
 
 def test_light_that_changes_is_no_cut():

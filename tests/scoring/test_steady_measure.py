@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.protocol import Moment
-from scoring.steady.measure import SIDE, measure, measure_pair, motion, warp_error
-from scoring.stream import Seen
-from scoring.stream_values import Visible
-from tests.scoring.moving_scenes import flickering, pan, passing, wide_picture
+from scoring.pipeline.pipeline import DecodedFrame
+from scoring.pipeline.types import DeliveredFrame
+from scoring.temporal.measure import SIDE, measure, measure_pair, motion, warp_error
+from scoring.types import FramePosition
+from tests.support.moving_scenes import flickering, pan, passing, wide_picture
 
 
 def test_a_still_picture_is_steady():
@@ -74,7 +74,10 @@ def test_a_pair_is_measured_at_the_videos_size():
     frames = pan(2)
     shown = flickering(frames)
     pair = [
-        Visible(Seen(moment=Moment(i, i / 25), name="", picture=frame, alpha=None, small=frame[::2, ::2]), painted)
+        DeliveredFrame(
+            DecodedFrame(moment=FramePosition(i, i / 25), name="", picture=frame, alpha=None, small=frame[::2, ::2]),
+            painted,
+        )
         for i, (frame, painted) in enumerate(zip(frames, shown, strict=True))
     ]
     assert measure_pair(*pair) == measure(*frames, *shown)

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.errors import InputError, InternalError
-from scoring import frames, stream
-from scoring.protocol import Moment, PictureError
-from scoring.stream import FrameRecord, Outlets, SourceFrame, Stages, Workers
+from frame_tools.contracts.errors import InputError, InternalError
+from scoring import image_codec
+from scoring.pipeline import pipeline
+from scoring.pipeline.pipeline import FrameRecord, Outputs, SourceFrame, Stages, Workers
+from scoring.types import FramePosition, PictureError
 
 DEADLINE = 20  # seconds; only a failing test ever waits that long
 
@@ -23,12 +24,14 @@ def picture(value, height=4, width=6):
 
 
 def item(index, fetch, *, delivered=True):
-    return SourceFrame(moment=Moment(index, index / 25), name=f"{index:05}.png", fetch=fetch, delivered=delivered)
+    return SourceFrame(
+        moment=FramePosition(index, index / 25), name=f"{index:05}.png", fetch=fetch, delivered=delivered
+    )
 
 
 def source(count, start=0, warm_up=0):
     for index in range(start - warm_up, start + count):
-        yield item(index, lambda index=index: frames.encode_png(picture(index % 256)), delivered=index >= start)
+        yield item(index, lambda index=index: image_codec.encode_png(picture(index % 256)), delivered=index >= start)
 
 
 def same(pictures, moments):
@@ -36,11 +39,11 @@ def same(pictures, moments):
 
 
 def png(picture, alpha):
-    return frames.encode_png(picture, alpha)
+    return image_codec.encode_png(picture, alpha)
 
 
 def keep(index, name, data):
-    return index, name, int(frames.decode(data, name)[0, 0, 0])
+    return index, name, int(image_codec.decode(data, name)[0, 0, 0])
 
 
 @pytest.fixture(autouse=True)
@@ -60,10 +63,10 @@ def test_everything_arrives_once_and_in_order(count, per_forward, threads, waiti
         batches.append(len(pictures))
         return 255 - pictures
 
-    stored = stream.run(
+    stored = pipeline.run(
         source(count, start=3),
         invert,
-        Outlets(keep, encode=png, segment=lambda p: segment.append(p[0, 0, 0]), on_frame=told.append),
+        Outputs(keep, encode=png, segment=lambda p: segment.append(p[0, 0, 0]), on_frame=told.append),
         frames_per_forward=per_forward,
         workers=Workers(readers=threads, writers=threads, waiting=waiting),
     )
@@ -82,20 +85,20 @@ def test_frames_of_another_size_get_a_forward_of_their_own():
         shapes.append(pictures.shape)
         return pictures
 
-    items = [item(i, lambda w=w: frames.encode_png(picture(1, width=w))) for i, w in enumerate(widths)]
-    stream.run(items, score, Outlets(lambda *_: None), frames_per_forward=4)
+    items = [item(i, lambda w=w: image_codec.encode_png(picture(1, width=w))) for i, w in enumerate(widths)]
+    pipeline.run(items, score, Outputs(lambda *_: None), frames_per_forward=4)
     assert sorted(shape[0] * 100 + shape[2] for shape in shapes) == [106, 206, 307]
 
 
 def test_a_record_says_which_frame_and_what_the_sink_gave():
     told = []
-    stream.run(source(1, start=8), same, Outlets(lambda i, n, d: "etag", on_frame=told.append))
+    pipeline.run(source(1, start=8), same, Outputs(lambda i, n, d: "etag", on_frame=told.append))
     assert isinstance(told[0], FrameRecord)
     assert (told[0].index, told[0].name, told[0].stored, told[0].segment_ms) == (8, "00008.png", "etag", 0)
 
 
 def test_jpeg_is_written_unless_told_otherwise():
-    assert stream.run(source(1), same, Outlets(lambda i, n, d: d[:2])) == (b"\xff\xd8",)
+    assert pipeline.run(source(1), same, Outputs(lambda i, n, d: d[:2])) == (b"\xff\xd8",)
 
 
 def test_few_frames_are_in_memory_however_long_the_batch():
@@ -117,7 +120,7 @@ def test_few_frames_are_in_memory_however_long_the_batch():
         nonlocal asked
         for frame in source(300):
             asked += 1
-            assert asked - finished <= 3 + 1 + 3 + stream.FORWARDS_AT_ONCE + 2
+            assert asked - finished <= 3 + 1 + 3 + pipeline.FORWARDS_AT_ONCE + 2
             yield frame
 
     finished = 0
@@ -126,9 +129,9 @@ def test_few_frames_are_in_memory_however_long_the_batch():
         nonlocal finished
         finished += 1
 
-    stream.run(counted(), score, Outlets(lambda *_: None, on_frame=on_frame), workers=workers)
+    pipeline.run(counted(), score, Outputs(lambda *_: None, on_frame=on_frame), workers=workers)
     assert finished == 300
-    assert peak <= 3 + stream.FORWARDS_AT_ONCE + 2
+    assert peak <= 3 + pipeline.FORWARDS_AT_ONCE + 2
 
 
 def test_reading_goes_on_while_a_forward_is_computed():
@@ -143,7 +146,7 @@ def test_reading_goes_on_while_a_forward_is_computed():
         assert third_read.wait(DEADLINE)
         return pictures
 
-    assert len(stream.run(items(), score, Outlets(keep))) == 3
+    assert len(pipeline.run(items(), score, Outputs(keep))) == 3
 
 
 def test_writing_overlaps_with_the_next_forward():
@@ -157,7 +160,7 @@ def test_writing_overlaps_with_the_next_forward():
     def sink(*_):
         assert second_forward.wait(DEADLINE)
 
-    assert len(stream.run(source(2), score, Outlets(sink))) == 2
+    assert len(pipeline.run(source(2), score, Outputs(sink))) == 2
 
 
 def test_the_segment_gets_frames_in_order_even_if_one_takes_long():
@@ -172,14 +175,14 @@ def test_the_segment_gets_frames_in_order_even_if_one_takes_long():
         if index == 4:
             later_frame_written.set()
 
-    stream.run(source(6), same, Outlets(sink, segment=segment))
+    pipeline.run(source(6), same, Outputs(sink, segment=segment))
     assert order == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_corrupt_frame_is_named():
     items = [*source(2), item(2, lambda: b"\x89PNG but no more")]
     with pytest.raises(InputError, match=r"00002\.png"):
-        stream.run(items, same, Outlets(keep))
+        pipeline.run(items, same, Outputs(keep))
 
 
 STAGES = ["source", "read", "decode", "shrink", "link", "score", "follow", "touch", "measure", "encode", "sink"]
@@ -213,7 +216,7 @@ def test_an_error_of_any_stage_ends_the_run(stage):
             yield opening(item(index, lambda fetch=frame.fetch: reading(fetch)))
 
     stages = Stages(
-        decode=fails_at_5("decode", frames.decode_with_alpha),
+        decode=fails_at_5("decode", image_codec.decode_with_alpha),
         shrink=fails_at_5("shrink", lambda p: p[::2]),
         link=fails_at_5("link", lambda before, frame: 1),
         follow=fails_at_5("follow", lambda frame, scored, link: scored),
@@ -222,14 +225,14 @@ def test_an_error_of_any_stage_ends_the_run(stage):
         measure_every=1,
     )
 
-    outlets = Outlets(
+    outlets = Outputs(
         fails_at_5("sink", keep),
-        encode=fails_at_5("encode", frames.encode_png),
+        encode=fails_at_5("encode", image_codec.encode_png),
         segment=fails_at_5("segment", lambda p: None),
         on_frame=fails_at_5("on_frame", told.append),
     )
     with pytest.raises(BrokenError):
-        stream.run(items(), fails_at_5("score", same), outlets, stages=stages)
+        pipeline.run(items(), fails_at_5("score", same), outlets, stages=stages)
     assert len(told) <= 5
 
 
@@ -244,7 +247,7 @@ def test_the_first_error_wins_even_while_another_frame_is_waited_for():
         raise KeyError("first")
 
     with pytest.raises(KeyError, match="first"):
-        stream.run(source(2), same, Outlets(sink))
+        pipeline.run(source(2), same, Outputs(sink))
 
 
 def test_a_picture_error_is_told_by_the_name_of_its_frame():
@@ -255,13 +258,13 @@ def test_a_picture_error_is_told_by_the_name_of_its_frame():
         return pictures
 
     with pytest.raises(InputError, match=r"00007\.png can't be scored: It is a seven\. Remove it"):
-        stream.run(source(9), score, Outlets(keep), frames_per_forward=3)
+        pipeline.run(source(9), score, Outputs(keep), frames_per_forward=3)
 
 
 @pytest.mark.parametrize("bad", [lambda p, m: p[:, :-1], lambda p, m: p.astype(float), lambda p, m: p[:1]])
 def test_a_scorer_that_breaks_its_promise_is_caught(bad):
     with pytest.raises(InternalError, match="as many frames of the same size"):
-        stream.run(source(4), bad, Outlets(keep), frames_per_forward=2)
+        pipeline.run(source(4), bad, Outputs(keep), frames_per_forward=2)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux only")
@@ -273,7 +276,7 @@ def test_only_the_scorer_keeps_its_priority():
         return result
 
     items = [item(i, lambda fetch=frame.fetch: note("read", fetch())) for i, frame in enumerate(source(2))]
-    outlets = Outlets(lambda *_: note("sink", None), segment=lambda p: note("segment", None))
+    outlets = Outputs(lambda *_: note("sink", None), segment=lambda p: note("segment", None))
     stages = Stages(
         link=lambda before, frame: note("link", True),
         follow=lambda frame, scored, link: note("follow", scored),
@@ -281,7 +284,7 @@ def test_only_the_scorer_keeps_its_priority():
         measure=lambda before, frame: note("measure", None),
         measure_every=1,
     )
-    stream.run(items, lambda pictures, moments: note("score", pictures), outlets, stages=stages)
+    pipeline.run(items, lambda pictures, moments: note("score", pictures), outlets, stages=stages)
     own = os.getpriority(os.PRIO_PROCESS, 0)
     assert niceness["score"] == niceness["follow"] == own
     assert min(niceness[stage] for stage in ("read", "link", "touch", "measure", "sink", "segment")) > own
@@ -296,10 +299,10 @@ def test_stages_follow_in_order_and_warm_up_frames_are_not_delivered(count, warm
         followed.append(frame.moment.index)
         return scored + 1
 
-    stored = stream.run(
+    stored = pipeline.run(
         source(count, start=20, warm_up=warm_up),
         lambda pictures, moments: pictures + 100,
-        Outlets(keep, encode=png, segment=lambda p: segment.append(int(p[0, 0, 0])), on_frame=told.append),
+        Outputs(keep, encode=png, segment=lambda p: segment.append(int(p[0, 0, 0])), on_frame=told.append),
         stages=Stages(
             link=lambda before, frame: (before.moment.index, frame.moment.index),
             follow=follow,
@@ -322,8 +325,8 @@ def test_pairs_of_delivered_frames_are_measured_as_they_are_delivered():
         return frame.seen.moment.index
 
     stages = Stages(touch=lambda frame, scored: scored + 50, measure=measure, measure_every=4)
-    outlets = Outlets(keep, on_frame=told.append)
-    stream.run(source(9, start=8, warm_up=3), same, outlets, stages=stages, workers=Workers(waiting=2))
+    outlets = Outputs(keep, on_frame=told.append)
+    pipeline.run(source(9, start=8, warm_up=3), same, outlets, stages=stages, workers=Workers(waiting=2))
     assert sorted(pairs) == [(61, 62), (65, 66)]  # not 57 to 58: frame 7 is delivered by the batch before
     assert [(record.index, record.measured) for record in told if record.measured] == [(12, 12), (16, 16)]
 
@@ -335,8 +338,8 @@ def test_the_scorer_sees_the_small_picture_and_the_touch_the_whole_one():
 
     stages = Stages(shrink=lambda p: p[::2], touch=touch)
     shapes = []
-    outlets = Outlets(lambda *_: None, segment=lambda p: shapes.append(p.shape))
-    stream.run(source(3), lambda p, m: p if p.shape[1:] == (2, 6, 3) else None, outlets, stages=stages)
+    outlets = Outputs(lambda *_: None, segment=lambda p: shapes.append(p.shape))
+    pipeline.run(source(3), lambda p, m: p if p.shape[1:] == (2, 6, 3) else None, outlets, stages=stages)
     assert shapes == [(4, 6, 3)] * 3
 
 
@@ -347,16 +350,16 @@ def test_frames_of_another_size_are_not_linked():
         links.append(link)
         return scored
 
-    items = [item(i, lambda w=w: frames.encode_png(picture(1, width=w))) for i, w in enumerate(widths)]
-    stream.run(items, same, Outlets(lambda *_: None), stages=Stages(link=lambda b, f: f.moment.index, follow=follow))
+    items = [item(i, lambda w=w: image_codec.encode_png(picture(1, width=w))) for i, w in enumerate(widths)]
+    pipeline.run(items, same, Outputs(lambda *_: None), stages=Stages(link=lambda b, f: f.moment.index, follow=follow))
     assert links == [None, 1, None, 3]
 
 
 def test_transparency_reaches_the_encoder():
     alpha = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
-    items = [item(0, lambda: frames.encode_png(picture(9), alpha))]
-    (stored,) = stream.run(items, same, Outlets(lambda i, n, d: d, encode=png), stages=Stages())
-    assert np.array_equal(frames.decode_with_alpha(stored, "").alpha, alpha)
+    items = [item(0, lambda: image_codec.encode_png(picture(9), alpha))]
+    (stored,) = pipeline.run(items, same, Outputs(lambda i, n, d: d, encode=png), stages=Stages())
+    assert np.array_equal(image_codec.decode_with_alpha(stored, "").alpha, alpha)
 
 
 def test_a_scorer_in_order_has_one_frame_after_the_other():
@@ -367,7 +370,7 @@ def test_a_scorer_in_order_has_one_frame_after_the_other():
         seen.extend(moment.index for moment in moments)
         return pictures
 
-    stream.run(source(40), score, Outlets(lambda *_: None), in_order=True)
+    pipeline.run(source(40), score, Outputs(lambda *_: None), in_order=True)
     assert seen == list(range(40))
     assert len(on) == 1
 
@@ -378,14 +381,14 @@ def brightness(pictures, moments):
 
 def test_records_come_in_order_and_not_of_warm_up_frames():
     told = []
-    stream.describe(source(7, start=5, warm_up=2), brightness, told.append, frames_per_forward=3)
+    pipeline.describe(source(7, start=5, warm_up=2), brightness, told.append, frames_per_forward=3)
     assert [record.stored for record in told] == [{"frame": i, "mean": float(i)} for i in range(5, 12)]
     assert [(record.index, record.name) for record in told] == [(i, f"{i:05}.png") for i in range(5, 12)]
 
 
 def test_a_describer_that_forgets_a_frame_is_caught():
     with pytest.raises(InternalError, match="one record for each frame"):
-        stream.describe(source(4), lambda p, m: brightness(p, m)[1:], lambda _: None, frames_per_forward=2)
+        pipeline.describe(source(4), lambda p, m: brightness(p, m)[1:], lambda _: None, frames_per_forward=2)
 
 
 def test_a_frame_that_cannot_be_described_is_named():
@@ -393,9 +396,9 @@ def test_a_frame_that_cannot_be_described_is_named():
         raise PictureError(1, "It is a seven", "Remove it", fault=InputError)
 
     with pytest.raises(InputError, match=r"00001\.png can't be scored"):
-        stream.describe(source(2), describe, lambda _: None, frames_per_forward=2)
+        pipeline.describe(source(2), describe, lambda _: None, frames_per_forward=2)
 
 
 def test_an_error_while_telling_of_a_record_ends_the_run():
     with pytest.raises(KeyError):
-        stream.describe(source(100_000), brightness, lambda record: {}[record.index])
+        pipeline.describe(source(100_000), brightness, lambda record: {}[record.index])

@@ -8,27 +8,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from frame_tools.errors import InputError, InternalError
+from frame_tools.contracts.errors import InputError, InternalError
 from frame_tools.media.images import png
-from scoring import frames
-from scoring.any_painting import weights as weights_module
-from scoring.any_painting.brush import NORM_CHANNELS, STYLE_NUMBERS, Brush
-from scoring.any_painting.tuned import dump_style, load_style
-from scoring.half import HalfIfFaithful
-from scoring.protocol import KeyStyle, Moment, NoNumbersError
-from scoring.stylize import SAMPLE_PIXELS, AnyPainting, Stop, brush_at, pad, thinned
+from scoring import image_codec
+from scoring.inference.mixed_precision import CheckedHalfPrecision
+from scoring.scorers.any_painting import weights as weights_module
+from scoring.scorers.any_painting.conditional_norm import NORM_CHANNELS, STYLE_NUMBERS, StyleCondition
+from scoring.scorers.any_painting.scorer import SAMPLE_PIXELS, AnyPainting, Stop, pad, style_at, thinned
+from scoring.scorers.any_painting.tuned import dump_style, load_style
+from scoring.types import FramePosition, KeyStyle, NonFiniteOutputError
 from tests.scoring.controls_golden import FOLDER
 from tests.scoring.painters_golden import CASES, painted
-from tests.scoring.runs import moments, opened, painting, run_of
+from tests.support.scorer_runs import moments, opened, painting, run_of
 
 sides = st.integers(1, 45)
 
 
 @given(sides, sides, st.integers(1, 3))
 def test_any_size_and_batch_comes_back_as_it_was(score, height, width, batch):
-    frames = np.random.default_rng(0).integers(0, 256, (batch, height, width, 3), np.uint8)
-    painted = score(frames, moments(batch))
-    assert painted.shape == frames.shape
+    image_codec = np.random.default_rng(0).integers(0, 256, (batch, height, width, 3), np.uint8)
+    painted = score(image_codec, moments(batch))
+    assert painted.shape == image_codec.shape
     assert painted.dtype == np.uint8
 
 
@@ -45,17 +45,17 @@ def test_padding_keeps_the_picture_and_reflects(height, width):
 
 @pytest.mark.parametrize("statistics", ["shared", "frame"])
 def test_a_batch_is_its_frames_bit_for_bit(scorer, noise, statistics):
-    frames = noise(5, 36, 52, 3)
+    image_codec = noise(5, 36, 52, 3)
     score = opened(scorer, run_of(statistics=statistics))
-    alone = [score(frame[None], moments(1, start=i)) for i, frame in enumerate(frames)]
-    assert np.array_equal(score(frames, moments(5)), np.concatenate(alone))
+    alone = [score(frame[None], moments(1, start=i)) for i, frame in enumerate(image_codec)]
+    assert np.array_equal(score(image_codec, moments(5)), np.concatenate(alone))
 
 
 def test_the_same_bytes_twice_and_from_a_second_scorer(score, weights, noise):
-    frames = noise(2, 90, 120, 3)
-    once = score(frames, moments(2))
-    assert np.array_equal(once, score(frames, moments(2)))
-    assert np.array_equal(once, opened(AnyPainting.load(weights))(frames, moments(2)))
+    image_codec = noise(2, 90, 120, 3)
+    once = score(image_codec, moments(2))
+    assert np.array_equal(once, score(image_codec, moments(2)))
+    assert np.array_equal(once, opened(AnyPainting.load(weights))(image_codec, moments(2)))
 
 
 def test_shared_statistics_keep_a_light_that_comes_on_from_repainting_the_rest(scorer, noise):
@@ -65,15 +65,15 @@ def test_shared_statistics_keep_a_light_that_comes_on_from_repainting_the_rest(s
     lit[:, :, 300:] = 255
     for statistics, alike in (("shared", True), ("frame", False)):
         score = opened(scorer, run_of(statistics=statistics))
-        left = [score(frames, moments(1))[:, :, :200].astype(int) for frames in (dark, lit)]
+        left = [score(image_codec, moments(1))[:, :, :200].astype(int) for image_codec in (dark, lit)]
         assert (np.abs(left[0] - left[1]).max() <= 1) == alike
 
 
 def test_statistics_come_of_the_sample_that_the_run_names(scorer, noise):
-    frames = noise(1, 40, 40, 3)
+    image_codec = noise(1, 40, 40, 3)
     dark = opened(scorer, run_of(frames=lambda: [noise(40, 40, 3, seed=3) // 8]))
     bright = opened(scorer, run_of(frames=lambda: [255 - noise(40, 40, 3, seed=3) // 8]))
-    assert np.abs(dark(frames, moments(1)).astype(int) - bright(frames, moments(1))).mean() > 10
+    assert np.abs(dark(image_codec, moments(1)).astype(int) - bright(image_codec, moments(1))).mean() > 10
 
 
 def test_a_large_sample_is_thinned_evenly():
@@ -87,10 +87,10 @@ def test_a_large_sample_is_thinned_evenly():
 
 
 def test_the_painting_decides(scorer, score, noise):
-    frames = noise(1, 64, 64, 3)
+    image_codec = noise(1, 64, 64, 3)
     orange = png(Image.fromarray(np.full((300, 300, 3), (250, 120, 10), np.uint8)))
     other = opened(scorer, run_of(("orange.png", orange)))
-    assert np.abs(score(frames, moments(1)).astype(int) - other(frames, moments(1))).mean() > 10
+    assert np.abs(score(image_codec, moments(1)).astype(int) - other(image_codec, moments(1))).mean() > 10
 
 
 def test_only_the_centre_square_of_a_painting_counts(scorer, noise):
@@ -110,15 +110,15 @@ def two_paintings(*keys, **words):
 
 
 def test_a_mixture_of_one_painting_is_that_painting(scorer, score, noise):
-    frames = noise(1, 40, 40, 3)
+    image_codec = noise(1, 40, 40, 3)
     mixed = opened(scorer, two_paintings((0, (1.0, 0.0))))
-    assert np.array_equal(mixed(frames, moments(1)), score(frames, moments(1)))
+    assert np.array_equal(mixed(image_codec, moments(1)), score(image_codec, moments(1)))
 
 
 def test_half_and_half_is_neither(scorer, noise):
-    frames, at = noise(1, 40, 40, 3), moments(1)
+    image_codec, at = noise(1, 40, 40, 3), moments(1)
     first, half, second = (
-        opened(scorer, two_paintings((0, (1 - share, share))))(frames, at).astype(int) for share in (0, 0.5, 1)
+        opened(scorer, two_paintings((0, (1 - share, share))))(image_codec, at).astype(int) for share in (0, 0.5, 1)
     )
     assert np.abs(first - second).mean() > np.abs(first - half).mean() > 1
     assert np.abs(second - half).mean() > 1
@@ -130,7 +130,7 @@ def test_styles_go_over_smoothly_with_time(scorer, noise, statistics):
     frame = noise(1, 40, 40, 3)
     run = two_paintings((1.0, (1.0, 0.0)), (2.0, (0.0, 1.0)), statistics=statistics)
     score = opened(scorer, run)
-    at = {seconds: score(frame, (Moment(0, seconds),)).astype(int) for seconds in (0, 1, 1.25, 1.5, 1.75, 2, 9)}
+    at = {seconds: score(frame, (FramePosition(0, seconds),)).astype(int) for seconds in (0, 1, 1.25, 1.5, 1.75, 2, 9)}
     assert np.array_equal(at[0], at[1])
     assert np.array_equal(at[2], at[9])
     distances = [np.abs(at[seconds] - at[1]).mean() for seconds in (1, 1.25, 1.5, 1.75, 2)]
@@ -138,7 +138,7 @@ def test_styles_go_over_smoothly_with_time(scorer, noise, statistics):
     assert distances[-1] > 5
     steps = [np.abs(at[b] - at[a]).mean() for a, b in ((1, 1.25), (1.25, 1.5), (1.5, 1.75), (1.75, 2))]
     assert max(steps) < 0.6 * distances[-1]
-    together = score(np.concatenate([frame, frame]), (Moment(3, 1.25), Moment(4, 1.5)))
+    together = score(np.concatenate([frame, frame]), (FramePosition(3, 1.25), FramePosition(4, 1.5)))
     assert np.array_equal(together[0], at[1.25][0])
     assert np.array_equal(together[1], at[1.5][0])
 
@@ -146,19 +146,19 @@ def test_styles_go_over_smoothly_with_time(scorer, noise, statistics):
 @given(st.floats(0, 10), st.lists(st.floats(0, 10), min_size=1, max_size=4, unique=True).map(sorted))
 def test_the_brush_of_a_time_lies_between_the_keys_beside_it(seconds, times):
     stops = tuple(Stop(time, torch.full((STYLE_NUMBERS,), float(i)), None) for i, time in enumerate(times))
-    value = brush_at(stops, seconds).style[-1].item()
+    value = style_at(stops, seconds).style[-1].item()
     assert value == pytest.approx(np.interp(seconds, times, range(len(times))), abs=1e-4)
 
 
 def test_a_tuned_style_paints_like_the_painting_it_came_of_and_mixes(scorer, score, noise):
-    frames = noise(1, 40, 40, 3)
+    image_codec = noise(1, 40, 40, 3)
     style = scorer.prepare(run_of(statistics="frame"))["styles"][0]
     data = dump_style(style, painting="swirls.png", painting_sha256="0" * 64)
     tuned = opened(scorer, run_of(("swirls.safetensors", data)))
-    assert np.array_equal(tuned(frames, moments(1)), score(frames, moments(1)))
+    assert np.array_equal(tuned(image_codec, moments(1)), score(image_codec, moments(1)))
     keys = (KeyStyle(0, (0.5, 0.5)),)
     mixed = opened(scorer, run_of(("swirls.safetensors", data), ("swirls.png", painting()), keys=keys))
-    assert np.array_equal(mixed(frames, moments(1)), score(frames, moments(1)))
+    assert np.array_equal(mixed(image_codec, moments(1)), score(image_codec, moments(1)))
 
 
 GOOD = np.zeros(STYLE_NUMBERS, np.float32)
@@ -201,14 +201,14 @@ def test_what_was_prepared_for_another_run_is_refused(scorer):
 )
 def test_frames_of_another_kind_are_refused(score, frames):
     with pytest.raises(InternalError, match=r"uint8 \(B, H, W, 3\)"):
-        score(frames, moments(1))
+        score(image_codec, moments(1))
 
 
 def test_a_picture_of_no_numbers_is_an_error_with_its_place(scorer, noise):
     run = run_of(statistics="frame")
     huge = np.where(np.arange(STYLE_NUMBERS) % 2, 3e38, -3e38).astype(np.float32)
     score = scorer.open(run, {"styles": huge[None]})
-    with pytest.raises(NoNumbersError, match="no numbers") as caught:
+    with pytest.raises(NonFiniteOutputError, match="no numbers") as caught:
         score(noise(3, 16, 16, 3), moments(3))
     assert caught.value.position == 0
 
@@ -220,25 +220,25 @@ def test_the_check_of_half_precision_tells_good_from_bad(weights):
 
     with torch.inference_mode():
         for statistics in (None, transformer.measure(frame, style)):
-            brush = Brush(style, statistics)
-            full = transformer(frame, Brush(style, statistics))
-            assert 0 < (HalfIfFaithful(transformer, span=1)(frame, brush) - full).abs().max() < 0.1
+            brush = StyleCondition(style, statistics)
+            full = transformer(frame, StyleCondition(style, statistics))
+            assert 0 < (CheckedHalfPrecision(transformer, span=1)(frame, brush) - full).abs().max() < 0.1
             assert torch.equal(transformer(frame, brush), full), "what half precision leaves behind is in full"
         transformer.contract.conv1.weight *= 1e5  # beyond what half precision can hold
-        painted = HalfIfFaithful(transformer, span=1)(frame, Brush(style))
-        torch.testing.assert_close(painted, transformer(frame, Brush(style)))
+        painted = CheckedHalfPrecision(transformer, span=1)(frame, StyleCondition(style))
+        torch.testing.assert_close(painted, transformer(frame, StyleCondition(style)))
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_scene_gives_its_golden_frame(scorer, case):
-    golden = frames.decode((FOLDER / f"painter_{case}.png").read_bytes(), case)
+    golden = image_codec.decode((FOLDER / f"painter_{case}.png").read_bytes(), case)
     error = np.square(painted(scorer, case).astype(float) - golden).mean()
     assert error < 255**2 / 10**4.5, "below 45 dB: other weights, or another network"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_gpu_and_cpu_paint_alike(score, weights, noise):
-    frames = noise(4, 64, 80, 3)
+    image_codec = noise(4, 64, 80, 3)
     on_cpu = opened(AnyPainting(weights_module.load_networks(weights, torch.device("cpu")), torch.device("cpu")))
-    difference = score(frames, moments(4)).astype(float) - on_cpu(frames, moments(4))
+    difference = score(image_codec, moments(4)).astype(float) - on_cpu(image_codec, moments(4))
     assert 10 * np.log10(255**2 / np.square(difference).mean()) >= 38

@@ -14,21 +14,21 @@ from azure.core.exceptions import ServiceRequestError
 from PIL import Image
 
 from benchmarks.memory_storage import MemoryContainer, memory_storage
-from frame_tools import manifest as manifests
-from frame_tools import names
-from frame_tools.blobs import sha256_of
-from frame_tools.errors import DamagedError, ExitCode, InputError, InternalError, TemporaryError
-from frame_tools.manifest import Manifest
+from frame_tools.contracts import manifest as manifests
+from frame_tools.contracts.errors import DamagedError, ExitCode, InputError, InternalError, TemporaryError
+from frame_tools.contracts.manifest import Manifest
+from frame_tools.contracts.messages import BatchMessage
+from frame_tools.contracts.options import Options
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.plan import BlobRef, Plan, PlannedKeyframe, PlannedMask, PlannedProgram, PlannedStyle
+from frame_tools.contracts.receipt import Failure, Receipt, TaskError
+from frame_tools.contracts.scorers import SCORERS
 from frame_tools.media.images import jpeg, png, read_rgb
-from frame_tools.messages import BatchMessage
-from frame_tools.options import Options
-from frame_tools.plan import BlobRef, Plan, PlannedKey, PlannedMask, PlannedProgram, PlannedStyle
-from frame_tools.receipt import Failure, Receipt, Trouble
-from frame_tools.scorers import SCORERS
-from scoring.batch import score_batch
-from scoring.task import EXIT_OF_A_DEFECT, MAX_DEFECT_WORDS, Task, perform
-from tests.clips import draw, read_number
-from tests.scoring.runs import painting
+from frame_tools.storage.blobs import sha256_of
+from scoring.tasks.base import EXIT_OF_A_DEFECT, MAX_DEFECT_WORDS, Task, perform
+from scoring.tasks.score import score_batch
+from tests.support.clips import draw, read_number
+from tests.support.scorer_runs import painting
 
 RUN = "clip-0123456789"
 SIZE = (64, 48)
@@ -49,7 +49,7 @@ def planned(scorer="copy", *, image_format="jpg", options=None, **changes):
     encode = png if image_format == "png" else jpeg
     for index in range(manifest.frame_count):
         storage.input.write(f"clip/frames/{manifest.frame_name(index)}", encode(draw(index, SIZE)))
-    storage.runs.write(names.manifest(RUN), manifests.dumps(manifest))
+    storage.runs.write(RunPaths(RUN).manifest, manifests.dumps(manifest))
     fields = {
         "run_id": RUN,
         "name": "clip",
@@ -61,7 +61,7 @@ def planned(scorer="copy", *, image_format="jpg", options=None, **changes):
         "weights_sha256": SCORERS[scorer].weights_sha256,
         "container": "mp4",
     }
-    storage.runs.write(names.plan(RUN), Plan(**fields | changes).dumps())
+    storage.runs.write(RunPaths(RUN).plan, Plan(**fields | changes).dumps())
     return storage
 
 
@@ -75,7 +75,7 @@ def planned_with_painting(**options):
         width=400,
         height=300,
     )
-    keys = (PlannedKey(at=0, weights=(1.0,)),)
+    keys = (PlannedKeyframe(at=0, weights=(1.0,)),)
     storage = planned("any", styles=(style,), key_styles=keys, sample=(0, 2, 4), options=options)
     storage.work.write("style", data)
     return storage
@@ -94,7 +94,7 @@ def message(batch=0):
 
 
 def receipt_of(storage, batch=0):
-    return Receipt.loads(storage.runs.need(names.receipt(RUN, batch)).data, "receipt")
+    return Receipt.loads(storage.runs.need(RunPaths(RUN).receipt(batch)).data, "receipt")
 
 
 def never(_task):
@@ -147,20 +147,20 @@ def test_all_is_written_before_the_receipt_and_the_message_comes_last():
     score(storage)
     assert sorted(journal[:3]) == [f"work/{name}" for name in FRAME_BLOBS]
     assert journal[3:] == [
-        f"work/{names.segment(RUN, 0)}",
+        f"work/{RunPaths(RUN).segment(0)}",
         f"logs/{RUN}/b00000.jsonl",
-        f"runs/{names.receipt(RUN, 0)}",
+        f"runs/{RunPaths(RUN).receipt(0)}",
         "message",
     ]
 
 
-@pytest.mark.parametrize("lost", [FRAME_BLOBS[1], names.segment(RUN, 0), f"{RUN}/b00000.jsonl"])
+@pytest.mark.parametrize("lost", [FRAME_BLOBS[1], RunPaths(RUN).segment(0), f"{RUN}/b00000.jsonl"])
 def test_what_could_not_be_written_is_never_proved(lost):
     storage, journal = journaled(breaks_at=lost)
     with pytest.raises(TemporaryError):
         score(storage)
-    assert not storage.runs.exists(names.receipt(RUN, 0))
-    assert not storage.runs.exists(names.failure(RUN, "00000")), "a passing trouble is tried again"
+    assert not storage.runs.exists(RunPaths(RUN).receipt(0))
+    assert not storage.runs.exists(RunPaths(RUN).failure("00000")), "a passing trouble is tried again"
     assert "message" not in journal
 
 
@@ -169,7 +169,7 @@ def test_the_receipt_proves_what_lies_in_storage():
     score(storage, 1)
     receipt = receipt_of(storage, 1)
     assert (receipt.run_id, receipt.batch, receipt.start, receipt.end) == (RUN, 1, 3, 5)
-    assert receipt.plan_sha256 == sha256_of(storage.runs.need(names.plan(RUN)).data)
+    assert receipt.plan_sha256 == sha256_of(storage.runs.need(RunPaths(RUN).plan).data)
     assert (receipt.task_id, receipt.device, receipt.dedicated) == ("b00001", "cpu", False)
     assert [frame.name for frame in receipt.frames] == [f"{RUN}/frames/00000{number}.jpg" for number in (4, 5)]
     for proved in (*receipt.frames, receipt.segment):
@@ -186,7 +186,7 @@ def test_frames_and_segment_hold_the_pictures_of_the_batch():
     score(storage, 1)
     stored = [read_rgb(storage.work.need(frame.name).data) for frame in receipt_of(storage, 1).frames]
     assert [read_number(image) for image in stored] == [3, 4]
-    with av.open(io.BytesIO(storage.work.need(names.segment(RUN, 1)).data)) as video:
+    with av.open(io.BytesIO(storage.work.need(RunPaths(RUN).segment(1)).data)) as video:
         pictures = [frame.to_image() for frame in video.decode(video=0)]
     assert [picture.size for picture in pictures] == [SIZE, SIZE]
     assert [read_number(picture) for picture in pictures] == [3, 4]
@@ -227,7 +227,7 @@ def test_a_batch_with_a_receipt_is_not_scored_again_but_told_of():
     assert storage.finished_batches.messages == [message(), message()]
 
 
-@pytest.mark.parametrize("ended", [names.cancelled(RUN), names.outcome(RUN)])
+@pytest.mark.parametrize("ended", [RunPaths(RUN).cancelled, RunPaths(RUN).outcome])
 def test_a_run_that_has_ended_gets_no_work(ended):
     storage = planned()
     storage.runs.write(ended, b"")
@@ -260,10 +260,10 @@ def test_a_frame_that_cannot_be_used_ends_the_batch_once_in_words(spoil):
     spoil(storage)
     with pytest.raises(InputError, match=r"000002\.jpg") as first:
         score(storage)
-    failure = Failure.loads(storage.runs.need(names.failure(RUN, "00000")).data, "failure")
+    failure = Failure.loads(storage.runs.need(RunPaths(RUN).failure("00000")).data, "failure")
     assert (failure.reason, failure.remedy) == (first.value.what, first.value.remedy)
     assert (failure.step, failure.task_id) == ("00000", "b00000")
-    assert not storage.runs.exists(names.receipt(RUN, 0))
+    assert not storage.runs.exists(RunPaths(RUN).receipt(0))
     assert storage.finished_batches.messages == [message()]
     with pytest.raises(InputError) as second:
         perform(task_for(storage), never)
@@ -282,10 +282,10 @@ def test_another_size_is_told_in_pixels():
 
 def test_a_manifest_other_than_the_planned_one_is_damage_and_no_fault_of_the_person():
     storage = planned()
-    storage.runs.write(names.manifest(RUN), storage.runs.need(names.manifest(RUN)).data + b"\n")
+    storage.runs.write(RunPaths(RUN).manifest, storage.runs.need(RunPaths(RUN).manifest).data + b"\n")
     with pytest.raises(DamagedError, match="manifest"):
         score(storage)
-    assert not storage.runs.exists(names.failure(RUN, "00000"))
+    assert not storage.runs.exists(RunPaths(RUN).failure("00000"))
 
 
 def test_a_plan_for_other_weights_is_not_scored():
@@ -306,7 +306,7 @@ def raising(error):
 
 
 def trouble_of(storage, step="00000"):
-    return Trouble.loads(storage.runs.need(names.trouble(RUN, step)).data, "trouble")
+    return TaskError.loads(storage.runs.need(RunPaths(RUN).error(step)).data, "trouble")
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_what_is_tried_again_leaves_its_words_but_no_failure(error, code, reason
     assert (trouble.reason, trouble.exit_code, trouble.task_id, trouble.step) == (reason, code, "b00000", "00000")
     assert trouble.remedy.startswith(remedy)
     assert trouble.tells_of(task_id="b00000", exit_code=int(code))
-    assert not storage.runs.exists(names.failure(RUN, "00000"))
+    assert not storage.runs.exists(RunPaths(RUN).failure("00000"))
     assert storage.finished_batches.messages == []
 
 
@@ -355,12 +355,12 @@ def test_what_cannot_be_used_is_a_failure_and_no_trouble():
     storage = planned()
     with pytest.raises(InputError):
         perform(task_for(storage), raising(InputError("It is none", "Give another")))
-    assert storage.runs.exists(names.failure(RUN, "00000"))
-    assert not storage.runs.exists(names.trouble(RUN, "00000"))
+    assert storage.runs.exists(RunPaths(RUN).failure("00000"))
+    assert not storage.runs.exists(RunPaths(RUN).error("00000"))
 
 
 def test_a_trouble_that_cannot_be_noted_does_not_hide_the_error(caplog):
-    storage, _ = journaled(breaks_at=names.trouble(RUN, "00000"))
+    storage, _ = journaled(breaks_at=RunPaths(RUN).error("00000"))
     with pytest.raises(InternalError, match="The script failed"):
         perform(task_for(storage), raising(InternalError("The script failed", "Mend it")))
     assert "could not be noted: The connection was lost" in caplog.text
@@ -387,7 +387,7 @@ def painted(weights):
     return storage
 
 
-PREPARED = names.prepared(RUN)
+PREPARED = RunPaths(RUN).prepared
 
 
 def test_the_first_task_keeps_what_all_share_and_paints(painted):
@@ -485,7 +485,7 @@ def test_a_border_between_batches_shows_no_more_than_any_other_step(weights):
 
 def planned_as_png(mask=None, borders=BORDERS, **options):
     storage = planned_with_painting(**options)
-    plan = Plan.loads(storage.runs.need(names.plan(RUN)).data, "plan")
+    plan = Plan.loads(storage.runs.need(RunPaths(RUN).plan).data, "plan")
     other = planned(
         "any",
         image_format="png",
@@ -505,8 +505,8 @@ def test_a_run_may_keep_its_video_only():
     for storage in (kept, video_only):
         score(storage)
     assert receipt_of(video_only).frames == ()
-    assert set(video_only.work.blobs) == {names.segment(RUN, 0)}
-    assert video_only.work.blobs[names.segment(RUN, 0)] == kept.work.blobs[names.segment(RUN, 0)]
+    assert set(video_only.work.blobs) == {RunPaths(RUN).segment(0)}
+    assert video_only.work.blobs[RunPaths(RUN).segment(0)] == kept.work.blobs[RunPaths(RUN).segment(0)]
     lines = [json.loads(line) for line in video_only.logs.need(receipt_of(video_only).log).data.splitlines()]
     assert [line["frame"] for line in lines] == [0, 1, 2]
 

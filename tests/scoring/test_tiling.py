@@ -13,16 +13,16 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from frame_tools.errors import TemporaryError
-from scoring.any_painting.brush import KERNEL_NUMBERS, NORM_CHANNELS, Brush
-from scoring.any_painting.network import REACH, STRIDE, Transformer
-from scoring.any_painting.piecewise import LOOK, localised
-from scoring.any_painting.weights import load_networks
-from scoring.half import psnr
-from scoring.lanes import Lanes
-from scoring.protocol import Moment
-from scoring.stylize import Painter, Stop
-from scoring.tiling import SMALLEST_CORE, Frugal, Look, cut
+from frame_tools.contracts.errors import TemporaryError
+from scoring.inference.cpu_workers import CpuWorkers
+from scoring.inference.mixed_precision import psnr
+from scoring.inference.tiling import SMALLEST_CORE, MemoryBoundedRunner, ReceptiveField, cut
+from scoring.scorers.any_painting.conditional_norm import KERNEL_NUMBERS, NORM_CHANNELS, StyleCondition
+from scoring.scorers.any_painting.network import REACH, STRIDE, StyleTransferNet
+from scoring.scorers.any_painting.scorer import Painter, Stop
+from scoring.scorers.any_painting.tiled_statistics import LOOK, localised
+from scoring.scorers.any_painting.weights import load_networks
+from scoring.types import FramePosition
 
 CPU = torch.device("cpu")
 OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 15.77 GiB."
@@ -38,7 +38,7 @@ def _as_in_a_lane():
     torch.set_num_threads(threads)
 
 
-class Small(Transformer):
+class Small(StyleTransferNet):
     """The real network on a device that holds only `most` pixels at once; it notes the frames that it was given."""
 
     def __init__(self, full, most):
@@ -64,8 +64,8 @@ def transformer(weights):
 def style(transformer):
     with torch.inference_mode():
         plain = transformer.style(torch.randn(100, generator=torch.Generator().manual_seed(3)))
-        bent = 0.02 * torch.randn(KERNEL_NUMBERS, generator=torch.Generator().manual_seed(4))
-        return plain + torch.cat([torch.zeros(2 * NORM_CHANNELS), bent])
+        styled_kernel = 0.02 * torch.randn(KERNEL_NUMBERS, generator=torch.Generator().manual_seed(4))
+        return plain + torch.cat([torch.zeros(2 * NORM_CHANNELS), styled_kernel])
 
 
 def smooth(frames, height, width, seed=0):
@@ -77,13 +77,13 @@ def smooth(frames, height, width, seed=0):
 
 
 def painted_tiled(transformer, brush, x, limit, look=LOOK):
-    return Frugal(look, limit=limit)(lambda part: transformer(part, brush), x)
+    return MemoryBoundedRunner(look, limit=limit)(lambda part: transformer(part, brush), x)
 
 
 @given(st.integers(16, 110), st.integers(16, 110), st.floats(0.3, 0.95))
 def test_tiles_with_shared_statistics_show_no_seam(transformer, style, rows, columns, share):
     x = smooth(1, rows * STRIDE, columns * STRIDE)
-    brush = Brush(style, transformer.measure(x, style))
+    brush = StyleCondition(style, transformer.measure(x, style))
     limit = max(int(share * x[0, 0].numel()), (2 * SMALLEST_CORE + 2 * REACH) ** 2)
     tiled = painted_tiled(transformer, brush, x, limit)
     torch.testing.assert_close(tiled, transformer(x, brush), atol=1e-5, rtol=0)
@@ -91,22 +91,22 @@ def test_tiles_with_shared_statistics_show_no_seam(transformer, style, rows, col
 
 def test_less_overlap_would_show(transformer, style):
     x = smooth(1, 256, 384)
-    brush = Brush(style, transformer.measure(x, style))
+    brush = StyleCondition(style, transformer.measure(x, style))
     whole = transformer(x, brush)
     tiled = painted_tiled(transformer, brush, x, 90_000)
     assert psnr(tiled, whole, span=1) > 100
-    short = painted_tiled(transformer, brush, x, 90_000, Look(reach=REACH // 4, stride=STRIDE))
+    short = painted_tiled(transformer, brush, x, 90_000, ReceptiveField(reach=REACH // 4, stride=STRIDE))
     assert (short - whole).abs().max() > 1 / 255
 
 
 @pytest.mark.parametrize(("height", "width", "limit"), [(256, 384, 90_000), (128, 512, 40_000)])
 def test_tiles_with_the_frames_own_statistics_show_no_seam(transformer, style, height, width, limit):
     x = smooth(2, height, width)
-    whole = transformer(x, Brush(style))
-    forward = lambda part: transformer(part, Brush(style))  # noqa: E731
-    tiled = Frugal(LOOK, limit=limit)(forward, x, localise=partial(localised, transformer, style))
+    whole = transformer(x, StyleCondition(style))
+    forward = lambda part: transformer(part, StyleCondition(style))  # noqa: E731
+    tiled = MemoryBoundedRunner(LOOK, limit=limit)(forward, x, localise=partial(localised, transformer, style))
     assert psnr(tiled, whole, span=1) > 2 * LEAST_DB
-    blind = Frugal(LOOK, limit=limit)(forward, x)  # each tile by its own statistics: what must not be
+    blind = MemoryBoundedRunner(LOOK, limit=limit)(forward, x)  # each tile by its own statistics: what must not be
     assert psnr(blind, whole, span=1) < LEAST_DB
 
 
@@ -132,8 +132,8 @@ def test_cut_covers_every_pixel_once_and_keeps_to_the_limit(rows, columns, limit
 def test_half_the_frames_then_one_and_the_limit_is_kept(transformer, style, caplog):
     small = Small(transformer, most=2 * 64 * 80)
     x = smooth(8, 64, 80)
-    brush = Brush(style)
-    frugal = Frugal(LOOK)
+    brush = StyleCondition(style)
+    frugal = MemoryBoundedRunner(LOOK)
     with caplog.at_level(logging.WARNING):
         first = frugal(lambda part: small(part, brush), x)
         assert [shape[0] for shape in small.given] == [8, 4, 2, 2, 2, 2]
@@ -150,10 +150,10 @@ def test_half_the_frames_then_one_and_the_limit_is_kept(transformer, style, capl
 def test_then_tiles(transformer, style, caplog, shared):
     small = Small(transformer, most=90_000)
     x = smooth(2, 256, 384)
-    brush = Brush(style, transformer.measure(x, style) if shared else None)
+    brush = StyleCondition(style, transformer.measure(x, style) if shared else None)
     localise = None if shared else partial(localised, small, style)
     with caplog.at_level(logging.WARNING):
-        tiled = Frugal(LOOK)(lambda part: small(part, brush), x, localise=localise)
+        tiled = MemoryBoundedRunner(LOOK)(lambda part: small(part, brush), x, localise=localise)
     assert psnr(tiled, transformer(x, brush), span=1) > 2 * LEAST_DB
     assert caplog.text.count("384x256 go through the network in 4 overlapping tiles") == 1
 
@@ -161,7 +161,7 @@ def test_then_tiles(transformer, style, caplog, shared):
 def test_a_device_without_memory_is_said_in_words(transformer, style):
     small = Small(transformer, most=1000)
     with pytest.raises(TemporaryError, match="memory does not even take a tile"):
-        Frugal(LOOK)(lambda part: small(part, Brush(style)), smooth(1, 256, 256))
+        MemoryBoundedRunner(LOOK)(lambda part: small(part, StyleCondition(style)), smooth(1, 256, 256))
 
 
 def test_other_errors_pass():
@@ -169,7 +169,7 @@ def test_other_errors_pass():
         raise RuntimeError("CUDA error: an illegal memory access")
 
     with pytest.raises(RuntimeError, match="illegal"):
-        Frugal(LOOK)(broken, torch.zeros(2, 3, 64, 64))
+        MemoryBoundedRunner(LOOK)(broken, torch.zeros(2, 3, 64, 64))
 
 
 def test_nothing_of_a_failed_forward_is_held_in_the_next_try():
@@ -183,15 +183,15 @@ def test_nothing_of_a_failed_forward_is_held_in_the_next_try():
             raise torch.OutOfMemoryError(OUT_OF_MEMORY)
         return x
 
-    frugal = Frugal(LOOK)
+    frugal = MemoryBoundedRunner(LOOK)
     frugal(forward, torch.zeros(2, 3, 64, 64))
     assert len(held) == 3
 
 
 def test_two_threads_find_one_limit(transformer, style):
     small = Small(transformer, most=2 * 64 * 80)
-    frugal = Frugal(LOOK)
-    brush = Brush(style)
+    frugal = MemoryBoundedRunner(LOOK)
+    brush = StyleCondition(style)
     xs = [smooth(4, 64, 80, seed) for seed in range(6)]
     with ThreadPoolExecutor(3) as pool:
         call = torch.inference_mode()(lambda x: frugal(lambda part: small(part, brush), x))
@@ -206,11 +206,11 @@ def test_two_threads_find_one_limit(transformer, style):
 @pytest.mark.parametrize("shared", [True, False])
 def test_the_painter_delivers_the_same_from_little_memory(transformer, style, shared):
     frames = (smooth(2, 254, 381).permute(0, 2, 3, 1) * 255).to(torch.uint8).numpy()
-    moments = (Moment(0, 0.0), Moment(1, 0.04))
+    moments = (FramePosition(0, 0.0), FramePosition(1, 0.04))
     statistics = transformer.measure(smooth(2, 256, 384), style) if shared else None
     stops = (Stop(0.0, style, statistics),)
     plenty, little = (
-        Painter(network, stops, Lanes(1), CPU)(frames, moments)
+        Painter(network, stops, CpuWorkers(1), CPU)(frames, moments)
         for network in (transformer, Small(transformer, most=90_000))
     )
     assert np.abs(plenty.astype(int) - little).max() <= 1
@@ -220,11 +220,11 @@ FOUR_K = """
 import resource, sys
 from pathlib import Path
 import numpy as np, torch
-from scoring.allocator import keep_freed_memory
-from scoring.any_painting.weights import load_networks
-from scoring.lanes import Lanes
-from scoring.protocol import Moment
-from scoring.stylize import Painter, Stop
+from scoring.inference.allocator import keep_freed_memory
+from scoring.scorers.any_painting.weights import load_networks
+from scoring.inference.cpu_workers import Lanes
+from scoring.types import Moment
+from scoring.scorers.any_painting.scorer import Painter, Stop
 keep_freed_memory()
 transformer = load_networks(Path(sys.argv[1]), torch.device("cpu")).transformer
 with torch.inference_mode():

@@ -13,19 +13,19 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from frame_tools.errors import DamagedError, InputError, MissingError
+from frame_tools.contracts.errors import DamagedError, InputError, MissingError
 from frame_tools.media.images import png
-from scoring.any_painting.brush import STYLE_NUMBERS
-from scoring.any_painting.convert import published
-from scoring.any_painting.tuned import load_style
 from scoring.perception import losses, vgg_file
 from scoring.perception.vgg import CHANNELS, Vgg, load_vgg
+from scoring.scorers.any_painting.conditional_norm import STYLE_NUMBERS
+from scoring.scorers.any_painting.convert import published
+from scoring.scorers.any_painting.tuned import load_style
 from scoring.training import pictures
 from scoring.training.finetune import Recipe, finetune
 from scoring.training.scenes import dead_leaves
 from scoring.training.tune import Practice, Tuning, bounds, predicted, tune
-from scoring.training.tuning import tune_file
-from tests.scoring.runs import painting
+from scoring.training.tune_command import tune_file
+from tests.support.scorer_runs import painting
 
 CPU = torch.device("cpu")
 TORCHVISION = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21)

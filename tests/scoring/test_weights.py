@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from frame_tools.errors import DamagedError, MissingError
-from frame_tools.scorers import SCORERS
-from scoring.any_painting import convert
-from scoring.any_painting.weights import load_networks
-from scoring.weight_files import ANY_PAINTING, weights_folder
+from frame_tools.contracts.errors import DamagedError, MissingError
+from frame_tools.contracts.scorers import SCORERS
+from scoring.inference.weight_files import ANY_PAINTING, weights_folder
+from scoring.scorers.any_painting import convert
+from scoring.scorers.any_painting.weights import load_networks
 
 CPU = torch.device("cpu")
 

@@ -6,12 +6,14 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.manifest import Manifest
-from frame_tools.media.clock import Clock
+from frame_tools.contracts.manifest import Manifest
+from frame_tools.media.timestamps import TimestampCollector
 
 
-def clock_of(stamps: list[int | None], *, rate: Fraction | None = Fraction(25), duration: int = 0) -> Clock:
-    clock = Clock(Fraction(1, 100), rate)
+def clock_of(
+    stamps: list[int | None], *, rate: Fraction | None = Fraction(25), duration: int = 0
+) -> TimestampCollector:
+    clock = TimestampCollector(Fraction(1, 100), rate)
     for stamp in stamps:
         clock.add(stamp, duration)
     return clock

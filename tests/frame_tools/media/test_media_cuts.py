@@ -7,10 +7,10 @@ import pytest
 from PIL import Image, ImageDraw
 from pydantic import ValidationError
 
-from frame_tools import manifest as manifests
-from frame_tools.media.cuts import CutFinder
+from frame_tools.contracts import manifest as manifests
+from frame_tools.media.scene_detection import SceneCutDetector
 from frame_tools.media.split import split
-from tests.clips import Clip, make_clip
+from tests.support.clips import Clip, make_clip
 
 SIZE = (160, 90)
 
@@ -26,7 +26,7 @@ def scene(seed: int, step: int) -> Image.Image:
 
 
 def cuts_of(images: list[Image.Image]) -> tuple[int, ...]:
-    finder = CutFinder()
+    finder = SceneCutDetector()
     for image in images:
         finder.add(image)
     return finder.cuts()
@@ -46,7 +46,7 @@ def test_a_flash_is_no_cut() -> None:
 def test_a_fast_pan_and_a_fade_are_no_cuts() -> None:
     wide = Image.effect_noise((60, 2), 120).resize((3000, 90), Image.Resampling.BICUBIC).convert("RGB")
     pan = [wide.crop((90 * i, 0, 90 * i + 160, 90)) for i in range(20)]
-    finder = CutFinder()
+    finder = SceneCutDetector()
     for image in pan:
         finder.add(image)
     assert finder.cuts() == ()

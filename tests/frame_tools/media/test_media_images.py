@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
-from frame_tools.errors import InputError
+from frame_tools.contracts.errors import InputError
 from frame_tools.media import images
-from tests.clips import draw, read_number
+from tests.support.clips import draw, read_number
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:

@@ -8,12 +8,12 @@ from pathlib import Path
 import av
 import pytest
 
-from frame_tools.errors import DamagedError, MissingError
-from frame_tools.manifest import AudioTrack, Manifest
+from frame_tools.contracts.errors import DamagedError, MissingError
+from frame_tools.contracts.manifest import AudioTrack, Manifest
 from frame_tools.media.join import Segment, join
 from frame_tools.media.segment import SegmentEncoder
-from tests.clips import Clip, Tone, draw, make_clip, read_number
-from tests.frame_tools.media.media_help import read_video, segments_of
+from tests.support.clips import Clip, Tone, draw, make_clip, read_number
+from tests.support.media import read_video, segments_of
 
 COUNT = 12
 BORDERS = [0, 4, 8]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.clips import Clip, Tone, read_number
-from tests.frame_tools.media.media_help import read_video, round_trip
+from tests.support.clips import Clip, Tone, read_number
+from tests.support.media import read_video, round_trip
 
 VFR = tuple(accumulate((0, 40, 41, 900, 1, 40, 7000, 33, 34, 33)))
 STEREO_PAIR = (Tone(language="deu"), Tone(start=Fraction(1, 4), sample_rate=44_100, language="fra"))

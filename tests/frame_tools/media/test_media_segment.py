@@ -8,12 +8,12 @@ import pytest
 from av.video.frame import VideoFrame
 from PIL import Image, ImageStat
 
-from frame_tools.errors import InputError, InternalError
-from frame_tools.manifest import Color, Manifest
+from frame_tools.contracts.errors import InputError, InternalError
+from frame_tools.contracts.manifest import Color, Manifest
 from frame_tools.media.color import conversion_of
 from frame_tools.media.segment import SegmentEncoder
-from tests.clips import draw, read_number
-from tests.frame_tools.media.media_help import segments_of
+from tests.support.clips import draw, read_number
+from tests.support.media import segments_of
 
 
 def plain(count: int = 8, width: int = 64, height: int = 48, **fields: object) -> Manifest:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.errors import InternalError
-from frame_tools.manifest import Manifest
+from frame_tools.contracts.errors import InternalError
+from frame_tools.contracts.manifest import Manifest
 from frame_tools.media.join import join
 from frame_tools.media.sink import BlockSink
-from tests.clips import draw
-from tests.frame_tools.media.media_help import segments_of
+from tests.support.clips import draw
+from tests.support.media import segments_of
 
 
 class Blocks:

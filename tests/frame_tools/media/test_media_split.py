@@ -8,11 +8,11 @@ import av
 import pytest
 from PIL import Image
 
-from frame_tools import manifest as manifests
-from frame_tools.errors import InputError, MissingError
+from frame_tools.contracts import manifest as manifests
+from frame_tools.contracts.errors import InputError, MissingError
 from frame_tools.media.split import split
-from tests.clips import Clip, Tone, make_clip, read_number
-from tests.frame_tools.media.media_help import frame_images
+from tests.support.clips import Clip, Tone, make_clip, read_number
+from tests.support.media import frame_images
 
 LONG = Clip(frames=100, size=(320, 240), audio=(Tone(seconds=4),))
 

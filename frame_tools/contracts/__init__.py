@@ -1,0 +1,1 @@
+"""Documents, names and options that the app, the nodes and the command line share."""

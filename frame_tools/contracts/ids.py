@@ -1,0 +1,92 @@
+"""Names and ids: of runs, steps, Batch jobs and Batch tasks, as pure functions.
+
+Deterministic ids make repeated messages harmless: handling one twice writes the same names twice.
+"""
+
+import hashlib
+import re
+import unicodedata
+from typing import Final
+
+from frame_tools.contracts.errors import InputError
+
+MAX_NAME_CHARS: Final = 100
+SLUG_CHARS: Final = 40
+HASH_CHARS: Final = 10
+TRIGGERS: Final = "triggers"
+TRIGGER_SUFFIX: Final = ".json"
+
+_FORBIDDEN = re.compile(r"""[\x00-\x1f\x7f/\\'"`<>|?*:;&$%#{}]""")
+RUN_ID = re.compile(rf"^[a-z0-9][a-z0-9-]{{0,{SLUG_CHARS - 1}}}-[0-9a-f]{{{HASH_CHARS}}}$")
+
+
+def check_name(name: str, what: str) -> str:
+    """Return `name` if it is allowed in a blob name; raises InputError that names the offending part."""
+    remedy = f"Use letters, digits, spaces, '.', '-', '_' and '()' only, at most {MAX_NAME_CHARS} characters."
+    if not name or name != name.strip():
+        raise InputError(f"The {what} is empty or starts or ends with a space: {name[:40]!r}.", remedy=remedy)
+    if len(name) > MAX_NAME_CHARS:
+        raise InputError(f"The {what} has {len(name)} characters: {name[:40]!r}….", remedy=remedy)
+    if forbidden := _FORBIDDEN.search(name):
+        raise InputError(f"The {what} {name[:60]!r} contains the character {forbidden[0]!r}.", remedy=remedy)
+    if name.startswith((".", "-")) or name.endswith(".") or ".." in name:
+        raise InputError(
+            f"The {what} {name[:60]!r} starts with '.' or '-', ends with '.', or contains '..'.", remedy=remedy
+        )
+    return name
+
+
+def name_from(text: str) -> str:
+    """Return a name that `check_name` accepts, derived from any text, such as a file name."""
+    single_spaced = " ".join(_FORBIDDEN.sub("-", text).split())
+    trimmed = single_spaced.replace("..", "-").strip(" .-")[:MAX_NAME_CHARS].strip(" .-")
+    return trimmed or "run"
+
+
+def slug(name: str) -> str:
+    """Return `name` as 1 to 40 characters of [a-z0-9-], starting with a letter or digit."""
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", ascii_name).strip("-")[:SLUG_CHARS].strip("-") or "run"
+
+
+def run_id_for(trigger_blob: str, etag: str) -> str:
+    """Return the id of the run that this version of this trigger blob starts.
+
+    The same blob with the same ETag is the same run, however often and by whichever path it is delivered.
+    `trigger_blob` is the blob's name inside the container `triggers`.
+    """
+    name = trigger_blob.removesuffix(TRIGGER_SUFFIX)
+    digest = hashlib.sha256(f"{TRIGGERS}/{trigger_blob}\n{etag.strip(chr(34))}".encode()).hexdigest()
+    return f"{slug(name)}-{digest[:HASH_CHARS]}"
+
+
+def check_run_id(run_id: str) -> str:
+    """Return `run_id` if it has the form of a run id; raises InputError."""
+    if not RUN_ID.fullmatch(run_id):
+        raise InputError(f"{run_id[:60]!r} is not a run id.", remedy="Take it from GET /api/runs.")
+    return run_id
+
+
+def job_id(run_id: str, number: int) -> str:
+    """Return the id of the run's Batch job number `number`: at most 64 characters of [a-z0-9-]."""
+    return f"{run_id}-j{number}"
+
+
+def step_name(batch: int | str) -> str:
+    """Return a step's name in blob names: "00003" for a batch, "split" and "join" as they are."""
+    return f"{batch:05d}" if isinstance(batch, int) else batch
+
+
+def task_id(batch: int | str, attempt: int) -> str:
+    """Return a task's id: "b00003" or "split", with "-2" and so on for later attempts."""
+    stem = f"b{batch:05d}" if isinstance(batch, int) else batch
+    return stem if attempt == 1 else f"{stem}-{attempt}"
+
+
+def parse_task_id(text: str) -> tuple[int | str, int] | None:
+    """Return (step, attempt) of a task id, or None if it is not one of ours."""
+    match = re.fullmatch(r"(?:b(\d{5})|(split|join))(?:-(\d+))?", text)
+    if not match:
+        return None
+    number, stage, attempt = match.groups()
+    return (int(number) if number is not None else stage), int(attempt or 1)

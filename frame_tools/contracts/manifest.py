@@ -1,0 +1,255 @@
+"""The manifest: what splitting learned of a video, as versioned JSON. Pure values, no files, no codecs.
+
+It is enough to name every frame, to encode frames again in the same colours and pixel shape, and to give the
+result the time stamps, the sound and the titles of the original. Frames are stored upright, so width, height
+and pixel aspect are those of the upright picture and the result carries no rotation.
+"""
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from frame_tools.contracts.errors import InputError
+
+MAX_FRAMES: Final = 1_000_000
+MAX_SIDE: Final = 16_384
+MAX_JSON_BYTES: Final = 32 * 2**20
+_MAX_INT32: Final = 2**31 - 1
+_MAX_PTS: Final = 2**53
+_RATIO: Final = re.compile(r"(-?[0-9]{1,10})/([0-9]{1,10})")
+
+
+def parse_ratio(value: object) -> Fraction:
+    """Read "n/d" (or take a Fraction); both parts must fit 32 bits, as they must in ffmpeg's AVRational."""
+    if isinstance(value, str) and (match := _RATIO.fullmatch(value)):
+        if int(match[2]) == 0:
+            raise ValueError("the denominator is zero")
+        value = Fraction(int(match[1]), int(match[2]))
+    if not isinstance(value, Fraction):
+        raise ValueError('must be text like "30000/1001"')  # noqa: TRY004 - pydantic turns ValueError into its own
+    if max(abs(value.numerator), value.denominator) > _MAX_INT32:
+        raise ValueError("numerator or denominator is over 2147483647")
+    return value
+
+
+def _positive(value: object) -> Fraction:
+    ratio = parse_ratio(value)
+    if ratio <= 0:
+        raise ValueError("must be over zero")
+    return ratio
+
+
+def _checked_pattern(pattern: str) -> str:
+    # The one replacement field takes no name and no attribute, so that str.format can't reach into an object.
+    if not re.fullmatch(r"[^\x00-\x1f\x7f/\\{}]*\{:(0[1-9])?d\}[^\x00-\x1f\x7f/\\{}]*", pattern):
+        raise ValueError('must be a file name with one number in it, like "{:06d}.jpg"')
+    return pattern
+
+
+_AS_TEXT: Final = PlainSerializer(lambda ratio: f"{ratio.numerator}/{ratio.denominator}", return_type=str)
+Ratio = Annotated[Fraction, PlainValidator(parse_ratio), _AS_TEXT]
+PositiveRatio = Annotated[Fraction, PlainValidator(_positive), _AS_TEXT]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Code = Annotated[int, Field(ge=0, le=255)]
+Pts = Annotated[int, Field(ge=0, le=_MAX_PTS)]
+Step = Annotated[int, Field(ge=1, le=_MAX_PTS)]
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+Cut = Annotated[int, Field(ge=1, lt=MAX_FRAMES)]
+Pattern = Annotated[str, StringConstraints(max_length=200), AfterValidator(_checked_pattern)]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Color(_Value):
+    """Colour tags as code points of ITU-T H.273 (the integers that ffmpeg uses too); None where untagged."""
+
+    primaries: Code | None = None
+    transfer: Code | None = None
+    matrix: Code | None = None
+    range: Literal["limited", "full"] | None = None
+
+
+class AudioTrack(_Value):
+    """One audio track of the original, in its order there.
+
+    `start` is the time of the first packet in seconds on the clock of the video's time stamps (negative where
+    an encoder's priming is cut off by an edit list); `language` is an ISO 639 code as the file had it.
+    """
+
+    codec: Line
+    sample_rate: Annotated[int, Field(ge=1, le=10_000_000)]
+    channels: Annotated[int, Field(ge=1, le=64)]
+    start: Ratio
+    packets: Annotated[int, Field(ge=1, le=100_000_000)]
+    language: Line | None = None
+    title: Line | None = None
+
+
+class Manifest(_Value):
+    """What splitting learned of the video `source`.
+
+    Time stamps are integers in `time_base` seconds, none below zero, either constant (`first_pts`,
+    `pts_step`) or one per frame (`pts`, strictly rising); read them with `frame_pts`. `last_duration` is how
+    long the last frame stands. `rate` is the nominal or average rate in frames per second. `rotation` is by
+    how many degrees clockwise the source had to be turned to stand upright. `cuts` are the indices of the frames
+    that begin new scenes, as far as splitting saw. `notes` tells what splitting could not keep or had to put right.
+    """
+
+    version: Literal[1] = 1
+    source: Line
+    source_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    frame_count: Annotated[int, Field(ge=1, le=MAX_FRAMES)]
+    pattern: Pattern = "{:06d}.jpg"
+    first_number: Annotated[int, Field(ge=0, le=MAX_FRAMES)] = 1
+    image_format: Literal["jpg", "png"] = "jpg"
+    width: Side
+    height: Side
+    sample_aspect: PositiveRatio = Fraction(1)
+    rotation: Literal[0, 90, 180, 270] = 0
+    time_base: PositiveRatio
+    first_pts: Pts = 0
+    pts_step: Step | None = None
+    pts: Annotated[tuple[Pts, ...], Field(max_length=MAX_FRAMES)] | None = None
+    last_duration: Step
+    rate: PositiveRatio
+    cuts: Annotated[tuple[Cut, ...], Field(max_length=MAX_FRAMES)] = ()
+    color: Color = Color()
+    audio_file: Literal["audio.mp4", "audio.mka"] | None = None
+    audio: Annotated[tuple[AudioTrack, ...], Field(max_length=64)] = ()
+    title: Line | None = None
+    creation_time: Line | None = None
+    place: Line | None = None
+    container: Literal["mp4", "mkv"] = "mp4"
+    notes: Annotated[tuple[Line, ...], Field(max_length=50)] = ()
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> Self:
+        if (self.pts is None) == (self.pts_step is None):
+            raise ValueError("give either pts_step or pts")
+        if self.pts is not None:
+            if len(self.pts) != self.frame_count:
+                raise ValueError(f"pts has {len(self.pts)} entries for {self.frame_count} frames")
+            if self.pts[0] != self.first_pts:
+                raise ValueError("first_pts is not the first of pts")
+            if any(later <= earlier for earlier, later in pairwise(self.pts)):
+                raise ValueError("pts does not rise strictly")
+        if self.frame_pts[-1] + self.last_duration > _MAX_PTS:
+            raise ValueError("the last frame's time stamp is too large")
+        return self
+
+    @model_validator(mode="after")
+    def _cuts_fit(self) -> Self:
+        if any(later <= earlier for earlier, later in pairwise(self.cuts)):
+            raise ValueError("cuts do not rise strictly")
+        if self.cuts and self.cuts[-1] >= self.frame_count:
+            raise ValueError(f"cuts names frame {self.cuts[-1]} of {self.frame_count}")
+        return self
+
+    @model_validator(mode="after")
+    def _audio_fits(self) -> Self:
+        if (self.audio_file is None) != (not self.audio):
+            raise ValueError("audio_file and audio go together")
+        return self
+
+    @property
+    def frame_pts(self) -> Sequence[int]:
+        """Time stamp of each frame in presentation order, in `time_base`; strictly rising."""
+        if self.pts is not None:
+            return self.pts
+        step = self.pts_step or 1
+        return range(self.first_pts, self.first_pts + self.frame_count * step, step)
+
+    @property
+    def duration(self) -> Fraction:
+        """Seconds from the first frame's appearance to the last one's end."""
+        pts = self.frame_pts
+        return (pts[-1] - pts[0] + self.last_duration) * self.time_base
+
+    def frame_name(self, index: int) -> str:
+        """File name of the frame `index`, counted from zero."""
+        if not 0 <= index < self.frame_count:
+            raise IndexError(f"frame {index} of {self.frame_count}")
+        return self.pattern.format(self.first_number + index)
+
+    @classmethod
+    def plain(
+        cls,
+        frame_count: int,
+        rate: Fraction,
+        *,
+        width: int,
+        height: int,
+        image_format: Literal["jpg", "png"] = "jpg",
+        pattern: str = "{:06d}.jpg",
+        first_number: int = 1,
+        source: str = "frames",
+    ) -> Self:
+        """Describe frames that came without a manifest: constant `rate` from zero, square pixels, no sound.
+
+        Raises InputError with the reason if a value is out of bounds.
+        """
+        if rate <= 0:
+            raise InputError(f"A rate of {rate} frames per second is not over zero", 'Give a rate like "30000/1001".')
+        values: dict[str, Any] = {
+            "source": source,
+            "frame_count": frame_count,
+            "pattern": pattern,
+            "first_number": first_number,
+            "image_format": image_format,
+            "width": width,
+            "height": height,
+            "time_base": 1 / Fraction(rate),
+            "pts_step": 1,
+            "last_duration": 1,
+            "rate": Fraction(rate),
+        }
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise _in_words(error) from None
+
+
+def loads(data: bytes) -> Manifest:
+    """Read a manifest from JSON; InputError says which field is wrong and how."""
+    if len(data) > MAX_JSON_BYTES:
+        raise InputError(
+            f"The manifest has {len(data)} bytes; at most {MAX_JSON_BYTES} are read",
+            "Split the video again, or cut it into shorter ones.",
+        )
+    try:
+        return Manifest.model_validate_json(data)
+    except ValidationError as error:
+        raise _in_words(error) from None
+
+
+def dumps(manifest: Manifest) -> bytes:
+    """Write a manifest as UTF-8 JSON without what is None; equal manifests give equal bytes."""
+    return (manifest.model_dump_json(indent=1, exclude_none=True) + "\n").encode()
+
+
+def _in_words(error: ValidationError) -> InputError:
+    """The first three complaints as one line."""
+    complaints = [
+        f"{'.'.join(map(str, detail['loc'])) or 'manifest'}: {detail['msg'].removeprefix('Value error, ')}"
+        for detail in error.errors(include_url=False, include_input=False, include_context=False)[:3]
+    ]
+    return InputError(
+        f"The manifest can't be used ({'; '.join(complaints)})",
+        "Split the video again, or put the named fields right.",
+    )

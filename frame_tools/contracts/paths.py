@@ -1,0 +1,218 @@
+"""Where everything is stored: the names of containers, queues and blobs, as pure functions of the run id."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from frame_tools.contracts import ids
+
+# Containers of the data account. Outside users write to the first two and read `output`.
+INPUT: Final = "input"
+TRIGGERS: Final = ids.TRIGGERS
+WORK: Final = "work"
+OUTPUT: Final = "output"
+# Containers of the ops account.
+RUNS: Final = "runs"
+LOGS: Final = "logs"
+SCRIPTS: Final = "scripts"
+
+# Queues of the ops account. The host appends "-poison"; the blob trigger's poison queue is in the account of its blobs.
+FRAME_BATCHES: Final = "frame-batches"
+FINISHED_BATCHES: Final = "finished-batches"
+FRAME_BATCHES_POISON: Final = FRAME_BATCHES + "-poison"
+FINISHED_BATCHES_POISON: Final = FINISHED_BATCHES + "-poison"
+BLOB_TRIGGER_POISON: Final = "webjobs-blobtrigger-poison"
+
+
+def last_orphan_scan() -> str:
+    """Return the blob in `runs` holding the time of the last full scan for orphaned runs."""
+    return "last-orphan-scan"
+
+
+def slot(number: int) -> str:
+    """Return the blob in `runs` that represents one of the `MAX_OPEN_RUNS` places for admitted runs."""
+    return f"slots/{number:04d}"
+
+
+def input_blob(folder: str, name: str) -> str:
+    """Return the blob in `input` of a file that the user uploaded."""
+    return f"{folder}/{name}"
+
+
+def dead_letter(queue: str, digest: str) -> str:
+    """Return the blob in `logs` that keeps a message that is not one of ours."""
+    return f"dead-letter/{queue}/{digest[:16]}.txt"
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The blob names of one run."""
+
+    run_id: str
+
+    # In `runs`.
+
+    @property
+    def open_mark(self) -> str:
+        """Exists while the run has not ended."""
+        return f"open/{self.run_id}"
+
+    @property
+    def request(self) -> str:
+        """The trigger file as it was accepted."""
+        return f"{self.run_id}/request.json"
+
+    @property
+    def plan(self) -> str:
+        """The plan."""
+        return f"{self.run_id}/plan.json"
+
+    @property
+    def manifest(self) -> str:
+        """The run's own copy of the manifest."""
+        return f"{self.run_id}/manifest.json"
+
+    @property
+    def split_receipt(self) -> str:
+        """Proves that the task `split` has done its work."""
+        return f"{self.run_id}/split.json"
+
+    def queued(self, stage: str) -> str:
+        """Return the blob that records that a stage ("split", "batches", "join") was enqueued at least once."""
+        return f"{self.run_id}/queued-{stage}"
+
+    @property
+    def receipts(self) -> str:
+        """Prefix of the receipts."""
+        return f"{self.run_id}/batches/"
+
+    def receipt(self, batch: int) -> str:
+        """Return the receipt of one batch."""
+        return f"{self.receipts}{batch:05d}.json"
+
+    def damaged_receipt(self, batch: int, etag: str) -> str:
+        """Return where a receipt is moved whose files are damaged."""
+        return f"{self.run_id}/damaged/{batch:05d}-{etag.strip(chr(34))}.json"
+
+    @property
+    def failures(self) -> str:
+        """Prefix of the failure records."""
+        return f"{self.run_id}/failures/"
+
+    def failure(self, step: str) -> str:
+        """Return the record of why a step ("00003", "split", "join") failed permanently."""
+        return f"{self.failures}{step}.json"
+
+    @property
+    def errors(self) -> str:
+        """Prefix of the task errors that are retried."""
+        return f"{self.run_id}/errors/"
+
+    def error(self, step: str) -> str:
+        """Return the last retryable error of a step's task."""
+        return f"{self.errors}{step}.json"
+
+    @property
+    def retries(self) -> str:
+        """Prefix of the sweep's retry claims."""
+        return f"{self.run_id}/retries/"
+
+    def retry_claim(self, step: str, number: int) -> str:
+        """Return the blob whose creation allows the sweep one more attempt of a step."""
+        return f"{self.retries}{step}-{number}"
+
+    @property
+    def completion_log(self) -> str:
+        """Append blob that counts finished batches: an ordinal, never the truth."""
+        return f"{self.run_id}/done.log"
+
+    @property
+    def cancelled(self) -> str:
+        """Exists if a user cancelled the run."""
+        return f"{self.run_id}/cancelled"
+
+    @property
+    def resumed(self) -> str:
+        """The time at which a user last resumed the run."""
+        return f"{self.run_id}/resumed"
+
+    @property
+    def outcome(self) -> str:
+        """How the run ended."""
+        return f"{self.run_id}/outcome.json"
+
+    @property
+    def join_lease(self) -> str:
+        """The blob whose lease the joiner holds."""
+        return f"{self.run_id}/join.lease"
+
+    @property
+    def pool_check(self) -> str:
+        """What the preflight found out about the pool."""
+        return f"{self.run_id}/pool.json"
+
+    @property
+    def jobs(self) -> str:
+        """Prefix of the claims of Batch jobs."""
+        return f"{self.run_id}/jobs/"
+
+    def job_claim(self, number: int) -> str:
+        """Return the blob that claims the run's Batch job number `number`."""
+        return f"{self.jobs}{number:03d}"
+
+    @property
+    def prepared(self) -> str:
+        """Style vectors and statistics that all tasks share; written by the first task that needs them."""
+        return f"{self.run_id}/prepared.safetensors"
+
+    def child_run(self, number: int) -> str:
+        """Return the blob that claims the `number`-th run created from this one by a resubmission."""
+        return f"{self.run_id}/child-runs/{number:03d}"
+
+    # In `work`.
+
+    def styled_frame(self, name: str) -> str:
+        """Return a styled frame."""
+        return f"{self.run_id}/frames/{name}"
+
+    def segment(self, batch: int) -> str:
+        """Return the encoded video of one batch."""
+        return f"{self.run_id}/segments/{batch:05d}.mp4"
+
+    def records_part(self, batch: int) -> str:
+        """Return the records of one batch."""
+        return f"{self.run_id}/records/{batch:05d}.jsonl"
+
+    @property
+    def split_folder(self) -> str:
+        """Folder to which the task `split` writes frames and audio."""
+        return f"{self.run_id}/split"
+
+    def style_copy(self, style_sha256: str) -> str:
+        """Return the run's own copy of a style file; the user may overwrite the original at any time."""
+        return f"{self.run_id}/style-{style_sha256[:16]}"
+
+    # In `output`.
+
+    def video(self, container: str) -> str:
+        """Return the finished video; `container` is "mp4" or "mkv"."""
+        return f"{self.run_id}/video.{container}"
+
+    @property
+    def records(self) -> str:
+        """The records of the finished run: one JSON line per frame, in order."""
+        return f"{self.run_id}/records.jsonl"
+
+    @property
+    def report(self) -> str:
+        """The run's report."""
+        return f"{self.run_id}/report.json"
+
+    # In `logs`.
+
+    def timing_log(self, step: str) -> str:
+        """Return the log of one step: one JSON line per image."""
+        return f"{self.run_id}/{step}.jsonl"
+
+    def task_output_folder(self, task_id: str) -> str:
+        """Return where Batch writes a task's stdout.txt and stderr.txt."""
+        return f"{self.run_id}/{task_id}"

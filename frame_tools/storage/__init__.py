@@ -1,0 +1,1 @@
+"""Blob containers and queues of the two storage accounts, and SAS URLs for outside users."""

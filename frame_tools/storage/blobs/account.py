@@ -1,0 +1,72 @@
+"""The blob service of a storage account, entered by connection string, identity, or a guest's signed URL."""
+
+from datetime import datetime
+from typing import Any, Final
+
+import requests
+from azure.core.pipeline.transport import RequestsTransport
+from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry, generate_container_sas
+from requests.adapters import HTTPAdapter
+
+from frame_tools.contracts.errors import InputError
+from frame_tools.storage.accounts import Account
+from frame_tools.storage.blobs.container import Container
+
+CONNECTIONS: Final = 32
+
+
+class BlobAccount:
+    """The blob service of one storage account; safe to share between threads."""
+
+    def __init__(self, account: Account) -> None:
+        options = _client_options()
+        if account.connection_string:
+            try:
+                self._client = BlobServiceClient.from_connection_string(account.connection_string, **options)
+            except ValueError as error:
+                raise InputError(
+                    f"The setting {account.setting} is no storage connection string",
+                    "Copy it from local.settings.json.example, or from the account",
+                ) from error
+        else:
+            self._client = BlobServiceClient(str(account.blob_url), credential=account.credential(), **options)
+
+    def container(self, name: str) -> Container:
+        """Return a container by name; it need not exist yet."""
+        return Container(self._client.get_container_client(name))
+
+    def signed_url(self, container: str, *, permissions: str, start: datetime, end: datetime) -> str:
+        """Return the container's URL with a signature that allows `permissions` ("cwl", "rl") until `end`.
+
+        Signed by our identity (a user delegation key), or by the emulator's key where that is how we got in.
+        https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas
+        """
+        account = str(self._client.account_name)
+        key = getattr(self._client.credential, "account_key", None)
+        signer = (
+            {"account_key": key} if key else {"user_delegation_key": self._client.get_user_delegation_key(start, end)}
+        )
+        signature = generate_container_sas(
+            account, container, permission=permissions, start=start, expiry=end, **signer
+        )
+        return f"{self._client.get_container_client(container).url}?{signature}"
+
+
+def container_at(signed_url: str) -> Container:
+    """Open a container by a URL that carries its signature; raises InputError if it is no such URL."""
+    try:
+        return Container(ContainerClient.from_container_url(signed_url, **_client_options()))
+    except ValueError as error:
+        raise InputError("That is no URL of a container", "Ask whoever gave it to you for a new one") from error
+
+
+def _client_options() -> dict[str, Any]:
+    session = requests.Session()
+    adapter = HTTPAdapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return {
+        "transport": RequestsTransport(session=session, session_owner=False),
+        # The SDK's own first pause is 15 s, an age for a throttled second.
+        "retry_policy": ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=5),
+    }

@@ -1,0 +1,1 @@
+"""Azure Batch: the client, the pool's state, and the task specification."""

@@ -1,0 +1,45 @@
+"""The Batch tasks of a run as frozen values: a pure function of the plan's words and the settings, no service."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from frame_tools.contracts import ids
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.storage.mode import STORAGE_MODE
+from frame_tools.telemetry import logs
+from orchestration.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSpec:
+    """One task: what to run, in which image, with which environment, where its output goes."""
+
+    task_id: str
+    command: str
+    image: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    output_folder: str
+    """Folder of the container `logs` for stdout.txt and stderr.txt."""
+    retries: int
+    limit: dt.timedelta
+
+
+def task_spec(
+    run_id: str, step: int | str, *, attempt: int, settings: Settings, environment: Mapping[str, str]
+) -> TaskSpec:
+    """Return the task of a step: a batch's number, "split" or "join".
+
+    Run ids and numbers are all that the command line holds; both are of a closed form, so nothing needs quoting.
+    """
+    verb = f"run --run {run_id} --batch {step}" if isinstance(step, int) else f"{step} --run {run_id}"
+    task_id = ids.task_id(step, attempt)
+    return TaskSpec(
+        task_id=task_id,
+        command=f"python -m scoring {verb}",
+        image=settings.node_image,
+        environment={**environment, logs.CORRELATION_ID: run_id, STORAGE_MODE: settings.storage_mode},
+        output_folder=RunPaths(run_id).task_output_folder(task_id),
+        retries=settings.max_task_retries,
+        limit=dt.timedelta(minutes=settings.task_minutes),
+    )

@@ -1,0 +1,1 @@
+"""One module per trigger: what each function of the Function App does."""

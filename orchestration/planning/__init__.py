@@ -1,0 +1,1 @@
+"""From an accepted request to the plan: frames, styles, masks and batch borders."""

@@ -1,0 +1,224 @@
+"""From an accepted request to the plan: look at what was uploaded, refuse it in words, or write the plan once."""
+
+from typing import Final
+
+from frame_tools.contracts import manifest as manifests
+from frame_tools.contracts import paths
+from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.manifest import Manifest
+from frame_tools.contracts.options import Options
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.plan import BlobRef, Plan, Request, borders_near_cuts, spread_sample
+from frame_tools.contracts.scorers import SCORERS
+from frame_tools.contracts.trigger import Trigger
+from frame_tools.contracts.version import IMPASTO
+from frame_tools.media import images
+from frame_tools.storage.blobs import sha256_of
+from frame_tools.storage.deployment import Storage
+from orchestration import allowed_programs
+from orchestration.app import App
+from orchestration.planning.frame_sequence import check_against_manifest, number_frames
+from orchestration.planning.masks import check_mask, plan_mask
+from orchestration.planning.styles import check_keys, plan_keys, plan_styles
+from orchestration.settings import Settings
+from orchestration.state import RunState
+
+MAX_BATCHES: Final = 10_000
+"""Messages and tasks of one run that queue and Batch carry without trouble."""
+MAX_FRAME_BYTES: Final = 200 * 2**20
+
+
+def write_plan(app: App, state: RunState) -> None:
+    """Write the run's manifest and plan (the first writer's stay); raises InputError if the input can't be used."""
+    request = state.request
+    if request.parent is not None and request.redo:
+        plan = _plan_from_parent(app.storage, request)
+    elif request.parent is not None:
+        plan = _plan_with_other_options(app, request)
+    elif state.split is not None:
+        plan = _plan_after_split(app, request)
+    else:
+        plan = _plan_of_frames(app, request)
+    app.storage.runs.create(RunPaths(request.run_id).plan, plan.dumps())
+
+
+def _plan_of_frames(app: App, request: Request) -> Plan:
+    """Plan a run whose frames a person uploaded."""
+    storage, trigger = app.storage, request.trigger
+    folder = f"{request.folder}/{trigger.frames_folder}/"
+    sizes = _sizes(storage, folder, app.settings.max_frames)
+    uploaded = storage.input.read(paths.input_blob(request.folder, "manifest.json"), limit=manifests.MAX_JSON_BYTES)
+    if uploaded is not None:
+        manifest = manifests.loads(uploaded.data)
+        check_against_manifest(sizes, manifest)
+    else:
+        manifest = _manifest_without_one(storage, request, folder, sizes)
+    audio = (
+        BlobRef(container="input", name=paths.input_blob(request.folder, manifest.audio_file))
+        if manifest.audio_file
+        else None
+    )
+    return _finish_plan(app, request, manifest=manifest, frames=BlobRef(container="input", name=folder), audio=audio)
+
+
+def _plan_after_split(app: App, request: Request) -> Plan:
+    """Plan a run whose video the task `split` took apart."""
+    manifest = manifests.loads(app.storage.runs.need(RunPaths(request.run_id).manifest).data)
+    folder = RunPaths(request.run_id).split_folder
+    audio = BlobRef(container="work", name=f"{folder}/{manifest.audio_file}") if manifest.audio_file else None
+    return _finish_plan(
+        app, request, manifest=manifest, frames=BlobRef(container="work", name=f"{folder}/frames/"), audio=audio
+    )
+
+
+def _plan_from_parent(storage: Storage, request: Request) -> Plan:
+    """Plan a run that redoes some batches of an earlier one: the rest is taken over with its receipts."""
+    parent = str(request.parent)
+    plan = Plan.loads(storage.runs.need(RunPaths(parent).plan).data, "plan")
+    storage.runs.create(RunPaths(request.run_id).manifest, storage.runs.need(RunPaths(parent).manifest).data)
+    for batch in set(range(plan.batch_count)).difference(request.redo):
+        receipt = storage.runs.need(RunPaths(parent).receipt(batch))
+        storage.runs.create(RunPaths(request.run_id).receipt(batch), receipt.data)
+    return plan.model_copy(
+        update={
+            "run_id": request.run_id,
+            "correlation_id": request.correlation_id,
+            "parent": parent,
+            "redo": request.redo,
+        }
+    )
+
+
+def _plan_with_other_options(app: App, request: Request) -> Plan:
+    """Plan a run that does all of an earlier one's input with other options."""
+    earlier = Plan.loads(app.storage.runs.need(RunPaths(str(request.parent)).plan).data, "plan")
+    manifest = manifests.loads(app.storage.runs.need(RunPaths(str(request.parent)).manifest).data)
+    return _finish_plan(app, request, manifest=manifest, frames=earlier.frames, audio=earlier.audio, earlier=earlier)
+
+
+def _finish_plan(
+    app: App,
+    request: Request,
+    *,
+    manifest: Manifest,
+    frames: BlobRef,
+    audio: BlobRef | None,
+    earlier: Plan | None = None,
+) -> Plan:
+    check_limits(manifest, app.settings)
+    # An earlier call may have died after this write: its manifest stays, so that plan and manifest always agree.
+    app.storage.runs.create(RunPaths(request.run_id).manifest, manifests.dumps(manifest))
+    data = app.storage.runs.need(RunPaths(request.run_id).manifest).data
+    manifest = manifests.loads(data)
+    if audio is not None and not app.storage.data_container(audio.container).exists(audio.name):
+        raise InputError(
+            f"The sound {audio.name!r} is not there though the manifest names it",
+            "Upload it, then put the trigger file again",
+        )
+    trigger, spec = request.trigger, SCORERS[request.trigger.scorer]
+    program, makes = allowed_programs.planned(trigger, app.settings.programs)
+    check_keys(trigger, manifest)
+    mask = plan_mask(app, request, manifest, makes)
+    styles = plan_styles(app, request, earlier=earlier)
+    per_batch = trigger.frames_per_batch or spec.frames_per_batch
+    borders = borders_near_cuts(manifest.frame_count, per_batch, manifest.cuts)
+    if len(borders) - 1 > MAX_BATCHES:
+        raise InputError(
+            f"The run would have {len(borders) - 1} batches; at most {MAX_BATCHES} are planned",
+            "Raise frames_per_batch in the trigger file",
+        )
+    return Plan(
+        run_id=request.run_id,
+        name=request.name,
+        correlation_id=request.correlation_id,
+        options=_options(trigger),
+        makes=makes,
+        borders=borders,
+        manifest_sha256=sha256_of(data),
+        frames=frames,
+        audio=audio,
+        styles=styles,
+        key_styles=plan_keys(trigger, styles),
+        mask=mask,
+        program=program,
+        sample=spread_sample(manifest.frame_count),
+        weights_sha256=spec.weights_sha256,
+        container=manifest.container,
+        versions={"impasto": IMPASTO},
+    )
+
+
+def _options(trigger: Trigger) -> Options:
+    """Return how to paint, with `steady` said: another version's default must not change a run under way."""
+    options = Options(**{field: getattr(trigger, field) for field in Options.model_fields})
+    return options.model_copy(update={"steady": options.weight_of_before})
+
+
+def check_limits(manifest: Manifest, settings: Settings) -> None:
+    """Raise InputError for a run that is larger than this deployment allows."""
+    if manifest.frame_count > settings.max_frames:
+        raise InputError(
+            f"The video has {manifest.frame_count} frames; at most {settings.max_frames} are allowed here",
+            "Cut it into parts, or raise MAX_FRAMES",
+        )
+    if manifest.width * manifest.height > settings.max_frame_pixels:
+        raise InputError(
+            f"Frames of {manifest.width}x{manifest.height} are over {settings.max_frame_pixels} pixels",
+            "Scale the video down, or raise MAX_FRAME_PIXELS",
+        )
+
+
+def check_before_split(app: App, request: Request) -> None:
+    """Raise InputError if video, program, mask or a style is not there: before a node is paid to split."""
+    video = paths.input_blob(request.folder, str(request.trigger.video))
+    if not app.storage.input.exists(video):
+        raise InputError(f"The video input/{video} is not there", "Upload it, then put the trigger file again")
+    _, makes = allowed_programs.planned(request.trigger, app.settings.programs)
+    check_mask(app, request, makes)
+    plan_styles(app, request)
+
+
+def image_size(data: bytes, what: str) -> tuple[int, int]:
+    """Return width and height of an image; raises InputError that names it."""
+    try:
+        return images.image_size(data)
+    except InputError as error:
+        raise InputError(f"The {what} can't be used: {error.what}", error.remedy) from error
+
+
+def _sizes(storage: Storage, folder: str, max_frames: int) -> dict[str, int]:
+    """File name → bytes of what lies directly in the folder; stops listing once it is clearly too much."""
+    sizes: dict[str, int] = {}
+    for item in storage.input.list(folder):
+        name = item.name.removeprefix(folder)
+        if "/" not in name:
+            sizes[name] = item.size
+            if len(sizes) > max_frames + 1000:
+                raise InputError(
+                    f"There are more than {max_frames} frames", "Cut the video into parts, or raise MAX_FRAMES"
+                )
+        if item.size > MAX_FRAME_BYTES:
+            raise InputError(f"The frame {name!r} has {item.size} bytes", "Store frames as JPEG or PNG")
+    return sizes
+
+
+def _manifest_without_one(storage: Storage, request: Request, folder: str, sizes: dict[str, int]) -> Manifest:
+    """Describe frames made with plain ffmpeg: numbered by their names, as large as the first, at the trigger's rate."""
+    numbering = number_frames(sizes)
+    if request.trigger.rate is None:
+        raise InputError(
+            "There is no manifest.json beside the frames and the trigger file gives no rate",
+            'Add "rate": "30000/1001" (or whatever it is) to the trigger file, or split with frame_tools',
+        )
+    first = numbering.pattern.format(numbering.first)
+    width, height = image_size(storage.input.need(folder + first).data, f"frame {first!r}")
+    return Manifest.plain(
+        numbering.count,
+        request.trigger.rate,
+        width=width,
+        height=height,
+        image_format=numbering.image_format,
+        pattern=numbering.pattern,
+        first_number=numbering.first,
+        source=request.name,
+    )

@@ -1,0 +1,1 @@
+"""What a run tells people: status, report and cost."""

@@ -1,0 +1,85 @@
+"""The report that lies beside the video or the records: how the run ended, what it did, and where the time went."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from math import fsum
+from statistics import median
+from typing import Any, Final
+
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.plan import Plan
+from frame_tools.contracts.receipt import Outcome, Receipt, SteadinessSums
+from frame_tools.costs.prices import Prices
+from frame_tools.storage.deployment import Storage
+from orchestration.preflight import read_check
+from orchestration.reporting.cost import spent
+
+MAX_LISTED: Final = 100
+"""Bad frames that a report names; all of them are in the receipts."""
+
+
+def as_json(report: dict[str, Any]) -> bytes:
+    """Return a report's bytes."""
+    return (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def report_of(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str, Any]:
+    """Return the report of a run: the outcome, and of the batches that have receipts what they tell."""
+    report: dict[str, Any] = {"version": 1, **outcome.model_dump(exclude_none=True)}
+    plan_blob = storage.runs.read(RunPaths(outcome.run_id).plan)
+    if plan_blob is not None:
+        plan = Plan.loads(plan_blob.data, "plan")
+        receipts = [
+            Receipt.loads(blob.data, "receipt")
+            for item in storage.runs.list(RunPaths(outcome.run_id).receipts)
+            if (blob := storage.runs.read(item.name)) is not None
+        ]
+        report |= {
+            "plan": plan.model_dump(mode="json", exclude_none=True),
+            "scoring": summarise(receipts, plan),
+            "bad_frames": bad_frames(receipts),
+            "steadiness": steadiness(receipts),
+            "cost": spent(plan, receipts, read_check(storage, outcome.run_id), prices),
+        }
+    return report
+
+
+def summarise(receipts: list[Receipt], plan: Plan) -> dict[str, Any]:
+    """Return counts and seconds over all receipts: totals, and the medians per image."""
+    frames = sum(r.end - r.start for r in receipts)
+    if not frames:
+        return {"frames": 0, "batches": 0, "batches_planned": plan.batch_count}
+    return {
+        "frames": frames,
+        "batches": len(receipts),
+        "batches_planned": plan.batch_count,
+        "task_seconds": round(sum(r.times.total for r in receipts), 3),
+        "start_up_seconds": round(sum(r.times.start_up for r in receipts), 3),
+        "infer_seconds_per_image": round(median(r.times.infer / (r.end - r.start) for r in receipts), 4),
+        "load_seconds_per_image": round(median(r.times.load / (r.end - r.start) for r in receipts), 4),
+        "save_seconds_per_image": round(median(r.times.save / (r.end - r.start) for r in receipts), 4),
+        "devices": sorted({r.device for r in receipts}),
+        "versions": sorted({f"{name} {version}" for r in receipts for name, version in r.versions.items()}),
+    }
+
+
+def bad_frames(receipts: Sequence[Receipt]) -> dict[str, Any]:
+    """Return how many frames came out black, flat or as no numbers, what was done, and the first of them by name."""
+    bad = [frame for receipt in receipts for frame in receipt.bad_frames]
+    return {
+        "count": len(bad),
+        "done": dict(sorted(Counter(frame.done for frame in bad).items())),
+        "first": [frame.model_dump() for frame in sorted(bad, key=lambda frame: frame.index)[:MAX_LISTED]],
+    }
+
+
+def steadiness(receipts: Sequence[Receipt]) -> dict[str, Any] | None:
+    """Return the means over all measured pairs of frames, beside the input's own; None if none was measured."""
+    sums = [receipt.steadiness for receipt in receipts if receipt.steadiness is not None]
+    pairs = sum(one.pairs for one in sums)
+    if not pairs:
+        return None
+    measures = [name for name in SteadinessSums.model_fields if name != "pairs"]
+    means = {name: round(fsum(getattr(one, name) for one in sums) / pairs, 6) for name in measures}
+    return {"pairs": pairs, **means}

@@ -1,0 +1,119 @@
+"""A run's status as people see it: derived by one pure function from what is durable, computed anew at each call."""
+
+import json
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import Any, Final, Literal
+
+from frame_tools.contracts import ids, paths
+from frame_tools.contracts import manifest as manifests
+from frame_tools.contracts.errors import sentence
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.receipt import Outcome, TaskError
+from orchestration.app import App
+from orchestration.preflight import read_check
+from orchestration.reporting.cost import expected
+from orchestration.state import RunState, open_runs, read_state
+
+Status = Literal["waiting", "splitting", "planning", "scoring", "joining", "finished", "failed", "refused", "cancelled"]
+MAX_LISTED: Final = 200
+MAX_TROUBLES: Final = 10
+"""Of tasks that are told of in one status."""
+
+
+def derive_status(state: RunState) -> Status:
+    """Return the one word for where a run is."""
+    if state.outcome is not None:
+        return state.outcome.status
+    if state.product is not None:
+        return "joining"
+    if state.cancelled:
+        return "cancelled"
+    if not state.has_slot:
+        return "waiting"
+    if state.plan is None:
+        return "splitting" if state.request.trigger.video and state.split is None else "planning"
+    return "scoring" if state.missing else "joining"
+
+
+def describe(state: RunState) -> dict[str, Any]:
+    """Return the run as JSON for people: status, counts, reasons, where the video is."""
+    plan, outcome = state.plan, state.outcome
+    planned = plan.batch_count if plan else None
+    return {
+        "run_id": state.run_id,
+        "name": state.request.name,
+        "status": derive_status(state),
+        "reason": outcome.reason if outcome else "",
+        "remedy": outcome.remedy if outcome else "",
+        "received_at": state.request.received_at,
+        "ended_at": outcome.ended_at if outcome else None,
+        "frames": plan.frame_count if plan else None,
+        "batches": {"planned": planned, "done": len(state.receipts), "failed": sorted(state.failures)},
+        "failures": {step: f"{f.reason}. {f.remedy}" for step, f in sorted(state.failures.items())},
+        "options": state.request.trigger.model_dump(exclude_none=True, mode="json"),
+        "parent": state.request.parent,
+        "video": f"{paths.OUTPUT}/{state.video}" if state.video else None,
+        "records": f"{paths.OUTPUT}/{state.records}" if state.records else None,
+        "report": f"{paths.OUTPUT}/{RunPaths(state.run_id).report}" if outcome else None,
+        "correlation_id": state.request.correlation_id,
+    }
+
+
+def run_status(app: App, run_id: str) -> dict[str, Any] | None:
+    """Return the run's status, or None if there is none of this id. A refused trigger has an outcome only."""
+    state = read_state(app.storage, ids.check_run_id(run_id))
+    if state is not None:
+        return describe(state) | _pool_and_money(app, state)
+    blob = app.storage.runs.read(RunPaths(run_id).outcome)
+    return Outcome.loads(blob.data, "outcome").model_dump(exclude_none=True) if blob else None
+
+
+def _pool_and_money(app: App, state: RunState) -> dict[str, Any]:
+    """Return what stands in the way of the run's tasks, and what it will cost or has cost."""
+    runs, run_id = app.storage.runs, state.run_id
+    if state.outcome is not None:
+        report = app.storage.output.read(RunPaths(run_id).report)
+        return {"trouble": [], "cost": json.loads(report.data).get("cost") if report else None}
+    check = read_check(app.storage, run_id)
+    manifest = runs.read(RunPaths(run_id).manifest) if state.plan else None
+    will = (
+        expected(state.plan, manifests.loads(manifest.data), check, app.settings.price_table)
+        if state.plan and manifest
+        else None
+    )
+    return {"trouble": [*(check.trouble if check else []), *_tried_again(app, state)], "cost": {"expected": will}}
+
+
+def _tried_again(app: App, state: RunState) -> Iterator[str]:
+    """Yield what tasks said of errors after which their steps may be tried again, for steps that are waited for."""
+    steps: tuple[int | str, ...] = ("split",) if state.plan is None else state.missing or ("join",)
+    waited_for = {ids.step_name(step) for step in steps} - set(state.failures)
+    noted = {item.name for item in app.storage.runs.list(RunPaths(state.run_id).errors)}
+    relevant = (name for step in sorted(waited_for) if (name := RunPaths(state.run_id).error(step)) in noted)
+    for name in islice(relevant, MAX_TROUBLES):
+        blob = app.storage.runs.read(name)
+        if blob is None:  # a resubmission has just removed it
+            continue
+        one = TaskError.loads(blob.data, "record of a task's trouble")
+        step = f"Batch {int(one.step)}" if one.step.isdigit() else f"The step {one.step}"
+        words = f"{sentence(one.reason)} {sentence(one.remedy)}"
+        yield f"{step} failed at {one.happened_at} and may be tried again: {words}"
+
+
+def list_runs(app: App) -> list[dict[str, Any]]:
+    """Return id and status of every run, open ones first, at most 200."""
+    still_open = open_runs(app.storage)
+    others = (f for f in app.storage.runs.folders() if f not in {"open", "slots", *still_open})
+    listed: list[dict[str, Any]] = []
+    for run_id in islice(chain(still_open, others), MAX_LISTED):
+        blob = app.storage.runs.read(RunPaths(run_id).outcome)
+        outcome = Outcome.loads(blob.data, "outcome") if blob else None
+        listed.append(
+            {
+                "run_id": run_id,
+                "status": outcome.status if outcome else "open",
+                "reason": outcome.reason if outcome else "",
+            }
+        )
+    return listed

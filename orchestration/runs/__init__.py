@@ -1,0 +1,1 @@
+"""The run's state machine and its steps: decide, advance, admit, schedule, join, finalize."""

@@ -1,0 +1,1 @@
+"""Tracing and the connection to Azure Monitor."""

@@ -1,1 +1,0 @@
-"""How fast are network and task here, and beside what a person would use instead? `python -m scoring bench`."""

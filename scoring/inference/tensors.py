@@ -1,0 +1,53 @@
+"""Between pictures and tensors: what every scorer with a network needs at its border."""
+
+import math
+
+import numpy as np
+import torch
+
+from frame_tools.contracts.errors import ImpastoError, InternalError
+from scoring.types import NonFiniteOutputError, Pictures
+
+
+def best_device() -> torch.device:
+    """Give the GPU if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def in_words(device: torch.device) -> str:
+    """Name a device as receipts and logs do: "cpu", "cuda (NVIDIA A10)"."""
+    return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
+
+
+def check_frames(frames: Pictures) -> None:
+    """Raise InternalError unless `frames` are uint8 (B, H, W, 3) with at least one pixel each."""
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape[1:]:
+        raise InternalError(
+            f"Frames must be uint8 (B, H, W, 3), not {frames.dtype} {frames.shape}", "Decode them as RGB"
+        )
+
+
+def from_pictures(frames: Pictures, device: torch.device) -> torch.Tensor:
+    """Turn uint8 (B, H, W, 3) into float32 (B, 3, H, W) in 0..255, channels last in memory."""
+    return torch.from_numpy(np.ascontiguousarray(frames)).to(device).permute(0, 3, 1, 2).to(torch.float32)
+
+
+def to_pictures(y: torch.Tensor) -> Pictures:
+    """Turn float (B, 3, H, W) into uint8 (B, H, W, 3): clamped to 0..255, rounded to the nearest."""
+    pictures: Pictures = y.clamp(0, 255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return pictures
+
+
+def joined(parts: list[Pictures]) -> Pictures:
+    """Join parts of a batch, one after the other; a single one, as on a GPU, is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def check_finite(y: torch.Tensor, *, first: int, remedy: str, fault: type[ImpastoError]) -> None:
+    """Raise NoNumbersError for the first of (B, ...) that is no numbers; `first` is the place of y[0] in its batch."""
+    if not math.isfinite(y.sum()):
+        bad = [i for i in range(len(y)) if not bool(y[i].isfinite().all())]
+        if bad:
+            raise NonFiniteOutputError(
+                first + bad[0], "The network gave values that are no numbers", remedy, fault=fault
+            )

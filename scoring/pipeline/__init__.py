@@ -1,0 +1,1 @@
+"""The frame pipeline of a task: read, prefetch, score, guard, write."""

@@ -1,0 +1,1 @@
+"""Scorers: everything that turns frames into pictures or records."""

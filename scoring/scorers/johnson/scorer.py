@@ -1,0 +1,133 @@
+"""The scorer `johnson`: repaint frames with a network trained for one painting, which the person uploads.
+
+On a CPU each frame goes through the network alone on one thread, several side by side, so that a frame's bytes depend
+neither on its neighbours nor on the number of cores. On a GPU whole batches run in half precision, if the first frame
+shows that nobody can see the difference.
+"""
+
+from typing import Final
+
+import numpy as np
+import torch
+
+from frame_tools.contracts.errors import InputError, InternalError, TemporaryError
+from frame_tools.contracts.scorers import Makes
+from scoring.inference.allocator import keep_freed_memory
+from scoring.inference.cpu_workers import CpuWorkers
+from scoring.inference.device import DeviceScorer
+from scoring.inference.mixed_precision import CheckedHalfPrecision, Forward, disable_tf32
+from scoring.inference.tensors import best_device, check_finite, check_frames, from_pictures, joined, to_pictures
+from scoring.inference.tiling import MemoryBoundedRunner, ReceptiveField, TileAdapter, Tiles
+from scoring.scorers.any_painting.scorer import thinned
+from scoring.scorers.johnson.checkpoint import read_checkpoint
+from scoring.scorers.johnson.layers import NORMS, SMALLEST_SIDE, STRIDE
+from scoring.scorers.johnson.network import Network
+from scoring.types import Moments, Pictures, Prepared, RunInputs, Score, StyleFile
+
+GPU_FRAMES: Final = 4
+"""Frames in one forward on a GPU."""
+GPU_PIXELS: Final = 2**26 - 1
+"""Most pixels in one forward on a GPU: PyTorch's padding takes no tensor of 2^31 values, and a pixel has 32."""
+LOOK: Final = ReceptiveField(reach=56, stride=STRIDE)
+"""A colour depends on up to 55 pixels around it, if statistics are given."""
+
+_REMEDY = "Train the network again, or use another checkpoint, then put the trigger file again"
+
+
+class Johnson(DeviceScorer):
+    """See `scoring.types.Scorer`. The network comes with the run, so loading this takes no file."""
+
+    makes: Makes = "pictures"
+    in_order: bool = False
+
+    def __init__(self, device: torch.device | None = None) -> None:
+        super().__init__(device or best_device(), gpu_frames=GPU_FRAMES)
+        if self._device.type == "cpu":
+            keep_freed_memory()
+        else:
+            disable_tf32()
+
+    def prepare(self, run: RunInputs) -> Prepared:
+        """Give the joint mean and variance of each norm's input over the run's sample, (2, C) by the norm's name.
+
+        Empty if each frame is to be normalised by itself. Raises InputError for a file that is not the network.
+        """
+        tensors = read_checkpoint(_checkpoint(run).data, _checkpoint(run).name)
+        if run.options.statistics == "frame":
+            return {}
+        frames = [from_pictures(_padded(frame[None]), self._device) for frame in thinned(run.sample())]
+        with torch.inference_mode():
+            found = Network(tensors, self._device).measure(frames, self._lanes.map)
+        if not all(np.isfinite(values).all() for values in found.values()):
+            raise InputError(f"{_checkpoint(run).name} paints values that are no numbers", _REMEDY)
+        return found
+
+    def open(self, run: RunInputs, prepared: Prepared) -> Score:
+        """Give the function that paints frames with the run's network."""
+        tensors = read_checkpoint(_checkpoint(run).data, _checkpoint(run).name)
+        shared = run.options.statistics == "shared"
+        if shared and {name: values.shape for name, values in prepared.items()} != _SHAPES:
+            raise InternalError("What was prepared for this run are not the statistics of its network", "Resubmit it")
+        network = Network(tensors, self._device, prepared if shared else None)
+        return _Painter(network, self._device, self._lanes, localise=None if shared else _whole_frames_only)
+
+
+_SHAPES = {name: (2, channels) for name, channels in NORMS.items()}
+
+
+class _Painter:
+    """The `Score` of `Johnson`."""
+
+    def __init__(
+        self, network: Network, device: torch.device, lanes: CpuWorkers, *, localise: TileAdapter | None
+    ) -> None:
+        self._full = network
+        self._frugal = MemoryBoundedRunner(LOOK, limit=GPU_PIXELS if device.type == "cuda" else None)
+        self._localise = localise
+        self._network: Forward = CheckedHalfPrecision(network, span=255) if device.type == "cuda" else network
+        self._device = device
+        self._lanes = lanes
+
+    def __call__(self, frames: Pictures, _moments: Moments) -> Pictures:
+        """Paint (B, H, W, 3) uint8 of any size. Raises NoNumbersError for a frame that comes out as no numbers."""
+        return self._painted(self._network, frames)
+
+    def in_full(self, frames: Pictures, _moments: Moments) -> Pictures:
+        """Paint in full precision, whatever the device."""
+        return self._painted(self._full, frames)
+
+    def _painted(self, network: Forward, frames: Pictures) -> Pictures:
+        check_frames(frames)
+        together = len(frames) if self._device.type == "cuda" else 1
+        starts = range(0, len(frames), together)
+        parts = self._lanes.map(lambda i: self._paint(network, frames[i : i + together], first=i), starts)
+        return joined(parts)
+
+    def _paint(self, network: Forward, frames: Pictures, *, first: int) -> Pictures:
+        """Paint frames in one forward; `first` is the place of the first in its batch."""
+        height, width = frames.shape[1:3]
+        x = from_pictures(_padded(frames), self._device)
+        y = self._frugal(network, x, localise=self._localise)[:, :, :height, :width]
+        check_finite(y, first=first, remedy=_REMEDY, fault=InputError)
+        return to_pictures(y)
+
+
+def _checkpoint(run: RunInputs) -> StyleFile:
+    """Give the run's one style file."""
+    if len(run.styles) != 1:
+        raise InternalError(f"The scorer johnson got {len(run.styles)} style files", "Plan it with one checkpoint")
+    return run.styles[0]
+
+
+def _whole_frames_only(frame: torch.Tensor, _tiles: Tiles) -> Forward:
+    """Raise TemporaryError: a tile by itself would have other statistics than its frame."""
+    raise TemporaryError(
+        f"The memory does not take a whole frame of {frame.shape[3]}x{frame.shape[2]} pixels",
+        "Put the trigger file again with statistics shared or a smaller size, or use a device with more memory",
+    )
+
+
+def _padded(frames: Pictures) -> Pictures:
+    """Mirror (B, H, W, 3) at right and bottom to multiples of 4, at least 8."""
+    more = [max(SMALLEST_SIDE, -(-side // STRIDE) * STRIDE) - side for side in frames.shape[1:3]]
+    return np.pad(frames, ((0, 0), (0, more[0]), (0, more[1]), (0, 0)), mode="reflect") if any(more) else frames

@@ -1,0 +1,1 @@
+"""The three Batch tasks (score, split, join) and what they share."""

@@ -1,0 +1,64 @@
+"""The task `split`: take an uploaded video apart on the node, so that nobody has to do it at home."""
+
+import logging
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from frame_tools.contracts import manifest as manifests
+from frame_tools.contracts import paths
+from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.plan import Request
+from frame_tools.contracts.receipt import SplitReceipt
+from frame_tools.media.split import split
+from frame_tools.storage.blobs import sha256_of
+from scoring.tasks.base import Task, utc_now
+
+log = logging.getLogger(__name__)
+
+UPLOADERS = 8
+MAX_FILE_NAME_BYTES = 200
+
+
+def split_video(task: Task) -> None:
+    """Download the run's video, split it, upload frames and sound, then the manifest, then the receipt."""
+    request = Request.loads(task.storage.runs.need(RunPaths(task.run_id).request).data, "request")
+    trigger = request.trigger
+    with tempfile.TemporaryDirectory() as scratch:
+        # The file's own name stands in messages; a file system takes 255 bytes of one.
+        uploaded = str(trigger.video)
+        video = Path(scratch) / (uploaded if len(uploaded.encode()) < MAX_FILE_NAME_BYTES else "video")
+        with video.open("wb") as target:
+            if not task.storage.input.download_to(paths.input_blob(request.folder, uploaded), target):
+                raise InputError(
+                    f"The video {trigger.video!r} is not in input/{request.folder}/",
+                    "Upload it, then put the trigger file again",
+                )
+        folder = Path(scratch) / "split"
+        manifest = split(video, folder, image_format=trigger.image_format, keep_place=trigger.keep_place)
+        _upload(task, folder)
+    data = manifests.dumps(manifest)
+    task.storage.runs.create(RunPaths(task.run_id).manifest, data)
+    receipt = SplitReceipt(
+        run_id=task.run_id,
+        manifest_sha256=sha256_of(data),
+        frame_count=manifest.frame_count,
+        task_id=task.task_id,
+        finished_at=utc_now(),
+    )
+    task.storage.runs.create(RunPaths(task.run_id).split_receipt, receipt.dumps())
+    log.info("split into %d frames", manifest.frame_count)
+
+
+def _upload(task: Task, folder: Path) -> None:
+    """Write frames and sound under the run's folder in `work`; the same names and bytes on every attempt."""
+    target = RunPaths(task.run_id).split_folder
+
+    def send(file: Path) -> None:
+        task.storage.work.upload_file(f"{target}/{file.relative_to(folder).as_posix()}", file)
+
+    files = [f for f in sorted(folder.rglob("*")) if f.is_file() and f.name != "manifest.json"]
+    with ThreadPoolExecutor(UPLOADERS, thread_name_prefix="upload") as pool:
+        for _ in pool.map(send, files):
+            pass

@@ -1,0 +1,119 @@
+"""A task without torch: reads a batch's frames, writes frames, segment, log, receipt and message as `scoring` does."""
+
+import json
+from fractions import Fraction
+
+from frame_tools.contracts import ids
+from frame_tools.contracts import manifest as manifests
+from frame_tools.contracts.manifest import Manifest
+from frame_tools.contracts.messages import BatchMessage
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.plan import Plan
+from frame_tools.contracts.receipt import Failure, Receipt, SplitReceipt, StoredFile, TaskTimes
+from frame_tools.media import images
+from frame_tools.media.segment import SegmentEncoder
+from frame_tools.storage.blobs import sha256_of
+from frame_tools.storage.deployment import Storage
+from orchestration.app import now
+from tests.support.clips import draw
+
+SIZE = (64, 48)
+TIMES = TaskTimes(start_up=1.0, load=0.2, infer=0.4, save=0.6, total=2.0)
+
+
+def paint(storage: Storage, run_id: str, batch: int, *, attempt: int = 1, message: bool = True) -> None:
+    """Do the task `run` of a batch; a batch that has its receipt is left alone."""
+    if not storage.runs.exists(RunPaths(run_id).receipt(batch)):
+        storage.runs.create(RunPaths(run_id).receipt(batch), _score(storage, run_id, batch, attempt).dumps())
+    if message:
+        storage.finished_batches.send(BatchMessage(run_id=run_id, batch=batch))
+
+
+def split(storage: Storage, run_id: str, count: int) -> None:
+    """Do the task `split` of a video of `count` frames."""
+    for number in range(count):
+        picture = images.jpeg(draw(number, SIZE))
+        storage.work.write(f"{RunPaths(run_id).split_folder}/frames/{number + 1:06d}.jpg", picture)
+    data = manifests.dumps(Manifest.plain(count, Fraction(25), width=SIZE[0], height=SIZE[1]))
+    storage.runs.create(RunPaths(run_id).manifest, data)
+    receipt = SplitReceipt(
+        run_id=run_id,
+        manifest_sha256=sha256_of(data),
+        frame_count=count,
+        task_id="split",
+        finished_at=now().isoformat(),
+    )
+    storage.runs.create(RunPaths(run_id).split_receipt, receipt.dumps())
+    storage.finished_batches.send(BatchMessage(run_id=run_id, batch="split"))
+
+
+def fail(storage: Storage, run_id: str, step: int | str, reason: str = "The frame 000002.jpg is damaged") -> None:
+    """End a task as one that met an InputError: the failure is recorded, then the message sent."""
+    name = ids.step_name(step)
+    record = Failure(run_id=run_id, step=name, reason=reason, remedy="Upload it again.", failed_at=now().isoformat())
+    storage.runs.create(RunPaths(run_id).failure(name), record.dumps())
+    storage.finished_batches.send(BatchMessage.model_validate({"run_id": run_id, "batch": step}))
+
+
+def read_plan(storage: Storage, run_id: str) -> Plan:
+    return Plan.loads(storage.runs.need(RunPaths(run_id).plan).data, "plan")
+
+
+def read_manifest(storage: Storage, run_id: str) -> Manifest:
+    return manifests.loads(storage.runs.need(RunPaths(run_id).manifest).data)
+
+
+def _score(storage: Storage, run_id: str, batch: int, attempt: int) -> Receipt:
+    plan_blob = storage.runs.need(RunPaths(run_id).plan)
+    plan, manifest = Plan.loads(plan_blob.data, "plan"), read_manifest(storage, run_id)
+    start, end = plan.span(batch)
+    if plan.makes == "records":
+        return _describe(storage, plan, batch, plan_sha256=sha256_of(plan_blob.data))
+    encoder, frames = SegmentEncoder(manifest, even=plan.options.even), []
+    for index in range(start, end):
+        name = manifest.frame_name(index)
+        picture = images.read_rgb(storage.data_container(plan.frames.container).need(plan.frames.name + name).data)
+        encoder.add(picture.tobytes())
+        frames.append(_store(storage, RunPaths(run_id).styled_frame(name), images.jpeg(picture)))
+    task_id = ids.task_id(batch, attempt)
+    log = RunPaths(run_id).timing_log(task_id)
+    storage.logs.write(log, b"{}\n" * len(frames))
+    return Receipt(
+        run_id=run_id,
+        batch=batch,
+        start=start,
+        end=end,
+        plan_sha256=sha256_of(plan_blob.data),
+        frames=tuple(frames),
+        segment=_store(storage, RunPaths(run_id).segment(batch), encoder.finish()),
+        log=log,
+        task_id=task_id,
+        device="cpu",
+        times=TIMES,
+        versions={"painter": "1"},
+        finished_at=now().isoformat(),
+    )
+
+
+def _describe(storage: Storage, plan: Plan, batch: int, *, plan_sha256: str) -> Receipt:
+    """Leave one record a frame."""
+    start, end = plan.span(batch)
+    lines = b"".join(json.dumps({"frame": index}).encode() + b"\n" for index in range(start, end))
+    return Receipt(
+        run_id=plan.run_id,
+        batch=batch,
+        start=start,
+        end=end,
+        plan_sha256=plan_sha256,
+        records=_store(storage, RunPaths(plan.run_id).records_part(batch), lines),
+        log=RunPaths(plan.run_id).timing_log(ids.task_id(batch, 1)),
+        task_id=ids.task_id(batch, 1),
+        device="cpu",
+        times=TIMES,
+        finished_at=now().isoformat(),
+    )
+
+
+def _store(storage: Storage, name: str, data: bytes) -> StoredFile:
+    etag = storage.work.write(name, data)
+    return StoredFile(name=name, size=len(data), sha256=sha256_of(data), etag=etag)

@@ -1,0 +1,38 @@
+"""Runs for tests: paintings, inputs and moments, as a task would have them."""
+
+import numpy as np
+from PIL import Image
+
+from frame_tools.contracts.options import Options
+from frame_tools.media.images import png
+from scoring.types import FramePosition, KeyStyle, RunInputs, StyleFile
+
+
+def painting(shift=0.0):
+    """Return a painting's file; another `shift`, another painting."""
+    rows, columns = np.mgrid[0:300, 0:400]
+    swirl = np.sin(rows / 9 + shift) * np.cos(columns / 13)
+    colours = np.stack([swirl, -swirl, np.sin(columns / 5 + shift)], axis=2)
+    return png(Image.fromarray(((colours + 1) * 127).astype(np.uint8)))
+
+
+def sample(count=3, height=40, width=56):
+    generator = np.random.default_rng(7)
+    return [generator.integers(0, 256, (height, width, 3), np.uint8) for _ in range(count)]
+
+
+def run_of(*styles, keys=None, frames=None, **words):
+    """Return a run's inputs; `styles` are files (name, data), by default one painting."""
+    files = tuple(StyleFile(*style) for style in styles or (("swirls.png", painting()),))
+    first = KeyStyle(0, (1.0, *[0.0] * (len(files) - 1)))
+    return RunInputs(options=Options(**words), styles=files, keys=keys or (first,), sample=frames or sample)
+
+
+def moments(count, *, start=0, rate=25):
+    return tuple(FramePosition(index, index / rate) for index in range(start, start + count))
+
+
+def opened(scorer, run=None):
+    """Return the scorer's function for a run, prepared as the first task does."""
+    run = run or run_of()
+    return scorer.open(run, scorer.prepare(run))
