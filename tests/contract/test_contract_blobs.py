@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceModifiedError
-from frame_tools.storage.blobs import large
-from frame_tools.storage.blobs import lease as lease_module
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frame_tools.contracts.errors import DamagedError, MissingError
 from frame_tools.storage import blobs
 from frame_tools.storage.accounts import OPS, account_from
-from frame_tools.storage.blobs import AlreadyThereError, BlobAccount, Container, Lease
+from frame_tools.storage.blobs import AlreadyThereError, BlobAccount, Container, Lease, large
+from frame_tools.storage.blobs import lease as lease_module
 from local_cloud.cloud import Cloud
 from tests.support.in_memory import MemoryContainer, Shelf
-from tests.support.world import in_parallel, until
+from tests.support.waiting import until
+from tests.support.world import in_parallel
 
 _numbers = itertools.count(1)
 WRITERS = 16

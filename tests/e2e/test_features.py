@@ -26,7 +26,8 @@ from frame_tools.media.split import split
 from local_cloud.accounts import FREE_PORTS
 from local_cloud.cloud import CloudOptions
 from tests.support.clips import Clip, make_clip
-from tests.support.system import Chain, fingerprint, running_chain, until, upload_split
+from tests.support.system import PATIENCE, Chain, fingerprint, running_chain, upload_split
+from tests.support.waiting import until
 
 FRAMES = 12
 SIZE = (64, 48)
@@ -123,7 +124,7 @@ def painted(chain: Chain, run_id: str, name: str) -> Image.Image:
 
 def report(chain: Chain, run_id: str) -> dict[str, Any]:
     """The run's report, which is written a moment after its end."""
-    until(lambda: chain.storage.output.exists(RunPaths(run_id).report))
+    until(lambda: chain.storage.output.exists(RunPaths(run_id).report), "the report", seconds=PATIENCE)
     return json.loads(chain.storage.output.need(RunPaths(run_id).report).data)
 
 

@@ -17,7 +17,8 @@ import pytest
 from frame_tools.contracts.paths import RunPaths
 from local_cloud.accounts import Ports
 from local_cloud.cloud import CloudOptions
-from tests.support.system import Chain, fingerprint, running_chain, until, upload_split
+from tests.support.system import PATIENCE, Chain, fingerprint, running_chain, upload_split
+from tests.support.waiting import until
 
 SEEDS = (1, 2)
 BATCHES = 9
@@ -68,12 +69,12 @@ def test_the_video_is_the_same_in_foul_weather(stormy: Chain, quiet: str, split_
         stormy.fault(**fault)
     upload_split(stormy, split_clip, "storm")
     run_id = stormy.start("storm", **WORDS)
-    until(lambda: receipts(stormy, run_id) >= 1)
+    until(lambda: receipts(stormy, run_id) >= 1, "1 receipts", seconds=PATIENCE)
     stormy.fault(kind="preempt_node")
     host = stormy.cloud.children["Function host"]
     host.kill()
     host.start()
-    until(lambda: receipts(stormy, run_id) >= 3)
+    until(lambda: receipts(stormy, run_id) >= 3, "3 receipts", seconds=PATIENCE)
     stormy.fault(kind="lose_node")
     status = stormy.wait(run_id)
     assert stormy.faults() == []
@@ -85,7 +86,7 @@ def test_the_video_is_the_same_in_foul_weather(stormy: Chain, quiet: str, split_
 def test_the_batch_service_comes_back_and_goes_on(stormy: Chain, quiet: str, split_clip: Path) -> None:
     upload_split(stormy, split_clip, "restart")
     run_id = stormy.start("restart", **WORDS)
-    until(lambda: receipts(stormy, run_id) >= 2)
+    until(lambda: receipts(stormy, run_id) >= 2, "2 receipts", seconds=PATIENCE)
     batch = stormy.cloud.children["Batch service"]
     batch.kill()
     batch.start()

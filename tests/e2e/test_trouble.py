@@ -7,7 +7,8 @@ import requests
 from frame_tools.contracts import ids
 from frame_tools.contracts.paths import RunPaths
 from local_cloud.accounts import DATA_KEY, OPS_KEY
-from tests.support.system import Chain, fingerprint, until, upload_split
+from tests.support.system import PATIENCE, Chain, fingerprint, upload_split
+from tests.support.waiting import until
 
 
 def test_a_trigger_that_is_no_json_is_refused_in_words(chain: Chain) -> None:
@@ -80,7 +81,7 @@ def test_a_cancelled_run_goes_on_though_batch_refuses_a_task_of_the_collection(c
     words = {"scorer": "copy", "input": "undecided", "frames_per_batch": 3}
     undisturbed = fingerprint(chain.video(chain.wait(chain.start("decided", **words))))
     run_id = chain.start("undecided", **words)
-    until(lambda: any(chain.storage.runs.list(RunPaths(run_id).receipts)))
+    until(lambda: any(chain.storage.runs.list(RunPaths(run_id).receipts)), "a receipt", seconds=PATIENCE)
     assert chain.post(f"runs/{run_id}/cancel").json()["status"] == "cancelled"
     done = {item.name for item in chain.storage.runs.list(RunPaths(run_id).receipts)}
     missing = [batch for batch in range(12) if RunPaths(run_id).receipt(batch) not in done]

@@ -8,19 +8,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from frame_tools.storage.blobs import lease as lease_module
 
 from frame_tools.assembly import assemble_output, read_receipt
 from frame_tools.contracts.errors import TemporaryError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure
 from frame_tools.storage.blobs import Container, Lease, sha256_of
+from frame_tools.storage.blobs import lease as lease_module
 from orchestration.app import now
 from orchestration.handlers.finish_batch import finish_batch
 from orchestration.handlers.submit_batch import submit_batch
 from orchestration.state import write_failure
 from tests.support.fake_node import fail, paint, read_plan
-from tests.support.world import World, in_parallel, message, take, until
+from tests.support.waiting import until
+from tests.support.world import World, in_parallel, message, take
 
 
 @pytest.fixture

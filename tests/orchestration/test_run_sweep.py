@@ -14,7 +14,8 @@ from orchestration.handlers.submit_batch import submit_batch
 from orchestration.handlers.sweep import sweep
 from tests.orchestration.conftest import Nodes
 from tests.support.fake_node import fail, read_plan
-from tests.support.world import World, message, take, until
+from tests.support.waiting import until
+from tests.support.world import World, message, take
 
 NO_GRACE = {"sweep_grace_seconds": 0}
 

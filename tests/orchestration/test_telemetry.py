@@ -32,7 +32,8 @@ from orchestration.handlers.sweep import sweep
 from orchestration.telemetry.azure_monitor import telemetry_from
 from tests.infra.deployments import deployment
 from tests.orchestration.conftest import Nodes
-from tests.support.world import World, message, until
+from tests.support.waiting import until
+from tests.support.world import World, message
 
 ROOT = Path(__file__).resolve().parents[2]
 SEND = """

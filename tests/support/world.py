@@ -4,7 +4,6 @@ import functools
 import io
 import json
 import threading
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -216,11 +215,3 @@ def in_parallel(calls: Iterable[Callable[[], T]]) -> list[T]:
 
     with ThreadPoolExecutor(len(made)) as pool:
         return list(pool.map(call, made))
-
-
-def until(look: Callable[[], bool], what: str, *, seconds: float = 20.0) -> None:
-    """Wait for a condition that another process brings about."""
-    deadline = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
