@@ -1,4 +1,4 @@
-"""The tables of options in docs/options.md, made of the schema that trigger file and command line share.
+"""Generate the option tables in docs/options.md from the schema that trigger files and the command line share.
 
 `python -m infra.tools.options_table` writes them between the markers; a test compares.
 """
@@ -14,11 +14,11 @@ from infra.tools import pages
 PAGE: Final = Path(__file__).parents[2] / "docs" / "options.md"
 BEGIN: Final = "<!-- options -->"
 END: Final = "<!-- /options -->"
-HEAD: Final = "| word | what it may be | default | meaning | example |\n|---|---|---|---|---|"
+HEAD: Final = "| option | values | default | meaning | example |\n|---|---|---|---|---|"
 
 
 def tables() -> str:
-    """Return one Markdown table for each group of words."""
+    """Return one Markdown table per option group."""
     words = all_words()
     order = list(dict.fromkeys(word.group for word in words))
     grouped = groupby(sorted(words, key=lambda word: order.index(word.group)), key=lambda word: word.group)

@@ -1,7 +1,7 @@
-"""The app's settings for people: the table in README.md, and local.settings.json.example, each with every setting.
+"""Generate the settings table in README.md and local.settings.json.example, each with every setting of the app.
 
-Both are made of the docstrings and defaults in orchestration/settings.py; the example takes the local cloud's own
-values where it has some. `python -m infra.tools.settings_table` writes both; a test compares.
+Both come from the docstrings and defaults in orchestration/settings.py; the example uses the local cloud's values where
+it has some. `python -m infra.tools.settings_table` writes both; a test compares.
 """
 
 import ast
@@ -23,27 +23,27 @@ PAGE: Final = REPOSITORY / "README.md"
 EXAMPLE: Final = REPOSITORY / "local.settings.json.example"
 BEGIN: Final = "<!-- settings -->"
 END: Final = "<!-- /settings -->"
-OF_HOST_AND_ACCOUNTS: Final = {
+HOST_AND_ACCOUNT_SETTINGS: Final = {
     "AzureWebJobsStorage__…": "The Functions host's own storage: the ops account, by the app's identity.",
     "DATA__blobServiceUri": "Blob endpoint of the data account. `DATA` alone is a connection string (Azurite).",
-    "DATA__queueServiceUri": "Where the host puts poisoned trigger files: the ops account's queue endpoint.",
+    "DATA__queueServiceUri": "Queue endpoint for the host's poison messages of trigger files: the ops account.",
     "OPS__blobServiceUri": "Blob endpoint of the ops account. `OPS` alone is a connection string (Azurite).",
     "OPS__queueServiceUri": "Queue endpoint of the ops account.",
-    "DATA__credential, OPS__credential": "`managedidentity`: the host's triggers sign with an identity.",
+    "DATA__credential, OPS__credential": "`managedidentity`: the host's triggers authenticate with an identity.",
     "DATA__clientId, OPS__clientId": "Client id of that identity.",
-    "AZURE_CLIENT_ID": "The same client id, for the app's own clients.",
-    "APPLICATIONINSIGHTS_CONNECTION_STRING": "Where logs go; holds no secret.",
-    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "That logs, too, are sent by the identity.",
+    "AZURE_CLIENT_ID": "The same client id, for the app's own SDK clients.",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING": "Destination of logs and telemetry; contains no secret.",
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "Makes telemetry authenticate with the identity.",
 }
-"""Settings that others read: the host, `frame_tools.storage.accounts`, the Azure SDK."""
+"""Settings read by the host, `frame_tools.storage.accounts` and the Azure SDK."""
 
 
 def table() -> str:
     """Return the table as Markdown."""
-    rows = [f"| `{name}` | set by the templates | {words} |" for name, words in OF_HOST_AND_ACCOUNTS.items()]
+    rows = [f"| `{name}` | set by the templates | {meaning} |" for name, meaning in HOST_AND_ACCOUNT_SETTINGS.items()]
     for model in (HostSettings, Settings):
-        words = dict(_docstrings(model))
-        rows += [f"| `{name}` | {_shown(default)} | {words[name.lower()]} |" for name, default in _defaults(model)]
+        meanings = dict(_docstrings(model))
+        rows += [f"| `{name}` | {_shown(default)} | {meanings[name.lower()]} |" for name, default in _defaults(model)]
     return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows])
 
 
@@ -63,21 +63,21 @@ def example() -> str:
 
 
 def _defaults(model: type[HostSettings | Settings]) -> Iterator[tuple[str, Any]]:
-    """Give (variable, default) of each setting; PydanticUndefined for one that is needed."""
+    """Yield (variable, default) of each setting; PydanticUndefined for a required one."""
     for name, field in model.model_fields.items():
         yield name.upper(), field.default
 
 
 def _shown(default: object) -> str:
     if default is PydanticUndefined:
-        return "needed"
+        return "required"
     return f"`{default}`" if default != "" else "empty"
 
 
 def _docstrings(model: type[HostSettings | Settings]) -> Iterator[tuple[str, str]]:
-    """Give (field, its docstring): the string behind each annotated name in the class."""
-    (found,) = ast.parse(inspect.getsource(model)).body
-    body = found.body if isinstance(found, ast.ClassDef) else []
+    """Yield (field, docstring): the string literal after each annotated name in the class."""
+    (definition,) = ast.parse(inspect.getsource(model)).body
+    body = definition.body if isinstance(definition, ast.ClassDef) else []
     for statement, after in pairwise(body):
         is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and is_text:

@@ -1,1 +1,1 @@
-"""The pool's autoscale formula, evaluated and played through on a model of the pool. It is a model, not the service."""
+"""An evaluator for the pool's autoscale formula and a simulation of the pool. Both are models of the service."""

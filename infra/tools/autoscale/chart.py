@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Final
 
-from infra.tools.autoscale.pool import Moment, Play
+from infra.tools.autoscale.pool import Simulation, Snapshot
 from infra.tools.autoscale.traces import Trace
 
 WIDTH: Final = 860
@@ -30,7 +30,7 @@ Scale = Callable[[float], float]
 
 def chart(traces: Iterable[Trace]) -> str:
     """Return an SVG document with one panel for each trace."""
-    panels = [(trace, trace.play()) for trace in traces]
+    panels = [(trace, trace.simulate()) for trace in traces]
     height = TOP + len(panels) * (HEAD + PLOT + FOOT)
     body = [_panel(trace, result, TOP + i * (HEAD + PLOT + FOOT)) for i, (trace, result) in enumerate(panels)]
     return "\n".join(
@@ -56,10 +56,10 @@ def _key() -> list[str]:
     return drawn
 
 
-def _panel(trace: Trace, result: Play, top: int) -> str:
-    moments = result.moments
-    most_nodes = max(max(sum(m.nodes.values()), sum(m.targets.values())) for m in moments)
-    most_tasks = max(m.waiting + m.running for m in moments)
+def _panel(trace: Trace, result: Simulation, top: int) -> str:
+    snapshots = result.snapshots
+    most_nodes = max(max(sum(m.nodes.values()), sum(m.targets.values())) for m in snapshots)
+    most_tasks = max(m.waiting + m.running for m in snapshots)
     base = top + HEAD + PLOT
 
     def x(second: float) -> float:
@@ -71,53 +71,53 @@ def _panel(trace: Trace, result: Play, top: int) -> str:
     def task_y(count: float) -> float:
         return base - PLOT * count / most_tasks
 
-    spot = [m.nodes["spot"] for m in moments]
-    every = [sum(m.nodes.values()) for m in moments]
-    wanted = [sum(m.targets.values()) for m in moments]
-    left_over = [m.waiting + m.running for m in moments]
+    spot = [m.nodes["spot"] for m in snapshots]
+    every = [sum(m.nodes.values()) for m in snapshots]
+    wanted = [sum(m.targets.values()) for m in snapshots]
+    left_over = [m.waiting + m.running for m in snapshots]
     return "\n".join(
         [
             _words(trace, result, top),
-            _area(moments, every, DEDICATED, x=x, y=node_y),
-            _area(moments, spot, SPOT, x=x, y=node_y),
-            _line(moments, left_over, LEFT_OVER, x=x, y=task_y),
-            _line(moments, wanted, WANTED, x=x, y=node_y),
-            _line(moments, [m.running for m in moments], RUNNING, x=x, y=node_y),
+            _area(snapshots, every, DEDICATED, x=x, y=node_y),
+            _area(snapshots, spot, SPOT, x=x, y=node_y),
+            _line(snapshots, left_over, LEFT_OVER, x=x, y=task_y),
+            _line(snapshots, wanted, WANTED, x=x, y=node_y),
+            _line(snapshots, [m.running for m in snapshots], RUNNING, x=x, y=node_y),
             _axes(trace.load.minutes, base, (most_nodes, most_tasks), x=x),
         ]
     )
 
 
-def _words(trace: Trace, result: Play, top: int) -> str:
+def _words(trace: Trace, result: Simulation, top: int) -> str:
     minutes, edge = result.node_minutes, WIDTH - RIGHT
     done = f"{len(result.finished)} tasks done, the last at minute {result.finished[-1] // 60}"
     total = f"{minutes['spot']} Spot" + (f" + {minutes['dedicated']} dedicated" if minutes["dedicated"] else "")
     return "\n".join(
         [
             f'<text x="{LEFT}" y="{top + 14}" class="title">{escape(trace.title)}</text>',
-            f'<text x="{LEFT}" y="{top + 31}" class="story">{escape(trace.story)}</text>',
+            f'<text x="{LEFT}" y="{top + 31}" class="story">{escape(trace.description)}</text>',
             f'<text x="{edge}" y="{top + 14}" class="sum">{total} node-minutes</text>',
             f'<text x="{edge}" y="{top + 31}" class="story right">{done}</text>',
         ]
     )
 
 
-def _steps(moments: Sequence[Moment], values: Sequence[int], *, x: Scale, y: Scale) -> str:
+def _steps(snapshots: Sequence[Snapshot], values: Sequence[int], *, x: Scale, y: Scale) -> str:
     """Return a path of steps: each value holds until the next one."""
-    parts = [f"M{x(moments[0].second):.1f} {y(values[0]):.1f}"]
-    for moment, before, value in zip(moments[1:], values, values[1:], strict=False):
+    parts = [f"M{x(snapshots[0].second):.1f} {y(values[0]):.1f}"]
+    for snapshot, before, value in zip(snapshots[1:], values, values[1:], strict=False):
         if value != before:
-            parts.append(f"H{x(moment.second):.1f}V{y(value):.1f}")
-    parts.append(f"H{x(moments[-1].second):.1f}")
+            parts.append(f"H{x(snapshot.second):.1f}V{y(value):.1f}")
+    parts.append(f"H{x(snapshots[-1].second):.1f}")
     return "".join(parts)
 
 
-def _area(moments: Sequence[Moment], values: Sequence[int], color: str, *, x: Scale, y: Scale) -> str:
-    return f'<path d="{_steps(moments, values, x=x, y=y)}V{y(0):.1f}H{x(0):.1f}Z" fill="{color}"/>'
+def _area(snapshots: Sequence[Snapshot], values: Sequence[int], color: str, *, x: Scale, y: Scale) -> str:
+    return f'<path d="{_steps(snapshots, values, x=x, y=y)}V{y(0):.1f}H{x(0):.1f}Z" fill="{color}"/>'
 
 
-def _line(moments: Sequence[Moment], values: Sequence[int], color: str, *, x: Scale, y: Scale) -> str:
-    return f'<path d="{_steps(moments, values, x=x, y=y)}" fill="none" stroke="{color}" stroke-width="1.8"/>'
+def _line(snapshots: Sequence[Snapshot], values: Sequence[int], color: str, *, x: Scale, y: Scale) -> str:
+    return f'<path d="{_steps(snapshots, values, x=x, y=y)}" fill="none" stroke="{color}" stroke-width="1.8"/>'
 
 
 def _axes(minutes: int, base: int, most: tuple[int, int], *, x: Scale) -> str:

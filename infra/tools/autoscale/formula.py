@@ -1,7 +1,7 @@
-"""Azure Batch autoscale formulas, evaluated without Azure: the part of the language that a pool's formula needs.
+"""Evaluate Azure Batch autoscale formulas without Azure: the subset of the language that the pool's formula uses.
 
-Known are + - * / comparisons ! && || ?: and max, min, avg, sum, len; the methods of `values.Series`; the variables that
-`evaluate` is given. Both branches of ?: are evaluated. Anything else is a FormulaError, never a guess.
+Supported are + - * / comparisons ! && || ?: and max, min, avg, sum, len; the methods of `values.Series`; and the
+variables passed to `evaluate`. Both branches of ?: are evaluated. Anything else raises FormulaError.
 https://learn.microsoft.com/azure/batch/batch-automatic-scaling
 """
 
@@ -13,8 +13,8 @@ from typing import Final
 
 from infra.tools.autoscale.values import FormulaError, Interval, Series, Value, number, numbers
 
-MOST_BYTES: Final = 8192
-MOST_STATEMENTS: Final = 100
+MAX_BYTES: Final = 8192
+MAX_STATEMENTS: Final = 100
 DEALLOCATION: Final = ("requeue", "terminate", "taskcompletion", "retaineddata")
 UNITS: Final[Mapping[str, Value]] = {
     "TimeInterval_Second": Interval(1),
@@ -40,89 +40,89 @@ _FUNCTIONS: Final[Mapping[str, Callable[[Sequence[float]], float]]] = {
 
 
 def fill(text: str, values: Mapping[str, int]) -> str:
-    """Put a number for each __NAME__, as batch.bicep does; raises FormulaError for one that is left."""
+    """Replace each __NAME__ by its number, as batch.bicep does; raises FormulaError if a name remains."""
     for name, value in values.items():
         text = text.replace(f"__{name}__", str(value))
-    if left := sorted(set(re.findall(r"__\w+?__", text))):
-        raise FormulaError(f"no number is given for {', '.join(left)}")
+    if unfilled := sorted(set(re.findall(r"__\w+?__", text))):
+        raise FormulaError(f"no number was given for {', '.join(unfilled)}")
     return text
 
 
 def tokens_of(text: str) -> list[str]:
-    """Return the formula's tokens without comments; raises FormulaError for what the service refuses to read."""
-    if len(text.encode()) > MOST_BYTES:
-        raise FormulaError(f"the formula has more than {MOST_BYTES} bytes")
-    found, place, text = [], 0, text.rstrip()
-    while place < len(text):
-        match = _TOKEN.match(text, place)
+    """Return the formula's tokens without comments; raises FormulaError for text that the service would reject."""
+    if len(text.encode()) > MAX_BYTES:
+        raise FormulaError(f"the formula has more than {MAX_BYTES} bytes")
+    tokens, position, text = [], 0, text.rstrip()
+    while position < len(text):
+        match = _TOKEN.match(text, position)
         if not match:
-            raise FormulaError(f"{text[place : place + 10]!r} can't be read")
-        place = match.end()
+            raise FormulaError(f"unexpected text {text[position : position + 10]!r}")
+        position = match.end()
         if match[2]:
-            found.append(match[2])
-    if found.count(";") > MOST_STATEMENTS:
-        raise FormulaError(f"the formula has more than {MOST_STATEMENTS} statements")
-    return found
+            tokens.append(match[2])
+    if tokens.count(";") > MAX_STATEMENTS:
+        raise FormulaError(f"the formula has more than {MAX_STATEMENTS} statements")
+    return tokens
 
 
 def evaluate(text: str, variables: Mapping[str, Value]) -> dict[str, Value]:
-    """Return all names after the last statement. Targets are whole numbers: the service cuts decimals off.
+    """Return the values of all names after the last statement. Targets are truncated to integers, as the service does.
 
-    Raises FormulaError, and its kind TooFewSamplesError where the service would leave everything as it is.
+    Raises FormulaError, or its subclass TooFewSamplesError where the service would keep the current targets.
     """
     return _Evaluation(tokens_of(text), variables).run()
 
 
 class _Evaluation:
-    """Recursive descent over the tokens; values are computed on the way."""
+    """Recursive descent parser that evaluates while it parses."""
 
     def __init__(self, tokens: Sequence[str], variables: Mapping[str, Value]) -> None:
         self._tokens = tokens
-        self._place = 0
-        self._given = variables
+        self._position = 0
+        self._variables = variables
         self._names: dict[str, Value] = {**UNITS, **variables}
 
     def run(self) -> dict[str, Value]:
         while self._peek():
             name = self._next()
-            if isinstance(self._given.get(name), Series):
-                raise FormulaError(f"{name} can only be read")
-            self._want("=")
+            if isinstance(self._variables.get(name), Series):
+                raise FormulaError(f"{name} is read-only")
+            self._expect("=")
             value = self._ternary()
             self._names[name] = self._target(name, value) if name.startswith("$Target") else value
             if self._peek():
-                self._want(";")
+                self._expect(";")
         return self._names
 
     @staticmethod
     def _target(name: str, value: Value) -> float:
         count = number(value)
         if math.isnan(count):
-            raise FormulaError(f"{name} has no value: something was taken of no samples at all")
+            raise FormulaError(f"{name} has no value, because a function was applied to an empty sample")
         return float(int(count))
 
     def _peek(self) -> str:
-        return self._tokens[self._place] if self._place < len(self._tokens) else ""
+        return self._tokens[self._position] if self._position < len(self._tokens) else ""
 
     def _next(self) -> str:
         token = self._peek()
         if not token:
-            raise FormulaError("the formula ends in the middle of a statement")
-        self._place += 1
+            raise FormulaError("the formula ends within a statement")
+        self._position += 1
         return token
 
-    def _want(self, token: str) -> None:
+    def _expect(self, token: str) -> None:
         if self._peek() != token:
-            raise FormulaError(f"{token!r} is missing before {self._peek()!r}")
-        self._place += 1
+            raise FormulaError(f"expected {token!r} before {self._peek()!r}")
+        self._position += 1
 
     def _ternary(self) -> Value:
         condition = self._binary(0)
         if self._peek() != "?":
             return condition
-        self._want("?")
+        self._expect("?")
         yes = self._ternary()
-        self._want(":")
+        self._expect(":")
         no = self._ternary()
         return yes if number(condition) else no
 
@@ -131,7 +131,7 @@ class _Evaluation:
             return self._unary()
         left = self._binary(level + 1)
         while (sign := self._peek()) in _LEVELS[level]:
-            self._want(sign)
+            self._expect(sign)
             x, y = number(left), number(self._binary(level + 1))
             if sign == "/" and y == 0:
                 raise FormulaError("division by zero")
@@ -146,36 +146,36 @@ class _Evaluation:
             return -operand if sign == "-" else float(not operand)
         value = self._primary()
         while self._peek() == ".":
-            self._want(".")
+            self._expect(".")
             method = self._next()
             if not isinstance(value, Series):
-                raise FormulaError(f"{method} of something that has no samples")
+                raise FormulaError(f"{method} was called on a value without samples")
             value = value.call(method, self._arguments())
         return value
 
     def _primary(self) -> Value:
-        word = self._next()
-        if word == "(":
+        symbol = self._next()
+        if symbol == "(":
             value = self._ternary()
-            self._want(")")
+            self._expect(")")
             return value
-        if word[0].isdigit():
-            return float(word)
-        if word in _FUNCTIONS:
+        if symbol[0].isdigit():
+            return float(symbol)
+        if symbol in _FUNCTIONS:
             values = numbers(self._arguments())
-            return float(_FUNCTIONS[word](values)) if values or word == "len" else math.nan
-        if word in self._names:
-            return self._names[word]
-        if word in DEALLOCATION:
-            return word
-        raise FormulaError(f"{word!r} is not known")
+            return float(_FUNCTIONS[symbol](values)) if values or symbol == "len" else math.nan
+        if symbol in self._names:
+            return self._names[symbol]
+        if symbol in DEALLOCATION:
+            return symbol
+        raise FormulaError(f"unknown name {symbol!r}")
 
     def _arguments(self) -> list[Value]:
-        self._want("(")
-        found: list[Value] = []
+        self._expect("(")
+        arguments: list[Value] = []
         while self._peek() != ")":
-            found.append(self._ternary())
+            arguments.append(self._ternary())
             if self._peek() != ")":
-                self._want(",")
-        self._want(")")
-        return found
+                self._expect(",")
+        self._expect(")")
+        return arguments

@@ -1,8 +1,8 @@
-"""A model of a Batch pool: tasks arrive, nodes boot, work, are taken away; the formula decides how many there are.
+"""Simulate a Batch pool: tasks arrive, nodes boot, work and are evicted; the formula sets their number.
 
-What it knows of the service: samples every 30 s that are seen late or lost; an evaluation every 5 minutes; booting
-takes minutes; a Spot node that was taken away stays counted until it comes back; a node that is to go leaves by the
-formula's deallocation option. Time goes in steps of 10 s.
+Modeled: samples every 30 s that arrive late or are lost; an evaluation every 5 minutes; boot times of minutes; an
+evicted Spot node that counts until it returns; node removal according to the formula's deallocation option. Time
+advances in steps of 10 s.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,73 +14,73 @@ from infra.tools.autoscale.values import SAMPLE_EVERY_S, Series, TooFewSamplesEr
 
 STEP_S: Final = 10
 EVALUATE_EVERY_S: Final = 300
-Kind = Literal["spot", "dedicated"]
-TARGETS: Final[Mapping[Kind, str]] = {"spot": "$TargetLowPriorityNodes", "dedicated": "$TargetDedicatedNodes"}
+NodeKind = Literal["spot", "dedicated"]
+TARGETS: Final[Mapping[NodeKind, str]] = {"spot": "$TargetLowPriorityNodes", "dedicated": "$TargetDedicatedNodes"}
 Span = tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What happens to the pool. All times are seconds from its beginning, multiples of 10."""
+    """The events of a simulation. All times are seconds from its start, in multiples of 10."""
 
     arrivals: Mapping[int, int]
-    """Second -> tasks that arrive."""
+    """Second -> number of tasks that arrive."""
     minutes: int
-    """Length of the play."""
+    """Length of the simulation."""
     task_s: int = 240
     boot_s: int = 360
     slots: int = 1
-    """Tasks at once on a node."""
+    """Concurrent tasks per node."""
     lag_s: int = 60
-    """Until a sample is seen."""
-    taken: Sequence[int] = ()
-    """Seconds in which one Spot node is taken away."""
+    """Delay until a sample is visible."""
+    evictions: Sequence[int] = ()
+    """Seconds at which one Spot node is evicted."""
     no_spot: Sequence[Span] = ()
-    """Spans in which no Spot node is to be had."""
+    """Time spans without Spot capacity."""
     no_samples: Sequence[Span] = ()
-    """Spans in which samples are lost."""
+    """Time spans in which samples are lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moment:
-    """The pool at one time, every 30 seconds."""
+class Snapshot:
+    """A snapshot of the pool, taken every 30 seconds."""
 
     second: int
     waiting: int
     running: int
-    targets: Mapping[Kind, int]
-    nodes: Mapping[Kind, int]
-    """Nodes that are there, booting ones too: those that cost."""
+    targets: Mapping[NodeKind, int]
+    nodes: Mapping[NodeKind, int]
+    """Existing nodes, including booting ones: those that are billed."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Play:
-    """What became of a load."""
+class Simulation:
+    """The result of a simulation."""
 
-    moments: Sequence[Moment]
+    snapshots: Sequence[Snapshot]
     finished: Sequence[int]
-    """Seconds in which tasks were done."""
+    """Seconds at which tasks finished."""
     interrupted: int
-    """Running tasks that a shrinking pool threw out; tasks of nodes that were taken away do not count."""
-    node_minutes: Mapping[Kind, int]
+    """Running tasks that a shrinking pool evicted; tasks on evicted Spot nodes do not count."""
+    node_minutes: Mapping[NodeKind, int]
 
 
 @dataclass
 class _Node:
-    kind: Kind
+    kind: NodeKind
     up_s: int
     ends: list[int] = field(default_factory=list)
-    """When each of its running tasks is done."""
-    is_taken: bool = False
+    """The end of each of its running tasks, in seconds."""
+    is_evicted: bool = False
     is_leaving: bool = False
 
 
-def play(formula: str, load: Load) -> Play:
-    """Play a load through; raises FormulaError if the formula is wrong."""
+def simulate(formula: str, load: Load) -> Simulation:
+    """Simulate a load; raises FormulaError if the formula is invalid."""
     pool = _Pool(formula, load)
-    moments = [moment for second in range(0, load.minutes * 60, STEP_S) for moment in pool.step(second)]
-    return Play(
-        moments=moments,
+    snapshots = [snapshot for second in range(0, load.minutes * 60, STEP_S) for snapshot in pool.step(second)]
+    return Simulation(
+        snapshots=snapshots,
         finished=pool.finished,
         interrupted=pool.interrupted,
         node_minutes={kind: round(seconds / 60) for kind, seconds in pool.node_s.items()},
@@ -93,18 +93,18 @@ class _Pool:
         self._load = load
         self._nodes: list[_Node] = []
         self._waiting = 0
-        self._targets: dict[Kind, int] = {"spot": 0, "dedicated": 0}
+        self._targets: dict[NodeKind, int] = {"spot": 0, "dedicated": 0}
         self._option = "requeue"
         self._samples: dict[str, list[tuple[int, float]]] = {name: [] for name in self._current()}
         self.finished: list[int] = []
         self.interrupted = 0
-        self.node_s: dict[Kind, int] = {"spot": 0, "dedicated": 0}
+        self.node_s: dict[NodeKind, int] = {"spot": 0, "dedicated": 0}
 
-    def step(self, now: int) -> Iterator[Moment]:
-        """Go on by ten seconds; gives a moment every thirty."""
+    def step(self, now: int) -> Iterator[Snapshot]:
+        """Advance by ten seconds; yield a snapshot every thirty."""
         self._waiting += self._load.arrivals.get(now, 0)
-        if now in self._load.taken:
-            self._take_one_away()
+        if now in self._load.evictions:
+            self._evict_one()
         for node in self._nodes:
             self._work(node, now)
         for kind in TARGETS:
@@ -112,33 +112,33 @@ class _Pool:
             self.node_s[kind] += STEP_S * self._count(kind)
         if now % SAMPLE_EVERY_S == 0:
             self._sample(now)
-            yield self._moment(now)
+            yield self._snapshot(now)
         if now % EVALUATE_EVERY_S == 0:
             self._evaluate(now)
 
-    def _take_one_away(self) -> None:
-        node = next((n for n in self._nodes if n.kind == "spot" and not n.is_taken), None)
+    def _evict_one(self) -> None:
+        node = next((n for n in self._nodes if n.kind == "spot" and not n.is_evicted), None)
         if node is not None:
             self._waiting += len(node.ends)
-            node.ends, node.is_taken = [], True
+            node.ends, node.is_evicted = [], True
 
     def _work(self, node: _Node, now: int) -> None:
         done = sum(end <= now for end in node.ends)
         self.finished += [now] * done
         node.ends = [end for end in node.ends if end > now]
-        if node.is_taken and self._is_spot_there(now):
-            node.is_taken, node.up_s = False, now + self._load.boot_s
-        can_work = not node.is_taken and not node.is_leaving and now >= node.up_s
+        if node.is_evicted and self._is_spot_there(now):
+            node.is_evicted, node.up_s = False, now + self._load.boot_s
+        can_work = not node.is_evicted and not node.is_leaving and now >= node.up_s
         while can_work and self._waiting and len(node.ends) < self._load.slots:
             node.ends.append(now + self._load.task_s)
             self._waiting -= 1
 
-    def _resize(self, kind: Kind, now: int) -> None:
+    def _resize(self, kind: NodeKind, now: int) -> None:
         mine = [node for node in self._nodes if node.kind == kind]
         surplus = max(0, len(mine) - self._targets[kind])
-        idle_first = sorted(mine, key=lambda node: (not node.is_taken, len(node.ends), -node.up_s))
-        for place, node in enumerate(idle_first):
-            node.is_leaving = place < surplus
+        idle_first = sorted(mine, key=lambda node: (not node.is_evicted, len(node.ends), -node.up_s))
+        for index, node in enumerate(idle_first):
+            node.is_leaving = index < surplus
             if node.is_leaving and node.ends and self._option != "taskcompletion":
                 self.interrupted += len(node.ends)
                 self._waiting += len(node.ends)
@@ -151,8 +151,8 @@ class _Pool:
     def _is_spot_there(self, now: int) -> bool:
         return not any(start <= now < end for start, end in self._load.no_spot)
 
-    def _count(self, kind: Kind) -> int:
-        return sum(node.kind == kind and not node.is_taken for node in self._nodes)
+    def _count(self, kind: NodeKind) -> int:
+        return sum(node.kind == kind and not node.is_evicted for node in self._nodes)
 
     def _running(self) -> int:
         return sum(len(node.ends) for node in self._nodes)
@@ -170,11 +170,11 @@ class _Pool:
             "$RunningTasks": self._running(),
             "$CurrentDedicatedNodes": sum(node.kind == "dedicated" for node in self._nodes),
             "$CurrentLowPriorityNodes": sum(node.kind == "spot" for node in self._nodes),
-            "$PreemptedNodeCount": sum(node.is_taken for node in self._nodes),
+            "$PreemptedNodeCount": sum(node.is_evicted for node in self._nodes),
         }
 
-    def _moment(self, now: int) -> Moment:
-        return Moment(
+    def _snapshot(self, now: int) -> Snapshot:
+        return Snapshot(
             second=now,
             waiting=self._waiting,
             running=self._running(),

@@ -1,4 +1,4 @@
-"""The loads that the formula is judged by, in tests and in the chart: name, what happens, how the pool is set up."""
+"""The loads on which tests and chart evaluate the formula: name, events, and pool parameters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Final
 
 from infra.tools.autoscale.formula import fill
-from infra.tools.autoscale.pool import Load, Play, play
+from infra.tools.autoscale.pool import Load, Simulation, simulate
 
 FORMULA: Final = Path(__file__).parents[2] / "bicep" / "modules" / "autoscale.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Numbers:
-    """What stands in the formula for the names in underscores; the defaults are those of main.bicep."""
+class Parameters:
+    """The numbers that replace the formula's __NAMES__; the defaults are those of main.bicep."""
 
     max_spot: int = 4
     max_dedicated: int = 2
@@ -21,7 +21,7 @@ class Numbers:
     warm_minutes: int = 15
 
     def formula(self) -> str:
-        """Return the formula as batch.bicep fills it."""
+        """Return the formula with its numbers, as batch.bicep fills it."""
         values = {
             "MAX_SPOT": self.max_spot,
             "MAX_DEDICATED": self.max_dedicated,
@@ -34,16 +34,16 @@ class Numbers:
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """One load with its words."""
+    """A load with its title and description."""
 
     title: str
-    story: str
+    description: str
     load: Load
-    numbers: Numbers = Numbers()
+    numbers: Parameters = Parameters()
 
-    def play(self) -> Play:
-        """Play the load with the formula."""
-        return play(self.numbers.formula(), self.load)
+    def simulate(self) -> Simulation:
+        """Simulate the load with the formula."""
+        return simulate(self.numbers.formula(), self.load)
 
 
 def _every(first_minute: int, gap_minutes: int, times: int, tasks: int) -> dict[int, int]:
@@ -53,38 +53,38 @@ def _every(first_minute: int, gap_minutes: int, times: int, tasks: int) -> dict[
 TRACES: Final[Mapping[str, Trace]] = {
     "cold": Trace(
         title="One run from cold",
-        story="12 batches at minute 2; no node is there",
+        description="12 batches at minute 2; the pool is empty",
         load=Load(arrivals={120: 12}, minutes=75),
     ),
     "burst": Trace(
         title="Ten runs in a burst",
-        story="6 batches each, one run a minute from minute 2",
+        description="6 batches each, one run a minute from minute 2",
         load=Load(arrivals=_every(2, 1, 10, 6), minutes=120),
     ),
     "trickle": Trace(
-        title="A trickle, kept warm",
-        story="3 batches every 14 minutes, five times; one node stays for 15 minutes",
+        title="Spaced runs, warm node",
+        description="3 batches every 14 minutes, five times; one node stays for 15 minutes",
         load=Load(arrivals=_every(2, 14, 5, 3), minutes=120),
     ),
     "cooling": Trace(
-        title="The same trickle, not kept warm",
-        story="warm_minutes = 0",
+        title="Spaced runs, no warm node",
+        description="warm_minutes = 0",
         load=Load(arrivals=_every(2, 14, 5, 3), minutes=120),
-        numbers=Numbers(warm_minutes=0),
+        numbers=Parameters(warm_minutes=0),
     ),
-    "taken": Trace(
-        title="Spot nodes taken away",
-        story="24 batches; two nodes are taken at minute 16, Spot is back at minute 45",
-        load=Load(arrivals={120: 24}, minutes=90, task_s=360, taken=(960, 970), no_spot=((960, 2700),)),
+    "evictions": Trace(
+        title="Spot eviction",
+        description="24 batches; two nodes are evicted at minute 16, Spot capacity returns at minute 45",
+        load=Load(arrivals={120: 24}, minutes=90, task_s=360, evictions=(960, 970), no_spot=((960, 2700),)),
     ),
     "no-spot": Trace(
-        title="No Spot node to be had",
-        story="6 batches; after ten minutes of waiting dedicated nodes are bought instead",
+        title="No Spot capacity",
+        description="6 batches; after ten minutes of waiting, dedicated nodes are used instead",
         load=Load(arrivals={120: 6}, minutes=90, no_spot=((0, 5400),)),
     ),
     "gaps": Trace(
-        title="Samples late and lost",
-        story="8 batches at minute 2; samples come two minutes late, none of minutes 4 to 16 arrives",
+        title="Late and lost samples",
+        description="8 batches at minute 2; samples arrive two minutes late, those of minutes 4 to 16 are lost",
         load=Load(arrivals={120: 8}, minutes=90, lag_s=120, no_samples=((240, 960),)),
     ),
 }
