@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from frame_tools.contracts import manifest as manifests
-from frame_tools.contracts.errors import DamagedError, MissingError, TemporaryError
+from frame_tools.contracts.errors import DamagedError, MissingError, NextStep, TemporaryError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import BlobRef, Plan
 from frame_tools.contracts.receipt import Outcome, Receipt, StoredFile
@@ -23,7 +23,7 @@ class DamagedBatchError(DamagedError):
     """Files of some batches are gone or not what their receipts say; those receipts have been set aside."""
 
     def __init__(self, batches: list[int], what: str) -> None:
-        super().__init__(what, "The batch is scored again")
+        super().__init__(what, "The batch is scored again", next_step=NextStep.RETRY_LATER)
         self.batches = batches
 
 
@@ -68,6 +68,7 @@ def _gather_into(sink: BlockSink, storage: Storage, run_id: str, receipts: list[
             raise DamagedError(
                 f"{receipt.product.name} holds {lines} records for {frames} frames",
                 "The scorer must write one line for each frame; mend it, then resubmit all",
+                next_step=NextStep.RESUBMIT,
             )
         sink.write(data)
 
@@ -93,6 +94,7 @@ def _open_sound(storage: Storage, sound: BlobRef) -> RangedReader:
         raise DamagedError(
             f"The sound {sound.container}/{sound.name} is not there any more",
             "Upload it again, then resubmit what is missing",
+            next_step=NextStep.RESUBMIT,
         ) from error
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from frame_tools.contracts.base import Document
+from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.plan import Sha256
 
 
@@ -108,13 +109,18 @@ class SplitReceipt(Document):
 
 
 class Failure(Document):
-    """Why a step failed for good; a person's resubmission removes it."""
+    """Why a step failed permanently. A resubmission deletes it.
 
-    version: Literal[1] = 1
+    Version 1 had no `code` and no `next_step`.
+    """
+
+    version: Literal[1, 2] = 2
     run_id: str
     step: str
     reason: str
     remedy: str
+    code: ErrorCode | None = None
+    next_step: NextStep | None = None
     task_id: str | None = None
     failed_at: str
 
@@ -123,13 +129,16 @@ class TaskError(Document):
     """What a task said of an error that is tried again; a later one of the same step takes its place.
 
     It becomes the step's failure if the step's last task ended just so; a person's resubmission removes it.
+    Version 1 had no `code` and no `next_step`.
     """
 
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 2
     run_id: str
     step: str
     reason: str
     remedy: str
+    code: ErrorCode | None = None
+    next_step: NextStep | None = None
     task_id: str
     exit_code: int
     """That the process was about to end with."""
@@ -141,13 +150,18 @@ class TaskError(Document):
 
 
 class Outcome(Document):
-    """How a run ended; written once. A resubmission of a failed run removes it and the run goes on."""
+    """How a run ended. Written once; a resubmission of a failed run deletes it, and the run continues.
 
-    version: Literal[1] = 1
+    `code` and `next_step` belong to failed and refused runs. Version 1 had neither.
+    """
+
+    version: Literal[1, 2] = 2
     run_id: str
     status: Literal["finished", "failed", "refused", "cancelled"]
     reason: str
     remedy: str = ""
+    code: ErrorCode | None = None
+    next_step: NextStep | None = None
     name: str
     ended_at: str
     video: str | None = None

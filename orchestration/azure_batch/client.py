@@ -20,7 +20,7 @@ from azure.identity import DefaultAzureCredential
 
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import TemporaryError
-from orchestration.azure_batch.pool import NodeCounts, PoolView, SupportedAgent
+from orchestration.azure_batch.pool import NodeCounts, PoolError, PoolView, SupportedAgent
 from orchestration.azure_batch.task_spec import TaskSpec
 from orchestration.settings import Settings
 
@@ -205,9 +205,12 @@ def _pool_view(pool: m.BatchPool) -> PoolView:
     machine = pool.virtual_machine_configuration
     container = machine.container_configuration if machine else None
     identity = pool.identity
-    errors = [f"{e.code}: {e.message}" for e in pool.resize_errors or []]
-    if pool.auto_scale_run and pool.auto_scale_run.error:
-        errors.append(f"autoscale {pool.auto_scale_run.error.code}: {pool.auto_scale_run.error.message}")
+    errors = [
+        PoolError(source="resize", code=str(error.code), message=str(error.message))
+        for error in pool.resize_errors or []
+    ]
+    if pool.auto_scale_run and (error := pool.auto_scale_run.error):
+        errors.append(PoolError(source="autoscale", code=str(error.code), message=str(error.message)))
     return PoolView(
         pool_id=str(pool.id),
         state=_word(pool.state),
@@ -223,7 +226,7 @@ def _pool_view(pool: m.BatchPool) -> PoolView:
         else (),
         identities=tuple(str(i.resource_id) for i in identity.user_assigned_identities or ()) if identity else None,
         mounts=tuple(_mounted_folders(pool.mount_configuration or ())),
-        troubles=tuple(errors),
+        errors=tuple(errors),
     )
 
 

@@ -31,6 +31,24 @@ class Finding(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PoolError:
+    """An error of a resize, or of an evaluation of the autoscale formula, as Batch reports it."""
+
+    source: Literal["resize", "autoscale"]
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        prefix = "autoscale " if self.source == "autoscale" else ""
+        return f"{prefix}{self.code}: {self.message}"
+
+    @property
+    def is_quota(self) -> bool:
+        """Whether a quota is exhausted: every such code, AccountCoreQuotaReached and so on, has the same ending."""
+        return self.code.casefold().endswith("quotareached")
+
+
+@dataclass(frozen=True, kw_only=True)
 class PoolView:
     """What we look at in a Batch pool. Words of states are in lower case."""
 
@@ -54,8 +72,8 @@ class PoolView:
     """Resource ids; None if Batch says nothing of it."""
     mounts: Sequence[str] = ()
     """Folders that nodes mount, below their folder of mounts."""
-    troubles: Sequence[str] = field(default_factory=tuple)
-    """Resize and autoscale errors, in Batch's words."""
+    errors: Sequence["PoolError"] = field(default_factory=tuple)
+    """What went wrong when the pool last changed its size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +119,8 @@ def pool_findings(
         _vm_size(pool),
         *_mounts(pool, mounts),
         *(
-            Finding(check="nodes", verdict="warning", words=words, remedy=_resize_remedy(words))
-            for words in pool.troubles
+            Finding(check="nodes", verdict="warning", words=str(error), remedy=_resize_remedy(error))
+            for error in pool.errors
         ),
     ]
 
@@ -254,9 +272,9 @@ def _mounts(pool: PoolView, wanted: Sequence[str]) -> list[Finding]:
     return [Finding(check="mounts", verdict="stop", words=words, remedy=remedy)]
 
 
-def _resize_remedy(words: str) -> str:
-    if "quota" in words.casefold():
+def _resize_remedy(error: PoolError) -> str:
+    if error.is_quota:
         return f"Ask for more cores (the portal: Batch account, Quotas). What there is: {LOOK_AT_QUOTA}"
-    if words.casefold().startswith("autoscale"):
+    if error.source == "autoscale":
         return "Let Batch read the formula: az batch pool autoscale evaluate; see docs/autoscale.md"
     return "Batch tries again at the formula's next evaluation; another VM size or region may have capacity"

@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 def set_aside(app: App, queue: str, text: str, error: ImpastoError) -> None:
-    """Keep a message's text in `logs/strays/<queue>/`; the same text is kept once."""
+    """Keep a message's text in `logs/dead-letter/<queue>/`; the same text is kept once."""
     data = text.encode()
     place = paths.dead_letter(queue, sha256_of(data))
     app.storage.logs.create(place, data)

@@ -7,7 +7,7 @@ import json
 import logging
 
 from frame_tools.contracts import ids, paths
-from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.errors import ErrorCode, InputError, NextStep
 from frame_tools.contracts.messages import parse_message
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure
@@ -38,6 +38,8 @@ def batch_poisoned(app: App, text: str) -> None:
                 step=message.step,
                 reason=reason,
                 remedy="Look at the function app's log for the cause, mend it.",
+                code=ErrorCode.TASK_NOT_CREATED,
+                next_step=NextStep.ASK_OPERATOR,
                 failed_at=now().isoformat(),
             ),
         )
@@ -62,6 +64,8 @@ def finish_poisoned(app: App, text: str) -> None:
             status="failed",
             reason="Completing the run failed again and again",
             remedy="Look at the log of the function finish_batch for the cause, mend it, then resubmit what is missing",
+            code=ErrorCode.RUN_NOT_COMPLETED,
+            next_step=NextStep.RESUBMIT,
             still=lambda: _nothing_better(app, state),
         )
         advance(app, message.run_id)
@@ -92,6 +96,8 @@ def trigger_poisoned(app: App, text: str) -> None:
         status="failed",
         reason="The run could not be started in five tries",
         remedy="Look at the log of the function start_run for the cause, mend it, then put the trigger file again",
+        code=ErrorCode.RUN_NOT_STARTED,
+        next_step=NextStep.START_NEW_RUN,
     )
 
 

@@ -3,7 +3,7 @@
 import logging
 
 from frame_tools.contracts import ids
-from frame_tools.contracts.errors import ImpastoError, InputError
+from frame_tools.contracts.errors import ImpastoError, InputError, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
 from frame_tools.contracts.trigger import MAX_TRIGGER_BYTES, Trigger, load_trigger
@@ -74,4 +74,13 @@ def open_run(app: App, request: Request) -> None:
 def refuse(app: App, run_id: str, *, name: str, error: ImpastoError) -> None:
     """End a run before it began: status `refused`, with the reason and the remedy."""
     log.warning("run %s refused: %s", run_id, error)
-    finalize.end(app, run_id, name=name, status="refused", reason=error.what, remedy=error.remedy)
+    finalize.end(
+        app,
+        run_id,
+        name=name,
+        status="refused",
+        reason=error.what,
+        remedy=error.remedy,
+        code=error.code,
+        next_step=NextStep.START_NEW_RUN,
+    )

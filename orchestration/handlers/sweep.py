@@ -9,7 +9,7 @@ import datetime as dt
 import logging
 
 from frame_tools.contracts import ids, paths
-from frame_tools.contracts.errors import sentence
+from frame_tools.contracts.errors import ErrorCode, NextStep, sentence
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure, TaskError
@@ -116,28 +116,38 @@ def _try_again(app: App, run_id: str, step: int | str, last: TaskView) -> bool:
         if app.storage.runs.create(RunPaths(run_id).retry_claim(name, number), last.task_id.encode()):
             app.metrics.record(TASK_RETRIES, 1)
             return True
-    reason, remedy = _words_for(app, run_id, name, last)
-    failure = Failure(
-        run_id=run_id, step=name, reason=reason, remedy=remedy, task_id=last.task_id, failed_at=now().isoformat()
-    )
-    write_failure(app.storage, failure)
+    write_failure(app.storage, _failure_of(app, run_id, name, last))
     app.storage.finished_batches.send(BatchMessage(run_id=run_id, batch="look"))
     return False
 
 
-def _words_for(app: App, run_id: str, step: str, last: TaskView) -> tuple[str, str]:
-    """Return reason and remedy for the end of a step's last task: its own words if it left any, else Batch's.
+def _failure_of(app: App, run_id: str, step: str, last: TaskView) -> Failure:
+    """Return the failure of a step whose last task is `last`: the task's own error if it stored one, else Batch's.
 
-    Words of an earlier try, where the last one ended in another way (it was killed, say), are told as what they are.
+    An error of an earlier task, where the last one ended in another way (it was killed, say), is named as such.
     """
     output = f"logs/{RunPaths(run_id).task_output_folder(last.task_id)}/stderr.txt"
-    reason = last.trouble or f"its task {last.task_id} ended (exit code {last.exit_code}) without leaving a receipt"
-    remedy = f"Read {output} for the cause."
+    failure = Failure(
+        run_id=run_id,
+        step=step,
+        reason=last.trouble or f"its task {last.task_id} ended (exit code {last.exit_code}) without leaving a receipt",
+        remedy=f"Read {output} for the cause.",
+        code=ErrorCode.TASK_FAILED,
+        next_step=NextStep.ASK_OPERATOR,
+        task_id=last.task_id,
+        failed_at=now().isoformat(),
+    )
     blob = app.storage.runs.read(RunPaths(run_id).error(step))
     if blob is None:
-        return reason, remedy
+        return failure
     trouble = TaskError.loads(blob.data, "record of a task's trouble")
     if trouble.tells_of(task_id=last.task_id, exit_code=last.exit_code):
-        return trouble.reason, f"{sentence(trouble.remedy)} More is in {output}."
+        own = {
+            "reason": trouble.reason,
+            "remedy": f"{sentence(trouble.remedy)} More is in {output}.",
+            "code": trouble.code,
+            "next_step": trouble.next_step,
+        }
+        return failure.model_copy(update=own)
     earlier = f"before that, at {trouble.happened_at}, the task {trouble.task_id} had said: {trouble.reason}"
-    return f"{reason} ({earlier})", remedy
+    return failure.model_copy(update={"reason": f"{failure.reason} ({earlier})"})

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.errors import InputError, NextStep
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.telemetry.logs import with_run_context
@@ -82,7 +82,14 @@ def _refused(app: App, state: RunState, check: Callable[[], None]) -> bool:
     except InputError as error:
         log.warning("run %s refused: %s", state.run_id, error)
         finalize.end(
-            app, state.run_id, name=state.request.name, status="refused", reason=error.what, remedy=error.remedy
+            app,
+            state.run_id,
+            name=state.request.name,
+            status="refused",
+            reason=error.what,
+            remedy=error.remedy,
+            code=error.code,
+            next_step=NextStep.START_NEW_RUN,
         )
         return True
     return False
@@ -96,6 +103,8 @@ def _end(app: App, state: RunState, status: finalize.Status, step: Step) -> None
         status=status,
         reason=step.reason,
         remedy=step.remedy,
+        code=step.code,
+        next_step=step.next_step,
         video=state.video if status == "finished" else None,
         records=state.records if status == "finished" else None,
         still=lambda: status == "finished" or _decides_again(app, state.run_id) == step.verb,

@@ -2,24 +2,23 @@
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
-from frame_tools.contracts.errors import sentence
+from frame_tools.contracts.errors import ErrorCode, NextStep, sentence
 from orchestration.state import RunState
-
-_WAYS_ON: Final = ("resubmit", "trigger file")
-"""What a remedy speaks of that tells itself how to go on."""
 
 Verb = Literal["clean up", "finish", "cancel", "fail", "admit", "split", "plan", "queue", "join", "wait"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """The next thing to do for a run; `reason` and `remedy` go with "fail"."""
+    """The next thing to do for a run; `reason`, `remedy`, `code` and `next_step` go with "fail"."""
 
     verb: Verb
     reason: str = ""
     remedy: str = ""
+    code: ErrorCode | None = None
+    next_step: NextStep | None = None
 
 
 def decide(state: RunState, *, now: dt.datetime, run_limit: dt.timedelta) -> Step:
@@ -39,6 +38,8 @@ def decide(state: RunState, *, now: dt.datetime, run_limit: dt.timedelta) -> Ste
             verb="fail",
             reason=f"The run did not end within {run_limit}",
             remedy="See docs/operations.md for what to look at, then resubmit what is missing",
+            code=ErrorCode.RUN_TIMED_OUT,
+            next_step=NextStep.RESUBMIT,
         )
     if not state.has_slot:
         return Step(verb="admit")
@@ -61,14 +62,20 @@ def _before_the_plan(state: RunState) -> Step:
 
 def _failed(state: RunState, step: str) -> Step | None:
     failure = state.failures.get(step)
-    return Step(verb="fail", reason=failure.reason, remedy=failure.remedy) if failure else None
+    if failure is None:
+        return None
+    return Step(
+        verb="fail", reason=failure.reason, remedy=failure.remedy, code=failure.code, next_step=failure.next_step
+    )
 
 
 def _failed_batches(state: RunState) -> Step:
     numbers = state.failed_batches
     first = state.failures[f"{numbers[0]:05d}"]
     which = f"Batch {numbers[0]}" if len(numbers) == 1 else f"Batches {', '.join(map(str, numbers[:10]))}"
-    remedy = sentence(first.remedy)
-    if not any(way in remedy.casefold() for way in _WAYS_ON):
+    remedy, next_step = sentence(first.remedy), first.next_step
+    if next_step is not None and not next_step.names_way_on:
         remedy += " Then resubmit what is missing."
-    return Step(verb="fail", reason=f"{which} failed: {first.reason}", remedy=remedy)
+        next_step = NextStep.RESUBMIT
+    reason = f"{which} failed: {first.reason}"
+    return Step(verb="fail", reason=reason, remedy=remedy, code=first.code, next_step=next_step)

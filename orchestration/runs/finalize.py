@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from frame_tools.contracts import ids
+from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Outcome
-from frame_tools.telemetry.logs import with_run_context
+from frame_tools.telemetry.logs import fields, with_run_context
 from frame_tools.telemetry.metrics import FRAME_SECONDS, RUN_COST
 from orchestration.app import App, now
 from orchestration.reporting.report import as_json, report_of
@@ -27,6 +28,8 @@ def end(
     status: Status,
     reason: str,
     remedy: str = "",
+    code: ErrorCode | None = None,
+    next_step: NextStep | None = None,
     video: str | None = None,
     records: str | None = None,
     still: Callable[[], bool] = lambda: True,
@@ -43,6 +46,8 @@ def end(
         status=status,
         reason=reason,
         remedy=remedy,
+        code=code,
+        next_step=next_step,
         name=name,
         ended_at=now().isoformat(),
         video=video,
@@ -52,11 +57,22 @@ def end(
         if not still():
             _take_back(app, outcome)
             return
-        # An alert of the deployment looks for "run … failed: …".
-        log.log(logging.ERROR if status == "failed" else logging.INFO, "run %s %s: %s", run_id, status, reason)
+        _log_ending(outcome)
         _measure(app, clean_up(app, run_id))
     else:
         clean_up(app, run_id)
+
+
+def _log_ending(outcome: Outcome) -> None:
+    """Log how the run ended. The failure alert selects the field `event`, "run_failed"."""
+    log.log(
+        logging.ERROR if outcome.status == "failed" else logging.INFO,
+        "run %s %s: %s",
+        outcome.run_id,
+        outcome.status,
+        outcome.reason,
+        extra=fields(event=f"run_{outcome.status}", code=outcome.code, next_step=outcome.next_step),
+    )
 
 
 def _take_back(app: App, outcome: Outcome) -> None:

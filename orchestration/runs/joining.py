@@ -28,7 +28,15 @@ def join(app: App, state: RunState) -> bool:
     except DamagedError as error:
         write_failure(
             app.storage,
-            Failure(run_id=run_id, step="join", reason=error.what, remedy=error.remedy, failed_at=now().isoformat()),
+            Failure(
+                run_id=run_id,
+                step="join",
+                reason=error.what,
+                remedy=error.remedy,
+                code=error.code,
+                next_step=error.next_step,
+                failed_at=now().isoformat(),
+            ),
         )
         return True
 

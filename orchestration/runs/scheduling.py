@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable
 
 from frame_tools.contracts import ids
+from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
 from frame_tools.telemetry.logs import with_run_context
@@ -65,7 +66,16 @@ def _can_be_done(app: App, run_id: str) -> bool:
     if stop is None:
         return True
     request = Request.loads(app.storage.runs.need(RunPaths(run_id).request).data, "request")
-    finalize.end(app, run_id, name=request.name, status="failed", reason=stop.words, remedy=stop.remedy)
+    finalize.end(
+        app,
+        run_id,
+        name=request.name,
+        status="failed",
+        reason=stop.words,
+        remedy=stop.remedy,
+        code=ErrorCode.POOL_UNUSABLE,
+        next_step=NextStep.ASK_OPERATOR,
+    )
     return False
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from frame_tools.contracts.errors import ImpastoError, InputError, InternalError, TemporaryError
+from frame_tools.contracts.errors import ImpastoError, InputError, InternalError, NextStep, TemporaryError
 from frame_tools.contracts.plan import BlobRef
 from frame_tools.storage.blobs import Container
 from frame_tools.storage.deployment import Storage
@@ -117,13 +117,18 @@ def _checked(name: str) -> str:
 
 
 def _gone(name: str) -> InputError:
-    return InputError(f"The frame {name!r} is not there any more", "Upload it again, then resubmit what is missing")
+    return InputError(
+        f"The frame {name!r} is not there any more",
+        "Upload it again, then resubmit what is missing",
+        next_step=NextStep.RESUBMIT,
+    )
 
 
 def _too_large(name: str) -> InputError:
     return InputError(
         f"The frame {name!r} has more than {MAX_FRAME_BYTES} bytes",
         "Upload a smaller one, then resubmit what is missing",
+        next_step=NextStep.RESUBMIT,
     )
 
 
@@ -136,6 +141,7 @@ def _refusal(name: str, error: OSError) -> ImpastoError:
         return InputError(
             f"The frame {name!r} is a link, a folder or a pipe, or lies behind a link",
             "Upload it again as a plain file, without metadata, then resubmit what is missing",
+            next_step=NextStep.RESUBMIT,
         )
     return TemporaryError(
         f"The mounted frame {name!r} could not be read: {error.strerror}",

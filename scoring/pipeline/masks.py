@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.errors import InputError, NextStep
 from frame_tools.media.containers import ByteSource
 from frame_tools.media.mask_video import MaskVideo
 from scoring.image_codec import decode_with_alpha
@@ -73,6 +73,7 @@ class FolderMasks:
         raise InputError(
             f"There is no mask {stem}.png or {stem}.jpg in {self._folder.rstrip('/')!r}",
             "Upload one for every frame, then resubmit what is missing",
+            next_step=NextStep.RESUBMIT,
         )
 
 
@@ -104,6 +105,7 @@ class VideoMasks:
                 raise InputError(
                     f"The mask {self._name!r} is shorter than the video: it has no frame {index}",
                     "Upload a mask as long as the video, then resubmit what is missing",
+                    next_step=NextStep.RESUBMIT,
                 )
             self._kept[self._next] = np.asarray(image)
             self._next += 1

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from frame_tools.contracts.errors import InternalError
+from frame_tools.contracts.errors import InternalError, NextStep
 from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.storage.deployment import Storage
@@ -69,7 +69,11 @@ def _program(plan: Plan, shelf: ScorerResources) -> Scorer:
     from scoring.scorers.programs.loading import load_program, read_program
 
     if plan.program is None:
-        raise InternalError(f"The plan names no program for {plan.options.scorer}", "Start the run anew")
+        raise InternalError(
+            f"The plan names no program for {plan.options.scorer}",
+            "Start the run anew",
+            next_step=NextStep.START_NEW_RUN,
+        )
     context = ProgramContext(
         device=best_device().type,
         seed=plan.options.seed,

@@ -14,7 +14,7 @@ from azure.core.exceptions import AzureError
 
 from frame_tools.cli.errors import in_words
 from frame_tools.contracts import ids
-from frame_tools.contracts.errors import ImpastoError, InputError
+from frame_tools.contracts.errors import ErrorCode, ImpastoError, InputError, NextStep
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure, TaskError
@@ -84,7 +84,7 @@ def perform(task: Task, work: Callable[[Task], None]) -> None:
     if failure is not None:
         known = Failure.loads(failure.data, "failure record")
         task.send_message()
-        raise InputError(known.reason, known.remedy)
+        raise InputError(known.reason, known.remedy, code=known.code, next_step=known.next_step)
     if not runs.exists(task.done_mark()):
         log.info("task %s begins", task.task_id)
         try:
@@ -105,6 +105,8 @@ def record_failure(task: Task, error: InputError) -> None:
         step=task.step_name,
         reason=error.what,
         remedy=error.remedy,
+        code=error.code,
+        next_step=error.next_step,
         task_id=task.task_id,
         failed_at=utc_now(),
     )
@@ -120,6 +122,8 @@ def note_trouble(task: Task, error: Exception) -> None:
         step=task.step_name,
         reason=told.what if told else _of_defect(error),
         remedy=told.remedy if told else "It is a mistake in the program: report it with its trace",
+        code=told.code if told else ErrorCode.UNHANDLED_EXCEPTION,
+        next_step=told.next_step if told else NextStep.REPORT_BUG,
         task_id=task.task_id,
         exit_code=told.exit_code if told else EXIT_OF_A_DEFECT,
         happened_at=utc_now(),

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 from frame_tools.contracts import ids
 from frame_tools.contracts import manifest as manifests
-from frame_tools.contracts.errors import DamagedError, InputError, InternalError
+from frame_tools.contracts.errors import DamagedError, InputError, InternalError, NextStep
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
@@ -62,7 +62,11 @@ def read_manifest(task: Task, plan: Plan) -> Manifest:
     """Read the run's manifest; raises DamagedError if it is not the one that was planned with."""
     data = task.storage.runs.need(RunPaths(plan.run_id).manifest).data
     if sha256_of(data) != plan.manifest_sha256:
-        raise DamagedError(f"The manifest of {plan.run_id} is not the planned one", "Start the run anew")
+        raise DamagedError(
+            f"The manifest of {plan.run_id} is not the planned one",
+            "Start the run anew",
+            next_step=NextStep.START_NEW_RUN,
+        )
     return manifests.loads(data)
 
 
@@ -82,7 +86,9 @@ class BatchRun:
         """Score, then write what proves it."""
         if scorer.makes != self._plan.makes:
             raise InternalError(
-                f"The scorer makes {scorer.makes}, the plan wants {self._plan.makes}", "Start the run anew"
+                f"The scorer makes {scorer.makes}, the plan wants {self._plan.makes}",
+                "Start the run anew",
+                next_step=NextStep.START_NEW_RUN,
             )
         opened = scorer.open(inputs, prepared(self._task, scorer, inputs))
         ready = time.monotonic()

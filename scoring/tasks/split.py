@@ -7,7 +7,7 @@ from pathlib import Path
 
 from frame_tools.contracts import manifest as manifests
 from frame_tools.contracts import paths
-from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.errors import InputError, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
 from frame_tools.contracts.receipt import SplitReceipt
@@ -34,6 +34,7 @@ def split_video(task: Task) -> None:
                 raise InputError(
                     f"The video {trigger.video!r} is not in input/{request.folder}/",
                     "Upload it, then put the trigger file again",
+                    next_step=NextStep.START_NEW_RUN,
                 )
         folder = Path(scratch) / "split"
         manifest = split(video, folder, image_format=trigger.image_format, keep_place=trigger.keep_place)

@@ -61,7 +61,7 @@ def test_messages_that_are_not_ours_are_kept(chain: Chain, split_clip: Path) -> 
     upload_split(chain, split_clip, "afterwards")
     chain.video(chain.wait(chain.start("afterwards", scorer="copy")))
     for queue in ("frame-batches", "finished-batches"):
-        assert len(list(chain.storage.logs.list(f"strays/{queue}/"))) == 2
+        assert len(list(chain.storage.logs.list(f"dead-letter/{queue}/"))) == 2
 
 
 def test_cancel_ends_a_run_and_its_tasks(chain: Chain, split_clip: Path) -> None:

@@ -20,6 +20,7 @@ from local_cloud.cloud import Cloud
 from orchestration.azure_batch.client import BatchService, _pool_view
 from orchestration.azure_batch.pool import (
     NodeCounts,
+    PoolError,
     PoolView,
     SupportedAgent,
     agent_finding,
@@ -57,6 +58,10 @@ def verdicts(
     return {one.check: one.verdict for one in findings if one.verdict != "ok"}
 
 
+def resize_error(code: str, *, message: str = "no cores") -> PoolError:
+    return PoolError(source="resize", code=code, message=message)
+
+
 # What the pool's properties mean.
 
 
@@ -82,7 +87,7 @@ def test_a_pool_as_the_templates_make_it_is_in_order() -> None:
         ({"vm_size": "Standard_NV36ads_A10_v5"}, {}),
         ({"vm_size": "STANDARD_ND96ASR_V4"}, {}),
         ({"vm_size": "local"}, {"VM size": "unknown"}),
-        ({"troubles": ("AccountCoreQuotaReached: no cores",)}, {"nodes": "warning"}),
+        ({"errors": (resize_error("AccountCoreQuotaReached"),)}, {"nodes": "warning"}),
     ],
 )
 def test_each_property_has_its_finding(change: dict[str, Any], found: dict[str, str]) -> None:
@@ -129,8 +134,12 @@ def test_a_pools_mounts_are_read_from_batchs_answer(mount: dict[str, Any]) -> No
 
 
 def test_quota_capacity_and_formula_have_their_own_remedies() -> None:
-    words = ("AccountLowPriorityCoreQuotaReached: x", "AllocationFailed: x", "autoscale InvalidFormula: x")
-    pool = dataclasses.replace(GOOD, troubles=words)
+    errors = (
+        resize_error("AccountLowPriorityCoreQuotaReached"),
+        resize_error("AllocationFailed", message="No quota problem"),
+        PoolError(source="autoscale", code="InvalidFormula", message="x"),
+    )
+    pool = dataclasses.replace(GOOD, errors=errors)
     remedies = [f.remedy for f in pool_findings(pool, pool_id="gpu", image=f"{ACR}/n:1", identity="") if f.remedy]
     assert ["lowPriorityCoreQuota" in remedies[0], "capacity" in remedies[1], "autoscale evaluate" in remedies[2]] == [
         True
@@ -211,7 +220,7 @@ def test_the_pool_is_read_with_the_real_client(world: World) -> None:
     batch = world.app.batch
     pool = batch.pool()
     assert pool is not None
-    assert (pool.vm_size, pool.state, pool.takes_containers, pool.troubles) == ("local", "active", True, ())
+    assert (pool.vm_size, pool.state, pool.takes_containers, pool.errors) == ("local", "active", True, ())
     assert world.app.settings.node_image in pool.images
     assert [agent.node_agent for agent in batch.supported_agents()] == [pool.node_agent]
     assert batch.node_counts() == NodeCounts()

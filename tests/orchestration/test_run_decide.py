@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.plan import BlobRef, Plan, Request
 from frame_tools.contracts.receipt import Failure, Outcome, SplitReceipt
@@ -48,7 +49,15 @@ def request(**changes: Any) -> Request:
 
 
 def failure(step: str) -> Failure:
-    return Failure(run_id=RUN, step=step, reason=f"{step} broke", remedy="Mend it.", failed_at=NOW.isoformat())
+    return Failure(
+        run_id=RUN,
+        step=step,
+        reason=f"{step} broke",
+        remedy="Mend it.",
+        code=ErrorCode.INVALID_INPUT,
+        next_step=NextStep.FIX_INPUT,
+        failed_at=NOW.isoformat(),
+    )
 
 
 def state(**changes: Any) -> RunState:
@@ -170,15 +179,21 @@ def test_joining_needs_every_receipt(run: RunState) -> None:
 
 
 @pytest.mark.parametrize(
-    ("remedy", "way_on"),
+    ("failed_with", "next_step", "appended"),
     [
-        ("Upload it again, then resubmit what is missing", ""),
-        ("Upload it again", " Then resubmit what is missing."),
-        ("Resubmit all with bad_frame original", ""),
-        ("Take another checkpoint, then put the trigger file again", ""),
+        (NextStep.RESUBMIT, NextStep.RESUBMIT, False),
+        (NextStep.START_NEW_RUN, NextStep.START_NEW_RUN, False),
+        (NextStep.FIX_INPUT, NextStep.RESUBMIT, True),
+        (NextStep.ASK_OPERATOR, NextStep.RESUBMIT, True),
+        (None, None, False),
     ],
 )
-def test_the_remedy_of_failed_batches_says_once_and_in_whole_sentences_how_to_go_on(remedy: str, way_on: str) -> None:
-    broken = failure("00001").model_copy(update={"remedy": remedy})
+def test_failed_batches_name_the_way_on_once(
+    failed_with: NextStep | None, next_step: NextStep | None, appended: bool
+) -> None:
+    """The next step decides, not the wording; a failure of version 1 has none and keeps its remedy."""
+    remedy = "Do not resubmit a trigger file"
+    broken = failure("00001").model_copy(update={"remedy": remedy, "next_step": failed_with})
     step = decide(state(plan=PLAN, receipts={0, 2}, failures={"00001": broken}), now=NOW, run_limit=LIMIT)
-    assert step.remedy == f"{remedy}.{way_on}"
+    assert (step.next_step, step.code) == (next_step, ErrorCode.INVALID_INPUT)
+    assert (step.remedy != f"{remedy}.") == appended

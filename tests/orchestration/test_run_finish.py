@@ -271,7 +271,7 @@ def test_a_message_that_is_not_ours_is_kept_once_and_not_tried_again(world: Worl
     for _ in range(2):
         finish_batch(world.app, text)
         submit_batch(world.app, text)
-    kept = [item.name for item in world.storage.logs.list("strays/")]
+    kept = [item.name for item in world.storage.logs.list("dead-letter/")]
     assert sorted(name.split("/")[1] for name in kept) == ["finished-batches", "frame-batches"]
     assert {world.storage.logs.need(name).data for name in kept} == {text.encode()}
 

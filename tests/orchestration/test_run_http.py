@@ -175,7 +175,7 @@ def test_a_trigger_blob_starts_its_run(world: World, ask: Ask) -> None:
 )
 def test_bytes_that_are_no_text_are_kept_and_raise_nothing(world: World, ask: Ask, function: str) -> None:
     host_call(function, func.QueueMessage(body=b"\xff\xfe\x00"))
-    (kept,) = world.storage.logs.list("strays/")
+    (kept,) = world.storage.logs.list("dead-letter/")
     assert b"\\xff\\xfe" in world.storage.logs.need(kept.name).data
 
 

@@ -121,7 +121,7 @@ def test_a_run_that_ended_stays_as_it_ended(world: World) -> None:
 def test_what_names_no_trigger_is_kept(world: World, text: str) -> None:
     world.put_trigger("clip")
     trigger_poisoned(world.app, text)
-    (kept,) = world.storage.logs.list(f"strays/{paths.BLOB_TRIGGER_POISON}/")
+    (kept,) = world.storage.logs.list(f"dead-letter/{paths.BLOB_TRIGGER_POISON}/")
     assert world.storage.logs.need(kept.name).data == text.encode()
     assert list(world.storage.runs.list("")) == []
 
@@ -129,7 +129,7 @@ def test_what_names_no_trigger_is_kept(world: World, text: str) -> None:
 @pytest.mark.parametrize("handler", [batch_poisoned, finish_poisoned])
 def test_what_is_not_ours_is_kept(world: World, handler) -> None:
     handler(world.app, "hello")
-    (kept,) = world.storage.logs.list("strays/")
+    (kept,) = world.storage.logs.list("dead-letter/")
     assert kept.name.split("/")[1].endswith("-poison")
 
 

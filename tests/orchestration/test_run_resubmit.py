@@ -93,7 +93,7 @@ def test_all_makes_a_new_run_and_leaves_the_old_one(world: World) -> None:
     assert (world.described(new)["parent"], read_plan(world.storage, new).redo) == (old, (0, 1, 2))
     assert world.finish(new) == "finished"
     assert world.video(new) == before[1], "the same plan gives the same bytes"
-    assert (world.runs_blobs(old) - {"offspring/001"}, world.video(old)) == before
+    assert (world.runs_blobs(old) - {"child-runs/001"}, world.video(old)) == before
 
 
 def test_named_batches_keep_the_segments_of_the_others(world: World) -> None:
@@ -261,7 +261,7 @@ def test_all_with_other_options_is_a_new_run_of_the_same_input(world: World) -> 
     assert (world.described(new)["parent"], world.described(new)["options"]["strength"]) == (old, 0.5)
     assert world.finish(new) == "finished"
     assert world.frame_count(new) == 6
-    assert (world.runs_blobs(old) - {"offspring/001"}, world.video(old)) == before
+    assert (world.runs_blobs(old) - {"child-runs/001"}, world.video(old)) == before
 
 
 def test_a_split_video_is_not_split_again_for_other_options(world: World) -> None:
@@ -294,7 +294,7 @@ def test_other_options_that_do_not_fit_are_refused_at_once(
     run_id = world.start("clip")
     with pytest.raises(InputError, match=words):
         resubmit(world.app, run_id, "all", options)
-    assert "offspring/001" not in world.runs_blobs(run_id)
+    assert "child-runs/001" not in world.runs_blobs(run_id)
 
 
 def test_other_options_need_a_plan_to_start_from(world: World) -> None:

@@ -162,7 +162,7 @@ def test_a_batch_that_is_not_in_the_plan_gets_no_task_and_is_kept(world: World) 
     run_id = world.start("clip")
     submit_batch(world.app, message(run_id, 4711))
     assert world.tasks(run_id) == {}
-    assert len(list(world.storage.logs.list("strays/frame-batches/"))) == 1
+    assert len(list(world.storage.logs.list("dead-letter/frame-batches/"))) == 1
 
 
 def test_messages_after_the_end_make_no_task_and_no_job(world: World) -> None:

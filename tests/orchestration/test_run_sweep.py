@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from frame_tools.contracts import ids
+from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
 from frame_tools.contracts.receipt import TaskError
@@ -90,6 +91,8 @@ def note(world: World, run_id: str, *, exit_code: int, task_id: str = "b00000") 
         step="00000",
         reason="The program p failed: line 3: KeyError: 'k'",
         remedy="Ask the operator to mend the script",
+        code=ErrorCode.INTERNAL_ERROR,
+        next_step=NextStep.ASK_OPERATOR,
         task_id=task_id,
         exit_code=exit_code,
         happened_at="2026-01-02T03:04:05+00:00",
@@ -115,10 +118,11 @@ def test_a_failure_is_told_in_the_tasks_own_words_and_resubmission_forgets_them(
     run_id = fail_after(world, nodes, exit_code=7)
     outcome = world.outcome(run_id)
     assert outcome.reason == "Batch 0 failed: The program p failed: line 3: KeyError: 'k'"
+    assert (outcome.code, outcome.next_step) == (ErrorCode.INTERNAL_ERROR, NextStep.RESUBMIT)
     assert outcome.remedy.startswith("Ask the operator to mend the script. ")
     assert f"logs/{run_id}/b00000/stderr.txt" in outcome.remedy
     resubmit(world.app, run_id, "missing")
-    assert not [name for name in world.runs_blobs(run_id) if name.startswith(("troubles/", "failures/"))]
+    assert not [name for name in world.runs_blobs(run_id) if name.startswith(("errors/", "failures/"))]
 
 
 def test_while_a_step_is_tried_again_the_status_tells_why(world: World) -> None:

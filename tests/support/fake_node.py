@@ -5,6 +5,7 @@ from fractions import Fraction
 
 from frame_tools.contracts import ids
 from frame_tools.contracts import manifest as manifests
+from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
@@ -50,7 +51,15 @@ def split(storage: Storage, run_id: str, count: int) -> None:
 def fail(storage: Storage, run_id: str, step: int | str, reason: str = "The frame 000002.jpg is damaged") -> None:
     """End a task as one that met an InputError: the failure is recorded, then the message sent."""
     name = ids.step_name(step)
-    record = Failure(run_id=run_id, step=name, reason=reason, remedy="Upload it again.", failed_at=now().isoformat())
+    record = Failure(
+        run_id=run_id,
+        step=name,
+        reason=reason,
+        remedy="Upload it again.",
+        code=ErrorCode.INVALID_INPUT,
+        next_step=NextStep.FIX_INPUT,
+        failed_at=now().isoformat(),
+    )
     storage.runs.create(RunPaths(run_id).failure(name), record.dumps())
     storage.finished_batches.send(BatchMessage.model_validate({"run_id": run_id, "batch": step}))
 

@@ -9,7 +9,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.errors import InputError, NextStep
 from scoring.scorers.any_painting.conditional_norm import KERNEL_NUMBERS, NORM_CHANNELS
 
 FORMAT: Final = "impasto-style-2"
@@ -32,13 +32,21 @@ def load_style(data: bytes, name: str) -> NDArray[np.float32]:
     try:
         tensors = safetensors.numpy.load(data)
     except (SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"The style {name} is not a safetensors file ({str(error)[:120]})", _REMEDY) from error
+        raise InputError(
+            f"The style {name} is not a safetensors file ({str(error)[:120]})",
+            _REMEDY,
+            next_step=NextStep.START_NEW_RUN,
+        ) from error
     if {key: (value.shape, value.dtype) for key, value in tensors.items()} != _FORM:
         held = ", ".join(f"{key} {value.dtype} {value.shape}" for key, value in sorted(tensors.items())[:5])
         wanted = " and ".join(f"{key} float32 {shape}" for key, (shape, _) in _FORM.items())
-        raise InputError(f"The style {name} must hold {wanted}, not {held or 'nothing'}", _REMEDY)
+        raise InputError(
+            f"The style {name} must hold {wanted}, not {held or 'nothing'}", _REMEDY, next_step=NextStep.START_NEW_RUN
+        )
     style: NDArray[np.float32] = np.concatenate([tensors["norms"].ravel(), tensors["kernels"]])
     largest = float(np.abs(style).max())
     if not math.isfinite(largest) or largest > _LARGEST:
-        raise InputError(f"The style {name} holds values that are no sensible numbers", _REMEDY)
+        raise InputError(
+            f"The style {name} holds values that are no sensible numbers", _REMEDY, next_step=NextStep.START_NEW_RUN
+        )
     return style

@@ -15,7 +15,7 @@ from typing import Any, Final
 import safetensors.torch
 import torch
 
-from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.errors import InputError, NextStep
 from scoring.scorers.johnson.layers import NORMS, expected_shapes
 
 MAX_BYTES: Final = 32 * 2**20
@@ -35,10 +35,10 @@ _REMEDY = (
 def read_checkpoint(data: bytes, name: str) -> dict[str, torch.Tensor]:
     """Give the network's tensors, float32 on the CPU; raises InputError that says what the file `name` has wrong."""
     if len(data) > MAX_BYTES:
-        raise InputError(f"The checkpoint {name} has more than {MAX_BYTES // 2**20} MB", _REMEDY)
+        raise _invalid(f"The checkpoint {name} has more than {MAX_BYTES // 2**20} MB")
     stored = _stored(data, name)
     if not isinstance(stored, dict) or not all(isinstance(key, str) for key in stored):
-        raise InputError(f"The checkpoint {name} holds {type(stored).__name__}, not a table of tensors", _REMEDY)
+        raise _invalid(f"The checkpoint {name} holds {type(stored).__name__}, not a table of tensors")
     return _checked({key: value for key, value in stored.items() if not _is_deprecated(key)}, name)
 
 
@@ -57,7 +57,7 @@ def _stored(data: bytes, name: str) -> Any:
     except Exception as error:  # made-up bytes let the readers raise anything
         words = " ".join(str(error).split())
         reason = _refused_name(words) or f"({type(error).__name__}: {words.rpartition('error: ')[2][:120]})"
-        raise InputError(f"The checkpoint {name} can't be read {reason}", _REMEDY) from error
+        raise _invalid(f"The checkpoint {name} can't be read {reason}") from error
 
 
 def _refused_name(words: str) -> str | None:
@@ -71,10 +71,10 @@ def _check_zip(data: bytes, name: str) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = archive.infolist()
     if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-        raise InputError(f"The checkpoint {name} is a compressed zip", _REMEDY)
+        raise _invalid(f"The checkpoint {name} is a compressed zip")
     pickles = sum(member.file_size for member in members if member.filename.endswith(".pkl"))
     if sum(member.file_size for member in members) > MAX_BYTES or pickles > MAX_PICKLE_BYTES:
-        raise InputError(f"The checkpoint {name} unpacks to more than a network of this kind has", _REMEDY)
+        raise _invalid(f"The checkpoint {name} unpacks to more than a network of this kind has")
 
 
 def _is_deprecated(key: str) -> bool:
@@ -89,20 +89,24 @@ def _checked(stored: dict[str, Any], name: str) -> dict[str, torch.Tensor]:
     if missing or extra:
         lists = ((missing, "missing"), (extra, "that are not its own"))
         parts = [f"{len(keys)} tensors {word} ({_some(keys)})" for keys, word in lists if keys]
-        raise InputError(f"The checkpoint {name} holds another network: {', '.join(parts)}", _REMEDY)
+        raise _invalid(f"The checkpoint {name} holds another network: {', '.join(parts)}")
     return {key: _tensor(stored[key], key, shape, name) for key, shape in shapes.items()}
 
 
 def _tensor(value: Any, key: str, shape: tuple[int, ...], name: str) -> torch.Tensor:
     """Give one tensor of the checkpoint, of this shape and of finite float32 numbers."""
     if not isinstance(value, torch.Tensor) or value.layout != torch.strided or not value.dtype.is_floating_point:
-        raise InputError(f"{key} in the checkpoint {name} is no plain tensor of floating-point numbers", _REMEDY)
+        raise _invalid(f"{key} in the checkpoint {name} is no plain tensor of floating-point numbers")
     if tuple(value.shape) != shape:
-        raise InputError(f"{key} in the checkpoint {name} has the shape {tuple(value.shape)}, not {shape}", _REMEDY)
+        raise _invalid(f"{key} in the checkpoint {name} has the shape {tuple(value.shape)}, not {shape}")
     tensor = value.detach().to("cpu", torch.float32).contiguous()
     if not math.isfinite(tensor.double().sum()):
-        raise InputError(f"{key} in the checkpoint {name} holds values that are no numbers", _REMEDY)
+        raise _invalid(f"{key} in the checkpoint {name} holds values that are no numbers")
     return tensor
+
+
+def _invalid(what: str) -> InputError:
+    return InputError(what, _REMEDY, next_step=NextStep.START_NEW_RUN)
 
 
 def _some(keys: list[str]) -> str:

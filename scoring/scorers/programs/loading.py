@@ -3,7 +3,7 @@
 import hashlib
 from typing import Final
 
-from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.errors import InputError, NextStep
 from frame_tools.contracts.plan import PlannedProgram
 from frame_tools.contracts.scorers import Makes
 from frame_tools.storage.blobs import Container
@@ -26,11 +26,13 @@ def read_program(program: PlannedProgram, scripts: Container) -> bytes:
         raise InputError(
             f"The program {program.name} has no file {program.file!r} in the container {scripts.name}",
             "Ask the operator to put it there (docs/scorers.md), then resubmit what is missing",
+            next_step=NextStep.RESUBMIT,
         )
     if len(blob.data) > MAX_PROGRAM_BYTES:
         raise InputError(
             f"The program {program.name} has more than {MAX_PROGRAM_BYTES} bytes",
             "Use a smaller model, then put the trigger file again",
+            next_step=NextStep.START_NEW_RUN,
         )
     return blob.data
 
@@ -47,6 +49,7 @@ def load_program(program: PlannedProgram, data: bytes, context: ProgramContext, 
             f"The file of the program {program.name} has sha256 {found}, not the planned {program.sha256}",
             "Put the planned file back and resubmit what is missing, or put the trigger file again when the operator's"
             " list has the new hash",
+            next_step=NextStep.RESUBMIT,
         )
     if program.kind == "script":
         return Script(program, data, context, makes=makes)
@@ -54,6 +57,7 @@ def load_program(program: PlannedProgram, data: bytes, context: ProgramContext, 
         raise InputError(
             f"The program {program.name} is a model, which makes pictures, not {makes}",
             "Ask the operator to say makes: pictures, or to use a script, then put the trigger file again",
+            next_step=NextStep.START_NEW_RUN,
         )
     model = TorchScriptModel if program.kind == "torchscript" else ExportedModel
     return model(program.name, data, context.device)
