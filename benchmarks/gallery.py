@@ -30,7 +30,7 @@ from scoring.perception.losses import grid_energy
 from scoring.scorers.any_painting.convert import published
 from scoring.scorers.any_painting.scorer import AnyPainting
 from scoring.training.pictures import scaled, tensor
-from scoring.types import FramePosition, KeyStyle, Picture, RunInputs, StyleFile
+from scoring.types import FramePosition, Picture, RunInputs, StyleFile, StyleMix
 
 LINES: Final = 360
 """Pixels: height at which clips are painted."""
@@ -67,7 +67,7 @@ def paint(scorer: AnyPainting, clip: Clip, style: Path) -> Picture:
     run = RunInputs(
         options=Options(),
         styles=(StyleFile(style.name, style.read_bytes()),),
-        keys=(KeyStyle(0, (1.0,)),),
+        style_mixes=(StyleMix(0, (1.0,)),),
         sample=lambda: clip.sample,
     )
     score = scorer.open(run, scorer.prepare(run))

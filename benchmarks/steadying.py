@@ -33,7 +33,7 @@ from scoring.scorers.any_painting.scorer import AnyPainting
 from scoring.temporal.flow import Field, Grey, grid, link
 from scoring.temporal.measure import motion, sharpness, warp_error
 from scoring.temporal.smooth import TemporalSmoother
-from scoring.types import FramePosition, KeyStyle, Picture, RunInputs, StyleFile
+from scoring.types import FramePosition, Picture, RunInputs, StyleFile, StyleMix
 
 ROOT: Final = Path(__file__).parents[1]
 SAMPLES: Final = ROOT / ".local" / "samples"
@@ -114,7 +114,7 @@ def painted(scorer: AnyPainting, painting: Path, clip: Clip, statistics: str) ->
     run = RunInputs(
         options=Options.model_validate({"scorer": "any", "statistics": statistics}),
         styles=(StyleFile(painting.name, painting.read_bytes()),),
-        keys=(KeyStyle(0.0, (1.0,)),),
+        style_mixes=(StyleMix(0.0, (1.0,)),),
         sample=lambda: chosen,
     )
     score = scorer.open(run, scorer.prepare(run))

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from frame_tools.contracts.errors import InputError
-from scoring.postprocess.alpha import Alpha, with_alpha
-from scoring.types import Picture
+from scoring.postprocess.alpha import with_alpha
+from scoring.types import Alpha, Picture
 
 MAX_PIXELS: Final = 2**26  # 67 megapixels: twice 8K; 200 MB decoded
 JPEG_QUALITY: Final = 95

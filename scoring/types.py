@@ -1,7 +1,8 @@
-"""What a scorer is: it loads once, is prepared once per run, and then maps pictures to pictures or to records.
+"""The scorer interface and the values that cross it.
 
-Pictures cross this border as numpy arrays, uint8 RGB, (B, H, W, 3): what decoders give and encoders take, without a
-copy, and a scorer that needs no torch imports none. A network's own layout (NCHW) is a view of it.
+A scorer is loaded once per task, prepared once per run, and then maps pictures to pictures or to records. Pictures are
+uint8 RGB numpy arrays, (B, H, W, 3): what decoders return and encoders take, without a copy. A scorer without a network
+needs no torch. NCHW, the layout of a network, is a view of such an array.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,43 +21,76 @@ Picture: TypeAlias = NDArray[np.uint8]
 Pictures: TypeAlias = NDArray[np.uint8]
 """Pictures of one size, (B, H, W, 3) RGB."""
 
+Alpha: TypeAlias = NDArray[np.uint8]
+"""Opacity of each pixel, (H, W): 0 is transparent, 255 is opaque."""
+
+Mask: TypeAlias = NDArray[np.uint8]
+"""Where to paint, (H, W): 255 paints, 0 keeps the input, values between blend the two."""
+
 Prepared: TypeAlias = Mapping[str, NDArray[np.float32]]
-"""What a scorer works out once per run: style vectors, statistics. Stored by the first task, read by all others."""
+"""Values that a scorer computes once per run, such as style vectors and statistics. The first task stores them."""
 
 Record: TypeAlias = Mapping[str, Any]
-"""What a scorer has to say of one frame; JSON."""
+"""JSON object that a scorer returns for one frame."""
 
 
 @dataclass(frozen=True)
 class FramePosition:
-    """Which frame of the video a picture is: its index from 0, and its time in seconds from the first frame."""
+    """Position of a frame in the video: its index from 0, and its time in seconds from the first frame."""
 
     index: int
-    seconds: float
+    pts_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        """The name under which operators' scripts read `pts_seconds`."""
+        return self.pts_seconds
 
 
-Moments: TypeAlias = tuple[FramePosition, ...]
+FramePositions: TypeAlias = tuple[FramePosition, ...]
 
-Score: TypeAlias = Callable[[Pictures, Moments], Pictures]
-"""Maps pictures to as many of the same size; may be called on several threads. The answer may be the argument."""
+Score: TypeAlias = Callable[[Pictures, FramePositions], Pictures]
+"""Maps pictures to the same number of pictures of the same size. Thread-safe. The result may be the argument."""
 
-Describe: TypeAlias = Callable[[Pictures, Moments], list[Record]]
-"""Maps pictures to one record each; may be called on several threads."""
+Describe: TypeAlias = Callable[[Pictures, FramePositions], list[Record]]
+"""Maps pictures to one record each. Thread-safe."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodedFrame:
+    """A decoded input frame."""
+
+    position: FramePosition
+    name: str
+    picture: Picture
+    """At the size of the video, (H, W, 3) uint8 RGB."""
+    alpha: Alpha | None
+    """(H, W) uint8; None for an opaque picture."""
+    working_picture: Picture
+    """Input of the scorer, (h, w, 3); the same array as `picture` if frames are scored at full size."""
+
+
+@dataclass(frozen=True)
+class DeliveredFrame:
+    """A decoded frame and the picture that is delivered for it."""
+
+    decoded: DecodedFrame
+    picture: Picture
 
 
 @dataclass(frozen=True)
 class StyleFile:
-    """A file that a person named as style: a painting, a tuned style or a checkpoint."""
+    """A style file of the run: a painting, a tuned style or a checkpoint."""
 
     name: str
     data: bytes
 
 
 @dataclass(frozen=True)
-class KeyStyle:
-    """From `seconds` on the run's styles count with these weights (one for each style file, sum 1).
+class StyleMix:
+    """Weights of the run's styles from `seconds` on, one for each style file, sum 1.
 
-    Between two keys the weights go over linearly.
+    Weights are interpolated linearly between two mixes.
     """
 
     seconds: float
@@ -65,43 +99,43 @@ class KeyStyle:
 
 @dataclass(frozen=True, kw_only=True)
 class RunInputs:
-    """What a scorer may know of a run: the same in every task of it."""
+    """What a scorer may read of a run; the same in every task of the run."""
 
     options: Options
     styles: tuple[StyleFile, ...] = ()
-    keys: tuple[KeyStyle, ...] = ()
-    """Rising in time; empty without styles, one entry at 0 for a style that does not change."""
+    style_mixes: tuple[StyleMix, ...] = ()
+    """In order of time. Empty without styles; one mix at 0 for a style that does not change."""
     sample: Callable[[], list[Picture]]
-    """Reads frames spread over the whole run, at the size at which frames are scored; the same in every task."""
+    """Reads frames spread over the whole run, at the working size; the same frames in every task."""
 
 
 class Scorer(Protocol):
-    """A loaded scorer. It keeps its network for the whole task; what it opens shares it."""
+    """A loaded scorer. It keeps its network for the whole task and shares it with the functions that it opens."""
 
     makes: Literal["pictures", "records"]
 
     in_order: bool
-    """Whether frames must come one after the other, on one thread, because each looks at the one before."""
+    """Whether frames must be scored one by one, in order, on one thread: each depends on the one before."""
 
     @property
     def device(self) -> str:
-        """Where it computes, in words for receipt and log: "cpu", "cuda (NVIDIA A10)"."""
+        """Device label for receipts and logs: "cpu", "cuda (NVIDIA A10)"."""
 
     @property
     def frames_per_forward(self) -> int:
-        """How many frames at once suit the device."""
+        """Number of frames that the device should score at once."""
 
     def prepare(self, run: RunInputs) -> Prepared:
-        """Work out what all tasks of the run share; equal inputs give equal numbers."""
+        """Compute what all tasks of the run share; deterministic."""
 
     def open(self, run: RunInputs, prepared: Prepared) -> Score | Describe:
-        """Give the function that scores frames of this run: a Score if it `makes` pictures, else a Describe."""
+        """Return the function that scores frames of this run: a Score if it `makes` pictures, else a Describe."""
 
 
 class PictureError(ImpastoError):
-    """One picture of a batch can't be scored; `position` is its place there, from which `stream` learns its name.
+    """One picture of a batch cannot be scored; `position` is its place in the batch.
 
-    `stream` raises `fault` with that name instead: InputError if the person's picture is to blame.
+    The pipeline catches it and raises `fault` with the name of the frame: InputError if the input is to blame.
     """
 
     def __init__(self, position: int, what: str, remedy: str, *, fault: type[ImpastoError] = InternalError) -> None:
@@ -111,4 +145,4 @@ class PictureError(ImpastoError):
 
 
 class NonFiniteOutputError(PictureError):
-    """A picture of the batch came out as NaN or infinity."""
+    """A picture of the batch contains NaN or infinity."""

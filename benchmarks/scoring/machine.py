@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from scoring.thread_pools import cores
+from scoring.thread_pools import available_cores
 
 PACKAGES: Final = (
     *("torch", "numpy", "opencv-python-headless", "av", "pillow"),
@@ -18,7 +18,7 @@ def machine() -> dict[str, Any]:
     """Describe this machine; `load_before` is the mean number of busy threads over the last minute."""
     return {
         "machine": _processor(),
-        "cores": cores(),
+        "cores": available_cores(),
         "load_before": round(os.getloadavg()[0], 2),
         "versions": {"python": platform.python_version(), **_versions()},
     }

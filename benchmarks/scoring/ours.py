@@ -19,7 +19,7 @@ from scoring.scorers.any_painting.conditional_norm import StyleCondition
 from scoring.scorers.any_painting.scorer import AnyPainting, pad
 from scoring.scorers.any_painting.weights import load_networks
 from scoring.scorers.registry import ScorerResources
-from scoring.tasks.inputs import moment_of, prepared, read_frame
+from scoring.tasks.inputs import frame_position, prepared, read_frame
 from scoring.tasks.score import score_batch
 from scoring.types import Pictures, Scorer
 
@@ -63,7 +63,7 @@ class _NetworkAlone:
         count = self._scorer.frames_per_forward
         places = [i % min(DISTINCT_FRAMES, setting.clip.frames) for i in range(count)]
         self._pictures = np.stack([read_frame(run.manifest, run.store, i).picture for i in places])
-        self._moments = tuple(moment_of(run.manifest, i) for i in places)
+        self._moments = tuple(frame_position(run.manifest, i) for i in places)
         self._cpu_ms: list[float] = []
         self._once()
 

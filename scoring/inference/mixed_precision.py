@@ -8,7 +8,7 @@ from typing import Final
 
 import torch
 
-Forward = Callable[..., torch.Tensor]
+NetworkFunction = Callable[..., torch.Tensor]
 """A network: frames (B, C, H, W) and what else it takes -> frames."""
 
 FAITHFUL_DB: Final = 38.0
@@ -37,7 +37,7 @@ class CheckedHalfPrecision:
     that half precision turns into values that are no numbers is done again in float32.
     """
 
-    def __init__(self, forward: Forward, *, span: float) -> None:
+    def __init__(self, forward: NetworkFunction, *, span: float) -> None:
         """`span`: what the network's input and output span, from black to white."""
         self._forward = forward
         self._span = span

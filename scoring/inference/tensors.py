@@ -14,7 +14,7 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def in_words(device: torch.device) -> str:
+def device_label(device: torch.device) -> str:
     """Name a device as receipts and logs do: "cpu", "cuda (NVIDIA A10)"."""
     return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
 
@@ -27,7 +27,7 @@ def check_frames(frames: Pictures) -> None:
         )
 
 
-def from_pictures(frames: Pictures, device: torch.device) -> torch.Tensor:
+def to_tensor(frames: Pictures, device: torch.device) -> torch.Tensor:
     """Turn uint8 (B, H, W, 3) into float32 (B, 3, H, W) in 0..255, channels last in memory."""
     return torch.from_numpy(np.ascontiguousarray(frames)).to(device).permute(0, 3, 1, 2).to(torch.float32)
 
@@ -38,13 +38,13 @@ def to_pictures(y: torch.Tensor) -> Pictures:
     return pictures
 
 
-def joined(parts: list[Pictures]) -> Pictures:
+def concatenate(parts: list[Pictures]) -> Pictures:
     """Join parts of a batch, one after the other; a single one, as on a GPU, is not copied."""
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def check_finite(y: torch.Tensor, *, first: int, remedy: str, fault: type[ImpastoError]) -> None:
-    """Raise NoNumbersError for the first of (B, ...) that is no numbers; `first` is the place of y[0] in its batch."""
+    """Raise NonFiniteOutputError for the first of (B, ...) with NaN or infinity; y[0] has the place `first`."""
     if not math.isfinite(y.sum()):
         bad = [i for i in range(len(y)) if not bool(y[i].isfinite().all())]
         if bad:

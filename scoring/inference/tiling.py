@@ -17,7 +17,7 @@ import torch
 
 from frame_tools.contracts.errors import TemporaryError
 
-Forward: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+ForwardFunction: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 """Maps (B, C, H, W) to (B, C, H, W)."""
 
 SMALLEST_CORE: Final = 64
@@ -33,13 +33,13 @@ _WANT_OF_MEMORY: Final = ("out of memory", "_ALLOC_FAILED", "unable to find an e
 _LOG = logging.getLogger(__name__)
 
 
-def lacks_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: RuntimeError) -> bool:
     """Say whether the device's memory ran out."""
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _WANT_OF_MEMORY)
 
 
 @dataclass(frozen=True)
-class Span:
+class TileSpan:
     """Along one side: [start, end) is kept of [outer_start, outer_end), which is computed. Pixels."""
 
     start: int
@@ -63,13 +63,13 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Tiles:
+class TileGrid:
     """A frame cut into rows and columns, whose kept parts cover it once."""
 
-    rows: tuple[Span, ...]
-    columns: tuple[Span, ...]
+    rows: tuple[TileSpan, ...]
+    columns: tuple[TileSpan, ...]
 
-    def __iter__(self) -> Iterator[tuple[Span, Span]]:
+    def __iter__(self) -> Iterator[tuple[TileSpan, TileSpan]]:
         return ((row, column) for row in self.rows for column in self.columns)
 
     def __len__(self) -> int:
@@ -81,7 +81,7 @@ class Tiles:
         return _longest(self.rows) * _longest(self.columns)
 
 
-TileAdapter: TypeAlias = Callable[[torch.Tensor, Tiles], Forward]
+TileAdapter: TypeAlias = Callable[[torch.Tensor, TileGrid], ForwardFunction]
 """Gives for a frame (1, C, H, W) and its tiles a forward that is right for each tile by itself."""
 
 
@@ -94,13 +94,13 @@ class ReceptiveField:
     stride: int
 
 
-def cut(height: int, width: int, limit: int, look: ReceptiveField) -> Tiles:
+def tile_grid(height: int, width: int, limit: int, look: ReceptiveField) -> TileGrid:
     """Cut a frame into as few tiles of at most `limit` pixels as halving its longer sides gives.
 
     `height` and `width` are multiples of the stride. Raises TemporaryError if tiles would have to be too small.
     """
     rows = columns = 1
-    while (tiles := Tiles(_spans(height, rows, look), _spans(width, columns, look))).pixels > limit:
+    while (tiles := TileGrid(_spans(height, rows, look), _spans(width, columns, look))).pixels > limit:
         if max(height / rows, width / columns) < 2 * SMALLEST_CORE:
             raise TemporaryError(
                 f"The memory does not even take a tile of {tiles.pixels} pixels",
@@ -113,15 +113,15 @@ def cut(height: int, width: int, limit: int, look: ReceptiveField) -> Tiles:
     return tiles
 
 
-def _spans(side: int, parts: int, look: ReceptiveField) -> tuple[Span, ...]:
+def _spans(side: int, parts: int, look: ReceptiveField) -> tuple[TileSpan, ...]:
     cells = side // look.stride
     edges = [cells * i // parts * look.stride for i in range(parts + 1)]
     return tuple(
-        Span(start, end, max(0, start - look.reach), min(side, end + look.reach)) for start, end in pairwise(edges)
+        TileSpan(start, end, max(0, start - look.reach), min(side, end + look.reach)) for start, end in pairwise(edges)
     )
 
 
-def _longest(spans: tuple[Span, ...]) -> int:
+def _longest(spans: tuple[TileSpan, ...]) -> int:
     return max(span.outer_end - span.outer_start for span in spans)
 
 
@@ -135,7 +135,9 @@ class MemoryBoundedRunner:
         self._told: set[str] = set()
         self._changing = threading.Lock()
 
-    def __call__(self, forward: Forward, x: torch.Tensor, *, localise: TileAdapter | None = None) -> torch.Tensor:
+    def __call__(
+        self, forward: ForwardFunction, x: torch.Tensor, *, tile_adapter: TileAdapter | None = None
+    ) -> torch.Tensor:
         """Map (B, C, H, W) float to the same by `forward`; H and W are multiples of the stride.
 
         `localise` is needed if `forward` on a part of a frame is not the part of `forward` on the frame. Raises
@@ -145,9 +147,9 @@ class MemoryBoundedRunner:
             limit = self._limit
             tried = self._pixels(x, limit)
             try:
-                return self._within(limit, forward, x, localise)
+                return self._within(limit, forward, x, tile_adapter)
             except RuntimeError as error:
-                if not lacks_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 words = str(error).split(". ")[0]
             # Outside of `except`, where nothing holds the tensors of the failed call any more.
@@ -160,7 +162,7 @@ class MemoryBoundedRunner:
             return frames * height * width
         if height * width <= limit:
             return limit // (height * width) * height * width
-        return cut(height, width, limit, self._look).pixels
+        return tile_grid(height, width, limit, self._look).pixels
 
     def _lower(self, tried: int, words: str) -> None:
         if torch.cuda.is_available():
@@ -170,7 +172,7 @@ class MemoryBoundedRunner:
         _LOG.warning("%s: at most %d pixels in one forward from now on", words, self._limit)
 
     def _within(
-        self, limit: int | None, forward: Forward, x: torch.Tensor, localise: TileAdapter | None
+        self, limit: int | None, forward: ForwardFunction, x: torch.Tensor, tile_adapter: TileAdapter | None
     ) -> torch.Tensor:
         frames, _, height, width = x.shape
         if limit is None or frames * height * width <= limit:
@@ -179,10 +181,13 @@ class MemoryBoundedRunner:
             together = limit // (height * width)
             self._tell(f"{together} frames in one forward instead of {frames}: more do not fit into the memory")
             return torch.cat([forward(part) for part in x.split(together)])
-        tiles = cut(height, width, limit, self._look)
+        tiles = tile_grid(height, width, limit, self._look)
         self._tell(f"Frames of {width}x{height} go through the network in {len(tiles)} overlapping tiles")
         return torch.cat(
-            [_tiled(forward if localise is None else localise(frame, tiles), frame, tiles) for frame in x.split(1)]
+            [
+                _tiled(forward if tile_adapter is None else tile_adapter(frame, tiles), frame, tiles)
+                for frame in x.split(1)
+            ]
         )
 
     def _tell(self, words: str) -> None:
@@ -194,7 +199,7 @@ class MemoryBoundedRunner:
         _LOG.warning(words)
 
 
-def _tiled(forward: Forward, frame: torch.Tensor, tiles: Tiles) -> torch.Tensor:
+def _tiled(forward: ForwardFunction, frame: torch.Tensor, tiles: TileGrid) -> torch.Tensor:
     """Map one frame tile by tile."""
     whole = torch.empty_like(frame)
     for row, column in tiles:

@@ -14,7 +14,7 @@ import numpy as np
 
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.receipt import BadFrame
-from scoring.types import Moments, NonFiniteOutputError, Picture, Pictures, Score
+from scoring.types import FramePositions, NonFiniteOutputError, Picture, Pictures, Score
 
 BadFramePolicy: TypeAlias = Literal["fail", "original", "previous"]
 
@@ -38,14 +38,14 @@ _LOG = logging.getLogger(__name__)
 class SupportsFullPrecision(Protocol):
     """A scorer's `Score` that can do pictures again in full precision (float32)."""
 
-    def in_full(self, pictures: Pictures, moments: Moments) -> Pictures:
-        """Score as a call does, in float32 whatever the device; raises NoNumbersError."""
+    def score_full_precision(self, pictures: Pictures, moments: FramePositions) -> Pictures:
+        """Score as a call does, in float32 whatever the device; raises NonFiniteOutputError."""
 
 
 @dataclass(frozen=True)
 class _Verdict:
     what: str
-    cured: bool
+    recovered: bool
 
 
 class Guard:
@@ -55,30 +55,30 @@ class Guard:
     mean it.
     """
 
-    def __init__(self, score: Score, policy: BadFramePolicy, *, empty_is_bad: bool = True) -> None:
+    def __init__(self, score: Score, policy: BadFramePolicy, *, reject_blank: bool = True) -> None:
         self._score = score
-        self._again: Score | None = score.in_full if isinstance(score, SupportsFullPrecision) else None
+        self._again: Score | None = score.score_full_precision if isinstance(score, SupportsFullPrecision) else None
         self._policy = policy
-        self._empty_is_bad = empty_is_bad
+        self._empty_is_bad = reject_blank
         self._verdicts: dict[int, _Verdict] = {}
         self._last_good: Picture | None = None
         self._found: list[BadFrame] = []
 
-    def __call__(self, pictures: Pictures, moments: Moments) -> Pictures:
+    def __call__(self, pictures: Pictures, moments: FramePositions) -> Pictures:
         """Score (B, H, W, 3); may be called on several threads."""
         scored, bad = self._judged(self._score, pictures, moments)
         scored = scored.copy() if bad else scored  # it may be the scorer's own
         for place, what in bad.items():
             one = slice(place, place + 1)
-            cured = False
+            recovered = False
             if self._again is not None:
                 again, still_bad = self._judged(self._again, pictures[one], moments[one])
-                if cured := not still_bad:
+                if recovered := not still_bad:
                     scored[place] = again[0]
-            self._verdicts[moments[place].index] = _Verdict(what, cured)
+            self._verdicts[moments[place].index] = _Verdict(what, recovered)
         return scored
 
-    def settle(self, index: int, name: str, picture: Picture, scored: Picture) -> Picture:
+    def resolve(self, index: int, name: str, picture: Picture, scored: Picture) -> Picture:
         """Give what counts as the frame's scored picture; call for every frame, in order, on one thread.
 
         `picture` is what was scored. With the policy "previous" a bad frame becomes the last good one before it, and
@@ -86,7 +86,7 @@ class Guard:
         attempt would end alike.
         """
         verdict = self._verdicts.pop(index, None)
-        if verdict is None or verdict.cured:
+        if verdict is None or verdict.recovered:
             self._last_good = scored
             if verdict is not None:
                 self._note(BadFrame(index=index, name=name, what=verdict.what, done="retried"))
@@ -103,7 +103,7 @@ class Guard:
         """Give the bad frames among [start, end), for the receipt."""
         return tuple(bad for bad in self._found if start <= bad.index < end)
 
-    def _judged(self, score: Score, pictures: Pictures, moments: Moments) -> tuple[Pictures, dict[int, str]]:
+    def _judged(self, score: Score, pictures: Pictures, moments: FramePositions) -> tuple[Pictures, dict[int, str]]:
         """Score; give what came out, and for the places of bad pictures in words what is wrong with them."""
         try:
             scored = score(pictures, moments)
@@ -116,7 +116,7 @@ class Guard:
         found = {place: empty(old, new) for place, (old, new) in enumerate(zip(pictures, scored, strict=True))}
         return scored, {place: what for place, what in found.items() if what is not None}
 
-    def _one_by_one(self, score: Score, pictures: Pictures, moments: Moments) -> tuple[Pictures, dict[int, str]]:
+    def _one_by_one(self, score: Score, pictures: Pictures, moments: FramePositions) -> tuple[Pictures, dict[int, str]]:
         parts = [
             self._judged(score, pictures[i : i + 1], moments[i : i + 1])  # one at a time: which ones are bad?
             for i in range(len(pictures))

@@ -19,7 +19,7 @@ from frame_tools.contracts.errors import InputError, NextStep
 from frame_tools.media.containers import ByteSource
 from frame_tools.media.mask_video import MaskVideo
 from scoring.image_codec import decode_with_alpha
-from scoring.postprocess.blend import Mask
+from scoring.types import Mask
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG")
 """What a mask's name may end in; the rest is that of its frame."""

@@ -11,12 +11,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
-from scoring.pipeline.prefetch import Forward, PrefetchedFrame, Prefetcher, describing, scoring, timed
+from scoring.pipeline.prefetch import PrefetchedFrame, Prefetcher, ScoredBatch, describing, scoring, timed
 from scoring.pipeline.types import (
     DEFAULT_WORKERS,
     NO_STAGES,
-    DecodedFrame,
-    DeliveredFrame,
     FrameRecord,
     Outputs,
     Source,
@@ -27,12 +25,10 @@ from scoring.pipeline.types import (
     opaque_jpeg,
 )
 from scoring.thread_pools import PoolGroup
-from scoring.types import Describe, Picture, Record, Score
+from scoring.types import DeliveredFrame, Describe, Picture, Record, Score
 
 __all__ = [
     "FORWARDS_AT_ONCE",
-    "DecodedFrame",
-    "DeliveredFrame",
     "FrameRecord",
     "Outputs",
     "Source",
@@ -96,8 +92,8 @@ def describe(
                 if loaded.delivered:
                     on_frame(
                         FrameRecord(
-                            index=loaded.seen.moment.index,
-                            name=loaded.seen.name,
+                            index=loaded.decoded.position.index,
+                            name=loaded.decoded.name,
                             load_ms=loaded.load_ms,
                             infer_ms=forward.ms_a_frame,
                             save_ms=0.0,
@@ -110,14 +106,14 @@ def describe(
 def _forwards(
     ahead: Prefetcher,
     source: Source,
-    call: Callable[[list[PrefetchedFrame]], Forward[R]],
+    call: Callable[[list[PrefetchedFrame]], ScoredBatch[R]],
     threads: PoolGroup,
     *,
     in_order: bool,
-) -> Iterator[Forward[R]]:
+) -> Iterator[ScoredBatch[R]]:
     """Yield what became of each batch of frames, in order, while the next are computed."""
     pool = threads.pool("score", 1 if in_order else FORWARDS_AT_ONCE, first=True)
-    under_way: deque[Future[Forward[R]]] = deque()
+    under_way: deque[Future[ScoredBatch[R]]] = deque()
     until = 0.0
     for batch in ahead.batches(source):
         under_way.append(threads.submit(pool, call, batch))
@@ -149,7 +145,7 @@ class InFlightFrame(Generic[Stored]):
 
     def visible(self) -> DeliveredFrame:
         """Wait for the frame as it is delivered."""
-        return DeliveredFrame(self.loaded.seen, self.picture())
+        return DeliveredFrame(self.loaded.decoded, self.picture())
 
 
 class OutputStage(Generic[Stored]):
@@ -171,11 +167,11 @@ class OutputStage(Generic[Stored]):
         self._newest: InFlightFrame[Stored] | None = None
         self._stored: list[Stored] = []
 
-    def add(self, forward: Forward[Picture]) -> None:
+    def add(self, forward: ScoredBatch[Picture]) -> None:
         """Send scored frames on their way, when there is room."""
         for loaded, scored in zip(forward.batch, forward.results, strict=True):
             while len(self._leaving) >= self._limit:
-                self._let_go()
+                self._retire_oldest()
             leaving = InFlightFrame[Stored](loaded, forward.ms_a_frame, self._follow(loaded, scored))
             if loaded.delivered:
                 self._send(leaving)
@@ -185,7 +181,7 @@ class OutputStage(Generic[Stored]):
     def finish(self) -> tuple[Stored, ...]:
         """Wait for all frames; give what the sink returned for each."""
         while self._leaving:
-            self._let_go()
+            self._retire_oldest()
         return tuple(self._stored)
 
     def _follow(self, loaded: PrefetchedFrame, scored: Picture) -> Future[Picture]:
@@ -197,13 +193,13 @@ class OutputStage(Generic[Stored]):
 
         def call() -> Picture:
             link = None if loaded.link is None else loaded.link.result()
-            return follow(loaded.seen, scored, link)
+            return follow(loaded.decoded, scored, link)
 
         return self._threads.submit(self._following, call)
 
     def _send(self, leaving: InFlightFrame[Stored]) -> None:
         outlets, stages, submit = self._outlets, self._stages, self._threads.submit
-        seen, touch, segment = leaving.loaded.seen, stages.touch, outlets.segment
+        seen, touch, segment = leaving.loaded.decoded, stages.touch, outlets.segment
         if touch is not None:
             leaving.touched = submit(
                 self._writing, _after, leaving.followed.result, lambda picture: touch(seen, picture)
@@ -212,19 +208,19 @@ class OutputStage(Generic[Stored]):
             leaving.joined = submit(self._joining, _after, leaving.picture, segment)
 
         def save(picture: Picture) -> Stored:
-            return outlets.sink(seen.moment.index, seen.name, outlets.encode(picture, seen.alpha))
+            return outlets.sink(seen.position.index, seen.name, outlets.encode(picture, seen.alpha))
 
         leaving.saved = submit(self._writing, _after, leaving.picture, save)
         self._measure(leaving)
 
     def _measure(self, leaving: InFlightFrame[Stored]) -> None:
         measure, before = self._stages.measure, self._newest
-        index = leaving.loaded.seen.moment.index
+        index = leaving.loaded.decoded.position.index
         if measure is None or before is None or not before.loaded.delivered or index % self._stages.measure_every:
             return
         leaving.measured = self._threads.submit(self._writing, lambda: measure(before.visible(), leaving.visible()))
 
-    def _let_go(self) -> None:
+    def _retire_oldest(self) -> None:
         """Wait for the oldest frame and tell of it."""
         leaving = self._leaving.popleft()
         result, loaded = self._threads.result, leaving.loaded
@@ -234,8 +230,8 @@ class OutputStage(Generic[Stored]):
         stored, save_ms = result(leaving.saved)
         self._stored.append(stored)
         record = FrameRecord(
-            index=loaded.seen.moment.index,
-            name=loaded.seen.name,
+            index=loaded.decoded.position.index,
+            name=loaded.decoded.name,
             load_ms=loaded.load_ms,
             infer_ms=leaving.infer_ms,
             save_ms=save_ms + (0.0 if leaving.touched is None else result(leaving.touched)[1]),

@@ -10,9 +10,9 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from frame_tools.contracts.errors import InternalError
-from scoring.pipeline.types import DecodedFrame, Source, SourceFrame, Stages, Workers
+from scoring.pipeline.types import Source, SourceFrame, Stages, Workers
 from scoring.thread_pools import PoolGroup
-from scoring.types import Describe, Moments, Picture, PictureError, Pictures, Record, Score
+from scoring.types import DecodedFrame, Describe, FramePositions, Picture, PictureError, Pictures, Record, Score
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -22,14 +22,14 @@ R = TypeVar("R")
 class PrefetchedFrame:
     """A frame before the scorer; `link` tells how it goes on from the frame before."""
 
-    seen: DecodedFrame
+    decoded: DecodedFrame
     delivered: bool
     load_ms: float
     link: Future[Any] | None = None
 
 
 @dataclass(frozen=True)
-class Forward(Generic[R]):
+class ScoredBatch(Generic[R]):
     """A batch of frames with one result for each; `start` and `end` in seconds of the performance counter."""
 
     batch: list[PrefetchedFrame]
@@ -39,7 +39,7 @@ class Forward(Generic[R]):
     ms_a_frame: float = 0.0
     """What the forward added to the time of those before, for each of its frames."""
 
-    def after(self, until: float) -> "Forward[R]":
+    def after(self, until: float) -> "ScoredBatch[R]":
         """Fill in `ms_a_frame`; the forward before ended at `until`."""
         added = max(0.0, self.end - max(self.start, until))
         return replace(self, ms_a_frame=added * 1e3 / len(self.batch))
@@ -59,7 +59,7 @@ class Prefetcher:
         """Group frames in order, up to `frames_per_forward` of equal height and width."""
         batch: list[PrefetchedFrame] = []
         for frame in self._linked(self._loaded(source)):
-            if batch and frame.seen.small.shape != batch[0].seen.small.shape:
+            if batch and frame.decoded.working_picture.shape != batch[0].decoded.working_picture.shape:
                 yield batch
                 batch = []
             batch.append(frame)
@@ -84,11 +84,11 @@ class Prefetcher:
             decoded = self._stages.decode(frame.fetch(), frame.name)
             shrink = self._stages.shrink
             return DecodedFrame(
-                moment=frame.moment,
+                position=frame.position,
                 name=frame.name,
                 picture=decoded.picture,
                 alpha=decoded.alpha,
-                small=decoded.picture if shrink is None else shrink(decoded.picture),
+                working_picture=decoded.picture if shrink is None else shrink(decoded.picture),
             )
 
         seen, load_ms = timed(load)
@@ -98,18 +98,18 @@ class Prefetcher:
         """Have each frame linked to the one before, if they are of one size."""
         before: DecodedFrame | None = None
         for frame in frames:
-            seen, link = frame.seen, self._stages.link
-            if link is None or before is None or before.small.shape != seen.small.shape:
+            seen, link = frame.decoded, self._stages.link
+            if link is None or before is None or before.working_picture.shape != seen.working_picture.shape:
                 yield frame
             else:
                 yield replace(frame, link=self._threads.submit(self._reading, link, before, seen))
             before = seen
 
 
-def scoring(score: Score) -> Callable[[list[PrefetchedFrame]], Forward[Picture]]:
+def scoring(score: Score) -> Callable[[list[PrefetchedFrame]], ScoredBatch[Picture]]:
     """Wrap a `Score` so that it maps frames, tells its time, and is held to what it promises."""
 
-    def call(pictures: Pictures, moments: Moments) -> list[Picture]:
+    def call(pictures: Pictures, moments: FramePositions) -> list[Picture]:
         scored = score(pictures, moments)
         if scored.shape != pictures.shape or scored.dtype != np.uint8:
             raise InternalError(
@@ -121,10 +121,10 @@ def scoring(score: Score) -> Callable[[list[PrefetchedFrame]], Forward[Picture]]
     return lambda batch: _forward(batch, call)
 
 
-def describing(describe: Describe) -> Callable[[list[PrefetchedFrame]], Forward[Record]]:
+def describing(describe: Describe) -> Callable[[list[PrefetchedFrame]], ScoredBatch[Record]]:
     """Wrap a `Describe` as `scoring` wraps a `Score`."""
 
-    def call(pictures: Pictures, moments: Moments) -> list[Record]:
+    def call(pictures: Pictures, moments: FramePositions) -> list[Record]:
         records = describe(pictures, moments)
         if len(records) != len(pictures):
             raise InternalError(
@@ -136,16 +136,20 @@ def describing(describe: Describe) -> Callable[[list[PrefetchedFrame]], Forward[
     return lambda batch: _forward(batch, call)
 
 
-def _forward(batch: list[PrefetchedFrame], call: Callable[[Pictures, Moments], list[R]]) -> Forward[R]:
+def _forward(batch: list[PrefetchedFrame], call: Callable[[Pictures, FramePositions], list[R]]) -> ScoredBatch[R]:
     # One frame is a batch without a copy.
-    pictures = batch[0].seen.small[None] if len(batch) == 1 else np.stack([frame.seen.small for frame in batch])
+    pictures = (
+        batch[0].decoded.working_picture[None]
+        if len(batch) == 1
+        else np.stack([frame.decoded.working_picture for frame in batch])
+    )
     start = time.perf_counter()
     try:
-        results = call(pictures, tuple(frame.seen.moment for frame in batch))
+        results = call(pictures, tuple(frame.decoded.position for frame in batch))
     except PictureError as error:
-        name = batch[error.position].seen.name
+        name = batch[error.position].decoded.name
         raise error.fault(f"Frame {name} can't be scored: {error.what}", error.remedy) from error
-    return Forward(batch, results, start, time.perf_counter())
+    return ScoredBatch(batch, results, start, time.perf_counter())
 
 
 def timed(call: Callable[[], T]) -> tuple[T, float]:

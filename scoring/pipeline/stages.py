@@ -8,14 +8,14 @@ from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.receipt import BadFrame
 from scoring.pipeline.frame_guard import Guard
 from scoring.pipeline.masks import Masks
-from scoring.pipeline.pipeline import DecodedFrame, Stages
+from scoring.pipeline.pipeline import Stages
 from scoring.postprocess.compositor import Compositor
 from scoring.postprocess.resize import to_working_size, working_size
 from scoring.tasks.inputs import decode_frame
 from scoring.temporal.flow import FlowEstimator, MotionField
 from scoring.temporal.measure import measure_pair
 from scoring.temporal.smooth import TemporalSmoother, warm_up_start
-from scoring.types import Picture, Score
+from scoring.types import DecodedFrame, Picture, Score
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def size_stages(plan: Plan, manifest: Manifest) -> Stages[MotionField]:
 def picture_stages(plan: Plan, manifest: Manifest, score: Score, masks: Masks | None) -> PictureStages:
     """Put all stages of a batch together; they hold state, so each batch needs its own."""
     before = size_stages(plan, manifest)
-    guard = Guard(score, plan.options.bad_frame, empty_is_bad=bool(plan.styles))
+    guard = Guard(score, plan.options.bad_frame, reject_blank=bool(plan.styles))
     follow = _follow(plan, guard)
     touch = _touch(plan, masks)
     stages = Stages(
@@ -71,11 +71,11 @@ def picture_stages(plan: Plan, manifest: Manifest, score: Score, masks: Masks | 
 def _follow(plan: Plan, guard: Guard) -> Callable[[DecodedFrame, Picture, MotionField | None], Picture]:
     """Return the step in order: bad frames are settled, then the frame follows the one before."""
     if not plan.options.weight_of_before:
-        return lambda seen, scored, _link: guard.settle(seen.moment.index, seen.name, seen.small, scored)
+        return lambda seen, scored, _link: guard.resolve(seen.position.index, seen.name, seen.working_picture, scored)
     steadier = TemporalSmoother(plan.options.weight_of_before)
 
     def follow(seen: DecodedFrame, scored: Picture, link: MotionField | None) -> Picture:
-        return steadier.follow(guard.settle(seen.moment.index, seen.name, seen.small, scored), link)
+        return steadier.follow(guard.resolve(seen.position.index, seen.name, seen.working_picture, scored), link)
 
     return follow
 
@@ -86,7 +86,7 @@ def _touch(plan: Plan, masks: Masks | None) -> Callable[[DecodedFrame, Picture],
 
     def finish(seen: DecodedFrame, scored: Picture) -> Picture:
         height, width = seen.picture.shape[:2]
-        mask = None if masks is None else masks.mask(seen.moment.index, (width, height))
+        mask = None if masks is None else masks.mask(seen.position.index, (width, height))
         return touch(seen.picture, scored, mask)
 
     return finish

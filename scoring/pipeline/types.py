@@ -6,9 +6,8 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from frame_tools.contracts.receipt import SteadinessSums
 from scoring.image_codec import Decoded, decode_with_alpha, encode_jpeg
-from scoring.postprocess.alpha import Alpha
-from scoring.thread_pools import cores
-from scoring.types import FramePosition, Picture
+from scoring.thread_pools import available_cores
+from scoring.types import Alpha, DecodedFrame, DeliveredFrame, FramePosition, Picture
 
 Stored = TypeVar("Stored")
 Motion = TypeVar("Motion")
@@ -18,7 +17,7 @@ Motion = TypeVar("Motion")
 class SourceFrame:
     """A frame to come."""
 
-    moment: FramePosition
+    position: FramePosition
     name: str
     fetch: Callable[[], bytes]
     """Reads the encoded picture; called on a thread of the stream's."""
@@ -28,28 +27,6 @@ class SourceFrame:
 
 Source: TypeAlias = Iterable[SourceFrame]
 """Frames in order; each index is one above the index before."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecodedFrame:
-    """A frame that was read."""
-
-    moment: FramePosition
-    name: str
-    picture: Picture
-    """At the video's size, (H, W, 3) uint8 RGB."""
-    alpha: Alpha | None
-    """(H, W) uint8; None for a picture that hides all behind it."""
-    small: Picture
-    """What is scored, (h, w, 3); the very array `picture` if nothing shrinks it."""
-
-
-@dataclass(frozen=True)
-class DeliveredFrame:
-    """A frame that was read, and the picture that is delivered in its place."""
-
-    seen: DecodedFrame
-    picture: Picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,9 +101,9 @@ class Workers:
     decoding and encoding.
     """
 
-    readers: int = field(default_factory=lambda: max(4, cores() // 2))
-    writers: int = field(default_factory=lambda: max(4, cores()))
-    waiting: int = field(default_factory=lambda: max(8, cores()))
+    readers: int = field(default_factory=lambda: max(4, available_cores() // 2))
+    writers: int = field(default_factory=lambda: max(4, available_cores()))
+    waiting: int = field(default_factory=lambda: max(8, available_cores()))
 
 
 DEFAULT_WORKERS = Workers()

@@ -7,10 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.postprocess.row_bands import strips
-from scoring.types import Picture
-
-Alpha: TypeAlias = NDArray[np.uint8]
-"""How opaque each pixel is, (H, W): 0 is clear, 255 hides what is behind."""
+from scoring.types import Alpha, Picture
 
 RGBA: TypeAlias = NDArray[np.uint8]
 """A picture with transparency, (H, W, 4), colours not multiplied by alpha, as in PNG."""

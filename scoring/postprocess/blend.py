@@ -1,16 +1,10 @@
 """Between the input and the painted frame: where a mask says so, and as strongly as was asked."""
 
-from typing import TypeAlias
-
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from scoring.postprocess.row_bands import strips
-from scoring.types import Picture
-
-Mask: TypeAlias = NDArray[np.uint8]
-"""Where to paint, (H, W): 255 paints, 0 leaves the input, between them partly."""
+from scoring.types import Mask, Picture
 
 
 def with_mask(painted: Picture, picture: Picture, mask: Mask) -> Picture:

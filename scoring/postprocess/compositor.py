@@ -5,10 +5,10 @@ from typing import Final
 
 from frame_tools.contracts.errors import InternalError
 from frame_tools.contracts.options import Options
-from scoring.postprocess.blend import Mask, with_mask, with_strength
+from scoring.postprocess.blend import with_mask, with_strength
 from scoring.postprocess.color import keep_luma, match_statistics
 from scoring.postprocess.resize import to_full_size
-from scoring.types import Picture
+from scoring.types import Mask, Picture
 
 _COLORS: Final[dict[str, Callable[[Picture, Picture], Picture]]] = {
     "luma": keep_luma,

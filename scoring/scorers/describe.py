@@ -18,10 +18,10 @@ from frame_tools.contracts.scorers import Makes
 from scoring.inference.allocator import keep_freed_memory
 from scoring.inference.cpu_workers import CpuWorkers
 from scoring.inference.device import DeviceScorer
-from scoring.inference.tensors import best_device, check_frames, from_pictures
+from scoring.inference.tensors import best_device, check_frames, to_tensor
 from scoring.scorers.any_painting.predictor import PAINTING_SIDE, Predictor
 from scoring.scorers.any_painting.weights import load_networks
-from scoring.types import Describe, Moments, Picture, Pictures, Prepared, Record, RunInputs
+from scoring.types import Describe, FramePositions, Picture, Pictures, Prepared, Record, RunInputs
 
 COLOURS: Final = 5
 COLOUR_SIDE: Final = 64
@@ -55,7 +55,7 @@ class FrameDescriber(DeviceScorer):
 
     def open(self, _run: RunInputs, _prepared: Prepared) -> Describe:
         """Give the function that describes frames."""
-        return _Describer(self._predictor, self._device, self._lanes)
+        return _Describer(self._predictor, self._device, self._workers)
 
 
 class _Describer:
@@ -64,13 +64,13 @@ class _Describer:
     def __init__(self, predictor: Predictor, device: torch.device, lanes: CpuWorkers) -> None:
         self._predictor = predictor
         self._device = device
-        self._lanes = lanes
+        self._workers = lanes
         self._last: tuple[int, NDArray[np.float32]] | None = None
 
-    def __call__(self, frames: Pictures, moments: Moments) -> list[Record]:
+    def __call__(self, frames: Pictures, moments: FramePositions) -> list[Record]:
         """Describe (B, H, W, 3) uint8, in the order of frames. `distance` is None behind a gap and at the start."""
         check_frames(frames)
-        seen = self._lanes.map(_simple, frames)
+        seen = self._workers.map(_simple, frames)
         records: list[Record] = []
         for moment, simple, vector in zip(moments, seen, self._vectors(frames), strict=True):
             distance = None
@@ -80,7 +80,7 @@ class _Describer:
             records.append(
                 {
                     "frame": moment.index,
-                    "seconds": round(moment.seconds, 6),
+                    "seconds": round(moment.pts_seconds, 6),
                     **simple,
                     "distance": distance,
                     "vector": [round(float(value), 4) for value in vector],
@@ -91,14 +91,14 @@ class _Describer:
     def _vectors(self, frames: Pictures) -> list[NDArray[np.float32]]:
         """Give each frame's (100,) vector."""
         together = len(frames) if self._device.type == "cuda" else 1
-        parts = self._lanes.map(lambda i: self._predict(frames[i : i + together]), range(0, len(frames), together))
+        parts = self._workers.map(lambda i: self._predict(frames[i : i + together]), range(0, len(frames), together))
         return list(np.concatenate(parts))
 
     def _predict(self, frames: Pictures) -> NDArray[np.float32]:
         """Give the (B, 100) vectors of whole frames, each squeezed into the square that the predictor knows."""
         side = (PAINTING_SIDE, PAINTING_SIDE)
         squares = np.stack([cv2.resize(frame, side, interpolation=cv2.INTER_AREA) for frame in frames])
-        x = (from_pictures(squares, self._device) / 255).contiguous()
+        x = (to_tensor(squares, self._device) / 255).contiguous()
         vectors: NDArray[np.float32] = self._predictor(x).cpu().numpy()
         return vectors
 

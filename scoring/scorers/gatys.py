@@ -20,13 +20,13 @@ from frame_tools.contracts.errors import DamagedError, InputError, InternalError
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.scorers import VGG_WEIGHTS, Makes
 from frame_tools.media import images
-from scoring.inference.tensors import best_device, check_finite, check_frames, from_pictures, in_words, to_pictures
-from scoring.inference.tiling import lacks_memory
+from scoring.inference.tensors import best_device, check_finite, check_frames, device_label, to_pictures, to_tensor
+from scoring.inference.tiling import is_out_of_memory
 from scoring.inference.weight_files import VGG
 from scoring.perception.losses import CONTENT_TAP, STYLE_TAPS, content_loss, grams, style_loss
 from scoring.perception.vgg import CHANNELS, TAPS, Vgg, load_vgg
 from scoring.temporal.flow import link
-from scoring.types import Moments, Picture, Pictures, Prepared, RunInputs, Score
+from scoring.types import FramePositions, Picture, Pictures, Prepared, RunInputs, Score
 
 STEPS: Final = 60
 """Of a frame that begins anew, unless the run's argument `steps` says another number."""
@@ -70,7 +70,7 @@ class Gatys:
     @property
     def device(self) -> str:
         """The device in words."""
-        return in_words(self._device)
+        return device_label(self._device)
 
     def prepare(self, run: RunInputs) -> Prepared:
         """Give the painting's Gram matrix at each of `STYLE_TAPS`, (C, C), and its colours' mean and deviation, (2, 3).
@@ -82,7 +82,7 @@ class Gatys:
             raise InternalError(f"The scorer gatys got {len(run.styles)} style files", "Plan it with one painting")
         painting = _at_side(np.array(images.read_rgb(run.styles[0].data)), min(run.sample()[0].shape[:2]))
         with torch.no_grad():
-            found = grams(self._vgg(from_pictures(painting[None], self._device) / 255))
+            found = grams(self._vgg(to_tensor(painting[None], self._device) / 255))
         prepared: dict[str, NDArray[np.float32]] = {tap: gram[0].cpu().numpy() for tap, gram in found.items()}
         return prepared | {_COLOURS: np.stack(_colours(painting))}
 
@@ -114,7 +114,7 @@ class _Painter:
         self._steps = steps
         self._before: _Before | None = None
 
-    def __call__(self, frames: Pictures, moments: Moments) -> Pictures:
+    def __call__(self, frames: Pictures, moments: FramePositions) -> Pictures:
         """Paint (B, H, W, 3) uint8, one after the other."""
         check_frames(frames)
         return np.stack([self._paint(frame, moments[i].index, i) for i, frame in enumerate(frames)])
@@ -125,7 +125,7 @@ class _Painter:
         try:
             y = self._optimised(frame, start, steps=steps, rate=FOLLOWING_RATE if follows else RATE)
         except RuntimeError as error:
-            if not lacks_memory(error):
+            if not is_out_of_memory(error):
                 raise
             raise TemporaryError(
                 f"The memory does not take VGG16's view of a frame of {frame.shape[1]}x{frame.shape[0]} pixels",
@@ -155,7 +155,7 @@ class _Painter:
     def _optimised(self, frame: Picture, start: NDArray[np.float32], *, steps: int, rate: float) -> torch.Tensor:
         """Give (1, 3, H, W) in 0..255."""
         edges = ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0))
-        x = (from_pictures(np.pad(frame, edges, mode="reflect")[None], self._device) / 255).contiguous()
+        x = (to_tensor(np.pad(frame, edges, mode="reflect")[None], self._device) / 255).contiguous()
         canvas = np.pad(start, edges, mode="reflect").transpose(2, 0, 1)[None].clip(0, 255) / 255
         y = torch.from_numpy(np.ascontiguousarray(canvas)).to(self._device).requires_grad_()
         with torch.no_grad():

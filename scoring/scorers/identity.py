@@ -1,7 +1,7 @@
 """The scorer `copy`: frames come back as they are. It proves the chain around it, and needs no torch."""
 
 from frame_tools.contracts.scorers import Makes
-from scoring.types import Moments, Pictures, Prepared, RunInputs, Score
+from scoring.types import FramePositions, Pictures, Prepared, RunInputs, Score
 
 
 class IdentityScorer:
@@ -21,5 +21,5 @@ class IdentityScorer:
         return _unchanged
 
 
-def _unchanged(frames: Pictures, _moments: Moments) -> Pictures:
+def _unchanged(frames: Pictures, _moments: FramePositions) -> Pictures:
     return frames

@@ -14,7 +14,7 @@ from scoring.image_codec import Decoded
 from scoring.pipeline.frame_source import FrameSource
 from scoring.postprocess.resize import to_working_size, working_size
 from scoring.tasks.base import Task
-from scoring.types import FramePosition, KeyStyle, Picture, Prepared, RunInputs, Scorer, StyleFile
+from scoring.types import FramePosition, Picture, Prepared, RunInputs, Scorer, StyleFile, StyleMix
 
 
 def run_inputs(task: Task, plan: Plan, manifest: Manifest, store: FrameSource) -> RunInputs:
@@ -31,7 +31,7 @@ def run_inputs(task: Task, plan: Plan, manifest: Manifest, store: FrameSource) -
     return RunInputs(
         options=plan.options,
         styles=tuple(StyleFile(style.name, _style(task, style)) for style in plan.styles),
-        keys=tuple(KeyStyle(key.at, key.weights) for key in plan.key_styles),
+        style_mixes=tuple(StyleMix(key.at, key.weights) for key in plan.key_styles),
         sample=sample,
     )
 
@@ -71,7 +71,7 @@ def decode_frame(manifest: Manifest, data: bytes, name: str) -> Decoded:
     return decoded
 
 
-def moment_of(manifest: Manifest, index: int) -> FramePosition:
+def frame_position(manifest: Manifest, index: int) -> FramePosition:
     """Return a frame's index and its time in seconds from the first frame."""
     ticks = manifest.frame_pts[index] - manifest.frame_pts[0]
     return FramePosition(index, float(Fraction(ticks) * manifest.time_base))

@@ -25,12 +25,11 @@ from scoring.pipeline import pipeline
 from scoring.pipeline.frame_source import FrameSource, open_frames
 from scoring.pipeline.masks import Masks, open_masks
 from scoring.pipeline.stages import first_needed, picture_stages, size_stages
-from scoring.postprocess.alpha import Alpha
 from scoring.scorers import registry
 from scoring.scorers.registry import ScorerResources
 from scoring.tasks.base import Task, utc_now
-from scoring.tasks.inputs import moment_of, prepared, run_inputs
-from scoring.types import Describe, Picture, Record, RunInputs, Score, Scorer
+from scoring.tasks.inputs import frame_position, prepared, run_inputs
+from scoring.types import Alpha, Describe, Picture, Record, RunInputs, Score, Scorer
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +163,7 @@ class BatchRun:
         for index in range(first_needed(self._plan, self._manifest, self._start), self._end):
             name = self._manifest.frame_name(index)
             yield pipeline.SourceFrame(
-                moment=moment_of(self._manifest, index),
+                position=frame_position(self._manifest, index),
                 name=name,
                 fetch=lambda name=name: self._store.read(name),  # type: ignore[misc]
                 delivered=index >= self._start,

@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.pipeline.types import DecodedFrame
-from scoring.types import Picture
+from scoring.types import DecodedFrame, Picture
 
 Grey: TypeAlias = NDArray[np.uint8]
 Field: TypeAlias = NDArray[np.float32]
@@ -79,9 +78,9 @@ class FlowEstimator:
 
     def __call__(self, before: DecodedFrame, frame: DecodedFrame) -> MotionField | None:
         """Give the link, or None if the frame begins a new scene or is too small to tell."""
-        if frame.moment.index in self._cuts:
+        if frame.position.index in self._cuts:
             return None
-        return link(before.small, frame.small)
+        return link(before.working_picture, frame.working_picture)
 
 
 def link(before: Picture, frame: Picture) -> MotionField | None:

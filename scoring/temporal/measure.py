@@ -11,9 +11,8 @@ import cv2
 import numpy as np
 
 from frame_tools.contracts.receipt import SteadinessSums
-from scoring.pipeline.types import DeliveredFrame
 from scoring.temporal.flow import Field, Grey, flow, grid, trusted
-from scoring.types import Picture
+from scoring.types import DeliveredFrame, Picture
 
 SIDE: Final = 270
 """Pixels: shorter side to which larger frames are shrunk before they are measured."""
@@ -23,7 +22,7 @@ SMALLEST_SIDE: Final = 16
 
 def measure_pair(before: DeliveredFrame, frame: DeliveredFrame) -> SteadinessSums:
     """Measure one pair of delivered frames at the video's size; `stream` sums up."""
-    return measure(before.seen.picture, frame.seen.picture, before.picture, frame.picture)
+    return measure(before.decoded.picture, frame.decoded.picture, before.picture, frame.picture)
 
 
 def measure(before: Picture, frame: Picture, shown_before: Picture, shown: Picture) -> SteadinessSums:

@@ -11,7 +11,7 @@ import numpy as np
 from scoring import image_codec
 from scoring.inference.weight_files import weights_folder
 from scoring.scorers.any_painting.scorer import AnyPainting
-from scoring.types import FramePosition, KeyStyle, Picture
+from scoring.types import FramePosition, Picture, StyleMix
 from tests.scoring.controls_golden import FOLDER, scene
 from tests.support.scorer_runs import opened, painting, run_of
 
@@ -28,7 +28,7 @@ def painted(scorer: AnyPainting, case: str) -> Picture:
 
     if case == "mixed":
         files = (("a.png", painting()), ("b.png", painting(2.0)))
-        run = run_of(*files, keys=(KeyStyle(0, (0.5, 0.5)),), frames=sample)
+        run = run_of(*files, style_mixes=(StyleMix(0, (0.5, 0.5)),), frames=sample)
     else:
         run = run_of(statistics=case, frames=sample)
     return opened(scorer, run)(picture[None], moment)[0]

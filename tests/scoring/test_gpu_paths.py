@@ -28,7 +28,7 @@ from scoring.scorers.johnson import scorer as johnson
 from scoring.scorers.johnson.layers import expected_shapes
 from scoring.training.finetune import Recipe, finetune
 from scoring.training.tune import Tuning, tune
-from scoring.types import KeyStyle
+from scoring.types import StyleMix
 from tests.support.scorer_runs import moments, opened, painting, run_of, sample
 
 aten = torch.ops.aten
@@ -102,7 +102,7 @@ def checkpoint(monkeypatch):
 @pytest.fixture
 def cuda(monkeypatch, networks, checkpoint):
     # Other threads don't see fake tensors.
-    monkeypatch.setattr(CpuWorkers, "map", lambda _lanes, call, xs: [torch.inference_mode()(call)(x) for x in xs])
+    monkeypatch.setattr(CpuWorkers, "map", lambda _workers, call, xs: [torch.inference_mode()(call)(x) for x in xs])
     for name, stand_in in STAND_INS.items():
         monkeypatch.setattr(FakeTensor, name, stand_in, raising=False)
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
@@ -128,14 +128,14 @@ def clip(*shape):
 
 @both_statistics
 def test_any_painting(cuda, networks, statistics):
-    keys = (KeyStyle(0, (1.0, 0.0)), KeyStyle(0.08, (0.0, 1.0)))
-    run = run_of(("a.png", painting()), ("b.png", painting(1)), keys=keys, statistics=statistics)
+    keys = (StyleMix(0, (1.0, 0.0)), StyleMix(0.08, (0.0, 1.0)))
+    run = run_of(("a.png", painting()), ("b.png", painting(1)), style_mixes=keys, statistics=statistics)
     score = opened(scorer.AnyPainting(networks, CUDA), run)
     cuda.convolved.clear()
     assert score(clip(4, 41, 55), moments(4)).shape == (4, 41, 55, 3)
     assert cuda.convolved.count(torch.float32) == IN_A_FORWARD, "one frame, to compare with"
     assert cuda.convolved.count(torch.float16) == IN_A_FORWARD * (1 + 3), "that frame, then those of one brush together"
-    score.in_full(clip(1), moments(1))
+    score.score_full_precision(clip(1), moments(1))
     assert cuda.convolved.count(torch.float32) == 2 * IN_A_FORWARD
 
 
@@ -172,7 +172,9 @@ def test_johnsons_tiles_have_no_seam(checkpoint):
     x = 255 * torch.rand(1, 3, 256, 64, generator=torch.Generator().manual_seed(2))
     statistics = johnson.Network(checkpoint, CPU).measure([x], lambda call, xs: [call(x) for x in xs])
     network = johnson.Network(checkpoint, CPU, statistics)
-    assert torch.allclose(johnson.MemoryBoundedRunner(johnson.LOOK, limit=64 * 192)(network, x), network(x), atol=1e-3)
+    assert torch.allclose(
+        johnson.MemoryBoundedRunner(johnson.RECEPTIVE_FIELD, limit=64 * 192)(network, x), network(x), atol=1e-3
+    )
 
 
 def test_look(cuda, networks):

@@ -58,7 +58,7 @@ class Half(Negative):
         super().__init__(faults)
         self.full = Negative(full_faults or {})
 
-    def in_full(self, pictures, moments):
+    def score_full_precision(self, pictures, moments):
         return self.full(pictures, moments)
 
 
@@ -69,7 +69,7 @@ def through(guard, indices, size=2):
         part = indices[start : start + size]
         pictures = np.stack([frame(index) for index in part])
         for index, picture, scored in zip(part, pictures, guard(pictures, moments(*part)), strict=True):
-            out.append(guard.settle(index, f"{index}.jpg", picture, scored))
+            out.append(guard.resolve(index, f"{index}.jpg", picture, scored))
     return out
 
 
@@ -99,9 +99,9 @@ def test_fail_names_the_frame_and_the_way_out(fault, words, place):
 def test_of_several_bad_frames_the_first_of_the_order_is_named():
     guard = Guard(Negative({1: "flat", 3: "black"}), "fail")
     scored = {index: guard(frame(index)[None], moments(index))[0] for index in (3, 2, 1, 0)}
-    assert np.array_equal(guard.settle(0, "0.jpg", frame(0), scored[0]), negatives(0)[0])
+    assert np.array_equal(guard.resolve(0, "0.jpg", frame(0), scored[0]), negatives(0)[0])
     with pytest.raises(InputError, match=r"1\.jpg .* flat"):
-        guard.settle(1, "1.jpg", frame(1), scored[1])
+        guard.resolve(1, "1.jpg", frame(1), scored[1])
 
 
 @pytest.mark.parametrize("fault", ["black", "flat", "nan"])
@@ -157,7 +157,7 @@ def test_a_retried_frame_can_be_the_previous_of_the_next():
 
 
 def test_a_program_may_mean_black_but_never_no_numbers():
-    guard = Guard(Negative({0: "black", 1: "nan"}), "original", empty_is_bad=False)
+    guard = Guard(Negative({0: "black", 1: "nan"}), "original", reject_blank=False)
     out = through(guard, [0, 1])
     assert not out[0].any()
     assert np.array_equal(out[1], frame(1))

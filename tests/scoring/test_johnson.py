@@ -87,7 +87,7 @@ def test_statistics_are_the_same_twice_and_on_any_number_of_cores(run_of, noise,
     run = run_of("shared", [noise(33, 45, 3, seed=i) for i in range(4)])
     found = []
     for cores in (1, 3, 3):
-        monkeypatch.setattr(device, "cores", lambda cores=cores: cores)
+        monkeypatch.setattr(device, "available_cores", lambda cores=cores: cores)
         scorer = Johnson(CPU)
         assert scorer.frames_per_forward == cores
         found.append({name: values.tobytes() for name, values in scorer.prepare(run).items()})
@@ -120,7 +120,7 @@ def test_a_batch_is_its_frames_bit_for_bit(loaded, run_of, noise, statistics):
 def test_the_guard_can_have_frames_done_again_in_full(score, noise):
     frames = noise(2, 16, 16, 3)
     assert isinstance(score, SupportsFullPrecision)
-    assert np.array_equal(score.in_full(frames, ()), score(frames, ()))
+    assert np.array_equal(score.score_full_precision(frames, ()), score(frames, ()))
 
 
 def test_frames_are_not_changed(score, noise):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scoring.inference.cpu_workers import CpuWorkers
-from scoring.thread_pools import cores
+from scoring.thread_pools import available_cores
 
 
 def test_a_lane_uses_one_core_and_no_gradients():
@@ -25,4 +25,4 @@ def test_the_first_error_is_raised():
 
 
 def test_there_is_a_core():
-    assert cores() >= 1
+    assert available_cores() >= 1

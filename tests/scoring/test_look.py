@@ -111,7 +111,7 @@ def test_records_do_not_depend_on_batches_or_cores(look, noise, monkeypatch):
     frames = noise(5, 90, 120, 3)
     told = []
     for cores, together in ((1, 1), (3, 5), (2, 2)):
-        monkeypatch.setattr(device, "cores", lambda cores=cores: cores)
+        monkeypatch.setattr(device, "available_cores", lambda cores=cores: cores)
         again = FrameDescriber(look._predictor, torch.device("cpu"))
         assert again.frames_per_forward == cores
         describe = again.open(RUN, {})

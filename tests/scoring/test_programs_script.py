@@ -78,7 +78,7 @@ class It:
     def __init__(self, context):
         self.told = f"{context.device} {context.seed} {context.arguments['levels']} {context.scratch}"
     def describe(self, frames, moments):
-        return [{"told": self.told, "index": m.index, "at": m.seconds} for m in moments]
+        return [{"told": self.told, "index": m.index, "at": m.pts_seconds} for m in moments]
 def load(context):
     return It(context)
 """,

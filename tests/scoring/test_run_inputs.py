@@ -15,7 +15,7 @@ from frame_tools.storage.blobs import sha256_of
 from scoring.pipeline.frame_source import BlobFrames
 from scoring.tasks.base import Task
 from scoring.tasks.inputs import run_inputs
-from scoring.types import KeyStyle, StyleFile
+from scoring.types import StyleFile, StyleMix
 from tests.support.clips import draw, read_number
 
 RUN = "clip-0123456789"
@@ -63,7 +63,7 @@ def inputs(storage, **words):
 def test_every_style_and_every_key_with_all_its_weights_reaches_the_scorer(storage):
     run = inputs(storage, seed=7)
     assert run.styles == tuple(StyleFile(name, data) for name, data in STYLES.items())
-    assert run.keys == tuple(KeyStyle(at, weights) for at, weights in KEYS)
+    assert run.style_mixes == tuple(StyleMix(at, weights) for at, weights in KEYS)
     assert run.options.seed == 7
 
 

@@ -25,7 +25,7 @@ def picture(value, height=4, width=6):
 
 def item(index, fetch, *, delivered=True):
     return SourceFrame(
-        moment=FramePosition(index, index / 25), name=f"{index:05}.png", fetch=fetch, delivered=delivered
+        position=FramePosition(index, index / 25), name=f"{index:05}.png", fetch=fetch, delivered=delivered
     )
 
 
@@ -59,7 +59,7 @@ def test_everything_arrives_once_and_in_order(count, per_forward, threads, waiti
 
     def invert(pictures, moments):
         assert [m.index for m in moments] == list(pictures[:, 0, 0, 0])
-        assert all(m.seconds == m.index / 25 for m in moments)
+        assert all(m.pts_seconds == m.index / 25 for m in moments)
         batches.append(len(pictures))
         return 255 - pictures
 
@@ -295,8 +295,8 @@ def test_stages_follow_in_order_and_warm_up_frames_are_not_delivered(count, warm
     followed, told, segment = [], [], []
 
     def follow(frame, scored, link):
-        assert link == (None if not followed else (followed[-1], frame.moment.index))
-        followed.append(frame.moment.index)
+        assert link == (None if not followed else (followed[-1], frame.position.index))
+        followed.append(frame.position.index)
         return scored + 1
 
     stored = pipeline.run(
@@ -304,7 +304,7 @@ def test_stages_follow_in_order_and_warm_up_frames_are_not_delivered(count, warm
         lambda pictures, moments: pictures + 100,
         Outputs(keep, encode=png, segment=lambda p: segment.append(int(p[0, 0, 0])), on_frame=told.append),
         stages=Stages(
-            link=lambda before, frame: (before.moment.index, frame.moment.index),
+            link=lambda before, frame: (before.position.index, frame.position.index),
             follow=follow,
             touch=lambda frame, scored: scored + frame.picture,
         ),
@@ -322,7 +322,7 @@ def test_pairs_of_delivered_frames_are_measured_as_they_are_delivered():
 
     def measure(before, frame):
         pairs.append((int(before.picture[0, 0, 0]), int(frame.picture[0, 0, 0])))
-        return frame.seen.moment.index
+        return frame.decoded.position.index
 
     stages = Stages(touch=lambda frame, scored: scored + 50, measure=measure, measure_every=4)
     outlets = Outputs(keep, on_frame=told.append)
@@ -333,7 +333,7 @@ def test_pairs_of_delivered_frames_are_measured_as_they_are_delivered():
 
 def test_the_scorer_sees_the_small_picture_and_the_touch_the_whole_one():
     def touch(frame, scored):
-        assert scored.shape == frame.small.shape == (2, 6, 3)
+        assert scored.shape == frame.working_picture.shape == (2, 6, 3)
         return frame.picture
 
     stages = Stages(shrink=lambda p: p[::2], touch=touch)
@@ -351,7 +351,9 @@ def test_frames_of_another_size_are_not_linked():
         return scored
 
     items = [item(i, lambda w=w: image_codec.encode_png(picture(1, width=w))) for i, w in enumerate(widths)]
-    pipeline.run(items, same, Outputs(lambda *_: None), stages=Stages(link=lambda b, f: f.moment.index, follow=follow))
+    pipeline.run(
+        items, same, Outputs(lambda *_: None), stages=Stages(link=lambda b, f: f.position.index, follow=follow)
+    )
     assert links == [None, 1, None, 3]
 
 

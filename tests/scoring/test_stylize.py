@@ -14,9 +14,10 @@ from scoring import image_codec
 from scoring.inference.mixed_precision import CheckedHalfPrecision
 from scoring.scorers.any_painting import weights as weights_module
 from scoring.scorers.any_painting.conditional_norm import NORM_CHANNELS, STYLE_NUMBERS, StyleCondition
-from scoring.scorers.any_painting.scorer import SAMPLE_PIXELS, AnyPainting, Stop, pad, style_at, thinned
+from scoring.scorers.any_painting.scorer import AnyPainting, Stop, pad, style_at
 from scoring.scorers.any_painting.tuned import dump_style, load_style
-from scoring.types import FramePosition, KeyStyle, NonFiniteOutputError
+from scoring.scorers.sampling import SAMPLE_PIXELS, subsample
+from scoring.types import FramePosition, NonFiniteOutputError, StyleMix
 from tests.scoring.controls_golden import FOLDER
 from tests.scoring.painters_golden import CASES, painted
 from tests.support.scorer_runs import moments, opened, painting, run_of
@@ -78,12 +79,12 @@ def test_statistics_come_of_the_sample_that_the_run_names(scorer, noise):
 
 def test_a_large_sample_is_thinned_evenly():
     small = [np.zeros((4, 4, 3), np.uint8)] * 8
-    assert len(thinned(small)) == 8
+    assert len(subsample(small)) == 8
     large = [np.broadcast_to(np.uint8(i), (2160, 3840, 3)) for i in range(8)]
-    chosen = thinned(large)
+    chosen = subsample(large)
     assert sum(frame.shape[0] * frame.shape[1] for frame in chosen) <= SAMPLE_PIXELS
     assert [int(frame[0, 0, 0]) for frame in chosen] == [2, 6]
-    assert len(thinned([np.broadcast_to(np.uint8(0), (8000, 8000, 3))])) == 1
+    assert len(subsample([np.broadcast_to(np.uint8(0), (8000, 8000, 3))])) == 1
 
 
 def test_the_painting_decides(scorer, score, noise):
@@ -106,7 +107,9 @@ def test_only_the_centre_square_of_a_painting_counts(scorer, noise):
 
 
 def two_paintings(*keys, **words):
-    return run_of(("a.png", painting()), ("b.png", painting(2.0)), keys=tuple(KeyStyle(*key) for key in keys), **words)
+    return run_of(
+        ("a.png", painting()), ("b.png", painting(2.0)), style_mixes=tuple(StyleMix(*key) for key in keys), **words
+    )
 
 
 def test_a_mixture_of_one_painting_is_that_painting(scorer, score, noise):
@@ -156,8 +159,8 @@ def test_a_tuned_style_paints_like_the_painting_it_came_of_and_mixes(scorer, sco
     data = dump_style(style, painting="swirls.png", painting_sha256="0" * 64)
     tuned = opened(scorer, run_of(("swirls.safetensors", data)))
     assert np.array_equal(tuned(image_codec, moments(1)), score(image_codec, moments(1)))
-    keys = (KeyStyle(0, (0.5, 0.5)),)
-    mixed = opened(scorer, run_of(("swirls.safetensors", data), ("swirls.png", painting()), keys=keys))
+    keys = (StyleMix(0, (0.5, 0.5)),)
+    mixed = opened(scorer, run_of(("swirls.safetensors", data), ("swirls.png", painting()), style_mixes=keys))
     assert np.array_equal(mixed(image_codec, moments(1)), score(image_codec, moments(1)))
 
 
@@ -201,7 +204,7 @@ def test_what_was_prepared_for_another_run_is_refused(scorer):
 )
 def test_frames_of_another_kind_are_refused(score, frames):
     with pytest.raises(InternalError, match=r"uint8 \(B, H, W, 3\)"):
-        score(image_codec, moments(1))
+        score(frames, moments(1))
 
 
 def test_a_picture_of_no_numbers_is_an_error_with_its_place(scorer, noise):

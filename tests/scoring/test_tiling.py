@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from frame_tools.contracts.errors import TemporaryError
 from scoring.inference.cpu_workers import CpuWorkers
 from scoring.inference.mixed_precision import psnr
-from scoring.inference.tiling import SMALLEST_CORE, MemoryBoundedRunner, ReceptiveField, cut
+from scoring.inference.tiling import SMALLEST_CORE, MemoryBoundedRunner, ReceptiveField, tile_grid
 from scoring.scorers.any_painting.conditional_norm import KERNEL_NUMBERS, NORM_CHANNELS, StyleCondition
 from scoring.scorers.any_painting.network import REACH, STRIDE, StyleTransferNet
 from scoring.scorers.any_painting.scorer import Painter, Stop
-from scoring.scorers.any_painting.tiled_statistics import LOOK, localised
+from scoring.scorers.any_painting.tiled_statistics import RECEPTIVE_FIELD, localised
 from scoring.scorers.any_painting.weights import load_networks
 from scoring.types import FramePosition
 
@@ -76,7 +76,7 @@ def smooth(frames, height, width, seed=0):
     return (x + torch.rand(frames, 3, height, width, generator=generator) / 8).clamp(0, 1) * torch.linspace(0, 1, width)
 
 
-def painted_tiled(transformer, brush, x, limit, look=LOOK):
+def painted_tiled(transformer, brush, x, limit, look=RECEPTIVE_FIELD):
     return MemoryBoundedRunner(look, limit=limit)(lambda part: transformer(part, brush), x)
 
 
@@ -104,9 +104,11 @@ def test_tiles_with_the_frames_own_statistics_show_no_seam(transformer, style, h
     x = smooth(2, height, width)
     whole = transformer(x, StyleCondition(style))
     forward = lambda part: transformer(part, StyleCondition(style))  # noqa: E731
-    tiled = MemoryBoundedRunner(LOOK, limit=limit)(forward, x, localise=partial(localised, transformer, style))
+    tiled = MemoryBoundedRunner(RECEPTIVE_FIELD, limit=limit)(
+        forward, x, tile_adapter=partial(localised, transformer, style)
+    )
     assert psnr(tiled, whole, span=1) > 2 * LEAST_DB
-    blind = MemoryBoundedRunner(LOOK, limit=limit)(forward, x)  # each tile by its own statistics: what must not be
+    blind = MemoryBoundedRunner(RECEPTIVE_FIELD, limit=limit)(forward, x)  # each tile with its own statistics
     assert psnr(blind, whole, span=1) < LEAST_DB
 
 
@@ -115,7 +117,7 @@ def test_tiles_with_the_frames_own_statistics_show_no_seam(transformer, style, h
 def test_cut_covers_every_pixel_once_and_keeps_to_the_limit(rows, columns, limit):
     height, width = rows * STRIDE, columns * STRIDE
     limit = max(limit, (2 * SMALLEST_CORE + STRIDE + 2 * REACH) ** 2)
-    tiles = cut(height, width, limit, LOOK)
+    tiles = tile_grid(height, width, limit, RECEPTIVE_FIELD)
     covered = np.zeros((height // STRIDE, width // STRIDE), int)
     for row, column in tiles:
         assert (row.outer_end - row.outer_start) * (column.outer_end - column.outer_start) <= tiles.pixels <= limit
@@ -133,7 +135,7 @@ def test_half_the_frames_then_one_and_the_limit_is_kept(transformer, style, capl
     small = Small(transformer, most=2 * 64 * 80)
     x = smooth(8, 64, 80)
     brush = StyleCondition(style)
-    frugal = MemoryBoundedRunner(LOOK)
+    frugal = MemoryBoundedRunner(RECEPTIVE_FIELD)
     with caplog.at_level(logging.WARNING):
         first = frugal(lambda part: small(part, brush), x)
         assert [shape[0] for shape in small.given] == [8, 4, 2, 2, 2, 2]
@@ -151,9 +153,9 @@ def test_then_tiles(transformer, style, caplog, shared):
     small = Small(transformer, most=90_000)
     x = smooth(2, 256, 384)
     brush = StyleCondition(style, transformer.measure(x, style) if shared else None)
-    localise = None if shared else partial(localised, small, style)
+    tile_adapter = None if shared else partial(localised, small, style)
     with caplog.at_level(logging.WARNING):
-        tiled = MemoryBoundedRunner(LOOK)(lambda part: small(part, brush), x, localise=localise)
+        tiled = MemoryBoundedRunner(RECEPTIVE_FIELD)(lambda part: small(part, brush), x, tile_adapter=tile_adapter)
     assert psnr(tiled, transformer(x, brush), span=1) > 2 * LEAST_DB
     assert caplog.text.count("384x256 go through the network in 4 overlapping tiles") == 1
 
@@ -161,7 +163,7 @@ def test_then_tiles(transformer, style, caplog, shared):
 def test_a_device_without_memory_is_said_in_words(transformer, style):
     small = Small(transformer, most=1000)
     with pytest.raises(TemporaryError, match="memory does not even take a tile"):
-        MemoryBoundedRunner(LOOK)(lambda part: small(part, StyleCondition(style)), smooth(1, 256, 256))
+        MemoryBoundedRunner(RECEPTIVE_FIELD)(lambda part: small(part, StyleCondition(style)), smooth(1, 256, 256))
 
 
 def test_other_errors_pass():
@@ -169,7 +171,7 @@ def test_other_errors_pass():
         raise RuntimeError("CUDA error: an illegal memory access")
 
     with pytest.raises(RuntimeError, match="illegal"):
-        MemoryBoundedRunner(LOOK)(broken, torch.zeros(2, 3, 64, 64))
+        MemoryBoundedRunner(RECEPTIVE_FIELD)(broken, torch.zeros(2, 3, 64, 64))
 
 
 def test_nothing_of_a_failed_forward_is_held_in_the_next_try():
@@ -183,14 +185,14 @@ def test_nothing_of_a_failed_forward_is_held_in_the_next_try():
             raise torch.OutOfMemoryError(OUT_OF_MEMORY)
         return x
 
-    frugal = MemoryBoundedRunner(LOOK)
+    frugal = MemoryBoundedRunner(RECEPTIVE_FIELD)
     frugal(forward, torch.zeros(2, 3, 64, 64))
     assert len(held) == 3
 
 
 def test_two_threads_find_one_limit(transformer, style):
     small = Small(transformer, most=2 * 64 * 80)
-    frugal = MemoryBoundedRunner(LOOK)
+    frugal = MemoryBoundedRunner(RECEPTIVE_FIELD)
     brush = StyleCondition(style)
     xs = [smooth(4, 64, 80, seed) for seed in range(6)]
     with ThreadPoolExecutor(3) as pool:
@@ -222,18 +224,18 @@ from pathlib import Path
 import numpy as np, torch
 from scoring.inference.allocator import keep_freed_memory
 from scoring.scorers.any_painting.weights import load_networks
-from scoring.inference.cpu_workers import Lanes
-from scoring.types import Moment
+from scoring.inference.cpu_workers import CpuWorkers
+from scoring.types import FramePosition
 from scoring.scorers.any_painting.scorer import Painter, Stop
 keep_freed_memory()
 transformer = load_networks(Path(sys.argv[1]), torch.device("cpu")).transformer
 with torch.inference_mode():
     style = transformer.style(torch.ones(100))
     statistics = transformer.measure(torch.rand(1, 3, 64, 64), style)
-painter = Painter(transformer, (Stop(0.0, style, statistics),), Lanes(1), torch.device("cpu"))
+painter = Painter(transformer, (Stop(0.0, style, statistics),), CpuWorkers(1), torch.device("cpu"))
 frames = np.random.default_rng(0).integers(0, 256, (1, 2160, 3840, 3), np.uint8)
 for index in range(3):
-    assert painter(frames, (Moment(index, 0.0),)).shape == frames.shape
+    assert painter(frames, (FramePosition(index, 0.0),)).shape == frames.shape
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 

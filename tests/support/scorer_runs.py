@@ -5,7 +5,7 @@ from PIL import Image
 
 from frame_tools.contracts.options import Options
 from frame_tools.media.images import png
-from scoring.types import FramePosition, KeyStyle, RunInputs, StyleFile
+from scoring.types import FramePosition, RunInputs, StyleFile, StyleMix
 
 
 def painting(shift=0.0):
@@ -21,11 +21,13 @@ def sample(count=3, height=40, width=56):
     return [generator.integers(0, 256, (height, width, 3), np.uint8) for _ in range(count)]
 
 
-def run_of(*styles, keys=None, frames=None, **words):
+def run_of(*styles, style_mixes=None, frames=None, **words):
     """Return a run's inputs; `styles` are files (name, data), by default one painting."""
     files = tuple(StyleFile(*style) for style in styles or (("swirls.png", painting()),))
-    first = KeyStyle(0, (1.0, *[0.0] * (len(files) - 1)))
-    return RunInputs(options=Options(**words), styles=files, keys=keys or (first,), sample=frames or sample)
+    first = StyleMix(0, (1.0, *[0.0] * (len(files) - 1)))
+    return RunInputs(
+        options=Options(**words), styles=files, style_mixes=style_mixes or (first,), sample=frames or sample
+    )
 
 
 def moments(count, *, start=0, rate=25):

@@ -21,25 +21,23 @@ from frame_tools.media import images
 from scoring.inference.allocator import keep_freed_memory
 from scoring.inference.cpu_workers import CpuWorkers
 from scoring.inference.device import DeviceScorer
-from scoring.inference.mixed_precision import CheckedHalfPrecision, Forward, disable_tf32
-from scoring.inference.tensors import best_device, check_finite, check_frames, joined, to_pictures
+from scoring.inference.mixed_precision import CheckedHalfPrecision, NetworkFunction, disable_tf32
+from scoring.inference.tensors import best_device, check_finite, check_frames, concatenate, to_pictures
 from scoring.inference.tiling import CPU_PIXELS, MemoryBoundedRunner
 from scoring.scorers.any_painting.conditional_norm import StyleCondition
 from scoring.scorers.any_painting.network import SMALLEST_SIDE, STRIDE, StyleTransferNet
 from scoring.scorers.any_painting.predictor import PAINTING_SIDE
-from scoring.scorers.any_painting.tiled_statistics import LOOK, localised
+from scoring.scorers.any_painting.tiled_statistics import RECEPTIVE_FIELD, localised
 from scoring.scorers.any_painting.tuned import load_style
 from scoring.scorers.any_painting.weights import Networks, load_networks
-from scoring.types import KeyStyle, Moments, Picture, Pictures, Prepared, RunInputs, Score, StyleFile
+from scoring.scorers.sampling import subsample
+from scoring.types import FramePositions, Picture, Pictures, Prepared, RunInputs, Score, StyleFile, StyleMix
 
 GPU_FRAMES = 8
 """Frames in one forward on a GPU."""
 GPU_PIXELS = 2**26
 """Most pixels in one forward on a GPU, unless one frame has more: eight frames of 3840x2160. PyTorch's padding takes no
 tensor of 2^31 values, of which the network has 8 a pixel, and the frames themselves take memory beside it."""
-
-SAMPLE_PIXELS = 8 * 1920 * 1080
-"""Most pixels of the frames that the run's statistics are measured on: they go through the network together."""
 
 TUNED_SUFFIX = ".safetensors"
 
@@ -71,9 +69,10 @@ class AnyPainting(DeviceScorer):
         styles = np.stack([self._style(file) for file in run.styles])
         if run.options.statistics == "frame":
             return {"styles": styles}
-        sample = thinned(run.sample())
+        sample = subsample(run.sample())
         measured = [
-            self._lanes.map(lambda mix: self._measure(sample, mix), [_mixed(styles, key)])[0] for key in run.keys
+            self._workers.map(lambda mix: self._measure(sample, mix), [_mixed(styles, key)])[0]
+            for key in run.style_mixes
         ]
         return {"styles": styles, "statistics": np.stack(measured)}
 
@@ -89,16 +88,16 @@ class AnyPainting(DeviceScorer):
                 torch.from_numpy(_mixed(styles, key)).to(self._device),
                 None if statistics is None else torch.from_numpy(statistics[i]).to(self._device),
             )
-            for i, key in enumerate(run.keys)
+            for i, key in enumerate(run.style_mixes)
         )
-        return Painter(self._networks.transformer, stops, self._lanes, self._device)
+        return Painter(self._networks.transformer, stops, self._workers, self._device)
 
     def _style(self, file: StyleFile) -> NDArray[np.float32]:
         """Give a style file's style, (N,): a tuned one as it is, a painting's as the predictor sees it."""
         if file.name.lower().endswith(TUNED_SUFFIX):
             return load_style(file.data, file.name)
         painting = np.array(images.read_rgb(file.data))
-        return self._lanes.map(self._predict, [centre_square(painting)])[0]
+        return self._workers.map(self._predict, [centre_square(painting)])[0]
 
     def _predict(self, square: Picture) -> NDArray[np.float32]:
         """Give the style of a square painting."""
@@ -152,24 +151,26 @@ class Painter:
         self._full = transformer
         self._network = CheckedHalfPrecision(transformer, span=1) if device.type == "cuda" else transformer
         self._stops = stops
-        self._lanes = lanes
+        self._workers = lanes
         self._device = device
         shared = all(stop.statistics is not None for stop in stops)
-        self._frugal = MemoryBoundedRunner(LOOK, limit=CPU_PIXELS if shared and device.type == "cpu" else None)
+        self._runner = MemoryBoundedRunner(
+            RECEPTIVE_FIELD, limit=CPU_PIXELS if shared and device.type == "cpu" else None
+        )
 
-    def __call__(self, frames: Pictures, moments: Moments) -> Pictures:
-        """Paint (B, H, W, 3) uint8 of any size. Raises NoNumbersError for a frame that comes out as no numbers."""
+    def __call__(self, frames: Pictures, moments: FramePositions) -> Pictures:
+        """Paint (B, H, W, 3) uint8 of any size. Raises NonFiniteOutputError for NaN or infinity."""
         return self._painted(self._network, frames, moments)
 
-    def in_full(self, frames: Pictures, moments: Moments) -> Pictures:
+    def score_full_precision(self, frames: Pictures, moments: FramePositions) -> Pictures:
         """Paint in full precision, whatever the device."""
         return self._painted(self._full, frames, moments)
 
-    def _painted(self, network: Forward, frames: Pictures, moments: Moments) -> Pictures:
+    def _painted(self, network: NetworkFunction, frames: Pictures, moments: FramePositions) -> Pictures:
         check_frames(frames)
-        brushes = [style_at(self._stops, moment.seconds) for moment in moments]
+        brushes = [style_at(self._stops, moment.pts_seconds) for moment in moments]
         parts = self._parts(brushes, frames.shape[1] * frames.shape[2])
-        return joined(self._lanes.map(lambda part: self._paint(network, frames, part, brushes), parts))
+        return concatenate(self._workers.map(lambda part: self._paint(network, frames, part, brushes), parts))
 
     def _parts(self, brushes: list[StyleCondition], pixels: int) -> list[range]:
         """Give the places of frames that go through the network together: on a GPU those of one brush, else each one.
@@ -186,27 +187,23 @@ class Painter:
             for start in range(group[0], group[-1] + 1, most)
         ]
 
-    def _paint(self, network: Forward, frames: Pictures, places: range, brushes: list[StyleCondition]) -> Pictures:
+    def _paint(
+        self, network: NetworkFunction, frames: Pictures, places: range, brushes: list[StyleCondition]
+    ) -> Pictures:
         """Paint the frames at `places` in one forward."""
         height, width = frames.shape[1:3]
         part = torch.from_numpy(np.ascontiguousarray(frames[places.start : places.stop]))
         x, brush = pad(to_float(part.to(self._device))), brushes[places.start]
-        localise = partial(localised, network, brush.style) if brush.statistics is None else None
-        y = self._frugal(lambda part: network(part, brush), x, localise=localise)[:, :, :height, :width]
+        tile_adapter = partial(localised, network, brush.style) if brush.statistics is None else None
+        y = self._runner(lambda part: network(part, brush), x, tile_adapter=tile_adapter)[:, :, :height, :width]
         check_finite(y, first=places.start, remedy=_REMEDY, fault=InternalError)
         return to_pictures(y * 255)
 
 
-def _mixed(styles: NDArray[np.float32], key: KeyStyle) -> NDArray[np.float32]:
+def _mixed(styles: NDArray[np.float32], key: StyleMix) -> NDArray[np.float32]:
     """Give the weighted sum of (S, N) styles."""
     mixture: NDArray[np.float32] = np.tensordot(np.asarray(key.weights, np.float32), styles, 1).astype(np.float32)
     return mixture
-
-
-def thinned(sample: list[Picture]) -> list[Picture]:
-    """Give as many of the sample's pictures, spread evenly, as `SAMPLE_PIXELS` allow; at least one."""
-    count = max(1, min(len(sample), SAMPLE_PIXELS // (sample[0].shape[0] * sample[0].shape[1])))
-    return [sample[len(sample) * (2 * i + 1) // (2 * count)] for i in range(count)]
 
 
 def centre_square(painting: Picture) -> Picture:

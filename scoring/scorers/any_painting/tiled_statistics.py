@@ -14,17 +14,17 @@ from typing import TypeAlias
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
 
-from scoring.inference.tiling import Forward, ReceptiveField, Span, Tiles
+from scoring.inference.tiling import ForwardFunction, ReceptiveField, TileGrid, TileSpan
 from scoring.scorers.any_painting.conditional_norm import NORM_CHANNELS, ConditionalInstanceNorm, Kernel, StyleCondition
 from scoring.scorers.any_painting.network import REACH, STRIDE
 
 Network: TypeAlias = Callable[[torch.Tensor, StyleCondition], torch.Tensor]
 """The transformer, in whatever precision."""
 
-LOOK = ReceptiveField(reach=REACH, stride=STRIDE)
+RECEPTIVE_FIELD = ReceptiveField(reach=REACH, stride=STRIDE)
 
 
-def localised(network: Network, style: torch.Tensor, frame: torch.Tensor, tiles: Tiles) -> Forward:
+def localised(network: Network, style: torch.Tensor, frame: torch.Tensor, tiles: TileGrid) -> ForwardFunction:
     """Give a forward for the tiles of `frame` (1, 3, H, W), with the statistics of the whole frame.
 
     `style` is (STYLE_NUMBERS,).
@@ -50,11 +50,11 @@ class _Probe(StyleCondition):
     def __init__(self, style: torch.Tensor, statistics: torch.Tensor, known: int) -> None:
         super().__init__(style, statistics)
         self._known = known
-        self._tile: tuple[int, Span, Span]
+        self._tile: tuple[int, TileSpan, TileSpan]
         self._place = slice(known, known)
         self._sums: list[torch.Tensor] = []
 
-    def look_at(self, network: Network, tile: torch.Tensor, row: Span, column: Span) -> None:
+    def look_at(self, network: Network, tile: torch.Tensor, row: TileSpan, column: TileSpan) -> None:
         """Add what the tile keeps of the frame to the sums."""
         self._tile = tile.shape[2], row, column
         with suppress(_PassEndsError):

@@ -142,5 +142,5 @@ def _joint(moments: list[torch.Tensor], pixels: list[int]) -> np.ndarray:
     means, variances = (torch.stack([m[i] for m in moments]) for i in (0, 1))
     mean = (weights * means).sum(0)
     variance = (weights * (variances + (means - mean).square())).sum(0)
-    joined: np.ndarray = torch.stack((mean, variance)).float().numpy()
-    return joined
+    concatenate: np.ndarray = torch.stack((mean, variance)).float().numpy()
+    return concatenate

@@ -15,20 +15,20 @@ from frame_tools.contracts.scorers import Makes
 from scoring.inference.allocator import keep_freed_memory
 from scoring.inference.cpu_workers import CpuWorkers
 from scoring.inference.device import DeviceScorer
-from scoring.inference.mixed_precision import CheckedHalfPrecision, Forward, disable_tf32
-from scoring.inference.tensors import best_device, check_finite, check_frames, from_pictures, joined, to_pictures
-from scoring.inference.tiling import MemoryBoundedRunner, ReceptiveField, TileAdapter, Tiles
-from scoring.scorers.any_painting.scorer import thinned
+from scoring.inference.mixed_precision import CheckedHalfPrecision, NetworkFunction, disable_tf32
+from scoring.inference.tensors import best_device, check_finite, check_frames, concatenate, to_pictures, to_tensor
+from scoring.inference.tiling import MemoryBoundedRunner, ReceptiveField, TileAdapter, TileGrid
 from scoring.scorers.johnson.checkpoint import read_checkpoint
 from scoring.scorers.johnson.layers import NORMS, SMALLEST_SIDE, STRIDE
 from scoring.scorers.johnson.network import Network
-from scoring.types import Moments, Pictures, Prepared, RunInputs, Score, StyleFile
+from scoring.scorers.sampling import subsample
+from scoring.types import FramePositions, Pictures, Prepared, RunInputs, Score, StyleFile
 
 GPU_FRAMES: Final = 4
 """Frames in one forward on a GPU."""
 GPU_PIXELS: Final = 2**26 - 1
 """Most pixels in one forward on a GPU: PyTorch's padding takes no tensor of 2^31 values, and a pixel has 32."""
-LOOK: Final = ReceptiveField(reach=56, stride=STRIDE)
+RECEPTIVE_FIELD: Final = ReceptiveField(reach=56, stride=STRIDE)
 """A colour depends on up to 55 pixels around it, if statistics are given."""
 
 _REMEDY = "Train the network again, or use another checkpoint, then put the trigger file again"
@@ -55,9 +55,9 @@ class Johnson(DeviceScorer):
         tensors = read_checkpoint(_checkpoint(run).data, _checkpoint(run).name)
         if run.options.statistics == "frame":
             return {}
-        frames = [from_pictures(_padded(frame[None]), self._device) for frame in thinned(run.sample())]
+        frames = [to_tensor(_padded(frame[None]), self._device) for frame in subsample(run.sample())]
         with torch.inference_mode():
-            found = Network(tensors, self._device).measure(frames, self._lanes.map)
+            found = Network(tensors, self._device).measure(frames, self._workers.map)
         if not all(np.isfinite(values).all() for values in found.values()):
             raise InputError(f"{_checkpoint(run).name} paints values that are no numbers", _REMEDY)
         return found
@@ -69,7 +69,7 @@ class Johnson(DeviceScorer):
         if shared and {name: values.shape for name, values in prepared.items()} != _SHAPES:
             raise InternalError("What was prepared for this run are not the statistics of its network", "Resubmit it")
         network = Network(tensors, self._device, prepared if shared else None)
-        return _Painter(network, self._device, self._lanes, localise=None if shared else _whole_frames_only)
+        return _Painter(network, self._device, self._workers, tile_adapter=None if shared else _whole_frames_only)
 
 
 _SHAPES = {name: (2, channels) for name, channels in NORMS.items()}
@@ -79,35 +79,35 @@ class _Painter:
     """The `Score` of `Johnson`."""
 
     def __init__(
-        self, network: Network, device: torch.device, lanes: CpuWorkers, *, localise: TileAdapter | None
+        self, network: Network, device: torch.device, lanes: CpuWorkers, *, tile_adapter: TileAdapter | None
     ) -> None:
         self._full = network
-        self._frugal = MemoryBoundedRunner(LOOK, limit=GPU_PIXELS if device.type == "cuda" else None)
-        self._localise = localise
-        self._network: Forward = CheckedHalfPrecision(network, span=255) if device.type == "cuda" else network
+        self._runner = MemoryBoundedRunner(RECEPTIVE_FIELD, limit=GPU_PIXELS if device.type == "cuda" else None)
+        self._localise = tile_adapter
+        self._network: NetworkFunction = CheckedHalfPrecision(network, span=255) if device.type == "cuda" else network
         self._device = device
-        self._lanes = lanes
+        self._workers = lanes
 
-    def __call__(self, frames: Pictures, _moments: Moments) -> Pictures:
-        """Paint (B, H, W, 3) uint8 of any size. Raises NoNumbersError for a frame that comes out as no numbers."""
+    def __call__(self, frames: Pictures, _moments: FramePositions) -> Pictures:
+        """Paint (B, H, W, 3) uint8 of any size. Raises NonFiniteOutputError for NaN or infinity."""
         return self._painted(self._network, frames)
 
-    def in_full(self, frames: Pictures, _moments: Moments) -> Pictures:
+    def score_full_precision(self, frames: Pictures, _moments: FramePositions) -> Pictures:
         """Paint in full precision, whatever the device."""
         return self._painted(self._full, frames)
 
-    def _painted(self, network: Forward, frames: Pictures) -> Pictures:
+    def _painted(self, network: NetworkFunction, frames: Pictures) -> Pictures:
         check_frames(frames)
         together = len(frames) if self._device.type == "cuda" else 1
         starts = range(0, len(frames), together)
-        parts = self._lanes.map(lambda i: self._paint(network, frames[i : i + together], first=i), starts)
-        return joined(parts)
+        parts = self._workers.map(lambda i: self._paint(network, frames[i : i + together], first=i), starts)
+        return concatenate(parts)
 
-    def _paint(self, network: Forward, frames: Pictures, *, first: int) -> Pictures:
+    def _paint(self, network: NetworkFunction, frames: Pictures, *, first: int) -> Pictures:
         """Paint frames in one forward; `first` is the place of the first in its batch."""
         height, width = frames.shape[1:3]
-        x = from_pictures(_padded(frames), self._device)
-        y = self._frugal(network, x, localise=self._localise)[:, :, :height, :width]
+        x = to_tensor(_padded(frames), self._device)
+        y = self._runner(network, x, tile_adapter=self._localise)[:, :, :height, :width]
         check_finite(y, first=first, remedy=_REMEDY, fault=InputError)
         return to_pictures(y)
 
@@ -119,7 +119,7 @@ def _checkpoint(run: RunInputs) -> StyleFile:
     return run.styles[0]
 
 
-def _whole_frames_only(frame: torch.Tensor, _tiles: Tiles) -> Forward:
+def _whole_frames_only(frame: torch.Tensor, _tiles: TileGrid) -> NetworkFunction:
     """Raise TemporaryError: a tile by itself would have other statistics than its frame."""
     raise TemporaryError(
         f"The memory does not take a whole frame of {frame.shape[3]}x{frame.shape[2]} pixels",

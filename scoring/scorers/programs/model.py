@@ -18,7 +18,7 @@ from frame_tools.contracts.errors import InputError, InternalError
 from frame_tools.contracts.scorers import Makes
 from scoring.inference.allocator import keep_freed_memory
 from scoring.inference.device import DeviceScorer
-from scoring.inference.tensors import check_finite, check_frames, from_pictures, to_pictures
+from scoring.inference.tensors import check_finite, check_frames, to_pictures, to_tensor
 from scoring.types import PictureError, Pictures, Prepared, RunInputs, Score
 
 _OF_THE_MACHINE: Final = (MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
@@ -64,10 +64,10 @@ class _Model(DeviceScorer):
     def _score(self, frames: Pictures, _moments: object) -> Pictures:
         """Score (B, H, W, 3) uint8. Raises PictureError for a frame that the model fails on or answers wrongly."""
         check_frames(frames)
-        return np.concatenate(self._lanes.map(lambda i: self._one(frames[i : i + 1], i), range(len(frames))))
+        return np.concatenate(self._workers.map(lambda i: self._one(frames[i : i + 1], i), range(len(frames))))
 
     def _one(self, frame: Pictures, position: int) -> Pictures:
-        x = (from_pictures(frame, self._device) / 255).contiguous()
+        x = (to_tensor(frame, self._device) / 255).contiguous()
         shape = tuple(x.shape)
         try:
             y: Any = self._run(x)

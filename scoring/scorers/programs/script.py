@@ -16,9 +16,9 @@ import torch
 from frame_tools.contracts.errors import InputError, InternalError
 from frame_tools.contracts.plan import PlannedProgram
 from frame_tools.contracts.scorers import Makes
-from scoring.inference.tensors import check_frames, in_words
+from scoring.inference.tensors import check_frames, device_label
 from scoring.scorers.programs.context import ProgramContext
-from scoring.types import Describe, Moments, PictureError, Pictures, Prepared, Record, RunInputs, Score
+from scoring.types import Describe, FramePositions, PictureError, Pictures, Prepared, Record, RunInputs, Score
 
 MAX_FRAMES_PER_CALL: Final = 64
 MAX_RECORD_BYTES: Final = 64 * 2**10
@@ -54,7 +54,7 @@ class Script:
     @property
     def device(self) -> str:
         """The device in words."""
-        return in_words(torch.device(self._device))
+        return device_label(torch.device(self._device))
 
     @property
     def frames_per_forward(self) -> int:
@@ -69,7 +69,7 @@ class Script:
         """Give the function that calls the script."""
         return self._describe if self.makes == "records" else self._score
 
-    def _score(self, frames: Pictures, moments: Moments) -> Pictures:
+    def _score(self, frames: Pictures, moments: FramePositions) -> Pictures:
         """Raise PictureError if the script fails or does not give uint8 of the same shape."""
         answer = self._call(frames, moments)
         if not isinstance(answer, np.ndarray) or answer.dtype != np.uint8 or answer.shape != frames.shape:
@@ -78,14 +78,14 @@ class Script:
         pictures: Pictures = np.ascontiguousarray(answer)
         return pictures
 
-    def _describe(self, frames: Pictures, moments: Moments) -> list[Record]:
+    def _describe(self, frames: Pictures, moments: FramePositions) -> list[Record]:
         """Raise PictureError if the script fails or does not give one JSON object for each frame."""
         answer = self._call(frames, moments)
         if not isinstance(answer, list) or len(answer) != len(frames):
             kind = f"{len(answer)} records" if isinstance(answer, list) else type(answer).__name__
             self._wrong(0, f"answered {kind}, not a list of {len(frames)} records")
         return [
-            {"frame": moment.index, "seconds": round(moment.seconds, 6), **self._record(position, record)}
+            {"frame": moment.index, "seconds": round(moment.pts_seconds, 6), **self._record(position, record)}
             for position, (record, moment) in enumerate(zip(answer, moments, strict=True))
         ]
 
@@ -104,7 +104,7 @@ class Script:
         copy: Record = json.loads(text)
         return copy
 
-    def _call(self, frames: Pictures, moments: Moments) -> Any:
+    def _call(self, frames: Pictures, moments: FramePositions) -> Any:
         """Call the script with a copy: what it writes into its frames must not reach ours."""
         check_frames(frames)
         try:
