@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SEND = """
 import os, sys
 from opentelemetry.metrics import get_meter_provider
-from frame_tools import metrics as m
+from frame_tools.telemetry import metrics as m
 from orchestration.telemetry.azure_monitor import telemetry_from
 
 where = telemetry_from({"APPLICATIONINSIGHTS_CONNECTION_STRING": sys.argv[1]}).metrics
@@ -252,7 +252,7 @@ def test_only_our_lines_change_their_form_on_the_hosts_handlers(monkeypatch: pyt
 
 def test_a_tasks_lines_carry_run_and_step() -> None:
     code = (
-        "import logging, sys\nfrom frame_tools import logs\n"
+        "import logging, sys\nfrom frame_tools.telemetry import logs\n"
         "logs.configure_task_logging(sys.stdout, correlation_id='clip-0123456789', step=3)\n"
         "logging.getLogger('scoring').info('done')"
     )

@@ -23,11 +23,11 @@ sys.meta_path.insert(0, Absent())
 
 COPY = """
 import numpy as np
-from scoring import frames
-from scoring.scorers.identity import Copying
-from scoring.types import Moment
+from scoring import image_codec
+from scoring.scorers.identity import IdentityScorer
+from scoring.types import FramePosition
 picture = np.full((1, 5, 7, 3), 9, np.uint8)
-assert Copying().open(None, {})(picture, (Moment(0, 0.0),)) is picture
+assert IdentityScorer().open(None, {})(picture, (FramePosition(0, 0.0),)) is picture
 """
 
 
