@@ -30,7 +30,7 @@ from scoring.inference.weight_files import weights_folder
 from scoring.perception.losses import grams, style_loss
 from scoring.perception.vgg import Vgg, load_vgg
 from scoring.scorers.any_painting.scorer import AnyPainting
-from scoring.temporal.flow import Field, Grey, grid, link
+from scoring.temporal.flow import GrayImage, VectorField, estimate_motion, pixel_grid
 from scoring.temporal.measure import motion, sharpness, warp_error
 from scoring.temporal.smooth import TemporalSmoother
 from scoring.types import FramePosition, Picture, RunInputs, StyleFile, StyleMix
@@ -43,7 +43,7 @@ JUDGED_WITH_VGG: Final = 2
 """Frames of a clip that style loss is taken of."""
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
-Motion = list[tuple[Field, Grey]]
+Motion = list[tuple[VectorField, GrayImage]]
 Pictures = list[Picture]
 
 
@@ -99,10 +99,10 @@ def journey(name: str, still: Picture, count: int) -> Clip:
     return Clip(name, frames, [_exact(before, after) for before, after in pairwise(ways)], exact=True)
 
 
-def _exact(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[Field, Grey]:
+def _exact(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[VectorField, GrayImage]:
     width, height = SIZE
     to_before = (np.linalg.inv(before) @ after).astype(np.float32)
-    own = grid(range(height), width)
+    own = pixel_grid(range(height), width)
     places = own @ to_before[:2, :2].T + to_before[:2, 2]
     x, y = places[..., 0], places[..., 1]
     return places, ((x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)).astype(np.uint8)
@@ -151,11 +151,11 @@ def curves(scorer: AnyPainting, judge: Judge, painting: Path, clips: list[Clip])
     for clip in clips:
         alone = judge.figures(clip, painted(scorer, painting, clip, "frame"))
         shared = painted(scorer, painting, clip, "shared")
-        links = [None, *(link(a, b) for a, b in pairwise(clip.frames))]
+        links = [None, *(estimate_motion(a, b) for a, b in pairwise(clip.frames))]
         points = []
         for weight in WEIGHTS:
             steadier = TemporalSmoother(weight)
-            got = judge.figures(clip, [steadier.follow(p, way) for p, way in zip(shared, links, strict=True)])
+            got = judge.figures(clip, [steadier.smooth(p, way) for p, way in zip(shared, links, strict=True)])
             points.append(
                 Point(
                     weight=weight,

@@ -12,7 +12,7 @@ from frame_tools.storage.blobs import sha256_of
 from scoring import image_codec as images
 from scoring.postprocess.resize import to_working_size, working_size
 from scoring.tasks.inputs import read_frame
-from scoring.temporal.flow import link
+from scoring.temporal.flow import estimate_motion
 from scoring.temporal.smooth import TemporalSmoother
 from scoring.types import Picture
 
@@ -45,11 +45,11 @@ def _steadying(run: Planned, styled: list[Picture]) -> dict[str, dict[str, float
     inputs = [_shrunk(run, read_frame(run.manifest, run.store, index).picture) for index in range(len(styled))]
     scored = [_shrunk(run, picture) for picture in styled]
     pairs = list(pairwise([inputs[0], *inputs]))
-    links = [link(*pair) for pair in pairs]
+    links = [estimate_motion(*pair) for pair in pairs]
     steadier = TemporalSmoother(run.plan.options.weight_of_before)
     return {
-        "link": _time(lambda pair: link(*pair), pairs),
-        "follow": _time(lambda pair: steadier.follow(*pair), list(zip(scored, links, strict=True))),
+        "link": _time(lambda pair: estimate_motion(*pair), pairs),
+        "follow": _time(lambda pair: steadier.smooth(*pair), list(zip(scored, links, strict=True))),
     }
 
 

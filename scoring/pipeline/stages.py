@@ -75,7 +75,7 @@ def _follow(plan: Plan, guard: Guard) -> Callable[[DecodedFrame, Picture, Motion
     steadier = TemporalSmoother(plan.options.weight_of_before)
 
     def follow(seen: DecodedFrame, scored: Picture, link: MotionField | None) -> Picture:
-        return steadier.follow(guard.resolve(seen.position.index, seen.name, seen.working_picture, scored), link)
+        return steadier.smooth(guard.resolve(seen.position.index, seen.name, seen.working_picture, scored), link)
 
     return follow
 

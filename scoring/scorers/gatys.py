@@ -25,7 +25,7 @@ from scoring.inference.tiling import is_out_of_memory
 from scoring.inference.weight_files import VGG
 from scoring.perception.losses import CONTENT_TAP, STYLE_TAPS, content_loss, grams, style_loss
 from scoring.perception.vgg import CHANNELS, TAPS, Vgg, load_vgg
-from scoring.temporal.flow import link
+from scoring.temporal.flow import estimate_motion
 from scoring.types import FramePositions, Picture, Pictures, Prepared, RunInputs, Score
 
 STEPS: Final = 60
@@ -143,14 +143,14 @@ class _Painter:
         before = self._before
         if before is None or before.index != index - 1 or before.frame.shape != frame.shape:
             return fresh, False
-        found = link(before.frame, frame)
-        if found is None:
+        motion = estimate_motion(before.frame, frame)
+        if motion is None:
             return fresh, False
         height, width = frame.shape[:2]
         columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-        places = found.ways(height, width) + np.stack([columns, rows], axis=-1)
+        places = motion.full_resolution(height, width) + np.stack([columns, rows], axis=-1)
         moved = cv2.remap(before.painted, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return fresh + found.weights(height, width)[..., None] * (moved - fresh), True
+        return fresh + motion.full_resolution_confidence(height, width)[..., None] * (moved - fresh), True
 
     def _optimised(self, frame: Picture, start: NDArray[np.float32], *, steps: int, rate: float) -> torch.Tensor:
         """Give (1, 3, H, W) in 0..255."""

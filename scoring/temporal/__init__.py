@@ -1,1 +1,1 @@
-"""Steadiness: a frame follows the one before along the motion in the video; and how steady it is, measured."""
+"""Temporal smoothing: motion between frames, motion-compensated blending, and measures of flicker."""

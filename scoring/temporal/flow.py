@@ -1,7 +1,7 @@
-"""How a frame goes on from the one before: where each pixel was (DIS optical flow), and where that can be trusted.
+"""Motion from a frame to the frame before it by DIS optical flow, and a confidence for each pixel.
 
-DIS is Kroeger et al. 2016 (https://arxiv.org/abs/1603.03590), as OpenCV has it. Nothing here keeps state, so pairs of
-frames may be linked on several threads at once.
+DIS is Kroeger et al. 2016 (https://arxiv.org/abs/1603.03590), in OpenCV's implementation. The functions have no state,
+so several threads may process pairs of frames at once.
 """
 
 import math
@@ -13,148 +13,145 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.opencv import Scalar, blur, merge, remap, resize, scale_xy, split_xy, to_gray
 from scoring.types import DecodedFrame, Picture
 
-Grey: TypeAlias = NDArray[np.uint8]
-Field: TypeAlias = NDArray[np.float32]
+GrayImage: TypeAlias = NDArray[np.uint8]
+"""Luma, (h, w)."""
+VectorField: TypeAlias = NDArray[np.float32]
 """Vectors (h, w, 2), x before y, in pixels."""
 
-FLOW_SHARE: Final = 0.75
-"""Share of the frame's size at which its flow is sought: half the time of the whole size, and nearly as exact."""
-FLOW_SIDE: Final = 540
-"""Pixels: most that the shorter side has there."""
-SMALLEST_SIDE: Final = 16
-"""Pixels: smaller frames are not linked; there is nothing to see in them."""
-SAFE_SIDE: Final = 48
-SAFE_SHAPE: Final = 3
-"""OpenCV's DIS crashes on sides shorter than about 14 and on narrow shapes: it gets no side below SAFE_SIDE pixels, and
-no shape whose sides differ by more than SAFE_SHAPE times."""
-CHECK: Final = 0.5
-"""Share of the flow's size at which it is checked: the way forward need not be as exact as the way back."""
-SLACK: Final = 2.0
-"""Square pixels by which forward and backward may disagree; and, of their squared lengths, the share SLACK_OF_MOTION
-(after Sundaram et al. 2010, https://doi.org/10.1007/978-3-642-15549-9_32, who allow 0.5 and 0.01)."""
-SLACK_OF_MOTION: Final = 0.02
-SAME: Final = 6.0
-"""Grey levels: where moved frame and frame differ by less (mean of 5x5), the flow is good enough, checked or not: over
-plain surfaces it is ambiguous and harmless."""
-CUT: Final = 0.6
-"""Share of trusted pixels below which a frame begins a new scene. Measured on seven clips: at least 0.93 within a
+FLOW_SCALE: Final = 0.75
+"""Scale at which flow is computed: half the time of full size, at nearly the same accuracy."""
+MAX_FLOW_SIDE: Final = 540
+"""Pixels: maximum length of the shorter side at which flow is computed."""
+MIN_SIDE: Final = 16
+"""Pixels: smaller frames have no visible motion and get no motion field."""
+DIS_MIN_SIDE: Final = 48
+DIS_MAX_ASPECT_RATIO: Final = 3
+"""OpenCV's DIS crashes on sides shorter than about 14 pixels and on narrow images. Smaller images are padded to
+DIS_MIN_SIDE pixels and DIS_MAX_ASPECT_RATIO."""
+CHECK_SCALE: Final = 0.5
+"""Scale, relative to the flow, of the consistency check: the forward flow may be less accurate than the backward."""
+CONSISTENCY_TOLERANCE: Final = 2.0
+"""Square pixels by which forward and backward flow may disagree, plus RELATIVE_CONSISTENCY_TOLERANCE times the sum of
+their squared lengths (after Sundaram et al. 2010, https://doi.org/10.1007/978-3-642-15549-9_32, who use 0.5 and 0.01).
+"""
+RELATIVE_CONSISTENCY_TOLERANCE: Final = 0.02
+SIMILARITY_THRESHOLD: Final = 6.0
+"""Gray levels: flow is accepted, consistent or not, where the moved frame and the frame differ by less (mean of 5x5
+pixels). On plain surfaces flow is ambiguous and harmless."""
+SCENE_CUT_THRESHOLD: Final = 0.6
+"""Share of confident pixels below which a frame starts a new scene. Measured on seven clips: at least 0.93 within a
 scene, two frames apart; at most 0.31 between frames of different clips."""
 
 
 @dataclass(frozen=True)
 class MotionField:
-    """A frame's motion: for each pixel the way `back` to its place in the frame before, and how far to trust it.
+    """Motion from a frame back to the frame before it.
 
-    back: (h, w, 2) float32 in pixels of this grid, which is the frame's own or a smaller one.
-    trust: float32 0..1, on a smaller grid still.
+    backward: (h, w, 2) float32, from each pixel to its position in the frame before, in pixels of this grid. The grid
+        is the frame's own or a coarser one.
+    confidence: float32 0..1, on a grid coarser still.
     """
 
-    back: Field
-    trust: NDArray[np.float32]
+    backward: VectorField
+    confidence: NDArray[np.float32]
 
-    def ways(self, height: int, width: int) -> Field:
-        """Give the way back of each pixel of a frame (height, width), in its pixels: float32 (height, width, 2)."""
-        h, w = self.back.shape[:2]
-        whole = cv2.resize(self.back, (width, height), interpolation=cv2.INTER_LINEAR)
-        found: Field = cv2.multiply(whole, (width / w, height / h, 1, 1))
-        return found
+    def full_resolution(self, height: int, width: int) -> VectorField:
+        """Return `backward` for a frame of (height, width), in pixels of the frame: float32 (height, width, 2)."""
+        h, w = self.backward.shape[:2]
+        return scale_xy(resize(self.backward, width, height, cv2.INTER_LINEAR), width / w, height / h)
 
-    def weights(self, height: int, width: int) -> NDArray[np.float32]:
-        """Give the trust of each pixel of a frame (height, width)."""
-        found: NDArray[np.float32] = cv2.resize(self.trust, (width, height), interpolation=cv2.INTER_LINEAR)
-        return found
+    def full_resolution_confidence(self, height: int, width: int) -> NDArray[np.float32]:
+        """Return `confidence` for a frame of (height, width): float32 (height, width)."""
+        return resize(self.confidence, width, height, cv2.INTER_LINEAR)
 
 
 class FlowEstimator:
-    """Links a frame to the one before; the `link` of `stream.Stages`.
+    """Estimates the motion between consecutive frames of a run.
 
-    cuts: indices of frames that are known to begin new scenes; others are found.
+    cuts: indices of frames that are known to start new scenes; other cuts are detected.
     """
 
     def __init__(self, cuts: Iterable[int] = ()) -> None:
         self._cuts = frozenset(cuts)
 
     def __call__(self, before: DecodedFrame, frame: DecodedFrame) -> MotionField | None:
-        """Give the link, or None if the frame begins a new scene or is too small to tell."""
+        """Return the motion field, or None if the frame starts a new scene or is too small."""
         if frame.position.index in self._cuts:
             return None
-        return link(before.working_picture, frame.working_picture)
+        return estimate_motion(before.working_picture, frame.working_picture)
 
 
-def link(before: Picture, frame: Picture) -> MotionField | None:
-    """Find the motion between two pictures of one size, (H, W, 3) uint8 RGB; None after a scene cut or below 16 pixels.
+def estimate_motion(before: Picture, frame: Picture) -> MotionField | None:
+    """Estimate the motion between two pictures of one size, (H, W, 3) uint8 RGB.
 
-    Equal pictures give equal links on every machine of a kind.
+    Returns None after a scene cut and for sides below MIN_SIDE. Deterministic on machines of one type.
     """
     height, width = frame.shape[:2]
-    if min(height, width) < SMALLEST_SIDE:
+    if min(height, width) < MIN_SIDE:
         return None
-    share = min(FLOW_SHARE, FLOW_SIDE / min(height, width))
-    old, new = _grey(before, share), _grey(frame, share)
-    back = flow(new, old)
-    trust = trusted(old, new, back)
-    return None if trust.mean() < CUT else MotionField(back, cv2.blur(trust, (3, 3)))
+    scale = min(FLOW_SCALE, MAX_FLOW_SIDE / min(height, width))
+    gray_before, gray = downscale(to_gray(before), scale), downscale(to_gray(frame), scale)
+    backward = dis_flow(gray, gray_before)
+    confidence = flow_confidence(gray_before, gray, backward)
+    if confidence.mean() < SCENE_CUT_THRESHOLD:
+        return None
+    return MotionField(backward, blur(confidence, 3))
 
 
-def trusted(before: Grey, frame: Grey, back: Field) -> NDArray[np.float32]:
-    """Tell where the way `back` from `frame` to `before` can be trusted: 1 or 0, at the size CHECK of it.
+def flow_confidence(before: GrayImage, frame: GrayImage, backward: VectorField) -> NDArray[np.float32]:
+    """Return where `backward`, the flow from `frame` to `before`, is reliable: 1 or 0, at CHECK_SCALE of its size.
 
-    It can if the way forward leads back to where it came from, or if what it fetches looks the same; never from
-    outside the picture.
+    A pixel is reliable if the forward flow leads back to it, or if `before` looks the same at its position there.
+    A position outside the picture is never reliable.
     """
-    small_before, small_frame = shrunk(before, CHECK), shrunk(frame, CHECK)
+    small_before, small_frame = downscale(before, CHECK_SCALE), downscale(frame, CHECK_SCALE)
     height, width = small_frame.shape
     sx, sy = width / frame.shape[1], height / frame.shape[0]
-    x, y = cv2.split(cv2.resize(back, (width, height), interpolation=cv2.INTER_AREA))
-    places = cv2.merge((x * np.float32(sx), y * np.float32(sy))) + grid(range(height), width)
-    forward_x, forward_y = cv2.split(_fetch(flow(small_before, small_frame), places))
+    x, y = split_xy(resize(backward, width, height, cv2.INTER_AREA))
+    positions = merge(x * np.float32(sx), y * np.float32(sy)) + pixel_grid(range(height), width)
+    forward_x, forward_y = split_xy(_sample(dis_flow(small_before, small_frame), positions))
     forward_x, forward_y = forward_x / np.float32(sx), forward_y / np.float32(sy)
     lengths = x * x + y * y + forward_x * forward_x + forward_y * forward_y
-    astray_x, astray_y = x + forward_x, y + forward_y
-    consistent = astray_x * astray_x + astray_y * astray_y < SLACK + SLACK_OF_MOTION * lengths
-    same = cv2.blur(cv2.absdiff(_fetch(small_before, places), small_frame).astype(np.float32), (5, 5)) < SAME
-    to_x, to_y = cv2.split(places)
-    inside = (to_x > -1) & (to_y > -1) & (to_x < width) & (to_y < height)
-    found: NDArray[np.float32] = ((consistent | same) & inside).astype(np.float32)
-    return found
+    error_x, error_y = x + forward_x, y + forward_y
+    tolerance = CONSISTENCY_TOLERANCE + RELATIVE_CONSISTENCY_TOLERANCE * lengths
+    is_consistent = error_x * error_x + error_y * error_y < tolerance
+    difference = cv2.absdiff(_sample(small_before, positions), small_frame).astype(np.float32)
+    is_similar = blur(difference, 5) < SIMILARITY_THRESHOLD
+    to_x, to_y = split_xy(positions)
+    is_inside = (to_x > -1) & (to_y > -1) & (to_x < width) & (to_y < height)
+    return np.asarray((is_consistent | is_similar) & is_inside, np.float32)
 
 
-def _fetch(values: Grey | Field, places: Field) -> NDArray[Any]:
-    """Read values at places between pixels."""
-    found: NDArray[Any] = cv2.remap(values, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return found
+def downscale(gray: GrayImage, scale: float) -> GrayImage:
+    """Scale a gray image, (h, w), by a factor of at most 1."""
+    height, width = (max(1, round(side * scale)) for side in gray.shape)
+    return resize(gray, width, height, cv2.INTER_AREA)
 
 
-def shrunk(grey: Grey, share: float) -> Grey:
-    """Shrink to a share of the size."""
-    height, width = (max(1, round(side * share)) for side in grey.shape)
-    small: Grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
-    return small
-
-
-def grid(rows: range, width: int) -> Field:
-    """Give the own place of each pixel of some rows: float32 (len(rows), width, 2), x, y."""
+def pixel_grid(rows: range, width: int) -> VectorField:
+    """Return the position (x, y) of each pixel of some rows: float32 (len(rows), width, 2)."""
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(rows.start, rows.stop, dtype=np.float32))
-    return cv2.merge((x, y))
+    return merge(x, y)
 
 
-def _grey(picture: Picture, share: float) -> Grey:
-    return shrunk(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), share)
+def dis_flow(start: GrayImage, end: GrayImage, preset: int = cv2.DISOPTICAL_FLOW_PRESET_FAST) -> VectorField:
+    """Return where the pixels of `start` are in `end`: vectors (h, w, 2) float32, for two images of any one size.
 
-
-def flow(start: Grey, end: Grey, preset: int = cv2.DISOPTICAL_FLOW_PRESET_FAST) -> Field:
-    """Find where the pixels of `start` are in `end`: (h, w, 2) float32, for pictures of any one size.
-
-    Small and narrow pictures are continued by their edges first: OpenCV reckons the levels of its pyramid from the
-    width alone, and reads outside its memory if the height has fewer (https://github.com/opencv/opencv/issues/14554).
+    Small and narrow images are padded with their edges first: OpenCV computes the number of pyramid levels from the
+    width alone and reads out of bounds if the height allows fewer (https://github.com/opencv/opencv/issues/14554).
     """
     height, width = start.shape
-    below = max(0, SAFE_SIDE - height, math.ceil(width / SAFE_SHAPE) - height)
-    right = max(0, SAFE_SIDE - width, math.ceil(height / SAFE_SHAPE) - width)
-    if below or right:
-        start, end = (cv2.copyMakeBorder(p, 0, below, 0, right, cv2.BORDER_REPLICATE) for p in (start, end))
-    # The object keeps buffers, so each call has its own.
-    found: Field = cv2.DISOpticalFlow_create(preset).calc(start, end, None)
-    return np.ascontiguousarray(found[:height, :width])
+    bottom = max(0, DIS_MIN_SIDE - height, math.ceil(width / DIS_MAX_ASPECT_RATIO) - height)
+    right = max(0, DIS_MIN_SIDE - width, math.ceil(height / DIS_MAX_ASPECT_RATIO) - width)
+    if bottom or right:
+        start, end = (np.pad(image, ((0, bottom), (0, right)), mode="edge") for image in (start, end))
+    dis: Any = cv2.DISOpticalFlow.create(preset)  # it keeps buffers, so each call has its own
+    vectors: VectorField = dis.calc(start, end, None)
+    return np.ascontiguousarray(vectors[:height, :width])
+
+
+def _sample(values: NDArray[Scalar], positions: VectorField) -> NDArray[Scalar]:
+    return remap(values, positions, cv2.INTER_LINEAR)

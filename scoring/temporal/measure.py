@@ -1,8 +1,8 @@
-"""How steady a video is: what changes from frame to frame that the video's own motion does not explain.
+"""Measures of flicker: changes from frame to frame that the motion of the input does not explain.
 
-Three figures of a pair of frames, each beside the same figure of the input: the warping error of Lai et al. 2018
-(https://arxiv.org/abs/1808.00449) with flow and occlusion taken from the input; the difference to the frame before as
-it is, in which no flow can err; and the sharpness, for what is blurred is always steady.
+Each pair of frames has three figures, and the same three figures of the input beside them: the warping error of Lai et
+al. 2018 (https://arxiv.org/abs/1808.00449), with flow and occlusion of the input; the plain difference between the
+frames, which no flow error can affect; and the sharpness, because a blurred video always has a low warping error.
 """
 
 from typing import Final
@@ -11,68 +11,73 @@ import cv2
 import numpy as np
 
 from frame_tools.contracts.receipt import SteadinessSums
-from scoring.temporal.flow import Field, Grey, flow, grid, trusted
+from scoring.opencv import laplacian, remap, resize, to_gray
+from scoring.temporal.flow import GrayImage, VectorField, dis_flow, flow_confidence, pixel_grid
 from scoring.types import DeliveredFrame, Picture
 
-SIDE: Final = 270
-"""Pixels: shorter side to which larger frames are shrunk before they are measured."""
-SMALLEST_SIDE: Final = 16
-"""Pixels: smaller frames have no flow; they are measured as if nothing moved."""
+MEASURED_SIDE: Final = 270
+"""Pixels: larger frames are scaled to this shorter side before they are measured."""
+MIN_SIDE: Final = 16
+"""Pixels: smaller frames have no flow and are measured as if nothing moved."""
 
 
 def measure_pair(before: DeliveredFrame, frame: DeliveredFrame) -> SteadinessSums:
-    """Measure one pair of delivered frames at the video's size; `stream` sums up."""
+    """Measure a pair of delivered frames at the size of the video; the pipeline adds the results up."""
     return measure(before.decoded.picture, frame.decoded.picture, before.picture, frame.picture)
 
 
-def measure(before: Picture, frame: Picture, shown_before: Picture, shown: Picture) -> SteadinessSums:
-    """Measure a pair: the input's pictures and those shown for them, all (H, W, 3) uint8 RGB of one size.
+def measure(before: Picture, frame: Picture, delivered_before: Picture, delivered: Picture) -> SteadinessSums:
+    """Measure a pair: pictures of the input and pictures delivered for them, all (H, W, 3) uint8 RGB of one size.
 
-    The flow is sought as the blending seeks it, but anew and slower (the preset MEDIUM); squares and variances are in
-    grey levels squared, differences in grey levels.
+    Flow is computed anew and with a slower preset (MEDIUM) than smoothing uses. Warping errors and sharpness are in
+    square gray levels, differences in gray levels.
     """
-    before, frame, shown_before, shown = (_small(picture) for picture in (before, frame, shown_before, shown))
-    places, seen = motion(before, frame)
+    before, frame, delivered_before, delivered = map(_downscale, (before, frame, delivered_before, delivered))
+    positions, visible = motion(before, frame)
     return SteadinessSums(
         pairs=1,
-        warp_error=warp_error(shown_before, shown, places, seen),
-        warp_error_input=warp_error(before, frame, places, seen),
-        difference=float(cv2.absdiff(shown_before, shown).mean()),
+        warp_error=warp_error(delivered_before, delivered, positions, visible),
+        warp_error_input=warp_error(before, frame, positions, visible),
+        difference=float(cv2.absdiff(delivered_before, delivered).mean()),
         difference_input=float(cv2.absdiff(before, frame).mean()),
-        sharpness=sharpness(shown),
+        sharpness=sharpness(delivered),
         sharpness_input=sharpness(frame),
     )
 
 
-def motion(before: Picture, frame: Picture) -> tuple[Field, Grey]:
-    """Find where each pixel of `frame` was in `before`, float32 (H, W, 2), and if it was seen there: (H, W), 0 or 1."""
+def motion(before: Picture, frame: Picture) -> tuple[VectorField, GrayImage]:
+    """Return the position of each pixel of `frame` in `before`, and where it is visible there.
+
+    Positions are float32 (H, W, 2), visibility is uint8 (H, W), 0 or 1.
+    """
     height, width = frame.shape[:2]
-    places = grid(range(height), width)
-    if min(height, width) < SMALLEST_SIDE:
-        return places, np.ones((height, width), np.uint8)
-    old, new = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (before, frame))
-    back = flow(new, old, cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    seen = cv2.resize(trusted(old, new, back), (width, height), interpolation=cv2.INTER_NEAREST)
-    return places + back, seen.astype(np.uint8)
+    positions = pixel_grid(range(height), width)
+    if min(height, width) < MIN_SIDE:
+        return positions, np.ones((height, width), np.uint8)
+    gray_before, gray = to_gray(before), to_gray(frame)
+    backward = dis_flow(gray, gray_before, cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    confidence = flow_confidence(gray_before, gray, backward)
+    return positions + backward, resize(confidence, width, height, cv2.INTER_NEAREST).astype(np.uint8)
 
 
-def warp_error(before: Picture, frame: Picture, places: Field, seen: Grey) -> float:
-    """Give the mean square difference of `frame` to `before` moved to `places`, where `seen`; 0 if nothing is."""
-    moved = cv2.remap(before, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    difference = cv2.absdiff(moved, frame).astype(np.float32)
-    return float(sum(cv2.mean(difference * difference, mask=seen)[:3]) / 3)
+def warp_error(before: Picture, frame: Picture, positions: VectorField, visible: GrayImage) -> float:
+    """Return the mean square difference between `frame` and `before` sampled at `positions`, where `visible`.
+
+    Returns 0 if nothing is visible.
+    """
+    difference = cv2.absdiff(remap(before, positions, cv2.INTER_CUBIC), frame).astype(np.float32)
+    return float(sum(cv2.mean(difference * difference, mask=visible)[:3]) / 3)
 
 
 def sharpness(picture: Picture) -> float:
-    """Give the variance of the Laplacian of the luma."""
-    _, deviation = cv2.meanStdDev(cv2.Laplacian(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.CV_32F))
+    """Return the variance of the Laplacian of the luma."""
+    _, deviation = cv2.meanStdDev(laplacian(to_gray(picture)))
     return float(deviation[0, 0] ** 2)
 
 
-def _small(picture: Picture) -> Picture:
+def _downscale(picture: Picture) -> Picture:
     height, width = picture.shape[:2]
-    share = min(1.0, SIDE / min(height, width))
-    if share == 1:
+    scale = min(1.0, MEASURED_SIDE / min(height, width))
+    if scale == 1:
         return picture
-    small: Picture = cv2.resize(picture, (round(width * share), round(height * share)), interpolation=cv2.INTER_AREA)
-    return small
+    return resize(picture, round(width * scale), round(height * scale), cv2.INTER_AREA)

@@ -1,11 +1,13 @@
-"""Scenes whose motion is known: a window over a wide picture, a thing that passes, and a painter that flickers."""
+"""Scenes with known motion: a window that pans over a picture, a square that passes, and flickering paint."""
 
 import cv2
 import numpy as np
 
+from scoring.types import Picture
 
-def wide_picture(height=160, width=400, seed=0):
-    """Soft blobs of colour with fine grain, so that flow has something to hold on to."""
+
+def wide_picture(height: int = 160, width: int = 400, seed: int = 0) -> Picture:
+    """Draw soft blobs of color with fine grain, on which optical flow works well."""
     random = np.random.default_rng(seed)
     layers = [
         cv2.resize(
@@ -16,8 +18,8 @@ def wide_picture(height=160, width=400, seed=0):
     return np.clip(sum(layers) / 3, 0, 255).astype(np.uint8)
 
 
-def pan(count, size=(96, 128), step=(3, 1), seed=0):
-    """Frames of a window (height, width) that moves by `step` (x, y) pixels a frame."""
+def pan(count: int, size: tuple[int, int] = (96, 128), step: tuple[int, int] = (3, 1), seed: int = 0) -> list[Picture]:
+    """Return frames of a window, (height, width), that moves by `step` (x, y) pixels per frame."""
     height, width = size
     still = wide_picture(height + abs(step[1]) * count, width + abs(step[0]) * count, seed)
     return [
@@ -26,8 +28,8 @@ def pan(count, size=(96, 128), step=(3, 1), seed=0):
     ]
 
 
-def flickering(frames, spread=25.0, seed=1):
-    """Paint frames as a nervous painter would: other colours, and grain that changes with every frame."""
+def flickering(frames: list[Picture], spread: float = 25.0, seed: int = 1) -> list[Picture]:
+    """Paint frames as a flickering network would: in other colors, with grain that changes in every frame."""
     random = np.random.default_rng(seed)
     return [
         np.clip(255 - frame + random.normal(0, spread, frame.shape), 0, 255).astype(np.uint8)
@@ -35,15 +37,15 @@ def flickering(frames, spread=25.0, seed=1):
     ]
 
 
-def passing(count, size=(96, 240), step=16):
-    """A bright textured square that moves right over soft dark ground, and where its left side is in each frame."""
+def passing(count: int, size: tuple[int, int] = (96, 240), step: int = 16) -> tuple[list[Picture], list[int]]:
+    """Return frames of a bright square that moves right over soft dark ground, and its left side in each frame."""
     height, width = size
     ground = cv2.GaussianBlur(wide_picture(height, width, 5), (0, 0), 6) // 2
-    thing = 255 - wide_picture(48, 48, 9) // 4
-    frames, places = [], []
+    square = 255 - wide_picture(48, 48, 9) // 4
+    frames, lefts = [], []
     for t in range(count):
         frame, left = ground.copy(), 8 + step * t
-        frame[24:72, left : left + 48] = thing
+        frame[24:72, left : left + 48] = square
         frames.append(frame)
-        places.append(left)
-    return frames, places
+        lefts.append(left)
+    return frames, lefts

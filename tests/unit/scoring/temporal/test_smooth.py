@@ -1,0 +1,238 @@
+"""Temporal smoothing follows the motion, keeps sharpness, and shows neither ghosts nor batch borders."""
+
+from dataclasses import replace
+from itertools import pairwise
+from statistics import fmean
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frame_tools.contracts.plan import even_borders
+from scoring.temporal import smooth
+from scoring.temporal.flow import MotionField, estimate_motion, pixel_grid
+from scoring.temporal.measure import sharpness, warp_error
+from scoring.temporal.smooth import TemporalSmoother, warm_up_frames, warm_up_start
+from tests.support.moving_scenes import flickering, pan, passing, wide_picture
+
+
+def motions_of(frames):
+    return [None, *(estimate_motion(a, b) for a, b in pairwise(frames))]
+
+
+def smooth_all(scored, motions, weight):
+    smoother = TemporalSmoother(weight)
+    return [smoother.smooth(picture, motion) for picture, motion in zip(scored, motions, strict=True)]
+
+
+def warp_errors(pictures, step):
+    """Return the warping errors of a pan by its exact motion; pixels that are not in both frames are left out."""
+    height, width = pictures[0].shape[:2]
+    positions = pixel_grid(range(height), width) + np.float32(step)
+    inside = ((positions[..., 0] <= width - 1) & (positions[..., 1] <= height - 1)).astype(np.uint8)
+    return [warp_error(a, b, positions, inside) for a, b in pairwise(pictures)]
+
+
+@pytest.fixture(scope="module")
+def scene():
+    frames = pan(40)
+    return frames, flickering(frames), motions_of(frames)
+
+
+@pytest.mark.parametrize(("weight", "max_ratio"), [(0.5, 0.45), (0.8, 0.2)])
+def test_smoothing_reduces_flicker_and_keeps_sharpness(scene, weight, max_ratio):
+    _, scored, motions = scene
+    out = smooth_all(scored, motions, weight)
+    assert fmean(warp_errors(out[12:], (3, 1))) <= max_ratio * fmean(warp_errors(scored[12:], (3, 1)))
+    assert fmean(map(sharpness, out[12:])) == pytest.approx(fmean(map(sharpness, scored[12:])), rel=0.12)
+
+
+def test_smoothing_follows_moving_content(scene):
+    frames, scored, motions = scene
+    out = smooth_all(scored, motions, 0.8)
+    clean = [255 - cv2.blur(frame, (3, 3)) for frame in frames]
+
+    def error(picture, expected):
+        return float(np.abs(cv2.blur(picture, (5, 5)).astype(float) - cv2.blur(expected, (5, 5))).mean())
+
+    assert error(out[-1], clean[-1]) < 0.4 * error(out[-1], clean[-2])
+    assert error(out[-1], clean[-1]) < 1.2 * error(scored[-1], clean[-1])
+
+
+def test_smoothing_leaves_no_ghost_where_ground_is_uncovered():
+    frames, lefts = passing(8)
+    out = smooth_all(frames, motions_of(frames), 0.8)
+    behind = np.s_[28:68, lefts[-2] + 3 : lefts[-1] - 3]
+    assert np.abs(out[-1][behind].astype(float) - frames[-1][behind]).mean() < 12
+    assert np.abs(frames[-2][behind].astype(float) - frames[-1][behind]).mean() > 80
+
+
+def test_smoothing_restarts_at_a_scene_cut(scene):
+    _, scored, motions = scene
+    other = flickering(pan(6, seed=3), seed=8)
+    other_motions = motions_of(pan(6, seed=3))
+    through = smooth_all([*scored[:9], *other], [*motions[:9], *other_motions], 0.8)
+    assert through[9] is other[0]
+    for smoothed, expected in zip(through[9:], smooth_all(other, other_motions, 0.8), strict=True):
+        assert np.array_equal(smoothed, expected)
+
+
+def test_frames_stay_unchanged_without_weight_or_confidence(scene):
+    _, scored, motions = scene
+    assert all(a is b for a, b in zip(smooth_all(scored[:4], motions[:4], 0.0), scored, strict=False))
+    unreliable = [
+        None if motion is None else replace(motion, confidence=np.zeros_like(motion.confidence))
+        for motion in motions[:4]
+    ]
+    assert all(np.array_equal(a, b) for a, b in zip(smooth_all(scored[:4], unreliable, 0.8), scored, strict=False))
+
+
+def test_first_frames_of_a_scene_have_equal_weights():
+    still = wide_picture(96, 128)
+    motion = estimate_motion(still, still)
+    smoother = TemporalSmoother(0.9)
+    smoother.smooth(np.full_like(still, 90), None)
+    for value, mean in ((120, 105), (150, 120), (80, 110)):
+        assert np.abs(smoother.smooth(np.full_like(still, value), motion).astype(int) - mean).max() <= 1
+
+
+def test_smoothing_restarts_at_another_frame_size(scene):
+    _, scored, motions = scene
+    smoother = TemporalSmoother(0.8)
+    smoother.smooth(scored[0], None)
+    small = np.ascontiguousarray(scored[1][::2, ::2])
+    assert smoother.smooth(small, motions[1]) is small
+
+
+def test_no_pattern_amplifies_itself():
+    random = np.random.default_rng(4)
+    frames = [np.full((96, 128, 3), 120, np.uint8)] * 120
+    scored = [np.clip(random.normal(120, 6, (96, 128, 3)), 0, 255).astype(np.uint8) for _ in frames]
+    still = estimate_motion(frames[0], frames[0])
+    smoother = TemporalSmoother(0.9)
+    out = [smoother.smooth(picture, still if i else None) for i, picture in enumerate(scored)]
+    # The rest of the noise fades away once it ends; a pattern that amplifies itself would stay.
+    calm = np.full((96, 128, 3), 120, np.uint8)
+    for _ in range(60):
+        last = smoother.smooth(calm, still)
+    assert float(out[-1].std()) < 1.2 * float(scored[-1].std())
+    assert np.abs(last.astype(int) - 120).mean() < 0.5
+
+
+@pytest.mark.parametrize("weight", [0.5, 0.8])
+def test_batch_border_is_as_smooth_as_the_frames_inside(scene, weight):
+    _, scored, motions = scene
+    whole = smooth_all(scored, motions, weight)
+    borders = even_borders(40, 20)
+
+    def in_batches(warm_up):
+        smoothed = []
+        for start, end in pairwise(borders):
+            first = max(0, start - warm_up)
+            batch = smooth_all(scored[first:end], [None, *motions[first + 1 : end]], weight)
+            smoothed += batch[start - first :]
+        return smoothed
+
+    def border_ratio(pictures):
+        errors = warp_errors(pictures, (3, 1))
+        inside = [error for i, error in enumerate(errors[8:], 9) if i not in borders]
+        return errors[borders[1] - 1] / fmean(inside)
+
+    warm = in_batches(warm_up_frames(weight))
+    assert border_ratio(warm) < 1.1
+    assert border_ratio(in_batches(0)) > 1.3
+    assert np.abs(warm[20].astype(int) - whole[20]).mean() < 1.6  # of noise with a deviation of 25
+
+
+@given(st.integers(0, 500), st.floats(0, 0.9), st.sets(st.integers(-45, 20), max_size=8))
+def test_warm_up_starts_neither_before_the_video_nor_before_a_cut(start, weight, distances):
+    cuts = sorted(start + distance for distance in distances if start + distance > 0)
+    first = warm_up_start(start, weight=weight, cuts=cuts)
+    assert 0 <= first <= start
+    assert start - first <= warm_up_frames(weight)
+    assert not any(first < cut <= start for cut in cuts)
+    assert first == max([0, start - warm_up_frames(weight), *(cut for cut in cuts if cut <= start)])
+
+
+def test_higher_weight_needs_a_longer_warm_up():
+    assert [warm_up_frames(weight) for weight in (0.0, 0.5, 0.7, 0.8, 0.9)] == [0, 5, 10, 16, 33]
+
+
+@given(st.integers(16, 75), st.integers(16, 75))
+def test_smoothing_accepts_any_size(height, width):
+    frames = [np.ascontiguousarray(frame[:height, :width]) for frame in pan(3, size=(75, 75))]
+    out = smooth_all(flickering(frames), motions_of(frames), 0.6)
+    assert all(p.shape == (height, width, 3) and p.dtype == np.uint8 for p in out)
+
+
+def test_result_does_not_depend_on_threads(monkeypatch):
+    frames = [cv2.resize(frame, (400, 300)) for frame in pan(4)]
+    scored, motions = flickering(frames), motions_of(frames)
+    alone = smooth_all(scored, motions, 0.7)
+    monkeypatch.setattr(smooth, "THREADS_MIN_PIXELS", 0)
+    together = smooth_all(scored, motions, 0.7)
+    assert [p.tobytes() for p in together] == [p.tobytes() for p in alone]
+
+
+def softened(scored):
+    return cv2.GaussianBlur(scored, (0, 0), 0.5).astype(np.float32)
+
+
+def test_sharpening_restores_the_energy_of_the_scored_frame():
+    scored = wide_picture(128, 192)
+    soft = softened(scored)
+    amount = smooth.sharpening_amount(soft, scored)
+    shown, kept = smooth.sharpen(soft, amount, np.ones_like(amount))
+    assert sharpness(shown) == pytest.approx(sharpness(scored), rel=0.1)
+    assert sharpness(soft.astype(np.uint8)) < 0.8 * sharpness(scored)
+    assert np.array_equal(kept, soft)
+
+
+def test_sharpening_restores_color():
+    scored = wide_picture(128, 192)
+    soft = softened(scored)
+    amount = smooth.sharpening_amount(soft, scored)
+    shown, _ = smooth.sharpen(soft, amount, np.ones_like(amount))
+
+    def color_energy(picture):
+        chroma = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2YCrCb)[..., 1:]
+        return float((cv2.Laplacian(chroma, cv2.CV_32F) ** 2).mean())
+
+    assert color_energy(soft) < 0.8 * color_energy(scored)
+    assert color_energy(shown) == pytest.approx(color_energy(scored), rel=0.1)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.05, 0.95))
+def test_feedback_does_not_amplify(seed, most):
+    random = np.random.default_rng(seed)
+    share = random.uniform(0, most, (40, 50)).astype(np.float32)
+    extremes = random.choice(np.float32([-100, 100]), (40, 50, 3))
+    amount = np.full_like(share, smooth.MAX_SHARPENING)
+    _, kept = smooth.sharpen(extremes, amount, share)
+    assert np.abs(kept * share[..., None]).max() <= 100.01
+
+
+@given(st.floats(0.01, 0.9), st.floats(0, 3), st.floats(0, 3), st.sampled_from([1, 2, 4]))
+def test_moving_pixels_have_less_feedback(weight, length, other_length, times):
+    scored = np.zeros((16 * times, 24 * times, 3), np.uint8)
+
+    def feedback(length):
+        backward = np.full((16, 24, 2), (0.6 * length / times, 0.8 * length / times), np.float32)
+        return smooth.feedback_weights(MotionField(backward, np.ones((8, 12), np.float32)), weight, scored)
+
+    slow, fast = sorted((length, other_length))
+    assert feedback(slow).shape == scored.shape[:2]
+    assert (feedback(slow) >= feedback(fast) - 1e-6).all()
+    assert feedback(0.0) == pytest.approx(weight**smooth.STILL_EXPONENT, rel=1e-4)
+    assert feedback(smooth.MOVING_THRESHOLD) == pytest.approx(weight**smooth.MOVING_EXPONENT, rel=1e-4)
+
+
+def test_unreliable_pixels_have_no_feedback():
+    confidence = np.ones((8, 12), np.float32)
+    confidence[:, 6:] = 0
+    motion = MotionField(np.zeros((16, 24, 2), np.float32), confidence)
+    feedback = smooth.feedback_weights(motion, 0.7, np.zeros((32, 48, 3), np.uint8))
+    assert not feedback[:, 28:].any()
+    assert feedback[:, :20] == pytest.approx(0.7**smooth.STILL_EXPONENT, rel=1e-4)
