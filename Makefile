@@ -47,14 +47,14 @@ vgg: setup ## Make VGG16's weights, which tuning a style and the scorer gatys ne
 test: test-app test-scoring ## Run all tests
 
 test-app: setup
-	.venv/bin/python -m pytest $(TESTS) --ignore tests/scoring
+	.venv/bin/python -m pytest $(TESTS) --ignore tests/scoring --ignore tests/unit/scoring
 
 test-scoring: setup
-	.venv-scoring/bin/python -m pytest tests/scoring tests/frame_tools
+	.venv-scoring/bin/python -m pytest tests/scoring tests/unit/scoring tests/frame_tools
 
 hunt: setup ## Try the property tests on 5000 new examples each (half an hour; no part of check)
-	.venv/bin/python -m pytest tests --ignore tests/scoring -m hypothesis --hypothesis-profile hunt
-	.venv-scoring/bin/python -m pytest tests/scoring -m hypothesis --hypothesis-profile hunt
+	.venv/bin/python -m pytest tests --ignore tests/scoring --ignore tests/unit/scoring -m hypothesis --hypothesis-profile hunt
+	.venv-scoring/bin/python -m pytest tests/scoring tests/unit/scoring -m hypothesis --hypothesis-profile hunt
 
 lint: setup
 	.venv/bin/ruff check --no-cache .
