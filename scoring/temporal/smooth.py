@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from scoring.opencv import Scalar, blur, laplacian, merge, remap, resize, split_xy, to_gray
 from scoring.temporal.flow import MotionField, pixel_grid
-from scoring.thread_pools import cores
+from scoring.thread_pools import available_cores
 from scoring.types import Picture
 
 CELL_SIDE: Final = 32
@@ -189,4 +189,4 @@ def _for_row_bands(call: Callable[[slice], None], height: int, width: int) -> No
 @cache
 def _threads() -> ThreadPoolExecutor:
     """Return the process's threads for large pictures."""
-    return ThreadPoolExecutor(min(cores(), MAX_THREADS), "temporal")
+    return ThreadPoolExecutor(min(available_cores(), MAX_THREADS), "temporal")
