@@ -20,7 +20,7 @@ from frame_tools.client.api import ApiClient, follow
 from frame_tools.client.upload import put_trigger
 from frame_tools.contracts import ids
 from frame_tools.contracts.trigger import Trigger
-from frame_tools.media.images import jpeg
+from frame_tools.media.images import encode_jpeg
 from frame_tools.storage.deployment import DataStorage, Storage
 from local_cloud.accounts import FREE_PORTS
 from local_cloud.cloud import Cloud, CloudOptions, running_cloud
@@ -31,7 +31,7 @@ FRAMES = 24
 def upload(storage: Storage) -> None:
     """Put small frames and no manifest."""
     for index in range(FRAMES):
-        storage.input.write(f"latency/frames/{index:06d}.jpg", jpeg(Image.new("RGB", (64, 48), (index, 0, 0))))
+        storage.input.write(f"latency/frames/{index:06d}.jpg", encode_jpeg(Image.new("RGB", (64, 48), (index, 0, 0))))
 
 
 def first_task_started(cloud: Cloud, run_id: str) -> dt.datetime:

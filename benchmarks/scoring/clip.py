@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from frame_tools.contracts.errors import InputError
-from frame_tools.media.images import jpeg
+from frame_tools.media.images import encode_jpeg
 from scoring.image_codec import MAX_PIXELS
 
 SMALLEST_SIDE = 32
@@ -63,7 +63,7 @@ def draw_clip(folder: Path, size: Size, frames: int) -> Clip:
     folder.mkdir(parents=True)
     clip = Clip(folder, size, frames)
     for index, path in enumerate(clip.paths):
-        path.write_bytes(jpeg(_picture(index, size)))
+        path.write_bytes(encode_jpeg(_picture(index, size)))
     painting = io.BytesIO()
     Image.effect_noise((256, 256), 80).convert("RGB").save(painting, "PNG")
     clip.painting.write_bytes(painting.getvalue())

@@ -28,7 +28,7 @@ def stage_times(run: Planned) -> dict[str, dict[str, float]]:
     """
     count = min(run.plan.frame_count, MOST_FRAMES)
     styled = [_styled(run, index) for index in range(count)]
-    encoder = SegmentEncoder(run.manifest, even=run.plan.options.even)
+    encoder = SegmentEncoder(run.manifest, odd_size=run.plan.options.even)
 
     def segment(picture: Picture) -> None:
         encoder.add(picture)

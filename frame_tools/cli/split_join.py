@@ -32,7 +32,7 @@ def split(
 
     with report_errors(), bars(console) as shown:
         said = checked({"scorer": "copy", **words})
-        manifest = split_into(video, folder, said.image_format, keep_place=said.keep_place, shown=shown)
+        manifest = split_into(video, folder, said.image_format, keep_location=said.keep_place, shown=shown)
         typer.echo(f"{manifest.frame_count} frames, {len(manifest.audio)} audio tracks in {folder}")
 
 
@@ -48,5 +48,5 @@ def join(
 
     with report_errors(), bars(console) as shown:
         said = checked({"scorer": "copy", **words})
-        report = join_folder(folder, out, even=said.even, shown=shown)
+        report = join_folder(folder, out, odd_size=said.even, shown=shown)
         typer.echo(f"{report.frames} frames, {float(report.seconds):.3f} s, {report.tracks} audio tracks in {out}")

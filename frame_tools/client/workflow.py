@@ -25,14 +25,14 @@ SEGMENT_FRAMES = 250
 
 
 def split_into(
-    video: Path, folder: Path, image_format: Literal["jpg", "png"], *, keep_place: bool, shown: Bars
+    video: Path, folder: Path, image_format: Literal["jpg", "png"], *, keep_location: bool, shown: Bars
 ) -> Manifest:
     """Split with progress."""
     manifest = split(
         video,
         folder,
         image_format=image_format,
-        keep_place=keep_place,
+        keep_location=keep_location,
         progress=lambda done: shown.show("split", done, None),
     )
     shown.show("split", manifest.frame_count, manifest.frame_count)
@@ -82,7 +82,7 @@ def restyle(
     ids.check_name(name, "run's name")
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = scratch / name
-    split_into(video, folder, trigger.image_format, keep_place=trigger.keep_place, shown=shown)
+    split_into(video, folder, trigger.image_format, keep_location=trigger.keep_place, shown=shown)
     uploaded = send(folder, name=name, storage=storage, extras=extras, shown=shown)
     shown.show("upload", uploaded.files, uploaded.files)
     run_id = put_trigger(storage, name=name, trigger=trigger)
@@ -92,14 +92,14 @@ def restyle(
     return fetch(storage, run_id, made.removeprefix(f"{paths.OUTPUT}/"), out)
 
 
-def join_folder(folder: Path, out: Path, *, even: Literal["exact", "pad"], shown: Bars) -> JoinReport:
+def join_folder(folder: Path, out: Path, *, odd_size: Literal["exact", "pad"], shown: Bars) -> JoinReport:
     """Encode a folder's frames segment by segment and join them with the folder's sound."""
     files = split_files(folder)
     manifest = loads((folder / "manifest.json").read_bytes())
     borders = even_borders(manifest.frame_count, SEGMENT_FRAMES)
 
     def encode(start: int, end: int) -> Segment:
-        encoder = SegmentEncoder(manifest, even=even)
+        encoder = SegmentEncoder(manifest, odd_size=odd_size)
         for index in range(start, end):
             encoder.add(_frame(files[f"frames/{manifest.frame_name(index)}"], manifest))
             shown.show("join", index + 1, manifest.frame_count)

@@ -17,9 +17,9 @@ from frame_tools.costs.chart import Panel, chart
 from frame_tools.costs.model import Forecast, Pool, Work
 from frame_tools.costs.prices import GPU_HOURS_USD, Prices
 from frame_tools.costs.throughput import SPEEDS, Throughput, pace_of_device, pace_of_report
-from frame_tools.media.containers import opened
-from frame_tools.media.frame_writer import write_atomically
-from frame_tools.media.probe import picture_stream
+from frame_tools.media.containers import open_input
+from frame_tools.media.files import write_atomically
+from frame_tools.media.probe import select_video_stream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +40,8 @@ def probe(video: Path) -> Probed:
     """
     if not video.is_file():
         raise MissingError(f"There is no file {video}", "Name a video file")
-    with opened(video) as container:
-        stream = picture_stream(container, video.name)
+    with open_input(video) as container:
+        stream = select_video_stream(container, video.name)
         width, height = stream.codec_context.width, stream.codec_context.height
         # MP4 and AVI list their frames; elsewhere length times rate is all that is to be had without reading the file.
         counted = len(stream.index_entries) if container.format.name.startswith("mov") else stream.frames

@@ -1,1 +1,1 @@
-"""Video, sound and pictures through PyAV and Pillow: split a video, encode batches of frames, join the result."""
+"""Video, audio and image processing with PyAV and Pillow: split a video, encode batches of frames, join the result."""

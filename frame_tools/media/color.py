@@ -1,4 +1,4 @@
-"""Which matrix and range turn a video's YCbCr into RGB, and RGB back: the same answer for both ways.
+"""YCbCr matrix and range of a video, chosen the same way for decoding to RGB and for encoding from RGB.
 
 Untagged video follows the usual convention: BT.601 up to 576 lines, BT.709 above, limited range.
 Code points are those of ITU-T H.273, table 4 (matrix coefficients).
@@ -16,15 +16,17 @@ SD_HEIGHT: Final = 576
 UNSPECIFIED: Final = 2
 PQ: Final = 16
 HLG: Final = 18
-_SWSCALE_MATRIX: Final = {
-    1: Colorspace.ITU709,
+_BT601: Final = 6
+_BT709: Final = 1
+_SWSCALE_MATRICES: Final = {
+    _BT709: Colorspace.ITU709,
     4: Colorspace.FCC,
     5: Colorspace.ITU601,
-    6: Colorspace.ITU601,
+    _BT601: Colorspace.ITU601,
     7: Colorspace.SMPTE240M,
     9: Colorspace.BT2020,
 }
-# Bit-exact rounding costs little here and makes a frame's bytes the same on every kind of processor.
+# Bit-exact rounding costs little and makes a frame's bytes the same on every processor.
 SCALING: Final = int(
     Interpolation.BICUBIC
     | Interpolation.FULL_CHR_H_INT
@@ -36,30 +38,30 @@ SCALING: Final = int(
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """How to convert between YCbCr and RGB: `matrix` and `range` as swscale names them."""
+    """Conversion between YCbCr and RGB: `matrix` and `range` as swscale names them."""
 
     matrix: Colorspace
     range: ColorRange
 
 
-def conversion(color: Color, *, height: int) -> Conversion:
-    """Choose matrix and range for a video with the tags `color` and `height` lines as coded, before rotation.
+def conversion_for_tags(color: Color, *, height: int) -> Conversion:
+    """Choose matrix and range for a video with the tags `color` and `height` coded lines (before rotation).
 
-    Raises InputError for a matrix that is not a plain one (YCgCo, constant luminance, ICtCp).
+    Raises InputError for a matrix that swscale does not support (YCgCo, constant luminance, ICtCp).
     """
     matrix = color.matrix
     if matrix in (None, UNSPECIFIED):
-        matrix = 6 if height <= SD_HEIGHT else 1
-    if matrix not in _SWSCALE_MATRIX:
+        matrix = _BT601 if height <= SD_HEIGHT else _BT709
+    if matrix not in _SWSCALE_MATRICES:
         raise InputError(
-            f"The video's colour matrix (code {matrix} of H.273) is not supported",
+            f"The video's color matrix (code {matrix} of H.273) is not supported",
             "Convert the video to BT.709 first.",
         )
     levels = ColorRange.JPEG if color.range == "full" else ColorRange.MPEG
-    return Conversion(_SWSCALE_MATRIX[matrix], levels)
+    return Conversion(_SWSCALE_MATRICES[matrix], levels)
 
 
-def conversion_of(manifest: Manifest) -> Conversion:
-    """Choose matrix and range for the frames of `manifest`, as splitting chose them."""
-    on_its_side = manifest.rotation in (90, 270)
-    return conversion(manifest.color, height=manifest.width if on_its_side else manifest.height)
+def conversion_for_manifest(manifest: Manifest) -> Conversion:
+    """Choose matrix and range for the frames of `manifest`, as the split did."""
+    is_sideways = manifest.rotation in (90, 270)
+    return conversion_for_tags(manifest.color, height=manifest.width if is_sideways else manifest.height)

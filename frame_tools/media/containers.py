@@ -1,7 +1,7 @@
-"""Open video files safely.
+"""Safe opening of video files.
 
-Files are opened by us and handed to ffmpeg as file objects, with a list of allowed formats: a "video" that is really
-a playlist could otherwise make ffmpeg open other files or addresses.
+We open files ourselves and pass them to FFmpeg as file objects, with an allow-list of formats: a "video" that is in
+fact a playlist could otherwise make FFmpeg open other files or network addresses.
 """
 
 from collections.abc import Iterator
@@ -19,13 +19,16 @@ _FORMATS: Final = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf,mxf,h264,hevc,m4v,mpegvideo,ivf,dv,gif,nut"
 )
 _INPUT_OPTIONS: Final = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
+UNREADABLE_REMEDY: Final = (
+    "Check that the file plays in a video player; if it does, convert it to MP4 (H.264) and try again."
+)
 
 
 class ByteSource(Protocol):
-    """A seekable file object to read from, like `io.BytesIO`."""
+    """A seekable binary file object to read from, such as `io.BytesIO`."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """Read at most `size` bytes; none at the end."""
+        """Read at most `size` bytes; return no bytes at the end."""
         ...
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
@@ -37,32 +40,32 @@ class ByteSource(Protocol):
         ...
 
 
-REMEDY: Final = "Check that the file plays in a video player; if it does, convert it to MP4 (H.264) and try again."
-
-
 @contextmanager
-def opened(file: Path | ByteSource, *, name: str | None = None) -> Iterator[InputContainer]:
-    """Open a container for reading from its beginning; `name` is what messages call it.
+def open_input(file: Path | ByteSource, *, name: str | None = None) -> Iterator[InputContainer]:
+    """Open a container for reading from its beginning; messages call it `name`.
 
-    Raises MissingError if there is no such file, InputError if it is nothing that ffmpeg reads.
+    Raises MissingError if the file does not exist, InputError if FFmpeg can't read it.
     """
     if isinstance(file, Path):
-        with _file(file) as stream, opened(stream, name=name or file.name) as container:
+        with _open_file(file) as stream, open_input(stream, name=name or file.name) as container:
             yield container
         return
     file.seek(0)
     try:
         container = av.open(file, "r", container_options=_INPUT_OPTIONS, metadata_errors="replace")
     except av.FFmpegError as error:
-        raise InputError(f"{name or 'The file'} can't be read as a video ({error.strerror})", REMEDY) from error
+        raise InputError(
+            f"{name or 'The file'} can't be read as a video ({error.strerror})", UNREADABLE_REMEDY
+        ) from error
     with container:
         yield container
 
 
-def _file(path: Path) -> BufferedReader:
+def _open_file(path: Path) -> BufferedReader:
+    """Open a file; raises MissingError if it does not exist, InputError if it is empty."""
     try:
         if path.stat().st_size == 0:
-            raise InputError(f"{path.name} can't be read as a video (it is empty)", REMEDY)
+            raise InputError(f"{path.name} can't be read as a video (it is empty)", UNREADABLE_REMEDY)
         return path.open("rb")
     except FileNotFoundError as error:
-        raise MissingError(f"There is no file {path}", "Check the name.") from error
+        raise MissingError(f"The file {path} does not exist", "Check the path.") from error

@@ -1,4 +1,4 @@
-"""Writes frames as picture files with several threads: bounded memory, atomic names, errors at the next call."""
+"""Multithreaded writing of frames as image files: bounded memory, atomic files, errors raised by the next call."""
 
 import os
 from collections import deque
@@ -6,13 +6,15 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from PIL import Image
 
-from frame_tools.media import images
+from frame_tools.media.files import write_atomically
+from frame_tools.media.images import encode_jpeg, encode_png
 
-ENCODERS: dict[str, Callable[[Image.Image], bytes]] = {"jpg": images.jpeg, "png": images.png}
+ENCODERS: Final[dict[str, Callable[[Image.Image], bytes]]] = {"jpg": encode_jpeg, "png": encode_png}
+_MAX_THREADS: Final = 8
 
 
 class FrameWriter:
@@ -21,10 +23,10 @@ class FrameWriter:
     def __init__(self, folder: Path, image_format: str) -> None:
         self._folder = folder
         self._encode = ENCODERS[image_format]
-        threads = min(8, os.cpu_count() or 1)
+        threads = min(_MAX_THREADS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="frames")
         self._pending: deque[Future[None]] = deque()
-        self._most_pending = 2 * threads
+        self._max_pending = 2 * threads
 
     def __enter__(self) -> Self:
         return self
@@ -38,17 +40,10 @@ class FrameWriter:
                 future.result()
 
     def write(self, image: Image.Image, name: str) -> None:
-        """Write `image` under `name`, soon; waits while too many are on the way."""
-        if len(self._pending) >= self._most_pending:
+        """Queue `image` to be written under `name`; blocks while too many images are queued."""
+        if len(self._pending) >= self._max_pending:
             self._pending.popleft().result()
         self._pending.append(self._pool.submit(self._write, image, name))
 
     def _write(self, image: Image.Image, name: str) -> None:
         write_atomically(self._folder / name, self._encode(image))
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name beside it and rename it."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)

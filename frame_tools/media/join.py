@@ -1,10 +1,11 @@
 """Join segments into one video, copying packets: no frame is decoded, nothing is encoded.
 
-Time stamps come from the manifest, the sound from the audio file that splitting kept, packet by packet at its
-original times. The index of an MP4 is put in front of the data, into space reserved from packet counts, so the result
-streams and can be written through `sink.BlockSink`. Nothing depends on the clock: equal inputs give equal bytes.
+Timestamps come from the manifest. The audio comes from the audio file that the split wrote, packet by packet at its
+original times. The index of an MP4 is written in front of the data, into space reserved from packet counts, so that
+the result can be streamed and written through `sink.BlockSink`. Nothing depends on the clock: equal inputs give equal
+bytes.
 
-MP4 holds every time stamp exactly; Matroska rounds them to milliseconds.
+MP4 stores every timestamp exactly; Matroska rounds them to milliseconds.
 """
 
 import heapq
@@ -23,7 +24,8 @@ from av.packet import Packet
 from frame_tools.contracts.errors import DamagedError, InputError, InternalError, MissingError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.media.audio import AUDIO_NAME, AudioSource, count_packets
-from frame_tools.media.containers import ByteSource, opened
+from frame_tools.media.containers import ByteSource, open_input
+from frame_tools.media.files import atomic_output
 from frame_tools.media.muxing import Output, OutputFile, mp4_options, output_container
 from frame_tools.media.video_track import Segment, VideoTrack
 
@@ -32,7 +34,7 @@ __all__ = ["JoinReport", "Segment", "join"]
 
 @dataclass(frozen=True, slots=True)
 class JoinReport:
-    """What was written: frames, bytes of the file, seconds of picture, and audio tracks."""
+    """What was written: number of frames, file size in bytes, duration in seconds, and number of audio tracks."""
 
     frames: int
     bytes: int
@@ -43,46 +45,42 @@ class JoinReport:
 def join(
     manifest: Manifest, segments: Iterable[Segment], *, audio: Path | ByteSource | None, out: Path | Output
 ) -> JoinReport:
-    """Join `segments`, in order, and the `audio` file that splitting kept, into `out`.
+    """Join `segments`, in order, and the `audio` file that the split wrote, into `out`.
 
-    Segments are taken one at a time, so they may be fetched lazily; memory holds one of them. A path is written
-    under a temporary name and renamed; a file object is written to the end and left open.
-    For frames that came without a manifest, `audio` may be any audio or video file: all its audio tracks are taken.
-    Raises DamagedError if a segment or the audio is not what it should be, MissingError if there is no segment or
-    the audio that the manifest names was not given.
+    Segments are consumed one at a time, so they may be fetched lazily; memory holds one of them. A path is written
+    atomically; a file object is written to the end and left open.
+    For frames without a manifest, `audio` may be any audio or video file: all its audio tracks are copied.
+    Raises DamagedError if a segment or the audio does not match the manifest, MissingError if there is no segment or
+    if the manifest names an audio file and `audio` is None.
     """
     if not isinstance(out, Path):
         return _join_into(manifest, segments, audio=audio, out=OutputFile(out))
-    part = out.with_name(f".{out.name}.part")
-    try:
-        with part.open("wb") as file:
-            report = _join_into(manifest, segments, audio=audio, out=OutputFile(file))
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
-    return report
+    with atomic_output(out) as part, part.open("wb") as file:
+        return _join_into(manifest, segments, audio=audio, out=OutputFile(file))
 
 
 def _join_into(
     manifest: Manifest, segments: Iterable[Segment], *, audio: Path | ByteSource | None, out: OutputFile
 ) -> JoinReport:
     if audio is None and manifest.audio_file is not None:
-        raise MissingError(f"The sound, {manifest.audio_file}, was not given", "Give the file that splitting made.")
+        raise MissingError(
+            f"The audio file {manifest.audio_file} of the manifest is missing", "Use the file that the split wrote."
+        )
     remaining = iter(segments)
     first = next(remaining, None)
     if first is None:
-        raise MissingError("There are no segments to join", "Give one for every batch of the plan.")
-    everything = itertools.chain([first], remaining)
+        raise MissingError("There are no segments to join", "Pass one segment for every batch of the plan.")
+    all_segments = itertools.chain([first], remaining)
     try:
         if audio is None:
-            tracks = _mux(manifest, everything, first=first, source=None, sound_packets=0, out=out)
+            tracks = _mux(manifest, all_segments, first=first, source=None, audio_packets=0, out=out)
         else:
             packets = sum(track.packets for track in manifest.audio) or count_packets(audio)
             with ExitStack() as stack:
-                source = AudioSource(_open_sound(stack, audio), manifest.audio)
-                tracks = _mux(manifest, everything, first=first, source=source, sound_packets=packets, out=out)
+                source = AudioSource(_open_audio(stack, audio), manifest.audio)
+                tracks = _mux(manifest, all_segments, first=first, source=source, audio_packets=packets, out=out)
     except av.FFmpegError as error:
-        raise InternalError(f"The result can't be written ({error})", "Report this, with the manifest.") from error
+        raise InternalError(f"The output can't be written ({error})", "Report this error with the manifest.") from error
     return JoinReport(manifest.frame_count, out.size, manifest.duration, tracks)
 
 
@@ -92,11 +90,11 @@ def _mux(
     *,
     first: Segment,
     source: AudioSource | None,
-    sound_packets: int,
+    audio_packets: int,
     out: OutputFile,
 ) -> int:
     """Write the container and return the number of audio tracks."""
-    with output_container(out, *_format(manifest, source, sound_packets)) as output:
+    with output_container(out, *_format(manifest, source, audio_packets)) as output:
         video = VideoTrack(manifest, output, first)
         tracks = source.add_to(output) if source else 0
         output.metadata.update(_metadata(manifest))
@@ -108,30 +106,30 @@ def _mux(
     return tracks
 
 
-def _format(manifest: Manifest, source: AudioSource | None, sound_packets: int) -> tuple[str, dict[str, str]]:
-    """Name of the muxer, and its options."""
+def _format(manifest: Manifest, source: AudioSource | None, audio_packets: int) -> tuple[str, dict[str, str]]:
+    """Return the name of the muxer and its options."""
     if manifest.container == "mkv":
         return "matroska", {}
     return "mp4", mp4_options(
         video=manifest.time_base,
         sample_rates=source.sample_rates if source else [],
-        packets=(manifest.frame_count, sound_packets),
+        packets=(manifest.frame_count, audio_packets),
     )
 
 
 def _metadata(manifest: Manifest) -> dict[str, str]:
-    """Return what the manifest kept of the original's own words."""
-    words = {
+    """Return the container metadata that the manifest kept of the original video."""
+    fields = {
         "title": manifest.title,
         "creation_time": manifest.creation_time,
         "location": manifest.place,
     }
-    return {key: value for key, value in words.items() if value is not None}
+    return {key: value for key, value in fields.items() if value is not None}
 
 
-def _open_sound(stack: ExitStack, audio: Path | ByteSource) -> InputContainer:
-    """Open the sound that splitting kept; raises DamagedError if it is none any more."""
+def _open_audio(stack: ExitStack, audio: Path | ByteSource) -> InputContainer:
+    """Open the audio file that the split wrote; raises DamagedError if it can't be read any more."""
     try:
-        return stack.enter_context(opened(audio, name=AUDIO_NAME))
+        return stack.enter_context(open_input(audio, name=AUDIO_NAME))
     except InputError as error:
-        raise DamagedError("The sound that splitting kept can't be read any more", "Split the video again") from error
+        raise DamagedError("The audio file can't be read any more", "Split the video again.") from error

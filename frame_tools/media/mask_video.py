@@ -1,9 +1,9 @@
-"""Read a video of masks from any frame on: upright grey pictures, decoded from the key frame before.
+"""Random access to a video of masks: upright grayscale images from any frame on, decoded from the previous keyframe.
 
-Splitting reads a video once from its beginning; each task needs a few masks out of the middle. So the packets are
-listed first, without decoding: a frame's place is that of its time stamp among all. Where there is no index to seek by,
-or packets may not be frames (VP8 hides some), everything before is decoded and counted instead.
-A damaged or cut-off video is an error, never a shorter one.
+A split reads a video once from its beginning; each task needs a few masks from the middle. So the packets are listed
+first, without decoding: a frame's number is the rank of its timestamp. Where there is no index to seek by, or where
+packets may not be frames (VP8 hides some), all earlier frames are decoded and counted instead.
+A damaged or truncated video is an error, never a shorter video.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,18 +22,18 @@ from PIL import Image
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import MAX_FRAMES
 from frame_tools.media import probe
-from frame_tools.media.color import SCALING, conversion
-from frame_tools.media.containers import REMEDY, ByteSource, opened
+from frame_tools.media.color import SCALING, conversion_for_tags
+from frame_tools.media.containers import UNREADABLE_REMEDY, ByteSource, open_input
 from frame_tools.media.images import MAX_PIXELS
-from frame_tools.media.orientation import UPRIGHT, Orientation, orientation_of
+from frame_tools.media.orientation import UPRIGHT, Orientation, read_orientation
 
-_INDEXED: Final = ("mov", "matroska")
-_HIDES_FRAMES: Final = frozenset({"vp8"})
+_INDEXED_FORMATS: Final = ("mov", "matroska")
+_HIDDEN_FRAME_CODECS: Final = frozenset({"vp8"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Packet:
-    """What is kept of a packet; times in ticks of the stream."""
+    """Timing and flags of a packet; times in ticks of the stream."""
 
     pts: int | None
     dts: int | None
@@ -44,76 +44,83 @@ class _Packet:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """For each time stamp its frame, and the time stamps of key frames, rising."""
+    """The frame number of each timestamp, and the timestamps of keyframes in increasing order."""
 
     frames: dict[int, int]
-    keys: tuple[int, ...]
+    keyframes: tuple[int, ...]
 
     def number(self, pts: int | None) -> int:
-        """Return a frame's number, -1 for one that was not listed."""
+        """Return a frame's number, or -1 if its timestamp is not in the index."""
         return -1 if pts is None else self.frames.get(pts, -1)
 
 
 class MaskVideo:
-    """A video of masks; `name` is what messages call it. One reading at a time.
+    """A video of masks; messages call it `name`. Supports one reader at a time.
 
-    Raises InputError if it is no video that we read, is cut off, or shows more than 64 megapixels.
+    Raises InputError if the video can't be read, is truncated, or has frames of more than 64 megapixels.
     """
 
     def __init__(self, file: Path | ByteSource, *, name: str) -> None:
         self._file = file
         self._name = name
-        with opened(file, name=name) as container:
+        with open_input(file, name=name) as container:
             stream = self._stream(container)
             packets = self._packets(container, stream)
-            timed = container.format.name.startswith(_INDEXED) and stream.codec_context.name not in _HIDES_FRAMES
-        self._index = _index_of(packets) if timed else None
+            codec = stream.codec_context.name
+            is_indexed = container.format.name.startswith(_INDEXED_FORMATS) and codec not in _HIDDEN_FRAME_CODECS
+        self._index = _build_index(packets) if is_indexed else None
 
     def images(self, start: int) -> Iterator[Image.Image]:
-        """Yield the frames from the frame `start` on, counted from 0, as pictures of mode L; none after the end.
+        """Yield the frames from frame `start` (counted from 0) on as images of mode L; none after the end.
 
-        White is 255 and black 0, whatever the video's range. Raises InputError where the video is damaged.
+        White is 255 and black 0, whatever the video's range. Raises InputError if the video is damaged.
         """
-        due = start
-        with opened(self._file, name=self._name) as container:
+        expected = start
+        with open_input(self._file, name=self._name) as container:
             stream = self._stream(container)
-            grey = _Grey(stream)
-            for number, frame in self._numbered(container, stream, start):
-                if number != due:
-                    raise self._damaged(f"frame {due} is missing")
-                yield grey.image(frame)
-                due += 1
-        if self._index is not None and start < len(self._index.frames) != due:
-            raise self._damaged(f"frame {due} is missing")
+            converter = _GrayscaleConverter(stream)
+            for number, frame in self._decode_from(container, stream, start):
+                if number != expected:
+                    raise self._damaged(f"frame {expected} is missing")
+                yield converter.convert(frame)
+                expected += 1
+        if self._index is not None and start < len(self._index.frames) != expected:
+            raise self._damaged(f"frame {expected} is missing")
 
     def _stream(self, container: InputContainer) -> VideoStream:
-        stream = probe.picture_stream(container, self._name)
+        stream = probe.select_video_stream(container, self._name)
         width, height = stream.codec_context.width, stream.codec_context.height
         if width * height > MAX_PIXELS:
-            raise InputError(f"{self._name} shows {width}x{height} pixels", f"Give at most {MAX_PIXELS} pixels.")
+            raise InputError(
+                f"The frames of {self._name} have {width}x{height} pixels",
+                f"Scale the video so that a frame has at most {MAX_PIXELS} pixels.",
+            )
         return stream
 
     def _packets(self, container: InputContainer, stream: VideoStream) -> list[_Packet]:
-        """List the packets, without decoding them; InputError if the file is cut off."""
+        """List the packets without decoding them; raises InputError if the file is truncated."""
         packets: list[_Packet] = []
         try:
             for packet in container.demux(stream):
                 if packet.size:
-                    shown = not packet.is_discard
-                    packets.append(_Packet(packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe, shown))
+                    is_shown = not packet.is_discard
+                    packets.append(_Packet(packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe, is_shown))
                 if len(packets) > MAX_FRAMES:
-                    raise InputError(f"{self._name} has over {MAX_FRAMES} frames", "Cut it into shorter videos.")
+                    raise InputError(f"{self._name} has more than {MAX_FRAMES} frames", "Cut it into shorter videos.")
         except av.FFmpegError as error:
             raise self._damaged(str(error.strerror)) from error
         if not packets:
-            raise InputError(f"{self._name} holds no frames", REMEDY)
-        missing = probe.missing_at_end(container, stream, packets=len(packets), end=_end(packets, stream))
-        if missing:
-            raise self._damaged(missing)
+            raise InputError(f"{self._name} contains no frames", UNREADABLE_REMEDY)
+        end = _end_seconds(packets, stream)
+        truncation = probe.describe_truncation(container, stream, packets=len(packets), end=end)
+        if truncation:
+            raise self._damaged(truncation)
         return packets
 
-    def _numbered(self, container: InputContainer, stream: VideoStream, start: int) -> Iterator[tuple[int, VideoFrame]]:
-        """Yield (number, frame) in presentation order, from `start` or some frames before."""
+    def _decode_from(
+        self, container: InputContainer, stream: VideoStream, start: int
+    ) -> Iterator[tuple[int, VideoFrame]]:
+        """Yield (number, frame) in presentation order, beginning at `start` or later."""
         stream.codec_context.thread_type = "AUTO"
         size = stream.codec_context.width, stream.codec_context.height
         index = self._index
@@ -125,24 +132,24 @@ class MaskVideo:
                 if number < start:
                     continue
                 if frame.is_corrupt or (frame.width, frame.height) != size:
-                    raise self._damaged(f"frame {number} is incomplete or of another size")
+                    raise self._damaged(f"frame {number} is incomplete or has another size")
                 yield number, frame
         except av.FFmpegError as error:
             raise self._damaged(str(error.strerror)) from error
 
     def _damaged(self, reason: str) -> InputError:
-        return InputError(f"{self._name} is damaged ({reason})", REMEDY)
+        return InputError(f"{self._name} is damaged ({reason})", UNREADABLE_REMEDY)
 
 
-def _end(packets: Sequence[_Packet], stream: VideoStream) -> Fraction:
-    """Return when the last frame ends, in seconds, as far as the packets say."""
+def _end_seconds(packets: Sequence[_Packet], stream: VideoStream) -> Fraction:
+    """Return when the last frame ends, in seconds, according to the packets."""
     times = [packet.dts if packet.pts is None else packet.pts for packet in packets]
     ends = [time + packet.duration for time, packet in zip(times, packets, strict=True) if time is not None]
     return max(ends, default=0) * Fraction(stream.time_base or 0)
 
 
-def _index_of(packets: Sequence[_Packet]) -> _Index | None:
-    """Number the shown packets by their time stamps; None if some have none, or one in common."""
+def _build_index(packets: Sequence[_Packet]) -> _Index | None:
+    """Number the shown packets by their timestamps; None if a timestamp is missing or not unique."""
     stamps = {packet.pts for packet in packets if packet.is_shown and packet.pts is not None}
     if len(stamps) != sum(packet.is_shown for packet in packets):
         return None
@@ -151,35 +158,35 @@ def _index_of(packets: Sequence[_Packet]) -> _Index | None:
 
 
 def _seek(container: InputContainer, stream: VideoStream, index: _Index, start: int) -> None:
-    """Go to the last key frame that is not after the frame `start`; stay at the beginning if there is none."""
-    before = [pts for pts in index.keys if index.frames[pts] <= start]
-    if before:
-        container.seek(before[-1], stream=stream, backward=True)
+    """Seek to the last keyframe at or before frame `start`; stay at the beginning if there is none."""
+    earlier = [pts for pts in index.keyframes if index.frames[pts] <= start]
+    if earlier:
+        container.seek(earlier[-1], stream=stream, backward=True)
 
 
-class _Grey:
-    """Turns decoded frames into upright grey pictures."""
+class _GrayscaleConverter:
+    """Converts decoded frames into upright grayscale images."""
 
     def __init__(self, stream: VideoStream) -> None:
-        self._conversion = conversion(probe.color_of(stream), height=stream.codec_context.height)
+        self._conversion = conversion_for_tags(probe.read_color_tags(stream), height=stream.codec_context.height)
         self._reformatter = VideoReformatter()
         self._orientation: Orientation | None = None
 
-    def image(self, frame: VideoFrame) -> Image.Image:
-        """Convert a frame; the first one says which way is up."""
+    def convert(self, frame: VideoFrame) -> Image.Image:
+        """Convert a frame; the first frame determines the orientation."""
         if self._orientation is None:
-            self._orientation = orientation_of(frame) or UPRIGHT
-        full = frame.format.is_rgb or frame.format.has_palette
-        grey = self._reformatter.reformat(
+            self._orientation = read_orientation(frame) or UPRIGHT
+        is_full_range = frame.format.is_rgb or frame.format.has_palette
+        gray = self._reformatter.reformat(
             frame,
             format="gray",
             src_colorspace=self._conversion.matrix,
-            src_color_range=ColorRange.JPEG if full else self._conversion.range,
+            src_color_range=ColorRange.JPEG if is_full_range else self._conversion.range,
             dst_color_range=ColorRange.JPEG,
             interpolation=SCALING,
             threads=1,
         )
-        plane = grey.planes[0]
-        size = grey.width, grey.height
+        plane = gray.planes[0]
+        size = gray.width, gray.height
         image = Image.frombuffer("L", size, bytes(plane), "raw", "L", plane.line_size, 1)
-        return self._orientation.upright(image)
+        return self._orientation.to_upright(image)

@@ -1,10 +1,12 @@
-"""Text from a video's own metadata, made fit for a manifest."""
+"""Sanitizing of text from a video's metadata, so that it fits into a manifest."""
 
-_MAX_LENGTH = 500
+from typing import Final
+
+_MAX_LENGTH: Final = 500
 
 
-def line(text: str | None) -> str | None:
-    """One line of at most 500 printable characters, or None if nothing is left of `text`."""
+def sanitize_text(text: str | None) -> str | None:
+    """Return `text` as one line of at most 500 printable characters, or None if nothing remains."""
     if text is None:
         return None
     printable = "".join(char if char.isprintable() else " " for char in text)

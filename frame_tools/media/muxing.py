@@ -1,4 +1,4 @@
-"""Writing containers: options that make the result exact and repeatable, and care for half-written files."""
+"""Output containers: options for exact and reproducible results, and safe handling of incomplete files."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -14,8 +14,8 @@ _MAX_TIMESCALE: Final = 2**31 - 1
 _MIN_VIDEO_TIMESCALE: Final = 10_000
 _BASE_INDEX_BYTES: Final = 8 * 1024
 _TRACK_INDEX_BYTES: Final = 1024
-# Entries of movenc's sample tables in the worst case: size 4, time 8, sync sample 4 (video), and, with one packet a
-# chunk, chunk offset 8 and sample-to-chunk 12.
+# Bytes per packet in movenc's sample tables in the worst case: size 4, time 8, sync sample 4 (video), and, with one
+# packet per chunk, chunk offset 8 and sample-to-chunk 12.
 _VIDEO_PACKET_BYTES: Final = 36
 _AUDIO_PACKET_BYTES: Final = 32
 
@@ -23,14 +23,14 @@ S = TypeVar("S", bound=Stream)
 
 
 class Output(Protocol):
-    """A file object to write through; `seek` takes offsets from the file's start (whence 0)."""
+    """A binary file object to write to; `seek` takes offsets from the file's start (whence 0)."""
 
     def write(self, data: bytes, /) -> int:
-        """Write at the position, and move it."""
+        """Write at the position and advance it."""
         ...
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Move the position, also beyond the end."""
+        """Move the position, also past the end."""
         ...
 
     def tell(self) -> int:
@@ -39,9 +39,9 @@ class Output(Protocol):
 
 
 class OutputFile:
-    """Passes writes on to `target`, counts bytes, and can be marked `closed` without closing the target.
+    """Forwards writes to `target`, counts bytes, and can be marked `closed` without closing the target.
 
-    PyAV leaves out the index of a container whose file says that it is closed.
+    PyAV does not write the index of a container whose file reports that it is closed.
     """
 
     def __init__(self, target: Output) -> None:
@@ -69,9 +69,9 @@ class OutputFile:
 
 @contextmanager
 def output_container(file: OutputFile, format_name: str, options: dict[str, str]) -> Iterator[OutputContainer]:
-    """Open a container for writing and finish it at the end, unless an error got in the way.
+    """Open a container for writing; finalize it at the end of the block unless an error occurs.
 
-    On an error nothing more is written: an index for half a file could make it look whole.
+    After an error nothing more is written: an index could make an incomplete file look complete.
     """
     container = av.open(file, "w", format=format_name, container_options={"fflags": "+bitexact", **options})
     try:
@@ -83,10 +83,10 @@ def output_container(file: OutputFile, format_name: str, options: dict[str, str]
         container.close()
 
 
-def copied_stream(output: OutputContainer, template: S) -> S:
+def add_copied_stream(output: OutputContainer, template: S) -> S:
     """Add a stream to `output` for packets of `template`, with its language and title.
 
-    Raises ValueError if the output's format has no place for the codec.
+    Raises ValueError if the output's format does not support the codec.
     """
     stream = output.add_stream_from_template(template, opaque=True)
     for key in ("language", "title"):
@@ -96,10 +96,10 @@ def copied_stream(output: OutputContainer, template: S) -> S:
 
 
 def mp4_options(*, video: Fraction | None, sample_rates: Sequence[int], packets: tuple[int, int]) -> dict[str, str]:
-    """Options of the MP4 muxer: the index in front, and a time scale in which edit lists are exact.
+    """Return options of the MP4 muxer: the index in front of the data, and a time scale that makes edit lists exact.
 
-    `video` is the picture's time base (None: sound only), `packets` counts those of picture and sound; the space
-    for the index is an upper bound, the rest of it stays in the file as a free box.
+    `video` is the video track's time base (None: audio only), `packets` are the numbers of video and audio packets.
+    The space reserved for the index is an upper bound; what is not used stays in the file as a free box.
     Source: libavformat/movenc.c (options moov_size and movie_timescale).
     """
     scale = 1

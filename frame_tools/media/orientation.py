@@ -1,4 +1,4 @@
-"""Which way up a video is: the display matrix of its frames, as one of the eight turns and mirrorings of a picture."""
+"""Orientation of a video: the display matrix of its frames, as one of eight rotations and reflections of an image."""
 
 import struct
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ Rotation = Literal[0, 90, 180, 270]
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """How to make a stored picture upright: the Pillow operation, and its turn in degrees clockwise."""
+    """How to make a stored image upright: the Pillow operation, and the rotation in degrees clockwise."""
 
     operation: Image.Transpose | None
     rotation: Rotation
@@ -22,11 +22,11 @@ class Orientation:
 
     @property
     def swaps_sides(self) -> bool:
-        """Whether width and height change places."""
+        """Whether the operation exchanges width and height."""
         return self.rotation in (90, 270)
 
-    def upright(self, image: Image.Image) -> Image.Image:
-        """Return the picture upright; exact, no pixel changes its value."""
+    def to_upright(self, image: Image.Image) -> Image.Image:
+        """Return the image upright; lossless, no pixel changes its value."""
         return image if self.operation is None else image.transpose(self.operation)
 
 
@@ -44,8 +44,8 @@ _BY_MATRIX: Final = {
 }
 
 
-def orientation_of(frame: VideoFrame) -> Orientation | None:
-    """Read a decoded frame's display matrix; None if it turns by something else than quarter turns.
+def read_orientation(frame: VideoFrame) -> Orientation | None:
+    """Read a decoded frame's display matrix; return None if its rotation is not a multiple of 90 degrees.
 
     The matrix is nine 32-bit integers in fixed point (ISO/IEC 14496-12, 6.2.2; libavutil/display.h).
     """

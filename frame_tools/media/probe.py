@@ -1,4 +1,4 @@
-"""Which stream of a file is the video, and whether we can paint it: found out before any frame is written."""
+"""Checks of a video before any frame is written: which stream to use, its color tags, and whether it is complete."""
 
 import re
 from fractions import Fraction
@@ -12,29 +12,30 @@ from av.video.stream import VideoStream
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import MAX_SIDE, Color
 from frame_tools.media.color import HLG, PQ, UNSPECIFIED
-from frame_tools.media.containers import REMEDY
+from frame_tools.media.containers import UNREADABLE_REMEDY
 
-# Formats that hold frames in the order of decoding and say nothing of when they are shown.
+# Formats that store frames in decoding order without presentation times.
 UNTIMED_FORMATS: Final = frozenset({"avi", "h264", "hevc", "m4v", "mpegvideo"})
-_LOOSE: Final = Fraction(1, 2)
-_STILLS: Final = Disposition.attached_pic | Disposition.timed_thumbnails
+_DURATION_TOLERANCE_SECONDS: Final = Fraction(1, 2)
+_STILL_IMAGES: Final = Disposition.attached_pic | Disposition.timed_thumbnails
 _RANGES: Final = {1: "limited", 2: "full"}
 _RGB_MATRIX: Final = 0
-_BITS: Final = 8
+_NO_INFORMATION: Final = (0, UNSPECIFIED, 3)  # 0 and 3 are reserved
+_OUTPUT_BITS: Final = 8
 
 
-def picture_stream(container: InputContainer, name: str) -> VideoStream:
-    """Return the video stream that a player would show: the default one, or else the first; never a cover picture.
+def select_video_stream(container: InputContainer, name: str) -> VideoStream:
+    """Return the video stream that a player would show: the default one, or else the first; never a cover image.
 
-    Raises InputError if there is none, or none that can be decoded and painted: unknown codec, HDR, too large.
+    Raises InputError if there is none, or if it can't be decoded or processed: unknown codec, HDR, too large.
     """
-    streams = [stream for stream in container.streams.video if not stream.disposition & _STILLS]
+    streams = [stream for stream in container.streams.video if not stream.disposition & _STILL_IMAGES]
     if not streams:
-        raise InputError(f"{name} has no video stream", "Give a file with moving pictures.")
+        raise InputError(f"{name} has no video stream", "Use a file that contains video.")
     stream = next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
     context = stream.codec_context
     if context is None:
-        raise InputError(f"The video in {name} has a codec that is not known", REMEDY)
+        raise InputError(f"The video codec of {name} is unknown", UNREADABLE_REMEDY)
     if context.color_trc in (PQ, HLG):
         raise InputError(
             f"{name} is HDR video ({'PQ' if context.color_trc == PQ else 'HLG'}), which would look washed out",
@@ -42,55 +43,57 @@ def picture_stream(container: InputContainer, name: str) -> VideoStream:
         )
     if not (1 <= context.width <= MAX_SIDE and 1 <= context.height <= MAX_SIDE):
         raise InputError(
-            f"{name} shows {context.width}x{context.height} pixels", f"Sides from 1 to {MAX_SIDE} are accepted."
+            f"The frames of {name} are {context.width}x{context.height} pixels",
+            f"Scale the video so that each side is from 1 to {MAX_SIDE} pixels.",
         )
     return stream
 
 
-def color_of(stream: VideoStream) -> Color:
-    """Read the stream's colour tags. Video stored as RGB has no matrix or range of its own."""
+def read_color_tags(stream: VideoStream) -> Color:
+    """Read the stream's color tags. Video stored as RGB has no matrix or range of its own."""
     context = stream.codec_context
-    pixels = context.pix_fmt or ""
-    is_rgb = context.colorspace == _RGB_MATRIX or "rgb" in pixels or "gbr" in pixels or "bgr" in pixels
-    # yuvj420p and its kin are full range by name.
-    levels = "full" if pixels.startswith("yuvj") else _RANGES.get(int(context.color_range))
+    pixel_format = context.pix_fmt or ""
+    is_rgb = context.colorspace == _RGB_MATRIX or any(order in pixel_format for order in ("rgb", "gbr", "bgr"))
+    # yuvj420p and similar formats are full range by name.
+    levels = "full" if pixel_format.startswith("yuvj") else _RANGES.get(int(context.color_range))
     return Color.model_validate(
         {
-            "primaries": _tag(context.color_primaries),
-            "transfer": _tag(context.color_trc),
-            "matrix": None if is_rgb else _tag(context.colorspace),
+            "primaries": _tag_or_none(context.color_primaries),
+            "transfer": _tag_or_none(context.color_trc),
+            "matrix": None if is_rgb else _tag_or_none(context.colorspace),
             "range": None if is_rgb else levels,
         }
     )
 
 
-def sample_aspect_of(stream: VideoStream) -> Fraction:
-    """Width of a stored pixel divided by its height; 1 where the file does not say."""
+def read_sample_aspect(stream: VideoStream) -> Fraction:
+    """Return the width of a stored pixel divided by its height; 1 if the file does not specify it."""
     ratio = stream.sample_aspect_ratio
     return Fraction(ratio) if ratio else Fraction(1)
 
 
-def missing_at_end(container: InputContainer, stream: VideoStream, *, packets: int, end: Fraction) -> str | None:
-    """Say what is missing if a file was cut off: compare `packets` and `end` (seconds) with what it promises.
+def describe_truncation(container: InputContainer, stream: VideoStream, *, packets: int, end: Fraction) -> str | None:
+    """Describe what is missing if the file was cut off, else return None.
 
-    MP4 and its kin list every packet in front. Others promise a length at most, which is compared loosely; an MP4's
-    own length can't be used, since edit lists shorten what is shown.
+    Compares the number of `packets` and the `end` of the last frame (seconds) with what the file's header declares.
+    MP4 and related formats list every packet in the header. Others declare a duration at most, which is compared
+    with a tolerance; an MP4's own duration can't be used, since edit lists shorten what is shown.
     """
     if container.format.name.startswith("mov"):
-        promised = len(stream.index_entries)
-        return f"cut off: {packets} of {promised} frames are there" if packets < promised else None
-    seconds = _promised_seconds(stream)
-    if seconds is None or seconds - end <= _LOOSE:
+        declared = len(stream.index_entries)
+        return f"cut off: {packets} of {declared} frames are present" if packets < declared else None
+    seconds = _declared_seconds(stream)
+    if seconds is None or seconds - end <= _DURATION_TOLERANCE_SECONDS:
         return None
     return f"cut off: it should last {float(seconds):.1f} s"
 
 
-def _promised_seconds(stream: VideoStream) -> Fraction | None:
-    """Return when a stream ends by its header: frames in AVI, else seconds.
+def _declared_seconds(stream: VideoStream) -> Fraction | None:
+    """Return when a stream ends according to its header: by frame count in AVI, else by duration.
 
-    Matroska files carry seconds in a tag DURATION (h:mm:ss.fraction).
+    Matroska files carry the duration in a tag DURATION (h:mm:ss.fraction).
     """
-    if stream.frames and stream.average_rate:  # AVI; its duration is ffmpeg's estimate from the file's size
+    if stream.frames and stream.average_rate:  # AVI; its duration is FFmpeg's estimate from the file's size
         return stream.frames / Fraction(stream.average_rate)
     if stream.duration is not None and stream.time_base is not None:
         return ((stream.start_time or 0) + stream.duration) * stream.time_base
@@ -98,21 +101,21 @@ def _promised_seconds(stream: VideoStream) -> Fraction | None:
     return None if match is None else int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3])
 
 
-def losses(frame: VideoFrame, *, turned: bool) -> list[str]:
-    """Say what of this frame an upright 8-bit RGB picture does not keep."""
+def describe_losses(frame: VideoFrame, *, has_orientation: bool) -> list[str]:
+    """Describe what an upright 8-bit RGB image does not preserve of this frame."""
     notes = []
     components = frame.format.components
-    if (bits := max(component.bits for component in components)) > _BITS:
-        notes.append(f"{bits} bits a channel were reduced to {_BITS}")
+    if (bits := max(component.bits for component in components)) > _OUTPUT_BITS:
+        notes.append(f"The color depth was reduced from {bits} to {_OUTPUT_BITS} bits per channel")
     if any(component.is_alpha for component in components):
         notes.append("The transparency was dropped")
     if frame.interlaced_frame:
-        notes.append("The video is interlaced; both fields are in one frame")
-    if not turned:
-        notes.append("The video asks to be turned by less than a quarter turn; it was left as stored")
+        notes.append("The video is interlaced; each frame contains both fields")
+    if not has_orientation:
+        notes.append("The video's rotation is not a multiple of 90 degrees; frames were left as stored")
     return notes
 
 
-def _tag(code: int) -> int | None:
-    """Return a tag of H.273, or None for unspecified and reserved ones."""
-    return None if int(code) in (0, UNSPECIFIED, 3) else int(code)
+def _tag_or_none(code: int) -> int | None:
+    """Return a code point of H.273, or None for unspecified and reserved ones."""
+    return None if int(code) in _NO_INFORMATION else int(code)

@@ -1,6 +1,6 @@
-"""Read the pictures of a video: every frame a player shows, in its order, upright, as RGB; and their times.
+"""Video decoder: every frame that a player shows, in its order, upright, as RGB; and the frames' timestamps.
 
-A damaged or cut-off video is an error, never a shorter one.
+A damaged or truncated video is an error, never a shorter video.
 """
 
 from collections.abc import Iterator
@@ -17,64 +17,65 @@ from PIL import Image
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import MAX_FRAMES
 from frame_tools.media import probe
-from frame_tools.media.color import SCALING, conversion
-from frame_tools.media.containers import REMEDY
+from frame_tools.media.color import SCALING, conversion_for_tags
+from frame_tools.media.containers import UNREADABLE_REMEDY
 from frame_tools.media.images import from_frame
-from frame_tools.media.orientation import UPRIGHT, orientation_of
+from frame_tools.media.orientation import UPRIGHT, read_orientation
 from frame_tools.media.timestamps import TimestampCollector, Timestamps
 
 
 class VideoReader:
-    """Reads one video stream once; `notes` tells what its pictures could not keep."""
+    """Reads one video stream once; `notes` lists what the images could not preserve."""
 
     def __init__(self, container: InputContainer, stream: VideoStream, *, name: str) -> None:
         self.notes: list[str] = []
         self._container = container
         self._stream = stream
         self._name = name
-        self._color = probe.color_of(stream)
-        self._conversion = conversion(self._color, height=stream.codec_context.height)
-        self._clock = TimestampCollector(Fraction(stream.time_base or Fraction(1, 1000)), stream.average_rate or None)
+        self._color = probe.read_color_tags(stream)
+        self._conversion = conversion_for_tags(self._color, height=stream.codec_context.height)
+        time_base = Fraction(stream.time_base or Fraction(1, 1000))
+        self._collector = TimestampCollector(time_base, stream.average_rate or None)
         self._size = stream.codec_context.width, stream.codec_context.height
         self._decode_times: list[int | None] = []
         self._orientation = UPRIGHT
         self._reformatter = VideoReformatter()
 
     def images(self) -> Iterator[Image.Image]:
-        """Yield every frame as an upright RGB image; InputError where the video is damaged."""
-        for frame in self._decoded():
-            if len(self._clock) == 0:
-                orientation = orientation_of(frame)
-                self.notes += probe.losses(frame, turned=orientation is not None)
+        """Yield every frame as an upright RGB image; raises InputError if the video is damaged or has no frames."""
+        for frame in self._decode():
+            if len(self._collector) == 0:
+                orientation = read_orientation(frame)
+                self.notes += probe.describe_losses(frame, has_orientation=orientation is not None)
                 self._orientation = orientation or UPRIGHT
-            self._clock.add(self._stamp(frame), frame.duration)
-            yield self._orientation.upright(self._rgb(frame))
-        if len(self._clock) == 0:
-            raise InputError(f"{self._name} holds no frames", REMEDY)
-        if self._clock.repaired:
-            self.notes.append(f"{self._clock.repaired} frames had no time stamp, or one that does not rise")
+            self._collector.add(self._timestamp(frame), frame.duration)
+            yield self._orientation.to_upright(self._to_rgb(frame))
+        if len(self._collector) == 0:
+            raise InputError(f"{self._name} contains no frames", UNREADABLE_REMEDY)
+        if self._collector.repaired:
+            self.notes.append(f"{self._collector.repaired} frames had a missing or non-increasing timestamp")
 
-    def description(self) -> dict[str, Any]:
-        """Return what a manifest says of the pictures, after the last of them."""
+    def manifest_fields(self) -> dict[str, Any]:
+        """Return the manifest's fields about the frames; call it after the last of them."""
         width, height = self._size
-        aspect = probe.sample_aspect_of(self._stream)
-        on_its_side = self._orientation.swaps_sides
+        aspect = probe.read_sample_aspect(self._stream)
+        is_sideways = self._orientation.swaps_sides
         return {
-            "frame_count": len(self._clock),
-            "width": height if on_its_side else width,
-            "height": width if on_its_side else height,
-            "sample_aspect": 1 / aspect if on_its_side else aspect,
+            "frame_count": len(self._collector),
+            "width": height if is_sideways else width,
+            "height": width if is_sideways else height,
+            "sample_aspect": 1 / aspect if is_sideways else aspect,
             "rotation": self._orientation.rotation,
             "color": self._color,
-            **self.times().as_fields(),
+            **self.timestamps().manifest_fields(),
         }
 
-    def times(self) -> Timestamps:
-        """Return the frames' time stamps, after the last of them."""
-        return self._clock.times()
+    def timestamps(self) -> Timestamps:
+        """Return the frames' timestamps; call it after the last frame."""
+        return self._collector.timestamps()
 
-    def _decoded(self) -> Iterator[VideoFrame]:
-        """Yield the frames in presentation order; InputError where one is damaged or the file is cut off."""
+    def _decode(self) -> Iterator[VideoFrame]:
+        """Yield the frames in presentation order; raises InputError if one is damaged or the file is truncated."""
         self._stream.codec_context.thread_type = "AUTO"
         try:
             for packet in self._container.demux(self._stream):
@@ -85,43 +86,44 @@ class VideoReader:
                     yield frame
         except av.FFmpegError as error:
             raise self._damaged(str(error.strerror)) from error
-        missing = probe.missing_at_end(
-            self._container, self._stream, packets=len(self._decode_times), end=self._clock.end()
+        truncation = probe.describe_truncation(
+            self._container, self._stream, packets=len(self._decode_times), end=self._collector.end_seconds()
         )
-        if missing:
-            raise self._damaged(missing)
+        if truncation:
+            raise self._damaged(truncation)
 
-    def _stamp(self, frame: VideoFrame) -> int | None:
-        """Return the frame's time stamp, if the file has one.
+    def _timestamp(self, frame: VideoFrame) -> int | None:
+        """Return the frame's timestamp, if the file has one.
 
-        Formats without presentation times store one frame after the other, so the n-th that is shown is due when
-        the n-th is decoded.
+        Formats without presentation times store one frame after the other, so the n-th frame is shown when the n-th
+        packet is decoded.
         """
         if self._container.format.name not in probe.UNTIMED_FORMATS:
             return frame.pts
-        shown = len(self._clock)
-        return self._decode_times[shown] if shown < len(self._decode_times) else None
+        index = len(self._collector)
+        return self._decode_times[index] if index < len(self._decode_times) else None
 
     def _check(self, frame: VideoFrame) -> None:
+        """Raise InputError if the frame is corrupt, has another size, or is one too many."""
         if frame.is_corrupt:
             raise self._damaged("a frame is incomplete")
         if (frame.width, frame.height) != self._size:
             raise self._damaged(f"the size changes to {frame.width}x{frame.height}")
-        if len(self._clock) >= MAX_FRAMES:
-            raise InputError(f"{self._name} has over {MAX_FRAMES} frames", "Cut it into shorter videos.")
+        if len(self._collector) >= MAX_FRAMES:
+            raise InputError(f"{self._name} has more than {MAX_FRAMES} frames", "Cut it into shorter videos.")
 
     def _damaged(self, reason: str) -> InputError:
-        where = f"after frame {len(self._clock)}, at about {self._clock.seconds():.1f} s"
-        return InputError(f"{self._name} is damaged {where} ({reason})", REMEDY)
+        position = f"after frame {len(self._collector)}, at about {self._collector.last_seconds():.1f} s"
+        return InputError(f"{self._name} is damaged {position} ({reason})", UNREADABLE_REMEDY)
 
-    def _rgb(self, frame: VideoFrame) -> Image.Image:
-        full = frame.format.is_rgb or frame.format.has_palette
+    def _to_rgb(self, frame: VideoFrame) -> Image.Image:
+        is_full_range = frame.format.is_rgb or frame.format.has_palette
         return from_frame(
             self._reformatter.reformat(
                 frame,
                 format="rgb24",
                 src_colorspace=self._conversion.matrix,
-                src_color_range=ColorRange.JPEG if full else self._conversion.range,
+                src_color_range=ColorRange.JPEG if is_full_range else self._conversion.range,
                 dst_color_range=ColorRange.JPEG,
                 interpolation=SCALING,
                 threads=1,

@@ -1,10 +1,10 @@
-"""The picture of a joined video: the packets of all segments, checked and stamped with the manifest's times.
+"""Video track of a joined video: the packets of all segments, checked and stamped with the manifest's timestamps.
 
-Segments hold no B-frames, so a packet is decoded when it is shown: dts = pts. Planning decode times for reordered
-frames was tried and given up, since with variable rates MP4 files came out that were read wrongly. A constant delay
-makes libavformat's muxer take a wrong track start (movenc.c: the smallest pts - dts among packets with dts <= 0); a
-delay of one frame gives packets the durations of their neighbours, and its demuxer then drops frames at the end
-(mov.c: a key frame that seems to outlast the edit list).
+Segments contain no B-frames, so a packet is decoded when it is shown: dts = pts. We tried to compute decode times for
+reordered frames and gave up, because MP4 files with variable rates were then read incorrectly. A constant delay makes
+libavformat's muxer write a wrong track start (movenc.c: the smallest pts - dts among packets with dts <= 0). A delay of
+one frame gives packets the durations of their neighbors, and the demuxer then drops frames at the end (mov.c: a
+keyframe that seems to outlast the edit list).
 """
 
 import io
@@ -21,17 +21,17 @@ from av.video.stream import VideoStream
 
 from frame_tools.contracts.errors import DamagedError, InputError
 from frame_tools.contracts.manifest import Manifest
-from frame_tools.media.containers import ByteSource, opened
+from frame_tools.media.containers import ByteSource, open_input
 from frame_tools.media.segment import coded_size
 
-_REMEDY: Final = "Score this batch again."
+_SEGMENT_REMEDY: Final = "Score this batch again."
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"  # a string: generic in PyAV's stubs only
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One encoded batch: `name` for messages, how many `frames` it must hold, and the MP4 file itself."""
+    """One encoded batch: `name` for messages, the number of `frames` it must contain, and the MP4 file."""
 
     name: str
     frames: int
@@ -39,34 +39,34 @@ class Segment:
 
 
 class VideoTrack:
-    """The picture of the result; `first` is the segment that its headers are taken from."""
+    """The video track of the output; its headers are those of the segment `first`."""
 
     def __init__(self, manifest: Manifest, output: OutputContainer, first: Segment) -> None:
         self._manifest = manifest
         self._pts = manifest.frame_pts
-        with _picture_of(first) as (_, template):
+        with _open_segment(first) as (_, template):
             self._headers = template.codec_context.extradata
             self._size = template.codec_context.width, template.codec_context.height
             self._stream = output.add_stream_from_template(template, opaque=True)
-        allowed = {coded_size(manifest.width, manifest.height, even) for even in ("exact", "pad")}
+        allowed = {coded_size(manifest.width, manifest.height, odd_size) for odd_size in ("exact", "pad")}
         if self._size not in allowed:
-            found, expected = (f"{width}x{height}" for width, height in (self._size, min(allowed)))
-            raise _damaged(first, f"shows {found}, not {expected}")
+            actual, expected = (f"{width}x{height}" for width, height in (self._size, min(allowed)))
+            raise _damaged(first, f"has frames of {actual}, not {expected}")
         self._stream.time_base = manifest.time_base
         self._stream.codec_context.framerate = manifest.rate
 
     def packets(self, segments: Iterable[Segment]) -> Iterator[tuple[float, VideoPacket]]:
-        """Yield (decode time in seconds, packet) over all segments, which hold one another's sequels.
+        """Yield (decode time in seconds, packet) for all segments, which must be consecutive.
 
-        Raises DamagedError naming the segment that is unreadable, has the wrong number of frames, other headers
-        (SPS/PPS) than the first one, or frames out of order; or if there are too few or too many frames.
+        Raises DamagedError, naming the segment, if one is unreadable, has a wrong number of frames, headers (SPS/PPS)
+        that differ from the first one's, or frames out of order; and if there are too few or too many frames in all.
         """
         manifest = self._manifest
         tick = float(manifest.time_base)
         start = 0
         for segment in segments:
             if start + segment.frames > manifest.frame_count:
-                raise _miscounted(f"more than {manifest.frame_count}", manifest)
+                raise _frame_count_mismatch(f"more than {manifest.frame_count}", manifest)
             for index, packet in enumerate(self._checked_packets(segment), start):
                 packet.stream = self._stream
                 packet.time_base = manifest.time_base
@@ -75,26 +75,28 @@ class VideoTrack:
                 yield self._pts[index] * tick, packet
             start += segment.frames
         if start != manifest.frame_count:
-            raise _miscounted(str(start), manifest)
+            raise _frame_count_mismatch(str(start), manifest)
 
     def _duration(self, index: int) -> int:
-        """How long a frame is shown, in ticks."""
-        following = index + 1
-        return self._pts[following] - self._pts[index] if following < len(self._pts) else self._manifest.last_duration
+        """Return how long a frame is shown, in ticks."""
+        next_index = index + 1
+        if next_index == len(self._pts):
+            return self._manifest.last_duration
+        return self._pts[next_index] - self._pts[index]
 
     def _checked_packets(self, segment: Segment) -> list[VideoPacket]:
-        """Return all packets of a segment, in order."""
-        with _picture_of(segment) as (container, stream):
+        """Return all packets of a segment, in order; raises DamagedError."""
+        with _open_segment(segment) as (container, stream):
             if stream.codec_context.extradata != self._headers:
-                raise _damaged(segment, "was encoded with other settings than the first (its SPS/PPS differ)")
+                raise _damaged(segment, "was encoded with different settings from the first (its SPS/PPS differ)")
             try:
                 packets = [packet for packet in container.demux(stream) if packet.size]
             except av.FFmpegError as error:
                 raise _damaged(segment, f"can't be read to its end ({error.strerror})") from error
         if len(packets) != segment.frames:
-            raise _damaged(segment, f"holds {len(packets)} frames, not {segment.frames}")
+            raise _damaged(segment, f"has {len(packets)} frames, not {segment.frames}")
         if not packets[0].is_keyframe:
-            raise _damaged(segment, "does not begin with a key frame")
+            raise _damaged(segment, "does not begin with a keyframe")
         stamps = [packet.pts if packet.pts is not None else -1 for packet in packets]
         if any(later <= earlier for earlier, later in pairwise(stamps)):
             raise _damaged(segment, "has frames out of order")
@@ -102,25 +104,25 @@ class VideoTrack:
 
 
 @contextmanager
-def _picture_of(segment: Segment) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a segment and yield it with its only video stream."""
+def _open_segment(segment: Segment) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a segment and yield it with its only video stream; raises DamagedError if it is not a segment."""
     data = segment.data
     try:
-        with opened(io.BytesIO(data) if isinstance(data, bytes) else data, name=segment.name) as container:
+        with open_input(io.BytesIO(data) if isinstance(data, bytes) else data, name=segment.name) as container:
             streams = container.streams.video
             if len(streams) != 1 or streams[0].codec_context.name != "h264":
-                raise _damaged(segment, "is not one H.264 stream")
+                raise _damaged(segment, "does not have exactly one H.264 stream")
             yield container, streams[0]
     except InputError as error:
-        raise _damaged(segment, "is no readable MP4 file") from error
+        raise _damaged(segment, "is not a readable MP4 file") from error
 
 
-def _damaged(segment: Segment, what: str) -> DamagedError:
-    return DamagedError(f"Segment {segment.name} {what}", _REMEDY)
+def _damaged(segment: Segment, problem: str) -> DamagedError:
+    return DamagedError(f"Segment {segment.name} {problem}", _SEGMENT_REMEDY)
 
 
-def _miscounted(found: str, manifest: Manifest) -> DamagedError:
+def _frame_count_mismatch(actual: str, manifest: Manifest) -> DamagedError:
     return DamagedError(
-        f"The segments hold {found} frames; the manifest has {manifest.frame_count}",
-        "Give every batch of the plan once, in order.",
+        f"The segments have {actual} frames; the manifest has {manifest.frame_count}",
+        "Pass every batch of the plan once, in order.",
     )

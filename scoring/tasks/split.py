@@ -37,7 +37,7 @@ def split_video(task: Task) -> None:
                     next_step=NextStep.START_NEW_RUN,
                 )
         folder = Path(scratch) / "split"
-        manifest = split(video, folder, image_format=trigger.image_format, keep_place=trigger.keep_place)
+        manifest = split(video, folder, image_format=trigger.image_format, keep_location=trigger.keep_place)
         _upload(task, folder)
     data = manifests.dumps(manifest)
     task.storage.runs.create(RunPaths(task.run_id).manifest, data)

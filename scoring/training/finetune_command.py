@@ -5,7 +5,7 @@ from pathlib import Path
 
 import safetensors.torch
 
-from frame_tools.media.frame_writer import write_atomically
+from frame_tools.media.files import write_atomically
 from scoring.inference.tensors import best_device
 from scoring.perception.vgg import load_vgg
 from scoring.scorers.any_painting.convert import published

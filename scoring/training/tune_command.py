@@ -10,7 +10,7 @@ import torch
 
 from frame_tools.contracts.errors import InputError, MissingError
 from frame_tools.media import images
-from frame_tools.media.frame_writer import write_atomically
+from frame_tools.media.files import write_atomically
 from frame_tools.storage.blobs import sha256_of
 from scoring.image_codec import encode_jpeg
 from scoring.inference.tensors import best_device, to_pictures

@@ -13,7 +13,7 @@ from PIL import Image
 
 from frame_tools.contracts.errors import DamagedError, InputError, InternalError, MissingError
 from frame_tools.contracts.options import Options
-from frame_tools.media.images import png
+from frame_tools.media.images import encode_png
 from scoring.inference.weight_files import VGG
 from scoring.perception.losses import grams, style_loss
 from scoring.perception.vgg import Vgg
@@ -75,7 +75,7 @@ def stripes():
     rows, columns = np.mgrid[0:50, 0:70]
     blue = (np.sin((rows + columns) / 3) > 0)[..., None]
     return StyleFile(
-        "stripes.png", png(Image.fromarray(np.where(blue, (20, 40, 200), (230, 150, 20)).astype(np.uint8)))
+        "stripes.png", encode_png(Image.fromarray(np.where(blue, (20, 40, 200), (230, 150, 20)).astype(np.uint8)))
     )
 
 

@@ -10,7 +10,7 @@ from frame_tools.contracts.errors import DamagedError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.plan import BlobRef, Plan, PlannedKeyframe, PlannedStyle
-from frame_tools.media.images import png
+from frame_tools.media.images import encode_png
 from frame_tools.storage.blobs import sha256_of
 from scoring.pipeline.frame_source import BlobFrames
 from scoring.tasks.base import Task
@@ -34,7 +34,7 @@ def storage():
     for name, data in STYLES.items():
         storage.work.write(name, data)
     for index in range(MANIFEST.frame_count):
-        storage.input.write(MANIFEST.frame_name(index), png(draw(index, SIZE)))
+        storage.input.write(MANIFEST.frame_name(index), encode_png(draw(index, SIZE)))
     return storage
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from frame_tools.contracts.errors import InputError, InternalError
-from frame_tools.media.images import png
+from frame_tools.media.images import encode_png
 from scoring import image_codec
 from scoring.inference.mixed_precision import CheckedHalfPrecision
 from scoring.scorers.any_painting import weights as weights_module
@@ -89,7 +89,7 @@ def test_a_large_sample_is_thinned_evenly():
 
 def test_the_painting_decides(scorer, score, noise):
     image_codec = noise(1, 64, 64, 3)
-    orange = png(Image.fromarray(np.full((300, 300, 3), (250, 120, 10), np.uint8)))
+    orange = encode_png(Image.fromarray(np.full((300, 300, 3), (250, 120, 10), np.uint8)))
     other = opened(scorer, run_of(("orange.png", orange)))
     assert np.abs(score(image_codec, moments(1)).astype(int) - other(image_codec, moments(1))).mean() > 10
 
@@ -99,7 +99,7 @@ def test_only_the_centre_square_of_a_painting_counts(scorer, noise):
     framed = whole.copy()
     framed[:, :59] = framed[:, -59:] = 0
     styles = [
-        scorer.prepare(run_of(("a.png", png(Image.fromarray(picture))), statistics="frame"))["styles"]
+        scorer.prepare(run_of(("a.png", encode_png(Image.fromarray(picture))), statistics="frame"))["styles"]
         for picture in (whole, framed)
     ]
     assert styles[0].shape == (1, STYLE_NUMBERS)

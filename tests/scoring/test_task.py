@@ -23,7 +23,7 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import BlobRef, Plan, PlannedKeyframe, PlannedMask, PlannedProgram, PlannedStyle
 from frame_tools.contracts.receipt import Failure, Receipt, TaskError
 from frame_tools.contracts.scorers import SCORERS
-from frame_tools.media.images import jpeg, png, read_rgb
+from frame_tools.media.images import encode_jpeg, encode_png, read_rgb
 from frame_tools.storage.blobs import sha256_of
 from scoring.tasks.base import EXIT_OF_A_DEFECT, MAX_DEFECT_WORDS, Task, perform
 from scoring.tasks.score import score_batch
@@ -46,7 +46,7 @@ def planned(scorer="copy", *, image_format="jpg", options=None, **changes):
         image_format=image_format,
         pattern="{:06d}." + image_format,
     )
-    encode = png if image_format == "png" else jpeg
+    encode = encode_png if image_format == "png" else encode_jpeg
     for index in range(manifest.frame_count):
         storage.input.write(f"clip/frames/{manifest.frame_name(index)}", encode(draw(index, SIZE)))
     storage.runs.write(RunPaths(RUN).manifest, manifests.dumps(manifest))
@@ -251,7 +251,7 @@ def _gone(storage):
 
 
 def _other_size(storage):
-    storage.input.write("clip/frames/000002.jpg", jpeg(draw(1, (32, 48))))
+    storage.input.write("clip/frames/000002.jpg", encode_jpeg(draw(1, (32, 48))))
 
 
 @pytest.mark.parametrize("spoil", [_cut_off, _no_picture, _gone, _other_size])
@@ -419,7 +419,7 @@ def test_all_tasks_prepare_alike(painted, weights):
 
 def test_a_painting_other_than_the_planned_one_is_not_used(weights):
     storage = planned_with_painting()
-    storage.work.write("style", png(Image.new("RGB", (80, 60), "blue")))
+    storage.work.write("style", encode_png(Image.new("RGB", (80, 60), "blue")))
     with pytest.raises(DamagedError, match=r"swirls\.png"):
         score(storage, weights=weights)
     assert not storage.runs.exists(PREPARED)
@@ -450,7 +450,7 @@ def test_a_mask_says_where_to_paint(weights):
     mask.paste(0, (0, 0, SIZE[0] // 2, SIZE[1]))
     storage = planned_as_png(mask=PlannedMask(blob=BlobRef(container="input", name="m/"), kind="folder", suffix=".png"))
     for number in range(1, 6):
-        storage.input.write(f"m/{number:06d}.png", png(mask.convert("RGB")))
+        storage.input.write(f"m/{number:06d}.png", encode_png(mask.convert("RGB")))
     painted = delivered(storage, 0, weights=weights)
     whole = np.asarray(draw(0, SIZE), int)
     half = SIZE[0] // 2

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from frame_tools.contracts.errors import DamagedError, InputError, MissingError
-from frame_tools.media.images import png
+from frame_tools.media.images import encode_png
 from scoring.perception import losses, vgg_file
 from scoring.perception.vgg import CHANNELS, Vgg, load_vgg
 from scoring.scorers.any_painting.conditional_norm import STYLE_NUMBERS
@@ -290,7 +290,7 @@ def test_folders_of_pictures_are_read_in_order(tmp_path):
     with pytest.raises(MissingError, match="no pictures"):
         pictures.read_folder(tmp_path, 20)
     for name, level in (("b.png", 200), ("a.png", 100)):
-        (tmp_path / name).write_bytes(png(Image.new("RGB", (80, 40), (level,) * 3)))
+        (tmp_path / name).write_bytes(encode_png(Image.new("RGB", (80, 40), (level,) * 3)))
     (tmp_path / "note.txt").write_text("no picture")
     read = pictures.read_folder(tmp_path, 20)
     assert [(picture.shape, int(picture[0, 0, 0])) for picture in read] == [((20, 40, 3), 100), ((20, 40, 3), 200)]

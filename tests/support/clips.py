@@ -1,7 +1,7 @@
-"""Small test videos made by code: any rate, times, size, turn, tags and sound, with a number readable in each frame.
+"""Small generated test videos: any rate, timestamps, size, rotation, tags and audio, with a readable number per frame.
 
-A frame is a grid of 4 x 4 black or white cells. Six fixed cells tell which way up it is, ten hold its number, so
-tests can tell order, identity and orientation after any number of lossy steps.
+A frame is a grid of 4 x 4 black or white cells. Six fixed cells mark its orientation, ten encode its number, so that
+tests can check order, identity and orientation after any number of lossy steps.
 """
 
 import array
@@ -23,7 +23,7 @@ UNTAGGED = 2
 
 @dataclass(frozen=True)
 class Tone:
-    """One audio track: a sine of `seconds`, the first sample at `start` seconds."""
+    """One audio track: a sine tone of `seconds`; its first sample is at `start` seconds."""
 
     seconds: float = 1.0
     start: Fraction = Fraction(0)
@@ -35,10 +35,10 @@ class Tone:
 
 @dataclass(frozen=True)
 class Clip:
-    """What a test video is like; `pts` in `time_base` replaces the constant `rate`.
+    """Description of a test video; `pts` in `time_base` replaces the constant `rate`.
 
-    `rotation` is by how many degrees clockwise a player has to turn the stored picture. `color` holds primaries,
-    transfer, matrix, range as ffmpeg's integers.
+    `rotation` is the number of degrees clockwise by which a player rotates the stored frames. `color` contains
+    primaries, transfer, matrix and range as FFmpeg's integers.
     """
 
     frames: int = 10
@@ -59,7 +59,7 @@ class Clip:
 
 
 def draw(number: int, size: tuple[int, int]) -> Image.Image:
-    """Draw the frame `number` (0 to 1023)."""
+    """Draw frame `number` (0 to 1023)."""
     cells = dict(MARKS) | {cell: bool(number >> bit & 1) for bit, cell in enumerate(NUMBER_CELLS)}
     grid = Image.new("L", (GRID, GRID))
     grid.putdata([255 * cells[cell] for cell in range(GRID * GRID)])
@@ -67,20 +67,20 @@ def draw(number: int, size: tuple[int, int]) -> Image.Image:
 
 
 def read_number(image: Image.Image) -> int:
-    """Read a frame's number; AssertionError if it is not upright or not one of ours."""
+    """Read a frame's number; raises AssertionError if it is not upright or was not made by `draw`."""
     width, height = image.size
-    grey = image.convert("L")
+    gray = image.convert("L")
     cells = [
-        grey.getpixel((int((cell % GRID + 0.5) * width / GRID), int((cell // GRID + 0.5) * height / GRID)))
+        gray.getpixel((int((cell % GRID + 0.5) * width / GRID), int((cell // GRID + 0.5) * height / GRID)))
         for cell in range(GRID * GRID)
     ]
-    assert all(value < 80 or value > 175 for value in cells), f"grey cells: {cells}"
+    assert all(value < 80 or value > 175 for value in cells), f"gray cells: {cells}"
     assert {cell: cells[cell] > 128 for cell in MARKS} == MARKS, f"not upright: {cells}"
     return sum((cells[cell] > 128) << bit for bit, cell in enumerate(NUMBER_CELLS))
 
 
 def make_clip(path: Path, clip: Clip | None = None) -> Path:
-    """Write the video; the container follows from the name's ending. Returns the path."""
+    """Write the video; the suffix selects the container. Returns the path."""
     clip = clip or Clip()
     options = {"movflags": "faststart"} if path.suffix in (".mp4", ".mov") else {}
     with av.open(str(path), "w", container_options=options) as output:
@@ -115,8 +115,8 @@ def _video_stream(output, clip):
 
 
 def _stored(image, clip):
-    """Turn an upright picture the way it lies in the file."""
-    if clip.mirrored:  # a player turns first and mirrors then
+    """Rotate an upright image to its orientation in the file."""
+    if clip.mirrored:  # a player rotates first, then mirrors
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     return image.rotate(clip.rotation, expand=True)
 

@@ -33,7 +33,7 @@ def paint(storage: Storage, run_id: str, batch: int, *, attempt: int = 1, messag
 def split(storage: Storage, run_id: str, count: int) -> None:
     """Do the task `split` of a video of `count` frames."""
     for number in range(count):
-        picture = images.jpeg(draw(number, SIZE))
+        picture = images.encode_jpeg(draw(number, SIZE))
         storage.work.write(f"{RunPaths(run_id).split_folder}/frames/{number + 1:06d}.jpg", picture)
     data = manifests.dumps(Manifest.plain(count, Fraction(25), width=SIZE[0], height=SIZE[1]))
     storage.runs.create(RunPaths(run_id).manifest, data)
@@ -78,12 +78,12 @@ def _score(storage: Storage, run_id: str, batch: int, attempt: int) -> Receipt:
     start, end = plan.span(batch)
     if plan.makes == "records":
         return _describe(storage, plan, batch, plan_sha256=sha256_of(plan_blob.data))
-    encoder, frames = SegmentEncoder(manifest, even=plan.options.even), []
+    encoder, frames = SegmentEncoder(manifest, odd_size=plan.options.even), []
     for index in range(start, end):
         name = manifest.frame_name(index)
         picture = images.read_rgb(storage.data_container(plan.frames.container).need(plan.frames.name + name).data)
         encoder.add(picture.tobytes())
-        frames.append(_store(storage, RunPaths(run_id).styled_frame(name), images.jpeg(picture)))
+        frames.append(_store(storage, RunPaths(run_id).styled_frame(name), images.encode_jpeg(picture)))
     task_id = ids.task_id(batch, attempt)
     log = RunPaths(run_id).timing_log(task_id)
     storage.logs.write(log, b"{}\n" * len(frames))

@@ -1,4 +1,4 @@
-"""What the media tests share: split a clip, encode it in batches, join it, and read videos packet by packet."""
+"""Helpers for media tests: split a clip, encode it in batches, join it, and read videos packet by packet."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,7 +10,7 @@ from PIL import Image
 
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.media.join import JoinReport, Segment, join
-from frame_tools.media.segment import Even, SegmentEncoder
+from frame_tools.media.segment import OddSize, SegmentEncoder
 from frame_tools.media.split import split
 from tests.support.clips import Clip, make_clip
 
@@ -26,12 +26,12 @@ def frame_images(folder: Path, manifest: Manifest) -> list[Image.Image]:
 
 
 def segments_of(
-    manifest: Manifest, images: list[Image.Image], borders: list[int], *, even: Even = "exact"
+    manifest: Manifest, images: list[Image.Image], borders: list[int], *, odd_size: OddSize = "exact"
 ) -> list[Segment]:
-    """Encode batches that begin at `borders` (the first is 0)."""
+    """Encode batches that begin at `borders`, of which the first is 0."""
     segments = []
     for begin, end in zip(borders, [*borders[1:], len(images)], strict=True):
-        encoder = SegmentEncoder(manifest, even=even, threads=2)
+        encoder = SegmentEncoder(manifest, odd_size=odd_size, threads=2)
         for image in images[begin:end]:
             encoder.add(image.tobytes())
         segments.append(Segment(f"batch {begin}", end - begin, encoder.finish()))
@@ -40,7 +40,7 @@ def segments_of(
 
 @dataclass(frozen=True)
 class Video:
-    """All that a player learns of a file."""
+    """Everything that a player reads from a file."""
 
     times: list[Fraction]
     images: list[Image.Image]
@@ -48,7 +48,7 @@ class Video:
     sample_aspect: Fraction
     color: tuple[int, int, int, int]
     rotation: int
-    sound: list[list[tuple[Fraction, bytes]]]
+    audio: list[list[tuple[Fraction, bytes]]]
     languages: list[str | None]
     metadata: dict[str, str]
     decode_steps: list[Fraction]
@@ -80,12 +80,12 @@ def read_video(path: Path) -> Video:
             elif packet.dts is not None and packet.size and packet.stream is stream:
                 decode_times.append(packet.dts * packet.time_base)
     steps = [later - earlier for earlier, later in pairwise(decode_times)]
-    return Video(**facts, sound=list(tracks.values()), decode_steps=steps)
+    return Video(**facts, audio=list(tracks.values()), decode_steps=steps)
 
 
 @dataclass(frozen=True)
 class RoundTrip:
-    """A clip, its manifest, and what came out."""
+    """A clip, its manifest, and the output of the round trip."""
 
     source: Path
     manifest: Manifest
@@ -94,12 +94,12 @@ class RoundTrip:
 
 
 def round_trip(
-    folder: Path, clip: Clip, *, suffix: str = ".mp4", borders: list[int] | None = None, keep_place: bool = False
+    folder: Path, clip: Clip, *, suffix: str = ".mp4", borders: list[int] | None = None, keep_location: bool = False
 ) -> RoundTrip:
     """Make a clip, split it, encode its frames unchanged in batches, join them."""
     source = make_clip(folder / f"source{suffix}", clip)
-    manifest = split(source, folder / "split", keep_place=keep_place)
+    manifest = split(source, folder / "split", keep_location=keep_location)
     segments = segments_of(manifest, frame_images(folder / "split", manifest), borders or [0])
     result = folder / f"result.{manifest.container}"
-    sound = folder / "split" / manifest.audio_file if manifest.audio_file else None
-    return RoundTrip(source, manifest, join(manifest, segments, audio=sound, out=result), result)
+    audio = folder / "split" / manifest.audio_file if manifest.audio_file else None
+    return RoundTrip(source, manifest, join(manifest, segments, audio=audio, out=result), result)

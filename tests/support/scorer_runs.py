@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from frame_tools.contracts.options import Options
-from frame_tools.media.images import png
+from frame_tools.media.images import encode_png
 from scoring.types import FramePosition, RunInputs, StyleFile, StyleMix
 
 
@@ -13,7 +13,7 @@ def painting(shift=0.0):
     rows, columns = np.mgrid[0:300, 0:400]
     swirl = np.sin(rows / 9 + shift) * np.cos(columns / 13)
     colours = np.stack([swirl, -swirl, np.sin(columns / 5 + shift)], axis=2)
-    return png(Image.fromarray(((colours + 1) * 127).astype(np.uint8)))
+    return encode_png(Image.fromarray(((colours + 1) * 127).astype(np.uint8)))
 
 
 def sample(count=3, height=40, width=56):

@@ -57,7 +57,7 @@ def storage_of(settings: dict[str, str], mark: str) -> Storage:
 
 @functools.cache
 def frame(number: int, size: tuple[int, int] = SIZE) -> bytes:
-    return images.jpeg(draw(number, size))
+    return images.encode_jpeg(draw(number, size))
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Splitting: whole or not at all, in words; a whole folder is left alone; losses are noted."""
+"""`split` is all or nothing, leaves a complete folder unchanged, and notes losses."""
 
 import io
 from fractions import Fraction
@@ -25,10 +25,10 @@ def files(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_folder_holds_frames_sound_and_manifest(tmp_path: Path) -> None:
-    seen: list[int] = []
+def test_split_writes_frames_audio_and_manifest(tmp_path: Path) -> None:
+    counts: list[int] = []
     video = make_clip(tmp_path / "Mein Video; rm -rf.mp4", Clip(frames=3, audio=(Tone(),)))
-    manifest = split(video, tmp_path / "out", progress=seen.append)
+    manifest = split(video, tmp_path / "out", progress=counts.append)
     assert set(files(tmp_path / "out")) == {
         "frames/000001.jpg",
         "frames/000002.jpg",
@@ -38,10 +38,10 @@ def test_the_folder_holds_frames_sound_and_manifest(tmp_path: Path) -> None:
     }
     assert manifests.loads((tmp_path / "out" / "manifest.json").read_bytes()) == manifest
     assert manifest.source == "Mein Video; rm -rf.mp4"
-    assert seen == [1, 2, 3]
+    assert counts == [1, 2, 3]
 
 
-def test_png_frames_are_exact(tmp_path: Path) -> None:
+def test_png_frames_are_written(tmp_path: Path) -> None:
     video = make_clip(tmp_path / "v.mp4", Clip(frames=2))
     manifest = split(video, tmp_path / "out", image_format="png")
     assert manifest.frame_name(1) == "000002.png"
@@ -50,7 +50,7 @@ def test_png_frames_are_exact(tmp_path: Path) -> None:
     assert numbers(tmp_path / "out", manifest) == [0, 1]
 
 
-def test_a_whole_folder_is_left_as_it_is(tmp_path: Path) -> None:
+def test_complete_folder_is_left_unchanged(tmp_path: Path) -> None:
     video, out = make_clip(tmp_path / "v.mp4", Clip(audio=(Tone(),))), tmp_path / "out"
     first = split(video, out)
     before = files(out)
@@ -58,11 +58,11 @@ def test_a_whole_folder_is_left_as_it_is(tmp_path: Path) -> None:
     assert files(out) == before
 
 
-@pytest.mark.parametrize("gone", ["frames/000003.jpg", "audio.mp4", "manifest.json"])
-def test_an_unfinished_folder_is_finished(tmp_path: Path, gone: str) -> None:
+@pytest.mark.parametrize("missing", ["frames/000003.jpg", "audio.mp4", "manifest.json"])
+def test_incomplete_folder_is_completed(tmp_path: Path, missing: str) -> None:
     video, out = make_clip(tmp_path / "v.mp4", Clip(audio=(Tone(),))), tmp_path / "out"
     first = split(video, out)
-    (out / gone).unlink()
+    (out / missing).unlink()
     (out / "frames" / ".000004.jpg.part").write_bytes(b"half")
     assert split(video, out) == first
     assert set(files(out)) == {f"frames/{n:06d}.jpg" for n in range(1, 11)} | {"audio.mp4", "manifest.json"}
@@ -78,7 +78,7 @@ def test_another_video_or_format_replaces_the_folder(tmp_path: Path) -> None:
     assert set(files(out)) == {"frames/000001.png", "frames/000002.png", "manifest.json"}
 
 
-def test_files_of_others_are_not_touched(tmp_path: Path) -> None:
+def test_unknown_files_are_not_touched(tmp_path: Path) -> None:
     (tmp_path / "out" / "frames").mkdir(parents=True)
     (tmp_path / "out" / "frames" / "holiday.jpg").write_bytes(b"mine")
     with pytest.raises(InputError, match=r"holiday\.jpg"):
@@ -87,7 +87,7 @@ def test_files_of_others_are_not_touched(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
-def test_a_cut_off_video_is_refused(tmp_path: Path, suffix: str) -> None:
+def test_truncated_video_is_rejected(tmp_path: Path, suffix: str) -> None:
     clip = Clip(frames=100, size=(320, 240), audio=(Tone(seconds=4, codec="mp3"),))
     data = make_clip(tmp_path / f"v{suffix}", clip).read_bytes()
     (tmp_path / f"cut{suffix}").write_bytes(data[: len(data) * 2 // 3])
@@ -97,7 +97,7 @@ def test_a_cut_off_video_is_refused(tmp_path: Path, suffix: str) -> None:
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
-def test_damage_in_the_middle_is_refused_with_its_time(tmp_path: Path) -> None:
+def test_damage_is_rejected_with_its_time(tmp_path: Path) -> None:
     data = bytearray(make_clip(tmp_path / "v.mp4", LONG).read_bytes())
     middle = len(data) // 2
     data[middle : middle + 2000] = bytes(byte ^ 0x5A for byte in data[middle : middle + 2000])
@@ -111,21 +111,21 @@ PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///etc/hostname\
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"no video" * 100, PLAYLIST, b"ffconcat version 1.0\nfile /etc/hostname\n"], ids=range(4)
+    "data", [b"", b"not a video" * 100, PLAYLIST, b"ffconcat version 1.0\nfile /etc/hostname\n"], ids=range(4)
 )
-def test_what_is_no_video_is_refused(tmp_path: Path, data: bytes) -> None:
+def test_file_that_is_not_a_video_is_rejected(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "v.mp4").write_bytes(data)
     with pytest.raises(InputError, match=r"v\.mp4 can't be read as a video"):
         split(tmp_path / "v.mp4", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_missing_file_raises_missing_error(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="nothing"):
         split(tmp_path / "nothing.mp4", tmp_path / "out")
 
 
-def test_sound_alone_is_no_video(tmp_path: Path) -> None:
+def test_audio_only_file_is_rejected(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "song.mp4"), "w") as output:
         stream = output.add_stream("aac", rate=48_000)
         frame = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
@@ -139,7 +139,7 @@ def test_sound_alone_is_no_video(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
-def test_hdr_is_refused(tmp_path: Path, transfer: int, name: str) -> None:
+def test_hdr_video_is_rejected(tmp_path: Path, transfer: int, name: str) -> None:
     video = make_clip(tmp_path / "v.mp4", Clip(color=(9, transfer, 9, 1), pix_fmt="yuv420p10le"))
     with pytest.raises(InputError, match=name) as caught:
         split(video, tmp_path / "out")
@@ -149,7 +149,7 @@ def test_hdr_is_refused(tmp_path: Path, transfer: int, name: str) -> None:
 @pytest.mark.parametrize(
     ("clip", "suffix", "note"),
     [
-        (Clip(pix_fmt="yuv420p10le"), ".mp4", "10 bits a channel were reduced to 8"),
+        (Clip(pix_fmt="yuv420p10le"), ".mp4", "The color depth was reduced from 10 to 8 bits per channel"),
         (Clip(codec="png", pix_fmt="rgba"), ".mov", "The transparency was dropped"),
     ],
 )
@@ -159,12 +159,12 @@ def test_losses_are_noted(tmp_path: Path, clip: Clip, suffix: str, note: str) ->
     assert numbers(tmp_path / "out", manifest) == list(range(10))
 
 
-def test_frames_before_the_edit_list_begins_are_not_shown(tmp_path: Path) -> None:
+def test_frames_before_the_edit_list_are_skipped(tmp_path: Path) -> None:
     manifest = split(make_clip(tmp_path / "v.mp4", Clip(pts=range(-3, 7))), tmp_path / "out")
     assert numbers(tmp_path / "out", manifest) == [3, 4, 5, 6, 7, 8, 9]
 
 
-def test_what_the_manifest_says_of_a_phone_video(tmp_path: Path) -> None:
+def test_manifest_of_a_phone_video(tmp_path: Path) -> None:
     clip = Clip(rotation=90, sample_aspect=Fraction(4, 3), audio=(Tone(language="deu", start=Fraction(1, 2)),))
     manifest = split(make_clip(tmp_path / "v.mp4", clip), tmp_path / "out")
     assert (manifest.width, manifest.height, manifest.rotation) == (64, 48, 90)
@@ -174,8 +174,8 @@ def test_what_the_manifest_says_of_a_phone_video(tmp_path: Path) -> None:
     assert float(track.start) == pytest.approx(0.5 - 1024 / 48_000, abs=1e-3)
 
 
-def test_untagged_colours_are_read_by_size(tmp_path: Path) -> None:
-    """The same YCbCr values mean different colours in SD and HD."""
+def test_untagged_colors_depend_on_frame_size(tmp_path: Path) -> None:
+    """The same YCbCr values mean different colors in SD and HD."""
     means = []
     for name, height in (("sd", 480), ("hd", 720)):
         with av.open(str(tmp_path / f"{name}.mkv"), "w") as output:
@@ -193,7 +193,7 @@ def test_untagged_colours_are_read_by_size(tmp_path: Path) -> None:
     assert means[1] == pytest.approx((250, 91, 41), abs=1)
 
 
-def test_sound_of_unknown_length_does_not_need_a_seekable_end(tmp_path: Path) -> None:
+def test_audio_of_unknown_length_is_extracted(tmp_path: Path) -> None:
     video = make_clip(tmp_path / "v.ts", Clip(audio=(Tone(),)))
     manifest = split(video, tmp_path / "out")
     with av.open(io.BytesIO((tmp_path / "out" / "audio.mp4").read_bytes())) as container:

@@ -1,4 +1,4 @@
-"""Joining refuses damaged batches by name, and leaves no half-written file that could pass for a whole one."""
+"""`join` names damaged segments and leaves no incomplete file behind."""
 
 import dataclasses
 import io
@@ -26,8 +26,8 @@ def segments() -> list[Segment]:
 
 
 def flipped(data: bytes, share: float) -> bytes:
-    place = int(len(data) * share)
-    return data[:place] + bytes(byte ^ 0x55 for byte in data[place : place + 40]) + data[place + 40 :]
+    start = int(len(data) * share)
+    return data[:start] + bytes(byte ^ 0x55 for byte in data[start : start + 40]) + data[start + 40 :]
 
 
 def other_settings() -> bytes:
@@ -43,14 +43,14 @@ def other_size() -> bytes:
 
 
 def reordered() -> bytes:
-    """The same headers as ours can't be had with B-frames, so packets are swapped in one of ours."""
+    """Return a segment whose packets are swapped: B-frames would change the headers as well."""
     segment = segments_of(MANIFEST, [draw(number, (64, 48)) for number in range(4)], [0])[0].data
     out = io.BytesIO()
     with av.open(io.BytesIO(segment)) as source, av.open(out, "w", format="mp4") as target:
         stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
         packets = [packet for packet in source.demux(video=0) if packet.size]
         stamps = [packet.pts for packet in packets]
-        for packet, stamp in zip(packets, [stamps[place] for place in (0, 2, 1, 3)], strict=True):
+        for packet, stamp in zip(packets, [stamps[index] for index in (0, 2, 1, 3)], strict=True):
             packet.stream = stream
             packet.pts, packet.dts = stamp, packet.dts - stamps[1]
             target.mux(packet)
@@ -59,46 +59,46 @@ def reordered() -> bytes:
 
 DAMAGE = {
     "reordered": (lambda data: reordered(), "has frames out of order"),
-    "empty": (lambda data: b"", "is no readable MP4"),
-    "garbage": (lambda data: b"garbage" * 99, "is no readable MP4"),
+    "empty": (lambda data: b"", "not a readable MP4"),
+    "garbage": (lambda data: b"garbage" * 99, "not a readable MP4"),
     "cut off": (lambda data: data[: len(data) // 2], "batch 4"),
     "header hit": (lambda data: flipped(data, 0.01), "batch 4"),
-    "other settings": (lambda data: other_settings(), "its SPS/PPS differ"),
+    "other settings": (lambda data: other_settings(), "SPS/PPS differ"),
     "other size": (lambda data: other_size(), "batch 4"),
 }
 
 
-@pytest.mark.parametrize(("damage", "words"), DAMAGE.values(), ids=DAMAGE.keys())
-def test_a_damaged_segment_is_named(tmp_path: Path, segments: list[Segment], damage, words: str) -> None:
+@pytest.mark.parametrize(("damage", "problem"), DAMAGE.values(), ids=DAMAGE.keys())
+def test_damaged_segment_is_named(tmp_path: Path, segments: list[Segment], damage, problem: str) -> None:
     bad = dataclasses.replace(segments[1], data=damage(segments[1].data))
-    with pytest.raises(DamagedError, match=words) as caught:
+    with pytest.raises(DamagedError, match=problem) as caught:
         join(MANIFEST, [segments[0], bad, segments[2]], audio=None, out=tmp_path / "out.mp4")
     assert "batch 4" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
-@pytest.mark.parametrize("told", [3, 5])
-def test_a_segment_of_another_length_is_refused(segments: list[Segment], place: int, told: int) -> None:
+@pytest.mark.parametrize("index", [0, 1, 2])
+@pytest.mark.parametrize("frames", [3, 5])
+def test_segment_with_wrong_frame_count_is_rejected(segments: list[Segment], index: int, frames: int) -> None:
     wrong = [*segments]
-    wrong[place] = dataclasses.replace(wrong[place], frames=told)
+    wrong[index] = dataclasses.replace(wrong[index], frames=frames)
     with pytest.raises(DamagedError):
         join(MANIFEST, wrong, audio=None, out=io.BytesIO())
 
 
-def test_segments_of_another_picture_size_are_refused(segments: list[Segment]) -> None:
-    with pytest.raises(DamagedError, match="shows 64x48, not 66x48"):
+def test_segments_with_wrong_frame_size_are_rejected(segments: list[Segment]) -> None:
+    with pytest.raises(DamagedError, match="64x48, not 66x48"):
         join(MANIFEST.model_copy(update={"width": 66}), segments, audio=None, out=io.BytesIO())
 
 
-def test_padded_segments_are_taken(tmp_path: Path) -> None:
+def test_padded_segments_are_accepted(tmp_path: Path) -> None:
     manifest = Manifest.plain(4, Fraction(25), width=35, height=27)
-    padded = segments_of(manifest, [draw(number, (35, 27)) for number in range(4)], [0, 2], even="pad")
+    padded = segments_of(manifest, [draw(number, (35, 27)) for number in range(4)], [0, 2], odd_size="pad")
     join(manifest, padded, audio=None, out=tmp_path / "out.mp4")
     assert read_video(tmp_path / "out.mp4").size == (36, 28)
 
 
-def test_a_missing_or_doubled_batch_is_refused(segments: list[Segment]) -> None:
+def test_missing_or_repeated_batch_is_rejected(segments: list[Segment]) -> None:
     for wrong in (segments[:2], [*segments, segments[0]]):
         with pytest.raises(DamagedError, match="the manifest has 12"):
             join(MANIFEST, wrong, audio=None, out=io.BytesIO())
@@ -106,7 +106,7 @@ def test_a_missing_or_doubled_batch_is_refused(segments: list[Segment]) -> None:
         join(MANIFEST, [], audio=None, out=io.BytesIO())
 
 
-def test_an_error_leaves_no_index_behind(segments: list[Segment]) -> None:
+def test_error_writes_no_index(segments: list[Segment]) -> None:
     out = io.BytesIO()
     with pytest.raises(DamagedError):
         join(MANIFEST, segments[:2], audio=None, out=out)
@@ -115,7 +115,7 @@ def test_an_error_leaves_no_index_behind(segments: list[Segment]) -> None:
         av.open(io.BytesIO(out.getvalue()))
 
 
-def test_the_segments_own_error_passes_through_unchanged(segments: list[Segment]) -> None:
+def test_error_of_segment_iterator_propagates(segments: list[Segment]) -> None:
     class GoneError(Exception):
         pass
 
@@ -127,36 +127,37 @@ def test_the_segments_own_error_passes_through_unchanged(segments: list[Segment]
         join(MANIFEST, failing(), audio=None, out=io.BytesIO())
 
 
-def test_segments_may_be_files_and_are_taken_one_at_a_time(segments: list[Segment], tmp_path: Path) -> None:
-    taken = []
+def test_segments_are_consumed_lazily(segments: list[Segment], tmp_path: Path) -> None:
+    consumed = []
 
     def lazily():
         for segment in segments:
-            taken.append(segment.name)
+            consumed.append(segment.name)
             yield dataclasses.replace(segment, data=io.BytesIO(segment.data))
 
     class Watched(io.BytesIO):
         def write(self, data, /):
-            if self.tell() > 20_000 and not seen:
-                seen.extend(taken)
+            if self.tell() > 20_000 and not early:
+                early.extend(consumed)
             return super().write(data)
 
-    seen: list[str] = []
+    early: list[str] = []
     join(MANIFEST, lazily(), audio=None, out=Watched())
-    assert taken == ["batch 0", "batch 4", "batch 8"]
+    assert consumed == ["batch 0", "batch 4", "batch 8"]
+    assert len(early) < len(consumed), "the first segments are written before the last one is fetched"
     report = join(MANIFEST, lazily(), audio=None, out=tmp_path / "out.mp4")
     assert report.seconds == Fraction(12, 25)
     assert [read_number(image) for image in read_video(tmp_path / "out.mp4").images] == list(range(COUNT))
 
 
-def test_frames_without_a_manifest_may_bring_their_sound(segments: list[Segment], tmp_path: Path) -> None:
+def test_audio_without_manifest_is_copied(segments: list[Segment], tmp_path: Path) -> None:
     source = make_clip(tmp_path / "any.mp4", Clip(audio=(Tone(language="deu"), Tone())))
     report = join(MANIFEST, segments, audio=source, out=tmp_path / "out.mp4")
     assert report.tracks == 2
-    assert read_video(tmp_path / "out.mp4").sound == read_video(source).sound
+    assert read_video(tmp_path / "out.mp4").audio == read_video(source).audio
 
 
-def test_sound_that_is_not_the_manifests_is_refused(segments: list[Segment], tmp_path: Path) -> None:
+def test_audio_that_differs_from_manifest_is_rejected(segments: list[Segment], tmp_path: Path) -> None:
     source = make_clip(tmp_path / "any.mp4", Clip(audio=(Tone(), Tone())))
     track = AudioTrack(codec="aac", sample_rate=48_000, channels=1, start=Fraction(0), packets=48)
     manifest = MANIFEST.model_copy(update={"audio_file": "audio.mp4", "audio": (track,)})
@@ -168,19 +169,19 @@ def test_sound_that_is_not_the_manifests_is_refused(segments: list[Segment], tmp
         join(manifest, segments, audio=io.BytesIO(b"noise" * 500), out=io.BytesIO())
 
 
-def test_sound_starts_when_the_manifest_says(segments: list[Segment], tmp_path: Path) -> None:
-    """Splitting moves times that begin before zero, and says so in the manifest; the audio file is as it was."""
+def test_audio_starts_at_manifest_time(segments: list[Segment], tmp_path: Path) -> None:
+    """A split shifts negative timestamps and records that in the manifest; the audio file keeps its own times."""
     source = make_clip(tmp_path / "any.mp4", Clip(audio=(Tone(),)))
-    (before,) = read_video(source).sound
+    (before,) = read_video(source).audio
     moved = before[0][0] + Fraction(1, 4)
     track = AudioTrack(codec="aac", sample_rate=48_000, channels=1, start=moved, packets=len(before))
     manifest = MANIFEST.model_copy(update={"audio_file": "audio.mp4", "audio": (track,)})
     join(manifest, segments, audio=source, out=tmp_path / "out.mp4")
-    (after,) = read_video(tmp_path / "out.mp4").sound
+    (after,) = read_video(tmp_path / "out.mp4").audio
     assert after == [(time + Fraction(1, 4), data) for time, data in before]
 
 
-def test_the_index_is_in_front(segments: list[Segment], tmp_path: Path) -> None:
+def test_index_precedes_data(segments: list[Segment], tmp_path: Path) -> None:
     join(MANIFEST, segments, audio=None, out=tmp_path / "out.mp4")
     data = (tmp_path / "out.mp4").read_bytes()
     assert 0 < data.index(b"moov") < data.index(b"mdat")

@@ -1,4 +1,4 @@
-"""Scene cuts are found while splitting: a new scene is one, a flash, a pan and a fade are none."""
+"""A new scene is a cut; a flash, a pan and a fade are not."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ SIZE = (160, 90)
 
 
 def scene(seed: int, step: int) -> Image.Image:
-    """A picture with shapes that move by 3 pixels a step."""
+    """Draw a scene whose shapes move by 3 pixels per step."""
     image = Image.new("RGB", SIZE, ((seed * 67) % 256, (seed * 151) % 256, (seed * 29) % 256))
     draw = ImageDraw.Draw(image)
     for k in range(8):
@@ -26,39 +26,36 @@ def scene(seed: int, step: int) -> Image.Image:
 
 
 def cuts_of(images: list[Image.Image]) -> tuple[int, ...]:
-    finder = SceneCutDetector()
+    detector = SceneCutDetector()
     for image in images:
-        finder.add(image)
-    return finder.cuts()
+        detector.add(image)
+    return detector.cuts()
 
 
-def test_new_scenes_are_found_also_when_everything_moves() -> None:
+def test_cuts_between_moving_scenes_are_found() -> None:
     images = [scene(seed, step) for seed in (1, 2, 3) for step in range(12)]
     assert cuts_of(images) == (12, 24)
 
 
-def test_a_flash_is_no_cut() -> None:
+def test_flash_is_not_a_cut() -> None:
     images = [scene(1, step) for step in range(12)]
     images[6] = Image.new("RGB", SIZE, "white")
     assert cuts_of(images) == ()
 
 
-def test_a_fast_pan_and_a_fade_are_no_cuts() -> None:
+def test_fast_pan_and_fade_are_not_cuts() -> None:
     wide = Image.effect_noise((60, 2), 120).resize((3000, 90), Image.Resampling.BICUBIC).convert("RGB")
     pan = [wide.crop((90 * i, 0, 90 * i + 160, 90)) for i in range(20)]
-    finder = SceneCutDetector()
-    for image in pan:
-        finder.add(image)
-    assert finder.cuts() == ()
+    assert cuts_of(pan) == ()
     black = Image.new("RGB", SIZE)
     assert cuts_of([Image.blend(scene(1, 0), black, i / 8) for i in range(9)]) == ()
 
 
-def test_one_frame_and_none_have_no_cuts() -> None:
+def test_no_cuts_in_zero_or_one_frames() -> None:
     assert cuts_of([]) == cuts_of([scene(1, 0)]) == ()
 
 
-def test_the_manifest_knows_the_cuts_of_a_video(tmp_path: Path) -> None:
+def test_split_stores_cuts_in_manifest(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "v.mp4"), "w") as output:
         stream = output.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv444p"
@@ -72,7 +69,7 @@ def test_the_manifest_knows_the_cuts_of_a_video(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cuts", [(0,), (3, 3), (5, 4), (12,), (-1,)])
-def test_a_manifest_with_impossible_cuts_is_refused(tmp_path: Path, cuts: tuple[int, ...]) -> None:
+def test_manifest_rejects_impossible_cuts(tmp_path: Path, cuts: tuple[int, ...]) -> None:
     manifest = split(make_clip(tmp_path / "v.mp4", Clip(frames=12)), tmp_path / "out")
     fields = manifest.model_dump() | {"cuts": cuts}
     with pytest.raises(ValidationError):

@@ -1,4 +1,4 @@
-"""The block sink gives the same file as a disk does, in flat memory, and refuses what block storage can't do."""
+"""`BlockSink` writes the same file as a disk, in constant memory, and rejects what block storage can't do."""
 
 import io
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from tests.support.media import segments_of
 
 
 class Blocks:
-    """A block target in memory."""
+    """An in-memory block target."""
 
     def __init__(self) -> None:
         self.staged: dict[str, bytes] = {}
@@ -34,7 +34,7 @@ class Blocks:
 
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 @pytest.mark.parametrize("block_bytes", [16_384, 40_000, 4 * 2**20])
-def test_a_joined_video_is_the_same_as_on_disk(container: str, block_bytes: int) -> None:
+def test_joined_video_equals_one_on_disk(container: str, block_bytes: int) -> None:
     size = (160, 120)
     manifest = Manifest.plain(40, Fraction(25), width=160, height=120).model_copy(update={"container": container})
     segments = segments_of(manifest, [draw(number * 25, size) for number in range(40)], [0, 10, 20, 30])
@@ -50,20 +50,20 @@ def test_a_joined_video_is_the_same_as_on_disk(container: str, block_bytes: int)
 
 
 @given(
-    hole=st.integers(0, 300),
+    gap=st.integers(0, 300),
     head=st.binary(max_size=100),
     body=st.lists(st.binary(max_size=200), max_size=40),
     patch=st.binary(max_size=16),
     block_bytes=st.integers(20, 150),
 )
-def test_any_writes_with_one_hole_and_patches_in_front(
-    hole: int, head: bytes, body: list[bytes], patch: bytes, block_bytes: int
+def test_any_writes_with_one_gap_and_a_patch(
+    gap: int, head: bytes, body: list[bytes], patch: bytes, block_bytes: int
 ) -> None:
     disk, blocks = io.BytesIO(), Blocks()
     sink = BlockSink(blocks, block_bytes=block_bytes)
     for file in (disk, sink):
         file.write(head[:block_bytes])
-        file.seek(hole, io.SEEK_CUR)
+        file.seek(gap, io.SEEK_CUR)
         for part in body:
             file.write(part)
         end = file.tell()
@@ -79,23 +79,23 @@ def test_any_writes_with_one_hole_and_patches_in_front(
     assert all(len(blocks.staged[block_id]) == block_bytes for block_id in blocks.order[:-2])
 
 
-def test_what_was_handed_over_cannot_change() -> None:
+def test_staged_bytes_cannot_change() -> None:
     sink = BlockSink(Blocks(), block_bytes=100)
     sink.write(bytes(350))
     sink.seek(99)
     sink.write(b"x")
-    with pytest.raises(InternalError, match="goes back to byte 100"):
+    with pytest.raises(InternalError, match="byte 100"):
         sink.write(b"x")
 
 
-def test_a_late_hole_is_refused() -> None:
+def test_late_gap_is_rejected() -> None:
     sink = BlockSink(Blocks(), block_bytes=100)
     sink.write(bytes(101))
-    with pytest.raises(InternalError, match="hole at byte 101"):
+    with pytest.raises(InternalError, match="byte 101"):
         sink.seek(500)
 
 
-def test_memory_holds_the_head_and_one_block() -> None:
+def test_memory_is_bounded_by_head_and_one_block() -> None:
     sink = BlockSink(Blocks(), block_bytes=1000)
     largest = 0
     for _ in range(500):

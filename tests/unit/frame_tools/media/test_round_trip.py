@@ -1,4 +1,4 @@
-"""Split, encode, join: the result has the frames, times, shape, colours and sound of the original."""
+"""Split, encode, join: the output has the frames, timestamps, geometry, colors and audio of the original."""
 
 from fractions import Fraction
 from itertools import accumulate, pairwise
@@ -35,14 +35,14 @@ CLIPS = {
     "BT.709 limited": Clip(color=(1, 1, 1, 1)),
     "BT.601 full": Clip(color=(6, 6, 6, 2)),
     "two languages": Clip(audio=STEREO_PAIR),
-    "sound ends late": Clip(frames=3, audio=(Tone(seconds=2),)),
-    "sound starts late": Clip(audio=(Tone(start=Fraction(1, 3)),)),
-    "cover picture": Clip(cover=True),
+    "audio ends late": Clip(frames=3, audio=(Tone(seconds=2),)),
+    "audio starts late": Clip(audio=(Tone(start=Fraction(1, 3)),)),
+    "cover image": Clip(cover=True),
 }
 
 
 @pytest.mark.parametrize("clip", CLIPS.values(), ids=CLIPS.keys())
-def test_everything_comes_back(tmp_path: Path, clip: Clip) -> None:
+def test_round_trip_preserves_everything(tmp_path: Path, clip: Clip) -> None:
     borders = sorted({0, clip.frames // 3, clip.frames // 2})
     trip = round_trip(tmp_path, clip, borders=borders)
     before, after = read_video(trip.source), read_video(trip.result)
@@ -53,7 +53,7 @@ def test_everything_comes_back(tmp_path: Path, clip: Clip) -> None:
     assert after.sample_aspect == clip.sample_aspect
     assert after.rotation == 0
     assert after.color == before.color
-    assert after.sound == before.sound
+    assert after.audio == before.audio
     assert after.languages == before.languages
     assert trip.report.frames == clip.frames
     assert trip.report.bytes == trip.result.stat().st_size
@@ -66,11 +66,11 @@ def test_everything_comes_back(tmp_path: Path, clip: Clip) -> None:
     first=st.integers(0, 5000),
     cuts=st.sets(st.integers(1, 11), max_size=4),
 )
-def test_any_times_and_any_borders(
+def test_any_timestamps_and_borders(
     tmp_path_factory: pytest.TempPathFactory, steps: list[int], first: int, cuts: set[int]
 ) -> None:
     pts = list(accumulate(steps, initial=first))
-    # Without B-frames, since ffmpeg's own MP4 with both B-frames and long gaps can lose frames when it is read.
+    # Without B-frames, since FFmpeg's own MP4 with both B-frames and long gaps can lose frames when read.
     clip = Clip(
         frames=len(pts), size=(32, 32), time_base=Fraction(1, 1000), pts=pts, audio=(Tone(seconds=0.2),), b_frames=0
     )
@@ -78,41 +78,41 @@ def test_any_times_and_any_borders(
     trip = round_trip(tmp_path_factory.mktemp("any"), clip, borders=borders)
     after = read_video(trip.result)
     assert after.times == [Fraction(stamp, 1000) for stamp in pts]
-    assert after.sound == read_video(trip.source).sound
+    assert after.audio == read_video(trip.source).audio
     assert all(step > 0 for step in after.decode_steps)
 
 
-def test_sound_for_matroska_only_stays_in_step(tmp_path: Path) -> None:
+def test_audio_that_needs_matroska_stays_in_sync(tmp_path: Path) -> None:
     trip = round_trip(tmp_path, Clip(audio=(Tone(codec="pcm_u8"), Tone(start=Fraction(1, 5)))), suffix=".mkv")
     before, after = read_video(trip.source), read_video(trip.result)
     assert (trip.manifest.audio_file, trip.manifest.container) == ("audio.mka", "mkv")
-    old, new = ([[data for _, data in track] for track in video.sound] for video in (before, after))
+    old, new = ([[data for _, data in track] for track in video.audio] for video in (before, after))
     assert new == old
-    offsets = [track[0][0] - video.times[0] for video in (before, after) for track in video.sound]
+    offsets = [track[0][0] - video.times[0] for video in (before, after) for track in video.audio]
     assert all(abs(old - new) <= Fraction(1, 500) for old, new in zip(offsets[:2], offsets[2:], strict=True))
     assert after.times == before.times
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".ts", ".avi", ".mov"])
-def test_other_containers_come_back_as_mp4(tmp_path: Path, suffix: str) -> None:
+def test_other_containers_become_mp4(tmp_path: Path, suffix: str) -> None:
     clip = Clip(audio=(Tone(codec="mp3"),), b_frames=2)
     trip = round_trip(tmp_path, clip, suffix=suffix, borders=[0, 4])
     after = read_video(trip.result)
     assert [read_number(image) for image in after.images] == list(range(clip.frames))
     assert {later - earlier for earlier, later in pairwise(after.times)} == {Fraction(1, 25)}
-    assert len(after.sound[0]) == len(read_video(trip.source).sound[0])
+    assert len(after.audio[0]) == len(read_video(trip.source).audio[0])
 
 
-def test_words_are_kept_and_the_place_only_on_request(tmp_path: Path) -> None:
-    words = {"title": "Ein Täst", "creation_time": "2020-01-02T03:04:05.000000Z", "location": "+12.3456-045.6789/"}
-    clip = Clip(metadata=words)
+def test_metadata_is_kept_and_location_on_request(tmp_path: Path) -> None:
+    metadata = {"title": "Ein Täst", "creation_time": "2020-01-02T03:04:05.000000Z", "location": "+12.3456-045.6789/"}
+    clip = Clip(metadata=metadata)
     (tmp_path / "plain").mkdir()
-    (tmp_path / "place").mkdir()
+    (tmp_path / "located").mkdir()
     plain = read_video(round_trip(tmp_path / "plain", clip, suffix=".mov").result).metadata
-    place = read_video(round_trip(tmp_path / "place", clip, suffix=".mov", keep_place=True).result).metadata
-    assert (plain["title"], plain["creation_time"]) == (words["title"], words["creation_time"])
+    located = read_video(round_trip(tmp_path / "located", clip, suffix=".mov", keep_location=True).result).metadata
+    assert (plain["title"], plain["creation_time"]) == (metadata["title"], metadata["creation_time"])
     assert not any("location" in key for key in plain)
-    assert place["location"].startswith("+12.345")
+    assert located["location"].startswith("+12.345")
 
 
 def test_equal_inputs_give_equal_bytes(tmp_path: Path) -> None:
