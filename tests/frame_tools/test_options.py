@@ -2,7 +2,6 @@
 
 import json
 import math
-import tomllib
 from typing import Any
 
 import pytest
@@ -14,8 +13,6 @@ from frame_tools.contracts.option_specs import all_words
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.trigger import Trigger, load_trigger, shares
-from frame_tools.contracts.version import IMPASTO
-from local_cloud.cloud import PROJECT
 
 GOOD: dict[str, dict[str, Any]] = {
     "one style": {"style": "a.jpg"},
@@ -162,10 +159,6 @@ def test_every_word_says_what_it_means_and_its_example_is_a_good_one() -> None:
         trigger = load(words)
         assert json.loads(trigger.dumps())[word.name] == word.example
         assert word.example != word.default
-
-
-def test_the_version_is_the_projects() -> None:
-    assert tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"] == IMPASTO
 
 
 def test_scorers_that_mix_take_styles_and_those_with_programs_take_none() -> None:
