@@ -67,9 +67,12 @@ types: setup
 contracts: setup
 	.venv/bin/lint-imports
 
-lint-project: $(APP) ## Check workflow files, spelling, and what else belongs to the project but is no Python
+lint-project: $(APP) ## Check workflows and templates for GitHub, and spelling
 	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv/bin/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
 	.venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*_re*.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	.venv/bin/zizmor --offline --quiet .github
 	.venv/bin/typos
 
