@@ -28,7 +28,8 @@ HOST ?= local
 TESTS ?= tests
 export VIDEO STYLE OUT
 
-.PHONY: help setup vgg demo up test test-app test-scoring hunt lint lint-project types contracts check lock format clean
+.PHONY: help setup vgg demo up test test-unit test-app test-scoring hunt lint lint-project types contracts check lock \
+  format clean
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -46,6 +47,9 @@ vgg: setup ## Make VGG16's weights, which tuning a style and the scorer gatys ne
 	@.venv-scoring/bin/python -m scoring vgg
 
 test: test-app test-scoring ## Run all tests
+
+test-unit: $(APP) ## Run the tests that need no storage emulator, no Batch service and no torch
+	.venv/bin/python -m pytest tests/unit --ignore tests/unit/scoring
 
 test-app: setup
 	.venv/bin/python -m pytest $(TESTS) --ignore tests/scoring --ignore tests/unit/scoring
@@ -91,7 +95,6 @@ lock: $(APP) ## Compile all requirements*.in to locks with hashes, after a chang
 	@$(call compile,scoring,requirements-dev,--universal --python-version 3.11)
 	@$(call compile,scoring,requirements-bench,--universal --python-version 3.11)
 	@$(call compile,scoring,requirements-image,--python-platform x86_64-manylinux_2_28 --python-version 3.12)
-
 
 format: setup ## Put the code into shape
 	.venv/bin/ruff check --fix --quiet . || true
