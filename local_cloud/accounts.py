@@ -31,7 +31,7 @@ class Ports:
 FREE_PORTS: Final = Ports(blob=0, queue=0, table=0, batch=0, functions=0)
 
 
-def usual_ports(offset: int = 0) -> Ports:
+def default_ports(offset: int = 0) -> Ports:
     """Return the usual ports, each moved by `offset`."""
     usual = Ports()
     return Ports(**{name: getattr(usual, name) + offset for name in Ports.__dataclass_fields__})

@@ -15,9 +15,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from local_cloud.accounts import FREE_PORTS, usual_ports
-from local_cloud.child import ChildFailedError
+from local_cloud.accounts import FREE_PORTS, default_ports
 from local_cloud.cloud import PROJECT, SCORER_PYTHON, Cloud, CloudOptions, running_cloud
+from local_cloud.service_process import ServiceFailedError
 
 app = typer.Typer(help="The cloud on one machine.", no_args_is_help=True, add_completion=False)
 console = Console(stderr=True)
@@ -41,12 +41,14 @@ def up(
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)  # a shell hands it on as ignored to what it starts with `&`
     try:
-        with running_cloud(CloudOptions(folder=folder, ports=usual_ports(offset), functions=host == "local")) as cloud:
+        with running_cloud(
+            CloudOptions(folder=folder, ports=default_ports(offset), functions=host == "local")
+        ) as cloud:
             _make_containers(cloud)
-            _tell(cloud, folder, functions=host == "local")
+            _print_addresses(cloud, folder, functions=host == "local")
             with suppress(KeyboardInterrupt):
-                _watch(cloud)
-    except ChildFailedError as error:
+                _wait_until_stopped(cloud)
+    except ServiceFailedError as error:
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.filename} can't be used ({error.strerror}). Give another --folder.")
@@ -74,23 +76,23 @@ def demo(
     try:
         with running_cloud(CloudOptions(folder=scratch, ports=FREE_PORTS)) as cloud:
             _make_containers(cloud)
-            code = _restyle(cloud, video, style=style, out=out, scratch=scratch, more=options or [])
-    except ChildFailedError as error:
+            code = _restyle(cloud, video, style=style, out=out, scratch=scratch, extra_options=options or [])
+    except ServiceFailedError as error:
         _fail(str(error))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     raise typer.Exit(code)
 
 
-def _restyle(cloud: Cloud, video: Path, *, style: Path, out: Path, scratch: Path, more: list[str]) -> int:
+def _restyle(cloud: Cloud, video: Path, *, style: Path, out: Path, scratch: Path, extra_options: list[str]) -> int:
     argv = ["restyle", str(video.resolve()), "--style", str(style.resolve()), "--out", str(out.resolve())]
-    argv += ["--api", cloud.api, "--scratch", str(scratch / "split"), *more]
+    argv += ["--api", cloud.api, "--scratch", str(scratch / "split"), *extra_options]
     return _frame_tools(cloud, *argv)
 
 
 def _make_containers(cloud: Cloud) -> None:
     if _frame_tools(cloud, "make-containers") != 0:
-        raise ChildFailedError("The containers could not be made")
+        raise ServiceFailedError("The containers could not be made")
 
 
 def _frame_tools(cloud: Cloud, *argv: str) -> int:
@@ -98,7 +100,7 @@ def _frame_tools(cloud: Cloud, *argv: str) -> int:
     return subprocess.run(command, cwd=PROJECT, env={**os.environ, **cloud.settings}, check=False).returncode
 
 
-def _tell(cloud: Cloud, folder: Path, *, functions: bool) -> None:
+def _print_addresses(cloud: Cloud, folder: Path, *, functions: bool) -> None:
     console.print(f"storage     http://127.0.0.1:{cloud.ports.blob}/devstoreaccount1 (any tool's development storage)")
     console.print(f"Batch       http://127.0.0.1:{cloud.ports.batch}")
     console.print(f"app         {cloud.api}" if functions else "app         run `func start` in this folder")
@@ -106,12 +108,12 @@ def _tell(cloud: Cloud, folder: Path, *, functions: bool) -> None:
     console.print(f"task slots  1, painting with {SCORER_PYTHON}/python. Ctrl-C stops all of this.")
 
 
-def _watch(cloud: Cloud) -> None:
+def _wait_until_stopped(cloud: Cloud) -> None:
     """Sleep until something ends by itself."""
-    while (child := cloud.ended()) is None:
+    while (service := cloud.stopped_service()) is None:
         time.sleep(0.5)
-    raise ChildFailedError(
-        f"{child.name} ended (exit code {child.exit_code}). {child.log} says:\n{child.output()[-1500:]}"
+    raise ServiceFailedError(
+        f"{service.name} ended (exit code {service.exit_code}). {service.log} says:\n{service.output()[-1500:]}"
     )
 
 

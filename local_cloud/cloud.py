@@ -24,7 +24,7 @@ from local_cloud.accounts import (
     app_settings,
     storage_settings,
 )
-from local_cloud.child import Child, ChildFailedError
+from local_cloud.service_process import ServiceFailedError, ServiceProcess
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
 AZURITE: Final = PROJECT / "node_modules" / ".bin" / "azurite"
@@ -44,11 +44,11 @@ class CloudOptions:
     """Run the function host; without it, `func start` can take its place."""
     nodes: int = 1
     slots: int = 1
-    mischief: int | None = None
+    duplicate_seed: int | None = None
     """Seed with which the function host delivers every message one to five times, shuffled."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Laid over the app's settings."""
-    front: Ports | None = None
+    proxy_ports: Ports | None = None
     """Where app and tasks find blobs and queues, if that is not Azurite itself (a proxy, in tests)."""
 
 
@@ -58,37 +58,37 @@ class Cloud:
 
     ports: Ports
     settings: Mapping[str, str]
-    children: Mapping[str, Child]
+    services: Mapping[str, ServiceProcess]
 
     @property
     def api(self) -> str:
         """URL of the app's HTTP interface."""
         return f"http://127.0.0.1:{self.ports.functions}/api"
 
-    def ended(self) -> Child | None:
+    def stopped_service(self) -> ServiceProcess | None:
         """Return a program that has ended though nobody asked it to."""
-        return next((child for child in self.children.values() if child.exit_code is not None), None)
+        return next((service for service in self.services.values() if service.exit_code is not None), None)
 
 
 @contextmanager
 def running_cloud(options: CloudOptions) -> Iterator[Cloud]:
     """Start the local cloud, and stop what was started, in reverse order. Raises ChildFailedError."""
-    ports = _taken_or_free(options.ports, functions=options.functions)
-    seen = _seen_from_outside(options, ports)
-    settings = {**app_settings(seen), **options.settings}
-    children: dict[str, Child] = {}
+    ports = _allocate_ports(options.ports, functions=options.functions)
+    client_ports = _client_ports(options, ports)
+    settings = {**app_settings(client_ports), **options.settings}
+    services: dict[str, ServiceProcess] = {}
     with ExitStack() as stack:
 
-        def run(child: Child) -> None:
-            stack.callback(child.stop)
-            child.start()
-            children[child.name] = child
+        def run(service: ServiceProcess) -> None:
+            stack.callback(service.stop)
+            service.start()
+            services[service.name] = service
 
         run(_azurite(options, ports))
         run(_batch_service(options, ports))
         if options.functions:
             run(_function_host(options, ports, settings))
-        yield Cloud(ports=ports, settings=settings, children=children)
+        yield Cloud(ports=ports, settings=settings, services=services)
 
 
 def node_environment(ports: Ports) -> dict[str, str]:
@@ -102,20 +102,24 @@ def node_environment(ports: Ports) -> dict[str, str]:
     }
 
 
-def _seen_from_outside(options: CloudOptions, ports: Ports) -> Ports:
-    front = options.front
-    return ports if front is None else replace(ports, blob=front.blob, queue=front.queue, table=front.table)
+def _client_ports(options: CloudOptions, ports: Ports) -> Ports:
+    proxy_ports = options.proxy_ports
+    return (
+        ports
+        if proxy_ports is None
+        else replace(ports, blob=proxy_ports.blob, queue=proxy_ports.queue, table=proxy_ports.table)
+    )
 
 
-def _azurite(options: CloudOptions, ports: Ports) -> Child:
+def _azurite(options: CloudOptions, ports: Ports) -> ServiceProcess:
     if not AZURITE.is_file():
-        raise ChildFailedError("Azurite is not installed. Run: make setup")
+        raise ServiceFailedError("Azurite is not installed. Run: make setup")
     kept = ["--inMemoryPersistence"] if options.in_memory else ["--location", str(options.folder / "azurite")]
     argv = [str(AZURITE), "--disableTelemetry", "--skipApiVersionCheck", *kept]
     for service in ("blob", "queue", "table"):
         argv += [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(getattr(ports, service))]
     accounts = f"{DATA_ACCOUNT}:{DATA_KEY};{OPS_ACCOUNT}:{OPS_KEY}"
-    return Child(
+    return ServiceProcess(
         "Azurite",
         argv,
         cwd=PROJECT,
@@ -125,15 +129,15 @@ def _azurite(options: CloudOptions, ports: Ports) -> Child:
     )
 
 
-def _batch_service(options: CloudOptions, ports: Ports) -> Child:
+def _batch_service(options: CloudOptions, ports: Ports) -> ServiceProcess:
     data = options.folder / "batch"
     data.mkdir(parents=True, exist_ok=True)
     image = data / "node-image.json"
-    image.write_text(json.dumps(node_environment(_seen_from_outside(options, ports)), indent=1))
+    image.write_text(json.dumps(node_environment(_client_ports(options, ports)), indent=1))
     image.chmod(0o600)
     argv = [sys.executable, "-m", "local_cloud.batch_service", "--port", str(ports.batch), "--data", str(data)]
     argv += ["--pool", f"{POOL_ID}:{options.nodes}x{options.slots}", "--image", f"{NODE_IMAGE}={image}"]
-    return Child(
+    return ServiceProcess(
         "Batch service",
         argv,
         cwd=PROJECT,
@@ -143,11 +147,11 @@ def _batch_service(options: CloudOptions, ports: Ports) -> Child:
     )
 
 
-def _function_host(options: CloudOptions, ports: Ports, settings: Mapping[str, str]) -> Child:
+def _function_host(options: CloudOptions, ports: Ports, settings: Mapping[str, str]) -> ServiceProcess:
     argv = [sys.executable, "-m", "local_cloud.function_host", "host", "start", "--port", str(ports.functions)]
-    if options.mischief is not None:
-        argv += ["--mischief", str(options.mischief)]
-    return Child(
+    if options.duplicate_seed is not None:
+        argv += ["--duplicate-deliveries", str(options.duplicate_seed)]
+    return ServiceProcess(
         "Function host",
         argv,
         cwd=PROJECT,
@@ -157,23 +161,23 @@ def _function_host(options: CloudOptions, ports: Ports, settings: Mapping[str, s
     )
 
 
-def _taken_or_free(ports: Ports, *, functions: bool) -> Ports:
+def _allocate_ports(ports: Ports, *, functions: bool) -> Ports:
     """Fill in free ports for zeros; raises ChildFailedError in words if a wished port is in use."""
     chosen: dict[str, int] = {}
     held: list[socket.socket] = []
     try:
         for name in ("blob", "queue", "table", "batch", "functions"):
-            wished = getattr(ports, name)
+            port = getattr(ports, name)
             if name == "functions" and not functions:
-                chosen[name] = wished
+                chosen[name] = port
                 continue
             held.append(probe := socket.socket())
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", wished))
+                probe.bind(("127.0.0.1", port))
             except OSError:
-                raise ChildFailedError(
-                    f"Port {wished} ({name}) is in use. Stop the program that listens there (another `make up`?)."
+                raise ServiceFailedError(
+                    f"Port {port} ({name}) is in use. Stop the program that listens there (another `make up`?)."
                 ) from None
             chosen[name] = probe.getsockname()[1]
     finally:

@@ -1,5 +1,5 @@
 """``python -m local_cloud.batch_service``: see ``cli.py``."""
 
-from .cli import app
+from local_cloud.batch_service.cli import app
 
 app()

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from .server import serve
-from .service import PoolShape
+from local_cloud.batch_service.server import serve
+from local_cloud.batch_service.service import PoolShape
 
 app = typer.Typer(add_completion=False)
 
@@ -32,24 +32,24 @@ def main(
 ) -> None:
     """Run a local Azure Batch service until it is told to end (SIGTERM, SIGINT)."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    pools = dict(_read_pool(text) for text in pool or [])
-    images = dict(_read_image(text) for text in image or [])
+    pools = dict(_parse_pool(text) for text in pool or [])
+    images = dict(_parse_image(text) for text in image or [])
     with socket.create_server(("127.0.0.1", port)) as listener:
-        asyncio.run(serve(listener, data=data, pools=pools, images=images, ready=_say_ready))
+        asyncio.run(serve(listener, data=data, pools=pools, images=images, ready=_print_ready))
 
 
-def _say_ready(url: str) -> None:
+def _print_ready(url: str) -> None:
     typer.echo(f"Batch service listening on {url}")
 
 
-def _read_pool(text: str) -> tuple[str, PoolShape]:
+def _parse_pool(text: str) -> tuple[str, PoolShape]:
     match = _POOL.fullmatch(text)
     if match is None:
         raise typer.BadParameter(f"{text!r}: write ID:NODESxSLOTS, for example gpu:1x1", param_hint="--pool")
     return match["id"], PoolShape(nodes=int(match["nodes"]), slots=int(match["slots"]))
 
 
-def _read_image(text: str) -> tuple[str, dict[str, str]]:
+def _parse_image(text: str) -> tuple[str, dict[str, str]]:
     name, found, file = text.partition("=")
     if not (name and found):
         raise typer.BadParameter(f"{text!r}: write NAME=FILE.json", param_hint="--image")

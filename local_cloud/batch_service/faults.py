@@ -25,19 +25,19 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
-from .errors import STATUS_AND_WORDS, from_validation
-from .wire import Wire
+from local_cloud.batch_service.contracts.errors import STATUS_AND_MESSAGE, from_validation
+from local_cloud.batch_service.contracts.serialization import WireModel
 
 _CODE_OF_STATUS = {429: "TooManyRequests", 500: "InternalError", 503: "ServerBusy"}
 
 
-def _known_code(code: str) -> str:
-    if code not in STATUS_AND_WORDS:
-        raise ValueError(f"unknown error code; known: {', '.join(sorted(STATUS_AND_WORDS))}")
+def _check_code(code: str) -> str:
+    if code not in STATUS_AND_MESSAGE:
+        raise ValueError(f"unknown error code; known: {', '.join(sorted(STATUS_AND_MESSAGE))}")
     return code
 
 
-def _expression(text: str) -> str:
+def _check_regex(text: str) -> str:
     try:
         re.compile(text)
     except re.error as error:
@@ -45,8 +45,8 @@ def _expression(text: str) -> str:
     return text
 
 
-class _Fault(Wire):
-    model_config = Wire.model_config | {"alias_generator": None}
+class _Fault(WireModel):
+    model_config = WireModel.model_config | {"alias_generator": None}
 
 
 class HttpError(_Fault):
@@ -69,7 +69,7 @@ class PartialFailure(_Fault):
 
     kind: Literal["partial_failure"]
     task_id: str
-    code: Annotated[str, AfterValidator(_known_code)]
+    code: Annotated[str, AfterValidator(_check_code)]
     times: Annotated[int, Field(ge=1)] = 1
 
 
@@ -87,7 +87,7 @@ class LoseNode(_Fault):
     node: str | None = None
 
 
-class ResizeRefused(_Fault):
+class ResizeFailure(_Fault):
     """A resize error, now and until it is taken back."""
 
     kind: Literal["resize_error"]
@@ -95,16 +95,16 @@ class ResizeRefused(_Fault):
     message: str = ""
 
 
-class AtWord(_Fault):
+class OutputTrigger(_Fault):
     """An end at a word of a task: of its node, or of its process alone."""
 
     kind: Literal["preempt_when", "kill_when"]
     task_id: str
-    after_output: Annotated[str, AfterValidator(_expression)]
+    after_output: Annotated[str, AfterValidator(_check_regex)]
 
 
 Fault = Annotated[
-    HttpError | PartialFailure | PreemptNode | LoseNode | ResizeRefused | AtWord, Field(discriminator="kind")
+    HttpError | PartialFailure | PreemptNode | LoseNode | ResizeFailure | OutputTrigger, Field(discriminator="kind")
 ]
 _READER: TypeAdapter[Fault] = TypeAdapter(Fault)
 
@@ -125,13 +125,13 @@ class Faults:
     """The faults that wait for their moment."""
 
     def __init__(self) -> None:
-        self._waiting: list[HttpError | PartialFailure | AtWord] = []
+        self._waiting: list[HttpError | PartialFailure | OutputTrigger] = []
 
-    def add(self, fault: HttpError | PartialFailure | AtWord) -> None:
+    def add(self, fault: HttpError | PartialFailure | OutputTrigger) -> None:
         """Arm a fault."""
         self._waiting.append(fault)
 
-    def waiting(self) -> list[HttpError | PartialFailure | AtWord]:
+    def pending(self) -> list[HttpError | PartialFailure | OutputTrigger]:
         """Return the faults that are still to come, oldest first."""
         return list(self._waiting)
 
@@ -139,7 +139,7 @@ class Faults:
         """Forget all of them."""
         self._waiting.clear()
 
-    def take_http_error(self, path: str) -> HttpError | None:
+    def consume_http_error(self, path: str) -> HttpError | None:
         """Return the fault that this request meets, and count it."""
         for fault in self._waiting:
             if isinstance(fault, HttpError) and fault.path_contains in path:
@@ -147,7 +147,7 @@ class Faults:
                 return fault
         return None
 
-    def take_partial_failure(self, task_id: str) -> str | None:
+    def consume_partial_failure(self, task_id: str) -> str | None:
         """Return the error code that this item meets, and count it."""
         for fault in self._waiting:
             if isinstance(fault, PartialFailure) and fault.task_id == task_id:
@@ -155,14 +155,14 @@ class Faults:
                 return fault.code
         return None
 
-    def at_word(self, task_id: str, output: str) -> AtWord | None:
+    def match_output(self, task_id: str, output: str) -> OutputTrigger | None:
         """Return the end that a task's output so far brings about, if one does."""
         for fault in self._waiting:
-            if isinstance(fault, AtWord) and fault.task_id == task_id and re.search(fault.after_output, output):
+            if isinstance(fault, OutputTrigger) and fault.task_id == task_id and re.search(fault.after_output, output):
                 return fault
         return None
 
-    def remove(self, fault: AtWord) -> None:
+    def remove(self, fault: OutputTrigger) -> None:
         """Forget a fault: it has come about."""
         self._waiting.remove(fault)
 

@@ -13,16 +13,23 @@ from pathlib import Path
 
 from aiohttp import web
 
-from .answers import API_VERSION, MAX_BODY, SERVICE, Handler, answer, new_request_id
-from .errors import BatchError, error_answer
-from .fault_routes import add_fault_routes
-from .faults import HttpError
-from .file_routes import add_file_routes
-from .job_routes import add_job_routes
-from .pool_routes import add_pool_routes
-from .present import Presenter
-from .service import BatchService, PoolShape
-from .task_routes import add_task_routes
+from local_cloud.batch_service.contracts.errors import BatchError, error_response
+from local_cloud.batch_service.faults import HttpError
+from local_cloud.batch_service.routes.fault_routes import add_fault_routes
+from local_cloud.batch_service.routes.file_routes import add_file_routes
+from local_cloud.batch_service.routes.job_routes import add_job_routes
+from local_cloud.batch_service.routes.pool_routes import add_pool_routes
+from local_cloud.batch_service.routes.responses import (
+    API_VERSION,
+    MAX_BODY,
+    SERVICE,
+    Handler,
+    json_response,
+    new_request_id,
+)
+from local_cloud.batch_service.routes.serializers import EntitySerializer
+from local_cloud.batch_service.routes.task_routes import add_task_routes
+from local_cloud.batch_service.service import BatchService, PoolShape
 
 _log = logging.getLogger(__name__)
 
@@ -56,19 +63,19 @@ async def serve(
 
 def make_app(service: BatchService) -> web.Application:
     """Return the application around a service."""
-    app = web.Application(middlewares=[_errors_as_answers, _faults_first, _at_the_door], client_max_size=MAX_BODY)
+    app = web.Application(middlewares=[_format_errors, _inject_faults, _check_request], client_max_size=MAX_BODY)
     app[SERVICE] = service
-    presenter = Presenter(service.base_url, service.scheduler)
-    add_job_routes(app, presenter)
-    add_task_routes(app, presenter)
+    serializer = EntitySerializer(service.base_url, service.scheduler)
+    add_job_routes(app, serializer)
+    add_task_routes(app, serializer)
     add_file_routes(app)
-    add_pool_routes(app, presenter)
+    add_pool_routes(app, serializer)
     add_fault_routes(app)
     return app
 
 
 @web.middleware
-async def _errors_as_answers(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _format_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     request_id = new_request_id()
     headers = {"request-id": request_id}
     try:
@@ -85,21 +92,21 @@ async def _errors_as_answers(request: web.Request, handler: Handler) -> web.Stre
         # One request must not end the service for all others; the client learns it as the real one would tell it.
         _log.exception("%s %s broke", request.method, request.path)
         error = BatchError("InternalError")
-    body = error_answer(error, request_id, base_url=request.app[SERVICE].base_url)
-    return answer(body, status=error.status, headers=headers)
+    body = error_response(error, request_id, base_url=request.app[SERVICE].base_url)
+    return json_response(body, status=error.status, headers=headers)
 
 
 @web.middleware
-async def _faults_first(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _inject_faults(request: web.Request, handler: Handler) -> web.StreamResponse:
     service = request.app[SERVICE]
-    fault = None if _is_local(request) else service.faults.take_http_error(request.path)
+    fault = None if _is_local(request) else service.faults.consume_http_error(request.path)
     if fault is None:
         return await handler(request)
-    return _injected(fault, service)
+    return _fault_response(fault, service)
 
 
 @web.middleware
-async def _at_the_door(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _check_request(request: web.Request, handler: Handler) -> web.StreamResponse:
     if _is_local(request):
         return await handler(request)
     if not request.headers.get("Authorization", "").startswith("SharedKey "):
@@ -117,7 +124,7 @@ def _is_local(request: web.Request) -> bool:
     return request.path.startswith("/local/")
 
 
-def _injected(fault: HttpError, service: BatchService) -> web.Response:
-    body = error_answer(BatchError(fault.code), new_request_id(), base_url=service.base_url)
+def _fault_response(fault: HttpError, service: BatchService) -> web.Response:
+    body = error_response(BatchError(fault.code), new_request_id(), base_url=service.base_url)
     headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-    return answer(body, status=fault.status, headers=headers)
+    return json_response(body, status=fault.status, headers=headers)

@@ -5,18 +5,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .attempt import Attempt, Workplace
-from .background import Background
-from .errors import BatchError
-from .faults import AtWord, Faults
-from .jobs import Jobs
-from .ledger import ProcessLedger
-from .models import Task
-from .nodes import Nodes
-from .pools import Pools
-from .scheduler import Scheduler
-from .store import Store
-from .tasks import Tasks
+from local_cloud.batch_service.background import Background
+from local_cloud.batch_service.contracts.errors import BatchError
+from local_cloud.batch_service.execution.attempt import Attempt, AttemptRunner
+from local_cloud.batch_service.execution.process_registry import ProcessRegistry
+from local_cloud.batch_service.execution.scheduler import Scheduler
+from local_cloud.batch_service.faults import Faults, OutputTrigger
+from local_cloud.batch_service.operations.jobs import Jobs
+from local_cloud.batch_service.operations.nodes import Nodes
+from local_cloud.batch_service.operations.pools import Pools
+from local_cloud.batch_service.operations.tasks import Tasks
+from local_cloud.batch_service.state.models import Task
+from local_cloud.batch_service.state.store import Store
 
 _HOUSEKEEPING_S = 0.5  # between looks at what only time brings: walls of jobs, retention
 _WATCH_S = 0.05  # between looks at a task's output, only while a fault waits for a word of it
@@ -41,10 +41,10 @@ class BatchService:
         self.store = Store(data / "state")
         self.background = Background()
         self._images = tuple(images)
-        self._ledger = ProcessLedger(data / "processes")
-        workplace = Workplace(images=images, ledger=self._ledger, account_url=base_url)
+        self._registry = ProcessRegistry(data / "processes")
+        runner = AttemptRunner(images=images, registry=self._registry, account_url=base_url)
         self.scheduler = Scheduler(
-            self.store, workplace, nodes_folder=data / "nodes", task_completed=self._on_task_completed
+            self.store, runner, nodes_folder=data / "nodes", task_completed=self._on_task_completed
         )
         self.nodes = Nodes(self.store, self.scheduler, self.background)
         self.pools = Pools(self.store, self.scheduler, self.nodes, self.background)
@@ -53,13 +53,13 @@ class BatchService:
 
     def start(self, pools: Mapping[str, PoolShape]) -> None:
         """Go on where the last life ended: end its processes, requeue its tasks, finish its work; then schedule."""
-        self._ledger.end_left_over()
+        self._registry.kill_orphans()
         self.tasks.requeue_orphans()
         self.pools.resume()
         for pool_id, shape in pools.items():
             self.pools.declare(pool_id, nodes=shape.nodes, slots=shape.slots, images=self._images)
         self.jobs.resume()
-        self.background.start(self._keep_house())
+        self.background.start(self._run_housekeeping())
         self.background.start(self._watch_outputs())
         self.scheduler.schedule()
 
@@ -71,33 +71,33 @@ class BatchService:
     def _on_task_completed(self, job_id: str) -> None:
         self.jobs.end_if_all_complete(job_id)
 
-    async def _keep_house(self) -> None:
+    async def _run_housekeeping(self) -> None:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
-            self.jobs.end_overdue()
+            self.jobs.terminate_expired()
             self.tasks.remove_expired_folders()
 
     async def _watch_outputs(self) -> None:
         while True:
             await asyncio.sleep(_WATCH_S)
-            if not any(isinstance(fault, AtWord) for fault in self.faults.waiting()):
+            if not any(isinstance(fault, OutputTrigger) for fault in self.faults.pending()):
                 continue
             for attempt in self.scheduler.attempts():
                 output = self._output(self.store.task(attempt.job_id, attempt.task_id), attempt.job_id)
-                fault = self.faults.at_word(attempt.task_id, output)
-                if fault is not None and self._end_at_word(attempt, fault):
+                fault = self.faults.match_output(attempt.task_id, output)
+                if fault is not None and self._apply_output_trigger(attempt, fault):
                     self.faults.remove(fault)
 
-    def _end_at_word(self, attempt: Attempt, fault: AtWord) -> bool:
+    def _apply_output_trigger(self, attempt: Attempt, fault: OutputTrigger) -> bool:
         """Bring a fault about; False: the process has ended, or its node is on its way out already."""
         if fault.kind == "preempt_when":
-            return self._preempted(attempt.node_id)
-        if attempt.interruption.is_heard:
-            attempt.interruption.call(grace_s=0)
+            return self._try_preempt(attempt.node_id)
+        if attempt.stop_signal.has_listener:
+            attempt.stop_signal.request(grace_s=0)
             return True
         return False
 
-    def _preempted(self, node_id: str) -> bool:
+    def _try_preempt(self, node_id: str) -> bool:
         try:
             self.nodes.preempt(node_id)
         except BatchError:

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from local_cloud.function_host.config.settings import read_settings
 from local_cloud.function_host.console import Console
 from local_cloud.function_host.host import ExitCode, Host, HostOptions
-from local_cloud.function_host.settings import read_settings
-from local_cloud.function_host.worker import AppLoadError
+from local_cloud.function_host.invocation.worker import AppLoadError
 
 _EXAMPLES = """examples:
   python -m local_cloud.function_host host start --port 7071 --verbose
   python -m local_cloud.function_host start --enableAuth
-  python -m local_cloud.function_host start --port 0 --mischief 7   (any free port; unkind deliveries for tests)
+  python -m local_cloud.function_host start --port 0 --duplicate-deliveries 7   (for tests)
 
 exit codes:
   0 stopped, 2 port in use or wrong arguments, 3 app or settings cannot be loaded, 4 a function ran into functionTimeout
@@ -45,11 +45,11 @@ async def _run(options: argparse.Namespace, listening: socket.socket) -> NoRetur
         settings = read_settings(Path.cwd(), os.environ)
         os.environ.update(settings.values)  # where the app looks for its settings, as in Azure
         console.install(verbose=options.verbose)
-        host_options = HostOptions(enable_auth=options.enableAuth, mischief_seed=options.mischief)
+        host_options = HostOptions(enable_auth=options.enableAuth, duplicate_seed=options.duplicate_seed)
         host = await Host.load(settings, host_options, console=console)
     except (AppLoadError, ValueError) as error:
         _fail(ExitCode.NOT_LOADED, f"The app cannot be loaded. {error}")
-    _leave(await host.run(listening))
+    _exit(await host.run(listening))
 
 
 def _bind(port: int) -> socket.socket:
@@ -61,10 +61,10 @@ def _bind(port: int) -> socket.socket:
 
 def _fail(code: ExitCode, message: str) -> NoReturn:
     print(message, file=sys.__stderr__, flush=True)
-    _leave(code)
+    _exit(code)
 
 
-def _leave(code: ExitCode) -> NoReturn:
+def _exit(code: ExitCode) -> NoReturn:
     """End at once: Python would wait for the threads of functions that are still running."""
     sys.stdout.flush()
     os._exit(code)
@@ -81,5 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", "-p", type=int, default=7071, help="port on 127.0.0.1 (7071; 0 takes a free one)")
     parser.add_argument("--verbose", action="store_true", help="show the host's debug records too")
     parser.add_argument("--enableAuth", action="store_true", help="ask callers for keys")
-    parser.add_argument("--mischief", type=int, metavar="SEED", help="deliver messages 1-5 times, out of order")
+    parser.add_argument(
+        "--duplicate-deliveries",
+        "--mischief",
+        dest="duplicate_seed",
+        type=int,
+        metavar="SEED",
+        help="deliver each message one to five times, out of order (for tests)",
+    )
     return parser

@@ -17,8 +17,8 @@ from azure_functions_runtime.utils.executor import invocation_id_cv
 
 HOST_LOGGER = "local_cloud.function_host"
 # The runtime logs each failed call itself, without its function's name; the host says it better.
-_SILENT = "azure.functions"
-_QUIET = ("azure", "aiohttp", "asyncio")
+_MUTED_LOGGER = "azure.functions"
+_QUIET_LOGGERS = ("azure", "aiohttp", "asyncio")
 
 
 class Console:
@@ -27,8 +27,8 @@ class Console:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._running: dict[str, str] = {}
-        self._unfinished: dict[str, str] = {}
-        self._printing = threading.Lock()
+        self._partial_lines: dict[str, str] = {}
+        self._print_lock = threading.Lock()
 
     def install(self, *, verbose: bool) -> None:
         """Take over the root logger, sys.stdout and sys.stderr; `verbose` shows the host's debug records too."""
@@ -36,9 +36,9 @@ class Console:
         handler.setFormatter(logging.Formatter("%(message)s"))
         logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
         logging.getLogger(HOST_LOGGER).setLevel(logging.DEBUG if verbose else logging.INFO)
-        for name in _QUIET:
+        for name in _QUIET_LOGGERS:
             logging.getLogger(name).setLevel(logging.WARNING)
-        logging.getLogger(_SILENT).setLevel(logging.CRITICAL)
+        logging.getLogger(_MUTED_LOGGER).setLevel(logging.CRITICAL)
         sys.stdout = sys.stderr = _PrintStream(self)
 
     @contextmanager
@@ -48,31 +48,31 @@ class Console:
         try:
             yield
         finally:
-            if rest := self._unfinished.pop(invocation_id, ""):
-                self.line(self._marked(rest, invocation_id))
+            if rest := self._partial_lines.pop(invocation_id, ""):
+                self.write_line(self._prefixed(rest, invocation_id))
             del self._running[invocation_id]
 
-    def line(self, text: str) -> None:
+    def write_line(self, text: str) -> None:
         """Write one line (or several, such as a trace) with the time before it."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._stream.write(f"[{now}] {text}\n")
         self._stream.flush()
 
-    def mark(self, text: str) -> str:
+    def with_prefix(self, text: str) -> str:
         """`text` behind the name and id of the invocation that is running here, if any."""
-        return self._marked(text, invocation_id_cv.get())
+        return self._prefixed(text, invocation_id_cv.get())
 
-    def printed(self, text: str) -> None:
+    def write_printed(self, text: str) -> None:
         """Take printed text, which comes in pieces, and write each line once it is whole."""
         key = invocation_id_cv.get() or ""
-        with self._printing:
-            *lines, rest = (self._unfinished.pop(key, "") + text).split("\n")
+        with self._print_lock:
+            *lines, rest = (self._partial_lines.pop(key, "") + text).split("\n")
             for line in lines:
-                self.line(self._marked(line, key))
+                self.write_line(self._prefixed(line, key))
             if rest:
-                self._unfinished[key] = rest
+                self._partial_lines[key] = rest
 
-    def _marked(self, text: str, invocation_id: str | None) -> str:
+    def _prefixed(self, text: str, invocation_id: str | None) -> str:
         name = self._running.get(invocation_id or "")
         return text if name is None else f"[Functions.{name} {invocation_id}] {text}"
 
@@ -87,8 +87,8 @@ class _LineHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = self.format(record)
         if not record.name.startswith(HOST_LOGGER):
-            text = self._console.mark(f"{record.levelname}: {text}")
-        self._console.line(text)
+            text = self._console.with_prefix(f"{record.levelname}: {text}")
+        self._console.write_line(text)
 
 
 class _PrintStream(io.TextIOBase):
@@ -98,7 +98,7 @@ class _PrintStream(io.TextIOBase):
         self._console = console
 
     def write(self, text: str) -> int:
-        self._console.printed(text)
+        self._console.write_printed(text)
         return len(text)
 
     def writable(self) -> bool:

@@ -16,27 +16,27 @@ from typing import Any
 
 from aiohttp import web
 
-from local_cloud.function_host.bindings import Bindings
-from local_cloud.function_host.blob_receipts import Receipts
-from local_cloud.function_host.blob_scan import BlobScanner
-from local_cloud.function_host.blob_trigger import BlobQueue, BlobTrigger
+from local_cloud.function_host.config.settings import HostSettings
 from local_cloud.function_host.console import Console
-from local_cloud.function_host.functions import Function
-from local_cloud.function_host.http_routes import Route
-from local_cloud.function_host.http_server import HttpServer
-from local_cloud.function_host.invoker import Invoker
-from local_cloud.function_host.keys import Keys
-from local_cloud.function_host.locks import Singletons
-from local_cloud.function_host.queue_trigger import queue_listener
-from local_cloud.function_host.queues import QueueListener
-from local_cloud.function_host.settings import HostSettings
-from local_cloud.function_host.storage import Storage
-from local_cloud.function_host.timers import Timer
-from local_cloud.function_host.worker import Worker
+from local_cloud.function_host.invocation.bindings import Bindings
+from local_cloud.function_host.invocation.functions import Function
+from local_cloud.function_host.invocation.invoker import Invoker
+from local_cloud.function_host.invocation.worker import Worker
+from local_cloud.function_host.storage.clients import Storage
+from local_cloud.function_host.storage.locks import SingletonLocks
+from local_cloud.function_host.triggers.blob.receipts import BlobReceipts
+from local_cloud.function_host.triggers.blob.scanner import BlobScanner
+from local_cloud.function_host.triggers.blob.trigger import BlobQueue, BlobTrigger
+from local_cloud.function_host.triggers.http.keys import Keys
+from local_cloud.function_host.triggers.http.routes import Route
+from local_cloud.function_host.triggers.http.server import HttpServer
+from local_cloud.function_host.triggers.queue.listener import QueueListener
+from local_cloud.function_host.triggers.queue.trigger import queue_listener
+from local_cloud.function_host.triggers.timer.trigger import Timer
 
 DRAIN_SECONDS = 10.0
-_RETRIED = {"timertrigger"}
-_SERVED = {"httptrigger", "queuetrigger", "blobtrigger", "timertrigger"}
+_RETRYABLE = {"timertrigger"}
+_SUPPORTED = {"httptrigger", "queuetrigger", "blobtrigger", "timertrigger"}
 _log = logging.getLogger(__name__)
 
 
@@ -58,7 +58,7 @@ class HostOptions:
     """What the command line asks of the host."""
 
     enable_auth: bool = False
-    mischief_seed: int | None = None
+    duplicate_seed: int | None = None
 
 
 class Host:
@@ -104,7 +104,7 @@ class Host:
         runner = web.AppRunner(self._server().application(), access_log=None, shutdown_timeout=DRAIN_SECONDS)
         await runner.setup()
         await web.SockSite(runner, listening).start()
-        self._announce(listening.getsockname()[1])
+        self._log_startup(listening.getsockname()[1])
         listeners = [asyncio.create_task(work) for work in self._listeners()]
         try:
             await self._wait(listeners)
@@ -126,15 +126,15 @@ class Host:
             listener.result()
 
     def _listeners(self) -> list[Coroutine[Any, Any, None]]:
-        singletons = Singletons(self._storage, self._settings.host_id)
+        singletons = SingletonLocks(self._storage, self._settings.host_id)
         works = [queue.run(self._stopping) for queue in self._queues]
         for timer in self._timers:
             name = f"{timer.function.host_name}.Listener"
             works.append(singletons.run(name, partial(timer.run, self._stopping), stopping=self._stopping))
         if self._blob_triggers:
-            works.append(self._blob_queue.listener(self._options.mischief_seed).run(self._stopping))
+            works.append(self._blob_queue.listener(self._options.duplicate_seed).run(self._stopping))
         if scanned := [trigger for trigger in self._blob_triggers if trigger.is_scanned]:
-            receipts = Receipts(self._storage, self._settings.host_id)
+            receipts = BlobReceipts(self._storage, self._settings.host_id)
             scanner = BlobScanner(scanned, self._blob_queue, receipts=receipts, storage=self._storage)
             works.append(singletons.run("BlobScan", partial(scanner.run, self._stopping), stopping=self._stopping))
         return works
@@ -142,8 +142,8 @@ class Host:
     def _server(self) -> HttpServer:
         keys = None
         if self._options.enable_auth:
-            keys, made = Keys.from_settings(self._settings.values)
-            for name, key in made.items():
+            keys, generated = Keys.from_settings(self._settings.values)
+            for name, key in generated.items():
                 _log.info("%s is not set; this host's is %s", name, key)
         return HttpServer(
             self._routes,
@@ -160,25 +160,25 @@ class Host:
             self._invoker,
             settings=self._settings,
             storage=self._storage,
-            mischief_seed=self._options.mischief_seed,
+            duplicate_seed=self._options.duplicate_seed,
         )
 
     def _triggered_by(self, trigger: str) -> list[Function]:
         return [function for function in self._worker.functions if function.trigger.type == trigger]
 
-    def _announce(self, port: int) -> None:
+    def _log_startup(self, port: int) -> None:
         for function in self._worker.functions:
             _log.info("  %s: %s", function.name, function.trigger.arguments["type"])
-            if function.trigger.type not in _SERVED:
+            if function.trigger.type not in _SUPPORTED:
                 _log.warning("  %s is not started: this host serves no %s", function.name, function.trigger.type)
-            if function.retry is not None and function.trigger.type not in _RETRIED:
+            if function.retry is not None and function.trigger.type not in _RETRYABLE:
                 _log.warning("  %s: the host retries timers only; its @app.retry does nothing", function.name)
         if not self._worker.functions:
             _log.warning("The app has no functions")
-        if self._options.mischief_seed is not None:
+        if self._options.duplicate_seed is not None:
             _log.warning(
-                "MISCHIEF %d: every message is delivered one to five times, out of order. For tests only.",
-                self._options.mischief_seed,
+                "Duplicate delivery (seed %d), for tests only: each message comes one to five times, out of order.",
+                self._options.duplicate_seed,
             )
         _log.info("Host id %s", self._settings.host_id)
         _log.info("Host started on http://127.0.0.1:%d", port)

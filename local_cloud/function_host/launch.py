@@ -97,14 +97,14 @@ def running_host(
     *,
     env: Mapping[str, str],
     port: int | None = None,
-    mischief: int | None = None,
+    duplicate_seed: int | None = None,
     enable_auth: bool = False,
 ) -> Iterator[HostProcess]:
     """A host for the app in `app_dir`, ready to answer; stopped at the end if it still runs.
 
     `env` is laid over this process's environment; `port` None takes a free one. Raises HostFailedError.
     """
-    host = HostProcess(start_host(app_dir, env=env, port=port, mischief=mischief, enable_auth=enable_auth))
+    host = HostProcess(start_host(app_dir, env=env, port=port, duplicate_seed=duplicate_seed, enable_auth=enable_auth))
     try:
         host.wait_until_ready()
         yield host
@@ -118,13 +118,13 @@ def start_host(
     *,
     env: Mapping[str, str],
     port: int | None = None,
-    mischief: int | None = None,
+    duplicate_seed: int | None = None,
     enable_auth: bool = False,
 ) -> subprocess.Popen[str]:
     """Start the process and wait for nothing."""
     command = [sys.executable, "-m", "local_cloud.function_host", "host", "start", "--verbose"]
     command += ["--port", str(port or 0)]
-    command += [] if mischief is None else ["--mischief", str(mischief)]
+    command += [] if duplicate_seed is None else ["--duplicate-deliveries", str(duplicate_seed)]
     command += ["--enableAuth"] if enable_auth else []
     return subprocess.Popen(
         command,

@@ -25,8 +25,8 @@ from frame_tools.storage.blobs import BlobAccount
 from frame_tools.storage.deployment import DataStorage
 from frame_tools.storage.sas import GRANTS, guest_settings
 from local_cloud.accounts import DATA_ACCOUNT, DATA_KEY
-from local_cloud.child import Child
 from local_cloud.cloud import AZURITE, PROJECT, Cloud
+from local_cloud.service_process import Child
 
 
 def now() -> dt.datetime:

@@ -39,21 +39,21 @@ def stormy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Chain]:
     """A local cloud behind a proxy that answers 503 now and then, with a host that repeats and shuffles messages."""
     seed = request.param
     ports = Ports(**{name: free_port() for name in ("blob", "queue", "table", "batch", "functions")})
-    front = Ports(blob=free_port(), queue=free_port(), table=ports.table)
+    proxy_ports = Ports(blob=free_port(), queue=free_port(), table=ports.table)
     options = CloudOptions(
         folder=tmp_path,
         ports=ports,
-        front=front,
+        proxy_ports=proxy_ports,
         in_memory=True,
         nodes=2,
-        mischief=seed,
+        duplicate_seed=seed,
         settings={
             "LOCAL_HOST_MESSAGE_INVISIBILITY": "5",
             "SWEEP_SCHEDULE": "*/3 * * * * *",
             "SWEEP_GRACE_SECONDS": "6",
         },
     )
-    with proxy(seed, front, ports), running_chain(options) as running:
+    with proxy(seed, proxy_ports, ports), running_chain(options) as running:
         yield running
 
 
@@ -71,7 +71,7 @@ def test_the_video_is_the_same_in_foul_weather(stormy: Chain, quiet: str, split_
     run_id = stormy.start("storm", **WORDS)
     until(lambda: receipts(stormy, run_id) >= 1, "1 receipts", seconds=PATIENCE)
     stormy.fault(kind="preempt_node")
-    host = stormy.cloud.children["Function host"]
+    host = stormy.cloud.services["Function host"]
     host.kill()
     host.start()
     until(lambda: receipts(stormy, run_id) >= 3, "3 receipts", seconds=PATIENCE)
@@ -87,7 +87,7 @@ def test_the_batch_service_comes_back_and_goes_on(stormy: Chain, quiet: str, spl
     upload_split(stormy, split_clip, "restart")
     run_id = stormy.start("restart", **WORDS)
     until(lambda: receipts(stormy, run_id) >= 2, "2 receipts", seconds=PATIENCE)
-    batch = stormy.cloud.children["Batch service"]
+    batch = stormy.cloud.services["Batch service"]
     batch.kill()
     batch.start()
     assert fingerprint(stormy.video(stormy.wait(run_id))) == quiet
@@ -110,8 +110,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def proxy(seed: int, front: Ports, ports: Ports) -> Iterator[None]:
-    pairs = [f"{front.blob}:{ports.blob}", f"{front.queue}:{ports.queue}"]
+def proxy(seed: int, proxy_ports: Ports, ports: Ports) -> Iterator[None]:
+    pairs = [f"{proxy_ports.blob}:{ports.blob}", f"{proxy_ports.queue}:{ports.queue}"]
     argv = [sys.executable, str(Path(__file__).with_name("flaky_proxy.py")), str(seed), *pairs]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

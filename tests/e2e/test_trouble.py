@@ -109,7 +109,7 @@ def test_no_log_message_or_document_holds_a_key(chain: Chain, split_clip: Path) 
     upload_split(chain, split_clip, "discreet")
     run_id = chain.start("discreet", scorer="copy", frames_per_batch=18)
     chain.wait(run_id)
-    written = {child.name: child.output() for child in chain.cloud.children.values()}
+    written = {service.name: service.output() for service in chain.cloud.services.values()}
     for container in (chain.storage.logs, chain.storage.runs, chain.storage.output):
         for item in container.list(""):
             if not item.name.endswith(".mp4"):

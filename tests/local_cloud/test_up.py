@@ -13,7 +13,7 @@ from pathlib import Path
 
 import requests
 
-from local_cloud.accounts import Ports, app_settings, usual_ports
+from local_cloud.accounts import Ports, app_settings, default_ports
 from local_cloud.cloud import PROJECT
 
 PATIENCE = 60
@@ -23,7 +23,7 @@ def free_offset() -> int:
     """Find an offset at which none of the usual ports is taken."""
     for offset in range(20_000, 40_000, 37):
         try:
-            for port in vars(usual_ports(offset)).values():
+            for port in vars(default_ports(offset)).values():
                 with socket.socket() as probe:
                     probe.bind(("127.0.0.1", port))
         except OSError:
@@ -70,7 +70,7 @@ def alive(pid: int) -> bool:
 
 def test_ctrl_c_stops_all_that_was_started(tmp_path: Path) -> None:
     offset = free_offset()
-    ports = usual_ports(offset)
+    ports = default_ports(offset)
     with up(tmp_path, "--offset", str(offset)) as process, socket.socket() as stranger:
         stranger.bind(("127.0.0.1", 0))
         stranger.listen()
@@ -96,12 +96,12 @@ def test_ctrl_c_stops_all_that_was_started(tmp_path: Path) -> None:
 def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
     offset = free_offset()
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", usual_ports(offset).queue))
+        taken.bind(("127.0.0.1", default_ports(offset).queue))
         taken.listen()
         with up(tmp_path, "--offset", str(offset)) as process:
             said, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 1
-    assert f"Port {usual_ports(offset).queue} (queue) is in use" in " ".join(said.split())
+    assert f"Port {default_ports(offset).queue} (queue) is in use" in " ".join(said.split())
     assert "Traceback" not in said
 
 

@@ -84,7 +84,7 @@ class Chain:
 
     def log(self) -> str:
         """Return the function host's last words."""
-        return self.cloud.children["Function host"].output()[-6000:]
+        return self.cloud.services["Function host"].output()[-6000:]
 
 
 @contextmanager

@@ -51,10 +51,10 @@ def test_leaving_nodes_may_finish_their_tasks(own_cloud: Any) -> None:
     own_cloud.job("leave")
     own_cloud.add("leave", "t", "sleep 0.5")
     own_cloud.await_state("leave", "t", "running")
-    wish = m.BatchPoolResizeOptions(
+    request = m.BatchPoolResizeOptions(
         target_dedicated_nodes=0, node_deallocation_option=m.BatchNodeDeallocationOption.TASK_COMPLETION
     )
-    own_cloud.client.begin_resize_pool("gpu", wish, polling_interval=0).result()
+    own_cloud.client.begin_resize_pool("gpu", request, polling_interval=0).result()
     assert own_cloud.client.get_task("leave", "t").execution_info.result == "success"
     assert own_cloud.client.get_pool("gpu").current_dedicated_nodes == 0
 
@@ -63,10 +63,10 @@ def test_auto_scale_is_kept_and_not_interpreted(cloud: Any) -> None:
     spec = m.BatchPoolCreateOptions(id="scaled", vm_size="STANDARD_NC4", target_dedicated_nodes=1)
     cloud.client.create_pool(spec)
     formula = "$TargetDedicatedNodes=7;"
-    wish = m.BatchPoolEnableAutoScaleOptions(
+    request = m.BatchPoolEnableAutoScaleOptions(
         auto_scale_formula=formula, auto_scale_evaluation_interval=dt.timedelta(minutes=5)
     )
-    cloud.client.enable_pool_auto_scale("scaled", wish)
+    cloud.client.enable_pool_auto_scale("scaled", request)
     pool = cloud.client.get_pool("scaled")
     assert (pool.vm_size, pool.enable_auto_scale, pool.auto_scale_formula) == ("standard_nc4", True, formula)
     assert pool.auto_scale_evaluation_interval == dt.timedelta(minutes=5)

@@ -22,7 +22,7 @@ def code_of(caught: pytest.ExceptionInfo[HttpResponseError]) -> str:
 def test_life_of_a_task(cloud: Any) -> None:
     cloud.job("life")
     cloud.add("life", "t1", "sh -c 'echo hello; echo oh >&2; sleep 0.2'")
-    added = cloud.client.get_task("life", "t1")
+    added_item = cloud.client.get_task("life", "t1")
     task = cloud.await_state("life", "t1", "completed")
     info = task.execution_info
     assert (info.exit_code, info.result, info.retry_count, info.requeue_count) == (0, "success", 0, 0)
@@ -30,7 +30,7 @@ def test_life_of_a_task(cloud: Any) -> None:
     assert info.start_time <= info.end_time
     assert (task.state, task.previous_state) == ("completed", "running")
     assert task.previous_state_transition_time <= task.state_transition_time
-    assert (task.etag, task.last_modified) == (added.etag, added.last_modified)
+    assert (task.etag, task.last_modified) == (added_item.etag, added_item.last_modified)
     assert cloud.output("life", "t1") == "hello\n"
     assert cloud.output("life", "t1", "stderr.txt") == "oh\n"
     assert sorted(file.name for file in cloud.client.list_task_files("life", "t1")) == [

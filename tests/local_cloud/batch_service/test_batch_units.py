@@ -7,15 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_cloud.batch_service import transitions
-from local_cloud.batch_service.assignment import Waiting, assign
-from local_cloud.batch_service.bodies import TaskConstraints
-from local_cloud.batch_service.errors import BatchError
-from local_cloud.batch_service.models import Task
-from local_cloud.batch_service.odata import page_of
-from local_cloud.batch_service.process import Ended
-from local_cloud.batch_service.storage import credential_for
-from local_cloud.batch_service.wire import UNLIMITED, etag, format_duration, parse_duration, stamp
+from local_cloud.batch_service.contracts.errors import BatchError
+from local_cloud.batch_service.contracts.requests import TaskConstraints
+from local_cloud.batch_service.contracts.serialization import (
+    UNLIMITED,
+    etag,
+    format_duration,
+    format_time,
+    parse_duration,
+)
+from local_cloud.batch_service.execution.assignment import PendingTask, assign
+from local_cloud.batch_service.execution.file_transfer import credential_for
+from local_cloud.batch_service.execution.process import ProcessExit
+from local_cloud.batch_service.routes.odata import paginate
+from local_cloud.batch_service.state import transitions
+from local_cloud.batch_service.state.models import Task
 
 AT = dt.datetime(2026, 1, 22, 20, 18, 17, 854394, tzinfo=dt.UTC)
 
@@ -47,7 +53,7 @@ def test_no_durations(text: object) -> None:
 
 
 def test_stamp_and_etag_look_like_the_services() -> None:
-    assert stamp(AT) == "2026-01-22T20:18:17.8543940Z"
+    assert format_time(AT) == "2026-01-22T20:18:17.8543940Z"
     # A recorded ETag, 0x8DDEBF521C8E898, is a time of .NET's clock: 100 ns steps since year 1.
     recorded = dt.datetime(1, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=0x8DDEBF521C8E898 // 10)
     assert recorded.year == 2025
@@ -65,15 +71,15 @@ slots = st.integers(1, 4)
 def test_no_node_gets_more_than_it_has_and_no_room_is_left_unused(
     tasks: list[int], free: dict[str, int], pack: bool
 ) -> None:
-    waiting = [Waiting(job_id="j", task_id=str(i), slots=n) for i, n in enumerate(tasks)]
-    placements = assign(waiting, free, pack=pack)
+    pending = [PendingTask(job_id="j", task_id=str(i), slots=n) for i, n in enumerate(tasks)]
+    placements = assign(pending, free, pack=pack)
     left = dict(free)
     for placement in placements:
-        left[placement.node_id] -= placement.waiting.slots
+        left[placement.node_id] -= placement.pending.slots
     assert all(room >= 0 for room in left.values())
-    placed = {placement.waiting.task_id for placement in placements}
+    placed = {placement.pending.task_id for placement in placements}
     assert len(placed) == len(placements)
-    assert all(task.slots > max(left.values(), default=0) for task in waiting if task.task_id not in placed)
+    assert all(task.slots > max(left.values(), default=0) for task in pending if task.task_id not in placed)
 
 
 def make_task(retries: int) -> Task:
@@ -87,7 +93,7 @@ def test_a_task_runs_until_success_or_until_its_retries_are_used_up(retries: int
     task = make_task(retries)
     runs = 0
     for code in codes:
-        task = transitions.task_ended(task, Ended(code, out_of_time=False), upload_failure=None, at=AT)
+        task = transitions.task_ended(task, ProcessExit(code, timed_out=False), upload_failure=None, at=AT)
         runs += 1
         if task.state == "completed":
             break
@@ -106,7 +112,7 @@ def test_pages_are_the_list(count: int, size: int) -> None:
     seen: list[Any] = []
     token: str | None = None
     while True:
-        page = page_of(entities, query if token is None else query | {"$skiptoken": token})
+        page = paginate(entities, query if token is None else query | {"$skiptoken": token})
         assert len(page.items) <= size
         seen += page.items
         token = page.next_token
@@ -117,11 +123,11 @@ def test_pages_are_the_list(count: int, size: int) -> None:
 
 def test_filter_follows_paths_and_quotes() -> None:
     entities = [{"id": "a", "info": {"name": "it's"}}, {"id": "b"}]
-    page = page_of(entities, {"$filter": "info/name eq 'it''s'", "$select": "id"})
+    page = paginate(entities, {"$filter": "info/name eq 'it''s'", "$select": "id"})
     assert page.items == [{"id": "a"}]
-    assert page_of(entities, {"$filter": "info/name ne 'it''s'"}).items == [{"id": "b"}]
+    assert paginate(entities, {"$filter": "info/name ne 'it''s'"}).items == [{"id": "b"}]
     with pytest.raises(BatchError):
-        page_of(entities, {"$filter": "id eq 'a' or id eq 'b'"})
+        paginate(entities, {"$filter": "id eq 'a' or id eq 'b'"})
 
 
 LOCAL = "AccountName=ops;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:10000/ops;"

@@ -71,11 +71,11 @@ def test_mischief_delivers_more_than_once_and_out_of_order(scene: Scene) -> None
     for name in names:
         scene.send(name=name)
         scene.upload(f"{name}.txt", b"x")
-    with running_host(scene.app, env=scene.env, mischief=3) as host:
+    with running_host(scene.app, env=scene.env, duplicate_seed=3) as host:
         until(lambda: {line["order"]["name"] for line in scene.records("on_work_end")} == set(names))
         until(lambda: len({line["blob"] for line in scene.records("on_blob")}) == len(names))
         until(lambda: queue_is_empty(scene, f"{scene.prefix}-work"))
-        assert "MISCHIEF 3" in host.output()
+        assert "Duplicate delivery (seed 3)" in host.output()
     work = [line["order"]["name"] for line in scene.records("on_work")]
     copies = Counter(work)
     assert set(copies.values()) <= {1, 2, 3, 4, 5}

@@ -10,20 +10,19 @@ from urllib.parse import urlsplit
 import pytest
 from azure.storage.queue.aio import QueueClient
 
-from local_cloud.function_host import queues
-from local_cloud.function_host.message_hold import HoldRules
-from local_cloud.function_host.messages import Message, encode
-from local_cloud.function_host.mischief import Mischief
-from local_cloud.function_host.queues import PollRules, QueueListener
-from local_cloud.function_host.settings import read_settings
-from local_cloud.function_host.storage import Storage
-from local_cloud.function_host.waiting import wait_for_any
+from local_cloud.function_host.async_wait import wait_for_any
+from local_cloud.function_host.config.settings import read_settings
+from local_cloud.function_host.storage.clients import Storage
+from local_cloud.function_host.storage.messages import Message, encode
+from local_cloud.function_host.triggers.queue.duplicate_delivery import DuplicateDelivery
+from local_cloud.function_host.triggers.queue.listener import PollRules, QueueListener
+from local_cloud.function_host.triggers.queue.message_lease import LeaseRules
 from tests.local_cloud.function_host.host_scene import Azurite, Scene, connection_string
 
 POLL = PollRules(
     batch_size=4, new_batch_threshold=2, max_polling_interval=timedelta(milliseconds=200), encoding="base64"
 )
-HOLD = HoldRules(invisibility=timedelta(seconds=2), visibility_timeout=timedelta(0), max_dequeue_count=3, poison=None)
+LEASE = LeaseRules(invisibility=timedelta(seconds=2), visibility_timeout=timedelta(0), max_dequeue_count=3, poison=None)
 
 
 class Bench:
@@ -55,8 +54,8 @@ class Bench:
         connection: str,
         answer: Callable[[Message], Awaitable[bool]],
         *,
-        hold: HoldRules | None = None,
-        mischief: Mischief | None = None,
+        lease: LeaseRules | None = None,
+        duplicates: DuplicateDelivery | None = None,
     ) -> AsyncIterator[None]:
         async def handle(message: Message) -> bool:
             self.seen.append(message)
@@ -68,9 +67,9 @@ class Bench:
                 queue,
                 handle,
                 poll=POLL,
-                hold=hold or replace(HOLD, poison=self.poison),
+                lease=lease or replace(LEASE, poison=self.poison),
                 wake=self.wake,
-                mischief=mischief,
+                duplicates=duplicates,
             )
             running = asyncio.create_task(listener.run(self.stopping))
             try:
@@ -132,8 +131,8 @@ def test_failures_come_again_until_the_last_is_poison(
 def test_without_a_poison_queue_a_failed_message_stays_hidden(bench: Bench, azurite_for_host: Azurite) -> None:
     async def run() -> None:
         bench.put("bad")
-        hold = replace(HOLD, invisibility=timedelta(minutes=1))
-        async with bench.listening(azurite_for_host.connection_string, fail, hold=hold):
+        lease = replace(LEASE, invisibility=timedelta(minutes=1))
+        async with bench.listening(azurite_for_host.connection_string, fail, lease=lease):
             await bench.until(lambda: bool(bench.seen))
             bench.put("marker")
             await bench.until(lambda: bench.seen[-1].body == b"marker")
@@ -175,8 +174,8 @@ def test_a_stale_receipt_is_left_alone(bench: Bench, azurite_for_host: Azurite) 
 
     async def run() -> None:
         bench.put("stolen")
-        hold = replace(HOLD, invisibility=timedelta(minutes=1), poison=bench.poison)
-        async with bench.listening(azurite_for_host.connection_string, steal, hold=hold):
+        lease = replace(LEASE, invisibility=timedelta(minutes=1), poison=bench.poison)
+        async with bench.listening(azurite_for_host.connection_string, steal, lease=lease):
             await bench.until(bench.is_empty)
 
     asyncio.run(run())
@@ -192,8 +191,10 @@ def test_what_the_host_sends_wakes_the_listener_of_that_queue(
         pausing.set()
         return await wait_for_any(*events, timeout=timeout)
 
-    monkeypatch.setattr(queues, "wait_for_any", wait)
-    monkeypatch.setattr(queues, "_SHORTEST_PAUSE", 600.0)  # without being woken it would not look again
+    monkeypatch.setattr("local_cloud.function_host.triggers.queue.listener.wait_for_any", wait)
+    monkeypatch.setattr(
+        "local_cloud.function_host.triggers.queue.listener._MIN_PAUSE_SECONDS", 600.0
+    )  # without being woken it would not look again
 
     async def run() -> None:
         storage = Storage(read_settings(scene.app, scene.env))
@@ -239,7 +240,9 @@ def test_under_mischief_one_failed_delivery_fails_the_message(bench: Bench, azur
 
     async def run() -> None:
         bench.put("one")
-        async with bench.listening(azurite_for_host.connection_string, fail_at_first, mischief=Mischief(1, "q")):
+        async with bench.listening(
+            azurite_for_host.connection_string, fail_at_first, duplicates=DuplicateDelivery(1, "q")
+        ):
             await bench.until(bench.is_empty)
 
     asyncio.run(run())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from local_cloud.function_host.ncrontab import Schedule, ScheduleError
+from local_cloud.function_host.triggers.timer.ncrontab import Schedule, ScheduleError
 
 
 def at(text: str) -> datetime:

@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_cloud.function_host.bindings import message_bodies
-from local_cloud.function_host.events import blob_version
-from local_cloud.function_host.expressions import ExpressionError, PathPattern, expand, resolve_settings
-from local_cloud.function_host.functions import Binding, Function, RetryPolicy
-from local_cloud.function_host.host_json import HostJsonError, read_host_json
-from local_cloud.function_host.http_routes import Route, RouteError, find_route
-from local_cloud.function_host.http_server import response_of
-from local_cloud.function_host.keys import Keys
-from local_cloud.function_host.messages import Message, UndecodableMessageError, decode, encode
-from local_cloud.function_host.mischief import MAX_COPIES, Mischief
-from local_cloud.function_host.queue_trigger import queue_event
-from local_cloud.function_host.settings import SettingsError, read_settings
-from local_cloud.function_host.worker import Outcome, bytes_datum, json_datum, text_datum
+from local_cloud.function_host.config.expressions import ExpressionError, PathPattern, expand, resolve_settings
+from local_cloud.function_host.config.host_json import HostJsonError, read_host_json
+from local_cloud.function_host.config.settings import SettingsError, read_settings
+from local_cloud.function_host.invocation.bindings import message_bodies
+from local_cloud.function_host.invocation.functions import Binding, Function, RetryPolicy
+from local_cloud.function_host.invocation.worker import InvocationResult, bytes_datum, json_datum, text_datum
+from local_cloud.function_host.storage.messages import Message, UndecodableMessageError, decode, encode
+from local_cloud.function_host.triggers.blob.event_grid import blob_version
+from local_cloud.function_host.triggers.http.keys import Keys
+from local_cloud.function_host.triggers.http.routes import Route, RouteError, find_route
+from local_cloud.function_host.triggers.http.server import to_response
+from local_cloud.function_host.triggers.queue.duplicate_delivery import MAX_COPIES, DuplicateDelivery
+from local_cloud.function_host.triggers.queue.trigger import queue_event
 
 
 def test_the_environment_wins_over_local_settings(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_routes_that_are_not_understood(template: str) -> None:
 @pytest.mark.parametrize(("output", "status"), [("$return", 204), ("named", 200)])
 def test_no_response_at_all(output: str, status: int) -> None:
     http = Binding(output, "http", is_output=True, arguments={})
-    assert response_of(replace(function("f"), outputs=(http,)), Outcome(ok=True)).status == status
+    assert to_response(replace(function("f"), outputs=(http,)), InvocationResult(ok=True)).status == status
 
 
 def test_keys_that_are_missing_are_made_and_differ() -> None:
@@ -264,8 +264,8 @@ def test_urls_of_events(url: str, container: str, name: str) -> None:
 
 @given(st.lists(st.integers(), max_size=8, unique=True), st.integers())
 def test_mischief_delivers_each_message_one_to_five_times(batch: list[int], seed: int) -> None:
-    chains = Mischief(seed, "queue").plan(batch)
-    assert chains == Mischief(seed, "queue").plan(batch)
+    chains = DuplicateDelivery(seed, "queue").plan(batch)
+    assert chains == DuplicateDelivery(seed, "queue").plan(batch)
     for message in batch:
         assert 1 <= sum(length for item, length in chains if item == message) <= MAX_COPIES
     assert all(length >= 1 for _, length in chains)

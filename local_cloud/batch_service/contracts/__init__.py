@@ -1,0 +1,1 @@
+"""The wire contract: request bodies, JSON types, error codes and validation."""

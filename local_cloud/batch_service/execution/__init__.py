@@ -1,0 +1,1 @@
+"""Running tasks: scheduling, task processes, task directories and file transfer."""

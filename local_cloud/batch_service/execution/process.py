@@ -1,0 +1,128 @@
+"""One task process: started without a shell in its own group, watched by the clock, ended with its children."""
+
+import asyncio
+import shlex
+import signal
+from collections.abc import Mapping
+
+from local_cloud.batch_service.execution.directories import TaskDirectory
+from local_cloud.batch_service.execution.process_registry import ProcessRegistry, kill_group
+from local_cloud.batch_service.state.models import FailureInfo, ProcessExit
+
+GRACE_S = 2.0  # from SIGTERM to SIGKILL; a choice: the real service does not say how long it waits
+_SIGNAL_EXIT_BASE = 128  # what a container runtime reports for a process that a signal ended: 128 + its number
+
+
+class StopSignal:
+    """A call to end an attempt, from outside; it is made once and the first one counts."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self._listeners = 0
+        self.grace_s = GRACE_S
+
+    def request(self, *, grace_s: float) -> None:
+        """End the attempt; after ``grace_s`` seconds by force (0: by force at once)."""
+        if not self._event.is_set():
+            self.grace_s = grace_s
+            self._event.set()
+
+    @property
+    def has_listener(self) -> bool:
+        """Whether there is a process that a call would end: not before its start nor after its end."""
+        return self._listeners > 0
+
+    async def wait(self) -> None:
+        """Wait until it is stop_requested."""
+        self._listeners += 1
+        try:
+            await self._event.wait()
+        finally:
+            self._listeners -= 1
+
+
+class LaunchError(Exception):
+    """The process could not be started; ``failure`` is what the task shows for it."""
+
+    def __init__(self, failure: FailureInfo) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+async def run_process(
+    command_line: str,
+    *,
+    attempt: str,
+    directory: TaskDirectory,
+    environment: Mapping[str, str],
+    wall_clock_s: float | None,
+    stop_signal: StopSignal,
+    registry: ProcessRegistry,
+) -> ProcessExit:
+    """Run a command line to its end; the program is found on the PATH of ``environment``.
+
+    The leader's end is the task's end, as in a container: what it has left in its group is killed then.
+    ``wall_clock_s`` is the time it may take, None for no limit.
+
+    Raises:
+        LaunchError: CommandProgramNotFound or CommandLaunchFailed.
+    """
+    registry.register(attempt, directory.root)
+    try:
+        process = await _start(command_line, directory=directory, environment=environment)
+        registry.record(attempt, directory.root, process.pid)
+        return await _watch(process, wall_clock_s=wall_clock_s, stop_signal=stop_signal)
+    finally:
+        registry.forget(attempt)
+
+
+async def _start(
+    command_line: str, *, directory: TaskDirectory, environment: Mapping[str, str]
+) -> asyncio.subprocess.Process:
+    try:
+        arguments = shlex.split(command_line)
+        with directory.stdout.open("wb") as stdout, directory.stderr.open("wb") as stderr:
+            return await asyncio.create_subprocess_exec(
+                *arguments,
+                cwd=directory.working,
+                env=dict(environment),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
+    except FileNotFoundError as error:
+        raise LaunchError(
+            _user_error("CommandProgramNotFound", "The specified command program is not found")
+        ) from error
+    except (OSError, ValueError, TypeError) as error:
+        raise LaunchError(_user_error("CommandLaunchFailed", f"Failed to launch the command line: {error}")) from error
+
+
+async def _watch(
+    process: asyncio.subprocess.Process, *, wall_clock_s: float | None, stop_signal: StopSignal
+) -> ProcessExit:
+    exited = asyncio.create_task(process.wait())
+    stop_requested = asyncio.create_task(stop_signal.wait())
+    try:
+        await asyncio.wait({exited, stop_requested}, timeout=wall_clock_s, return_when=asyncio.FIRST_COMPLETED)
+        timed_out = not exited.done() and not stop_requested.done()
+        if not exited.done():
+            await _end(process.pid, exited, grace_s=GRACE_S if timed_out else stop_signal.grace_s)
+        code = await exited
+        return ProcessExit(code if code >= 0 else _SIGNAL_EXIT_BASE - code, timed_out)
+    finally:
+        # The leader is reaped, but its id stays taken while its group has members, so this reaches only them.
+        kill_group(process.pid, signal.SIGKILL)
+        stop_requested.cancel()
+
+
+async def _end(pid: int, exited: "asyncio.Task[int]", *, grace_s: float) -> None:
+    if grace_s > 0:
+        kill_group(pid, signal.SIGTERM)
+        await asyncio.wait({exited}, timeout=grace_s)
+    kill_group(pid, signal.SIGKILL)
+
+
+def _user_error(code: str, message: str) -> FailureInfo:
+    return FailureInfo(category="UserError", code=code, message=message)

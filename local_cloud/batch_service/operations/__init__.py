@@ -1,0 +1,1 @@
+"""The operations of the REST API on jobs, tasks, pools and nodes."""

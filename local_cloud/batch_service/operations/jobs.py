@@ -1,0 +1,149 @@
+"""Operations on jobs. What takes a while (terminate, disable, delete) answers at once and goes on in the background."""
+
+from local_cloud.batch_service.background import Background
+from local_cloud.batch_service.contracts.errors import BatchError
+from local_cloud.batch_service.contracts.requests import JobPatch, JobSpec, JobUpdate
+from local_cloud.batch_service.contracts.serialization import etag, now
+from local_cloud.batch_service.execution.attempt import CancelReason
+from local_cloud.batch_service.execution.scheduler import Scheduler
+from local_cloud.batch_service.state import transitions
+from local_cloud.batch_service.state.models import Job, JobExecution
+from local_cloud.batch_service.state.store import Store, remove_folder
+
+_DISABLE_CANCEL_REASONS = {"requeue": CancelReason.REQUEUED, "terminate": CancelReason.TERMINATED, "wait": None}
+
+
+class Jobs:
+    """The jobs of the account."""
+
+    def __init__(self, store: Store, scheduler: Scheduler, background: Background) -> None:
+        self._store = store
+        self._scheduler = scheduler
+        self._background = background
+
+    def create(self, spec: JobSpec) -> Job:
+        """Add a job; that its pool does not exist is no error, the job just does not run.
+
+        A new job with ``terminatejob`` and no task stays active (seen in recorded answers).
+        """
+        if self._store.has_job(spec.id):
+            self._require_not_deleting(self._store.job(spec.id))
+            raise BatchError("JobExists")
+        moment = now()
+        job = Job(
+            **dict(spec),
+            e_tag=etag(moment),
+            last_modified=moment,
+            creation_time=moment,
+            state_transition_time=moment,
+            execution_info=JobExecution(start_time=moment, pool_id=spec.pool_info.pool_id),
+        )
+        self._store.put_job(job)
+        return job
+
+    def change(self, job_id: str, change: JobPatch | JobUpdate) -> Job:
+        """Change a job that has not completed: PATCH takes what was sent, PUT all that it can change."""
+        job = self.require_open(job_id)
+        update = dict(change)
+        if isinstance(change, JobPatch):
+            update = {name: value for name, value in update.items() if value is not None}
+        moment = now()
+        job = job.model_copy(update=update | {"e_tag": etag(moment), "last_modified": moment})
+        self._store.put_job(job)
+        self.end_if_all_complete(job_id)
+        self._scheduler.schedule()
+        return self._store.job(job_id)
+
+    def require_open(self, job_id: str) -> Job:
+        """Return a job that is neither completed nor on its way there.
+
+        Raises:
+            BatchError: JobNotFound, JobCompleted, JobBeingTerminated or JobBeingDeleted.
+        """
+        job = self._store.job(job_id)
+        self._require_not_deleting(job)
+        if job.state == "completed":
+            raise BatchError("JobCompleted")
+        if job.state == "terminating":
+            raise BatchError("JobBeingTerminated")
+        return job
+
+    def terminate(self, job_id: str, reason: str) -> None:
+        """End a job: running tasks are killed, active ones stay active and never run."""
+        job = self.require_open(job_id)
+        self._store.put_job(transitions.job_ending(job, reason, at=now()))
+        self._background.start(self._finish_termination(job.id))
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job, its tasks and their folders."""
+        job = self._store.job(job_id)
+        self._require_not_deleting(job)
+        self._store.put_job(transitions.job_to(job, "deleting", at=now()))
+        self._background.start(self._finish_deletion(job.id))
+
+    def disable(self, job_id: str, disable_tasks: str) -> None:
+        """Pause a job; ``disable_tasks`` says what becomes of the running ones: requeue, terminate or wait."""
+        job = self.require_open(job_id)
+        if job.state in ("disabled", "disabling"):
+            raise BatchError("JobDisabled")
+        self._store.put_job(transitions.job_to(job, "disabling", at=now()))
+        self._background.start(self._finish_disabling(job.id, _DISABLE_CANCEL_REASONS[disable_tasks]))
+
+    def enable(self, job_id: str) -> None:
+        """Let a paused job go on."""
+        job = self.require_open(job_id)
+        self._store.put_job(transitions.job_to(job, "active", at=now()))
+        self._scheduler.schedule()
+
+    def end_if_all_complete(self, job_id: str) -> None:
+        """Terminate a job that is to end with its tasks, if they all have (none at all counts as all)."""
+        job = self._store.job(job_id)
+        if job.state != "active" or job.on_all_tasks_complete != "terminatejob":
+            return
+        if all(task.state == "completed" for task in self._store.tasks(job_id)):
+            self.terminate(job_id, "AllTasksComplete")
+
+    def terminate_expired(self) -> None:
+        """Terminate the jobs whose wall clock has run out, counted from their creation."""
+        for job in self._store.jobs():
+            overdue = now() - job.creation_time >= job.constraints.max_wall_clock_time
+            if overdue and job.state in ("active", "disabled", "disabling"):
+                self.terminate(job.id, "MaxWallClockTimeExpiry")
+
+    def resume(self) -> None:
+        """Finish what an earlier life of the service had begun."""
+        for job in self._store.jobs():
+            match job.state:
+                case "terminating":
+                    self._background.start(self._finish_termination(job.id))
+                case "deleting":
+                    self._background.start(self._finish_deletion(job.id))
+                case "disabling":
+                    self._background.start(self._finish_disabling(job.id, None))
+                case _ if self._store.tasks(job.id):
+                    self.end_if_all_complete(job.id)
+
+    async def _finish_termination(self, job_id: str) -> None:
+        await self._scheduler.end(self._scheduler.attempts(job_id=job_id), CancelReason.TERMINATED)
+        if (job := self._job_in_state(job_id, "terminating")) is not None:
+            self._store.put_job(transitions.job_completed(job, at=now()))
+
+    async def _finish_disabling(self, job_id: str, cancel_reason: CancelReason | None) -> None:
+        await self._scheduler.end(self._scheduler.attempts(job_id=job_id), cancel_reason)
+        if (job := self._job_in_state(job_id, "disabling")) is not None:
+            self._store.put_job(transitions.job_to(job, "disabled", at=now()))
+
+    async def _finish_deletion(self, job_id: str) -> None:
+        await self._scheduler.end(self._scheduler.attempts(job_id=job_id), CancelReason.DROPPED)
+        for pool in self._store.pools():
+            for node in pool.nodes:
+                remove_folder(self._scheduler.node_directory(pool.id, node.id).job(job_id).parent)
+        self._store.drop_job(job_id)
+
+    def _job_in_state(self, job_id: str, state: str) -> Job | None:
+        job = self._store.job(job_id) if self._store.has_job(job_id) else None
+        return job if job is not None and job.state == state else None
+
+    def _require_not_deleting(self, job: Job) -> None:
+        if job.state == "deleting":
+            raise BatchError("JobBeingDeleted")

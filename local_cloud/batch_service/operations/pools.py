@@ -1,0 +1,166 @@
+"""Operations on pools.
+
+Autoscale formulas are stored and never interpreted: a pool with autoscale keeps the nodes it has.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from local_cloud.batch_service.background import Background
+from local_cloud.batch_service.contracts.errors import BatchError
+from local_cloud.batch_service.contracts.requests import AutoScaleEnable, PoolResize, PoolSpec
+from local_cloud.batch_service.contracts.serialization import etag, now
+from local_cloud.batch_service.execution.attempt import CancelReason
+from local_cloud.batch_service.execution.scheduler import Scheduler
+from local_cloud.batch_service.operations.nodes import Nodes, targets
+from local_cloud.batch_service.state.models import Pool, ResizeError
+from local_cloud.batch_service.state.store import Store
+
+NODE_AGENT = "batch.node.ubuntu 24.04"
+NODE_IMAGE_REFERENCE = {"publisher": "microsoft-dsvm", "offer": "ubuntu-hpc", "sku": "2404", "version": "latest"}
+_CANCEL_REASONS = {"requeue": CancelReason.REQUEUED, "terminate": CancelReason.TERMINATED, "taskcompletion": None}
+
+
+class Pools:
+    """The pools of the account."""
+
+    def __init__(self, store: Store, scheduler: Scheduler, nodes: Nodes, background: Background) -> None:
+        self._store = store
+        self._scheduler = scheduler
+        self._nodes = nodes
+        self._background = background
+
+    def create(self, spec: PoolSpec) -> Pool:
+        """Add a pool; its nodes are there at once.
+
+        Raises:
+            BatchError: PoolExists.
+        """
+        if self._store.has_pool(spec.id):
+            raise BatchError("PoolExists")
+        moment = now()
+        pool = Pool(
+            **dict(spec),
+            e_tag=etag(moment),
+            last_modified=moment,
+            creation_time=moment,
+            state_transition_time=moment,
+            allocation_state_transition_time=moment,
+        )
+        self._store.put_pool(pool)
+        self._nodes.add_missing(pool.id)
+        self._scheduler.schedule()
+        return self._store.pool(pool.id)
+
+    def declare(self, pool_id: str, *, nodes: int, slots: int, images: Iterable[str]) -> None:
+        """Make a pool that is as the command line says, new or from an earlier life."""
+        container = {
+            "imageReference": NODE_IMAGE_REFERENCE,
+            "nodeAgentSKUId": NODE_AGENT,
+            "containerConfiguration": {"type": "dockerCompatible", "containerImageNames": sorted(images)},
+        }
+        spec = PoolSpec(
+            id=pool_id,
+            vm_size="local",
+            virtual_machine_configuration=container,
+            task_slots_per_node=slots,
+            target_dedicated_nodes=nodes,
+        )
+        if not self._store.has_pool(pool_id):
+            self.create(spec)
+            return
+        pool = self._store.pool(pool_id)
+        update: dict[str, object] = {
+            "task_slots_per_node": slots,
+            "target_dedicated_nodes": nodes,
+            "target_low_priority_nodes": 0,
+            "virtual_machine_configuration": container,
+        }
+        for node in pool.nodes[nodes:]:
+            self._scheduler.node_directory(pool_id, node.id).wipe()
+        self._store.put_pool(pool.model_copy(update=update | {"nodes": pool.nodes[:nodes]}))
+        self._nodes.add_missing(pool_id)
+
+    def resume(self) -> None:
+        """Finish what an earlier life of the service had begun; the nodes that are left are all well."""
+        for pool in self._store.pools():
+            if pool.state == "deleting":
+                self._store.drop_pool(pool.id)
+                continue
+            kept = (node for node in pool.nodes if node.state != "leavingpool")
+            idle_nodes = tuple(node.model_copy(update={"state": "idle"}) for node in kept)
+            self._store.put_pool(pool.model_copy(update={"nodes": idle_nodes, "allocation_state": "steady"}))
+            self._nodes.add_missing(pool.id)
+
+    def delete(self, pool_id: str) -> None:
+        """Remove a pool; its running tasks are requeued and wait for another pool."""
+        pool = self._require_not_deleting(pool_id)
+        self._store.put_pool(pool.model_copy(update={"state": "deleting", "state_transition_time": now()}))
+        self._background.start(self._finish_deletion(pool.id, [node.id for node in pool.nodes]))
+
+    def resize(self, pool_id: str, request: PoolResize) -> None:
+        """Change the number of nodes.
+
+        Raises:
+            BatchError: PoolBeingResized; OperationInvalidForCurrentState for a pool with autoscale, as in Azure (409;
+                the code is a choice).
+        """
+        pool = self._require_not_deleting(pool_id)
+        if pool.enable_auto_scale:
+            raise BatchError("OperationInvalidForCurrentState")
+        if pool.allocation_state != "steady":
+            raise BatchError("PoolBeingResized")
+        moment = now()
+        update: dict[str, object] = {"allocation_state": "resizing", "allocation_state_transition_time": moment}
+        if request.target_dedicated_nodes is not None:
+            update["target_dedicated_nodes"] = request.target_dedicated_nodes
+        if request.target_low_priority_nodes is not None:
+            update["target_low_priority_nodes"] = request.target_low_priority_nodes
+        self._store.put_pool(pool.model_copy(update=update | {"e_tag": etag(moment), "last_modified": moment}))
+        self._background.start(self._finish_resize(pool.id, _CANCEL_REASONS[request.node_deallocation_option]))
+
+    def set_resize_error(self, code: str, message: str) -> None:
+        """Show a resize error on every pool, as Batch does where cores or capacity are missing; no code ends it."""
+        errors = (ResizeError(code=code, message=message),) if code else None
+        for pool in self._store.pools():
+            self._store.put_pool(pool.model_copy(update={"resize_errors": errors}))
+
+    def enable_auto_scale(self, pool_id: str, request: AutoScaleEnable) -> None:
+        """Keep a formula; it changes no node here."""
+        pool = self._require_not_deleting(pool_id)
+        formula = request.auto_scale_formula or pool.auto_scale_formula
+        if not formula:
+            raise BatchError("MissingRequiredProperty", values={"PropertyName": "autoScaleFormula"})
+        interval = request.auto_scale_evaluation_interval or pool.auto_scale_evaluation_interval
+        self._change(pool, enable_auto_scale=True, auto_scale_formula=formula, auto_scale_evaluation_interval=interval)
+
+    def disable_auto_scale(self, pool_id: str) -> None:
+        """Forget the formula."""
+        pool = self._require_not_deleting(pool_id)
+        self._change(pool, enable_auto_scale=False, auto_scale_formula=None, auto_scale_evaluation_interval=None)
+
+    async def _finish_resize(self, pool_id: str, cancel_reason: CancelReason | None) -> None:
+        pool = self._store.pool(pool_id)
+        for dedicated, target in targets(pool):
+            surplus = [node for node in pool.nodes if node.is_dedicated is dedicated][target:]
+            await asyncio.gather(*(self._nodes.retire(pool_id, node.id, cancel_reason) for node in surplus))
+        self._nodes.add_missing(pool_id)
+        update = {"allocation_state": "steady", "allocation_state_transition_time": now()}
+        self._store.put_pool(self._store.pool(pool_id).model_copy(update=update))
+        self._scheduler.schedule()
+
+    async def _finish_deletion(self, pool_id: str, node_ids: Iterable[str]) -> None:
+        for node_id in node_ids:
+            await self._nodes.retire(pool_id, node_id, CancelReason.REQUEUED)
+        self._store.drop_pool(pool_id)
+
+    def _change(self, pool: Pool, **update: object) -> None:
+        moment = now()
+        changed = update | {"e_tag": etag(moment), "last_modified": moment}
+        self._store.put_pool(pool.model_copy(update=changed))
+
+    def _require_not_deleting(self, pool_id: str) -> Pool:
+        pool = self._store.pool(pool_id)
+        if pool.state == "deleting":
+            raise BatchError("PoolBeingDeleted")
+        return pool

@@ -1,0 +1,1 @@
+"""The HTTP routes of the REST API and their response format."""

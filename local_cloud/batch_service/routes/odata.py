@@ -1,0 +1,103 @@
+"""The OData words of list operations: $filter (a part of it), $select, maxresults and pages.
+
+The filter understands ``field eq 'text'``, ``field ne 'text'`` and ``startswith(field, 'text')``, joined by ``and``;
+a field may be a path (``executionInfo/result``). Anything else is refused. $expand brings nothing.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from local_cloud.batch_service.contracts.errors import BatchError
+
+MAX_RESULTS = 1000
+_TEXT = r"'(?P<text>(?:[^']|'')*)'"
+_COMPARISON = re.compile(rf"(?P<field>[\w/]+)\s+(?P<operator>eq|ne)\s+{_TEXT}")
+_PREFIX = re.compile(rf"startswith\(\s*(?P<field>[\w/]+)\s*,\s*{_TEXT}\s*\)")
+
+Entity = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list; ``next_token`` is the key after which the next one starts, None: this is the last."""
+
+    items: list[dict[str, Any]]
+    next_token: str | None
+
+
+def paginate(entities: Sequence[Entity], query: Mapping[str, str], *, key: str = "id") -> Page:
+    """Return the page of ``entities`` (sorted by the property ``key``) that a query asks for.
+
+    Raises:
+        BatchError: InvalidQueryParameterValue.
+    """
+    matches = _filter(query.get("$filter"))
+    size = _size(query.get("maxresults"))
+    token = query.get("$skiptoken")
+    chosen = [entity for entity in entities if matches(entity) and (token is None or entity[key].lower() > token)]
+    page, rest = chosen[:size], chosen[size:]
+    items = [select_properties(entity, query.get("$select")) for entity in page]
+    return Page(items, page[-1][key].lower() if rest else None)
+
+
+def select_properties(entity: Entity, select: str | None) -> dict[str, Any]:
+    """Return only the properties that ``$select`` names (None: all)."""
+    if select is None:
+        return dict(entity)
+    names = {name.strip() for name in select.split(",")}
+    return {name: value for name, value in entity.items() if name in names or name.startswith("odata.")}
+
+
+def _size(text: str | None) -> int:
+    if text is None:
+        return MAX_RESULTS
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_RESULTS:
+        raise _invalid("maxresults", text, reason=f"a whole number from 1 to {MAX_RESULTS}")
+    return int(text)
+
+
+def _filter(text: str | None) -> Callable[[Entity], bool]:
+    if text is None:
+        return lambda entity: True
+    clauses = _clauses(text)
+    return lambda entity: all(clause(entity) for clause in clauses)
+
+
+def _clauses(text: str) -> list[Callable[[Entity], bool]]:
+    clauses: list[Callable[[Entity], bool]] = []
+    rest = text.strip()
+    while True:
+        match = _COMPARISON.match(rest) or _PREFIX.match(rest)
+        if match is None:
+            raise _invalid("$filter", text, reason="field eq|ne 'text' or startswith(field, 'text'), joined by and")
+        clauses.append(_clause(match))
+        rest = rest[match.end() :].strip()
+        if not rest:
+            return clauses
+        joined = re.match(r"and\s+", rest)
+        if joined is None:
+            raise _invalid("$filter", text, reason="conditions are joined by and")
+        rest = rest[joined.end() :]
+
+
+def _clause(match: re.Match[str]) -> Callable[[Entity], bool]:
+    path = match["field"].split("/")
+    conditions = match["text"].replace("''", "'")
+    operator = match.groupdict().get("operator", "startswith")
+
+    def holds(entity: Entity) -> bool:
+        value: Any = entity
+        for name in path:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        if operator == "startswith":
+            return isinstance(value, str) and value.startswith(conditions)
+        return (value == conditions) is (operator == "eq")
+
+    return holds
+
+
+def _invalid(name: str, value: str, *, reason: str) -> BatchError:
+    values = {"QueryParameterName": name, "QueryParameterValue": value, "Reason": f"wanted: {reason}"}
+    return BatchError("InvalidQueryParameterValue", values=values)

@@ -1,0 +1,99 @@
+"""HTTP as the service speaks it: headers, bodies, conditions; shared by all routes."""
+
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from local_cloud.batch_service.contracts import validation
+from local_cloud.batch_service.contracts.errors import BatchError
+from local_cloud.batch_service.contracts.serialization import WireModel, http_date
+from local_cloud.batch_service.routes.odata import paginate
+from local_cloud.batch_service.service import BatchService
+from local_cloud.batch_service.state.models import Entity
+
+API_VERSION = "2025-06-01"
+MAX_BODY = 1_048_576  # bytes; the limit that the service's own error names
+JSON_TYPE = "application/json; odata=minimalmetadata"
+
+SERVICE = web.AppKey("service", BatchService)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Body = TypeVar("Body", bound=WireModel)
+
+
+def new_request_id() -> str:
+    """Return a request id."""
+    return str(uuid.uuid4())
+
+
+def json_response(
+    body: Mapping[str, Any] | None = None, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Return an answer with the headers that all of them have."""
+    every = {"DataServiceVersion": "3.0", "request-id": new_request_id()} | dict(headers or {})
+    if body is None:
+        return web.Response(status=status, headers=every)
+    return web.Response(
+        status=status, headers=every | {"Content-Type": JSON_TYPE}, body=json.dumps(body).encode("utf-8")
+    )
+
+
+def entity_headers(entity: Entity, *, url: str | None = None) -> dict[str, str]:
+    """Return ETag (unquoted, as the service's), Last-Modified and, for a new entity, where it is."""
+    headers = {"ETag": entity.e_tag, "Last-Modified": http_date(entity.last_modified)}
+    return headers if url is None else headers | {"DataServiceId": url, "Location": url}
+
+
+def check_preconditions(request: web.Request, entity: Entity) -> None:
+    """Hold an operation to its If-Match and If-None-Match; clients quote the ETag, the service does not.
+
+    If-Modified-Since and If-Unmodified-Since are not looked at.
+
+    Raises:
+        BatchError: ConditionNotMet (412).
+        web.HTTPNotModified: a read of what the client has already.
+    """
+    conditions = request.headers.get("If-Match")
+    if conditions is not None and conditions.strip('"') not in (entity.e_tag, "*"):
+        raise BatchError("ConditionNotMet")
+    known = request.headers.get("If-None-Match")
+    if known is not None and known.strip('"') in (entity.e_tag, "*"):
+        if request.method in ("GET", "HEAD"):
+            raise web.HTTPNotModified(headers=entity_headers(entity))
+        raise BatchError("ConditionNotMet")
+
+
+async def read_json(request: web.Request) -> object:
+    """Return the JSON of a request.
+
+    Raises:
+        BatchError: RequestBodyTooLarge over 1 MiB, or InvalidRequestBody.
+    """
+    try:
+        raw = await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise BatchError("RequestBodyTooLarge", values={"MaxLimit": str(MAX_BODY)}) from error
+    try:
+        return json.loads(raw)
+    except ValueError as error:
+        raise BatchError("InvalidRequestBody", values={"Reason": str(error)}) from error
+
+
+async def read_body(request: web.Request, kind: type[Body]) -> Body:
+    """Return the body of a request as a checked value."""
+    return validation.validate_body(kind, await read_json(request))
+
+
+def list_response(
+    request: web.Request, entities: Sequence[Mapping[str, Any]], *, kind: str, key: str = "id"
+) -> web.Response:
+    """Return the page of a list that the query asks for; ``odata.nextLink`` leads to the next one."""
+    base_url = request.app[SERVICE].base_url
+    page = paginate(entities, request.query, key=key)
+    body: dict[str, Any] = {"odata.metadata": f"{base_url}/$metadata#{kind}", "value": page.items}
+    if page.next_token is not None:
+        query = dict(request.query) | {"$skiptoken": page.next_token}
+        body["odata.nextLink"] = str(request.url.with_query(query))
+    return json_response(body)

@@ -1,0 +1,165 @@
+"""How tasks and jobs move from state to state: pure functions of the old value and the time.
+
+::
+
+    task   active -> running -> completed; by retry or requeue running -> active, by reactivation completed -> active
+    job    active <-> disabled, either -> completed -> gone
+
+ETag and lastModified stay as they are here: only users' operations change them.
+"""
+
+from datetime import datetime
+
+from local_cloud.batch_service.contracts.requests import NameValue
+from local_cloud.batch_service.state.models import (
+    FailureInfo,
+    Job,
+    JobExecution,
+    JobState,
+    ProcessExit,
+    Task,
+    TaskExecution,
+    TaskNode,
+    TaskState,
+)
+
+
+def task_started(task: Task, node: TaskNode, *, at: datetime) -> Task:
+    """Move a task onto a node; ``startTime`` is that of its latest run."""
+    execution = task.execution_info.model_copy(update={"start_time": at})
+    return _task_to(task, "running", at=at, execution=execution).model_copy(update={"node_info": node})
+
+
+def task_ended(task: Task, process_exit: ProcessExit, *, upload_failure: FailureInfo | None, at: datetime) -> Task:
+    """Move a task on after its process has ended: completed, or active again if it failed and may be retried.
+
+    A run that the wall clock ended counts as a non-zero exit (its recorded failure says FailureExitCode), so it is
+    retried too. A failed upload is not retried and makes a failure of a success.
+    """
+    failure = _timeout_failure() if process_exit.timed_out else _exit_code_failure() if process_exit.exit_code else None
+    if failure is not None and _may_retry(task):
+        return _retried(task, at=at)
+    return _completed(task, exit_code=process_exit.exit_code, failure=failure or upload_failure, at=at)
+
+
+def task_failed(task: Task, failure: FailureInfo, *, at: datetime) -> Task:
+    """Complete a task that could not be run at all: no exit code, no retry."""
+    return _completed(task, exit_code=None, failure=failure, at=at)
+
+
+def task_terminated(task: Task, *, at: datetime) -> Task:
+    """Complete a task because a user ended it or its job."""
+    failure = FailureInfo(category="UserError", code="TaskEnded", message="Task Was Ended by User Request")
+    return _completed(task, exit_code=None, failure=failure, at=at)
+
+
+def task_requeued(task: Task, *, by_user: bool, at: datetime) -> Task:
+    """Put a running task back to active. Only what a user caused is counted (a choice: for an eviction the service's
+    documents do not say)."""
+    execution = TaskExecution(
+        retry_count=task.execution_info.retry_count,
+        last_retry_time=task.execution_info.last_retry_time,
+        requeue_count=task.execution_info.requeue_count + by_user,
+        last_requeue_time=at if by_user else task.execution_info.last_requeue_time,
+    )
+    return _task_to(task, "active", at=at, execution=execution)
+
+
+def task_reactivated(task: Task, *, at: datetime) -> Task:
+    """Make a failed task active again: exit code and failure are gone, all retries are given anew."""
+    execution = TaskExecution(
+        requeue_count=task.execution_info.requeue_count, last_requeue_time=task.execution_info.last_requeue_time
+    )
+    return _task_to(task, "active", at=at, execution=execution)
+
+
+def job_to(job: Job, state: JobState, *, at: datetime) -> Job:
+    """Move a job to a state; what lies between is not shown as the previous one (recorded: terminated from active)."""
+    passing = job.state in ("disabling", "enabling", "terminating")
+    previous = job.previous_state if passing else job.state
+    previous_time = job.previous_state_transition_time if passing else job.state_transition_time
+    return job.model_copy(
+        update={
+            "state": state,
+            "state_transition_time": at,
+            "previous_state": previous,
+            "previous_state_transition_time": previous_time,
+        }
+    )
+
+
+def job_completed(job: Job, *, at: datetime) -> Job:
+    """Complete a job; its reason was written when its end began."""
+    execution = job.execution_info.model_copy(update={"end_time": at})
+    return job_to(job, "completed", at=at).model_copy(update={"execution_info": execution})
+
+
+def job_ending(job: Job, reason: str, *, at: datetime) -> Job:
+    """Begin the end of a job."""
+    execution: JobExecution = job.execution_info.model_copy(update={"terminate_reason": reason})
+    return job_to(job, "terminating", at=at).model_copy(update={"execution_info": execution})
+
+
+def _task_to(task: Task, state: TaskState, *, at: datetime, execution: TaskExecution) -> Task:
+    return task.model_copy(
+        update={
+            "state": state,
+            "state_transition_time": at,
+            "previous_state": task.state,
+            "previous_state_transition_time": task.state_transition_time,
+            "execution_info": execution,
+        }
+    )
+
+
+def _completed(task: Task, *, exit_code: int | None, failure: FailureInfo | None, at: datetime) -> Task:
+    execution = task.execution_info.model_copy(
+        update={
+            "end_time": at,
+            "exit_code": exit_code,
+            "failure_info": failure,
+            "result": "success" if failure is None else "failure",
+        }
+    )
+    return _task_to(task, "completed", at=at, execution=execution)
+
+
+def _may_retry(task: Task) -> bool:
+    limit = task.constraints.max_task_retry_count or 0
+    return limit == -1 or task.execution_info.retry_count < limit
+
+
+def _retried(task: Task, *, at: datetime) -> Task:
+    old = task.execution_info
+    execution = TaskExecution(
+        retry_count=old.retry_count + 1,
+        last_retry_time=at,
+        requeue_count=old.requeue_count,
+        last_requeue_time=old.last_requeue_time,
+    )
+    return _task_to(task, "active", at=at, execution=execution)
+
+
+def _exit_code_failure() -> FailureInfo:
+    return FailureInfo(
+        category="UserError",
+        code="FailureExitCode",
+        message="The task exited with an exit code representing a failure",
+        details=_exit_details("The task process exited with an unexpected exit code"),
+    )
+
+
+def _timeout_failure() -> FailureInfo:
+    return FailureInfo(
+        category="UserError",
+        code="TaskEnded",
+        message="The task was ended by user request",
+        details=_exit_details("The maximum execution time configured on the task was exceeded"),
+    )
+
+
+def _exit_details(message: str) -> tuple[NameValue, ...]:
+    return (
+        NameValue(name="Message", value=message),
+        NameValue(name="AdditionalErrorCode", value="FailureExitCode"),
+    )

@@ -1,0 +1,1 @@
+"""Configuration: app settings, host.json and binding expressions."""

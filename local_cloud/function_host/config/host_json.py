@@ -1,0 +1,115 @@
+"""host.json as frozen values: which settings this host obeys, within which limits, with Azure's defaults.
+
+A misspelt key in the queues or blobs section is an error, not silence. Sections of other extensions, and what only the
+real host reads (logging, extension bundle), are passed over.
+Source: https://learn.microsoft.com/azure/azure-functions/functions-host-json
+"""
+
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+_TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{1,2}):(\d{1,2}(?:\.\d+)?)")
+
+
+class HostJsonError(ValueError):
+    """host.json cannot be read, or holds a value that the host would not take."""
+
+
+def _time_span(value: object) -> object:
+    match = _TIME_SPAN.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        if isinstance(value, timedelta):
+            return value
+        raise ValueError('must be a time span such as "00:00:30" (hours:minutes:seconds)')
+    days, hours, minutes, seconds = match.groups()
+    return timedelta(days=int(days or 0), hours=int(hours), minutes=int(minutes), seconds=float(seconds))
+
+
+def _timeout(value: object) -> object:
+    return None if str(value) == "-1" or value is None else _time_span(value)
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+TimeSpan = Annotated[timedelta, BeforeValidator(_time_span)]
+Timeout = Annotated[timedelta | None, BeforeValidator(_timeout)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ignore_key_case(cls, value: Any) -> Any:
+        """The host's configuration keys have no case: `batchsize` is `batchSize`."""
+        if not isinstance(value, dict):
+            return value
+        spelling = {to_camel(name).lower(): to_camel(name) for name in cls.model_fields}
+        return {spelling.get(key.lower(), key): item for key, item in value.items()}
+
+
+class Queues(_Section, extra="forbid"):
+    """extensions.queues: how queue triggers read. At most batch_size + threshold messages run at a time."""
+
+    batch_size: int = Field(16, ge=1, le=32)
+    new_batch_threshold: int | None = Field(None, ge=0)
+    max_dequeue_count: int = Field(5, ge=1)
+    visibility_timeout: TimeSpan = Field(timedelta(0), ge=timedelta(0), le=timedelta(days=7))
+    # Azure's default is one minute; Core Tools poll every two seconds, and so does this host.
+    max_polling_interval: TimeSpan = Field(timedelta(seconds=2), ge=timedelta(milliseconds=100))
+    message_encoding: Annotated[Literal["base64", "none"], BeforeValidator(_lower)] = "base64"
+
+    @property
+    def threshold(self) -> int:
+        """So many messages may still run when the next batch is fetched; by default half a batch per core."""
+        if self.new_batch_threshold is not None:
+            return self.new_batch_threshold
+        return self.batch_size // 2 * (os.cpu_count() or 1)
+
+
+class Blobs(_Section, extra="forbid"):
+    """extensions.blobs: how blob triggers run."""
+
+    max_degree_of_parallelism: int = Field(default_factory=lambda: 8 * (os.cpu_count() or 1), ge=1)
+    poison_blob_threshold: int = Field(5, ge=1)
+
+
+class Http(_Section):
+    """extensions.http: the prefix of all routes, without slashes at its ends."""
+
+    route_prefix: Annotated[str, BeforeValidator(lambda value: str(value).strip("/"))] = "api"
+
+
+class Extensions(_Section):
+    """The sections of the extensions that this host stands for."""
+
+    queues: Queues = Queues()
+    blobs: Blobs = Field(default_factory=Blobs)
+    http: Http = Http()
+
+
+class HostJson(_Section):
+    """The whole file. function_timeout None means no limit."""
+
+    version: Literal["2.0"] = "2.0"
+    function_timeout: Timeout = timedelta(minutes=30)
+    extensions: Extensions = Field(default_factory=Extensions)
+
+
+def read_host_json(path: Path) -> HostJson:
+    """Read and check the file; a missing file means Azure's defaults. Raises HostJsonError naming each bad key."""
+    if not path.exists():
+        return HostJson()
+    try:
+        return HostJson.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}" for fault in error.errors())
+        raise HostJsonError(f"{path} is not valid: {'; '.join(faults)}") from error

@@ -1,0 +1,1 @@
+"""Functions, their bindings, and one invocation through the Python worker."""

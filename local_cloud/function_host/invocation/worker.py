@@ -1,0 +1,155 @@
+"""The worker: loads an app and calls its functions through Azure's own Python worker runtime, in this process.
+
+The runtime is azure-functions-runtime 1.3.0. It is written for gRPC messages, but only reads and sets their attributes,
+so small classes of the same names serve; calls go through its protobuf-free entry, `invocation_request_native`.
+Source: https://github.com/Azure/azure-functions-python-worker (workers/azure_functions_runtime)
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+import azure_functions_runtime as runtime
+from azure_functions_runtime.bindings.datumdef import Datum as Datum
+from azure_functions_runtime.native_invocation import invocation_request_native
+
+from local_cloud.function_host.invocation.functions import Function
+
+
+class AppLoadError(Exception):
+    """The app cannot be indexed; the text is the worker's message and trace."""
+
+
+class _Message:
+    """Stands for any gRPC message: keywords become attributes."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.__dict__.update(fields)
+
+
+class _StatusResult(_Message):
+    Failure: Final = 0
+    Success: Final = 1
+
+
+class _BindingInfo(_Message):
+    undefined: Final = 0
+    out: Final = 1
+    inout: Final = 2
+
+
+_PLAIN_MESSAGES = (
+    "WorkerInitResponse",
+    "WorkerMetadata",
+    "FunctionMetadataResponse",
+    "RpcFunctionMetadata",
+    "RpcRetryOptions",
+    "RpcException",
+)
+_PROTOS = SimpleNamespace(
+    StatusResult=_StatusResult,
+    BindingInfo=_BindingInfo,
+    **{name: type(name, (_Message,), {}) for name in _PLAIN_MESSAGES},
+)
+
+
+def text_datum(value: str) -> Datum:
+    """A value that the function sees as text."""
+    return Datum(value, "string")
+
+
+def json_datum(value: object) -> Datum:
+    """A value that the function's library reads as JSON."""
+    return Datum(json.dumps(value), "json")
+
+
+def bytes_datum(value: bytes) -> Datum:
+    """A value that the function sees as bytes."""
+    return Datum(value, "bytes")
+
+
+def http_datum(request: Mapping[str, Any]) -> Datum:
+    """An HTTP request: method, url, headers, params, query and body, each a Datum or a mapping of them."""
+    return Datum(request, "http")
+
+
+@dataclass(frozen=True)
+class InvocationResult:
+    """How a call ended: what the function returned and put out, or its error's last line and trace."""
+
+    ok: bool
+    returned: Datum | None = None
+    outputs: Mapping[str, Datum] | None = None
+    error: str = ""
+    trace: str = ""
+
+    def output(self, name: str) -> Datum | None:
+        """The value of an output binding (`$return` for the return value); None if the function gave none."""
+        datum = self.returned if name == "$return" else (self.outputs or {}).get(name)
+        return None if datum is None or datum.value is None else datum
+
+
+@dataclass(frozen=True)
+class RetryContext:
+    """Which try of a call this is, as the function's context shows it: retry 0 of `max_retries` is the first."""
+
+    retry: int = 0
+    max_retries: int = 0
+
+
+class Worker:
+    """An app that is loaded. The runtime keeps its state in module globals, so there is one in a process."""
+
+    def __init__(self, functions: Sequence[Function]) -> None:
+        self.functions = tuple(functions)
+
+    @classmethod
+    async def load(cls, root: Path) -> "Worker":
+        """Import and index the app in `root`; raises AppLoadError."""
+        sys.path.insert(0, str(root))
+        runtime.start_threadpool_executor()
+        answer = await runtime.worker_init_request(
+            _request(worker_init_request=_Message(capabilities={}, function_app_directory=str(root)))
+        )
+        if answer.result.status != _StatusResult.Success:
+            fault = answer.result.exception
+            raise AppLoadError(f"{fault.message}\n{fault.stack_trace}")
+        metadata = (await runtime.functions_metadata_request(_request())).function_metadata_results
+        return cls([Function.from_metadata(one) for one in metadata or ()])
+
+    async def call(
+        self,
+        function: Function,
+        invocation_id: str,
+        *,
+        inputs: Sequence[tuple[str, Datum | None]],
+        metadata: Mapping[str, Datum],
+        attempt: RetryContext,
+    ) -> InvocationResult:
+        """Run the function once: plain functions in the runtime's thread pool, `async def` on this loop.
+
+        Whatever the function raises is an Outcome, not an exception.
+        """
+        ok, returned, outputs, error, trace = await invocation_request_native(
+            invocation_id,
+            function.id,
+            list(inputs),
+            metadata,
+            retry_count=attempt.retry,
+            max_retry_count=attempt.max_retries,
+        )
+        if ok:
+            return InvocationResult(ok=True, returned=returned, outputs=dict(outputs))
+        return InvocationResult(ok=False, error=_last_line(trace) or error, trace=(trace or "").rstrip())
+
+
+def _request(**verbs: Any) -> _Message:
+    return _Message(request=_Message(**verbs), properties={"protos": _PROTOS, "host": "127.0.0.1"})
+
+
+def _last_line(trace: str | None) -> str:
+    return (trace or "").strip().rpartition("\n")[2]

@@ -1,0 +1,1 @@
+"""Azure Storage as the host uses it: clients, blob leases and queue message encoding."""

@@ -1,0 +1,98 @@
+"""Storage as the host uses it: clients by connection name, sending to a queue, and waking its listener."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob.aio import BlobServiceClient, ContainerClient, LinearRetry
+from azure.storage.queue.aio import QueueClient, QueueServiceClient
+
+from local_cloud.function_host.config.settings import HostSettings
+
+_HOSTS_CONTAINER = "azure-webjobs-hosts"
+_Client = TypeVar("_Client", BlobServiceClient, QueueServiceClient)
+
+
+def short_error(error: AzureError) -> str:
+    """One line for the log: the service's status and code, or what became of the connection."""
+    if isinstance(error, HttpResponseError):
+        return f"{error.status_code} {getattr(error, 'error_code', None) or error.reason}"
+    return str(error).partition("\n")[0]
+
+
+class Storage:
+    """The storage accounts behind an app's connections. Close it at the end."""
+
+    def __init__(self, settings: HostSettings) -> None:
+        self._settings = settings
+        self._blobs: dict[str, BlobServiceClient] = {}
+        self._queues: dict[str, QueueServiceClient] = {}
+        self._wake_events: dict[tuple[str, str], asyncio.Event] = {}
+
+    def blobs(self, connection: str | None) -> BlobServiceClient:
+        """The blob service of a connection (None: the host's own); raises SettingsError."""
+        return self._client(self._blobs, connection, _blob_service)
+
+    def queue(self, connection: str | None, name: str) -> QueueClient:
+        """A queue of a connection (None: the host's own); raises SettingsError."""
+        return self._client(self._queues, connection, _queue_service).get_queue_client(name)
+
+    def wake(self, connection: str | None, queue: str) -> asyncio.Event:
+        """The event that is set when this host has put something on that queue."""
+        key = self._settings.connection_string(connection), queue
+        return self._wake_events.setdefault(key, asyncio.Event())
+
+    async def send(self, connection: str | None, queue: str, text: str) -> None:
+        """Put a message, already encoded, on a queue; the queue is made if it is not there. Raises AzureError."""
+        client = self.queue(connection, queue)
+        try:
+            await client.send_message(text)
+        except ResourceNotFoundError:
+            await _create_queue(client)
+            await client.send_message(text)
+        self.wake(connection, queue).set()
+
+    async def hosts_container(self) -> ContainerClient:
+        """The container with the host's locks, receipts and timers, made if it is not there. Raises AzureError."""
+        container = self.blobs(None).get_container_client(_HOSTS_CONTAINER)
+        await ensure_container(container)
+        return container
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for blobs in self._blobs.values():
+            await blobs.close()
+        for queues in self._queues.values():
+            await queues.close()
+
+    def _client(self, known: dict[str, _Client], connection: str | None, create: Callable[[str], _Client]) -> _Client:
+        text = self._settings.connection_string(connection)
+        if text not in known:
+            known[text] = create(text)
+        return known[text]
+
+
+async def ensure_container(container: ContainerClient) -> None:
+    """Make the container if it is not there. Raises AzureError."""
+    with suppress(ResourceExistsError):
+        await container.create_container()
+
+
+async def _create_queue(queue: QueueClient) -> None:
+    with suppress(ResourceExistsError):
+        await queue.create_queue()
+
+
+# The listeners try again by themselves, so that a call gives up after seconds, not after the SDK's minute.
+def _blob_service(connection_string: str) -> BlobServiceClient:
+    return BlobServiceClient.from_connection_string(connection_string, retry_policy=_retry())
+
+
+def _queue_service(connection_string: str) -> QueueServiceClient:
+    return QueueServiceClient.from_connection_string(connection_string, retry_policy=_retry())
+
+
+def _retry() -> LinearRetry:
+    return LinearRetry(backoff=1, retry_total=2, random_jitter_range=1)

@@ -1,0 +1,1 @@
+"""Triggers, one folder each: blob, queue, timer and HTTP."""

@@ -1,0 +1,1 @@
+"""Blob triggers: the scan, Event Grid events, receipts and the internal queue."""

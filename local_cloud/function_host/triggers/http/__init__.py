@@ -1,0 +1,1 @@
+"""HTTP triggers: routes, keys, the webhook and the admin API."""

@@ -1,0 +1,40 @@
+"""Keys: who may call? Enforced only with --enableAuth, as by Core Tools.
+
+Keys come from LOCAL_HOST_FUNCTION_KEY, LOCAL_HOST_MASTER_KEY and LOCAL_HOST_SYSTEM_KEY; one that is not set is made at
+start and shown once. The master key opens everything, the system key the webhooks, the function key functions.
+"""
+
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+LEVELS = ("function", "system", "master")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of one host."""
+
+    function: str
+    system: str
+    master: str
+
+    @classmethod
+    def from_settings(cls, values: Mapping[str, str]) -> tuple["Keys", dict[str, str]]:
+        """The keys, and those of them (by name of their setting) that had to be made."""
+        keys, generated = cls("", "", ""), {}
+        for level in LEVELS:
+            setting = f"LOCAL_HOST_{level.upper()}_KEY"
+            key = values.get(setting) or secrets.token_urlsafe(24)
+            if not values.get(setting):
+                generated[setting] = key
+            keys = replace(keys, **{level: key})
+        return keys, generated
+
+    def allows(self, level: str, offered: str) -> bool:
+        """Whether the offered key opens a level: anonymous, function, system, or admin (the master key alone)."""
+        opening = {"anonymous": None, "function": self.function, "system": self.system}.get(level, self.master)
+        if opening is None:
+            return True
+        return any(hmac.compare_digest(offered.encode(), key.encode()) for key in (opening, self.master))

@@ -1,0 +1,146 @@
+"""The HTTP face of the host: functions by route, the Event Grid webhook, and a little of the admin API.
+
+Text becomes text/plain, an unhandled exception becomes 500 without a body. Header names reach the
+function in lower case; empty headers and query values do not reach it.
+Source: Azure/azure-webjobs-sdk-extensions, WebJobs.Extensions.Http; Azure/azure-functions-host, WebJobs.Script.WebHost
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+from aiohttp import web
+from azure.core.exceptions import AzureError
+
+from local_cloud.function_host.invocation.functions import Function
+from local_cloud.function_host.invocation.invoker import Invoker, TriggerEvent
+from local_cloud.function_host.invocation.worker import Datum, InvocationResult, bytes_datum, http_datum, text_datum
+from local_cloud.function_host.storage.clients import short_error
+from local_cloud.function_host.triggers.blob.event_grid import WEBHOOK_PATH, handle_webhook
+from local_cloud.function_host.triggers.blob.trigger import BlobQueue
+from local_cloud.function_host.triggers.http.keys import Keys
+from local_cloud.function_host.triggers.http.routes import Route, find_route
+from local_cloud.function_host.triggers.timer.trigger import Timer
+
+_MAX_BODY_BYTES = 100 * 1024 * 1024
+"""Bytes; the real host's default limit."""
+_log = logging.getLogger(__name__)
+
+
+class HttpServer:
+    """Answers requests. `keys` None: nobody is asked for one."""
+
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        invoker: Invoker,
+        *,
+        blob_queue: BlobQueue,
+        timers: Sequence[Timer],
+        keys: Keys | None,
+        host_id: str,
+    ) -> None:
+        self._routes = tuple(routes)
+        self._invoker = invoker
+        self._blob_queue = blob_queue
+        self._timers = {timer.function.name.lower(): timer for timer in timers}
+        self._keys = keys
+        self._host_id = host_id
+
+    def application(self) -> web.Application:
+        """The aiohttp application."""
+        app = web.Application(client_max_size=_MAX_BODY_BYTES)
+        app.router.add_get("/", self._root)
+        app.router.add_get("/admin/host/ping", self._root)
+        app.router.add_get("/admin/host/status", self._status)
+        app.router.add_post("/admin/functions/{name}", self._run_timer)
+        app.router.add_post(WEBHOOK_PATH, self._webhook)
+        app.router.add_route("*", "/{path:.*}", self._function)
+        return app
+
+    async def _root(self, _: web.Request) -> web.Response:
+        return web.Response()
+
+    async def _status(self, request: web.Request) -> web.Response:
+        self._authorize(request, "admin")
+        return web.json_response({"id": self._host_id, "state": "Running"})
+
+    async def _run_timer(self, request: web.Request) -> web.Response:
+        """Run a timer's function now, as the real host's admin API does."""
+        self._authorize(request, "admin")
+        timer = self._timers.get(request.match_info["name"].lower())
+        if timer is None:
+            raise web.HTTPNotFound(text="only timers can be run by hand here")
+        await timer.fire(None, past_due=False)
+        return web.Response(status=HTTPStatus.ACCEPTED)
+
+    async def _webhook(self, request: web.Request) -> web.Response:
+        self._authorize(request, "system")
+        try:
+            answer = await handle_webhook(
+                request.headers.get("aeg-event-type", ""),
+                request.query.get("functionName", ""),
+                body=await request.read(),
+                queue=self._blob_queue,
+            )
+        except AzureError as error:
+            _log.warning("An event could not be queued, its sender should try again: %s", short_error(error))
+            return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE)
+        if isinstance(answer.body, Mapping):
+            return web.json_response(dict(answer.body), status=answer.status)
+        return web.Response(status=answer.status, text=answer.body)
+
+    async def _function(self, request: web.Request) -> web.Response:
+        found = find_route(self._routes, request.method, request.rel_url.raw_path)
+        if found is None:
+            raise web.HTTPNotFound(text="")
+        route, parameters = found
+        function = route.function
+        self._authorize(request, str(function.trigger.arguments.get("authLevel", "function")).lower())
+        event = TriggerEvent(
+            datum=await _request_datum(request, parameters),
+            reason="This function was programmatically called via the host APIs.",
+            data={**parameters, "method": request.method},
+        )
+        return to_response(function, await self._invoker.invoke(function, event))
+
+    def _authorize(self, request: web.Request, level: str) -> None:
+        offered = request.headers.get("x-functions-key") or request.query.get("code") or ""
+        if self._keys is not None and not self._keys.allows(level, offered):
+            raise web.HTTPUnauthorized(text="")
+
+
+async def _request_datum(request: web.Request, parameters: Mapping[str, str]) -> Datum:
+    def texts(pairs: Mapping[str, str]) -> dict[str, Datum]:
+        return {name: text_datum(value) for name, value in pairs.items() if value}
+
+    return http_datum(
+        {
+            "method": text_datum(request.method),
+            "url": text_datum(str(request.url)),
+            "headers": texts({name.lower(): value for name, value in request.headers.items()}),
+            "params": texts(parameters),
+            "query": texts(request.query),
+            "body": bytes_datum(await request.read()),
+        }
+    )
+
+
+def to_response(function: Function, outcome: InvocationResult) -> web.Response:
+    """The HTTP response of a call. No response object gives 204 for `$return`, 200 for an output that was not set."""
+    if not outcome.ok:
+        return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
+    name = next((binding.name for binding in function.outputs if binding.type == "http"), None)
+    datum = outcome.output(name) if name is not None else None
+    if datum is None:
+        return web.Response(status=HTTPStatus.NO_CONTENT if name == "$return" else HTTPStatus.OK)
+    if datum.type != "http":
+        return web.Response(text=str(datum.value))
+    value = datum.value
+    response = web.Response(status=int(value["status_code"].value), body=value["body"].value)
+    for header, content in value["headers"].items():
+        response.headers[header] = content.value
+    for cookie in value["cookies"] or ():
+        for morsel in cookie.values():
+            response.headers.add("Set-Cookie", morsel.OutputString())
+    return response

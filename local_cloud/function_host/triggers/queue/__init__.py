@@ -1,0 +1,1 @@
+"""Queue triggers: polling, message leases, poison queues and duplicate delivery."""

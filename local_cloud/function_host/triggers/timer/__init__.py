@@ -1,0 +1,1 @@
+"""Timer triggers: NCRONTAB schedules, status blobs and missed occurrences."""

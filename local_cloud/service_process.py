@@ -1,0 +1,89 @@
+"""One program of the local cloud: its output goes to a log file, a line there says it is ready, it ends as a group."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+START_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 20.0
+_POLL_SECONDS: Final = 0.05
+
+
+class ServiceFailedError(RuntimeError):
+    """A program of the local cloud ended, or did not get ready; the text holds the end of its log."""
+
+
+class ServiceProcess:
+    """A program that can be started, awaited, stopped, killed, and started again."""
+
+    def __init__(
+        self, name: str, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, ready: str
+    ) -> None:
+        self.name = name
+        self.log = log
+        self._argv, self._cwd, self._env = list(argv), cwd, dict(env)
+        self._ready = re.compile(ready)
+        self._begin = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it is ready. Raises ChildFailedError."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as sink:
+            self._begin = sink.tell()
+            # A session of its own: Ctrl-C reaches only us, and we end the children in order.
+            self._process = subprocess.Popen(
+                self._argv,
+                cwd=self._cwd,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._wait_ready()
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs, or before it was started."""
+        return None if self._process is None else self._process.poll()
+
+    def output(self) -> str:
+        """What it has written since it was last started."""
+        with self.log.open("rb") as source:
+            source.seek(self._begin)
+            return source.read().decode("utf-8", "replace")
+
+    def _wait_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._ready.search(self.output()):
+                return
+            if self.exit_code is not None:
+                break
+            time.sleep(_POLL_SECONDS)
+        tail = self.output()[-2000:].strip()
+        self.kill()
+        raise ServiceFailedError(
+            f"{self.name} did not start (exit code {self.exit_code}). {self.log} ends with:\n{tail}"
+        )
+
+    def stop(self) -> None:
+        """Ask it to end, then end it."""
+        if self._process is not None and self.exit_code is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def kill(self) -> None:
+        """End it and what it started, at once."""
+        if self._process is not None and self.exit_code is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
