@@ -1,1 +1,1 @@
-"""The cloud on one machine: for people and tests, never deployed."""
+"""The local cloud: Azure Storage, Batch and Functions on one machine, for development and tests; never deployed."""

@@ -1,7 +1,7 @@
-"""The local cloud's storage accounts and the app's settings for it: the values of local.settings.json.example.
+"""Storage accounts of the local cloud, and the app's settings for it (the values of local.settings.json.example).
 
-`devstoreaccount1` and its key are Azurite's published ones, so every storage tool finds the data account by itself;
-the ops account is a second one with a key that says that it is none.
+`devstoreaccount1` and its key are the ones that Azurite publishes, so every storage tool finds the data account without
+configuration. The ops account is a second account whose key says, in base64, that it is not a secret.
 https://learn.microsoft.com/azure/storage/common/storage-use-azurite#well-known-storage-account-and-key
 """
 
@@ -19,7 +19,7 @@ POOL_ID: Final = "gpu"
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """Where the local cloud listens, on 127.0.0.1; 0 takes a free port."""
+    """Ports of the local cloud on 127.0.0.1; 0 selects a free port."""
 
     blob: int = 10000
     queue: int = 10001
@@ -32,7 +32,7 @@ FREE_PORTS: Final = Ports(blob=0, queue=0, table=0, batch=0, functions=0)
 
 
 def default_ports(offset: int = 0) -> Ports:
-    """Return the usual ports, each moved by `offset`."""
+    """Return the default ports, each increased by `offset`."""
     usual = Ports()
     return Ports(**{name: getattr(usual, name) + offset for name in Ports.__dataclass_fields__})
 
@@ -47,7 +47,7 @@ def connection_string(account: str, key: str, ports: Ports) -> str:
 
 
 def storage_settings(ports: Ports) -> dict[str, str]:
-    """Return DATA and OPS: what a node and a person need."""
+    """Return the connection strings DATA and OPS, which compute nodes and command-line tools need."""
     return {
         "DATA": connection_string(DATA_ACCOUNT, DATA_KEY, ports),
         "OPS": connection_string(OPS_ACCOUNT, OPS_KEY, ports),

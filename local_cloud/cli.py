@@ -1,4 +1,4 @@
-"""`python -m local_cloud up` keeps the local cloud running; `demo` runs one video through it and stops it again."""
+"""Commands `up` (run the local cloud until Ctrl-C) and `demo` (restyle one video in a temporary local cloud)."""
 
 import os
 import shutil
@@ -19,7 +19,9 @@ from local_cloud.accounts import FREE_PORTS, default_ports
 from local_cloud.cloud import PROJECT, SCORER_PYTHON, Cloud, CloudOptions, running_cloud
 from local_cloud.service_process import ServiceFailedError
 
-app = typer.Typer(help="The cloud on one machine.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Run Storage, Batch and Functions on this machine.", no_args_is_help=True, add_completion=False
+)
 console = Console(stderr=True)
 LOCAL = PROJECT / ".local"
 FAILED = 1
@@ -28,18 +30,19 @@ FAILED = 1
 @app.command()
 def up(
     host: Annotated[
-        str, typer.Option(help="local: our function host; func: none, run `func start` yourself.")
+        str, typer.Option(help="local: this project's function host; func: no host, run `func start` yourself.")
     ] = "local",
-    folder: Annotated[Path, typer.Option(help="Where blobs, queues and tasks are kept.")] = LOCAL / "cloud",
+    folder: Annotated[Path, typer.Option(help="Folder for blobs, queues, tasks and logs.")] = LOCAL / "cloud",
     offset: Annotated[
-        int, typer.Option(min=0, max=50_000, help="Added to every port, for a second cloud beside the first.")
+        int, typer.Option(min=0, max=50_000, help="Added to every port, to run a second local cloud beside the first.")
     ] = 0,
 ) -> None:
-    """Start the local cloud on its usual ports and keep it running until Ctrl-C."""
+    """Start the local cloud on its default ports and keep it running until Ctrl-C."""
     if host not in ("local", "func"):
-        raise typer.BadParameter(f"there is no host {host!r}; there are: local, func", param_hint="--host")
+        raise typer.BadParameter(f"{host!r} is not a host; use local or func", param_hint="--host")
     signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)  # a shell hands it on as ignored to what it starts with `&`
+    # A shell starts background jobs (`&`) with SIGINT ignored, so SIGINT is handled explicitly.
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         with running_cloud(
             CloudOptions(folder=folder, ports=default_ports(offset), functions=host == "local")
@@ -51,22 +54,24 @@ def up(
     except ServiceFailedError as error:
         _fail(str(error))
     except OSError as error:
-        _fail(f"{error.filename} can't be used ({error.strerror}). Give another --folder.")
+        _fail(f"{error.filename} cannot be used ({error.strerror}). Choose another --folder.")
     except KeyboardInterrupt:
         console.print("stopped")
 
 
 @app.command()
 def demo(
-    video: Annotated[Path | None, typer.Argument(help="Your video; default: the sample.")] = None,
-    style: Annotated[Path | None, typer.Option(help="Your painting; default: the sample.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to put the video.")] = None,
-    options: Annotated[list[str] | None, typer.Option("--with", help="Passed on to restyle, as --strength=0.7")] = None,
+    video: Annotated[Path | None, typer.Argument(help="The video to restyle; default: the sample.")] = None,
+    style: Annotated[Path | None, typer.Option(help="The style image; default: the sample.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The output file; default: out/VIDEO_by_STYLE.mp4.")] = None,
+    options: Annotated[
+        list[str] | None, typer.Option("--with", help="Option for `restyle`, for example --strength=0.7. Repeatable.")
+    ] = None,
 ) -> None:
-    """Restyle one video from end to end on this machine and print the path of the result."""
+    """Restyle one video end to end on this machine and print the path of the result."""
     samples = LOCAL / "samples"
     if (video is None or style is None) and not (samples / "painting.jpg").is_file():
-        console.print("drawing the samples (once) …")
+        console.print("creating the sample files (once) …")
         subprocess.run([sys.executable, str(PROJECT / "samples" / "make_samples.py"), str(samples)], check=True)
     video, style = video or samples / "sailing.mp4", style or samples / "painting.jpg"
     out = out or PROJECT / "out" / f"{video.stem}_by_{style.stem}.mp4"
@@ -92,7 +97,7 @@ def _restyle(cloud: Cloud, video: Path, *, style: Path, out: Path, scratch: Path
 
 def _make_containers(cloud: Cloud) -> None:
     if _frame_tools(cloud, "make-containers") != 0:
-        raise ServiceFailedError("The containers could not be made")
+        raise ServiceFailedError("The blob containers could not be created; the output above gives the reason")
 
 
 def _frame_tools(cloud: Cloud, *argv: str) -> int:
@@ -105,11 +110,11 @@ def _print_addresses(cloud: Cloud, folder: Path, *, functions: bool) -> None:
     console.print(f"Batch       http://127.0.0.1:{cloud.ports.batch}")
     console.print(f"app         {cloud.api}" if functions else "app         run `func start` in this folder")
     console.print(f"logs        {folder / 'logs'}")
-    console.print(f"task slots  1, painting with {SCORER_PYTHON}/python. Ctrl-C stops all of this.")
+    console.print(f"task slots  1, running {SCORER_PYTHON}/python. Press Ctrl-C to stop everything.")
 
 
 def _wait_until_stopped(cloud: Cloud) -> None:
-    """Sleep until something ends by itself."""
+    """Return when a service has ended on its own."""
     while (service := cloud.stopped_service()) is None:
         time.sleep(0.5)
     raise ServiceFailedError(

@@ -1,6 +1,6 @@
-"""The whole local cloud as one context: Azurite, the Batch service and, unless told otherwise, the function host.
+"""The local cloud as one context manager: Azurite, the Batch service and, unless disabled, the function host.
 
-Each is a program of its own, as in Azure; they know each other by addresses alone.
+Each is a separate process, as in Azure; they know each other by address only.
 """
 
 import json
@@ -33,10 +33,10 @@ SCORER_PYTHON: Final = PROJECT / ".venv-scoring" / "bin"
 
 @dataclass(frozen=True, kw_only=True)
 class CloudOptions:
-    """What kind of local cloud to run."""
+    """Options of a local cloud."""
 
     folder: Path
-    """Where storage, tasks and logs are kept."""
+    """Folder for storage, tasks and logs."""
     ports: Ports = field(default_factory=Ports)
     in_memory: bool = False
     """Keep blobs and queues in memory only."""
@@ -45,11 +45,11 @@ class CloudOptions:
     nodes: int = 1
     slots: int = 1
     duplicate_seed: int | None = None
-    """Seed with which the function host delivers every message one to five times, shuffled."""
+    """If set, the function host delivers each message one to five times, out of order, with this random seed."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Laid over the app's settings."""
+    """Settings that override those of `app_settings`."""
     proxy_ports: Ports | None = None
-    """Where app and tasks find blobs and queues, if that is not Azurite itself (a proxy, in tests)."""
+    """Ports under which app and tasks reach blobs and queues if not Azurite's own (tests put a proxy there)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,17 +62,17 @@ class Cloud:
 
     @property
     def api(self) -> str:
-        """URL of the app's HTTP interface."""
+        """Base URL of the app's HTTP API."""
         return f"http://127.0.0.1:{self.ports.functions}/api"
 
     def stopped_service(self) -> ServiceProcess | None:
-        """Return a program that has ended though nobody asked it to."""
+        """Return a service that has ended on its own, or None."""
         return next((service for service in self.services.values() if service.exit_code is not None), None)
 
 
 @contextmanager
 def running_cloud(options: CloudOptions) -> Iterator[Cloud]:
-    """Start the local cloud, and stop what was started, in reverse order. Raises ChildFailedError."""
+    """Start the local cloud; stop the started services in reverse order. Raises ServiceFailedError."""
     ports = _allocate_ports(options.ports, functions=options.functions)
     client_ports = _client_ports(options, ports)
     settings = {**app_settings(client_ports), **options.settings}
@@ -92,7 +92,7 @@ def running_cloud(options: CloudOptions) -> Iterator[Cloud]:
 
 
 def node_environment(ports: Ports) -> dict[str, str]:
-    """Return the whole environment of a task: the scorer's Python, the project, the storage accounts."""
+    """Return the whole environment of a task: the scorer's Python, this project and the storage accounts."""
     return {
         "PATH": f"{SCORER_PYTHON}:/usr/local/bin:/usr/bin:/bin",
         "PYTHONPATH": str(PROJECT),
@@ -113,7 +113,7 @@ def _client_ports(options: CloudOptions, ports: Ports) -> Ports:
 
 def _azurite(options: CloudOptions, ports: Ports) -> ServiceProcess:
     if not AZURITE.is_file():
-        raise ServiceFailedError("Azurite is not installed. Run: make setup")
+        raise ServiceFailedError(f"Azurite is not installed ({AZURITE} is missing). Run `make setup`.")
     kept = ["--inMemoryPersistence"] if options.in_memory else ["--location", str(options.folder / "azurite")]
     argv = [str(AZURITE), "--disableTelemetry", "--skipApiVersionCheck", *kept]
     for service in ("blob", "queue", "table"):
@@ -162,7 +162,7 @@ def _function_host(options: CloudOptions, ports: Ports, settings: Mapping[str, s
 
 
 def _allocate_ports(ports: Ports, *, functions: bool) -> Ports:
-    """Fill in free ports for zeros; raises ChildFailedError in words if a wished port is in use."""
+    """Replace each port 0 by a free port. Raises ServiceFailedError if a requested port is in use."""
     chosen: dict[str, int] = {}
     held: list[socket.socket] = []
     try:
@@ -177,7 +177,7 @@ def _allocate_ports(ports: Ports, *, functions: bool) -> Ports:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 raise ServiceFailedError(
-                    f"Port {port} ({name}) is in use. Stop the program that listens there (another `make up`?)."
+                    f"Port {port} ({name}) is in use. Stop that program (another `make up`?) or use --offset."
                 ) from None
             chosen[name] = probe.getsockname()[1]
     finally:

@@ -1,4 +1,4 @@
-"""One program of the local cloud: its output goes to a log file, a line there says it is ready, it ends as a group."""
+"""A supervised process of the local cloud: logs to a file, is ready at a log line, and ends as a process group."""
 
 import os
 import re
@@ -15,11 +15,11 @@ _POLL_SECONDS: Final = 0.05
 
 
 class ServiceFailedError(RuntimeError):
-    """A program of the local cloud ended, or did not get ready; the text holds the end of its log."""
+    """A service ended or did not become ready in time; the message holds the end of its log."""
 
 
 class ServiceProcess:
-    """A program that can be started, awaited, stopped, killed, and started again."""
+    """A process that can be started, stopped, killed and started again."""
 
     def __init__(
         self, name: str, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, ready: str
@@ -32,11 +32,11 @@ class ServiceProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it is ready. Raises ChildFailedError."""
+        """Start the process and wait until it is ready. Raises ServiceFailedError."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as sink:
             self._begin = sink.tell()
-            # A session of its own: Ctrl-C reaches only us, and we end the children in order.
+            # A session of its own: Ctrl-C reaches only this program, which then stops the services in order.
             self._process = subprocess.Popen(
                 self._argv,
                 cwd=self._cwd,
@@ -50,11 +50,11 @@ class ServiceProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs, or before it was started."""
+        """The exit code; None while the process runs or before its first start."""
         return None if self._process is None else self._process.poll()
 
     def output(self) -> str:
-        """What it has written since it was last started."""
+        """Return the log output since the last start."""
         with self.log.open("rb") as source:
             source.seek(self._begin)
             return source.read().decode("utf-8", "replace")
@@ -74,7 +74,7 @@ class ServiceProcess:
         )
 
     def stop(self) -> None:
-        """Ask it to end, then end it."""
+        """Send SIGTERM and wait; kill the process if it does not end within 20 seconds."""
         if self._process is not None and self.exit_code is None:
             self._process.terminate()
             try:
@@ -83,7 +83,7 @@ class ServiceProcess:
                 self.kill()
 
     def kill(self) -> None:
-        """End it and what it started, at once."""
+        """Kill the process group at once (SIGKILL)."""
         if self._process is not None and self.exit_code is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()

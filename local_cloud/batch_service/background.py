@@ -1,4 +1,4 @@
-"""Work that goes on after an answer was given: kept referenced, and its failures told."""
+"""Background work that continues after a response was sent."""
 
 import asyncio
 import logging
@@ -9,19 +9,19 @@ _log = logging.getLogger(__name__)
 
 
 class Background:
-    """The work that is under way."""
+    """The background tasks in progress: keeps references to them and logs their failures."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let a coroutine run; a failure goes to the log with its traceback."""
+        """Run a coroutine in the background; log its failure with a traceback."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
     async def close(self) -> None:
-        """Cancel what is still under way; a state on disk says where the next start goes on."""
+        """Cancel unfinished work; the state on disk tells the next start where to continue."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""The command line: ``python -m local_cloud.batch_service --data FOLDER --pool gpu:1x1 --image NAME=ENV.json``."""
+"""Command line: `python -m local_cloud.batch_service --data FOLDER --pool gpu:1x1 --image NAME=ENV.json`."""
 
 import asyncio
 import json
@@ -20,17 +20,17 @@ _POOL = re.compile(r"(?P<id>[A-Za-z0-9_-]{1,64}):(?P<nodes>\d+)x(?P<slots>[1-9]\
 
 @app.command()
 def main(
-    data: Annotated[Path, typer.Option(help="Folder for state and node files; made if absent, gone on with if not.")],
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.", min=0, max=65535)] = 10010,
+    data: Annotated[Path, typer.Option(help="Folder for state and node files; an existing one is resumed.")],
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 selects a free port.", min=0, max=65535)] = 10010,
     pool: Annotated[list[str] | None, typer.Option(help="ID:NODESxSLOTS, for example gpu:1x1. Repeatable.")] = None,
     image: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME=FILE: a JSON object of variables, the whole base environment of its tasks. Repeatable."
+            help="NAME=FILE: FILE is a JSON object with the whole base environment of the image's tasks. Repeatable."
         ),
     ] = None,
 ) -> None:
-    """Run a local Azure Batch service until it is told to end (SIGTERM, SIGINT)."""
+    """Run a local Azure Batch service until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     pools = dict(_parse_pool(text) for text in pool or [])
     images = dict(_parse_image(text) for text in image or [])
@@ -45,7 +45,7 @@ def _print_ready(url: str) -> None:
 def _parse_pool(text: str) -> tuple[str, PoolShape]:
     match = _POOL.fullmatch(text)
     if match is None:
-        raise typer.BadParameter(f"{text!r}: write ID:NODESxSLOTS, for example gpu:1x1", param_hint="--pool")
+        raise typer.BadParameter(f"{text!r} is not a pool; write ID:NODESxSLOTS, such as gpu:1x1", param_hint="--pool")
     return match["id"], PoolShape(nodes=int(match["nodes"]), slots=int(match["slots"]))
 
 
@@ -58,5 +58,5 @@ def _parse_image(text: str) -> tuple[str, dict[str, str]]:
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"{file}: {error}", param_hint="--image") from error
     if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
-        raise typer.BadParameter(f"{file}: write a flat JSON object of texts", param_hint="--image")
+        raise typer.BadParameter(f"{file} must be a JSON object whose values are strings", param_hint="--image")
     return name, variables

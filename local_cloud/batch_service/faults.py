@@ -1,23 +1,23 @@
-"""What can be made to go wrong, by tests and by people who want to see it: POST /local/faults with one of these bodies.
+"""Fault injection, for tests and demonstrations: POST one of these bodies to /local/faults.
 
-``{"kind": "http_error", "status": 503, "retry_after": 1, "times": 2, "path_contains": "/jobs"}``
-    The next ``times`` requests whose path contains the text are answered with the status (429, 500 or 503) and, if
-    given, Retry-After in seconds; nothing else happens to them.
-``{"kind": "partial_failure", "task_id": "b0007", "code": "ServerBusy", "times": 1}``
-    This item of the next addtaskcollection fails with the code, the others are added; 5xx codes are ``ServerError``.
-``{"kind": "preempt_node", "node": "local-gpu-0"}``
-    The node's tasks are killed at once and go back to active; the node comes back a moment later under the same id
-    with an empty folder. Without ``node``: the first node that runs a task, else the first.
-``{"kind": "lose_node", "node": null}``
-    The same, but the node is gone for good and a new one comes in its place.
-``{"kind": "resize_error", "code": "AccountCoreQuotaReached", "message": "..."}``
-    Pools show this resize error from now on, as after a resize that did not reach its target; an empty code ends it.
-``{"kind": "preempt_when", "task_id": "b0007", "after_output": "frame 3"}``
-    The task's node is preempted as soon as the regular expression finds something in its standard output; once.
-``{"kind": "kill_when", "task_id": "b0007", "after_output": "frame 3"}``
-    At such a word the task's process is killed, as the kernel does for want of memory (exit code 137); once.
+`{"kind": "http_error", "status": 503, "retry_after": 1, "times": 2, "path_contains": "/jobs"}`
+    The next `times` requests whose path contains the text get this status (429, 500 or 503) and, if set, Retry-After
+    in seconds; they have no other effect.
+`{"kind": "partial_failure", "task_id": "b0007", "code": "ServerBusy", "times": 1}`
+    This item of the next addtaskcollection fails with the code, the others are added; 5xx codes are `ServerError`.
+`{"kind": "preempt_node", "node": "local-gpu-0"}`
+    The node's tasks are killed at once and become active again; the node returns a moment later with the same id and
+    an empty directory. Without `node`: the first node that runs a task, else the first node.
+`{"kind": "lose_node", "node": null}`
+    The same, but the node is gone for good and a new node replaces it.
+`{"kind": "resize_error", "code": "AccountCoreQuotaReached", "message": "..."}`
+    Pools show this resize error from now on, as after a resize that missed its target; an empty code removes it.
+`{"kind": "preempt_when", "task_id": "b0007", "after_output": "frame 3"}`
+    The task's node is preempted once, as soon as the regular expression matches in its standard output.
+`{"kind": "kill_when", "task_id": "b0007", "after_output": "frame 3"}`
+    When the expression matches, the task's process is killed once, as by an out-of-memory killer (exit code 137).
 
-GET /local/faults shows those that are still to come, DELETE /local/faults forgets them. No authorization is asked.
+GET /local/faults lists the pending faults, DELETE /local/faults removes them. These routes need no authorization.
 """
 
 import re
@@ -33,7 +33,7 @@ _CODE_OF_STATUS = {429: "TooManyRequests", 500: "InternalError", 503: "ServerBus
 
 def _check_code(code: str) -> str:
     if code not in STATUS_AND_MESSAGE:
-        raise ValueError(f"unknown error code; known: {', '.join(sorted(STATUS_AND_MESSAGE))}")
+        raise ValueError(f"unknown error code; valid codes: {', '.join(sorted(STATUS_AND_MESSAGE))}")
     return code
 
 
@@ -41,7 +41,7 @@ def _check_regex(text: str) -> str:
     try:
         re.compile(text)
     except re.error as error:
-        raise ValueError(f"no regular expression: {error}") from error
+        raise ValueError(f"not a regular expression: {error}") from error
     return text
 
 
@@ -50,7 +50,7 @@ class _Fault(WireModel):
 
 
 class HttpError(_Fault):
-    """An answer instead of the operation."""
+    """A response that replaces the operation."""
 
     kind: Literal["http_error"]
     status: Literal[429, 500, 503]
@@ -60,7 +60,7 @@ class HttpError(_Fault):
 
     @property
     def code(self) -> str:
-        """The error code that goes with the status."""
+        """The error code of the status."""
         return _CODE_OF_STATUS[self.status]
 
 
@@ -74,21 +74,21 @@ class PartialFailure(_Fault):
 
 
 class PreemptNode(_Fault):
-    """An eviction, now."""
+    """An immediate preemption of a node."""
 
     kind: Literal["preempt_node"]
     node: str | None = None
 
 
 class LoseNode(_Fault):
-    """A loss, now."""
+    """An immediate loss of a node."""
 
     kind: Literal["lose_node"]
     node: str | None = None
 
 
 class ResizeFailure(_Fault):
-    """A resize error, now and until it is taken back."""
+    """A resize error that stays until it is removed."""
 
     kind: Literal["resize_error"]
     code: str
@@ -96,7 +96,7 @@ class ResizeFailure(_Fault):
 
 
 class OutputTrigger(_Fault):
-    """An end at a word of a task: of its node, or of its process alone."""
+    """A preemption or a process kill that is triggered by a task's output."""
 
     kind: Literal["preempt_when", "kill_when"]
     task_id: str
@@ -110,11 +110,7 @@ _READER: TypeAdapter[Fault] = TypeAdapter(Fault)
 
 
 def read_fault(body: object) -> Fault:
-    """Check a fault.
-
-    Raises:
-        BatchError: 400, with what is wrong.
-    """
+    """Validate a fault. Raises BatchError (400) with the reason."""
     try:
         return _READER.validate_python(body)
     except ValidationError as error:
@@ -122,25 +118,25 @@ def read_fault(body: object) -> Fault:
 
 
 class Faults:
-    """The faults that wait for their moment."""
+    """The pending faults."""
 
     def __init__(self) -> None:
         self._waiting: list[HttpError | PartialFailure | OutputTrigger] = []
 
     def add(self, fault: HttpError | PartialFailure | OutputTrigger) -> None:
-        """Arm a fault."""
+        """Add a fault."""
         self._waiting.append(fault)
 
     def pending(self) -> list[HttpError | PartialFailure | OutputTrigger]:
-        """Return the faults that are still to come, oldest first."""
+        """Return the pending faults, oldest first."""
         return list(self._waiting)
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Remove all faults."""
         self._waiting.clear()
 
     def consume_http_error(self, path: str) -> HttpError | None:
-        """Return the fault that this request meets, and count it."""
+        """Return the fault for a request to this path and count it; None if there is none."""
         for fault in self._waiting:
             if isinstance(fault, HttpError) and fault.path_contains in path:
                 self._count_down(fault)
@@ -148,7 +144,7 @@ class Faults:
         return None
 
     def consume_partial_failure(self, task_id: str) -> str | None:
-        """Return the error code that this item meets, and count it."""
+        """Return the error code for this item and count it; None if there is none."""
         for fault in self._waiting:
             if isinstance(fault, PartialFailure) and fault.task_id == task_id:
                 self._count_down(fault)
@@ -156,14 +152,14 @@ class Faults:
         return None
 
     def match_output(self, task_id: str, output: str) -> OutputTrigger | None:
-        """Return the end that a task's output so far brings about, if one does."""
+        """Return the fault that a task's output so far triggers, or None."""
         for fault in self._waiting:
             if isinstance(fault, OutputTrigger) and fault.task_id == task_id and re.search(fault.after_output, output):
                 return fault
         return None
 
     def remove(self, fault: OutputTrigger) -> None:
-        """Forget a fault: it has come about."""
+        """Remove a fault that has occurred."""
         self._waiting.remove(fault)
 
     def _count_down(self, fault: HttpError | PartialFailure) -> None:

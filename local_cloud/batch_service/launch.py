@@ -1,9 +1,7 @@
-"""Start the service as a process of its own, from tests and from the local stack.
+"""Starts the service as a separate process, for tests and benchmarks.
 
-::
-
-    with running_service(data=folder, pools={"gpu": (1, 1)}, images={"painter": {"PATH": "/usr/bin:/bin"}}) as url:
-        client = BatchClient(url, AzureNamedKeyCredential("localbatch", "bG9jYWw="))
+with running_service(data=folder, pools={"gpu": (1, 1)}, images={"painter": {"PATH": "/usr/bin:/bin"}}) as url:
+    client = BatchClient(url, AzureNamedKeyCredential("localbatch", "bG9jYWw="))
 """
 
 import json
@@ -19,18 +17,18 @@ from pathlib import Path
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _READY = re.compile(r"Batch service listening on (?P<url>http://\S+)\n")
-_STOP_S = 15.0  # SIGTERM gives tasks a second; uploads under way may take longer
+_STOP_S = 15.0  # SIGTERM gives tasks one second; running uploads may take longer
 
 
 @dataclass(frozen=True)
 class ServiceProcess:
-    """A service that answers at ``url``."""
+    """A running service at `url`."""
 
     url: str
     process: subprocess.Popen[str]
 
     def stop(self) -> int:
-        """End it (SIGTERM) and return its exit code; what does not end in time is killed."""
+        """Stop the service (SIGTERM) and return its exit code; kill it if it does not end in time."""
         self.process.terminate()
         try:
             return self.process.wait(_STOP_S)
@@ -40,7 +38,7 @@ class ServiceProcess:
             self._close()
 
     def kill(self) -> int:
-        """Kill it (SIGKILL), as a crash would; its task processes live on until the next start on the same folder."""
+        """Kill the service (SIGKILL), as a crash would; its tasks run on until the next start on the same folder."""
         self.process.kill()
         code = self.process.wait()
         self._close()
@@ -59,12 +57,10 @@ def start_service(
     port: int = 0,
     ready_s: float = 30.0,
 ) -> ServiceProcess:
-    """Start a service on 127.0.0.1 and wait until it answers; its log is ``data/service.log``.
+    """Start a service on 127.0.0.1 and wait until it answers; its log is `data/service.log`.
 
-    ``pools`` maps ids to (nodes, task slots per node), ``images`` names to environments. Port 0 picks a free one.
-
-    Raises:
-        RuntimeError: it ended or said nothing within ``ready_s`` seconds; the message holds the end of its log.
+    `pools` maps ids to (nodes, task slots per node), `images` names to environments; port 0 selects a free port. Raises
+    RuntimeError with the end of the log if the service ends or is not ready within `ready_s` seconds.
     """
     data.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "local_cloud.batch_service", "--port", str(port), "--data", str(data.resolve())]
@@ -88,7 +84,7 @@ def start_service(
 def running_service(
     *, data: Path, pools: Mapping[str, tuple[int, int]], images: Mapping[str, Mapping[str, str]], port: int = 0
 ) -> Iterator[str]:
-    """Run a service for the length of a block and yield its URL; see ``start_service``."""
+    """Run a service inside the `with` block and yield its URL; see `start_service`."""
     service = start_service(data=data, pools=pools, images=images, port=port)
     try:
         yield service.url

@@ -1,7 +1,7 @@
-"""The HTTP server: every route, what comes before it (faults, authorization, API version) and after it (errors).
+"""The HTTP server: all routes, request checks (faults, authorization, API version) and error responses.
 
-The Authorization header must be there and say SharedKey; the signature is not checked, since whoever reaches the
-loopback port may as well start the service. Bearer tokens are refused: the Azure clients send none over http.
+The Authorization header must be present and use SharedKey. The signature is not verified, because anyone who reaches
+the loopback port could start the service as well. Bearer tokens are rejected: Azure clients do not send them over http.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ async def serve(
     images: Mapping[str, Mapping[str, str]],
     ready: Callable[[str], None],
 ) -> None:
-    """Serve on a bound socket until SIGTERM or SIGINT; ``ready`` is told the URL once requests are answered."""
+    """Serve on a bound socket until SIGTERM or SIGINT; `ready` is called with the URL when requests are answered."""
     host, port = listener.getsockname()[:2]
     base_url = f"http://{host}:{port}"
     stopping = asyncio.Event()
@@ -62,7 +62,7 @@ async def serve(
 
 
 def make_app(service: BatchService) -> web.Application:
-    """Return the application around a service."""
+    """Return the application of a service."""
     app = web.Application(middlewares=[_format_errors, _inject_faults, _check_request], client_max_size=MAX_BODY)
     app[SERVICE] = service
     serializer = EntitySerializer(service.base_url, service.scheduler)
@@ -89,7 +89,7 @@ async def _format_errors(request: web.Request, handler: Handler) -> web.StreamRe
     except BatchError as raised:
         error = raised
     except Exception:
-        # One request must not end the service for all others; the client learns it as the real one would tell it.
+        # One failing request must not end the service; the client gets the real service's response for it.
         _log.exception("%s %s broke", request.method, request.path)
         error = BatchError("InternalError")
     body = error_response(error, request_id, base_url=request.app[SERVICE].base_url)
@@ -116,7 +116,7 @@ async def _check_request(request: web.Request, handler: Handler) -> web.StreamRe
     if version is None:
         raise BatchError("MissingRequiredQueryParameter", values={"QueryParameterName": "api-version"})
     if version != API_VERSION:
-        raise BatchError("UnsupportedRequestVersion", values={"Reason": f"this service speaks {API_VERSION} only"})
+        raise BatchError("UnsupportedRequestVersion", values={"Reason": f"this service supports {API_VERSION} only"})
     return await handler(request)
 
 

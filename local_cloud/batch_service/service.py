@@ -1,4 +1,4 @@
-"""The whole service behind its routes: it puts the parts together, keeps its house, and stops."""
+"""The whole service behind its routes: construction, startup, housekeeping and shutdown."""
 
 import asyncio
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ from local_cloud.batch_service.operations.tasks import Tasks
 from local_cloud.batch_service.state.models import Task
 from local_cloud.batch_service.state.store import Store
 
-_HOUSEKEEPING_S = 0.5  # between looks at what only time brings: walls of jobs, retention
-_WATCH_S = 0.05  # between looks at a task's output, only while a fault waits for a word of it
+_HOUSEKEEPING_S = 0.5  # interval of the checks for job time limits and file retention
+_WATCH_S = 0.05  # interval of the checks of task output, only while a fault waits for it
 
 
 @dataclass(frozen=True, kw_only=True)
 class PoolShape:
-    """A pool of the command line: so many nodes with so many slots each."""
+    """A pool declared on the command line: number of nodes and slots per node."""
 
     nodes: int
     slots: int
@@ -34,7 +34,7 @@ class BatchService:
     """Jobs, tasks and pools of one data folder."""
 
     def __init__(self, data: Path, *, images: Mapping[str, Mapping[str, str]], base_url: str) -> None:
-        """Open the folder; ``images`` maps an image name to the whole base environment of its tasks."""
+        """Open the folder; `images` maps an image name to the whole base environment of its tasks."""
         data = data.resolve()
         self.base_url = base_url
         self.faults = Faults()
@@ -52,7 +52,7 @@ class BatchService:
         self.tasks = Tasks(self.store, self.scheduler, self.jobs, self.faults)
 
     def start(self, pools: Mapping[str, PoolShape]) -> None:
-        """Go on where the last life ended: end its processes, requeue its tasks, finish its work; then schedule."""
+        """Resume after an earlier process: kill its tasks, requeue them, finish its operations; then schedule."""
         self._registry.kill_orphans()
         self.tasks.requeue_orphans()
         self.pools.resume()
@@ -64,7 +64,7 @@ class BatchService:
         self.scheduler.schedule()
 
     async def stop(self) -> None:
-        """End all task processes; the state stays on disk."""
+        """Stop all task processes; the state stays on disk."""
         await self.background.close()
         await self.scheduler.close()
 
@@ -89,7 +89,7 @@ class BatchService:
                     self.faults.remove(fault)
 
     def _apply_output_trigger(self, attempt: Attempt, fault: OutputTrigger) -> bool:
-        """Bring a fault about; False: the process has ended, or its node is on its way out already."""
+        """Apply a fault. Return False if the process has ended or its node is already leaving."""
         if fault.kind == "preempt_when":
             return self._try_preempt(attempt.node_id)
         if attempt.stop_signal.has_listener:

@@ -1,6 +1,6 @@
-"""A local Azure Functions host: answers `func host start` on one machine, without Azure and without Core Tools.
+"""A local Azure Functions host: `func host start` on one machine, without Azure and without Core Tools.
 
-It loads a Python v2 app through Azure's own worker runtime, in process, and stands where the Functions host stands:
-it listens to queues, blobs, timers and HTTP, and copies the host's rules about leases, receipts and poison queues.
-It knows Functions and Storage only, nothing of the app it runs.
+It loads a Python v2 app in process through Azure's own worker runtime and takes the place of the Functions host: it
+listens to queues, blobs, timers and HTTP, and follows the real host's rules for leases, receipts and poison queues.
+It depends on Functions and Storage only and knows nothing about the app it runs.
 """

@@ -1,4 +1,4 @@
-"""`python -m local_cloud.function_host host start --port 7071`, run in the folder of the app."""
+"""Entry point of `python -m local_cloud.function_host host start --port 7071`, run in the app's folder."""
 
 from local_cloud.function_host.cli import main
 

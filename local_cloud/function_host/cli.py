@@ -1,4 +1,4 @@
-"""The command line of Core Tools, as far as this project uses it: `host start` or `start`, in the folder of the app."""
+"""The subset of the Core Tools command line that this project uses: `host start` or `start`, in the app's folder."""
 
 import argparse
 import asyncio
@@ -21,22 +21,24 @@ _EXAMPLES = """examples:
   python -m local_cloud.function_host start --port 0 --duplicate-deliveries 7   (for tests)
 
 exit codes:
-  0 stopped, 2 port in use or wrong arguments, 3 app or settings cannot be loaded, 4 a function ran into functionTimeout
+  0 stopped, 2 port in use or invalid arguments, 3 app or settings not loadable, 4 a function exceeded functionTimeout
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the host and end the process with one of ExitCode."""
+    """Run the host and exit the process with an `ExitCode`."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.command not in (["host", "start"], ["start"]):
-        parser.error(f"unknown command {' '.join(options.command)!r}; it is `host start`")
+        parser.error(f"unknown command {' '.join(options.command)!r}; use `host start`")
     try:
         asyncio.run(_run(options, _bind(options.port)))
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-        _fail(ExitCode.PORT_IN_USE, f"Port {options.port} is in use; stop what listens there or use --port N.")
+        _fail(
+            ExitCode.PORT_IN_USE, f"Port {options.port} is in use. Stop the program that listens on it or use --port N."
+        )
 
 
 async def _run(options: argparse.Namespace, listening: socket.socket) -> NoReturn:
@@ -65,7 +67,7 @@ def _fail(code: ExitCode, message: str) -> NoReturn:
 
 
 def _exit(code: ExitCode) -> NoReturn:
-    """End at once: Python would wait for the threads of functions that are still running."""
+    """Exit the process at once; a normal exit would wait for the threads of running functions."""
     sys.stdout.flush()
     os._exit(code)
 
@@ -78,9 +80,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", nargs="+", metavar="[host] start")
-    parser.add_argument("--port", "-p", type=int, default=7071, help="port on 127.0.0.1 (7071; 0 takes a free one)")
-    parser.add_argument("--verbose", action="store_true", help="show the host's debug records too")
-    parser.add_argument("--enableAuth", action="store_true", help="ask callers for keys")
+    parser.add_argument("--port", "-p", type=int, default=7071, help="port on 127.0.0.1 (default 7071; 0: a free port)")
+    parser.add_argument("--verbose", action="store_true", help="show the host's debug log too")
+    parser.add_argument("--enableAuth", action="store_true", help="require access keys")
     parser.add_argument(
         "--duplicate-deliveries",
         "--mischief",

@@ -1,7 +1,7 @@
-"""The console: who said this line?
+"""Console output that shows which invocation wrote a line.
 
-What a function logs or prints stands in the host's output behind its name and invocation id, from whichever thread or
-event loop it comes; the host's own lines stand as they are. All lines go to one stream, each with its UTC time.
+Lines that a function logs or prints, from any thread or event loop, carry its name and invocation id; the host's own
+lines carry no prefix. All lines go to one stream, each with its UTC time.
 """
 
 import io
@@ -16,13 +16,13 @@ from typing import TextIO
 from azure_functions_runtime.utils.executor import invocation_id_cv
 
 HOST_LOGGER = "local_cloud.function_host"
-# The runtime logs each failed call itself, without its function's name; the host says it better.
+# The runtime logs each failed call without the function's name; the invoker logs it with the name.
 _MUTED_LOGGER = "azure.functions"
 _QUIET_LOGGERS = ("azure", "aiohttp", "asyncio")
 
 
 class Console:
-    """Sends logging, stdout and stderr to one stream and marks the lines of running functions."""
+    """Sends logging, stdout and stderr to one stream and prefixes the lines of running functions."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -31,7 +31,7 @@ class Console:
         self._print_lock = threading.Lock()
 
     def install(self, *, verbose: bool) -> None:
-        """Take over the root logger, sys.stdout and sys.stderr; `verbose` shows the host's debug records too."""
+        """Take over the root logger, sys.stdout and sys.stderr; `verbose` includes the host's debug records."""
         handler = _LineHandler(self)
         handler.setFormatter(logging.Formatter("%(message)s"))
         logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
@@ -43,7 +43,7 @@ class Console:
 
     @contextmanager
     def invocation(self, invocation_id: str, function_name: str) -> Iterator[None]:
-        """While this holds, lines of this invocation carry the function's name."""
+        """Prefix the lines of this invocation with the function's name inside the `with` block."""
         self._running[invocation_id] = function_name
         try:
             yield
@@ -53,17 +53,17 @@ class Console:
             del self._running[invocation_id]
 
     def write_line(self, text: str) -> None:
-        """Write one line (or several, such as a trace) with the time before it."""
+        """Write a line (or several, for example a traceback) after the current time."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._stream.write(f"[{now}] {text}\n")
         self._stream.flush()
 
     def with_prefix(self, text: str) -> str:
-        """`text` behind the name and id of the invocation that is running here, if any."""
+        """Return `text` after the prefix of the invocation that runs in this context, if any."""
         return self._prefixed(text, invocation_id_cv.get())
 
     def write_printed(self, text: str) -> None:
-        """Take printed text, which comes in pieces, and write each line once it is whole."""
+        """Buffer printed text, which arrives in pieces, and write each line when it is complete."""
         key = invocation_id_cv.get() or ""
         with self._print_lock:
             *lines, rest = (self._partial_lines.pop(key, "") + text).split("\n")
@@ -78,7 +78,7 @@ class Console:
 
 
 class _LineHandler(logging.Handler):
-    """Writes log records to the console: the host's bare, others with their level and mark."""
+    """Writes log records to the console: the host's as they are, others with level and prefix."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class _LineHandler(logging.Handler):
 
 
 class _PrintStream(io.TextIOBase):
-    """What sys.stdout and sys.stderr are while the host runs."""
+    """Replacement for sys.stdout and sys.stderr while the host runs."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

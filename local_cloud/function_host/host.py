@@ -1,7 +1,7 @@
-"""The host: wires an app's functions to their listeners, runs them, and stops in good order.
+"""The host: connects an app's functions to their listeners, runs them and shuts down gracefully.
 
-On SIGTERM or SIGINT it takes nothing new and waits for what runs. What is still running then comes back by itself, as
-after any crash: messages when they become visible again, locks when they run out.
+On SIGTERM or SIGINT it accepts no new work and waits for what is running. Work that is still running then comes back
+as after a crash: messages become visible again and locks expire.
 """
 
 import asyncio
@@ -41,31 +41,31 @@ _log = logging.getLogger(__name__)
 
 
 class ExitCode(IntEnum):
-    """How the host's process ends."""
+    """Exit codes of the host's process."""
 
     STOPPED = 0
-    """It was told to stop and did."""
+    """The host was asked to stop and did."""
     PORT_IN_USE = 2
-    """Another process listens there; also what a wrong command line gives."""
+    """Another process listens on the port; also the code for invalid arguments."""
     NOT_LOADED = 3
     """The app, host.json or a setting cannot be used."""
     FUNCTION_TIMEOUT = 4
-    """A function ran longer than functionTimeout; a running Python thread cannot be killed, so the process goes."""
+    """A function exceeded functionTimeout; a running Python thread cannot be stopped, so the process exits."""
 
 
 @dataclass(frozen=True)
 class HostOptions:
-    """What the command line asks of the host."""
+    """Command-line options of the host."""
 
     enable_auth: bool = False
     duplicate_seed: int | None = None
 
 
 class Host:
-    """One app, loaded and wired. Build it with `Host.load`, on the event loop that runs it."""
+    """A loaded and wired app. Create it with `Host.load` on the event loop that runs it."""
 
     def __init__(self, settings: HostSettings, options: HostOptions, *, worker: Worker, console: Console) -> None:
-        """Wire everything up; raises a ValueError (settings, schedules, routes, paths) that says what is wrong."""
+        """Wire everything. Raises a ValueError for an invalid setting, schedule, route or path."""
         self._settings = settings
         self._options = options
         self._worker = worker
@@ -94,11 +94,11 @@ class Host:
 
     @classmethod
     async def load(cls, settings: HostSettings, options: HostOptions, *, console: Console) -> "Host":
-        """Load the app and wire it; raises AppLoadError or a ValueError that says what is wrong."""
+        """Load and wire the app. Raises AppLoadError or ValueError with the cause."""
         return cls(settings, options, worker=await Worker.load(settings.root), console=console)
 
     async def run(self, listening: socket.socket) -> ExitCode:
-        """Serve on the bound socket until told to stop, or until a function outlives its timeout."""
+        """Serve on the bound socket until a stop signal or a function's timeout. Return the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stopping.set)
         runner = web.AppRunner(self._server().application(), access_log=None, shutdown_timeout=DRAIN_SECONDS)
@@ -110,14 +110,14 @@ class Host:
             await self._wait(listeners)
             if self._timed_out.is_set():
                 return ExitCode.FUNCTION_TIMEOUT
-            _log.info("Stopping: waiting up to %.0f s for what is running", DRAIN_SECONDS)
+            _log.info("Stopping: waiting up to %.0f s for running functions", DRAIN_SECONDS)
             await asyncio.gather(runner.cleanup(), _drain(listeners))
             return ExitCode.STOPPED
         finally:
             await self._storage.close()
 
     async def _wait(self, listeners: list[asyncio.Task[None]]) -> None:
-        """Until the host is to end. A listener that breaks raises here: that is a bug, not a condition."""
+        """Wait until the host must end. Raises the exception of a failed listener, which is a bug."""
         ends = [asyncio.create_task(event.wait()) for event in (self._stopping, self._timed_out)]
         done, _ = await asyncio.wait([*ends, *listeners], return_when=asyncio.FIRST_COMPLETED)
         for task in ends:
@@ -144,7 +144,7 @@ class Host:
         if self._options.enable_auth:
             keys, generated = Keys.from_settings(self._settings.values)
             for name, key in generated.items():
-                _log.info("%s is not set; this host's is %s", name, key)
+                _log.info("%s is not set; the generated key is %s", name, key)
         return HttpServer(
             self._routes,
             self._invoker,
@@ -170,9 +170,9 @@ class Host:
         for function in self._worker.functions:
             _log.info("  %s: %s", function.name, function.trigger.arguments["type"])
             if function.trigger.type not in _SUPPORTED:
-                _log.warning("  %s is not started: this host serves no %s", function.name, function.trigger.type)
+                _log.warning("  %s is not started: this host does not support %s", function.name, function.trigger.type)
             if function.retry is not None and function.trigger.type not in _RETRYABLE:
-                _log.warning("  %s: the host retries timers only; its @app.retry does nothing", function.name)
+                _log.warning("  %s: this host retries timers only, so @app.retry has no effect", function.name)
         if not self._worker.functions:
             _log.warning("The app has no functions")
         if self._options.duplicate_seed is not None:
@@ -191,7 +191,7 @@ async def _drain(listeners: list[asyncio.Task[None]]) -> None:
     for task in late:
         task.cancel()
     if late:
-        _log.warning("%d listeners were still busy; what they had in hand will come again", len(late))
+        _log.warning("%d listeners were still busy; their messages will be delivered again", len(late))
         await asyncio.wait(late)
     for task in done:
         task.result()

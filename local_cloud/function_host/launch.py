@@ -1,4 +1,4 @@
-"""A host for tests: starts `python -m local_cloud.function_host` as a process of its own and stops it again."""
+"""Starts `python -m local_cloud.function_host` as a separate process and stops it again, for tests."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ _STOP_SECONDS = 20.0
 
 
 class HostFailedError(RuntimeError):
-    """The host ended, or was silent too long, before it was ready; the text holds its output."""
+    """The host ended or timed out before it was ready; the message holds its output."""
 
 
 class HostProcess:
@@ -32,36 +32,36 @@ class HostProcess:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self._process.pid
 
     @property
     def port(self) -> int:
-        """The port it listens on, at 127.0.0.1."""
+        """The port on 127.0.0.1."""
         return self._port
 
     @property
     def url(self) -> str:
-        """Its address, without a slash at the end."""
+        """The base URL, without a trailing slash."""
         return f"http://127.0.0.1:{self._port}"
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs."""
+        """The exit code; None while the host runs."""
         return self._process.poll()
 
     def output(self) -> str:
-        """All that it has written so far, stdout and stderr together."""
+        """Return the output so far, stdout and stderr combined."""
         return "".join(self._lines)
 
     def wait(self, seconds: float = _STOP_SECONDS) -> int:
-        """Wait until it has ended by itself; its exit code. Raises subprocess.TimeoutExpired."""
+        """Wait for the process to end and return its exit code. Raises subprocess.TimeoutExpired."""
         code = self._process.wait(seconds)
         self._reader.join(seconds)
         return code
 
     def stop(self) -> int:
-        """Ask it to stop (SIGTERM), wait until it has, and return its exit code; it is killed after 20 s."""
+        """Send SIGTERM, wait and return the exit code; kill the process after 20 seconds."""
         self._process.terminate()
         try:
             return self.wait()
@@ -69,12 +69,12 @@ class HostProcess:
             return self.kill()
 
     def kill(self) -> int:
-        """End it at once (SIGKILL), as a crash would."""
+        """Kill the process at once (SIGKILL), as a crash would, and return its exit code."""
         self._process.kill()
         return self.wait()
 
     def wait_until_ready(self) -> None:
-        """Return when its port answers. Raises HostFailedError."""
+        """Wait until the port answers. Raises HostFailedError."""
         if not self._ready.wait(_START_SECONDS) or not self._port:
             self.kill()
             raise HostFailedError(f"the host did not start (exit code {self.exit_code}):\n{self.output()}")
@@ -86,7 +86,7 @@ class HostProcess:
             if not self._port and (found := _READY.search(line)):
                 self._port = int(found[1])
                 self._ready.set()
-        self._ready.set()  # it has ended: nothing more to wait for
+        self._ready.set()  # the process has ended
         if stream is not None:
             stream.close()
 
@@ -100,9 +100,9 @@ def running_host(
     duplicate_seed: int | None = None,
     enable_auth: bool = False,
 ) -> Iterator[HostProcess]:
-    """A host for the app in `app_dir`, ready to answer; stopped at the end if it still runs.
+    """Run a host for the app in `app_dir`; yield it when it is ready and stop it at the end.
 
-    `env` is laid over this process's environment; `port` None takes a free one. Raises HostFailedError.
+    `env` overrides this process's environment; `port` None selects a free port. Raises HostFailedError.
     """
     host = HostProcess(start_host(app_dir, env=env, port=port, duplicate_seed=duplicate_seed, enable_auth=enable_auth))
     try:
@@ -121,7 +121,7 @@ def start_host(
     duplicate_seed: int | None = None,
     enable_auth: bool = False,
 ) -> subprocess.Popen[str]:
-    """Start the process and wait for nothing."""
+    """Start the process without waiting."""
     command = [sys.executable, "-m", "local_cloud.function_host", "host", "start", "--verbose"]
     command += ["--port", str(port or 0)]
     command += [] if duplicate_seed is None else ["--duplicate-deliveries", str(duplicate_seed)]

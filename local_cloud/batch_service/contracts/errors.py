@@ -1,7 +1,7 @@
-"""The service's error codes: which status, which words, which body (Microsoft's page "Batch Status and Error Codes").
+"""Error codes of the service: HTTP status, message and body (Microsoft's page "Batch Status and Error Codes").
 
-The shape is that of recorded answers: ``code`` in PascalCase, ``message.value`` ends with the request id and the
-time, ``values`` only where there are some.
+The format is that of recorded responses: `code` in PascalCase; `message.value` ends with request id and time; `values`
+is present only if it is not empty.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ STATUS_AND_MESSAGE: Mapping[str, tuple[int, str]] = {
 
 
 class BatchError(Exception):
-    """An answer that is not a success; ``code`` is a key of ``STATUS_AND_MESSAGE``, ``values`` go into the body."""
+    """An error response; `code` is a key of `STATUS_AND_MESSAGE`, `values` go into the body."""
 
     def __init__(self, code: str, *, values: Mapping[str, str] | None = None) -> None:
         super().__init__(code)
@@ -73,7 +73,7 @@ class BatchError(Exception):
 
 
 def error_body(code: str, request_id: str, *, values: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return the error as it stands in an item of addtaskcollection, and below ``odata.metadata`` in an answer."""
+    """Return the error object as in an item of addtaskcollection and, after `odata.metadata`, in a response."""
     words = STATUS_AND_MESSAGE[code][1] if code in STATUS_AND_MESSAGE else "An error injected by a test."
     message = f"{words}\nRequestId:{request_id}\nTime:{format_time(now())}"
     body: dict[str, Any] = {"code": code, "message": {"lang": "en-US", "value": message}}
@@ -83,13 +83,13 @@ def error_body(code: str, request_id: str, *, values: Mapping[str, str] | None =
 
 
 def error_response(error: BatchError, request_id: str, *, base_url: str) -> dict[str, Any]:
-    """Return the whole body of an error answer."""
+    """Return the complete body of an error response."""
     metadata = {"odata.metadata": f"{base_url}/$metadata#{_ELEMENT}"}
     return metadata | error_body(error.code, request_id, values=error.values)
 
 
 def from_validation(problems: Sequence[Mapping[str, Any]]) -> BatchError:
-    """Return the error for the first of ``ValidationError.errors()`` that pydantic found in a body."""
+    """Return the error for the first item of pydantic's `ValidationError.errors()`."""
     problem = problems[0]
     name = ".".join(str(part) for part in problem["loc"]) or "(body)"
     if problem["type"] == "missing":

@@ -1,4 +1,4 @@
-"""What a client may send: the bodies of the operations as frozen values (`validation.py` checks them at the door)."""
+"""Request bodies of the operations as frozen values; `validation.py` validates them."""
 
 from datetime import timedelta
 from typing import Annotated, Any, Literal
@@ -42,13 +42,13 @@ class NameValue(WireModel):
 
 
 class PoolInfo(WireModel):
-    """Where a job runs."""
+    """The pool on which a job runs."""
 
     pool_id: Id
 
 
 class JobConstraints(WireModel):
-    """Limits of a job; ``maxTaskRetryCount`` is the default of its tasks, -1 is without limit."""
+    """Limits of a job; `maxTaskRetryCount` is the default for its tasks, -1 means no limit."""
 
     max_wall_clock_time: Duration = UNLIMITED
     max_task_retry_count: RetryCount = 0
@@ -72,7 +72,7 @@ class JobSpec(WireModel):
 
 
 class JobPatch(WireModel):
-    """Body of PATCH /jobs/{id}; what is absent stays as it is."""
+    """Body of PATCH /jobs/{id}; an absent property stays unchanged."""
 
     priority: Annotated[int, Field(ge=-1000, le=1000)] | None = None
     max_parallel_tasks: Annotated[int, Field(ge=-1)] | None = None
@@ -84,7 +84,7 @@ class JobPatch(WireModel):
 
 
 class JobUpdate(WireModel):
-    """Body of PUT /jobs/{id}: the whole job comes back from GET and is sent again; only these properties are taken."""
+    """Body of PUT /jobs/{id}: clients send the whole job from GET; only these properties are read."""
 
     model_config = WireModel.model_config | {"extra": "ignore"}
 
@@ -98,7 +98,7 @@ class JobUpdate(WireModel):
 
 
 class JobTerminate(WireModel):
-    """Body of POST /jobs/{id}/terminate; the service takes none as well."""
+    """Body of POST /jobs/{id}/terminate, which is optional."""
 
     terminate_reason: str = "UserTerminate"
 
@@ -110,7 +110,7 @@ class JobDisable(WireModel):
 
 
 class ContainerSettings(WireModel):
-    """The image's name picks the task's environment; the other settings are kept and have no effect here."""
+    """Container settings: the image name selects the task's environment, the rest is stored without effect."""
 
     image_name: ImageName
     container_run_options: str | None = None
@@ -120,13 +120,13 @@ class ContainerSettings(WireModel):
 
 
 class IdentityReference(WireModel):
-    """The node's identity in Azure; here the credential comes from the image's environment (``storage.py``)."""
+    """The node's identity in Azure; here the credential comes from the image's environment (`file_transfer.py`)."""
 
     resource_id: str
 
 
 class ResourceFile(WireModel):
-    """A blob that is in the working directory before the task starts."""
+    """A blob that is downloaded to the working directory before the task starts."""
 
     http_url: str
     file_path: Annotated[str, StringConstraints(min_length=1)]
@@ -135,7 +135,7 @@ class ResourceFile(WireModel):
 
 
 class ContainerDestination(WireModel):
-    """Where output files go; ``path`` is the blob's name if the pattern has no wildcard, else a folder."""
+    """Destination of output files: `path` is the blob name if the pattern has no wildcard, else a prefix."""
 
     container_url: str
     path: str | None = None
@@ -143,7 +143,7 @@ class ContainerDestination(WireModel):
 
 
 class Destination(WireModel):
-    """The one kind of destination."""
+    """The only supported kind of destination."""
 
     container: ContainerDestination
 
@@ -155,7 +155,7 @@ class UploadOptions(WireModel):
 
 
 class OutputFile(WireModel):
-    """Files that are uploaded after the task's process has ended."""
+    """Files that are uploaded after the task's process has exited."""
 
     file_pattern: Annotated[str, StringConstraints(min_length=1)]
     destination: Destination
@@ -163,7 +163,7 @@ class OutputFile(WireModel):
 
 
 class TaskConstraints(WireModel):
-    """Limits of a task; without ``maxTaskRetryCount`` the job's counts."""
+    """Limits of a task; without `maxTaskRetryCount` the job's value applies."""
 
     max_wall_clock_time: Duration = UNLIMITED
     retention_time: Duration = timedelta(days=7)
@@ -195,7 +195,7 @@ class TaskSpec(WireModel):
 
 
 class PoolSpec(WireModel):
-    """Body of POST /pools. A pool with autoscale starts with no node, as its formula is not interpreted."""
+    """Body of POST /pools. A pool with autoscale starts without nodes, because its formula is not evaluated."""
 
     id: Id
     display_name: str | None = None
@@ -213,14 +213,14 @@ class PoolSpec(WireModel):
     @model_validator(mode="after")
     def _check_sizing(self) -> "PoolSpec":
         if self.enable_auto_scale and (self.target_dedicated_nodes or self.target_low_priority_nodes):
-            raise ValueError("a pool has either enableAutoScale with autoScaleFormula or target node counts")
+            raise ValueError("a pool has either enableAutoScale with autoScaleFormula or target node counts, not both")
         if self.enable_auto_scale and not self.auto_scale_formula:
             raise ValueError("enableAutoScale needs autoScaleFormula")
         return self
 
 
 class PoolResize(WireModel):
-    """Body of POST /pools/{id}/resize; an absent target stays as it is, ``resizeTimeout`` has no effect here."""
+    """Body of POST /pools/{id}/resize; an absent target stays unchanged, `resizeTimeout` has no effect here."""
 
     target_dedicated_nodes: Annotated[int, Field(ge=0)] | None = None
     target_low_priority_nodes: Annotated[int, Field(ge=0)] | None = None

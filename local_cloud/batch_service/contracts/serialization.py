@@ -1,4 +1,4 @@
-"""The words of the wire: time stamps, ISO 8601 durations, ETags, and the base of every model that is sent or stored."""
+"""JSON formats of the service: timestamps, ISO 8601 durations, ETags, and the base class of all models."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -7,10 +7,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 from pydantic.alias_generators import to_camel
 
-_TICKS_AT_UNIX_EPOCH = (
-    621_355_968_000_000_000  # 100 ns steps from year 1 to 1970: .NET's clock, which the service shows
-)
-_UNLIMITED_TEXT = "P10675199DT2H48M5.4775807S"  # .NET's longest time span: how the service writes "no limit"
+_TICKS_AT_UNIX_EPOCH = 621_355_968_000_000_000  # 100 ns ticks from year 1 to 1970: the .NET clock that the service uses
+_UNLIMITED_TEXT = "P10675199DT2H48M5.4775807S"  # the longest .NET time span, which the service writes for "no limit"
 UNLIMITED = timedelta(days=10_675_199, hours=2, minutes=48, seconds=5, microseconds=477_580)
 _DURATION = re.compile(
     r"P(?:(?P<days>\d+)D)?(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d{1,7})?)S)?)?"
@@ -18,39 +16,37 @@ _DURATION = re.compile(
 
 
 def now() -> datetime:
-    """Return the time in UTC, as every time of the service is."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def format_time(moment: datetime) -> str:
-    """Return a time as the service writes it: UTC, ``Z``, seven digits of a second."""
+    """Return a time in the service's format: UTC, `Z`, seven decimal places."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
 
 
 def http_date(moment: datetime) -> str:
-    """Return a time as HTTP headers write it (RFC 9110, 5.6.7)."""
+    """Return a time in the format of HTTP headers (RFC 9110, 5.6.7)."""
     return moment.astimezone(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
 
 
 def etag(moment: datetime) -> str:
-    """Return the service's kind of ETag: unquoted, the .NET ticks of the last change in hexadecimal."""
+    """Return an ETag in the service's format: unquoted, the .NET ticks of the last change in hexadecimal."""
     microseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     return f"0x{_TICKS_AT_UNIX_EPOCH + microseconds * 10:X}"
 
 
 def parse_duration(text: object) -> timedelta:
-    """Read an ISO 8601 duration of days, hours, minutes and seconds.
+    """Parse an ISO 8601 duration of days, hours, minutes and seconds.
 
-    A ``timedelta`` passes through. All that is longer than ``UNLIMITED`` is ``UNLIMITED``.
-
-    Raises:
-        ValueError: it is no such duration (calendar units such as months are none).
+    A `timedelta` is returned unchanged; anything longer than `UNLIMITED` becomes `UNLIMITED`. Raises ValueError for
+    other formats, including calendar units such as months.
     """
     if isinstance(text, timedelta):
         return text
     match = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if match is None or not any(match.groups()):
-        raise ValueError(f"{text!r} is no duration; write for example PT30M, PT1H30M or P1D")
+        raise ValueError(f"{text!r} is not a duration; write for example PT30M, PT1H30M or P1D")
     whole = {unit: int(match[unit] or 0) for unit in ("days", "hours", "minutes")}
     seconds, _, fraction = (match["seconds"] or "0").partition(".")
     try:
@@ -61,7 +57,7 @@ def parse_duration(text: object) -> timedelta:
 
 
 def format_duration(duration: timedelta) -> str:
-    """Return a duration as the service writes it, for example ``PT6M`` or ``P7D``; the longest one is its own text."""
+    """Return a duration in the service's format, for example `PT6M` or `P7D`; "no limit" has its own text."""
     if duration >= UNLIMITED:
         return _UNLIMITED_TEXT
     minutes, seconds = divmod(duration.seconds, 60)
@@ -82,10 +78,10 @@ Time = Annotated[datetime, PlainSerializer(format_time)]
 
 
 class WireModel(BaseModel):
-    """A frozen value in camelCase on the wire and on disk; a property it does not know is refused."""
+    """A frozen value in camelCase, sent and stored as JSON; unknown properties are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True)
 
     def to_wire(self) -> dict[str, Any]:
-        """Return the JSON object as the service writes it: absent means null."""
+        """Return the JSON object as the service writes it: null properties are absent."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)

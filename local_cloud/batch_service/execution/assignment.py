@@ -1,4 +1,4 @@
-"""Which waiting task goes to which node: a pure function of what waits and what is free."""
+"""Assignment of pending tasks to nodes: pure functions of the tasks and the free slots."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from local_cloud.batch_service.state.models import Job, Task
 
 @dataclass(frozen=True, kw_only=True)
 class PendingTask:
-    """A task that may run now, and the slots it takes."""
+    """A task that can run now, and the number of slots it needs."""
 
     job_id: str
     task_id: str
@@ -17,16 +17,16 @@ class PendingTask:
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """A task and the node it is to run on."""
+    """A task and its node."""
 
     pending: PendingTask
     node_id: str
 
 
 def pending_tasks(jobs: Iterable[tuple[Job, Iterable[Task], int]]) -> list[PendingTask]:
-    """Return what may run now: by the job's priority, then the job's age, then the task's age.
+    """Return the tasks that can run now, ordered by job priority, job age and task age.
 
-    Each active job comes with its tasks and the number of those that run already; ``maxParallelTasks`` caps the sum.
+    Each active job comes with its tasks and the number of its running tasks; `maxParallelTasks` limits the total.
     """
     pending: list[PendingTask] = []
     for job, tasks, running in sorted(jobs, key=lambda entry: (-entry[0].priority, entry[0].creation_time)):
@@ -37,9 +37,9 @@ def pending_tasks(jobs: Iterable[tuple[Job, Iterable[Task], int]]) -> list[Pendi
 
 
 def assign(pending: Iterable[PendingTask], free_slots: Mapping[str, int], *, pack: bool) -> list[Placement]:
-    """Place tasks in their order, each on the fullest (``pack``) or the emptiest node that has room for it.
+    """Place tasks in order, each on the fullest (`pack`) or the emptiest node with enough free slots.
 
-    A task that fits nowhere is passed over; it does not hold back the smaller ones behind it.
+    A task that fits on no node is skipped and does not block smaller tasks after it.
     """
     free = dict(free_slots)
     placements: list[Placement] = []

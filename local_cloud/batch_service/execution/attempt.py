@@ -1,8 +1,8 @@
-"""One attempt at a task: fresh folder, resource files, process, output files. It reports and decides nothing.
+"""One attempt at a task: fresh directory, resource files, process, output files. It only reports the result.
 
-A task's image name picks its environment. The pool of this service is a container pool, so a task without container
-settings fails as it does there (ContainerTaskSettingsNotFound, seen in reports of users), and so does one whose
-image no ``--image`` declares (ContainerInvalidImage); both before any process, without exit code and without retry.
+A task's image name selects its environment. The pools of this service are container pools. A task without container
+settings fails as in Azure (ContainerTaskSettingsNotFound, seen in user reports), and so does a task whose image no
+`--image` option declares (ContainerInvalidImage); both without a process, an exit code or a retry.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from local_cloud.batch_service.state.models import FailureInfo, Job, ProcessExit
 
 
 class CancelReason(Enum):
-    """What becomes of a task whose attempt was called off."""
+    """What happens to a task whose attempt is canceled."""
 
     TERMINATED = auto()
     REQUEUED = auto()
@@ -29,7 +29,7 @@ class CancelReason(Enum):
 
 
 class Attempt:
-    """A task that is on a node, from its start until nothing of it runs any more."""
+    """A task on a node, from its start until none of its processes runs any more."""
 
     def __init__(self, *, job_id: str, task: Task, pool_id: str, node_id: str) -> None:
         self.job_id = job_id
@@ -42,9 +42,9 @@ class Attempt:
         self.over = asyncio.Event()
 
     def cancel(self, cancel_reason: CancelReason, *, grace_s: float | None = None) -> None:
-        """End the attempt; the first verdict counts.
+        """Cancel the attempt; only the first reason counts.
 
-        ``grace_s`` is the time from SIGTERM to SIGKILL; None: none for a lost node or a deleted task, else Batch's.
+        `grace_s` is the time from SIGTERM to SIGKILL. None means Batch's, or 0 for a lost node or a deleted task.
         """
         if self.cancel_reason is None:
             self.cancel_reason = cancel_reason
@@ -55,7 +55,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class AttemptResult:
-    """How an attempt went: the process's end if there was one, and what failed around it."""
+    """The result of an attempt: the process's exit, if there was a process, and any failure besides it."""
 
     process_exit: ProcessExit | None
     failure: FailureInfo | None = None
@@ -63,7 +63,7 @@ class AttemptResult:
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptRunner:
-    """What every attempt needs of the service: the images' environments by name, the ledger, the service's URL."""
+    """Runs attempts; holds the images' environments by name, the process registry and the service's URL."""
 
     images: Mapping[str, Mapping[str, str]]
     registry: ProcessRegistry
@@ -72,7 +72,7 @@ class AttemptRunner:
     async def run(
         self, attempt: Attempt, *, job: Job, task: Task, node: NodeDirectory, dedicated: bool
     ) -> AttemptResult:
-        """Run one attempt to its end. Transfers of files are not interrupted; they have time limits of their own."""
+        """Run one attempt to its end. File transfers are not interrupted; they have their own timeouts."""
         image = self._image_environment(task)
         if isinstance(image, FailureInfo):
             return AttemptResult(None, image)
@@ -105,7 +105,7 @@ class AttemptRunner:
             )
         name = task.container_settings.image_name
         if name not in self.images:
-            remedy = f"no --image declares {name!r}; declared: {', '.join(sorted(self.images)) or 'none'}"
+            remedy = f"no --image option declares {name!r}; declared images: {', '.join(sorted(self.images)) or 'none'}"
             return _container_failure(
                 "ContainerInvalidImage", "One or more container images are invalid", detail=remedy
             )

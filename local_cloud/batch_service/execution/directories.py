@@ -1,13 +1,11 @@
-"""The folders of a node and the environment of a task (Batch documentation: files-and-directories).
-
-::
+"""Directories of a node and the environment of a task (Batch documentation: files-and-directories).
 
     <node>/workitems/<job>/job-1/<task>/{stdout.txt, stderr.txt, wd/}
     <node>/{shared, startup, fsmounts}/
 
-Not set, because nothing here has a value for them: AZ_BATCH_CERTIFICATES_DIR (certificates are gone),
-AZ_BATCH_TASK_RESERVED_EPHEMERAL_DISK_SPACE_BYTES, and the variables of multi-instance tasks.
-CUDA_VISIBLE_DEVICES is not Batch's: an image's environment or the task decides it.
+Variables that have no meaning here are not set: AZ_BATCH_CERTIFICATES_DIR (certificates are retired),
+AZ_BATCH_TASK_RESERVED_EPHEMERAL_DISK_SPACE_BYTES, and those of multi-instance tasks.
+CUDA_VISIBLE_DEVICES is not a Batch variable; the image's environment or the task sets it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,51 +21,51 @@ ACCOUNT_NAME = "localbatch"
 
 @dataclass(frozen=True)
 class NodeDirectory:
-    """The folders of one node below ``root`` (absolute)."""
+    """The directories of a node below `root` (an absolute path)."""
 
     root: Path
 
     def make(self) -> None:
-        """Make the folders that every node has."""
+        """Create the directories that every node has."""
         for name in ("workitems", "shared", "startup", "fsmounts"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
 
     def wipe(self) -> None:
-        """Remove everything: the node is gone."""
+        """Remove everything; the node is gone."""
         remove_folder(self.root)
 
     def job(self, job_id: str) -> Path:
-        """Return the folder of a job's tasks; the service calls it job-1 whatever the job's name."""
+        """Return the directory of a job's tasks; the service calls it job-1 for every job."""
         return self.root / "workitems" / job_id / "job-1"
 
     def task(self, job_id: str, task_id: str) -> "TaskDirectory":
-        """Return the folder of a task."""
+        """Return the directory of a task."""
         return TaskDirectory(self.job(job_id) / task_id)
 
 
 @dataclass(frozen=True)
 class TaskDirectory:
-    """The folder of one task on one node."""
+    """The directory of a task on a node."""
 
     root: Path
 
     @property
     def working(self) -> Path:
-        """The process's working directory; resource files land here, output patterns start here."""
+        """The process's working directory: resource files go here, output patterns are relative to it."""
         return self.root / "wd"
 
     @property
     def stdout(self) -> Path:
-        """What the process writes to its standard output."""
+        """The file with the process's standard output."""
         return self.root / "stdout.txt"
 
     @property
     def stderr(self) -> Path:
-        """What the process writes to its standard error."""
+        """The file with the process's standard error."""
         return self.root / "stderr.txt"
 
     def make_fresh(self) -> None:
-        """Make the folder new: nothing of an earlier attempt is left in it."""
+        """Create the directory anew, without files of an earlier attempt."""
         remove_folder(self.root)
         self.working.mkdir(parents=True)
 
@@ -75,13 +73,13 @@ class TaskDirectory:
 def task_environment(
     base: Mapping[str, str], *, job: Job, task: Task, account_url: str, node: NodeDirectory, dedicated: bool
 ) -> dict[str, str]:
-    """Return the whole environment of a task: the image's, Batch's, the job's and the task's; the later one wins.
+    """Return the whole environment of a task: image, Batch, job and task variables; later ones override earlier ones.
 
-    Nothing of the service's own environment is in it.
+    The service's own environment is not inherited.
     """
     info = task.node_info
     if info is None:
-        raise ValueError(f"task {task.id} is on no node; place it before asking for its environment")
+        raise ValueError(f"task {task.id} has no node; assign it to a node first")
     directory = node.task(job.id, task.id)
     preparation = node.job(job.id) / "jobpreparation"
     batch = {

@@ -1,8 +1,8 @@
-"""Resource files in, output files out: the part of the node agent that talks to blob storage.
+"""File transfer of the node agent: resource files from, and output files to, blob storage.
 
-A URL with a signature (SAS) is used as it is. For any other URL the credential is looked for where the task's image
-keeps it: among the values of its environment, the storage connection string whose blob endpoint the URL begins with.
-In Azure the node's managed identity is in its place. Without either the request is anonymous and storage decides.
+A signed URL (SAS) is used as it is. For any other URL the credential comes from the environment of the task's image:
+the storage connection string whose blob endpoint is a prefix of the URL. In Azure the node's managed identity takes
+this role. Without either, the request is anonymous and storage decides.
 """
 
 import glob
@@ -24,12 +24,12 @@ _WILDCARDS = frozenset("*?[")
 _CLIENT_OPTIONS: Mapping[str, Any] = {
     "connection_timeout": 5,
     "read_timeout": 60,
-}  # seconds; the node agent's are not known
+}  # seconds; the node agent's values are not documented
 _FORBIDDEN = (401, 403)
 
 
 class TransferError(Exception):
-    """A file could not be brought in or out; ``failure`` is what the task shows for it."""
+    """A file could not be transferred; `failure` is the task's failure information."""
 
     def __init__(self, failure: FailureInfo) -> None:
         super().__init__(failure.message)
@@ -37,15 +37,14 @@ class TransferError(Exception):
 
 
 def download(files: tuple[ResourceFile, ...], *, directory: TaskDirectory, environment: Mapping[str, str]) -> None:
-    """Put every resource file into the working directory.
+    """Download every resource file to the working directory, up to the first failure.
 
-    Raises:
-        TransferError: BlobNotFound, BlobAccessDenied or BlobDownloadMiscError; the first one ends it.
+    Raises TransferError with BlobNotFound, BlobAccessDenied, BlobDownloadMiscError or ResourceFileCreateFailed.
     """
     for file in files:
         target = (directory.working / file.file_path).resolve()
         if not target.is_relative_to(directory.working.resolve()):
-            reason = f"filePath {file.file_path!r} leads out of the working directory"
+            reason = f"filePath {file.file_path!r} is outside the working directory"
             raise TransferError(_failure("UserError", "ResourceFileCreateFailed", detail=reason))
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -68,10 +67,9 @@ def download(files: tuple[ResourceFile, ...], *, directory: TaskDirectory, envir
 def upload(
     files: tuple[OutputFile, ...], *, succeeded: bool, directory: TaskDirectory, environment: Mapping[str, str]
 ) -> None:
-    """Upload every output file whose condition holds; a pattern that matches nothing uploads nothing.
+    """Upload every output file whose condition is met; a pattern without matches uploads nothing.
 
-    Raises:
-        TransferError: FileUploadContainerNotFound, FileUploadAccessDenied or FileUploadMiscError.
+    Raises TransferError with FileUploadContainerNotFound, FileUploadAccessDenied or FileUploadMiscError.
     """
     conditions = {"TaskCompletion", "TaskSuccess" if succeeded else "TaskFailure"}
     for file in files:
@@ -94,12 +92,12 @@ def upload(
 
 
 def _retries() -> ExponentialRetry:
-    """Return a policy for one client: the SDK's own first pause is 15 s, and the task keeps its slot meanwhile."""
+    """Return a retry policy for one client. The SDK's first delay of 15 s would keep the task's slot occupied."""
     return ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3)
 
 
 def credential_for(url: str, environment: Mapping[str, str]) -> AzureNamedKeyCredential | None:
-    """Return the account's key for a blob or container URL, or None: the URL is signed, or no account fits."""
+    """Return the account key for a blob or container URL; None if the URL is signed or no account matches."""
     if "sig=" in urlsplit(url).query:
         return None
     for value in environment.values():
@@ -120,7 +118,7 @@ def _blob_endpoint(fields: Mapping[str, str]) -> str:
 def _matches(
     file: OutputFile, *, directory: TaskDirectory, environment: Mapping[str, str]
 ) -> Iterator[tuple[Path, str]]:
-    """Yield the files of a pattern and their blobs' names: below ``path``, from the first folder with a wildcard on."""
+    """Yield the files that match the pattern and their blob names: `path` plus the part from the first wildcard on."""
     pattern = string.Template(file.file_pattern).safe_substitute(environment)
     prefix = PurePosixPath(file.destination.container.path or "")
     if not _WILDCARDS & set(pattern):
@@ -129,7 +127,7 @@ def _matches(
             yield path, str(prefix) if file.destination.container.path else path.name
         return
     base = _folder_without_wildcards(pattern)
-    # Not Path.glob: it knows no ".." in a pattern, and it takes hidden files for matches.
+    # Not Path.glob, which does not support ".." in a pattern and matches hidden files.
     for match in sorted(glob.glob(pattern, root_dir=directory.working, recursive=True)):  # noqa: PTH207
         path = directory.working / match
         if path.is_file():

@@ -1,4 +1,4 @@
-"""One task process: started without a shell in its own group, watched by the clock, ended with its children."""
+"""A task's process: started without a shell in its own process group, limited in time, ended with its children."""
 
 import asyncio
 import shlex
@@ -9,12 +9,12 @@ from local_cloud.batch_service.execution.directories import TaskDirectory
 from local_cloud.batch_service.execution.process_registry import ProcessRegistry, kill_group
 from local_cloud.batch_service.state.models import FailureInfo, ProcessExit
 
-GRACE_S = 2.0  # from SIGTERM to SIGKILL; a choice: the real service does not say how long it waits
-_SIGNAL_EXIT_BASE = 128  # what a container runtime reports for a process that a signal ended: 128 + its number
+GRACE_S = 2.0  # from SIGTERM to SIGKILL; a choice, because the real service's grace period is not documented
+_SIGNAL_EXIT_BASE = 128  # container runtimes report 128 + signal number for a process that was ended by a signal
 
 
 class StopSignal:
-    """A call to end an attempt, from outside; it is made once and the first one counts."""
+    """A request to stop an attempt; only the first request counts."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
@@ -22,18 +22,18 @@ class StopSignal:
         self.grace_s = GRACE_S
 
     def request(self, *, grace_s: float) -> None:
-        """End the attempt; after ``grace_s`` seconds by force (0: by force at once)."""
+        """Request the stop; the process is killed after `grace_s` seconds (0: at once)."""
         if not self._event.is_set():
             self.grace_s = grace_s
             self._event.set()
 
     @property
     def has_listener(self) -> bool:
-        """Whether there is a process that a call would end: not before its start nor after its end."""
+        """Whether a process waits for the request, which is the case between its start and its end."""
         return self._listeners > 0
 
     async def wait(self) -> None:
-        """Wait until it is stop_requested."""
+        """Wait for the request."""
         self._listeners += 1
         try:
             await self._event.wait()
@@ -42,7 +42,7 @@ class StopSignal:
 
 
 class LaunchError(Exception):
-    """The process could not be started; ``failure`` is what the task shows for it."""
+    """The process could not be started; `failure` is the task's failure information."""
 
     def __init__(self, failure: FailureInfo) -> None:
         super().__init__(failure.message)
@@ -59,13 +59,11 @@ async def run_process(
     stop_signal: StopSignal,
     registry: ProcessRegistry,
 ) -> ProcessExit:
-    """Run a command line to its end; the program is found on the PATH of ``environment``.
+    """Run a command line to its end; the program is looked up on the PATH of `environment`.
 
-    The leader's end is the task's end, as in a container: what it has left in its group is killed then.
-    ``wall_clock_s`` is the time it may take, None for no limit.
-
-    Raises:
-        LaunchError: CommandProgramNotFound or CommandLaunchFailed.
+    As in a container, the task ends with the main process, and the rest of its process group is killed then.
+    `wall_clock_s` limits the run time in seconds; None means no limit. Raises LaunchError (CommandProgramNotFound or
+    CommandLaunchFailed).
     """
     registry.register(attempt, directory.root)
     try:
@@ -112,7 +110,7 @@ async def _watch(
         code = await exited
         return ProcessExit(code if code >= 0 else _SIGNAL_EXIT_BASE - code, timed_out)
     finally:
-        # The leader is reaped, but its id stays taken while its group has members, so this reaches only them.
+        # The main process is reaped, but its group id stays reserved while the group has members.
         kill_group(process.pid, signal.SIGKILL)
         stop_requested.cancel()
 

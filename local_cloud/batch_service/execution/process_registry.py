@@ -1,8 +1,8 @@
-"""Which task processes run, on disk: so that the next life of a killed service ends what the last one left behind.
+"""A registry of running task processes on disk, so that a restarted service kills those of a crashed one.
 
-A process is known by its id *and* its start time, so an id that was given to another program is never killed.
-Where ``/proc`` exists, every process is ended too whose environment names the task's folder: grandchildren whose
-parent is gone, and a process that was started in the instant before its entry was written.
+A process is identified by its id *and* start time, so a reused id is never killed. Where `/proc` exists, every process
+whose environment names the task's directory is killed too: orphaned grandchildren, and processes that were started just
+before their entry was written.
 """
 
 import json
@@ -19,32 +19,32 @@ _PROC = Path("/proc")
 
 
 class ProcessRegistry:
-    """Entries of running task processes, one file each below ``folder``, named after the attempt."""
+    """Entries of running task processes: one file per attempt below `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def register(self, attempt: str, task_directory: Path) -> None:
-        """Write down that a process is about to start in this folder."""
+        """Record that a process is about to start in this directory."""
         self._write(attempt, {"task_directory": str(task_directory)})
 
     def record(self, attempt: str, task_directory: Path, pid: int) -> None:
-        """Write down the process that leads the attempt's process group."""
+        """Record the process that leads the attempt's process group."""
         entry = {"task_directory": str(task_directory), "pid": pid, "started": start_time(pid)}
         self._write(attempt, entry)
 
     def forget(self, attempt: str) -> None:
-        """Strike the entry: its processes have ended."""
+        """Remove the entry after its processes have ended."""
         self._file(attempt).unlink(missing_ok=True)
 
     def kill_orphans(self) -> int:
-        """Kill what is still running from an earlier life; return the number of entries there were."""
+        """Kill the processes of an earlier service process; return the number of entries."""
         entries = sorted(self._folder.glob("*.json"))
         for file in entries:
             entry = json.loads(file.read_text(encoding="utf-8"))
             pid, started = entry.get("pid"), entry.get("started")
             if pid is not None and started is not None and start_time(pid) == started:
-                _log.warning("ending process group %d, left over in %s", pid, entry["task_directory"])
+                _log.warning("killing process group %d, left over in %s", pid, entry["task_directory"])
                 kill_group(pid, signal.SIGKILL)
             _kill_by_marker(entry["task_directory"])
             file.unlink()
@@ -58,7 +58,7 @@ class ProcessRegistry:
 
 
 def start_time(pid: int) -> str | None:
-    """Return when a process started, as the system says it (proc(5), stat field 22; else ps(1)); None: gone."""
+    """Return a process's start time as reported by proc(5), stat field 22, else ps(1); None if it is gone."""
     if _PROC.is_dir():
         try:
             fields = (_PROC / str(pid) / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
@@ -70,7 +70,7 @@ def start_time(pid: int) -> str | None:
 
 
 def kill_group(pid: int, signal_number: int) -> None:
-    """Send a signal to a process group; that it has ended already is no error."""
+    """Send a signal to a process group; ignore that it may have ended already."""
     try:
         os.killpg(pid, signal_number)
     except ProcessLookupError:
@@ -85,4 +85,4 @@ def _kill_by_marker(task_directory: str) -> None:
             if marked:
                 os.kill(int(folder.name), signal.SIGKILL)
         except (FileNotFoundError, PermissionError, ProcessLookupError):
-            continue  # it ended meanwhile, or it is another user's and so not ours
+            continue  # the process has ended, or it belongs to another user

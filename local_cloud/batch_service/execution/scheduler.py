@@ -1,6 +1,6 @@
-"""What runs when: waiting tasks onto free slots, the ends of attempts back into the tasks.
+"""The scheduler: starts pending tasks on free slots and applies the results of attempts to the tasks.
 
-Nothing polls here: whatever may have freed a slot or brought a task calls ``schedule()``, which starts all that fits.
+It does not poll: every event that may free a slot or add a task calls `schedule()`, which starts whatever fits.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ from local_cloud.batch_service.state.models import FailureInfo, Node, Pool, Task
 from local_cloud.batch_service.state.store import Store
 
 _log = logging.getLogger(__name__)
-_CLOSE_GRACE_S = 1.0  # for the tasks when the service itself is told to end
+_CLOSE_GRACE_S = 1.0  # grace period of the tasks when the service itself is stopped
 
 
 class Scheduler:
-    """The attempts that run, and the rules by which they start and end."""
+    """The running attempts and the rules by which they start and end."""
 
     def __init__(
         self, store: Store, runner: AttemptRunner, *, nodes_folder: Path, task_completed: Callable[[str], None]
     ) -> None:
-        """``task_completed`` is told the job's id after each task of it that has completed."""
+        """`task_completed` is called with the job id after each completed task."""
         self._store = store
         self._runner = runner
         self._nodes_folder = nodes_folder
@@ -37,13 +37,13 @@ class Scheduler:
         self._closed = False
 
     def node_directory(self, pool_id: str, node_id: str) -> NodeDirectory:
-        """Return the folders of a node."""
+        """Return the directories of a node."""
         return NodeDirectory(self._nodes_folder / pool_id.lower() / node_id)
 
     def attempts(
         self, *, job_id: str | None = None, pool_id: str | None = None, node_id: str | None = None
     ) -> list[Attempt]:
-        """Return the attempts that run now, of one job or on one node."""
+        """Return the running attempts of a job or on a node."""
         return [
             attempt
             for attempt in self._attempts.values()
@@ -53,11 +53,11 @@ class Scheduler:
         ]
 
     def attempt(self, job_id: str, task_id: str) -> Attempt | None:
-        """Return the running attempt at a task, if there is one."""
+        """Return the running attempt of a task, or None."""
         return self._attempts.get((job_id.lower(), task_id.lower()))
 
     async def end(self, attempts: Iterable[Attempt], cancel_reason: CancelReason | None) -> None:
-        """Call attempts off (None: let them be) and wait until nothing of them runs."""
+        """Cancel attempts (None: let them finish) and wait until none of their processes runs."""
         attempts = list(attempts)
         for attempt in attempts:
             if cancel_reason is not None:
@@ -66,7 +66,7 @@ class Scheduler:
             await attempt.over.wait()
 
     async def close(self) -> None:
-        """Start nothing more and end all that runs; tasks stay ``running`` on disk, for the next start to requeue."""
+        """Start nothing more and stop everything; tasks stay `running` on disk, and the next start requeues them."""
         self._closed = True
         for attempt in self._attempts.values():
             attempt.cancel(CancelReason.DROPPED, grace_s=_CLOSE_GRACE_S)
@@ -74,7 +74,7 @@ class Scheduler:
             await asyncio.wait(self._running)
 
     def schedule(self) -> None:
-        """Start every waiting task for which there is a slot."""
+        """Start every pending task for which there is a free slot."""
         if self._closed:
             return
         for pool in self._store.pools():
@@ -127,8 +127,8 @@ class Scheduler:
         try:
             result = await self._runner.run(attempt, job=job, task=task, node=directory, dedicated=node.is_dedicated)
         except Exception as error:
-            # A disk that is full or a fault of ours must cost one task, with its reason, and never the service.
-            _log.exception("job %s, task %s: the attempt broke", attempt.job_id, attempt.task_id)
+            # A full disk or a bug must cost one task, with its reason, and never the service.
+            _log.exception("job %s, task %s: the attempt failed unexpectedly", attempt.job_id, attempt.task_id)
             result = AttemptResult(None, _unknown_failure(error))
         self._finish(attempt, result)
 
@@ -157,7 +157,7 @@ class Scheduler:
 
 
 def _next_task(task: Task, cancel_reason: CancelReason | None, result: AttemptResult) -> Task | None:
-    """Return the task after an attempt; None: it is not to be touched."""
+    """Return the task after an attempt; None if the task must not be changed."""
     moment = now()
     match cancel_reason:
         case CancelReason.DROPPED:
@@ -169,7 +169,7 @@ def _next_task(task: Task, cancel_reason: CancelReason | None, result: AttemptRe
         case None if result.process_exit is not None:
             return transitions.task_ended(task, result.process_exit, upload_failure=result.failure, at=moment)
         case None:
-            failure = result.failure or _unknown_failure(RuntimeError("the attempt left no reason"))
+            failure = result.failure or _unknown_failure(RuntimeError("the attempt gave no reason"))
             return transitions.task_failed(task, failure, at=moment)
 
 

@@ -1,4 +1,4 @@
-"""Operations on jobs. What takes a while (terminate, disable, delete) answers at once and goes on in the background."""
+"""Operations on jobs. Slow ones (terminate, disable, delete) respond at once and continue in the background."""
 
 from local_cloud.batch_service.background import Background
 from local_cloud.batch_service.contracts.errors import BatchError
@@ -22,9 +22,10 @@ class Jobs:
         self._background = background
 
     def create(self, spec: JobSpec) -> Job:
-        """Add a job; that its pool does not exist is no error, the job just does not run.
+        """Add a job. A missing pool is not an error; the job's tasks stay active.
 
-        A new job with ``terminatejob`` and no task stays active (seen in recorded answers).
+        A new job with `terminatejob` and without tasks stays active (seen in recorded responses). Raises BatchError:
+        JobExists or JobBeingDeleted.
         """
         if self._store.has_job(spec.id):
             self._require_not_deleting(self._store.job(spec.id))
@@ -42,7 +43,7 @@ class Jobs:
         return job
 
     def change(self, job_id: str, change: JobPatch | JobUpdate) -> Job:
-        """Change a job that has not completed: PATCH takes what was sent, PUT all that it can change."""
+        """Change a job that is not completed: PATCH applies the properties it has, PUT all changeable ones."""
         job = self.require_open(job_id)
         update = dict(change)
         if isinstance(change, JobPatch):
@@ -55,10 +56,9 @@ class Jobs:
         return self._store.job(job_id)
 
     def require_open(self, job_id: str) -> Job:
-        """Return a job that is neither completed nor on its way there.
+        """Return a job that is neither completed nor ending.
 
-        Raises:
-            BatchError: JobNotFound, JobCompleted, JobBeingTerminated or JobBeingDeleted.
+        Raises BatchError: JobNotFound, JobCompleted, JobBeingTerminated or JobBeingDeleted.
         """
         job = self._store.job(job_id)
         self._require_not_deleting(job)
@@ -69,20 +69,20 @@ class Jobs:
         return job
 
     def terminate(self, job_id: str, reason: str) -> None:
-        """End a job: running tasks are killed, active ones stay active and never run."""
+        """End a job: running tasks are killed, active tasks stay active and never run."""
         job = self.require_open(job_id)
         self._store.put_job(transitions.job_ending(job, reason, at=now()))
         self._background.start(self._finish_termination(job.id))
 
     def delete(self, job_id: str) -> None:
-        """Remove a job, its tasks and their folders."""
+        """Delete a job, its tasks and their directories."""
         job = self._store.job(job_id)
         self._require_not_deleting(job)
         self._store.put_job(transitions.job_to(job, "deleting", at=now()))
         self._background.start(self._finish_deletion(job.id))
 
     def disable(self, job_id: str, disable_tasks: str) -> None:
-        """Pause a job; ``disable_tasks`` says what becomes of the running ones: requeue, terminate or wait."""
+        """Disable a job; `disable_tasks` is what happens to running tasks: requeue, terminate or wait."""
         job = self.require_open(job_id)
         if job.state in ("disabled", "disabling"):
             raise BatchError("JobDisabled")
@@ -90,13 +90,13 @@ class Jobs:
         self._background.start(self._finish_disabling(job.id, _DISABLE_CANCEL_REASONS[disable_tasks]))
 
     def enable(self, job_id: str) -> None:
-        """Let a paused job go on."""
+        """Enable a disabled job."""
         job = self.require_open(job_id)
         self._store.put_job(transitions.job_to(job, "active", at=now()))
         self._scheduler.schedule()
 
     def end_if_all_complete(self, job_id: str) -> None:
-        """Terminate a job that is to end with its tasks, if they all have (none at all counts as all)."""
+        """Terminate a job with `terminatejob` if all its tasks are completed (which includes no tasks)."""
         job = self._store.job(job_id)
         if job.state != "active" or job.on_all_tasks_complete != "terminatejob":
             return
@@ -104,14 +104,14 @@ class Jobs:
             self.terminate(job_id, "AllTasksComplete")
 
     def terminate_expired(self) -> None:
-        """Terminate the jobs whose wall clock has run out, counted from their creation."""
+        """Terminate the jobs whose maximum wall-clock time, counted from their creation, has passed."""
         for job in self._store.jobs():
             overdue = now() - job.creation_time >= job.constraints.max_wall_clock_time
             if overdue and job.state in ("active", "disabled", "disabling"):
                 self.terminate(job.id, "MaxWallClockTimeExpiry")
 
     def resume(self) -> None:
-        """Finish what an earlier life of the service had begun."""
+        """Finish the operations that an earlier service process had started."""
         for job in self._store.jobs():
             match job.state:
                 case "terminating":

@@ -1,4 +1,4 @@
-"""The nodes of the pools: they come, leave by a user's wish, or are lost by an injected fault. A node is a folder."""
+"""The nodes of the pools: they are added, removed by a resize, or lost by an injected fault. A node is a directory."""
 
 import asyncio
 import itertools
@@ -11,7 +11,7 @@ from local_cloud.batch_service.execution.scheduler import Scheduler
 from local_cloud.batch_service.state.models import Node, Pool
 from local_cloud.batch_service.state.store import Store
 
-NODE_RETURN_S = 0.5  # how long an evicted node is away; in Azure it is until there is capacity again
+NODE_RETURN_S = 0.5  # how long a preempted node is away; in Azure, until there is capacity again
 
 
 class Nodes:
@@ -23,7 +23,7 @@ class Nodes:
         self._background = background
 
     def add_missing(self, pool_id: str) -> None:
-        """Bring a pool up to its targets; the folders of all its nodes are made."""
+        """Add nodes until the pool has its targets; create the directories of all its nodes."""
         pool = self._store.pool(pool_id)
         numbers = itertools.count(pool.nodes_made)
         new: list[Node] = []
@@ -36,7 +36,7 @@ class Nodes:
             self._scheduler.node_directory(pool.id, node.id).make()
 
     async def retire(self, pool_id: str, node_id: str, cancel_reason: CancelReason | None) -> None:
-        """Take a node out of its pool; ``verdict`` is for its tasks, None lets them end."""
+        """Remove a node from its pool; `cancel_reason` applies to its tasks, None lets them finish."""
         self._set_state(pool_id, node_id, "leavingpool")
         await self._end_on(pool_id, node_id, cancel_reason)
         pool = self._store.pool(pool_id)
@@ -45,15 +45,17 @@ class Nodes:
         self._scheduler.node_directory(pool_id, node_id).wipe()
 
     def preempt(self, node_id: str | None) -> str:
-        """Evict a node (None: the first that runs a task, else the first): its tasks are requeued, its folder is gone,
-        and after ``NODE_RETURN_S`` it is back under the same id. Return its id."""
+        """Preempt a node (None: the first that runs a task, else the first) and return its id.
+
+        Its tasks are requeued, its directory is removed, and it returns after `NODE_RETURN_S` with the same id.
+        """
         pool, node = self._choose(node_id)
         self._set_state(pool.id, node.id, "preempted")
         self._background.start(self._finish_preemption(pool.id, node.id))
         return node.id
 
     def lose(self, node_id: str | None) -> str:
-        """Lose a node for good (chosen as for ``preempt``); its tasks are requeued, a new node comes. Return its id."""
+        """Remove a node for good (selected as in `preempt`) and return its id; a new node replaces it."""
         pool, node = self._choose(node_id)
         self._background.start(self._finish_loss(pool.id, node.id))
         return node.id
@@ -93,7 +95,7 @@ class Nodes:
 
 
 def targets(pool: Pool) -> tuple[tuple[bool, int], tuple[bool, int]]:
-    """Return how many nodes a pool is to have, as (dedicated?, number)."""
+    """Return the target numbers of nodes as (dedicated?, number)."""
     return (True, pool.target_dedicated_nodes), (False, pool.target_low_priority_nodes)
 
 

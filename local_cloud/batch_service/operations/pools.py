@@ -1,6 +1,6 @@
 """Operations on pools.
 
-Autoscale formulas are stored and never interpreted: a pool with autoscale keeps the nodes it has.
+Autoscale formulas are stored but not evaluated; a pool with autoscale keeps its nodes.
 """
 
 import asyncio
@@ -31,11 +31,7 @@ class Pools:
         self._background = background
 
     def create(self, spec: PoolSpec) -> Pool:
-        """Add a pool; its nodes are there at once.
-
-        Raises:
-            BatchError: PoolExists.
-        """
+        """Add a pool; its nodes are available at once. Raises BatchError (PoolExists)."""
         if self._store.has_pool(spec.id):
             raise BatchError("PoolExists")
         moment = now()
@@ -53,7 +49,7 @@ class Pools:
         return self._store.pool(pool.id)
 
     def declare(self, pool_id: str, *, nodes: int, slots: int, images: Iterable[str]) -> None:
-        """Make a pool that is as the command line says, new or from an earlier life."""
+        """Create or update a pool as declared on the command line."""
         container = {
             "imageReference": NODE_IMAGE_REFERENCE,
             "nodeAgentSKUId": NODE_AGENT,
@@ -82,7 +78,7 @@ class Pools:
         self._nodes.add_missing(pool_id)
 
     def resume(self) -> None:
-        """Finish what an earlier life of the service had begun; the nodes that are left are all well."""
+        """Finish the operations that an earlier service process had started; all remaining nodes become idle."""
         for pool in self._store.pools():
             if pool.state == "deleting":
                 self._store.drop_pool(pool.id)
@@ -93,7 +89,7 @@ class Pools:
             self._nodes.add_missing(pool.id)
 
     def delete(self, pool_id: str) -> None:
-        """Remove a pool; its running tasks are requeued and wait for another pool."""
+        """Delete a pool; its running tasks are requeued and wait for another pool."""
         pool = self._require_not_deleting(pool_id)
         self._store.put_pool(pool.model_copy(update={"state": "deleting", "state_transition_time": now()}))
         self._background.start(self._finish_deletion(pool.id, [node.id for node in pool.nodes]))
@@ -101,9 +97,8 @@ class Pools:
     def resize(self, pool_id: str, request: PoolResize) -> None:
         """Change the number of nodes.
 
-        Raises:
-            BatchError: PoolBeingResized; OperationInvalidForCurrentState for a pool with autoscale, as in Azure (409;
-                the code is a choice).
+        Raises BatchError: PoolBeingResized, or OperationInvalidForCurrentState for a pool with autoscale (409 as in
+        Azure; the code is a choice).
         """
         pool = self._require_not_deleting(pool_id)
         if pool.enable_auto_scale:
@@ -120,13 +115,13 @@ class Pools:
         self._background.start(self._finish_resize(pool.id, _CANCEL_REASONS[request.node_deallocation_option]))
 
     def set_resize_error(self, code: str, message: str) -> None:
-        """Show a resize error on every pool, as Batch does where cores or capacity are missing; no code ends it."""
+        """Show a resize error on every pool, as Batch does without quota or capacity; an empty code removes it."""
         errors = (ResizeError(code=code, message=message),) if code else None
         for pool in self._store.pools():
             self._store.put_pool(pool.model_copy(update={"resize_errors": errors}))
 
     def enable_auto_scale(self, pool_id: str, request: AutoScaleEnable) -> None:
-        """Keep a formula; it changes no node here."""
+        """Store a formula; it changes no nodes here."""
         pool = self._require_not_deleting(pool_id)
         formula = request.auto_scale_formula or pool.auto_scale_formula
         if not formula:
@@ -135,7 +130,7 @@ class Pools:
         self._change(pool, enable_auto_scale=True, auto_scale_formula=formula, auto_scale_evaluation_interval=interval)
 
     def disable_auto_scale(self, pool_id: str) -> None:
-        """Forget the formula."""
+        """Remove the formula."""
         pool = self._require_not_deleting(pool_id)
         self._change(pool, enable_auto_scale=False, auto_scale_formula=None, auto_scale_evaluation_interval=None)
 

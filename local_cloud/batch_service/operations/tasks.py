@@ -15,7 +15,7 @@ from local_cloud.batch_service.state import transitions
 from local_cloud.batch_service.state.models import Job, Task
 from local_cloud.batch_service.state.store import Store, remove_folder
 
-MAX_COLLECTION = 100  # tasks in one addtaskcollection
+MAX_COLLECTION = 100  # limit of one addtaskcollection
 
 
 class Tasks:
@@ -28,11 +28,7 @@ class Tasks:
         self._faults = faults
 
     def add(self, job_id: str, body: object) -> Task:
-        """Add one task.
-
-        Raises:
-            BatchError: 400 for its body, TaskExists, or what keeps the job from taking tasks.
-        """
+        """Add one task. Raises BatchError: 400 for its body, TaskExists, or an error of a job that accepts no tasks."""
         task = self._add(self._jobs.require_open(job_id), body)
         self._scheduler.schedule()
         return task
@@ -40,31 +36,27 @@ class Tasks:
     def add_collection(self, job_id: str, items: object) -> list[tuple[str, Task | BatchError]]:
         """Add up to 100 tasks; return each item's id with its task or its own error, last item first.
 
-        The order is a choice: the service does not keep the request's, so nobody should count on it.
+        The order is a choice: the service does not keep the request's order, so clients must not rely on it.
         """
         job = self._jobs.require_open(job_id)
         if not isinstance(items, list):
             raise BatchError("MissingRequiredProperty", values={"PropertyName": "value"})
         if len(items) > MAX_COLLECTION:
-            reason = f"{len(items)} tasks in one request; send at most {MAX_COLLECTION}"
+            reason = f"{len(items)} tasks in one request; the limit is {MAX_COLLECTION}"
             raise BatchError("InvalidPropertyValue", values={"PropertyName": "value", "Reason": reason})
         results = [(_id_of(item), self._try_add(job, item)) for item in items]
         self._scheduler.schedule()
         return results[::-1]
 
     def replace(self, job_id: str, task_id: str, body: TaskUpdate) -> None:
-        """Give a task that has not completed new constraints."""
+        """Replace the constraints of a task that is not completed."""
         task = self._require_not_completed(job_id, task_id)
         moment = now()
         update = {"constraints": _with_default(body.constraints, self._store.job(job_id))}
         self._store.put_task(job_id, task.model_copy(update=update | {"e_tag": etag(moment), "last_modified": moment}))
 
     def reactivate(self, job_id: str, task_id: str) -> None:
-        """Let a failed task run again.
-
-        Raises:
-            BatchError: TaskNotCompleted, TaskSucceeded, or JobCompleted and its like.
-        """
+        """Run a failed task again. Raises BatchError: TaskNotCompleted, TaskSucceeded, or the job's error."""
         task = self._store.task(job_id, task_id)
         self._jobs.require_open(job_id)
         if task.state != "completed":
@@ -75,7 +67,7 @@ class Tasks:
         self._scheduler.schedule()
 
     async def terminate(self, job_id: str, task_id: str) -> None:
-        """End a task; the answer comes when it has completed."""
+        """Terminate a task and return when it is completed."""
         task = self._require_not_completed(job_id, task_id)
         attempt = self._scheduler.attempt(job_id, task_id)
         if attempt is not None:
@@ -85,7 +77,7 @@ class Tasks:
         self._jobs.end_if_all_complete(job_id)
 
     async def delete(self, job_id: str, task_id: str) -> None:
-        """Remove a task and its folder; a running one is killed."""
+        """Delete a task and its directory; a running task is killed."""
         task = self._store.task(job_id, task_id)
         attempt = self._scheduler.attempt(job_id, task_id)
         await self._scheduler.end([attempt] if attempt is not None else [], CancelReason.DROPPED)
@@ -93,7 +85,7 @@ class Tasks:
         self._remove_folder(self._store.job(job_id), task)
 
     def remove_expired_folders(self) -> None:
-        """Remove the folders of tasks that completed longer ago than their retention time."""
+        """Remove the directories of tasks that completed longer ago than their retention time."""
         for job in self._store.jobs():
             for task in self._store.tasks(job.id):
                 end_time = task.execution_info.end_time
@@ -101,7 +93,7 @@ class Tasks:
                     self._remove_folder(job, task)
 
     def requeue_orphans(self) -> None:
-        """Put back to active what an earlier life of the service left running."""
+        """Make tasks active again that an earlier service process left running."""
         for job in self._store.jobs():
             for task in self._store.tasks(job.id):
                 if task.state == "running":

@@ -1,4 +1,4 @@
-"""The switches of ``faults.py`` under /local/: no part of Azure, and open to whoever reaches the loopback port."""
+"""Routes of fault injection under /local/: not part of Azure, and without authorization."""
 
 from aiohttp import web
 
@@ -7,7 +7,7 @@ from local_cloud.batch_service.routes.responses import SERVICE, json_response, r
 
 
 def add_fault_routes(app: web.Application) -> None:
-    """Add the switches to the application."""
+    """Add the routes of fault injection to the application."""
     app.router.add_post("/local/faults", _add)
     app.router.add_get("/local/faults", _list)
     app.router.add_delete("/local/faults", _clear)

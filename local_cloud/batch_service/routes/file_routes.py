@@ -1,4 +1,4 @@
-"""Routes of the files of a task: on its node, so they are gone with the node or after the retention time."""
+"""Routes of a task's files. They are on its node, so they disappear with the node or after the retention time."""
 
 import mimetypes
 import re

@@ -38,7 +38,7 @@ class _JobRoutes:
 
     async def create(self, request: web.Request) -> web.Response:
         job = self._service.jobs.create(await read_body(request, JobSpec))
-        # Recorded: the service names every new job's place /jobs/job-1, whatever the job's id.
+        # Recorded: the service returns the URL /jobs/job-1 for every new job, whatever its id.
         return json_response(status=201, headers=entity_headers(job, url=self._serializer.job_url("job-1")))
 
     async def list(self, request: web.Request) -> web.Response:

@@ -1,7 +1,7 @@
-"""The OData words of list operations: $filter (a part of it), $select, maxresults and pages.
+"""OData query options of list operations: $filter (a subset), $select, maxresults and paging.
 
-The filter understands ``field eq 'text'``, ``field ne 'text'`` and ``startswith(field, 'text')``, joined by ``and``;
-a field may be a path (``executionInfo/result``). Anything else is refused. $expand brings nothing.
+$filter supports `field eq 'text'`, `field ne 'text'` and `startswith(field, 'text')`, joined by `and`; a field may be a
+path (`executionInfo/result`). Anything else is rejected. $expand has no effect.
 """
 
 import re
@@ -21,18 +21,14 @@ Entity = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Page:
-    """One page of a list; ``next_token`` is the key after which the next one starts, None: this is the last."""
+    """One page of a list; `next_token` is the key after which the next page starts, None for the last page."""
 
     items: list[dict[str, Any]]
     next_token: str | None
 
 
 def paginate(entities: Sequence[Entity], query: Mapping[str, str], *, key: str = "id") -> Page:
-    """Return the page of ``entities`` (sorted by the property ``key``) that a query asks for.
-
-    Raises:
-        BatchError: InvalidQueryParameterValue.
-    """
+    """Return the requested page of `entities`, sorted by `key`. Raises BatchError (InvalidQueryParameterValue)."""
     matches = _filter(query.get("$filter"))
     size = _size(query.get("maxresults"))
     token = query.get("$skiptoken")
@@ -43,7 +39,7 @@ def paginate(entities: Sequence[Entity], query: Mapping[str, str], *, key: str =
 
 
 def select_properties(entity: Entity, select: str | None) -> dict[str, Any]:
-    """Return only the properties that ``$select`` names (None: all)."""
+    """Return only the properties that `$select` lists (None: all)."""
     if select is None:
         return dict(entity)
     names = {name.strip() for name in select.split(",")}
@@ -54,7 +50,7 @@ def _size(text: str | None) -> int:
     if text is None:
         return MAX_RESULTS
     if not text.isdecimal() or not 1 <= int(text) <= MAX_RESULTS:
-        raise _invalid("maxresults", text, reason=f"a whole number from 1 to {MAX_RESULTS}")
+        raise _invalid("maxresults", text, reason=f"an integer from 1 to {MAX_RESULTS}")
     return int(text)
 
 
@@ -78,7 +74,7 @@ def _clauses(text: str) -> list[Callable[[Entity], bool]]:
             return clauses
         joined = re.match(r"and\s+", rest)
         if joined is None:
-            raise _invalid("$filter", text, reason="conditions are joined by and")
+            raise _invalid("$filter", text, reason="conditions joined by and")
         rest = rest[joined.end() :]
 
 

@@ -27,7 +27,7 @@ _SUPPORTED_IMAGE = {
 
 
 def add_pool_routes(app: web.Application, serializer: EntitySerializer) -> None:
-    """Add the routes of pools to the application; a GET route answers HEAD too (does the pool exist?)."""
+    """Add the routes of pools and nodes to the application; GET routes also answer HEAD (whether the pool exists)."""
     routes = _PoolRoutes(app, serializer)
     app.router.add_post("/pools", routes.create)
     app.router.add_get("/pools", routes.list)

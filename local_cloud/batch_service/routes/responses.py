@@ -1,4 +1,4 @@
-"""HTTP as the service speaks it: headers, bodies, conditions; shared by all routes."""
+"""Request and response format shared by all routes: headers, bodies and preconditions."""
 
 import json
 import uuid
@@ -15,7 +15,7 @@ from local_cloud.batch_service.service import BatchService
 from local_cloud.batch_service.state.models import Entity
 
 API_VERSION = "2025-06-01"
-MAX_BODY = 1_048_576  # bytes; the limit that the service's own error names
+MAX_BODY = 1_048_576  # bytes; the limit in the service's own error message
 JSON_TYPE = "application/json; odata=minimalmetadata"
 
 SERVICE = web.AppKey("service", BatchService)
@@ -24,14 +24,14 @@ Body = TypeVar("Body", bound=WireModel)
 
 
 def new_request_id() -> str:
-    """Return a request id."""
+    """Return a new request id."""
     return str(uuid.uuid4())
 
 
 def json_response(
     body: Mapping[str, Any] | None = None, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    """Return an answer with the headers that all of them have."""
+    """Return a JSON response with the headers that all responses have."""
     every = {"DataServiceVersion": "3.0", "request-id": new_request_id()} | dict(headers or {})
     if body is None:
         return web.Response(status=status, headers=every)
@@ -41,19 +41,16 @@ def json_response(
 
 
 def entity_headers(entity: Entity, *, url: str | None = None) -> dict[str, str]:
-    """Return ETag (unquoted, as the service's), Last-Modified and, for a new entity, where it is."""
+    """Return ETag (unquoted, as the service sends it), Last-Modified and, for a new entity, its location."""
     headers = {"ETag": entity.e_tag, "Last-Modified": http_date(entity.last_modified)}
     return headers if url is None else headers | {"DataServiceId": url, "Location": url}
 
 
 def check_preconditions(request: web.Request, entity: Entity) -> None:
-    """Hold an operation to its If-Match and If-None-Match; clients quote the ETag, the service does not.
+    """Check If-Match and If-None-Match; clients quote the ETag, the service does not.
 
-    If-Modified-Since and If-Unmodified-Since are not looked at.
-
-    Raises:
-        BatchError: ConditionNotMet (412).
-        web.HTTPNotModified: a read of what the client has already.
+    If-Modified-Since and If-Unmodified-Since are ignored. Raises BatchError (ConditionNotMet, 412) or, for a GET of an
+    unchanged entity, web.HTTPNotModified.
     """
     conditions = request.headers.get("If-Match")
     if conditions is not None and conditions.strip('"') not in (entity.e_tag, "*"):
@@ -66,11 +63,7 @@ def check_preconditions(request: web.Request, entity: Entity) -> None:
 
 
 async def read_json(request: web.Request) -> object:
-    """Return the JSON of a request.
-
-    Raises:
-        BatchError: RequestBodyTooLarge over 1 MiB, or InvalidRequestBody.
-    """
+    """Return the JSON of a request. Raises BatchError: RequestBodyTooLarge above 1 MiB, or InvalidRequestBody."""
     try:
         raw = await request.read()
     except web.HTTPRequestEntityTooLarge as error:
@@ -82,14 +75,14 @@ async def read_json(request: web.Request) -> object:
 
 
 async def read_body(request: web.Request, kind: type[Body]) -> Body:
-    """Return the body of a request as a checked value."""
+    """Return the validated body of a request. Raises BatchError."""
     return validation.validate_body(kind, await read_json(request))
 
 
 def list_response(
     request: web.Request, entities: Sequence[Mapping[str, Any]], *, kind: str, key: str = "id"
 ) -> web.Response:
-    """Return the page of a list that the query asks for; ``odata.nextLink`` leads to the next one."""
+    """Return the requested page of a list; `odata.nextLink` refers to the next page."""
     base_url = request.app[SERVICE].base_url
     page = paginate(entities, request.query, key=key)
     body: dict[str, Any] = {"odata.metadata": f"{base_url}/$metadata#{kind}", "value": page.items}

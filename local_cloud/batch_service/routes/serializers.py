@@ -1,4 +1,4 @@
-"""Entities as answers: with their URL and OData type, without what is only the service's own."""
+"""Entities as response bodies: with URL and OData type, without the service's internal properties."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ _NODE_STATES = (
 
 
 class EntitySerializer:
-    """Makes the bodies of answers; ``base_url`` is where the service is found."""
+    """Creates response bodies; `base_url` is the service's address."""
 
     def __init__(self, base_url: str, scheduler: Scheduler) -> None:
         self._base_url = base_url
         self._scheduler = scheduler
 
     def metadata(self, kind: str) -> dict[str, str]:
-        """Return the OData type line."""
+        """Return the OData type property."""
         return {"odata.metadata": f"{self._base_url}/$metadata#{kind}"}
 
     def job(self, job: Job) -> dict[str, Any]:
@@ -41,7 +41,7 @@ class EntitySerializer:
         return f"{self.job_url(job_id)}/tasks/{task_id}"
 
     def added_item(self, job_id: str, task_id: str, result: Task | BatchError, *, request_id: str) -> dict[str, Any]:
-        """Return an item of the answer to addtaskcollection; its status is in PascalCase, as the service's."""
+        """Return an item of the response to addtaskcollection; its status is in PascalCase, as in the real service."""
         if isinstance(result, BatchError):
             status = "ServerError" if result.status >= 500 else "ClientError"
             error = error_body(result.code, request_id, values=result.values)
@@ -87,7 +87,7 @@ class EntitySerializer:
         )
 
     def node_counts(self, pool: Pool) -> dict[str, Any]:
-        """Return a pool's number of nodes in each state."""
+        """Return the number of a pool's nodes in each state."""
         return {
             "poolId": pool.id,
             "dedicated": _counts([node for node in pool.nodes if node.is_dedicated]),
@@ -96,7 +96,7 @@ class EntitySerializer:
 
 
 def evaluation_result(pool: Pool, timestamp: str) -> dict[str, str]:
-    """Return the answer to evaluateautoscale: the pool's present targets, whatever the formula says."""
+    """Return the response to evaluateautoscale: the pool's current targets, whatever the formula."""
     results = (
         f"$TargetDedicatedNodes={pool.target_dedicated_nodes};"
         f"$TargetLowPriorityNodes={pool.target_low_priority_nodes};$NodeDeallocationOption=requeue"

@@ -1,4 +1,4 @@
-"""What the service keeps: jobs, tasks, pools and nodes as frozen values, in the form of the wire and the disk."""
+"""Stored entities: jobs, tasks, pools and nodes as frozen values, in the JSON format of the API."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +12,7 @@ NodeState = Literal["idle", "running", "preempted", "starting", "leavingpool"]
 
 
 class Entity(WireModel):
-    """What every entity has. ``eTag`` and ``lastModified`` change by users' operations only, not by state moves."""
+    """Properties of every entity. `eTag` and `lastModified` change by users' operations only, not by state changes."""
 
     e_tag: str
     last_modified: Time
@@ -21,7 +21,7 @@ class Entity(WireModel):
 
 
 class JobExecution(WireModel):
-    """How a job went; ``terminateReason`` is the user's text, ``UserTerminate`` or one of the service's reasons."""
+    """How a job ran; `terminateReason` is the user's text, `UserTerminate` or a reason of the service."""
 
     start_time: Time
     end_time: Time | None = None
@@ -39,7 +39,7 @@ class Job(JobSpec, Entity):
 
 
 class FailureInfo(WireModel):
-    """Why a task failed; the service writes ``category`` in PascalCase."""
+    """Why a task failed; the service writes `category` in PascalCase."""
 
     category: Literal["UserError", "ServerError"]
     code: str
@@ -48,7 +48,7 @@ class FailureInfo(WireModel):
 
 
 class TaskExecution(WireModel):
-    """How a task went. ``retryCount`` counts runs after a non-zero exit, ``requeueCount`` requeues by a user."""
+    """Execution of a task: `retryCount` counts runs after a nonzero exit code, `requeueCount` requeues by a user."""
 
     start_time: Time | None = None
     end_time: Time | None = None
@@ -62,7 +62,7 @@ class TaskExecution(WireModel):
 
 
 class TaskNode(WireModel):
-    """Where a task runs or ran."""
+    """The node on which a task runs or ran."""
 
     affinity_id: str
     node_url: str
@@ -83,7 +83,7 @@ class Task(TaskSpec, Entity):
 
 
 class Node(WireModel):
-    """A node of a pool; it is a folder of this machine."""
+    """A node of a pool, which is a directory of this machine."""
 
     id: str
     state: NodeState = "idle"
@@ -96,14 +96,14 @@ class Node(WireModel):
 
 
 class ResizeError(WireModel):
-    """Why the last resize of a pool did not reach its target."""
+    """Why the last resize of a pool missed its target."""
 
     code: str
     message: str
 
 
 class Pool(PoolSpec, Entity):
-    """A pool; ``nodes_made`` numbers its nodes, so that a node that comes in place of a lost one has a new id."""
+    """A pool; `nodes_made` numbers its nodes, so that the replacement of a lost node has a new id."""
 
     state: Literal["active", "deleting"] = "active"
     allocation_state: Literal["steady", "resizing", "stopping"] = "steady"
@@ -115,7 +115,7 @@ class Pool(PoolSpec, Entity):
 
 @dataclass(frozen=True)
 class ProcessExit:
-    """How a process ended: its exit code (0..255), and whether its wall clock had run out."""
+    """How a process ended: exit code (0 to 255), and whether it exceeded its time limit."""
 
     exit_code: int
     timed_out: bool

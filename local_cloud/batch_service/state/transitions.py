@@ -1,11 +1,9 @@
-"""How tasks and jobs move from state to state: pure functions of the old value and the time.
+"""State transitions of tasks and jobs: pure functions of the old value and the time.
 
-::
+    task   active -> running -> completed; running -> active by retry or requeue, completed -> active by reactivation
+    job    active <-> disabled, either -> completed -> deleted
 
-    task   active -> running -> completed; by retry or requeue running -> active, by reactivation completed -> active
-    job    active <-> disabled, either -> completed -> gone
-
-ETag and lastModified stay as they are here: only users' operations change them.
+ETag and lastModified do not change here: only users' operations change them.
 """
 
 from datetime import datetime
@@ -25,16 +23,16 @@ from local_cloud.batch_service.state.models import (
 
 
 def task_started(task: Task, node: TaskNode, *, at: datetime) -> Task:
-    """Move a task onto a node; ``startTime`` is that of its latest run."""
+    """Assign a task to a node and make it running; `startTime` is that of its latest run."""
     execution = task.execution_info.model_copy(update={"start_time": at})
     return _task_to(task, "running", at=at, execution=execution).model_copy(update={"node_info": node})
 
 
 def task_ended(task: Task, process_exit: ProcessExit, *, upload_failure: FailureInfo | None, at: datetime) -> Task:
-    """Move a task on after its process has ended: completed, or active again if it failed and may be retried.
+    """Complete a task after its process has exited, or make it active again if it failed and may be retried.
 
-    A run that the wall clock ended counts as a non-zero exit (its recorded failure says FailureExitCode), so it is
-    retried too. A failed upload is not retried and makes a failure of a success.
+    A run that exceeded its time limit counts as a nonzero exit code (its recorded failure is FailureExitCode), so it is
+    retried too. A failed upload turns a success into a failure and is not retried.
     """
     failure = _timeout_failure() if process_exit.timed_out else _exit_code_failure() if process_exit.exit_code else None
     if failure is not None and _may_retry(task):
@@ -43,19 +41,18 @@ def task_ended(task: Task, process_exit: ProcessExit, *, upload_failure: Failure
 
 
 def task_failed(task: Task, failure: FailureInfo, *, at: datetime) -> Task:
-    """Complete a task that could not be run at all: no exit code, no retry."""
+    """Complete a task that could not be started: no exit code, no retry."""
     return _completed(task, exit_code=None, failure=failure, at=at)
 
 
 def task_terminated(task: Task, *, at: datetime) -> Task:
-    """Complete a task because a user ended it or its job."""
+    """Complete a task because a user terminated it or its job."""
     failure = FailureInfo(category="UserError", code="TaskEnded", message="Task Was Ended by User Request")
     return _completed(task, exit_code=None, failure=failure, at=at)
 
 
 def task_requeued(task: Task, *, by_user: bool, at: datetime) -> Task:
-    """Put a running task back to active. Only what a user caused is counted (a choice: for an eviction the service's
-    documents do not say)."""
+    """Make a running task active again. Only requeues by a user are counted (a choice; undocumented for evictions)."""
     execution = TaskExecution(
         retry_count=task.execution_info.retry_count,
         last_retry_time=task.execution_info.last_retry_time,
@@ -66,7 +63,7 @@ def task_requeued(task: Task, *, by_user: bool, at: datetime) -> Task:
 
 
 def task_reactivated(task: Task, *, at: datetime) -> Task:
-    """Make a failed task active again: exit code and failure are gone, all retries are given anew."""
+    """Make a failed task active again, without exit code and failure, and with all its retries."""
     execution = TaskExecution(
         requeue_count=task.execution_info.requeue_count, last_requeue_time=task.execution_info.last_requeue_time
     )
@@ -74,7 +71,7 @@ def task_reactivated(task: Task, *, at: datetime) -> Task:
 
 
 def job_to(job: Job, state: JobState, *, at: datetime) -> Job:
-    """Move a job to a state; what lies between is not shown as the previous one (recorded: terminated from active)."""
+    """Change a job's state; intermediate states are not shown as previous state (recorded: terminated from active)."""
     passing = job.state in ("disabling", "enabling", "terminating")
     previous = job.previous_state if passing else job.state
     previous_time = job.previous_state_transition_time if passing else job.state_transition_time
@@ -89,13 +86,13 @@ def job_to(job: Job, state: JobState, *, at: datetime) -> Job:
 
 
 def job_completed(job: Job, *, at: datetime) -> Job:
-    """Complete a job; its reason was written when its end began."""
+    """Complete a job; its reason was set when it began to end."""
     execution = job.execution_info.model_copy(update={"end_time": at})
     return job_to(job, "completed", at=at).model_copy(update={"execution_info": execution})
 
 
 def job_ending(job: Job, reason: str, *, at: datetime) -> Job:
-    """Begin the end of a job."""
+    """Begin to terminate a job."""
     execution: JobExecution = job.execution_info.model_copy(update={"terminate_reason": reason})
     return job_to(job, "terminating", at=at).model_copy(update={"execution_info": execution})
 

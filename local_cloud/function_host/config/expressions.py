@@ -1,7 +1,7 @@
-"""Binding expressions: what do `{name}`, `%SETTING%` and `{{` mean in a path, a queue name or a schedule?
+"""Binding expressions: `{name}`, `%SETTING%` and `{{` in paths, queue names and schedules.
 
-A path with captures is matched as the real host does it: each capture takes as much as it can, slashes included, and
-upper and lower case differ. `uploads/{name}/done` matches `uploads/a/b/done` with name `a/b`: apps must check captures.
+Paths with captures are matched as in the real host: captures are greedy, include slashes and are case-sensitive.
+`uploads/{name}/done` matches `uploads/a/b/done` with `name` = `a/b`, so apps must validate captures.
 """
 
 import re
@@ -14,25 +14,26 @@ _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]+)\}")
 
 
 class ExpressionError(ValueError):
-    """An expression names a setting or a value that is not there."""
+    """An expression refers to a setting or value that does not exist."""
 
 
 def resolve_settings(text: str, values: Mapping[str, str]) -> str:
-    """Replace each `%NAME%` in `text` by the setting NAME."""
+    """Replace each `%NAME%` in `text` by the setting NAME. Raises ExpressionError for a missing setting."""
 
     def setting(match: re.Match[str]) -> str:
         try:
             return values[match[1]]
         except KeyError:
-            raise ExpressionError(f"{text!r} needs the setting {match[1]}, which is not set") from None
+            raise ExpressionError(f"{text!r} needs the setting {match[1]}, which is not set; set it") from None
 
     return _SETTING.sub(setting, text)
 
 
 def expand(template: str, data: Mapping[str, object]) -> str:
-    """Replace each `{name}` in `template` by the value of that name in `data` (names have no case).
+    """Replace each `{name}` in `template` by the value of that name in `data` (case-insensitive).
 
-    `{rand-guid}` becomes a new UUID; `{{` and `}}` are literal braces. Lists and objects cannot be expanded.
+    `{rand-guid}` becomes a new UUID; `{{` and `}}` are literal braces. Raises ExpressionError for a missing name, a
+    list or an object.
     """
     known = {name.lower(): value for name, value in data.items()}
 
@@ -45,7 +46,7 @@ def expand(template: str, data: Mapping[str, object]) -> str:
         found = known.get(name)
         if not isinstance(found, str | int | float):
             raise ExpressionError(
-                f"no value for {{{match[1]}}} in {template!r}; the trigger offers {', '.join(sorted(data)) or 'none'}"
+                f"no value for {{{match[1]}}} in {template!r}; the trigger provides {', '.join(sorted(data)) or 'none'}"
             )
         return str(found)
 
@@ -54,21 +55,21 @@ def expand(template: str, data: Mapping[str, object]) -> str:
 
 @dataclass(frozen=True)
 class PathPattern:
-    """A blob trigger's path, `container/some/{capture}`: its literal container and what its blobs' names look like."""
+    """The path of a blob trigger, `container/some/{capture}`: a literal container and a pattern for blob names."""
 
     container: str
     _regex: re.Pattern[str]
 
     @classmethod
     def parse(cls, path: str) -> "PathPattern":
-        """Read a path whose settings are resolved; a container alone means every blob in it."""
+        """Parse a path whose settings are resolved; a container alone matches all its blobs. Raises ExpressionError."""
         container, slash, name = path.strip("/").partition("/")
         if not container or _TOKEN.search(container):
-            raise ExpressionError(f"blob path {path!r} must begin with a container's plain name")
+            raise ExpressionError(f"blob path {path!r} must begin with a literal container name")
         return cls(container, re.compile(_name_regex(name) if slash and name else ".*", re.DOTALL))
 
     def captures(self, name: str) -> dict[str, str] | None:
-        """The captures of a blob's name (without its container); None if the name does not match."""
+        """Return the captures of a blob name (without container); None if the name does not match."""
         match = self._regex.fullmatch(name)
         return None if match is None else match.groupdict()
 

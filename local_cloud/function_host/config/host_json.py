@@ -1,7 +1,7 @@
-"""host.json as frozen values: which settings this host obeys, within which limits, with Azure's defaults.
+"""Typed host.json: the settings that this host obeys, their limits, and Azure's defaults.
 
-A misspelt key in the queues or blobs section is an error, not silence. Sections of other extensions, and what only the
-real host reads (logging, extension bundle), are passed over.
+Unlike the real host, an unknown key in the queues or blobs section is an error. Sections of other extensions, and
+settings that only the real host uses (logging, extension bundle), are ignored.
 Source: https://learn.microsoft.com/azure/azure-functions/functions-host-json
 """
 
@@ -18,7 +18,7 @@ _TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{1,2}):(\d{1,2}(?:\.\d+)?)")
 
 
 class HostJsonError(ValueError):
-    """host.json cannot be read, or holds a value that the host would not take."""
+    """host.json cannot be read or holds an invalid value."""
 
 
 def _time_span(value: object) -> object:
@@ -49,7 +49,7 @@ class _Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _ignore_key_case(cls, value: Any) -> Any:
-        """The host's configuration keys have no case: `batchsize` is `batchSize`."""
+        """Give keys their canonical case: host.json keys are case-insensitive (`batchsize` is `batchSize`)."""
         if not isinstance(value, dict):
             return value
         spelling = {to_camel(name).lower(): to_camel(name) for name in cls.model_fields}
@@ -57,39 +57,39 @@ class _Section(BaseModel):
 
 
 class Queues(_Section, extra="forbid"):
-    """extensions.queues: how queue triggers read. At most batch_size + threshold messages run at a time."""
+    """extensions.queues: settings of queue triggers. At most batch_size + threshold messages run at a time."""
 
     batch_size: int = Field(16, ge=1, le=32)
     new_batch_threshold: int | None = Field(None, ge=0)
     max_dequeue_count: int = Field(5, ge=1)
     visibility_timeout: TimeSpan = Field(timedelta(0), ge=timedelta(0), le=timedelta(days=7))
-    # Azure's default is one minute; Core Tools poll every two seconds, and so does this host.
+    # Azure's default is one minute; Core Tools poll every two seconds, as this host does.
     max_polling_interval: TimeSpan = Field(timedelta(seconds=2), ge=timedelta(milliseconds=100))
     message_encoding: Annotated[Literal["base64", "none"], BeforeValidator(_lower)] = "base64"
 
     @property
     def threshold(self) -> int:
-        """So many messages may still run when the next batch is fetched; by default half a batch per core."""
+        """The number of running messages at which the next batch is fetched; the default is half a batch per core."""
         if self.new_batch_threshold is not None:
             return self.new_batch_threshold
         return self.batch_size // 2 * (os.cpu_count() or 1)
 
 
 class Blobs(_Section, extra="forbid"):
-    """extensions.blobs: how blob triggers run."""
+    """extensions.blobs: settings of blob triggers."""
 
     max_degree_of_parallelism: int = Field(default_factory=lambda: 8 * (os.cpu_count() or 1), ge=1)
     poison_blob_threshold: int = Field(5, ge=1)
 
 
 class Http(_Section):
-    """extensions.http: the prefix of all routes, without slashes at its ends."""
+    """extensions.http: the prefix of all routes, without leading and trailing slashes."""
 
     route_prefix: Annotated[str, BeforeValidator(lambda value: str(value).strip("/"))] = "api"
 
 
 class Extensions(_Section):
-    """The sections of the extensions that this host stands for."""
+    """The sections of the extensions that this host implements."""
 
     queues: Queues = Queues()
     blobs: Blobs = Field(default_factory=Blobs)
@@ -97,7 +97,7 @@ class Extensions(_Section):
 
 
 class HostJson(_Section):
-    """The whole file. function_timeout None means no limit."""
+    """The whole file; `function_timeout` None means no limit."""
 
     version: Literal["2.0"] = "2.0"
     function_timeout: Timeout = timedelta(minutes=30)
@@ -105,11 +105,11 @@ class HostJson(_Section):
 
 
 def read_host_json(path: Path) -> HostJson:
-    """Read and check the file; a missing file means Azure's defaults. Raises HostJsonError naming each bad key."""
+    """Read and validate the file. Without it, Azure's defaults apply. Raises HostJsonError with each invalid key."""
     if not path.exists():
         return HostJson()
     try:
         return HostJson.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}" for fault in error.errors())
-        raise HostJsonError(f"{path} is not valid: {'; '.join(faults)}") from error
+        problems = (f"{'.'.join(map(str, item['loc'])) or 'the file'}: {item['msg']}" for item in error.errors())
+        raise HostJsonError(f"{path} is not valid: {'; '.join(problems)}") from error

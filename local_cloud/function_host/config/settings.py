@@ -1,7 +1,7 @@
-"""Settings: where do the app's settings, its connections and the host's id come from?
+"""Sources of the app's settings, its connections and the host id.
 
-The environment wins over the `Values` of local.settings.json. A connection `X` is the setting `AzureWebJobsX`,
-else `X`, as in Azure; this host takes connection strings only, since Azurite over http takes no tokens.
+Environment variables take precedence over `Values` in local.settings.json. As in Azure, connection `X` is the setting
+`AzureWebJobsX`, else `X`. Only connection strings are supported, because Azurite accepts no tokens over http.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from local_cloud.function_host.config.host_json import HostJson, read_host_json
 HOST_STORAGE = "AzureWebJobsStorage"
 _HOST_ID_SETTING = "AzureFunctionsWebHost__hostid"
 _INVISIBILITY_SETTING = "LOCAL_HOST_MESSAGE_INVISIBILITY"
-# Azurite's published development account, which UseDevelopmentStorage=true stands for; it opens nothing else.
+# Azurite's published development account, which UseDevelopmentStorage=true stands for; it is not a secret.
 _DEVELOPMENT_STORAGE = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
     "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
@@ -29,7 +29,7 @@ _DEVELOPMENT_STORAGE = (
 
 
 class SettingsError(ValueError):
-    """A setting is missing or cannot be used; the message says what to set."""
+    """A setting is missing or invalid; the message says what to set."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,17 @@ class HostSettings:
     """What the host knows before it loads the app."""
 
     root: Path
-    """The app's folder: function_app.py, host.json and perhaps local.settings.json."""
+    """The app's folder: function_app.py, host.json and, optionally, local.settings.json."""
     values: Mapping[str, str]
-    """All settings: the environment over local.settings.json."""
+    """All settings: environment variables over local.settings.json."""
     host_json: HostJson
     host_id: str
-    """At most 32 lower-case letters, digits and dashes; hosts with one id share receipts, timers and locks."""
+    """At most 32 lowercase letters, digits and dashes; hosts with the same id share receipts, timers and locks."""
     message_invisibility: timedelta
-    """For how long a message in hand is hidden from others, renewed at half time; 10 minutes in Azure."""
+    """The time for which a message in process is hidden, renewed at half time; 10 minutes in Azure."""
 
     def connection_string(self, name: str | None) -> str:
-        """The connection string behind a binding's `connection` (None or empty: the host's own storage)."""
+        """Return the connection string of a `connection` name (None or empty: the host's own). Raises SettingsError."""
         name = name or HOST_STORAGE
         for setting in (f"AzureWebJobs{name}", name):
             if value := self.values.get(setting):
@@ -55,18 +55,18 @@ class HostSettings:
         identity = sorted(key for key in self.values if key.startswith((f"{name}__", f"AzureWebJobs{name}__")))
         if identity:
             raise SettingsError(
-                f"connection {name} is given by identity ({', '.join(identity)}); the local host takes connection"
-                f" strings only: set {name} to one, such as UseDevelopmentStorage=true"
+                f"connection {name} uses an identity ({', '.join(identity)}), but the local host supports connection"
+                f" strings only; set {name} to one, for example UseDevelopmentStorage=true"
             )
         raise SettingsError(f"connection {name} is not set: set {name} to a connection string")
 
     def resolve(self, text: str) -> str:
-        """`text` with each %SETTING% replaced."""
+        """Return `text` with each %SETTING% replaced. Raises ExpressionError."""
         return resolve_settings(text, self.values)
 
 
 def read_settings(root: Path, environ: Mapping[str, str]) -> HostSettings:
-    """Read host.json and local.settings.json in `root`; raises SettingsError or HostJsonError."""
+    """Read host.json and local.settings.json in `root`. Raises SettingsError or HostJsonError."""
     values = MappingProxyType({**_local_values(root / "local.settings.json"), **environ})
     return HostSettings(
         root=root,
@@ -99,7 +99,7 @@ def _host_id(root: Path, values: Mapping[str, str]) -> str:
         return f"{machine or 'local'}-{hashlib.sha256(bytes(root.resolve())).hexdigest()[:10]}"
     if len(chosen) > 32 or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", chosen):
         raise SettingsError(
-            f"{_HOST_ID_SETTING} {chosen!r} must be 1-32 lower-case letters and digits, with single dashes between them"
+            f"{_HOST_ID_SETTING} {chosen!r} must be 1 to 32 lowercase letters, digits and single inner dashes"
         )
     return chosen
 

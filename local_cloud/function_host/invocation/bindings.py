@@ -1,4 +1,4 @@
-"""Blob and queue bindings beside the trigger: read a function's inputs before it runs, write its outputs after it."""
+"""Blob and queue bindings besides the trigger: inputs are read before a function runs, outputs written after it."""
 
 import json
 from collections.abc import Mapping
@@ -18,28 +18,28 @@ _SUPPORTED = {"in": {"blob"}, "out": {"blob", "queue", "http"}}
 
 
 class Bindings:
-    """The inputs and outputs of all functions of an app."""
+    """The input and output bindings of all functions of an app."""
 
     def __init__(self, settings: HostSettings, storage: Storage) -> None:
         self._settings = settings
         self._storage = storage
 
     def check(self, function: Function) -> None:
-        """Raise SettingsError if a binding is of a kind that this host does not serve, or has no connection."""
+        """Raise SettingsError if a binding has an unsupported type or no connection."""
         for binding in (*function.inputs, *function.outputs):
             direction = "out" if binding.is_output else "in"
             if binding.type not in _SUPPORTED[direction]:
                 raise SettingsError(
-                    f"function {function.name}: the local host serves no {direction}put binding {binding.type!r},"
+                    f"function {function.name}: {direction}put binding {binding.type!r} is not supported here,"
                     f" only {', '.join(sorted(_SUPPORTED[direction]))}; use an SDK client in the function instead"
                 )
             if binding.type != "http":
                 self._settings.connection_string(binding.connection)
 
     async def read(self, binding: Binding, data: Mapping[str, object]) -> Datum | None:
-        """A blob input: bytes if the binding says binary, else its UTF-8 text; None if the blob is not there.
+        """Return a blob input: bytes if its dataType is binary, else text; None if the blob does not exist.
 
-        As in Azure, bytes that are not UTF-8 are replaced in text: binary inputs must say so. Raises AzureError.
+        As in Azure, invalid UTF-8 in text is replaced, so binary inputs must declare their type. Raises AzureError.
         """
         try:
             download = await self._blob(binding, data).download_blob()
@@ -49,7 +49,7 @@ class Bindings:
         return bytes_datum(content) if binding.is_binary else text_datum(content.decode("utf-8", "replace"))
 
     async def write(self, function: Function, outcome: InvocationResult, data: Mapping[str, object]) -> None:
-        """Write what the function put out. Raises AzureError, ExpressionError or UndecodableMessageError."""
+        """Write the function's outputs. Raises AzureError, ExpressionError or UndecodableMessageError."""
         for binding in function.outputs:
             datum = outcome.output(binding.name)
             if datum is None or binding.type == "http":
@@ -79,9 +79,9 @@ class Bindings:
 
 
 def message_bodies(datum: Datum) -> list[bytes]:
-    """The messages in a queue output: a JSON array is one message per element, all else is one message.
+    """Return the messages of a queue output: one per element of a JSON array, else one.
 
-    The worker hands a `func.QueueMessage` over as `{"id", "body"}`, of which the body is the message.
+    The worker passes a `func.QueueMessage` as `{"id", "body"}`; its body is the message.
     """
     if datum.type == "bytes":
         return [datum.value]

@@ -1,4 +1,4 @@
-"""Functions as values: what the worker says of an app, in the words of this host."""
+"""Functions and bindings as values, built from the worker's metadata."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Binding:
-    """One binding of a function: its parameter's name, its type in lower case and the decorator's arguments."""
+    """A binding of a function: parameter name, lowercase type and the decorator's arguments."""
 
     name: str
     type: str
@@ -18,7 +18,7 @@ class Binding:
 
     @classmethod
     def from_json(cls, text: str) -> "Binding":
-        """Read one of the worker's raw bindings."""
+        """Parse one of the worker's raw bindings."""
         raw = json.loads(text)
         return cls(raw["name"], raw["type"].lower(), raw["direction"].lower() == "out", raw)
 
@@ -34,13 +34,13 @@ class Binding:
 
     @property
     def is_binary(self) -> bool:
-        """Whether an input is handed over as bytes rather than as UTF-8 text."""
+        """Whether an input is passed as bytes rather than as UTF-8 text."""
         return str(self.arguments.get("dataType", "")).lower() == "binary"
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """`@app.retry`: how often a failed call is repeated (-1: for ever), and after how long."""
+    """`@app.retry`: how many times a failed call is repeated (-1: without limit), and after which delays."""
 
     max_retries: int
     fixed: timedelta | None
@@ -49,7 +49,7 @@ class RetryPolicy:
 
     @classmethod
     def from_options(cls, options: Any) -> "RetryPolicy":
-        """Read the worker's RpcRetryOptions: delay_interval, or minimum_interval and maximum_interval."""
+        """Convert the worker's RpcRetryOptions: delay_interval, or minimum_interval and maximum_interval."""
         return cls(
             max_retries=options.max_retry_count,
             fixed=getattr(options, "delay_interval", None),
@@ -58,11 +58,11 @@ class RetryPolicy:
         )
 
     def allows(self, retry: int) -> bool:
-        """Whether there is a retry with this number, counted from 1."""
+        """Return whether the retry with this number, counted from 1, is allowed."""
         return self.max_retries < 0 or retry <= self.max_retries
 
     def delay(self, retry: int) -> timedelta:
-        """The wait before the retry with this number, counted from 1."""
+        """Return the delay before the retry with this number, counted from 1."""
         if self.fixed is not None:
             return self.fixed
         return min(self.maximum, self.minimum * (1 << min(retry - 1, 32)))
@@ -70,7 +70,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True)
 class Function:
-    """One function of the app."""
+    """A function of the app."""
 
     id: str
     name: str
@@ -81,7 +81,7 @@ class Function:
 
     @classmethod
     def from_metadata(cls, metadata: Any) -> "Function":
-        """Read the worker's RpcFunctionMetadata."""
+        """Build the function from the worker's RpcFunctionMetadata."""
         bindings = [Binding.from_json(text) for text in metadata.raw_bindings]
         trigger = next(binding for binding in bindings if binding.is_trigger)
         return cls(
@@ -95,5 +95,5 @@ class Function:
 
     @property
     def host_name(self) -> str:
-        """The name the host uses in receipts, timers, locks and events."""
+        """The function's name in receipts, timers, locks and events."""
         return f"Host.Functions.{self.name}"

@@ -1,7 +1,7 @@
-"""The invoker: runs one function once, from its inputs to its outputs, and says so in the log.
+"""Invokes a function once, from its inputs to its outputs, and logs start and end.
 
-A function that outlives host.json's functionTimeout ends the host: a running Python thread cannot be killed. The real
-host restarts its worker process for the same reason; whatever it held comes back by itself.
+A function that exceeds functionTimeout ends the host, because a running Python thread cannot be stopped. The real host
+restarts its worker process for the same reason; the messages in process are delivered again.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _FIRST = RetryContext()
 
 @dataclass(frozen=True)
 class TriggerEvent:
-    """What starts a function: the trigger's value, what its library reads beside it, and what paths may name."""
+    """What starts a function: the trigger's value, its metadata, and the names available to binding expressions."""
 
     datum: Datum
     reason: str
@@ -36,7 +36,7 @@ class TriggerEvent:
 
 
 class Invoker:
-    """Runs the functions of one app."""
+    """Invokes the functions of an app."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Invoker:
         self._on_timeout = on_timeout
 
     async def invoke(self, function: Function, event: TriggerEvent, attempt: RetryContext = _FIRST) -> InvocationResult:
-        """Run the function once; inputs that cannot be read or outputs that cannot be written fail the call."""
+        """Invoke the function once and return the result; a failing input or output binding fails the call."""
         invocation_id, start = str(uuid.uuid4()), time.monotonic()
         _log.info("Executing 'Functions.%s' (Reason='%s', Id=%s)", function.name, event.reason, invocation_id)
         outcome = await self._run(function, event, invocation_id=invocation_id, attempt=attempt)
@@ -77,9 +77,9 @@ class Invoker:
             if outcome.ok:
                 await self._bindings.write(function, outcome, event.data)
         except AzureError as error:
-            return InvocationResult(ok=False, error=f"a binding's storage failed: {short_error(error)}")
+            return InvocationResult(ok=False, error=f"storage of a binding failed: {short_error(error)}")
         except Exception as error:
-            # Whatever else breaks around one call is that call's failure, and must not end the listener.
+            # Any other exception is the failure of this call and must not end the listener.
             return InvocationResult(ok=False, error=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
         return outcome
 
@@ -103,12 +103,12 @@ class Invoker:
                 )
         except TimeoutError:
             _log.critical(
-                "Functions.%s %s has run for %s (functionTimeout) and cannot be stopped: the host ends."
-                " Raise functionTimeout in host.json or do less in one call.",
+                "Functions.%s %s ran for %s (functionTimeout) and cannot be stopped, so the host exits."
+                " Raise functionTimeout in host.json or do less work per call.",
                 function.name,
                 invocation_id,
                 self._timeout,
             )
             self._on_timeout()
-            # Nothing of this call may be settled any more: as in Azure, its message comes back by itself.
+            # Nothing of this call may complete any more: as in Azure, its message is delivered again.
             return await asyncio.Future()

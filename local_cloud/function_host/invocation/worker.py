@@ -1,7 +1,7 @@
 """The worker: loads an app and calls its functions through Azure's own Python worker runtime, in this process.
 
-The runtime is azure-functions-runtime 1.3.0. It is written for gRPC messages, but only reads and sets their attributes,
-so small classes of the same names serve; calls go through its protobuf-free entry, `invocation_request_native`.
+The runtime is azure-functions-runtime 1.3.0. It expects gRPC messages but only reads and sets their attributes, so
+small classes with the same names suffice; calls use its protobuf-free entry point `invocation_request_native`.
 Source: https://github.com/Azure/azure-functions-python-worker (workers/azure_functions_runtime)
 """
 
@@ -21,11 +21,11 @@ from local_cloud.function_host.invocation.functions import Function
 
 
 class AppLoadError(Exception):
-    """The app cannot be indexed; the text is the worker's message and trace."""
+    """The app cannot be indexed; the message is the worker's message and traceback."""
 
 
 class _Message:
-    """Stands for any gRPC message: keywords become attributes."""
+    """Stand-in for any gRPC message: keywords become attributes."""
 
     def __init__(self, **fields: Any) -> None:
         self.__dict__.update(fields)
@@ -58,28 +58,28 @@ _PROTOS = SimpleNamespace(
 
 
 def text_datum(value: str) -> Datum:
-    """A value that the function sees as text."""
+    """Return a value that the function receives as text."""
     return Datum(value, "string")
 
 
 def json_datum(value: object) -> Datum:
-    """A value that the function's library reads as JSON."""
+    """Return a value that the function's library parses as JSON."""
     return Datum(json.dumps(value), "json")
 
 
 def bytes_datum(value: bytes) -> Datum:
-    """A value that the function sees as bytes."""
+    """Return a value that the function receives as bytes."""
     return Datum(value, "bytes")
 
 
 def http_datum(request: Mapping[str, Any]) -> Datum:
-    """An HTTP request: method, url, headers, params, query and body, each a Datum or a mapping of them."""
+    """Return an HTTP request: method, url, headers, params, query and body, each a Datum or a mapping of them."""
     return Datum(request, "http")
 
 
 @dataclass(frozen=True)
 class InvocationResult:
-    """How a call ended: what the function returned and put out, or its error's last line and trace."""
+    """The result of a call: return value and outputs, or the error's last line and traceback."""
 
     ok: bool
     returned: Datum | None = None
@@ -88,28 +88,28 @@ class InvocationResult:
     trace: str = ""
 
     def output(self, name: str) -> Datum | None:
-        """The value of an output binding (`$return` for the return value); None if the function gave none."""
+        """Return the value of an output binding (`$return` for the return value); None if the function set none."""
         datum = self.returned if name == "$return" else (self.outputs or {}).get(name)
         return None if datum is None or datum.value is None else datum
 
 
 @dataclass(frozen=True)
 class RetryContext:
-    """Which try of a call this is, as the function's context shows it: retry 0 of `max_retries` is the first."""
+    """The attempt number that the function's context shows: retry 0 of `max_retries` is the first attempt."""
 
     retry: int = 0
     max_retries: int = 0
 
 
 class Worker:
-    """An app that is loaded. The runtime keeps its state in module globals, so there is one in a process."""
+    """A loaded app. The runtime keeps its state in module globals, so a process can have one worker only."""
 
     def __init__(self, functions: Sequence[Function]) -> None:
         self.functions = tuple(functions)
 
     @classmethod
     async def load(cls, root: Path) -> "Worker":
-        """Import and index the app in `root`; raises AppLoadError."""
+        """Import and index the app in `root`. Raises AppLoadError."""
         sys.path.insert(0, str(root))
         runtime.start_threadpool_executor()
         answer = await runtime.worker_init_request(
@@ -130,9 +130,9 @@ class Worker:
         metadata: Mapping[str, Datum],
         attempt: RetryContext,
     ) -> InvocationResult:
-        """Run the function once: plain functions in the runtime's thread pool, `async def` on this loop.
+        """Call the function once: plain functions in the runtime's thread pool, `async def` on this event loop.
 
-        Whatever the function raises is an Outcome, not an exception.
+        An exception of the function becomes part of the result and is not raised.
         """
         ok, returned, outputs, error, trace = await invocation_request_native(
             invocation_id,

@@ -1,4 +1,4 @@
-"""Storage as the host uses it: clients by connection name, sending to a queue, and waking its listener."""
+"""Storage clients by connection name, sending to a queue, and waking that queue's listener."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,14 +16,14 @@ _Client = TypeVar("_Client", BlobServiceClient, QueueServiceClient)
 
 
 def short_error(error: AzureError) -> str:
-    """One line for the log: the service's status and code, or what became of the connection."""
+    """Return one line for the log: the service's status and error code, or the connection error."""
     if isinstance(error, HttpResponseError):
         return f"{error.status_code} {getattr(error, 'error_code', None) or error.reason}"
     return str(error).partition("\n")[0]
 
 
 class Storage:
-    """The storage accounts behind an app's connections. Close it at the end."""
+    """The storage accounts behind an app's connections; must be closed."""
 
     def __init__(self, settings: HostSettings) -> None:
         self._settings = settings
@@ -32,20 +32,20 @@ class Storage:
         self._wake_events: dict[tuple[str, str], asyncio.Event] = {}
 
     def blobs(self, connection: str | None) -> BlobServiceClient:
-        """The blob service of a connection (None: the host's own); raises SettingsError."""
+        """Return the blob service of a connection (None: the host's own). Raises SettingsError."""
         return self._client(self._blobs, connection, _blob_service)
 
     def queue(self, connection: str | None, name: str) -> QueueClient:
-        """A queue of a connection (None: the host's own); raises SettingsError."""
+        """Return a queue of a connection (None: the host's own). Raises SettingsError."""
         return self._client(self._queues, connection, _queue_service).get_queue_client(name)
 
     def wake(self, connection: str | None, queue: str) -> asyncio.Event:
-        """The event that is set when this host has put something on that queue."""
+        """Return the event that is set when this host has sent a message to that queue."""
         key = self._settings.connection_string(connection), queue
         return self._wake_events.setdefault(key, asyncio.Event())
 
     async def send(self, connection: str | None, queue: str, text: str) -> None:
-        """Put a message, already encoded, on a queue; the queue is made if it is not there. Raises AzureError."""
+        """Send an already encoded message; create the queue if it does not exist. Raises AzureError."""
         client = self.queue(connection, queue)
         try:
             await client.send_message(text)
@@ -55,7 +55,7 @@ class Storage:
         self.wake(connection, queue).set()
 
     async def hosts_container(self) -> ContainerClient:
-        """The container with the host's locks, receipts and timers, made if it is not there. Raises AzureError."""
+        """Return the container of the host's locks, receipts and timers; create it if needed. Raises AzureError."""
         container = self.blobs(None).get_container_client(_HOSTS_CONTAINER)
         await ensure_container(container)
         return container
@@ -75,7 +75,7 @@ class Storage:
 
 
 async def ensure_container(container: ContainerClient) -> None:
-    """Make the container if it is not there. Raises AzureError."""
+    """Create the container if it does not exist. Raises AzureError."""
     with suppress(ResourceExistsError):
         await container.create_container()
 
@@ -85,7 +85,7 @@ async def _create_queue(queue: QueueClient) -> None:
         await queue.create_queue()
 
 
-# The listeners try again by themselves, so that a call gives up after seconds, not after the SDK's minute.
+# The listeners retry on their own, so a call gives up after seconds instead of the SDK's minute.
 def _blob_service(connection_string: str) -> BlobServiceClient:
     return BlobServiceClient.from_connection_string(connection_string, retry_policy=_retry())
 

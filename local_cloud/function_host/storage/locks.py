@@ -1,7 +1,7 @@
-"""Singletons: what only one of several hosts may do, such as scanning blobs or firing a timer.
+"""Singleton locks: work that only one of several hosts may do, for example the blob scan or a timer.
 
-The lock is a blob lease in `azure-webjobs-hosts/locks/<host id>/`, renewed while the work goes on. A host that dies
-lets it run out, and another takes over; one that stops gives it back.
+A lock is a blob lease in `azure-webjobs-hosts/locks/<host id>/` that is renewed during the work. The lease of a crashed
+host expires and another host takes over; a host that stops releases it.
 """
 
 import asyncio
@@ -32,20 +32,20 @@ class SingletonLocks:
         self._host_id = host_id
 
     async def run(self, name: str, work: LockedWork, *, stopping: asyncio.Event) -> None:
-        """Run `work` whenever this host holds the lock `name`, until `stopping`.
+        """Run `work` whenever this host holds the lock `name`, until `stopping` is set.
 
-        If the lock is lost, `work` is cancelled; it starts anew when the lock is won again.
+        If the lock is lost, `work` is cancelled; it is started again when the lock is acquired again.
         """
         while not stopping.is_set():
             try:
                 lease = await self._acquire(name)
             except AzureError as error:
-                _log.warning("Lock %s cannot be asked for, trying again: %s", name, short_error(error))
+                _log.warning("Lock %s cannot be acquired, retrying: %s", name, short_error(error))
                 lease = None
             if lease is None:
                 await wait_for_any(stopping, timeout=_RETRY_SECONDS)
                 continue
-            _log.debug("Lock %s is held", name)
+            _log.debug("Lock %s is acquired", name)
             try:
                 await _run_under_lease(lease, name, work)
             finally:
@@ -59,20 +59,20 @@ class SingletonLocks:
 
 
 async def create_if_missing(blob: BlobClient, metadata: dict[str, str] | None = None) -> bool:
-    """Make an empty blob if there is none of that name; whether this call made it. Raises AzureError."""
+    """Create an empty blob if it does not exist. Return whether this call created it. Raises AzureError."""
     try:
         await blob.upload_blob(b"", overwrite=True, metadata=metadata, match_condition=MatchConditions.IfMissing)
     except ResourceExistsError:
         return False
     except HttpResponseError as error:
-        if error.status_code == 412:  # it is there, and leased
+        if error.status_code == 412:  # the blob exists and is leased
             return False
         raise
     return True
 
 
 async def try_lease(blob: BlobClient, seconds: int) -> BlobLeaseClient | None:
-    """Lease the blob for so long; None if someone else has it. Raises AzureError."""
+    """Lease the blob for `seconds`. Return None if another client holds the lease. Raises AzureError."""
     try:
         return await blob.acquire_lease(seconds)
     except HttpResponseError as error:
@@ -96,7 +96,7 @@ async def _run_under_lease(lease: BlobLeaseClient, name: str, work: LockedWork) 
 
 
 async def _renew(lease: BlobLeaseClient, name: str) -> None:
-    """Renew until the lease is someone else's, or could not be renewed before its end."""
+    """Renew until the lease is lost or could not be renewed before it expired."""
     loop = asyncio.get_running_loop()
     end = loop.time() + LEASE_SECONDS
     while loop.time() < end:
@@ -118,4 +118,4 @@ async def _release(lease: BlobLeaseClient, name: str) -> None:
     try:
         await lease.release()
     except AzureError as error:
-        _log.debug("Lock %s was not given back, it runs out by itself: %s", name, short_error(error))
+        _log.debug("Lock %s was not released and will expire: %s", name, short_error(error))

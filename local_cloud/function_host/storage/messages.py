@@ -1,4 +1,4 @@
-"""Queue messages: what lies on a queue, and how its text becomes the bytes a function sees."""
+"""Queue messages and their encoding: the text in the queue and the bytes that a function receives."""
 
 import base64
 import binascii
@@ -13,11 +13,11 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class UndecodableMessageError(ValueError):
-    """The text on the queue is not what the host's messageEncoding says, or bytes do not fit it."""
+    """The text in the queue does not match messageEncoding, or the bytes cannot be encoded with it."""
 
 
 def encode(body: bytes, encoding: Encoding) -> str:
-    """The text that lies on the queue for `body`."""
+    """Return the queue text for `body`. Raises UndecodableMessageError."""
     if encoding == "base64":
         return base64.b64encode(body).decode("ascii")
     try:
@@ -27,34 +27,34 @@ def encode(body: bytes, encoding: Encoding) -> str:
 
 
 def decode(text: str, encoding: Encoding) -> bytes:
-    """The bytes behind the text on a queue."""
+    """Return the bytes of a queue text. Raises UndecodableMessageError."""
     if encoding == "none":
         return text.encode("utf-8")
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise UndecodableMessageError("not base64; send base64 or set messageEncoding in host.json to none") from error
+        raise UndecodableMessageError("not base64; send base64 or set messageEncoding to none in host.json") from error
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message in hand."""
+    """A received message."""
 
     id: str
     text: str
-    """As it lies on the queue, encoded."""
+    """The encoded text in the queue."""
     body: bytes
     dequeue_count: int
-    """How often it was taken from the queue, this time included."""
+    """How many times the message was dequeued, including this time."""
     pop_receipt: str
-    """The receipt with which it was taken; a renewal makes a newer one."""
+    """The receipt of the dequeue; each renewal returns a newer one."""
     inserted_on: datetime
     expires_on: datetime
     next_visible_on: datetime
 
     @classmethod
     def received(cls, raw: QueueMessage, encoding: Encoding) -> "Message":
-        """Read what the SDK received; raises UndecodableMessageError."""
+        """Convert a message of the SDK. Raises UndecodableMessageError."""
         return cls(
             id=raw.id,
             text=raw.content,

@@ -1,7 +1,7 @@
 """The Event Grid webhook, `POST /runtime/webhooks/blobs?functionName=Host.Functions.<name>`: blobs by notification.
 
-Azurite sends no events: post them yourself, as Event Grid would. Each notified blob goes to the internal queue,
-without a receipt: an event that comes twice runs the function twice, as in Azure.
+Azurite sends no events; post them as Event Grid would. Each blob of an event goes to the internal queue without a
+receipt, so an event that arrives twice runs the function twice, as in Azure.
 Source: Azure/azure-sdk-for-net, Microsoft.Azure.WebJobs.Extensions.Storage.Blobs, BlobsExtensionConfigProvider.cs
 """
 
@@ -20,18 +20,18 @@ WEBHOOK_PATH = "/runtime/webhooks/blobs"
 
 @dataclass(frozen=True)
 class WebhookResponse:
-    """An HTTP status and what to say with it; a mapping is sent as JSON."""
+    """An HTTP status and body; a mapping is sent as JSON."""
 
     status: int
     body: str | Mapping[str, str] = ""
 
 
 async def handle_webhook(kind: str, function: str, *, body: bytes, queue: BlobQueue) -> WebhookResponse:
-    """Answer one request: `kind` is its aeg-event-type header, `function` its functionName. Raises AzureError."""
+    """Handle one request: `kind` is its aeg-event-type header, `function` its functionName. Raises AzureError."""
     if not function:
-        return WebhookResponse(400, "functionName is missing: add ?functionName=Host.Functions.<name>")
+        return WebhookResponse(400, "functionName is missing; add ?functionName=Host.Functions.<name>")
     if not queue.has_trigger(function):
-        return WebhookResponse(404, f"{function} is no blob trigger of this app")
+        return WebhookResponse(404, f"{function} is not a blob trigger of this app")
     try:
         match kind.lower():
             case "subscriptionvalidation":
@@ -52,7 +52,7 @@ async def handle_webhook(kind: str, function: str, *, body: bytes, queue: BlobQu
 
 
 def blob_version(event: Mapping[str, Any]) -> BlobVersion:
-    """The blob that a BlobCreated event names. Raises KeyError, TypeError or ValueError for another shape."""
+    """Return the blob of a BlobCreated event. Raises KeyError, TypeError or ValueError for an invalid event."""
     data = event["data"]
     container, name = _split_url(data["url"])
     return BlobVersion(container, name, data["eTag"].strip('"'), data.get("blobType", "BlockBlob"))
@@ -64,14 +64,14 @@ def _events(body: bytes) -> list[Any]:
 
 
 def _split_url(url: str) -> tuple[str, str]:
-    """Container and name; at an address like 127.0.0.1 the path begins with the account's name."""
+    """Return container and blob name; at an address such as 127.0.0.1 the path begins with the account name."""
     parts = urlsplit(url)
     path = unquote(parts.path).lstrip("/")
     if _is_path_style(parts.hostname or ""):
         path = path.partition("/")[2]
     container, _, name = path.partition("/")
     if not container or not name:
-        raise ValueError(f"{url!r} names no blob")
+        raise ValueError(f"{url!r} is not the URL of a blob")
     return container, name
 
 

@@ -1,8 +1,8 @@
-"""Blob receipts: was this version of a blob queued for this function before?
+"""Blob receipts: records of which blob versions were queued for which functions.
 
 A receipt is a blob `azure-webjobs-hosts/blobreceipts/<host id>/Host.Functions.<name>/"<etag>"/<container>/<blob>`. It
-is made incomplete, leased, and completed once the version is queued. It says *queued*, not *executed*; and as
-queueing and completing are two steps, a crash between them queues twice.
+is created incomplete, leased, and completed once the version is queued. It means *queued*, not *executed*; a crash
+between queueing and completing queues the version twice.
 Source: Azure/azure-sdk-for-net, Microsoft.Azure.WebJobs.Extensions.Storage.Blobs, BlobTriggerExecutor.cs
 """
 
@@ -20,12 +20,12 @@ _INCOMPLETE = {"Incomplete": "Incomplete"}
 
 @dataclass(frozen=True)
 class BlobVersion:
-    """One version of one blob; every overwrite or change of metadata makes another."""
+    """One version of a blob; every overwrite or metadata change creates another."""
 
     container: str
     name: str
     etag: str
-    """Without quotes."""
+    """The ETag without quotes."""
     blob_type: str
 
 
@@ -39,9 +39,9 @@ class BlobReceipts:
     async def enqueue_once(
         self, version: BlobVersion, function: str, *, enqueue: Callable[[], Awaitable[None]]
     ) -> bool:
-        """Call `enqueue` if nobody has; whether the version is now known to be queued.
+        """Call `enqueue` unless the version is already queued. Return whether it is queued now.
 
-        False: another host is at it, look again later. `function` is its host name. Raises AzureError.
+        False means that another host is working on it; try again later. `function` is the host name. Raises AzureError.
         """
         container = await self._storage.hosts_container()
         receipt = container.get_blob_client(
@@ -53,7 +53,7 @@ class BlobReceipts:
         if lease is None:
             return False
         try:
-            # Another host may have completed it between the look above and the lease.
+            # Another host may have completed it between the check above and the lease.
             if not await _is_complete(receipt):
                 await enqueue()
                 await receipt.set_blob_metadata({}, lease=lease)

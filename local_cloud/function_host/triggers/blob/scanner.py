@@ -1,7 +1,7 @@
-"""The blob scan: finds new versions of blobs by listing their containers every two seconds.
+"""The blob scan: finds new blob versions by listing their containers every two seconds.
 
-This is how the real host treats development storage; in Azure it lists every ten seconds and reads the storage logs.
-One host of several scans. A version that has a receipt, from this or an earlier run, is not queued again.
+The real host does this for development storage; in Azure it lists every ten seconds and reads the storage logs. One of
+several hosts scans. A version with a receipt, from this process or an earlier one, is not queued again.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _Key = tuple[str, BlobVersion]
 
 
 class BlobScanner:
-    """Scans the containers of all triggers that are not fed by Event Grid."""
+    """Scans the containers of all blob triggers whose source is not Event Grid."""
 
     def __init__(
         self, triggers: Sequence[BlobTrigger], queue: BlobQueue, *, receipts: BlobReceipts, storage: Storage
@@ -38,26 +38,26 @@ class BlobScanner:
             self._containers[trigger.function.trigger.connection, trigger.pattern.container].append(trigger)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Scan again and again until `stopping`; storage that fails is asked again."""
+        """Scan repeatedly until `stopping` is set; retry when storage fails."""
         while not stopping.is_set():
             try:
                 await self._scan(stopping)
             except AzureError as error:
-                _log.warning("Containers cannot be scanned, trying again: %s", short_error(error))
+                _log.warning("Containers cannot be listed, retrying: %s", short_error(error))
             await wait_for_any(stopping, timeout=_PAUSE_SECONDS)
 
     async def _scan(self, stopping: asyncio.Event) -> None:
         present: set[_Key] = set()
         for (connection, container), triggers in self._containers.items():
             blobs = self._storage.blobs(connection).get_container_client(container).list_blobs()
-            with suppress(ResourceNotFoundError):  # the container is not there yet
+            with suppress(ResourceNotFoundError):  # the container does not exist yet
                 async for blob in blobs:
                     if stopping.is_set():
                         return
                     version = BlobVersion(container, blob.name, blob.etag.strip('"'), _type_name(blob.blob_type))
                     present |= {(t.function.host_name, version) for t in triggers if _matches(t, version)}
                     await self._enqueue_if_new(version, triggers)
-        self._queued &= present  # forget versions that are gone, or the set would grow for ever
+        self._queued &= present  # forget versions that are gone, or the set would grow without bound
 
     async def _enqueue_if_new(self, version: BlobVersion, triggers: Sequence[BlobTrigger]) -> None:
         for trigger in triggers:

@@ -1,8 +1,8 @@
-"""Blob triggers: from a blob's version to the internal queue, and from there to the function.
+"""Blob triggers: from a blob version to the internal queue, and from there to the function.
 
-All blob triggers share one queue in the host's storage, `azure-webjobs-blobtrigger-<host id>`, whatever found the
-blob: the scan or an event. It is always base64, whatever host.json says. What fails too often goes to
-`webjobs-blobtrigger-poison` in the account where the blob lies.
+All blob triggers share one queue in the host's storage, `azure-webjobs-blobtrigger-<host id>`, for blobs found by the
+scan and by events. It is always base64, whatever host.json says. Messages that fail too often go to
+`webjobs-blobtrigger-poison` in the account of the blob.
 Source: Azure/azure-sdk-for-net, Microsoft.Azure.WebJobs.Extensions.Storage.Blobs, BlobQueueTriggerExecutor.cs
 """
 
@@ -34,24 +34,24 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BlobTrigger:
-    """A function that blobs start: where they lie, and whether this host must look for them itself."""
+    """A function with a blob trigger, and the pattern of its blobs."""
 
     function: Function
     pattern: PathPattern
 
     @classmethod
     def of(cls, function: Function, settings: HostSettings) -> "BlobTrigger":
-        """Read the trigger's path. Raises ExpressionError."""
+        """Parse the trigger's path. Raises ExpressionError."""
         return cls(function, PathPattern.parse(settings.resolve(function.trigger.arguments["path"])))
 
     @property
     def is_scanned(self) -> bool:
-        """False for source=EventGrid: then only the webhook brings blobs."""
+        """Whether the scan finds the blobs; False for source=EventGrid, whose blobs come from the webhook only."""
         return bool(self.function.trigger.arguments.get("source") != "EventGrid")
 
 
 class BlobQueue:
-    """The internal queue: blobs are put on it by scan and webhook, and executed from it."""
+    """The internal queue: scan and webhook enqueue blobs, the listener executes them."""
 
     def __init__(self, triggers: list[BlobTrigger], invoker: Invoker, settings: HostSettings, storage: Storage) -> None:
         self._triggers = {trigger.function.host_name: trigger for trigger in triggers}
@@ -61,11 +61,11 @@ class BlobQueue:
         self._name = f"azure-webjobs-blobtrigger-{settings.host_id}"
 
     def has_trigger(self, function: str) -> bool:
-        """Whether a blob trigger has this host name, `Host.Functions.<name>`."""
+        """Return whether a blob trigger has this host name, `Host.Functions.<name>`."""
         return function in self._triggers
 
     async def put(self, function: str, version: BlobVersion) -> None:
-        """Queue one version of a blob for one function. Raises AzureError."""
+        """Enqueue one blob version for one function. Raises AzureError."""
         record = {
             "Type": "BlobTrigger",
             "FunctionId": function,
@@ -77,7 +77,7 @@ class BlobQueue:
         await self._storage.send(None, self._name, encode(json.dumps(record).encode(), "base64"))
 
     def listener(self, duplicate_seed: int | None) -> QueueListener:
-        """The listener that executes what is queued."""
+        """Return the listener that executes enqueued blobs."""
         rules = self._settings.host_json.extensions.blobs
         batch = min(_MAX_BATCH_SIZE, rules.max_degree_of_parallelism // 2 + 1)
         return QueueListener(
@@ -100,10 +100,10 @@ class BlobQueue:
         )
 
     async def _execute(self, message: Message) -> bool:
-        """Run the function, or drop what is no longer true: an unknown function, a lost blob, an old version."""
+        """Run the function, or drop a message whose function, blob or blob version no longer exists."""
         found = self._read(message.body)
         if found is None:
-            _log.warning("Message %s in %s names no blob trigger of this app; dropped", message.id, self._name)
+            _log.warning("Message %s in %s is not for a blob trigger of this app; dropped", message.id, self._name)
             return True
         trigger, version = found
         container = self._storage.blobs(trigger.function.trigger.connection).get_container_client(version.container)
@@ -111,14 +111,14 @@ class BlobQueue:
             download = await container.get_blob_client(version.name).download_blob()
             content = await download.readall()
         except ResourceNotFoundError:
-            _log.info("Blob %s/%s is gone; dropped", version.container, version.name)
+            _log.info("Blob %s/%s no longer exists; dropped", version.container, version.name)
             return True
         except AzureError as error:
             _log.warning("Blob %s/%s cannot be read: %s", version.container, version.name, short_error(error))
             return False
         blob_properties = download.properties
         if trigger.is_scanned and blob_properties.etag.strip('"') != version.etag:
-            _log.info("Blob %s/%s has changed since; its new version comes by itself", version.container, version.name)
+            _log.info("Blob %s/%s has a newer version, which is queued separately", version.container, version.name)
             return True
         url = container.get_blob_client(version.name).url.partition("?")[0]
         event = blob_event(trigger, version, content=content, blob_properties=blob_properties, url=url)
@@ -130,7 +130,7 @@ class BlobQueue:
         except UndecodableMessageError:
             found = None
         if found is None:
-            _log.warning("A message in %s cannot be read; dropped", self._name)
+            _log.warning("A message in %s cannot be parsed; dropped", self._name)
             return
         await self._storage.send(found[0].function.trigger.connection, _POISON_QUEUE, text)
 
@@ -151,7 +151,7 @@ class BlobQueue:
 def blob_event(
     trigger: BlobTrigger, version: BlobVersion, *, content: bytes, blob_properties: BlobProperties, url: str
 ) -> TriggerEvent:
-    """The event of one blob; a name that does not fit the trigger's path (an event may bring one) has no captures."""
+    """Return the event of a blob; a name outside the trigger's path (possible for events) has no captures."""
     path = f"{version.container}/{version.name}"
     captures = trigger.pattern.captures(version.name) or {}
     properties = {

@@ -1,7 +1,7 @@
-"""Keys: who may call? Enforced only with --enableAuth, as by Core Tools.
+"""Access keys, enforced only with --enableAuth, as by Core Tools.
 
-Keys come from LOCAL_HOST_FUNCTION_KEY, LOCAL_HOST_MASTER_KEY and LOCAL_HOST_SYSTEM_KEY; one that is not set is made at
-start and shown once. The master key opens everything, the system key the webhooks, the function key functions.
+Keys come from LOCAL_HOST_FUNCTION_KEY, LOCAL_HOST_MASTER_KEY and LOCAL_HOST_SYSTEM_KEY; a missing one is generated at
+startup and logged once. The master key opens everything, the system key webhooks, the function key functions.
 """
 
 import hmac
@@ -14,7 +14,7 @@ LEVELS = ("function", "system", "master")
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys of one host."""
+    """The access keys of a host."""
 
     function: str
     system: str
@@ -22,7 +22,7 @@ class Keys:
 
     @classmethod
     def from_settings(cls, values: Mapping[str, str]) -> tuple["Keys", dict[str, str]]:
-        """The keys, and those of them (by name of their setting) that had to be made."""
+        """Return the keys, and the generated ones by setting name."""
         keys, generated = cls("", "", ""), {}
         for level in LEVELS:
             setting = f"LOCAL_HOST_{level.upper()}_KEY"
@@ -33,7 +33,7 @@ class Keys:
         return keys, generated
 
     def allows(self, level: str, offered: str) -> bool:
-        """Whether the offered key opens a level: anonymous, function, system, or admin (the master key alone)."""
+        """Return whether the key opens a level: anonymous, function, system, or admin (master key only)."""
         opening = {"anonymous": None, "function": self.function, "system": self.system}.get(level, self.master)
         if opening is None:
             return True

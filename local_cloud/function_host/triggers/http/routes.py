@@ -1,7 +1,7 @@
-"""Routes: which function answers this path and method, and what are its route parameters?
+"""HTTP routes: which function answers a path and method, and its route parameters.
 
-Templates are ASP.NET's, as far as functions use them: `{x}`, `{x?}`, `{x:int}`, `{*rest}`; case does not matter. Where
-several fit, a literal segment goes before a constrained parameter, that before a free one, and a catch-all comes last.
+Templates follow ASP.NET: `{x}`, `{x?}`, `{x:int}`, `{*rest}`, case-insensitive. If several match, a literal segment
+precedes a constrained parameter, which precedes an unconstrained one; a catch-all is last.
 """
 
 import re
@@ -21,23 +21,23 @@ _ANY_SEGMENT = "[^/]+"
 
 
 class RouteError(ValueError):
-    """A route template that this host does not understand."""
+    """A route template is not supported."""
 
 
 @dataclass(frozen=True)
 class Route:
-    """A function's route with the prefix of all routes before it."""
+    """A function's route, including the common prefix."""
 
     function: Function
     methods: frozenset[str]
-    """In upper case; empty: all."""
+    """Uppercase HTTP methods; empty means all."""
     rank: tuple[int, ...]
-    """Per segment, smaller is more particular; the order in which routes are tried."""
+    """One rank per segment, lower is more specific; routes are tried in this order."""
     regex: re.Pattern[str]
 
     @classmethod
     def of(cls, function: Function, prefix: str) -> "Route":
-        """Read an HTTP trigger; its default route is the function's name. Raises RouteError."""
+        """Build the route of an HTTP trigger; the default route is the function's name. Raises RouteError."""
         arguments = function.trigger.arguments
         template = f"{prefix}/{(arguments.get('route') or function.name).strip('/')}".strip("/")
         segments = [_segment(text, template) for text in template.split("/")]
@@ -49,7 +49,7 @@ class Route:
         )
 
     def match(self, method: str, path: str) -> dict[str, str] | None:
-        """The route parameters of a raw (percent-encoded) path; None if method or path do not fit."""
+        """Return the route parameters of a raw (percent-encoded) path; None if method or path do not match."""
         found = self.regex.fullmatch(path)
         if found is None or (self.methods and method.upper() not in self.methods):
             return None
@@ -57,7 +57,7 @@ class Route:
 
 
 def find_route(routes: Sequence[Route], method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-    """The most particular route that fits, and its parameters."""
+    """Return the most specific matching route and its parameters, or None."""
     for route in sorted(routes, key=lambda one: one.rank):
         parameters = route.match(method, path)
         if parameters is not None:
@@ -66,12 +66,12 @@ def find_route(routes: Sequence[Route], method: str, path: str) -> tuple[Route, 
 
 
 def _segment(text: str, template: str) -> tuple[int, str]:
-    """Rank and regex of one segment, slash included."""
+    """Return rank and regex of one segment, including its slash."""
     parameter = _PARAMETER.fullmatch(text)
     if parameter is None:
         if "{" in text or "}" in text:
             raise RouteError(
-                f"route {template!r}: segment {text!r} is not understood; use {{x}}, {{x?}}, {{x:int}} or {{*rest}}"
+                f"route {template!r}: segment {text!r} is not supported; use {{x}}, {{x?}}, {{x:int}} or {{*rest}}"
             )
         return 0, "/" + re.escape(text)
     catch_all, name, constraint, optional = parameter.groups()

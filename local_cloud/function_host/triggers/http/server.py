@@ -1,7 +1,7 @@
-"""The HTTP face of the host: functions by route, the Event Grid webhook, and a little of the admin API.
+"""The host's HTTP server: functions by route, the Event Grid webhook and part of the admin API.
 
-Text becomes text/plain, an unhandled exception becomes 500 without a body. Header names reach the
-function in lower case; empty headers and query values do not reach it.
+A returned string becomes text/plain; an unhandled exception becomes 500 without a body. Header names reach the
+function in lowercase; empty headers and query values do not reach it.
 Source: Azure/azure-webjobs-sdk-extensions, WebJobs.Extensions.Http; Azure/azure-functions-host, WebJobs.Script.WebHost
 """
 
@@ -23,12 +23,12 @@ from local_cloud.function_host.triggers.http.routes import Route, find_route
 from local_cloud.function_host.triggers.timer.trigger import Timer
 
 _MAX_BODY_BYTES = 100 * 1024 * 1024
-"""Bytes; the real host's default limit."""
+"""The real host's default limit, in bytes."""
 _log = logging.getLogger(__name__)
 
 
 class HttpServer:
-    """Answers requests. `keys` None: nobody is asked for one."""
+    """Handles requests; `keys` None disables authorization."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class HttpServer:
         self._host_id = host_id
 
     def application(self) -> web.Application:
-        """The aiohttp application."""
+        """Return the aiohttp application."""
         app = web.Application(client_max_size=_MAX_BODY_BYTES)
         app.router.add_get("/", self._root)
         app.router.add_get("/admin/host/ping", self._root)
@@ -66,11 +66,11 @@ class HttpServer:
         return web.json_response({"id": self._host_id, "state": "Running"})
 
     async def _run_timer(self, request: web.Request) -> web.Response:
-        """Run a timer's function now, as the real host's admin API does."""
+        """Run a timer's function now, like the real host's admin API."""
         self._authorize(request, "admin")
         timer = self._timers.get(request.match_info["name"].lower())
         if timer is None:
-            raise web.HTTPNotFound(text="only timers can be run by hand here")
+            raise web.HTTPNotFound(text="only timer functions can be run through the admin API here")
         await timer.fire(None, past_due=False)
         return web.Response(status=HTTPStatus.ACCEPTED)
 
@@ -84,7 +84,7 @@ class HttpServer:
                 queue=self._blob_queue,
             )
         except AzureError as error:
-            _log.warning("An event could not be queued, its sender should try again: %s", short_error(error))
+            _log.warning("An event could not be queued; its sender must retry: %s", short_error(error))
             return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE)
         if isinstance(answer.body, Mapping):
             return web.json_response(dict(answer.body), status=answer.status)
@@ -127,7 +127,7 @@ async def _request_datum(request: web.Request, parameters: Mapping[str, str]) ->
 
 
 def to_response(function: Function, outcome: InvocationResult) -> web.Response:
-    """The HTTP response of a call. No response object gives 204 for `$return`, 200 for an output that was not set."""
+    """Return the HTTP response of a call. Without a value, `$return` gives 204 and an unset output 200."""
     if not outcome.ok:
         return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
     name = next((binding.name for binding in function.outputs if binding.type == "http"), None)

@@ -1,6 +1,6 @@
-"""Mischief: deliver every message one to five times, out of order, so that tests meet what a cloud does seldom.
+"""Duplicate delivery: each message one to five times, out of order, to test for rare events of a real cloud.
 
-Some copies of a message run beside each other, others one after the other. Seeded: the same seed and the same messages
+Some copies of a message run concurrently, others in sequence. The plan is seeded: the same seed and the same messages
 in the same batches give the same plan.
 """
 
@@ -13,15 +13,15 @@ _Item = TypeVar("_Item")
 
 
 class DuplicateDelivery:
-    """The plans of one queue."""
+    """The delivery plans of one queue."""
 
     def __init__(self, seed: int, queue: str) -> None:
-        self._random = random.Random(f"{seed}/{queue}")  # noqa: S311 - repeatable on purpose, no secret
+        self._random = random.Random(f"{seed}/{queue}")  # noqa: S311 - reproducible on purpose, not a secret
 
     def plan(self, batch: Sequence[_Item]) -> list[tuple[_Item, int]]:
-        """Chains of deliveries in the order to start them: (message, how often in a row).
+        """Return chains of deliveries in start order: (message, number of deliveries in sequence).
 
-        Chains run concurrently; one message may have several. Each message has 1 to 5 deliveries in all.
+        Chains run concurrently; a message can have several. Each message has 1 to 5 deliveries in total.
         """
         chains = []
         for message in batch:

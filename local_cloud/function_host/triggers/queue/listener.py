@@ -1,7 +1,7 @@
-"""The queue listener: polls one queue and hands its messages to a handler, so many at a time as host.json allows.
+"""The queue listener: polls one queue and runs as many messages at a time as host.json allows.
 
-It pauses 100 ms after an empty answer, then longer and longer (give or take 20 %) up to the longest polling interval; a
-message, or being woken, brings it back to the start. Storage that fails is only another reason to pause.
+After an empty response it waits 100 ms, then exponentially longer (with 20 % jitter) up to the maximum polling
+interval; a message or a wake-up resets the wait. A storage failure counts as an empty response.
 Source: Azure/azure-sdk-for-net, Microsoft.Azure.WebJobs.Extensions.Storage.Common, QueueListener.cs
 """
 
@@ -28,12 +28,12 @@ _MIN_PAUSE_SECONDS = 0.1
 _log = logging.getLogger(__name__)
 
 Handler = Callable[[Message], Awaitable[bool]]
-"""Handles one delivery; whether it succeeded."""
+"""Handles one delivery; returns whether it succeeded."""
 
 
 @dataclass(frozen=True)
 class PollRules:
-    """How a listener reads: see host_json.Queues."""
+    """How a listener polls; see host_json.Queues."""
 
     batch_size: int
     new_batch_threshold: int
@@ -42,7 +42,7 @@ class PollRules:
 
 
 class QueueListener:
-    """Listens to one queue until told to stop."""
+    """Listens to one queue until it is stopped."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class QueueListener:
         self._deliveries: set[asyncio.Task[None]] = set()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Take and hand over messages until `stopping`; returns when those in hand are settled."""
+        """Receive and dispatch messages until `stopping` is set; return when all received messages are completed."""
         pause = _MIN_PAUSE_SECONDS
         while not stopping.is_set():
             self._wake.clear()
@@ -77,7 +77,7 @@ class QueueListener:
             elif await wait_for_any(self._wake, stopping, timeout=pause):
                 pause = _MIN_PAUSE_SECONDS
             else:
-                spread = random.uniform(0.8, 1.2)  # noqa: S311 - keeps hosts from polling in step, no secret
+                spread = random.uniform(0.8, 1.2)  # noqa: S311 - keeps hosts from polling in lockstep, not a secret
                 pause = min(self._poll.max_polling_interval.total_seconds(), pause * 2 * spread)
         if self._in_flight:
             await asyncio.wait(self._in_flight)
@@ -88,11 +88,11 @@ class QueueListener:
         pages = self._queue.receive_messages(messages_per_page=size, max_messages=size, visibility_timeout=hidden)
         batch: list[QueueMessage] = []
         try:
-            with suppress(ResourceNotFoundError):  # made by the first message to it
+            with suppress(ResourceNotFoundError):  # the first message to it creates it
                 async for message in pages:
-                    batch.append(message)  # noqa: PERF401 - what came before an error is in hand and must be handled
+                    batch.append(message)  # noqa: PERF401 - messages before an error are dequeued and must be handled
         except AzureError as error:
-            _log.warning("Queue %s cannot be read, trying again: %s", self._queue.queue_name, short_error(error))
+            _log.warning("Queue %s cannot be read, retrying: %s", self._queue.queue_name, short_error(error))
         return batch
 
     def _start(self, batch: list[QueueMessage]) -> None:
@@ -105,7 +105,7 @@ class QueueListener:
                 _start_task(self._in_flight, lease.reject(str(error)))
                 continue
             if self._lease_rules.poison is not None and message.dequeue_count > self._lease_rules.max_dequeue_count:
-                _start_task(self._in_flight, lease.reject(f"taken {message.dequeue_count} times without an end"))
+                _start_task(self._in_flight, lease.reject(f"dequeued {message.dequeue_count} times without completing"))
                 continue
             accepted.append((lease, message))
         chains = [(one, 1) for one in accepted] if self._duplicates is None else self._duplicates.plan(accepted)

@@ -1,8 +1,8 @@
-"""A message in hand: hidden from others while its deliveries run, then deleted, shown again or poisoned.
+"""The lease of a message: hidden while its deliveries run, then deleted, made visible again or moved to poison.
 
-The rules are the host's: a success deletes; a failure shows the message again after the visibility timeout; at the last
-failure, or at a text that cannot be decoded, its copy goes to the poison queue. A receipt that is no longer ours means
-that someone else has the message now, so it is left alone: delivery is at least once.
+The rules are the real host's. A success deletes the message; a failure makes it visible again after the visibility
+timeout; after the last failure, or if the text cannot be decoded, a copy goes to the poison queue. If the pop receipt
+is stale, another host has the message, so it is left alone: delivery is at least once.
 Source: Azure/azure-sdk-for-net, Microsoft.Azure.WebJobs.Extensions.Storage.Common, QueueProcessor.cs
 """
 
@@ -22,12 +22,12 @@ from local_cloud.function_host.storage.clients import short_error
 _log = logging.getLogger(__name__)
 
 Poison = Callable[[str], Awaitable[None]]
-"""Copies a message's text, as it lay on the queue, to the poison queue; raises AzureError."""
+"""Copies a message's encoded text to the poison queue; raises AzureError."""
 
 
 @dataclass(frozen=True)
 class LeaseRules:
-    """For how long a message is hidden, and what follows a failure. `poison` None: the queue has no poison queue."""
+    """How long a message is hidden, and what follows a failure; `poison` None means that there is no poison queue."""
 
     invisibility: timedelta
     visibility_timeout: timedelta
@@ -36,7 +36,7 @@ class LeaseRules:
 
 
 class MessageLease:
-    """Holds one message from its receipt to its end."""
+    """Holds one message from its receipt to its completion."""
 
     def __init__(self, queue: QueueClient, raw: QueueMessage, *, rules: LeaseRules, wake: asyncio.Event) -> None:
         self._queue = queue
@@ -49,18 +49,18 @@ class MessageLease:
         self._finished = asyncio.Event()
 
     def expect_deliveries(self, deliveries: int) -> None:
-        """Announce so many more deliveries; each is answered by one `delivered`."""
+        """Announce this many more deliveries; each must be completed by one `record_delivery`."""
         self._deliveries += deliveries
 
     def record_delivery(self, *, ok: bool) -> None:
-        """One delivery has ended. The message succeeds if all of them did."""
+        """Record the end of one delivery. The message succeeds only if all of them did."""
         self._failed |= not ok
         self._deliveries -= 1
         if not self._deliveries:
             self._finished.set()
 
     async def hold_until_done(self) -> None:
-        """Keep the message hidden until its deliveries have ended, then settle it."""
+        """Keep the message hidden until its deliveries have ended, then complete it."""
         half = self._rules.invisibility.total_seconds() / 2
         pause = half
         while not await wait_for_any(self._finished, timeout=pause):
@@ -68,15 +68,15 @@ class MessageLease:
         if not self._failed:
             await self._end("deleted", self._delete())
         elif self._rules.poison is None:
-            # The host does not show it again at once either: that would be an endless, fast loop.
-            _log.warning("Message %s failed and stays hidden for a while: no poison queue here", self._raw.id)
+            # Like the real host, do not make it visible at once, which would be a fast endless loop.
+            _log.warning("Message %s failed and stays hidden for now: this queue has no poison queue", self._raw.id)
         elif (self._raw.dequeue_count or 1) >= self._rules.max_dequeue_count:
             await self.reject(f"it has failed {self._raw.dequeue_count} times (maxDequeueCount)")
         else:
             await self._end("shown again", self._show_again())
 
     async def reject(self, reason: str) -> None:
-        """Move the message to the poison queue, undelivered or for good; without such a queue it stays hidden."""
+        """Move the message to the poison queue; without such a queue it stays hidden."""
         _log.warning("Message %s on %s is poison: %s", self._raw.id, self._queue.queue_name, reason)
         if self._rules.poison is not None:
             await self._end("moved to its poison queue", self._move(self._rules.poison))
@@ -98,7 +98,7 @@ class MessageLease:
         try:
             answer = await self._queue.update_message(self._raw.id, self._receipt, visibility_timeout=hidden)
         except AzureError as error:
-            _log.warning("Message %s could not be kept hidden: %s", self._raw.id, short_error(error))
+            _log.warning("The lease of message %s could not be renewed: %s", self._raw.id, short_error(error))
             return False
         self._receipt = answer.pop_receipt or self._receipt
         return True
@@ -109,4 +109,4 @@ class MessageLease:
         except AzureError as error:
             stale = isinstance(error, HttpResponseError) and error.status_code in {400, 404}
             level = logging.DEBUG if stale else logging.WARNING
-            _log.log(level, "Message %s was not %s, it will come again: %s", self._raw.id, what, short_error(error))
+            _log.log(level, "Message %s was not %s; it will come again: %s", self._raw.id, what, short_error(error))

@@ -1,4 +1,4 @@
-"""Queue triggers: a message becomes a call, with the metadata and the binding data the real host gives."""
+"""Queue triggers: a message becomes a call with the real host's metadata and binding data."""
 
 import json
 from datetime import datetime
@@ -24,7 +24,7 @@ def queue_listener(
     storage: Storage,
     duplicate_seed: int | None,
 ) -> QueueListener:
-    """The listener of a function's queue; a queue whose name ends in -poison has no poison queue of its own."""
+    """Return the listener of a function's queue; a queue whose name ends in -poison has no poison queue of its own."""
     rules = settings.host_json.extensions.queues
     connection = function.trigger.connection
     queue = settings.resolve(function.trigger.arguments["queueName"]).lower()
@@ -56,7 +56,7 @@ def queue_listener(
 
 
 def queue_event(message: Message, queue: str) -> TriggerEvent:
-    """The event of one message. The top-level values of a JSON object become binding data, before all else."""
+    """Return the event of a message. Top-level values of a JSON object become binding data and take precedence."""
     text = message.body.decode("utf-8", "replace")
     properties = {
         "DequeueCount": message.dequeue_count,

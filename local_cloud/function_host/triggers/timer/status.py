@@ -1,6 +1,6 @@
-"""A timer's memory: when it fired last and is to fire next.
+"""The status blob of a timer: its last and next occurrence.
 
-It lies in the blob `azure-webjobs-hosts/timers/<host id>/Host.Functions.<name>/status`.
+The blob is `azure-webjobs-hosts/timers/<host id>/Host.Functions.<name>/status`.
 """
 
 import json
@@ -18,16 +18,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TimerStatus:
-    """The times of one timer, aware."""
+    """The times of a timer, timezone-aware."""
 
     last: datetime
-    """The last call's end; NEVER before the first."""
+    """The end of the last call; NEVER before the first."""
     next: datetime
     updated: datetime
-    """The moment from which `next` was computed."""
+    """The time from which `next` was computed."""
 
     def to_record(self) -> dict[str, str]:
-        """As it lies in the status blob and reaches the function."""
+        """Return the JSON object of the status blob, which the function receives too."""
         return {
             "Last": self.last.isoformat(),
             "Next": self.next.isoformat(),
@@ -36,7 +36,7 @@ class TimerStatus:
 
     @classmethod
     def from_json(cls, text: bytes) -> "TimerStatus":
-        """Read a status blob. Raises ValueError, KeyError or TypeError for another shape."""
+        """Parse a status blob. Raises ValueError, KeyError or TypeError if it is invalid."""
         record = json.loads(text)
         last, following, updated = (datetime.fromisoformat(record[key]) for key in ("Last", "Next", "LastUpdated"))
         return cls(last, following, updated)
@@ -50,7 +50,7 @@ class TimerStatusStore:
         self._name = f"timers/{host_id}/{function}/status"
 
     async def read(self) -> TimerStatus | None:
-        """What is recorded; None if nothing is, or nothing that can be understood. Raises AzureError."""
+        """Return the recorded status; None if there is none or it is invalid. Raises AzureError."""
         container = await self._storage.hosts_container()
         try:
             download = await container.get_blob_client(self._name).download_blob()
@@ -58,11 +58,11 @@ class TimerStatusStore:
         except ResourceNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
-            _log.warning("%s cannot be understood, starting anew: %r", self._name, error)
+            _log.warning("%s is invalid and will be replaced: %r", self._name, error)
             return None
 
     async def write(self, status: TimerStatus) -> None:
-        """Record the status; if storage fails, the old one stands and the next call records again."""
+        """Write the status; if storage fails, the previous status stays and the next call writes again."""
         try:
             container = await self._storage.hosts_container()
             blob = container.get_blob_client(self._name)

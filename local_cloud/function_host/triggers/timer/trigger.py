@@ -1,7 +1,7 @@
-"""Timers: fires a function at the times of its schedule, in one host of several.
+"""Timer triggers: run a function on its schedule, in one of several hosts.
 
-With its monitor on, a time that passed while no host ran is made up for once, at the start, marked as past due. A
-failing function does not stop its schedule; `@app.retry` repeats it.
+With its status blob, an occurrence that was missed while no host ran is made up for once at startup, marked past due.
+A failing function does not stop its schedule; `@app.retry` repeats it.
 Source: Azure/azure-webjobs-sdk-extensions, src/WebJobs.Extensions/Extensions/Timers
 """
 
@@ -22,17 +22,17 @@ from local_cloud.function_host.triggers.timer.status import NEVER, TimerStatus, 
 
 # The real host keeps no status for timers that fire more often.
 _MIN_MONITORED_INTERVAL = timedelta(minutes=1)
-# A sleep is cut into pieces, so that a clock that was set, or a machine that slept, is noticed.
+# Sleeps are limited, so that a changed clock or a suspended machine is noticed.
 _MAX_SLEEP_SECONDS = 30.0
 _RETRY_SECONDS = 2.0
 _log = logging.getLogger(__name__)
 
 
 class Timer:
-    """One timer trigger."""
+    """A function with a timer trigger."""
 
     def __init__(self, function: Function, invoker: Invoker, *, settings: HostSettings, storage: Storage) -> None:
-        """Read the trigger; raises ScheduleError or ExpressionError."""
+        """Read the trigger. Raises ScheduleError or ExpressionError."""
         arguments = function.trigger.arguments
         self.function = function
         self._invoker = invoker
@@ -43,16 +43,16 @@ class Timer:
         self._monitor = TimerStatusStore(storage, settings.host_id, function.host_name) if monitored else None
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Fire at the due times until `stopping`; returns when a call that runs has ended."""
+        """Fire at each occurrence until `stopping` is set; return after a running call has ended."""
         try:
             status = await self._initial_status()
         except AzureError as error:
-            _log.warning("Timer %s cannot read its status, trying again: %s", self.function.name, short_error(error))
+            _log.warning("Timer %s cannot read its status, retrying: %s", self.function.name, short_error(error))
             await wait_for_any(stopping, timeout=_RETRY_SECONDS)
             return
         past_due = status.next < _now()
         run_now = past_due or self._run_on_startup
-        self._run_on_startup = False  # once a host, not each time its lock is won
+        self._run_on_startup = False  # once per host, not each time its lock is acquired
         while run_now or await _sleep_until(status.next, stopping):
             await self.fire(status, past_due=past_due)
             last = _now() if run_now else max(_now(), status.next)
@@ -62,7 +62,7 @@ class Timer:
                 await self._monitor.write(status)
 
     async def fire(self, status: TimerStatus | None, *, past_due: bool) -> None:
-        """Call the function now, with its retries; `status` None: called by hand, outside of the schedule."""
+        """Call the function now, with its retries; `status` None means a manual call outside the schedule."""
         record = status.to_record() if status is not None and self._monitor is not None else None
         value = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": record, "IsPastDue": past_due}
         event = TriggerEvent(json_datum(value), reason=f"Timer fired at {_now().isoformat()}")
@@ -75,7 +75,7 @@ class Timer:
             await asyncio.sleep(policy.delay(retry).total_seconds())
 
     async def _initial_status(self) -> TimerStatus:
-        """What is recorded; a fresh start if nothing is, or if it is for another schedule. Raises AzureError."""
+        """Return the recorded status, or a new one if there is none or the schedule has changed. Raises AzureError."""
         recorded = await self._monitor.read() if self._monitor is not None else None
         if recorded is not None and self._schedule.next_after(recorded.updated) == recorded.next:
             return recorded
@@ -87,7 +87,7 @@ class Timer:
 
 
 async def _sleep_until(moment: datetime, stopping: asyncio.Event) -> bool:
-    """Wait for the moment; False if `stopping` came first."""
+    """Sleep until `moment`. Return False if `stopping` is set first."""
     while not stopping.is_set():
         left = (moment - _now()).total_seconds()
         if left <= 0:

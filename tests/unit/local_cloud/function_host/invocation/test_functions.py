@@ -1,0 +1,13 @@
+"""Retry policies."""
+
+from datetime import timedelta
+
+from local_cloud.function_host.invocation.functions import RetryPolicy
+
+
+def test_retry_policy() -> None:
+    second = timedelta(seconds=1)
+    growing = RetryPolicy(max_retries=3, fixed=None, minimum=second, maximum=timedelta(seconds=3))
+    assert [growing.delay(retry) for retry in (1, 2, 3)] == [second, 2 * second, 3 * second]
+    assert [growing.allows(retry) for retry in (1, 3, 4)] == [True, True, False]
+    assert RetryPolicy(max_retries=-1, fixed=second, minimum=second, maximum=second).allows(10**6)
