@@ -26,7 +26,7 @@ from frame_tools.storage.deployment import DataStorage
 from frame_tools.storage.sas import GRANTS, guest_settings
 from local_cloud.accounts import DATA_ACCOUNT, DATA_KEY
 from local_cloud.cloud import AZURITE, PROJECT, Cloud
-from local_cloud.service_process import Child
+from local_cloud.service_process import ServiceProcess
 
 
 def now() -> dt.datetime:
@@ -66,7 +66,7 @@ def by_identity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlobAccoun
     for service in ("blob", "queue", "table"):
         argv += [f"--{service}Host", "127.0.0.1", f"--{service}Port", "0"]
     environment = {**os.environ, "AZURITE_ACCOUNTS": f"{DATA_ACCOUNT}:{DATA_KEY}"}
-    azurite = Child(
+    azurite = ServiceProcess(
         "Azurite",
         argv,
         cwd=PROJECT,
