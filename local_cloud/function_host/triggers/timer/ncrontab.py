@@ -1,36 +1,40 @@
-"""NCRONTAB: when does a timer come next?
+"""NCRONTAB schedules of timer triggers.
 
-Six fields, `{second} {minute} {hour} {day} {month} {day-of-week}`, or five without the seconds. Unlike Unix cron, a day
-counts only if day of month *and* day of week fit. Times are UTC.
+Six fields, `{second} {minute} {hour} {day} {month} {day-of-week}`, or five without the seconds. Unlike in Unix cron, day
+of month *and* day of week must match. Times are UTC. The fields are validated here, because croniter accepts more than
+Azure (7 for Sunday, ranges that wrap around, `l` and `#`) and its errors do not name the field; croniter finds the
+occurrences.
 Source: https://learn.microsoft.com/azure/azure-functions/functions-bindings-timer#ncrontab-expressions
 """
 
 import calendar
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
+
+from croniter import CroniterBadDateError, croniter
 
 _MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_name) if name}
 _WEEKDAYS = {name.lower(): (number + 1) % 7 for number, name in enumerate(calendar.day_name)}
-# The rarest day, a 29 February on a given weekday, comes back after 40 years at the latest (around a year like 2100).
-_HORIZON_YEARS = 41
+# The rarest day, February 29 on a given weekday, recurs after at most 40 years (around a year such as 2100).
+_MAX_YEARS_BETWEEN_OCCURRENCES = 41
 
 
 class ScheduleError(ValueError):
-    """The expression is not NCRONTAB, or names a moment that never comes."""
+    """The expression is not NCRONTAB, or it never occurs."""
 
 
 @dataclass(frozen=True)
 class _Field:
-    """One field: its name for messages, its bounds (both included) and the words it knows."""
+    """One field: its name in messages, its inclusive bounds, and the names of its values."""
 
     name: str
     low: int
     high: int
-    words: dict[str, int]
+    names: dict[str, int]
 
     def parse(self, text: str) -> frozenset[int]:
-        """The set of values that `text` allows, such as `*`, `5`, `1-5`, `*/15`, `mon-fri` or `1,10-20/2`."""
+        """Return the values that `text` allows, such as `*`, `5`, `1-5`, `*/15`, `mon-fri` or `1,10-20/2`."""
         return frozenset(value for part in text.split(",") for value in self._part(part))
 
     def _part(self, part: str) -> range:
@@ -45,17 +49,17 @@ class _Field:
             first = self._value(first_text, part)
             last = self._value(last_text, part) if dash else (self.high if slash else first)
         if first > last:
-            raise ScheduleError(f"{self.name}: {part!r} runs backwards; write it as two ranges with a comma")
+            raise ScheduleError(f"{self.name}: the range {part!r} is reversed; write two ranges with a comma")
         return range(first, last + 1, step)
 
     def _value(self, text: str, part: str) -> int:
-        value = self._word(text.lower()) if text[:1].isalpha() else self._number(text, part)
+        value = self._named_value(text.lower()) if text[:1].isalpha() else self._number(text, part)
         if value is None or not self.low <= value <= self.high:
             raise ScheduleError(f"{self.name}: {part!r} is not within {self.low}-{self.high}")
         return value
 
-    def _word(self, text: str) -> int | None:
-        return next((value for word, value in self.words.items() if text in (word, word[:3])), None)
+    def _named_value(self, text: str) -> int | None:
+        return next((value for name, value in self.names.items() if text in (name, name[:3])), None)
 
     def _number(self, text: str, part: str) -> int:
         if not (text.isascii() and text.isdigit()):
@@ -86,7 +90,7 @@ class Schedule:
 
     @classmethod
     def parse(cls, expression: str) -> "Schedule":
-        """Read an expression of six or five fields; raises ScheduleError with the field and the remedy."""
+        """Parse an expression of six or five fields. Raises ScheduleError with the field and what is valid."""
         parts = expression.split()
         if len(parts) == 5:
             parts = ["0", *parts]
@@ -98,45 +102,31 @@ class Schedule:
         return cls(*(field.parse(part) for field, part in zip(_FIELDS, parts, strict=True)))
 
     def next_after(self, moment: datetime) -> datetime:
-        """The first time strictly later than `moment` (aware), to the second, in the same time zone.
+        """Return the first occurrence later than `moment` (timezone-aware), in whole seconds and the same time zone.
 
-        Raises ScheduleError if no day ever fits, such as 30 February.
+        Raises ScheduleError if no day ever matches, for example February 30.
         """
-        start = moment.replace(microsecond=0) + timedelta(seconds=1)
-        first = self._time_of_day(start.time()) if self._matches(start.date()) else None
-        if first is not None:
-            return datetime.combine(start.date(), first, start.tzinfo)
-        day = self._day_after(start.date())
-        return datetime.combine(day, time(min(self.hours), min(self.minutes), min(self.seconds)), start.tzinfo)
+        occurrences = croniter(
+            self._cron(),
+            moment.replace(microsecond=0),
+            ret_type=datetime,
+            day_or=False,
+            second_at_beginning=True,
+            max_years_between_matches=_MAX_YEARS_BETWEEN_OCCURRENCES,
+        )
+        try:
+            occurrence: datetime = occurrences.get_next()
+        except CroniterBadDateError as error:
+            raise ScheduleError("the schedule never occurs; check its day, month and day-of-week") from error
+        return occurrence
 
     def is_more_often_than(self, gap: timedelta, moment: datetime) -> bool:
-        """Whether two of the next five times after `moment` lie closer together than `gap`."""
+        """Return whether two of the next five occurrences after `moment` are less than `gap` apart."""
         times = [self.next_after(moment)]
         while len(times) < 5:
             times.append(self.next_after(times[-1]))
         return any(later - earlier < gap for earlier, later in pairwise(times))
 
-    def _matches(self, day: date) -> bool:
-        return day.month in self.months and day.day in self.days and day.isoweekday() % 7 in self.weekdays
-
-    def _time_of_day(self, start: time) -> time | None:
-        """The first allowed time of a day at or after `start`; None if the day holds no more."""
-        for hour in sorted(h for h in self.hours if h >= start.hour):
-            floor = start if hour == start.hour else time()
-            for minute in sorted(m for m in self.minutes if m >= floor.minute):
-                second_floor = floor.second if minute == floor.minute else 0
-                seconds = [s for s in self.seconds if s >= second_floor]
-                if seconds:
-                    return time(hour, minute, min(seconds))
-        return None
-
-    def _day_after(self, day: date) -> date:
-        for year in range(day.year, day.year + _HORIZON_YEARS):
-            for month in sorted(self.months):
-                if (year, month) < (day.year, day.month):
-                    continue
-                for number in range(1, calendar.monthrange(year, month)[1] + 1):
-                    candidate = date(year, month, number)
-                    if candidate > day and self._matches(candidate):
-                        return candidate
-        raise ScheduleError("this schedule names a day that never comes; check its day, month and day-of-week")
+    def _cron(self) -> str:
+        fields = (self.seconds, self.minutes, self.hours, self.days, self.months, self.weekdays)
+        return " ".join(",".join(map(str, sorted(values))) for values in fields)
