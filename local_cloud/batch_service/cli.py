@@ -50,8 +50,8 @@ def _parse_pool(text: str) -> tuple[str, PoolShape]:
 
 
 def _parse_image(text: str) -> tuple[str, dict[str, str]]:
-    name, found, file = text.partition("=")
-    if not (name and found):
+    name, separator, file = text.partition("=")
+    if not (name and separator):
         raise typer.BadParameter(f"{text!r}: write NAME=FILE.json", param_hint="--image")
     try:
         variables = json.loads(Path(file).read_text(encoding="utf-8"))

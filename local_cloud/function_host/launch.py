@@ -83,8 +83,8 @@ class HostProcess:
         stream = self._process.stdout
         for line in stream or ():
             self._lines.append(line)
-            if not self._port and (found := _READY.search(line)):
-                self._port = int(found[1])
+            if not self._port and (match := _READY.search(line)):
+                self._port = int(match[1])
                 self._ready.set()
         self._ready.set()  # the process has ended
         if stream is not None:

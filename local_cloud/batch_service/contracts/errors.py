@@ -74,8 +74,8 @@ class BatchError(Exception):
 
 def error_body(code: str, request_id: str, *, values: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return the error object as in an item of addtaskcollection and, after `odata.metadata`, in a response."""
-    words = STATUS_AND_MESSAGE[code][1] if code in STATUS_AND_MESSAGE else "An error injected by a test."
-    message = f"{words}\nRequestId:{request_id}\nTime:{format_time(now())}"
+    message_text = STATUS_AND_MESSAGE[code][1] if code in STATUS_AND_MESSAGE else "An error injected by a test."
+    message = f"{message_text}\nRequestId:{request_id}\nTime:{format_time(now())}"
     body: dict[str, Any] = {"code": code, "message": {"lang": "en-US", "value": message}}
     if values:
         body["values"] = [{"key": key, "value": value} for key, value in values.items()]

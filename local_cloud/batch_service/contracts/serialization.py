@@ -47,10 +47,10 @@ def parse_duration(text: object) -> timedelta:
     match = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if match is None or not any(match.groups()):
         raise ValueError(f"{text!r} is not a duration; write for example PT30M, PT1H30M or P1D")
-    whole = {unit: int(match[unit] or 0) for unit in ("days", "hours", "minutes")}
+    units = {unit: int(match[unit] or 0) for unit in ("days", "hours", "minutes")}
     seconds, _, fraction = (match["seconds"] or "0").partition(".")
     try:
-        duration = timedelta(**whole, seconds=int(seconds), microseconds=int(f"{fraction:0<6}"[:6]))
+        duration = timedelta(**units, seconds=int(seconds), microseconds=int(f"{fraction:0<6}"[:6]))
     except OverflowError:
         return UNLIMITED
     return min(duration, UNLIMITED)

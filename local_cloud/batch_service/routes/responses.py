@@ -52,11 +52,11 @@ def check_preconditions(request: web.Request, entity: Entity) -> None:
     If-Modified-Since and If-Unmodified-Since are ignored. Raises BatchError (ConditionNotMet, 412) or, for a GET of an
     unchanged entity, web.HTTPNotModified.
     """
-    conditions = request.headers.get("If-Match")
-    if conditions is not None and conditions.strip('"') not in (entity.e_tag, "*"):
+    if_match = request.headers.get("If-Match")
+    if if_match is not None and if_match.strip('"') not in (entity.e_tag, "*"):
         raise BatchError("ConditionNotMet")
-    known = request.headers.get("If-None-Match")
-    if known is not None and known.strip('"') in (entity.e_tag, "*"):
+    none_match = request.headers.get("If-None-Match")
+    if none_match is not None and none_match.strip('"') in (entity.e_tag, "*"):
         if request.method in ("GET", "HEAD"):
             raise web.HTTPNotModified(headers=entity_headers(entity))
         raise BatchError("ConditionNotMet")

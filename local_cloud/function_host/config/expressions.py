@@ -35,7 +35,7 @@ def expand(template: str, data: Mapping[str, object]) -> str:
     `{rand-guid}` becomes a new UUID; `{{` and `}}` are literal braces. Raises ExpressionError for a missing name, a
     list or an object.
     """
-    known = {name.lower(): value for name, value in data.items()}
+    values = {name.lower(): value for name, value in data.items()}
 
     def value(match: re.Match[str]) -> str:
         if match[1] is None:
@@ -43,12 +43,12 @@ def expand(template: str, data: Mapping[str, object]) -> str:
         name = match[1].lower()
         if name in {"rand-guid", "sys.randguid"}:
             return str(uuid.uuid4())
-        found = known.get(name)
-        if not isinstance(found, str | int | float):
+        item = values.get(name)
+        if not isinstance(item, str | int | float):
             raise ExpressionError(
                 f"no value for {{{match[1]}}} in {template!r}; the trigger provides {', '.join(sorted(data)) or 'none'}"
             )
-        return str(found)
+        return str(item)
 
     return _TOKEN.sub(value, template)
 

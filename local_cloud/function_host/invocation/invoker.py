@@ -71,7 +71,7 @@ class Invoker:
         self, function: Function, event: TriggerEvent, *, invocation_id: str, attempt: RetryContext
     ) -> InvocationResult:
         try:
-            inputs = [(one.name, await self._bindings.read(one, event.data)) for one in function.inputs]
+            inputs = [(binding.name, await self._bindings.read(binding, event.data)) for binding in function.inputs]
             with self._console.invocation(invocation_id, function.name):
                 outcome = await self._call(function, event, inputs=inputs, invocation_id=invocation_id, attempt=attempt)
             if outcome.ok:

@@ -119,7 +119,7 @@ class Worker:
             fault = answer.result.exception
             raise AppLoadError(f"{fault.message}\n{fault.stack_trace}")
         metadata = (await runtime.functions_metadata_request(_request())).function_metadata_results
-        return cls([Function.from_metadata(one) for one in metadata or ()])
+        return cls([Function.from_metadata(item) for item in metadata or ()])
 
     async def call(
         self,

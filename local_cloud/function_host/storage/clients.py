@@ -67,11 +67,11 @@ class Storage:
         for queues in self._queues.values():
             await queues.close()
 
-    def _client(self, known: dict[str, _Client], connection: str | None, create: Callable[[str], _Client]) -> _Client:
+    def _client(self, cache: dict[str, _Client], connection: str | None, create: Callable[[str], _Client]) -> _Client:
         text = self._settings.connection_string(connection)
-        if text not in known:
-            known[text] = create(text)
-        return known[text]
+        if text not in cache:
+            cache[text] = create(text)
+        return cache[text]
 
 
 async def ensure_container(container: ContainerClient) -> None:

@@ -101,11 +101,11 @@ class BlobQueue:
 
     async def _execute(self, message: Message) -> bool:
         """Run the function, or drop a message whose function, blob or blob version no longer exists."""
-        found = self._read(message.body)
-        if found is None:
+        target = self._read(message.body)
+        if target is None:
             _log.warning("Message %s in %s is not for a blob trigger of this app; dropped", message.id, self._name)
             return True
-        trigger, version = found
+        trigger, version = target
         container = self._storage.blobs(trigger.function.trigger.connection).get_container_client(version.container)
         try:
             download = await container.get_blob_client(version.name).download_blob()
@@ -126,13 +126,13 @@ class BlobQueue:
 
     async def _poison(self, text: str) -> None:
         try:
-            found = self._read(decode(text, "base64"))
+            target = self._read(decode(text, "base64"))
         except UndecodableMessageError:
-            found = None
-        if found is None:
+            target = None
+        if target is None:
             _log.warning("A message in %s cannot be parsed; dropped", self._name)
             return
-        await self._storage.send(found[0].function.trigger.connection, _POISON_QUEUE, text)
+        await self._storage.send(target[0].function.trigger.connection, _POISON_QUEUE, text)
 
     def _read(self, body: bytes) -> tuple[BlobTrigger, BlobVersion] | None:
         try:

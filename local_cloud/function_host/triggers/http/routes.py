@@ -50,15 +50,15 @@ class Route:
 
     def match(self, method: str, path: str) -> dict[str, str] | None:
         """Return the route parameters of a raw (percent-encoded) path; None if method or path do not match."""
-        found = self.regex.fullmatch(path)
-        if found is None or (self.methods and method.upper() not in self.methods):
+        matched = self.regex.fullmatch(path)
+        if matched is None or (self.methods and method.upper() not in self.methods):
             return None
-        return {name: unquote(value) for name, value in found.groupdict().items() if value is not None}
+        return {name: unquote(value) for name, value in matched.groupdict().items() if value is not None}
 
 
 def find_route(routes: Sequence[Route], method: str, path: str) -> tuple[Route, dict[str, str]] | None:
     """Return the most specific matching route and its parameters, or None."""
-    for route in sorted(routes, key=lambda one: one.rank):
+    for route in sorted(routes, key=lambda route: route.rank):
         parameters = route.match(method, path)
         if parameters is not None:
             return route, parameters

@@ -91,10 +91,10 @@ class HttpServer:
         return web.Response(status=answer.status, text=answer.body)
 
     async def _function(self, request: web.Request) -> web.Response:
-        found = find_route(self._routes, request.method, request.rel_url.raw_path)
-        if found is None:
+        match = find_route(self._routes, request.method, request.rel_url.raw_path)
+        if match is None:
             raise web.HTTPNotFound(text="")
-        route, parameters = found
+        route, parameters = match
         function = route.function
         self._authorize(request, str(function.trigger.arguments.get("authLevel", "function")).lower())
         event = TriggerEvent(

@@ -108,7 +108,7 @@ class QueueListener:
                 _start_task(self._in_flight, lease.reject(f"dequeued {message.dequeue_count} times without completing"))
                 continue
             accepted.append((lease, message))
-        chains = [(one, 1) for one in accepted] if self._duplicates is None else self._duplicates.plan(accepted)
+        chains = [(item, 1) for item in accepted] if self._duplicates is None else self._duplicates.plan(accepted)
         for (lease, _), length in chains:
             lease.expect_deliveries(length)
         for lease, _ in accepted:

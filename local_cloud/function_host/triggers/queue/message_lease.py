@@ -103,10 +103,10 @@ class MessageLease:
         self._receipt = answer.pop_receipt or self._receipt
         return True
 
-    async def _end(self, what: str, step: Awaitable[None]) -> None:
+    async def _end(self, outcome: str, step: Awaitable[None]) -> None:
         try:
             await step
         except AzureError as error:
             stale = isinstance(error, HttpResponseError) and error.status_code in {400, 404}
             level = logging.DEBUG if stale else logging.WARNING
-            _log.log(level, "Message %s was not %s; it will come again: %s", self._raw.id, what, short_error(error))
+            _log.log(level, "Message %s was not %s; it will come again: %s", self._raw.id, outcome, short_error(error))

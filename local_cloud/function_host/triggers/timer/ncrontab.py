@@ -1,9 +1,9 @@
 """NCRONTAB schedules of timer triggers.
 
-Six fields, `{second} {minute} {hour} {day} {month} {day-of-week}`, or five without the seconds. Unlike in Unix cron, day
-of month *and* day of week must match. Times are UTC. The fields are validated here, because croniter accepts more than
-Azure (7 for Sunday, ranges that wrap around, `l` and `#`) and its errors do not name the field; croniter finds the
-occurrences.
+Six fields, `{second} {minute} {hour} {day} {month} {day-of-week}`, or five without the seconds. Unlike in Unix cron,
+day of month *and* day of week must match. Times are UTC. The fields are validated here, because croniter accepts more
+than Azure (7 for Sunday, ranges that wrap around, `l` and `#`) and its errors do not name the field; croniter finds
+the occurrences.
 Source: https://learn.microsoft.com/azure/azure-functions/functions-bindings-timer#ncrontab-expressions
 """
 

@@ -78,11 +78,11 @@ class Cloud:
         return self._until(lambda: self._in_state(job_id, task_id, state), f"{task_id} is {state}")
 
     def await_job(self, job_id: str, state: str) -> m.BatchJob:
-        def look() -> m.BatchJob | None:
+        def finished_job() -> m.BatchJob | None:
             job = self.client.get_job(job_id)
             return job if job.state == state else None
 
-        return self._until(look, f"{job_id} is {state}")
+        return self._until(finished_job, f"{job_id} is {state}")
 
     def output(self, job_id: str, task_id: str, name: str = "stdout.txt") -> str:
         return b"".join(self.client.download_task_file(job_id, task_id, name)).decode()
@@ -114,9 +114,9 @@ class Cloud:
 
         self._until(is_dead, f"process {pid} has ended")
 
-    def _until(self, condition: Callable[[], T | None], what: str) -> T:
+    def _until(self, condition: Callable[[], T | None], description: str) -> T:
         try:
-            return until(condition, what, seconds=DEADLINE_S)
+            return until(condition, description, seconds=DEADLINE_S)
         except AssertionError as error:
             error.add_note((self.data / "service.log").read_text()[-3000:])
             raise

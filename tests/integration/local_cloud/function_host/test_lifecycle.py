@@ -48,7 +48,7 @@ def test_changed_schedule_resets_timer(environment: HostEnvironment) -> None:
 def test_two_hosts_run_nothing_twice(environment: HostEnvironment) -> None:
     env = {**environment.env, "SCHEDULE": "*/2 * * * * *"}
     names = [f"n{number:02d}" for number in range(20)]
-    with running_host(environment.app, env=env) as one, running_host(environment.app, env=env) as two:
+    with running_host(environment.app, env=env) as first, running_host(environment.app, env=env) as second:
         for name in names:
             environment.upload(f"{name}.txt", b"x")
             environment.send(name=name)
@@ -56,7 +56,7 @@ def test_two_hosts_run_nothing_twice(environment: HostEnvironment) -> None:
         until(lambda: len(environment.records("on_time")) >= 3)
         fired_by = {line["pid"] for line in environment.records("on_time")}
         # The host that holds the lock of the timer stops; the other takes over.
-        (one if {one.pid} == fired_by else two).stop()
+        (first if {first.pid} == fired_by else second).stop()
         until(lambda: {line["pid"] for line in environment.records("on_time")} > fired_by)
     assert Counter(line["blob"] for line in environment.records("on_blob")) == {
         f"{environment.prefix}-in/{n}.txt": 1 for n in names

@@ -31,7 +31,7 @@ class ListenerBench:
     def __init__(self, environment: HostEnvironment) -> None:
         self.name = f"{environment.prefix}-bench"
         self.source = environment.queue(self.name, plain=True)
-        self.seen: list[Message] = []
+        self.received: list[Message] = []
         self.poisoned: list[str] = []
         self.stopping = asyncio.Event()
         self.changed = asyncio.Event()
@@ -58,7 +58,7 @@ class ListenerBench:
         duplicates: DuplicateDelivery | None = None,
     ) -> AsyncIterator[None]:
         async def handle(message: Message) -> bool:
-            self.seen.append(message)
+            self.received.append(message)
             self.changed.set()
             return await answer(message)
 
@@ -110,8 +110,8 @@ def test_long_call_keeps_message_hidden(bench: ListenerBench, azurite_for_host: 
             await bench.until(bench.is_empty)
 
     asyncio.run(run())
-    assert [message.body for message in bench.seen] == [b"long"]
-    assert bench.seen[0].dequeue_count == 1
+    assert [message.body for message in bench.received] == [b"long"]
+    assert bench.received[0].dequeue_count == 1
 
 
 def test_failing_message_is_retried_then_poisoned(
@@ -123,7 +123,7 @@ def test_failing_message_is_retried_then_poisoned(
             await bench.until(lambda: bool(bench.poisoned) and bench.is_empty())
 
     asyncio.run(run())
-    assert [message.dequeue_count for message in bench.seen] == [1, 2, 3]
+    assert [message.dequeue_count for message in bench.received] == [1, 2, 3]
     assert bench.poisoned == [encode(b"bad", "base64")]
     assert "it has failed 3 times" in caplog.text
 
@@ -133,12 +133,12 @@ def test_failed_message_without_poison_queue_stays_hidden(bench: ListenerBench, 
         bench.put("bad")
         lease = replace(LEASE, invisibility=timedelta(minutes=1))
         async with bench.listening(azurite_for_host.connection_string, fail, lease=lease):
-            await bench.until(lambda: bool(bench.seen))
+            await bench.until(lambda: bool(bench.received))
             bench.put("marker")
-            await bench.until(lambda: bench.seen[-1].body == b"marker")
+            await bench.until(lambda: bench.received[-1].body == b"marker")
 
     asyncio.run(run())
-    assert [message.body for message in bench.seen] == [b"bad", b"marker"]
+    assert [message.body for message in bench.received] == [b"bad", b"marker"]
     assert not bench.is_empty()
 
 
@@ -150,7 +150,7 @@ def test_non_base64_message_is_poisoned_unchanged(bench: ListenerBench, azurite_
 
     asyncio.run(run())
     assert bench.poisoned == ["plain text!"]
-    assert not bench.seen
+    assert not bench.received
 
 
 def test_message_dequeued_too_often_is_poisoned(bench: ListenerBench, azurite_for_host: Azurite) -> None:
@@ -163,7 +163,7 @@ def test_message_dequeued_too_often_is_poisoned(bench: ListenerBench, azurite_fo
             await bench.until(lambda: bool(bench.poisoned) and bench.is_empty())
 
     asyncio.run(run())
-    assert not bench.seen
+    assert not bench.received
 
 
 def test_stale_receipt_is_ignored(bench: ListenerBench, azurite_for_host: Azurite) -> None:
@@ -179,7 +179,7 @@ def test_stale_receipt_is_ignored(bench: ListenerBench, azurite_for_host: Azurit
             await bench.until(bench.is_empty)
 
     asyncio.run(run())
-    assert [message.dequeue_count for message in bench.seen] == [1, 2]
+    assert [message.dequeue_count for message in bench.received] == [1, 2]
 
 
 def test_sending_wakes_listener(
@@ -204,7 +204,7 @@ def test_sending_wakes_listener(
                 await asyncio.wait_for(pausing.wait(), 20)
                 pausing.clear()
                 await storage.send("Data", bench.name, encode(body, "base64"))
-                await bench.until(lambda body=body: bool(bench.seen) and bench.seen[-1].body == body)
+                await bench.until(lambda body=body: bool(bench.received) and bench.received[-1].body == body)
         await storage.close()
 
     asyncio.run(run())
@@ -225,18 +225,18 @@ def test_concurrency_limit(bench: ListenerBench, azurite_for_host: Azurite) -> N
     async def run() -> None:
         bench.put(*(f"m{number}" for number in range(12)))
         async with bench.listening(azurite_for_host.connection_string, count):
-            await bench.until(lambda: len(bench.seen) == 4)
+            await bench.until(lambda: len(bench.received) == 4)
             gate.set()
             await bench.until(bench.is_empty)
 
     asyncio.run(run())
-    assert len(bench.seen) == 12
+    assert len(bench.received) == 12
     assert 4 <= most <= 6
 
 
 def test_one_failed_duplicate_fails_message(bench: ListenerBench, azurite_for_host: Azurite) -> None:
     async def fail_at_first(_: Message) -> bool:
-        return len(bench.seen) > 1
+        return len(bench.received) > 1
 
     async def run() -> None:
         bench.put("one")
@@ -246,8 +246,8 @@ def test_one_failed_duplicate_fails_message(bench: ListenerBench, azurite_for_ho
             await bench.until(bench.is_empty)
 
     asyncio.run(run())
-    assert bench.seen.count(bench.seen[0]) > 1
-    assert {message.dequeue_count for message in bench.seen} == {1, 2}
+    assert bench.received.count(bench.received[0]) > 1
+    assert {message.dequeue_count for message in bench.received} == {1, 2}
 
 
 class FaultyProxy:
@@ -293,12 +293,12 @@ def test_listener_survives_storage_failure(
         bench.put("patient")
         async with server, bench.listening(connection, succeed):
             await bench.until(lambda: proxy.refused >= 2)
-            assert not bench.seen
+            assert not bench.received
             proxy.mode = "forward"
-            await bench.until(lambda: bool(bench.seen) and bench.is_empty())
+            await bench.until(lambda: bool(bench.received) and bench.is_empty())
 
     asyncio.run(run())
-    assert [message.body for message in bench.seen] == [b"patient"]
+    assert [message.body for message in bench.received] == [b"patient"]
     warnings = [record for record in caplog.records if "cannot be read" in record.message]
     assert warnings
     assert all("\n" not in record.message for record in warnings)

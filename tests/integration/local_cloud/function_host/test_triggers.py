@@ -45,29 +45,29 @@ def request(
         connection.close()
 
 
-def seen(environment: HostEnvironment, function: str, **properties: object) -> list[dict[str, Any]]:
+def calls(environment: HostEnvironment, function: str, **properties: object) -> list[dict[str, Any]]:
     return [line for line in environment.records(function) if properties.items() <= line.items()]
 
 
 def test_blob_fires_once_per_version(environment: HostEnvironment) -> None:
     blob = f"{environment.prefix}-in/twice/x.txt"
     environment.upload("twice/x.txt", b"first")
-    first = until(lambda: seen(environment, "on_blob", blob=blob))
+    first = until(lambda: calls(environment, "on_blob", blob=blob))
     assert first[0]["body"] == "first"
     assert first[0]["length"] == 5
     assert first[0]["metadata"] == {"kind": "test"}
     assert first[0]["uri"].endswith(f"/{blob}")
     environment.upload("twice/x.txt", b"second")
-    until(lambda: seen(environment, "on_blob", blob=blob, body="second"))
-    assert [line["body"] for line in seen(environment, "on_blob", blob=blob)] == ["first", "second"]
+    until(lambda: calls(environment, "on_blob", blob=blob, body="second"))
+    assert [line["body"] for line in calls(environment, "on_blob", blob=blob)] == ["first", "second"]
 
 
 def test_bindings_resolve_message_properties(environment: HostEnvironment) -> None:
     environment.upload("fan/out.txt", "ä".encode())
     until(lambda: environment.blob("out", "fan/out/1").exists() and environment.blob("out", "fan/out/0").exists())
-    made = [line for line in environment.records("on_made") if line["message"]["name"] == "fan/out"]
-    assert sorted(line["message"]["part"] for line in made) == [0, 1]
-    assert all(line["source"] == str("ä".encode()) and line["missing"] is None for line in made)
+    messages = [line for line in environment.records("on_made") if line["message"]["name"] == "fan/out"]
+    assert sorted(line["message"]["part"] for line in messages) == [0, 1]
+    assert all(line["source"] == str("ä".encode()) and line["missing"] is None for line in messages)
 
 
 def test_failing_blob_is_poisoned_after_five_attempts(environment: HostEnvironment) -> None:
@@ -83,13 +83,13 @@ def test_failing_blob_is_poisoned_after_five_attempts(environment: HostEnvironme
     assert record["FunctionId"] == "Host.Functions.on_blob"
     assert record["BlobName"] == "bad.txt"
     assert record["ETag"] == f'"{environment.blob("in", "bad.txt").get_blob_properties().etag.strip(chr(34))}"'
-    assert len(seen(environment, "on_blob", blob=blob)) == 5
+    assert len(calls(environment, "on_blob", blob=blob)) == 5
 
 
 def test_failing_message_reaches_poison_function(environment: HostEnvironment, host: HostProcess) -> None:
     environment.send(name="zero", fail=True)
     body = json.dumps({"name": "zero", "fail": True})
-    until(lambda: seen(environment, "on_poison", body=body))
+    until(lambda: calls(environment, "on_poison", body=body))
     tries = [line["count"] for line in environment.records("on_work") if line["order"]["name"] == "zero"]
     assert tries == [1, 2, 3]
     assert "Exception: ZeroDivisionError: division by zero" in host.output()
@@ -107,7 +107,7 @@ def test_plain_text_message_is_poisoned(environment: HostEnvironment) -> None:
 
 def test_log_lines_name_function_and_invocation(environment: HostEnvironment, host: HostProcess) -> None:
     environment.send(name="talker")
-    until(lambda: seen(environment, "on_work_end", order={"name": "talker"}))
+    until(lambda: calls(environment, "on_work_end", order={"name": "talker"}))
     until(lambda: "logged by talker" in host.output())
     lines = host.output().splitlines()
     printed = next(line for line in lines if line.endswith("printed by talker"))
@@ -137,7 +137,7 @@ def test_event_grid_blobs_come_from_webhook_only(environment: HostEnvironment, h
     data = {"url": blob.url, "eTag": "0x0", "blobType": "BlockBlob"}
     # By the time a scanned blob that was written later has run, a scan would have matches this one.
     environment.upload("later.txt", b"x")
-    until(lambda: seen(environment, "on_blob", blob=f"{environment.prefix}-in/later.txt"))
+    until(lambda: calls(environment, "on_blob", blob=f"{environment.prefix}-in/later.txt"))
     assert not environment.records("on_event")
     for event in ([{"data": data}], {"specversion": "1.0", "data": data}):  # Event Grid's list, one CloudEvent
         status, _, _ = request(

@@ -9,11 +9,11 @@ import typing
 import azure.functions as func
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
-more = func.Blueprint()
+blueprint = func.Blueprint()
 
 
-def record(function: str, **facts: object) -> None:
-    line = json.dumps({"function": function, "at": time.time(), "pid": os.getpid(), **facts}) + "\n"
+def record(function: str, **properties: object) -> None:
+    line = json.dumps({"function": function, "at": time.time(), "pid": os.getpid(), **properties}) + "\n"
     with open(os.environ["RECORD"], "a", encoding="utf-8") as file:  # noqa: PTH123 - one write, appended whole
         file.write(line)
 
@@ -62,8 +62,8 @@ def on_event(blob: func.InputStream) -> None:
     record("on_event", blob=blob.name, body=blob.read().decode())
 
 
-@more.timer_trigger(arg_name="timer", schedule="%SCHEDULE%")
-@more.retry(strategy="fixed_delay", max_retry_count="1", delay_interval="00:00:00")
+@blueprint.timer_trigger(arg_name="timer", schedule="%SCHEDULE%")
+@blueprint.retry(strategy="fixed_delay", max_retry_count="1", delay_interval="00:00:00")
 def on_time(timer: func.TimerRequest, context: func.Context) -> None:
     retry = context.retry_context.retry_count
     record("on_time", past_due=timer.past_due, status=timer.schedule_status, retry=retry)
@@ -71,7 +71,7 @@ def on_time(timer: func.TimerRequest, context: func.Context) -> None:
         raise RuntimeError("the timer's first try")
 
 
-@more.route(route="items/{number:int}/{part?}", methods=["GET", "PUT"])
+@blueprint.route(route="items/{number:int}/{part?}", methods=["GET", "PUT"])
 def item(req: func.HttpRequest) -> func.HttpResponse:
     answer = {"route": dict(req.route_params), "query": dict(req.params), "body": req.get_body().decode()}
     response = func.HttpResponse(json.dumps(answer), status_code=202, mimetype="application/json")
@@ -80,19 +80,19 @@ def item(req: func.HttpRequest) -> func.HttpResponse:
     return response
 
 
-@more.route(route="items/special", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route(route="items/special", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 def special(req: func.HttpRequest) -> str:
     return "special"
 
 
-@more.route(route="files/{*path}", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
+@blueprint.route(route="files/{*path}", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
 def files(req: func.HttpRequest) -> str:
     return req.route_params.get("path", "none")
 
 
-@more.route(auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route(auth_level=func.AuthLevel.ANONYMOUS)
 def broken(req: func.HttpRequest) -> str:
     raise LookupError("nothing to see")
 
 
-app.register_functions(more)
+app.register_functions(blueprint)
