@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from pydantic import RootModel, ValidationError, model_validator
 
-from frame_tools.contracts.base import Document, complaint
+from frame_tools.contracts.base import Document, explain_validation_error
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.options import Options, ProgramName
 from frame_tools.contracts.plan import PlannedProgram, ProgramKind, Sha256
@@ -34,12 +34,12 @@ class AllowedPrograms(RootModel[dict[ProgramName, AllowedProgram]]):
     """The list by name, {"posterise": {"file": "posterise.py", "sha256": "…", "kind": "script"}}."""
 
     @classmethod
-    def loads(cls, text: str) -> "AllowedPrograms":
+    def parse_input(cls, text: str) -> "AllowedPrograms":
         """Read the setting's text, which may be empty; raises InputError in words."""
         try:
             return cls.model_validate_json(text or "{}")
         except ValidationError as error:
-            raise InputError(*complaint(error, "list of allowed programs", AllowedProgram)) from None
+            raise InputError(*explain_validation_error(error, "list of allowed programs", AllowedProgram)) from None
 
     def find(self, options: Options) -> AllowedProgram | None:
         """Return the program that the options name, None if they name none; raises InputError if it may not run."""

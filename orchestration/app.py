@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Self
 
+from frame_tools.contracts.plan import Plan
 from frame_tools.storage.accounts import DATA, OPS, account_from
 from frame_tools.storage.deployment import Storage
 from frame_tools.telemetry import logs
@@ -61,6 +62,14 @@ def application() -> App:
     logs.configure_host_logging()
     told = telemetry_from(environ)
     return replace(App.from_environment(environ), metrics=told.metrics, spans=told.spans)
+
+
+def node_image(app: App, plan: Plan | None) -> str:
+    """Return the image of a run's tasks: the one that its plan records, else the app's setting.
+
+    A run without a plan (it is still split) and plans of version 2 have none.
+    """
+    return plan.node_image if plan is not None and plan.node_image else app.settings.node_image
 
 
 def now() -> dt.datetime:

@@ -7,12 +7,12 @@ waits. `preflight` is the whole list, for a person: GET /api/preflight.
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from azure.core.exceptions import AzureError
 
 from frame_tools.contracts import paths
-from frame_tools.contracts.base import Document
+from frame_tools.contracts.base import StoredDocument
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.storage.blobs import Container
 from frame_tools.storage.deployment import Storage
@@ -31,10 +31,11 @@ from orchestration.azure_batch.pool import (
 log = logging.getLogger(__name__)
 
 
-class PoolCheck(Document):
+class PoolCheck(StoredDocument):
     """What was found of the pool for one run, and when."""
 
-    version: Literal[1] = 1
+    document_name: ClassVar = "pool check"
+    version: Literal[1, 2] = 2
     checked_at: str
     vm_size: str = ""
     slots: int = 1
@@ -54,10 +55,10 @@ class PoolCheck(Document):
 
 def look_at_pool(app: App) -> PoolCheck:
     """Ask Batch for the pool, once. Where Batch does not answer, that is the finding: a check is never in the way."""
-    return _look(app)[0]
+    return _look(app, image=app.settings.node_image)[0]
 
 
-def _look(app: App) -> tuple[PoolCheck, PoolView | None]:
+def _look(app: App, *, image: str) -> tuple[PoolCheck, PoolView | None]:
     settings = app.settings
     try:
         pool = app.batch.pool()
@@ -68,7 +69,7 @@ def _look(app: App) -> tuple[PoolCheck, PoolView | None]:
     findings = pool_findings(
         pool,
         pool_id=settings.batch_pool_id,
-        image=settings.node_image,
+        image=image,
         identity=settings.batch_pool_identity,
         mounts=MOUNTS if settings.storage_mode == "mount" else (),
     )
@@ -81,12 +82,12 @@ def _look(app: App) -> tuple[PoolCheck, PoolView | None]:
     return check, pool
 
 
-def check_run(app: App, run_id: str) -> PoolCheck:
-    """Return the run's check, made now unless an earlier one found nothing that stops it."""
+def check_run(app: App, run_id: str, *, image: str) -> PoolCheck:
+    """Return the run's check for tasks of `image`, made now unless an earlier one found nothing that stops it."""
     known = read_check(app.storage, run_id)
     if known is not None and known.stop is None:
         return known
-    return keep(app, run_id, look_at_pool(app))
+    return keep(app, run_id, _look(app, image=image)[0])
 
 
 def keep(app: App, run_id: str, check: PoolCheck) -> PoolCheck:
@@ -97,9 +98,9 @@ def keep(app: App, run_id: str, check: PoolCheck) -> PoolCheck:
     return check
 
 
-def look_again(app: App, run_id: str) -> None:
+def look_again(app: App, run_id: str, *, image: str) -> None:
     """Look at the pool while the run's tasks wait for a node; told and written down only if it is something new."""
-    known, seen = read_check(app.storage, run_id), look_at_pool(app)
+    known, seen = read_check(app.storage, run_id), _look(app, image=image)[0]
     if known is None or known.findings != seen.findings:
         keep(app, run_id, seen)
 
@@ -107,7 +108,7 @@ def look_again(app: App, run_id: str) -> None:
 def read_check(storage: Storage, run_id: str) -> PoolCheck | None:
     """Return what is known of the pool for a run, None before its first task."""
     blob = storage.runs.read(RunPaths(run_id).pool_check)
-    return PoolCheck.loads(blob.data, "pool check") if blob else None
+    return PoolCheck.load_stored(blob.data) if blob else None
 
 
 def preflight(app: App) -> dict[str, Any]:
@@ -137,7 +138,7 @@ def _is_there(what: str, there: bool) -> Finding:
 
 
 def _batch_findings(app: App) -> Iterator[Finding]:
-    check, pool = _look(app)
+    check, pool = _look(app, image=app.settings.node_image)
     yield from check.findings
     if pool is None:
         return

@@ -91,7 +91,7 @@ class Settings(_FromEnvironment):
     @classmethod
     def _prices_can_be_read(cls, text: str) -> str:
         try:
-            Prices.loads(text or "{}", "price table")
+            Prices.parse_input(text or "{}", "price table")
         except InputError as error:
             raise ValueError(str(error)) from None
         return text
@@ -100,7 +100,7 @@ class Settings(_FromEnvironment):
     @classmethod
     def _programs_can_be_read(cls, text: str) -> str:
         try:
-            AllowedPrograms.loads(text)
+            AllowedPrograms.parse_input(text)
         except InputError as error:
             raise ValueError(str(error)) from None
         return text
@@ -108,12 +108,12 @@ class Settings(_FromEnvironment):
     @property
     def programs(self) -> AllowedPrograms:
         """The programs that a trigger may name."""
-        return AllowedPrograms.loads(self.allowed_programs)
+        return AllowedPrograms.parse_input(self.allowed_programs)
 
     @property
     def price_table(self) -> Prices:
         """The prices that costs are told by."""
-        return Prices.loads(self.prices or "{}", "price table")
+        return Prices.parse_input(self.prices or "{}", "price table")
 
     @property
     def batch_is_local(self) -> bool:

@@ -72,16 +72,16 @@ def read_state(storage: Storage, run_id: str) -> RunState | None:
         return None
     listed = {item.name: item for item in runs.list(f"{run_id}/")}
     plan_blob = runs.read(RunPaths(run_id).plan) if RunPaths(run_id).plan in listed else None
-    plan = Plan.loads(plan_blob.data, "plan") if plan_blob else None
+    plan = Plan.load_stored(plan_blob.data) if plan_blob else None
     split = runs.read(RunPaths(run_id).split_receipt) if RunPaths(run_id).split_receipt in listed else None
     outcome = runs.read(RunPaths(run_id).outcome) if RunPaths(run_id).outcome in listed else None
     resumed = runs.read(RunPaths(run_id).resumed) if RunPaths(run_id).resumed in listed else None
     is_open = runs.exists(RunPaths(run_id).open_mark)
     return RunState(
-        request=Request.loads(request.data, "request"),
+        request=Request.load_stored(request.data),
         resumed_at=resumed.data.decode() if resumed else None,
         plan=plan,
-        split=SplitReceipt.loads(split.data, "split receipt") if split else None,
+        split=SplitReceipt.load_stored(split.data) if split else None,
         receipts=frozenset(_receipt_numbers(listed, run_id)),
         failures=dict(_failures(storage, listed, run_id)),
         queued={
@@ -92,7 +92,7 @@ def read_state(storage: Storage, run_id: str) -> RunState | None:
         has_slot=is_open and any(True for _ in slots_of(storage, run_id)),
         is_open=is_open,
         cancelled=RunPaths(run_id).cancelled in listed,
-        outcome=Outcome.loads(outcome.data, "outcome") if outcome else None,
+        outcome=Outcome.load_stored(outcome.data) if outcome else None,
         product=plan.product if plan and storage.output.exists(plan.product) else None,
     )
 
@@ -109,7 +109,7 @@ def _failures(storage: Storage, listed: Mapping[str, object], run_id: str) -> It
     prefix = RunPaths(run_id).failures
     for name in listed:
         if name.startswith(prefix) and (blob := storage.runs.read(name)) is not None:
-            yield name.removeprefix(prefix).removesuffix(".json"), Failure.loads(blob.data, "failure record")
+            yield name.removeprefix(prefix).removesuffix(".json"), Failure.load_stored(blob.data)
 
 
 def slots_of(storage: Storage, run_id: str) -> Iterator[tuple[str, str]]:

@@ -26,9 +26,9 @@ class TaskSpec:
 
 
 def task_spec(
-    run_id: str, step: int | str, *, attempt: int, settings: Settings, environment: Mapping[str, str]
+    run_id: str, step: int | str, *, attempt: int, image: str, settings: Settings, environment: Mapping[str, str]
 ) -> TaskSpec:
-    """Return the task of a step: a batch's number, "split" or "join".
+    """Return the task of a step (a batch's number, "split" or "join") in the container image `image`.
 
     Run ids and numbers are all that the command line holds; both are of a closed form, so nothing needs quoting.
     """
@@ -37,7 +37,7 @@ def task_spec(
     return TaskSpec(
         task_id=task_id,
         command=f"python -m scoring {verb}",
-        image=settings.node_image,
+        image=image,
         environment={**environment, logs.CORRELATION_ID: run_id, STORAGE_MODE: settings.storage_mode},
         output_folder=RunPaths(run_id).task_output_folder(task_id),
         retries=settings.max_task_retries,

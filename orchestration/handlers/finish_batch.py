@@ -38,7 +38,7 @@ def _may_be_last(app: App, run_id: str, batch: int) -> bool:
     plan = app.storage.runs.read(RunPaths(run_id).plan)
     if plan is None:
         return True
-    planned = Plan.loads(plan.data, "plan")
+    planned = Plan.load_stored(plan.data)
     _count_frames(app, planned, batch)
     batches = len(planned.scored)
     try:

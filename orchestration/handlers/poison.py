@@ -7,7 +7,7 @@ import json
 import logging
 
 from frame_tools.contracts import ids, paths
-from frame_tools.contracts.errors import ErrorCode, InputError, NextStep
+from frame_tools.contracts.errors import ErrorCode, InputError, NextStep, VersionSkewError
 from frame_tools.contracts.messages import parse_message
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure
@@ -18,19 +18,19 @@ from orchestration.runs import finalize
 from orchestration.runs.advance import advance
 from orchestration.state import RunState, read_state, write_failure
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def batch_poisoned(app: App, text: str) -> None:
     """Handle a message that `submit_batch` could not place in all its tries: its step has failed."""
     try:
         message = parse_message(text)
-    except InputError as error:
+    except (InputError, VersionSkewError) as error:
         set_aside(app, paths.FRAME_BATCHES_POISON, text, error)
         return
     trouble = "; ".join(preflight.look_at_pool(app).trouble)
     reason = trouble or f"no Batch task could be made for step {message.step}"
-    if app.storage.runs.exists(RunPaths(message.run_id).request):
+    if is_readable(app, message.run_id) and app.storage.runs.exists(RunPaths(message.run_id).request):
         write_failure(
             app.storage,
             Failure(
@@ -50,8 +50,10 @@ def finish_poisoned(app: App, text: str) -> None:
     """Handle a message on which `finish_batch` failed in all its tries: the run can't be completed as it is."""
     try:
         message = parse_message(text)
-    except InputError as error:
+    except (InputError, VersionSkewError) as error:
         set_aside(app, paths.FINISHED_BATCHES_POISON, text, error)
+        return
+    if not is_readable(app, message.run_id):
         return
     state = read_state(app.storage, message.run_id)
     if state is not None and state.product is not None:
@@ -69,6 +71,20 @@ def finish_poisoned(app: App, text: str) -> None:
             still=lambda: _nothing_better(app, state),
         )
         advance(app, message.run_id)
+
+
+def is_readable(app: App, run_id: str) -> bool:
+    """Whether this version of Impasto can read the run's documents.
+
+    If a newer one wrote them (an upgrade is under way), the handlers failed for that reason only: the run stays open,
+    and the sweep continues it after the upgrade.
+    """
+    try:
+        read_state(app.storage, run_id)
+    except VersionSkewError as error:
+        _log.warning("run %s stays open: %s", run_id, error)
+        return False
+    return True
 
 
 def _nothing_better(app: App, seen: RunState) -> bool:
@@ -89,9 +105,12 @@ def trigger_poisoned(app: App, text: str) -> None:
         set_aside(app, paths.BLOB_TRIGGER_POISON, text, error)
         return
     blob_name, etag = said
+    run_id = ids.run_id_for(blob_name, etag or blob.etag)
+    if not is_readable(app, run_id):
+        return
     finalize.end(
         app,
-        ids.run_id_for(blob_name, etag or blob.etag),
+        run_id,
         name=blob_name.removesuffix(ids.TRIGGER_SUFFIX),
         status="failed",
         reason="The run could not be started in five tries",

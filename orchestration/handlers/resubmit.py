@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from frame_tools.contracts import ids
-from frame_tools.contracts.base import Document, complaint
+from frame_tools.contracts.base import Document, explain_validation_error
 from frame_tools.contracts.errors import InputError, MissingError
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.paths import RunPaths
@@ -60,7 +60,7 @@ def _parse_object(text: str) -> ResubmitRequest:
     except ValidationError as error:
         if any(detail["loc"][:1] == ("which",) for detail in error.errors(include_url=False)):
             raise _not_understood(text) from None
-        raise InputError(*complaint(error, "body", ResubmitRequest)) from None
+        raise InputError(*explain_validation_error(error, "body", ResubmitRequest)) from None
     strange = [word for word in wish.options if word not in Options.model_fields]
     if strange and strange[0] in Trigger.model_fields:
         raise InputError(
@@ -136,7 +136,7 @@ def go_on(app: App, state: RunState, *, only_failed: bool) -> str:
 def _reopen(app: App, state: RunState) -> None:
     """Take back the ending, of whatever moment: the person wants the run to go on."""
     blob = app.storage.runs.read(RunPaths(state.run_id).outcome)
-    if blob is not None and Outcome.loads(blob.data, "outcome").status in ("failed", "cancelled"):
+    if blob is not None and Outcome.load_stored(blob.data).status in ("failed", "cancelled"):
         app.storage.runs.delete(RunPaths(state.run_id).outcome, etag=blob.etag)
 
 
@@ -167,7 +167,7 @@ def repaint(app: App, state: RunState, options: Mapping[str, Any]) -> str:
     try:
         trigger = Trigger.model_validate({word: value for word, value in words.items() if value is not None})
     except ValidationError as error:
-        raise InputError(*complaint(error, "body", Options)) from None
+        raise InputError(*explain_validation_error(error, "body", Options)) from None
     offspring = _offspring(app, request.model_copy(update={"trigger": trigger}), ())
     open_run(app, offspring)
     return offspring.run_id

@@ -7,8 +7,7 @@ from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.messages import BatchMessage, parse_message
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
-from frame_tools.storage.blobs import Blob
-from orchestration.app import App
+from orchestration.app import App, node_image
 from orchestration.handlers.dead_letter import set_aside
 from orchestration.runs.finalize import end_jobs
 from orchestration.runs.scheduling import place_first
@@ -29,17 +28,13 @@ def submit_batch(app: App, text: str) -> None:
         if app.storage.runs.exists(RunPaths(message.run_id).outcome):
             end_jobs(app, message.run_id, "run has ended")  # this message's first handler may have died making one
         return
-    plan = app.storage.runs.read(RunPaths(message.run_id).plan)
-    if isinstance(message.batch, int) and not is_planned(plan, message.batch):
+    blob = app.storage.runs.read(RunPaths(message.run_id).plan)
+    plan = Plan.load_stored(blob.data) if blob else None
+    if isinstance(message.batch, int) and (plan is None or message.batch >= plan.batch_count):
         stranger = InputError(f"{message.run_id} has no batch {message.batch}", "Name one of its plan")
         set_aside(app, paths.FRAME_BATCHES, text, stranger)
         return
-    place_first(app, message.run_id, message.batch)
-
-
-def is_planned(plan: Blob | None, batch: int) -> bool:
-    """Whether the plan has such a batch."""
-    return plan is not None and batch < Plan.loads(plan.data, "plan").batch_count
+    place_first(app, message.run_id, message.batch, image=node_image(app, plan))
 
 
 def is_settled(app: App, message: BatchMessage) -> bool:

@@ -15,7 +15,7 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure, TaskError
 from frame_tools.telemetry.logs import with_run_context
 from frame_tools.telemetry.metrics import QUEUE_AGE, TASK_RETRIES
-from orchestration.app import App, now
+from orchestration.app import App, node_image, now
 from orchestration.azure_batch.client import TaskView, steps_of
 from orchestration.preflight import look_again
 from orchestration.runs.admission import admit_next, reclaim_slots
@@ -69,7 +69,7 @@ def sweep_run(app: App, run_id: str) -> None:
     # A task leaves its receipt before it ends, so receipts are looked at after tasks: none that ended looks undone.
     state = read_state(app.storage, run_id) or state
     if any(task.state == "active" for attempts in tasks.values() for _, task in attempts):
-        look_again(app, run_id)
+        look_again(app, run_id, image=node_image(app, state.plan))
     lost: list[int | str] = []
     for step in _waited_for(state):
         attempts = [task for _, task in tasks.get(step, [])]
@@ -140,7 +140,7 @@ def _failure_of(app: App, run_id: str, step: str, last: TaskView) -> Failure:
     blob = app.storage.runs.read(RunPaths(run_id).error(step))
     if blob is None:
         return failure
-    trouble = TaskError.loads(blob.data, "record of a task's trouble")
+    trouble = TaskError.load_stored(blob.data)
     if trouble.tells_of(task_id=last.task_id, exit_code=last.exit_code):
         own = {
             "reason": trouble.reason,

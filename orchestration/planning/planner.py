@@ -2,21 +2,20 @@
 
 from typing import Final
 
-from frame_tools.contracts import manifest as manifests
 from frame_tools.contracts import paths
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.manifest import Manifest
+from frame_tools.contracts.manifest import MAX_JSON_BYTES, Manifest
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import BlobRef, Plan, Request, borders_near_cuts, spread_sample
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.trigger import Trigger
-from frame_tools.contracts.version import IMPASTO
+from frame_tools.contracts.version import IMPASTO_VERSION
 from frame_tools.media import images
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import Storage
 from orchestration import allowed_programs
-from orchestration.app import App
+from orchestration.app import App, node_image
 from orchestration.planning.frame_sequence import check_against_manifest, number_frames
 from orchestration.planning.masks import check_mask, plan_mask
 from orchestration.planning.styles import check_keys, plan_keys, plan_styles
@@ -32,7 +31,7 @@ def write_plan(app: App, state: RunState) -> None:
     """Write the run's manifest and plan (the first writer's stay); raises InputError if the input can't be used."""
     request = state.request
     if request.parent is not None and request.redo:
-        plan = _plan_from_parent(app.storage, request)
+        plan = _plan_from_parent(app, request)
     elif request.parent is not None:
         plan = _plan_with_other_options(app, request)
     elif state.split is not None:
@@ -47,9 +46,9 @@ def _plan_of_frames(app: App, request: Request) -> Plan:
     storage, trigger = app.storage, request.trigger
     folder = f"{request.folder}/{trigger.frames_folder}/"
     sizes = _sizes(storage, folder, app.settings.max_frames)
-    uploaded = storage.input.read(paths.input_blob(request.folder, "manifest.json"), limit=manifests.MAX_JSON_BYTES)
+    uploaded = storage.input.read(paths.input_blob(request.folder, "manifest.json"), limit=MAX_JSON_BYTES)
     if uploaded is not None:
-        manifest = manifests.loads(uploaded.data)
+        manifest = Manifest.parse_input(uploaded.data)
         check_against_manifest(sizes, manifest)
     else:
         manifest = _manifest_without_one(storage, request, folder, sizes)
@@ -63,7 +62,7 @@ def _plan_of_frames(app: App, request: Request) -> Plan:
 
 def _plan_after_split(app: App, request: Request) -> Plan:
     """Plan a run whose video the task `split` took apart."""
-    manifest = manifests.loads(app.storage.runs.need(RunPaths(request.run_id).manifest).data)
+    manifest = Manifest.load_stored(app.storage.runs.need(RunPaths(request.run_id).manifest).data)
     folder = RunPaths(request.run_id).split_folder
     audio = BlobRef(container="work", name=f"{folder}/{manifest.audio_file}") if manifest.audio_file else None
     return _finish_plan(
@@ -71,10 +70,10 @@ def _plan_after_split(app: App, request: Request) -> Plan:
     )
 
 
-def _plan_from_parent(storage: Storage, request: Request) -> Plan:
+def _plan_from_parent(app: App, request: Request) -> Plan:
     """Plan a run that redoes some batches of an earlier one: the rest is taken over with its receipts."""
-    parent = str(request.parent)
-    plan = Plan.loads(storage.runs.need(RunPaths(parent).plan).data, "plan")
+    storage, parent = app.storage, str(request.parent)
+    plan = Plan.load_stored(storage.runs.need(RunPaths(parent).plan).data)
     storage.runs.create(RunPaths(request.run_id).manifest, storage.runs.need(RunPaths(parent).manifest).data)
     for batch in set(range(plan.batch_count)).difference(request.redo):
         receipt = storage.runs.need(RunPaths(parent).receipt(batch))
@@ -83,6 +82,7 @@ def _plan_from_parent(storage: Storage, request: Request) -> Plan:
         update={
             "run_id": request.run_id,
             "correlation_id": request.correlation_id,
+            "node_image": node_image(app, plan),
             "parent": parent,
             "redo": request.redo,
         }
@@ -91,8 +91,8 @@ def _plan_from_parent(storage: Storage, request: Request) -> Plan:
 
 def _plan_with_other_options(app: App, request: Request) -> Plan:
     """Plan a run that does all of an earlier one's input with other options."""
-    earlier = Plan.loads(app.storage.runs.need(RunPaths(str(request.parent)).plan).data, "plan")
-    manifest = manifests.loads(app.storage.runs.need(RunPaths(str(request.parent)).manifest).data)
+    earlier = Plan.load_stored(app.storage.runs.need(RunPaths(str(request.parent)).plan).data)
+    manifest = Manifest.load_stored(app.storage.runs.need(RunPaths(str(request.parent)).manifest).data)
     return _finish_plan(app, request, manifest=manifest, frames=earlier.frames, audio=earlier.audio, earlier=earlier)
 
 
@@ -107,9 +107,9 @@ def _finish_plan(
 ) -> Plan:
     check_limits(manifest, app.settings)
     # An earlier call may have died after this write: its manifest stays, so that plan and manifest always agree.
-    app.storage.runs.create(RunPaths(request.run_id).manifest, manifests.dumps(manifest))
+    app.storage.runs.create(RunPaths(request.run_id).manifest, manifest.dumps())
     data = app.storage.runs.need(RunPaths(request.run_id).manifest).data
-    manifest = manifests.loads(data)
+    manifest = Manifest.load_stored(data)
     if audio is not None and not app.storage.data_container(audio.container).exists(audio.name):
         raise InputError(
             f"The sound {audio.name!r} is not there though the manifest names it",
@@ -144,7 +144,8 @@ def _finish_plan(
         sample=spread_sample(manifest.frame_count),
         weights_sha256=spec.weights_sha256,
         container=manifest.container,
-        versions={"impasto": IMPASTO},
+        node_image=app.settings.node_image,
+        versions={"impasto": IMPASTO_VERSION},
     )
 
 

@@ -29,9 +29,9 @@ def report_of(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str, A
     report: dict[str, Any] = {"version": 1, **outcome.model_dump(exclude_none=True)}
     plan_blob = storage.runs.read(RunPaths(outcome.run_id).plan)
     if plan_blob is not None:
-        plan = Plan.loads(plan_blob.data, "plan")
+        plan = Plan.load_stored(plan_blob.data)
         receipts = [
-            Receipt.loads(blob.data, "receipt")
+            Receipt.load_stored(blob.data)
             for item in storage.runs.list(RunPaths(outcome.run_id).receipts)
             if (blob := storage.runs.read(item.name)) is not None
         ]

@@ -6,8 +6,8 @@ from itertools import chain, islice
 from typing import Any, Final, Literal
 
 from frame_tools.contracts import ids, paths
-from frame_tools.contracts import manifest as manifests
-from frame_tools.contracts.errors import sentence
+from frame_tools.contracts.errors import DamagedError, VersionSkewError, sentence
+from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Outcome, TaskError
 from orchestration.app import App
@@ -66,7 +66,7 @@ def run_status(app: App, run_id: str) -> dict[str, Any] | None:
     if state is not None:
         return describe(state) | _pool_and_money(app, state)
     blob = app.storage.runs.read(RunPaths(run_id).outcome)
-    return Outcome.loads(blob.data, "outcome").model_dump(exclude_none=True) if blob else None
+    return Outcome.load_stored(blob.data).model_dump(exclude_none=True) if blob else None
 
 
 def _pool_and_money(app: App, state: RunState) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _pool_and_money(app: App, state: RunState) -> dict[str, Any]:
     check = read_check(app.storage, run_id)
     manifest = runs.read(RunPaths(run_id).manifest) if state.plan else None
     will = (
-        expected(state.plan, manifests.loads(manifest.data), check, app.settings.price_table)
+        expected(state.plan, Manifest.load_stored(manifest.data), check, app.settings.price_table)
         if state.plan and manifest
         else None
     )
@@ -95,7 +95,7 @@ def _tried_again(app: App, state: RunState) -> Iterator[str]:
         blob = app.storage.runs.read(name)
         if blob is None:  # a resubmission has just removed it
             continue
-        one = TaskError.loads(blob.data, "record of a task's trouble")
+        one = TaskError.load_stored(blob.data)
         step = f"Batch {int(one.step)}" if one.step.isdigit() else f"The step {one.step}"
         words = f"{sentence(one.reason)} {sentence(one.remedy)}"
         yield f"{step} failed at {one.happened_at} and may be tried again: {words}"
@@ -107,13 +107,18 @@ def list_runs(app: App) -> list[dict[str, Any]]:
     others = (f for f in app.storage.runs.folders() if f not in {"open", "slots", *still_open})
     listed: list[dict[str, Any]] = []
     for run_id in islice(chain(still_open, others), MAX_LISTED):
-        blob = app.storage.runs.read(RunPaths(run_id).outcome)
-        outcome = Outcome.loads(blob.data, "outcome") if blob else None
-        listed.append(
-            {
-                "run_id": run_id,
-                "status": outcome.status if outcome else "open",
-                "reason": outcome.reason if outcome else "",
-            }
-        )
+        status, reason = _status_and_reason(app, run_id)
+        listed.append({"run_id": run_id, "status": status, "reason": reason})
     return listed
+
+
+def _status_and_reason(app: App, run_id: str) -> tuple[str, str]:
+    """Return how a run ended and why, "open" for one that has not; one unreadable outcome does not hide the others."""
+    blob = app.storage.runs.read(RunPaths(run_id).outcome)
+    if blob is None:
+        return "open", ""
+    try:
+        outcome = Outcome.load_stored(blob.data)
+    except (VersionSkewError, DamagedError) as error:
+        return "unknown", str(error)
+    return outcome.status, outcome.reason

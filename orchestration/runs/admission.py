@@ -3,12 +3,21 @@
 Creating a blob that must not exist gives a slot to exactly one run, so the limit holds however many handlers try.
 """
 
+import logging
+from typing import Final
+
 from frame_tools.contracts import paths
+from frame_tools.contracts.errors import DamagedError, VersionSkewError
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
 from orchestration.app import App
 from orchestration.state import open_runs, slots_of
+
+_log = logging.getLogger(__name__)
+
+NEVER: Final = "9999"
+"""Later than every time of receipt: a run whose request cannot be read is admitted last."""
 
 
 def take_slot(app: App, run_id: str) -> bool:
@@ -70,4 +79,8 @@ def _waiting(app: App, held: dict[str, str]) -> list[str]:
 
 def _received_at(app: App, run_id: str) -> str:
     blob = app.storage.runs.read(RunPaths(run_id).request)
-    return Request.loads(blob.data, "request").received_at if blob else "9999"
+    try:
+        return Request.load_stored(blob.data).received_at if blob else NEVER
+    except (VersionSkewError, DamagedError) as error:  # it must not keep the other runs waiting
+        _log.warning("run %s cannot be admitted: %s", run_id, error)
+        return NEVER

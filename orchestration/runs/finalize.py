@@ -108,7 +108,7 @@ def clean_up(app: App, run_id: str) -> Mapping[str, Any]:
     blob = app.storage.runs.read(RunPaths(run_id).outcome)
     if blob is None:  # a resubmission has taken the ending back
         return {}
-    outcome = Outcome.loads(blob.data, "outcome")
+    outcome = Outcome.load_stored(blob.data)
     report = report_of(app.storage, outcome, app.settings.price_table)
     app.storage.output.write(RunPaths(run_id).report, as_json(report))
     end_jobs(app, run_id, f"run {outcome.status}")

@@ -5,7 +5,6 @@ from fractions import Fraction
 
 import pytest
 
-from frame_tools.contracts import manifest as manifests
 from frame_tools.contracts.manifest import AudioTrack, Manifest
 from frame_tools.contracts.paths import RunPaths
 from orchestration.handlers.start_run import start_run
@@ -133,7 +132,7 @@ def test_sound_that_the_manifest_names_but_nobody_sent_is_refused(world: World) 
     described = Manifest.plain(2, 25, width=SIZE[0], height=SIZE[1]).model_copy(
         update={"audio_file": "audio.mp4", "audio": (track,)}
     )
-    world.storage.input.write("clip/manifest.json", manifests.dumps(described))
+    world.storage.input.write("clip/manifest.json", described.dumps())
     assert_refused(world, world.fire(world.put_trigger("clip")), "clip/audio.mp4", "Upload it")
 
 

@@ -3,7 +3,6 @@
 import pytest
 
 from frame_tools.contracts import ids
-from frame_tools.contracts import manifest as manifests
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.storage.blobs import sha256_of
 from orchestration.handlers.submit_batch import submit_batch
@@ -197,6 +196,6 @@ def test_two_handlers_that_find_the_job_closed_share_its_successor(world: World)
 def test_batches_end_where_scenes_do(world: World) -> None:
     world.put_frames("clip", 12, manifest=False)
     described = Manifest.plain(12, 25, width=SIZE[0], height=SIZE[1]).model_copy(update={"cuts": (5,)})
-    world.storage.input.write("clip/manifest.json", manifests.dumps(described))
+    world.storage.input.write("clip/manifest.json", described.dumps())
     plan = read_plan(world.storage, world.fire(world.put_trigger("clip", frames_per_batch=6)))
     assert plan.borders == (0, 5, 12)

@@ -177,7 +177,7 @@ def test_a_plan_of_an_earlier_version_without_the_weight_is_still_read(world: Wo
     run_id = world.fire(world.put_trigger("clip", scorer="any", style="sea.png"))
     earlier = json.loads(world.storage.runs.need(RunPaths(run_id).plan).data)
     del earlier["options"]["steady"]
-    assert Plan.loads(json.dumps(earlier), "plan").options.weight_of_before == SCORERS["any"].steady
+    assert Plan.load_stored(json.dumps(earlier)).options.weight_of_before == SCORERS["any"].steady
 
 
 def test_one_style_is_one_key_at_the_start_and_none_is_none(world: World) -> None:
@@ -311,7 +311,7 @@ def test_without_a_list_no_program_runs_and_the_operator_is_named(world: World) 
 )
 def test_a_list_that_makes_no_sense_keeps_the_app_from_starting(entry: dict[str, str]) -> None:
     with pytest.raises(InputError, match="allowed programs"):
-        AllowedPrograms.loads(json.dumps({"x": entry}))
+        AllowedPrograms.parse_input(json.dumps({"x": entry}))
     environ = {"BATCH_ENDPOINT": "http://127.0.0.1:1", "NODE_IMAGE": "i", "ALLOWED_PROGRAMS": json.dumps({"x": entry})}
     with pytest.raises(InputError, match="ALLOWED_PROGRAMS"):
         Settings.from_environment(environ)
@@ -320,4 +320,4 @@ def test_a_list_that_makes_no_sense_keeps_the_app_from_starting(entry: dict[str,
 @pytest.mark.parametrize("text", ["[]", "{", '{"../x": {}}'])
 def test_a_list_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="allowed programs"):
-        AllowedPrograms.loads(text)
+        AllowedPrograms.parse_input(text)

@@ -232,7 +232,7 @@ def test_a_job_that_somebody_ended_is_replaced(world: World) -> None:
 def test_a_run_over_its_time_ends_in_words_and_can_be_resumed(world: World, stage: str) -> None:
     limited = world.changed(max_open_runs=0) if stage == "waiting" else world
     run_id = limited.start("clip")
-    request = Request.loads(world.storage.runs.need(RunPaths(run_id).request).data, "request")
+    request = Request.load_stored(world.storage.runs.need(RunPaths(run_id).request).data)
     early = dt.datetime.fromisoformat(request.received_at) - world.app.run_limit - dt.timedelta(seconds=1)
     world.storage.runs.write(
         RunPaths(run_id).request, request.model_copy(update={"received_at": early.isoformat()}).dumps()

@@ -204,11 +204,15 @@ def test_every_line_about_a_run_carries_its_id(world: World, caplog: pytest.LogC
 
 
 def test_the_id_goes_with_the_task_and_ends_with_the_work(world: World) -> None:
-    spec = task_spec("clip-0123456789", 3, attempt=1, settings=world.app.settings, environment={"A": "b"})
+    spec = task_spec(
+        "clip-0123456789", 3, attempt=1, image="stub:1", settings=world.app.settings, environment={"A": "b"}
+    )
     assert spec.environment == {"A": "b", logs.CORRELATION_ID: "clip-0123456789", "STORAGE_MODE": "sdk"}
     mounting = world.changed(storage_mode="mount").app.settings
     assert (
-        task_spec("clip-0123456789", 3, attempt=1, settings=mounting, environment={}).environment[STORAGE_MODE]
+        task_spec("clip-0123456789", 3, attempt=1, image="stub:1", settings=mounting, environment={}).environment[
+            STORAGE_MODE
+        ]
         == "mount"
     )
 

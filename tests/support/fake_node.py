@@ -4,7 +4,6 @@ import json
 from fractions import Fraction
 
 from frame_tools.contracts import ids
-from frame_tools.contracts import manifest as manifests
 from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.messages import BatchMessage
@@ -35,7 +34,7 @@ def split(storage: Storage, run_id: str, count: int) -> None:
     for number in range(count):
         picture = images.encode_jpeg(draw(number, SIZE))
         storage.work.write(f"{RunPaths(run_id).split_folder}/frames/{number + 1:06d}.jpg", picture)
-    data = manifests.dumps(Manifest.plain(count, Fraction(25), width=SIZE[0], height=SIZE[1]))
+    data = Manifest.plain(count, Fraction(25), width=SIZE[0], height=SIZE[1]).dumps()
     storage.runs.create(RunPaths(run_id).manifest, data)
     receipt = SplitReceipt(
         run_id=run_id,
@@ -65,16 +64,16 @@ def fail(storage: Storage, run_id: str, step: int | str, reason: str = "The fram
 
 
 def read_plan(storage: Storage, run_id: str) -> Plan:
-    return Plan.loads(storage.runs.need(RunPaths(run_id).plan).data, "plan")
+    return Plan.load_stored(storage.runs.need(RunPaths(run_id).plan).data)
 
 
 def read_manifest(storage: Storage, run_id: str) -> Manifest:
-    return manifests.loads(storage.runs.need(RunPaths(run_id).manifest).data)
+    return Manifest.load_stored(storage.runs.need(RunPaths(run_id).manifest).data)
 
 
 def _score(storage: Storage, run_id: str, batch: int, attempt: int) -> Receipt:
     plan_blob = storage.runs.need(RunPaths(run_id).plan)
-    plan, manifest = Plan.loads(plan_blob.data, "plan"), read_manifest(storage, run_id)
+    plan, manifest = Plan.load_stored(plan_blob.data), read_manifest(storage, run_id)
     start, end = plan.span(batch)
     if plan.makes == "records":
         return _describe(storage, plan, batch, plan_sha256=sha256_of(plan_blob.data))

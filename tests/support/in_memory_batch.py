@@ -11,7 +11,13 @@ from orchestration.azure_batch.task_spec import TaskSpec
 from tests.support.in_memory import Before, nothing
 
 POOL: Final = PoolView(
-    pool_id="gpu", state="active", allocation_state="steady", vm_size="local", slots=1, nodes=0, images=("stub:1",)
+    pool_id="gpu",
+    state="active",
+    allocation_state="steady",
+    vm_size="local",
+    slots=1,
+    nodes=0,
+    images=("stub:1", "stub:2"),
 )
 
 
@@ -21,6 +27,8 @@ class Jobs:
 
     tasks: dict[str, dict[str, TaskView]] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
+    specs: dict[tuple[str, str], TaskSpec] = field(default_factory=dict)
+    """What was asked for, by job and task id."""
 
     def end_badly(self, job_id: str, task_id: str) -> None:
         """End a task as one that failed."""
@@ -64,6 +72,7 @@ class MemoryBatch(BatchService):
             return "exists"
         view = TaskView(task_id=spec.task_id, state="active", succeeded=False, exit_code=None, trouble="")
         self.jobs.tasks[job_id][spec.task_id] = view
+        self.jobs.specs[job_id, spec.task_id] = spec
         return "added"
 
     def add_tasks(self, job_id: str, specs: Sequence[TaskSpec]) -> Placed:

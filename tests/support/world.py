@@ -14,7 +14,6 @@ from azure.core.exceptions import ResourceNotFoundError
 from PIL import Image
 
 from frame_tools.contracts import ids, paths
-from frame_tools.contracts import manifest as manifests
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
@@ -86,7 +85,7 @@ class World:
     def put_frames(self, name: str, count: int = 6, *, manifest: bool = True, size: tuple[int, int] = SIZE) -> None:
         if manifest:
             described = Manifest.plain(count, 25, width=size[0], height=size[1], source="clip.mp4")
-            self.storage.input.write(f"{name}/manifest.json", manifests.dumps(described))
+            self.storage.input.write(f"{name}/manifest.json", described.dumps())
         for number in range(count):
             self.storage.input.write(f"{name}/frames/{number + 1:06d}.jpg", frame(number, size))
 
@@ -150,7 +149,7 @@ class World:
         return described
 
     def outcome(self, run_id: str) -> Outcome:
-        return Outcome.loads(self.storage.runs.need(RunPaths(run_id).outcome).data, "outcome")
+        return Outcome.load_stored(self.storage.runs.need(RunPaths(run_id).outcome).data)
 
     def report(self, run_id: str) -> dict[str, Any]:
         report: dict[str, Any] = json.loads(self.storage.output.need(RunPaths(run_id).report).data)
