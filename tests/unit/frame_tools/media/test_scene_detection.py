@@ -7,7 +7,6 @@ import pytest
 from PIL import Image, ImageDraw
 from pydantic import ValidationError
 
-from frame_tools.contracts import manifest as manifests
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.media.scene_detection import SceneCutDetector
 from frame_tools.media.split import split
@@ -74,5 +73,5 @@ def test_manifest_rejects_impossible_cuts(tmp_path: Path, cuts: tuple[int, ...])
     manifest = split(make_clip(tmp_path / "v.mp4", Clip(frames=12)), tmp_path / "out")
     fields = manifest.model_dump() | {"cuts": cuts}
     with pytest.raises(ValidationError):
-        manifests.Manifest.model_validate(fields)
-    manifests.Manifest.model_validate(fields | {"cuts": (1, 11)})
+        Manifest.model_validate(fields)
+    Manifest.model_validate(fields | {"cuts": (1, 11)})

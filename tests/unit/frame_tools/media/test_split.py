@@ -8,7 +8,6 @@ import av
 import pytest
 from PIL import Image
 
-from frame_tools.contracts import manifest as manifests
 from frame_tools.contracts.errors import InputError, MissingError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.media.split import split
@@ -18,7 +17,7 @@ from tests.support.media import frame_images
 LONG = Clip(frames=100, size=(320, 240), audio=(Tone(seconds=4),))
 
 
-def numbers(folder: Path, manifest: manifests.Manifest) -> list[int]:
+def numbers(folder: Path, manifest: Manifest) -> list[int]:
     return [read_number(image) for image in frame_images(folder, manifest)]
 
 
