@@ -83,9 +83,9 @@ class Blobs(_Section, extra="forbid"):
 
 
 class Http(_Section):
-    """extensions.http: the prefix of all routes, without leading and trailing slashes."""
+    """extensions.http: the prefix of all routes; like the real host, a leading or trailing slash is an error."""
 
-    route_prefix: Annotated[str, BeforeValidator(lambda value: str(value).strip("/"))] = "api"
+    route_prefix: Annotated[str, Field(pattern="^([^/].*[^/]|[^/]?)$")] = "api"
 
 
 class Extensions(_Section):

@@ -6,6 +6,7 @@ Source: https://github.com/Azure/azure-functions-python-worker (workers/azure_fu
 """
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from azure_functions_runtime.bindings.datumdef import Datum as Datum
 from azure_functions_runtime.native_invocation import invocation_request_native
 
 from local_cloud.function_host.invocation.functions import Function
+
+_THREADS: Final = "1000"
+"""Threads for plain functions, as the real host sets them."""
 
 
 class AppLoadError(Exception):
@@ -111,6 +115,7 @@ class Worker:
     async def load(cls, root: Path) -> "Worker":
         """Import and index the app in `root`. Raises AppLoadError."""
         sys.path.insert(0, str(root))
+        os.environ.setdefault("PYTHON_THREADPOOL_THREAD_COUNT", _THREADS)
         runtime.start_threadpool_executor()
         answer = await runtime.worker_init_request(
             _request(worker_init_request=_Message(capabilities={}, function_app_directory=str(root)))

@@ -9,6 +9,7 @@ from typing import Literal
 from azure.storage.queue import QueueMessage
 
 Encoding = Literal["base64", "none"]
+_WITHOUT_WHITESPACE = str.maketrans("", "", " \t\r\n")  # .NET's decoder ignores these, too
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -31,7 +32,7 @@ def decode(text: str, encoding: Encoding) -> bytes:
     if encoding == "none":
         return text.encode("utf-8")
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(text.translate(_WITHOUT_WHITESPACE), validate=True)
     except (binascii.Error, ValueError) as error:
         raise UndecodableMessageError("not base64; send base64 or set messageEncoding to none in host.json") from error
 

@@ -6,6 +6,7 @@ Source: Azure/azure-sdk-for-net, Microsoft.Azure.WebJobs.Extensions.Storage.Blob
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -16,6 +17,7 @@ from local_cloud.function_host.triggers.blob.receipts import BlobVersion
 from local_cloud.function_host.triggers.blob.trigger import BlobQueue
 
 WEBHOOK_PATH = "/runtime/webhooks/blobs"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,13 @@ class WebhookResponse:
 
 
 async def handle_webhook(kind: str, function: str, *, body: bytes, queue: BlobQueue) -> WebhookResponse:
-    """Handle one request: `kind` is its aeg-event-type header, `function` its functionName. Raises AzureError."""
+    """Handle one request: `kind` is its aeg-event-type header, `function` its functionName. Raises AzureError.
+
+    As in the real host, an invalid body gives 500 and events for an unknown function are accepted and dropped. Unlike
+    it, a missing functionName gives 400: the real host accepts the request and then shuts down.
+    """
     if not function:
         return WebhookResponse(400, "functionName is missing; add ?functionName=Host.Functions.<name>")
-    if not queue.has_trigger(function):
-        return WebhookResponse(404, f"{function} is not a blob trigger of this app")
     try:
         match kind.lower():
             case "subscriptionvalidation":
@@ -44,8 +48,11 @@ async def handle_webhook(kind: str, function: str, *, body: bytes, queue: BlobQu
                 return WebhookResponse(
                     400, "aeg-event-type must be SubscriptionValidation, Notification or Unsubscribe"
                 )
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        return WebhookResponse(400, f"the body is not a list of Event Grid events or one CloudEvent: {error!r}")
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+        return WebhookResponse(500, f"the body is not a list of Event Grid events or one CloudEvent: {error!r}")
+    if not queue.has_trigger(function):
+        _log.warning("Events for %s are dropped: it is not a blob trigger of this app", function)
+        return WebhookResponse(202)
     for version in versions:
         await queue.put(function, version)
     return WebhookResponse(202)
@@ -55,7 +62,7 @@ def blob_version(event: Mapping[str, Any]) -> BlobVersion:
     """Return the blob of a BlobCreated event. Raises KeyError, TypeError or ValueError for an invalid event."""
     data = event["data"]
     container, name = _split_url(data["url"])
-    return BlobVersion(container, name, data["eTag"].strip('"'), data.get("blobType", "BlockBlob"))
+    return BlobVersion(container, name, data["eTag"].strip('"'), data["blobType"])
 
 
 def _events(body: bytes) -> list[Any]:

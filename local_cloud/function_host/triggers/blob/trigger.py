@@ -117,8 +117,8 @@ class BlobQueue:
             _log.warning("Blob %s/%s cannot be read: %s", version.container, version.name, short_error(error))
             return False
         blob_properties = download.properties
-        if trigger.is_scanned and blob_properties.etag.strip('"') != version.etag:
-            _log.info("Blob %s/%s has a newer version, which is queued separately", version.container, version.name)
+        if blob_properties.etag.strip('"') != version.etag:
+            _log.info("Blob %s/%s has another version than the message; dropped", version.container, version.name)
             return True
         url = container.get_blob_client(version.name).url.partition("?")[0]
         event = blob_event(trigger, version, content=content, blob_properties=blob_properties, url=url)
@@ -144,7 +144,7 @@ class BlobQueue:
                 blob_type=record["BlobType"],
             )
             return self._triggers[record["FunctionId"]], version
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
 

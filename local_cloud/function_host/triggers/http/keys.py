@@ -32,6 +32,12 @@ class Keys:
             keys = replace(keys, **{level: key})
         return keys, generated
 
+    def is_known(self, offered: str) -> bool:
+        """Return whether the key is one of this host's keys."""
+        return any(
+            hmac.compare_digest(offered.encode(), key.encode()) for key in (self.function, self.system, self.master)
+        )
+
     def allows(self, level: str, offered: str) -> bool:
         """Return whether the key opens a level: anonymous, function, system, or admin (master key only)."""
         opening = {"anonymous": None, "function": self.function, "system": self.system}.get(level, self.master)

@@ -1,10 +1,11 @@
 """The host's HTTP server: functions by route, the Event Grid webhook and part of the admin API.
 
 A returned string becomes text/plain; an unhandled exception becomes 500 without a body. Header names reach the
-function in lowercase; empty headers and query values do not reach it.
+function in lowercase; values of a repeated query parameter are joined by a comma, empty query values are dropped.
 Source: Azure/azure-webjobs-sdk-extensions, WebJobs.Extensions.Http; Azure/azure-functions-host, WebJobs.Script.WebHost
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -46,6 +47,7 @@ class HttpServer:
         self._timers = {timer.function.name.lower(): timer for timer in timers}
         self._keys = keys
         self._host_id = host_id
+        self._calls: set[asyncio.Task[None]] = set()
 
     def application(self) -> web.Application:
         """Return the aiohttp application."""
@@ -62,16 +64,20 @@ class HttpServer:
         return web.Response()
 
     async def _status(self, request: web.Request) -> web.Response:
-        self._authorize(request, "admin")
+        self._authorize_admin(request)
         return web.json_response({"id": self._host_id, "state": "Running"})
 
     async def _run_timer(self, request: web.Request) -> web.Response:
-        """Run a timer's function now, like the real host's admin API."""
-        self._authorize(request, "admin")
+        """Start a timer's function now and respond at once, like the real host's admin API."""
+        self._authorize_admin(request)
+        if request.content_type != "application/json":
+            raise web.HTTPUnsupportedMediaType(text="send a JSON object, for example {}")
         timer = self._timers.get(request.match_info["name"].lower())
         if timer is None:
             raise web.HTTPNotFound(text="only timer functions can be run through the admin API here")
-        await timer.fire(None, past_due=False)
+        call = asyncio.create_task(timer.fire(None, past_due=False))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
         return web.Response(status=HTTPStatus.ACCEPTED)
 
     async def _webhook(self, request: web.Request) -> web.Response:
@@ -97,22 +103,38 @@ class HttpServer:
         route, parameters = match
         function = route.function
         self._authorize(request, str(function.trigger.arguments.get("authLevel", "function")).lower())
+        try:
+            datum = await _request_datum(request, parameters)
+        except web.HTTPRequestEntityTooLarge:
+            # The real host's limit ends in an unhandled exception.
+            return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
         event = TriggerEvent(
-            datum=await _request_datum(request, parameters),
+            datum=datum,
             reason="This function was programmatically called via the host APIs.",
             data={**parameters, "method": request.method},
         )
         return to_response(function, await self._invoker.invoke(function, event))
 
     def _authorize(self, request: web.Request, level: str) -> None:
-        offered = request.headers.get("x-functions-key") or request.query.get("code") or ""
-        if self._keys is not None and not self._keys.allows(level, offered):
+        if self._keys is not None and not self._keys.allows(level, _offered_key(request)):
             raise web.HTTPUnauthorized(text="")
+
+    def _authorize_admin(self, request: web.Request) -> None:
+        """Require the master key; another valid key gives 403, anything else 401."""
+        if self._keys is not None and self._keys.is_known(key := _offered_key(request)) and key != self._keys.master:
+            raise web.HTTPForbidden(text="")
+        self._authorize(request, "admin")
+
+
+def _offered_key(request: web.Request) -> str:
+    return request.headers.get("x-functions-key") or request.query.get("code") or ""
 
 
 async def _request_datum(request: web.Request, parameters: Mapping[str, str]) -> Datum:
     def texts(pairs: Mapping[str, str]) -> dict[str, Datum]:
-        return {name: text_datum(value) for name, value in pairs.items() if value}
+        return {name: text_datum(value) for name, value in pairs.items()}
+
+    query = {name: ",".join(request.query.getall(name)) for name in request.query}
 
     return http_datum(
         {
@@ -120,20 +142,20 @@ async def _request_datum(request: web.Request, parameters: Mapping[str, str]) ->
             "url": text_datum(str(request.url)),
             "headers": texts({name.lower(): value for name, value in request.headers.items()}),
             "params": texts(parameters),
-            "query": texts(request.query),
+            "query": texts({name: value for name, value in query.items() if value}),
             "body": bytes_datum(await request.read()),
         }
     )
 
 
 def to_response(function: Function, outcome: InvocationResult) -> web.Response:
-    """Return the HTTP response of a call. Without a value, `$return` gives 204 and an unset output 200."""
+    """Return the HTTP response of a call. As in the real host, returning None gives 500 and an unset output 200."""
     if not outcome.ok:
         return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
     name = next((binding.name for binding in function.outputs if binding.type == "http"), None)
     datum = outcome.output(name) if name is not None else None
     if datum is None:
-        return web.Response(status=HTTPStatus.NO_CONTENT if name == "$return" else HTTPStatus.OK)
+        return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR if name == "$return" else HTTPStatus.OK)
     if datum.type != "http":
         return web.Response(text=str(datum.value))
     value = datum.value

@@ -79,7 +79,7 @@ def queue_event(message: Message, queue: str) -> TriggerEvent:
 def _properties(text: str) -> dict[str, object]:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -61,7 +61,7 @@ def test_restart_spares_reused_process_id(own_cloud: Any) -> None:
     own_cloud.await_output("fence", "t", "up")
     own_cloud.service.kill()
     (entry,) = (own_cloud.data / "processes").glob("*.json")
-    # As if the id had been given to another process since: its start time differs, its environment is not ours.
+    # As if the id had been reused by another process: its start time differs, its environment is not the task's.
     text = entry.read_text()
     entry.write_text(text.replace('"started": "', '"started": "9').replace("AZ_", "").replace("/fence/", "/other/"))
     pid = int(text.split('"pid": ')[1].split(",")[0])
@@ -99,5 +99,5 @@ def test_restart_finishes_deletion(own_cloud: Any) -> None:
 def test_launch_helper(tmp_path: Path) -> None:
     with running_service(data=tmp_path / "data", pools={"gpu": (1, 1)}, images={}) as url:
         assert url.startswith("http://127.0.0.1:")
-    with pytest.raises(RuntimeError, match="write ID:NODESxSLOTS"):
+    with pytest.raises(RuntimeError, match="no such id:1x1"):
         start_service(data=tmp_path / "data", pools={"no such id": (1, 1)}, images={})

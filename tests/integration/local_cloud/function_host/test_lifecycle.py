@@ -147,6 +147,8 @@ def test_enable_auth_requires_keys(environment: HostEnvironment) -> None:
             "webhook without": status(hook, method="POST"),
             "webhook by system key": status(hook, method="POST", query=f"?code={system_key}"),
             "status without": status("/admin/host/status"),
+            "status by function key": status("/admin/host/status", "fn-key"),
+            "status by wrong key": status("/admin/host/status", "fn-kez"),
             "status by master key": status("/admin/host/status", "master-key"),
         }
     assert answers == {
@@ -162,6 +164,8 @@ def test_enable_auth_requires_keys(environment: HostEnvironment) -> None:
         "webhook without": 401,
         "webhook by system key": 400,  # authorized, but functionName is missing
         "status without": 401,
+        "status by function key": 403,
+        "status by wrong key": 401,
         "status by master key": 200,
     }
 

@@ -101,7 +101,7 @@ async def fail(_: Message) -> bool:
 
 def test_long_call_keeps_message_hidden(bench: ListenerBench, azurite_for_host: Azurite) -> None:
     async def long(_: Message) -> bool:
-        await asyncio.sleep(3.5)  # longer than the two seconds for which a message is hidden at first
+        await asyncio.sleep(3.5)  # longer than the first invisibility of two seconds
         return True
 
     async def run() -> None:
@@ -168,7 +168,7 @@ def test_message_dequeued_too_often_is_poisoned(bench: ListenerBench, azurite_fo
 
 def test_stale_receipt_is_ignored(bench: ListenerBench, azurite_for_host: Azurite) -> None:
     async def steal(message: Message) -> bool:
-        if message.dequeue_count == 1:  # someone else renews: our receipt is worth nothing any options
+        if message.dequeue_count == 1:  # another client renews, so the receipt becomes stale
             bench.source.update_message(message.id, message.pop_receipt, visibility_timeout=1)
         return True
 

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPMessage
 from typing import Any
 
@@ -99,7 +100,7 @@ def test_plain_text_message_is_poisoned(environment: HostEnvironment) -> None:
     environment.queue(f"{environment.prefix}-work", plain=True).send_message("plain, not base64!")
     poison = environment.queue(f"{environment.prefix}-work-poison", plain=True)
 
-    # The poison function cannot read it either: its message stays on the poison queue, out of sight.
+    # The poison function cannot read it either, so it stays hidden in the poison queue.
     until(lambda: poison.get_queue_properties().approximate_message_count)
     until(lambda: not environment.queue(f"{environment.prefix}-work").get_queue_properties().approximate_message_count)
     assert not [line for line in environment.records("on_poison") if "plain" in line["body"]]
@@ -134,12 +135,17 @@ def test_event_grid_blobs_come_from_webhook_only(environment: HostEnvironment, h
     assert (status, json.loads(body)) == (200, {"validationResponse": "abc"})
     blob = environment.blob("told", "a b/ü.txt")
     blob.upload_blob(b"told")
-    data = {"url": blob.url, "eTag": "0x0", "blobType": "BlockBlob"}
-    # By the time a scanned blob that was written later has run, a scan would have matches this one.
+    data = {"url": blob.url, "eTag": blob.get_blob_properties().etag, "blobType": "BlockBlob"}
+    # When a scanned blob that was written later has run, a scan would have found this one.
     environment.upload("later.txt", b"x")
     until(lambda: calls(environment, "on_blob", blob=f"{environment.prefix}-in/later.txt"))
     assert not environment.records("on_event")
-    for event in ([{"data": data}], {"specversion": "1.0", "data": data}):  # Event Grid's list, one CloudEvent
+    stale = data | {"eTag": "0x0"}
+    for event in (
+        [{"data": stale}],
+        [{"data": data}],
+        {"specversion": "1.0", "data": data},
+    ):  # lists of Event Grid, one CloudEvent
         status, _, _ = request(
             host, hook, method="POST", body=json.dumps(event).encode(), aeg_event_type="Notification"
         )
@@ -148,6 +154,8 @@ def test_event_grid_blobs_come_from_webhook_only(environment: HostEnvironment, h
     assert {(line["blob"], line["body"]) for line in environment.records("on_event")} == {
         (f"{environment.prefix}-told/a b/ü.txt", "told")
     }
+    until(lambda: "has another version than the message" in host.output(), "the stale event is dropped")
+    assert len(environment.records("on_event")) == 2
 
 
 @pytest.mark.parametrize(
@@ -155,18 +163,24 @@ def test_event_grid_blobs_come_from_webhook_only(environment: HostEnvironment, h
     [
         ("?functionName=Host.Functions.on_event", "Unsubscribe", b"", 202),
         ("?functionName=Host.Functions.on_event", "Other", b"[]", 400),
-        ("?functionName=Host.Functions.on_event", "Notification", b"{}", 400),
+        ("?functionName=Host.Functions.on_event", "Notification", b"{}", 500),
         (
             "?functionName=Host.Functions.on_event",
             "Notification",
-            b'[{"data": {"url": "http://h/", "eTag": "1"}}]',
-            400,
+            b'[{"data": {"url": "http://h/", "eTag": "1", "blobType": "BlockBlob"}}]',
+            500,
         ),
-        ("?functionName=Host.Functions.unknown", "Notification", b"[]", 404),
+        (
+            "?functionName=Host.Functions.on_event",
+            "Notification",
+            b'[{"data": {"url": "http://h/in/x", "eTag": "1"}}]',
+            500,
+        ),
+        ("?functionName=Host.Functions.unknown", "Notification", b"[]", 202),
         ("", "Notification", b"[]", 400),
     ],
 )
-def test_webhook_rejects_request(host: HostProcess, query: str, kind: str, body: bytes, status: int) -> None:
+def test_webhook_status(host: HostProcess, query: str, kind: str, body: bytes, status: int) -> None:
     answer = request(host, f"/runtime/webhooks/blobs{query}", method="POST", body=body, aeg_event_type=kind)
     assert answer[0] == status
 
@@ -186,16 +200,21 @@ def test_http_request_and_response(host: HostProcess) -> None:
         ("GET", "/api/items/word", 404, b""),
         ("DELETE", "/api/items/7", 404, b""),
         ("GET", "/api/files", 200, b"none"),
-        ("GET", "/api/files/a/b%2Fc", 200, b"a/b/c"),
+        ("GET", "/api/files/a/b%2Fc", 200, b"a/b%2Fc"),
         ("POST", "/api/broken", 500, b""),
         ("GET", "/elsewhere", 404, b""),
         ("GET", "/admin/host/ping", 200, b""),
-        ("POST", "/admin/functions/unknown", 404, b"only timers can be run by hand here"),
     ],
 )
 def test_http_responses(host: HostProcess, method: str, path: str, status: int, body: bytes) -> None:
     answer = request(host, path, method=method)
     assert (answer[0], answer[2]) == (status, body)
+
+
+def test_plain_functions_run_in_many_threads(host: HostProcess) -> None:
+    with ThreadPoolExecutor(30) as pool:
+        answers = list(pool.map(lambda _: request(host, "/api/meet")[2], range(30)))
+    assert answers == [b"met"] * 30
 
 
 def test_host_status(host: HostProcess, environment: HostEnvironment) -> None:
@@ -206,9 +225,14 @@ def test_host_status(host: HostProcess, environment: HostEnvironment) -> None:
 
 def test_admin_api_runs_timer(environment: HostEnvironment, host: HostProcess) -> None:
     before = len(environment.records("on_time"))
-    assert request(host, "/admin/functions/on_time", method="POST", body=b"{}")[0] == 202
-    (line,) = environment.records("on_time")[before:]
+    path = "/admin/functions/on_time"
+    assert request(host, path, method="POST", body=b"{}", Content_Type="application/json")[0] == 202
+    (line,) = until(lambda: environment.records("on_time")[before:])
     assert line["past_due"] is False
+    assert request(host, path, method="POST", body=b"{}")[0] == 415
+    assert (
+        request(host, "/admin/functions/unknown", method="POST", body=b"{}", Content_Type="application/json")[0] == 404
+    )
 
 
 def test_port_in_use(environment: HostEnvironment, host: HostProcess) -> None:

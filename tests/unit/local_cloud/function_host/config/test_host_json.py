@@ -29,7 +29,7 @@ def test_keys_are_case_insensitive(tmp_path: Path) -> None:
         "version": "2.0",
         "functionTimeout": "-1",
         "extensionBundle": {"id": "x"},
-        "extensions": {"Queues": queues, "http": {"routePrefix": "/v1/"}, "durableTask": {}},
+        "extensions": {"Queues": queues, "http": {"routePrefix": "v1"}, "durableTask": {}},
     }
     settings = host_json(tmp_path, content)
     assert settings.function_timeout is None
@@ -46,6 +46,7 @@ def test_keys_are_case_insensitive(tmp_path: Path) -> None:
         ({"extensions": {"queues": {"batchSize": 33}}}, "extensions.queues.batchSize"),
         ({"extensions": {"queues": {"bachSize": 3}}}, "extensions.queues.bachSize"),
         ({"extensions": {"blobs": {"maxDequeueCount": 3}}}, "extensions.blobs.maxDequeueCount"),
+        ({"extensions": {"http": {"routePrefix": "/v1/"}}}, "extensions.http.routePrefix"),
         ({"functionTimeout": "ten minutes"}, "functionTimeout"),
         ([], "the file"),
     ],

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import threading
 import time
 import typing
 
@@ -88,6 +89,16 @@ def special(req: func.HttpRequest) -> str:
 @blueprint.route(route="files/{*path}", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
 def files(req: func.HttpRequest) -> str:
     return req.route_params.get("path", "none")
+
+
+meeting = threading.Barrier(30)
+
+
+@blueprint.route(auth_level=func.AuthLevel.ANONYMOUS)
+def meet(req: func.HttpRequest) -> str:
+    """Return when 30 calls run at the same time."""
+    meeting.wait(20)
+    return "met"
 
 
 @blueprint.route(auth_level=func.AuthLevel.ANONYMOUS)

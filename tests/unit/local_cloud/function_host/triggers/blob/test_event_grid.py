@@ -14,5 +14,5 @@ from local_cloud.function_host.triggers.blob.event_grid import blob_version
     ],
 )
 def test_blob_url(url: str, container: str, name: str) -> None:
-    version = blob_version({"data": {"url": url, "eTag": '"0x1"'}})
+    version = blob_version({"data": {"url": url, "eTag": '"0x1"', "blobType": "BlockBlob"}})
     assert (version.container, version.name, version.etag) == (container, name, "0x1")

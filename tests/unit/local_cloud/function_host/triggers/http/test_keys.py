@@ -10,3 +10,5 @@ def test_missing_keys_are_generated() -> None:
     assert keys.allows("admin", "m")
     assert not keys.allows("admin", keys.function)
     assert not keys.allows("function", "")
+    assert keys.is_known(keys.function)
+    assert not keys.is_known("")

@@ -11,24 +11,33 @@ def function(name: str, **arguments: object) -> Function:
     return Function(name, name, trigger, inputs=(), outputs=(), retry=None)
 
 
-def test_most_specific_route_wins() -> None:
-    templates = ["{*rest}", "a/{x}", "a/{x:int}", "a/b", "a/{x}/c", "a/{x}/{y?}"]
-    routes = [Route.of(function(template, route=template), "api") for template in templates]
+def test_routes_are_tried_by_function_name() -> None:
+    templates = {"B_literal": "a/b", "c_any": "a/{x}", "d_int": "a/{x:int}", "e_optional": "b/{x}/{y?}", "rest": "{*x}"}
+    routes = [Route.of(function(name, route=template), "api") for name, template in templates.items()]
     expected = {
-        "/api": "{*rest}",
-        "/api/a/b": "a/b",
-        "/api/A/B/": "a/b",
-        "/api/a/-7": "a/{x:int}",
-        "/api/a/z": "a/{x}",
-        "/api/a/z/c": "a/{x}/c",
-        "/api/a/z/d": "a/{x}/{y?}",
-        "/api/a/z/d/e": "{*rest}",
+        "/api": "rest",
+        "/api/a/b": "B_literal",
+        "/api/A/B/": "B_literal",
+        "/api/a/-7": "c_any",
+        "/api/b/z": "e_optional",
+        "/api/b/z/c": "e_optional",
+        "/api/b/z/d/e": "rest",
     }
-    for path, template in expected.items():
-        expected = find_route(routes, "GET", path)
-        assert expected is not None
-        assert expected[0].function.name == template, path
+    assert {path: matched_name(routes, path) for path in expected} == expected
     assert find_route(routes, "GET", "/other") is None
+    # An early name makes a catch-all hide the others.
+    hiding = [Route.of(function("a_rest", route="{*x}"), "api"), *routes]
+    assert {matched_name(hiding, path) for path in expected} == {"a_rest"}
+
+
+def matched_name(routes: list[Route], path: str) -> str | None:
+    match = find_route(routes, "GET", path)
+    return None if match is None else match[0].function.name
+
+
+def test_encoded_slash_stays_encoded() -> None:
+    route = Route.of(function("f", route="files/{*path}"), "")
+    assert route.match("GET", "/files/a%20b/c%2fd%2F") == {"path": "a b/c%2fd%2F"}
 
 
 def test_methods_and_prefix() -> None:

@@ -1,20 +1,70 @@
-"""Responses of HTTP functions."""
+"""HTTP requests and responses of functions, with a stand-in for the invoker."""
 
+import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
 from local_cloud.function_host.invocation.functions import Binding, Function
-from local_cloud.function_host.invocation.worker import InvocationResult
-from local_cloud.function_host.triggers.http.server import to_response
+from local_cloud.function_host.invocation.invoker import TriggerEvent
+from local_cloud.function_host.invocation.worker import InvocationResult, text_datum
+from local_cloud.function_host.triggers.http import server as server_module
+from local_cloud.function_host.triggers.http.routes import Route
+from local_cloud.function_host.triggers.http.server import HttpServer, to_response
 
 
 def function(name: str, **arguments: object) -> Function:
-    trigger = Binding("req", "httptrigger", is_output=False, arguments=arguments)
-    return Function(name, name, trigger, inputs=(), outputs=(), retry=None)
+    trigger = Binding("req", "httptrigger", is_output=False, arguments={"authLevel": "anonymous", **arguments})
+    output = Binding("$return", "http", is_output=True, arguments={})
+    return Function(name, name, trigger, inputs=(), outputs=(output,), retry=None)
 
 
-@pytest.mark.parametrize(("output", "status"), [("$return", 204), ("named", 200)])
+class RecordingInvoker:
+    """Records the HTTP requests that functions receive."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+
+    async def invoke(self, function: Function, event: TriggerEvent) -> InvocationResult:
+        self.requests.append(event.datum.value)
+        return InvocationResult(ok=True, returned=text_datum(function.name))
+
+
+def send(*paths: str, body: bytes = b"", **headers: str) -> tuple[list[int], list[dict[str, Any]]]:
+    """Send requests to a server with one function; return the statuses and the function's requests."""
+    invoker: Any = RecordingInvoker()
+    unused: Any = None
+    server = HttpServer(
+        [Route.of(function("echo"), "api")], invoker, blob_queue=unused, timers=(), keys=None, host_id="id"
+    )
+
+    async def run() -> list[int]:
+        async with TestClient(TestServer(server.application())) as client:
+            return [(await client.post(path, data=body, headers=headers)).status for path in paths]
+
+    return asyncio.run(run()), invoker.requests
+
+
+@pytest.mark.parametrize(("output", "status"), [("$return", 500), ("named", 200)])
 def test_missing_response(output: str, status: int) -> None:
     http = Binding(output, "http", is_output=True, arguments={})
     assert to_response(replace(function("f"), outputs=(http,)), InvocationResult(ok=True)).status == status
+
+
+def test_repeated_query_values_are_joined() -> None:
+    statuses, (received,) = send("/api/echo?x=1&x=2&empty=")
+    assert statuses == [200]
+    assert {name: datum.value for name, datum in received["query"].items()} == {"x": "1,2"}
+
+
+def test_empty_header_reaches_function() -> None:
+    _, (received,) = send("/api/echo", **{"X-Empty": "", "X-Full": "a"})
+    assert [received["headers"][name].value for name in ("x-empty", "x-full")] == ["", "a"]
+
+
+def test_too_large_body_is_server_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "_MAX_BODY_BYTES", 10)
+    statuses, received = send("/api/echo", body=b"x" * 11)
+    assert (statuses, received) == ([500], [])
