@@ -1,10 +1,10 @@
 """Proof of work: what a task leaves when it is done, when it failed for good, and how a run ended."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from frame_tools.contracts.base import Document, StoredDocument
+from frame_tools.contracts.base import Document
 from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.plan import Sha256
 
@@ -55,11 +55,10 @@ class BadFrame(Document):
     """`retried`: computed again in full precision, and then it was good."""
 
 
-class Receipt(StoredDocument):
+class Receipt(Document):
     """What a task leaves as proof for its batch: written once, after everything it names."""
 
-    document_name: ClassVar = "receipt"
-    version: Literal[2, 3] = 3
+    version: Literal[2] = 2
     run_id: str
     batch: int
     start: int
@@ -98,11 +97,10 @@ class Receipt(StoredDocument):
         return part
 
 
-class SplitReceipt(StoredDocument):
+class SplitReceipt(Document):
     """What the task `split` leaves: the manifest's hash, and where frames and sound are."""
 
-    document_name: ClassVar = "split receipt"
-    version: Literal[1, 2] = 2
+    version: Literal[1] = 1
     run_id: str
     manifest_sha256: Sha256
     frame_count: int
@@ -110,13 +108,12 @@ class SplitReceipt(StoredDocument):
     finished_at: str
 
 
-class Failure(StoredDocument):
+class Failure(Document):
     """Why a step failed permanently. A resubmission deletes it.
 
     Version 1 had no `code` and no `next_step`.
     """
 
-    document_name: ClassVar = "failure record"
     version: Literal[1, 2] = 2
     run_id: str
     step: str
@@ -128,14 +125,13 @@ class Failure(StoredDocument):
     failed_at: str
 
 
-class TaskError(StoredDocument):
+class TaskError(Document):
     """What a task said of an error that is tried again; a later one of the same step takes its place.
 
     It becomes the step's failure if the step's last task ended just so; a person's resubmission removes it.
     Version 1 had no `code` and no `next_step`.
     """
 
-    document_name: ClassVar = "task error"
     version: Literal[1, 2] = 2
     run_id: str
     step: str
@@ -153,13 +149,12 @@ class TaskError(StoredDocument):
         return (self.task_id, self.exit_code) == (task_id, exit_code)
 
 
-class Outcome(StoredDocument):
+class Outcome(Document):
     """How a run ended. Written once; a resubmission of a failed run deletes it, and the run continues.
 
     `code` and `next_step` belong to failed and refused runs. Version 1 had neither.
     """
 
-    document_name: ClassVar = "outcome"
     version: Literal[1, 2] = 2
     run_id: str
     status: Literal["finished", "failed", "refused", "cancelled"]

@@ -12,8 +12,8 @@ from frame_tools.contracts.paths import RunPaths
 
 BAD_NAMES = {
     "": "empty",
-    " clip": "space",
-    "clip\u00a0": "space",
+    " clip": "blanks",
+    "clip\u00a0": "blanks",
     "a/b": "'/'",
     "a\\b": r"'\\'",
     "..": "'..'",
