@@ -8,8 +8,8 @@ conditional commit. A lease keeps two joiners from doing the work twice, the com
 from collections.abc import Iterator
 from contextlib import suppress
 
-from frame_tools.contracts import manifest as manifests
 from frame_tools.contracts.errors import DamagedError, MissingError, NextStep, TemporaryError
+from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import BlobRef, Plan
 from frame_tools.contracts.receipt import Outcome, Receipt, StoredFile
@@ -32,7 +32,7 @@ def assemble_output(storage: Storage, run_id: str) -> str | None:
 
     Raises DamagedBatchError after setting the receipts of damaged batches aside.
     """
-    plan = Plan.loads(storage.runs.need(RunPaths(run_id).plan).data, "plan")
+    plan = Plan.load_stored(storage.runs.need(RunPaths(run_id).plan).data)
     with storage.runs.lease(RunPaths(run_id).join_lease) as lease:
         if lease is None:
             return None
@@ -51,7 +51,7 @@ def assemble_output(storage: Storage, run_id: str) -> str | None:
 
 def _join_into(sink: BlockSink, storage: Storage, plan: Plan, receipts: list[Receipt]) -> None:
     """Stream segments and sound into the sink."""
-    manifest = manifests.loads(storage.runs.need(RunPaths(plan.run_id).manifest).data)
+    manifest = Manifest.load_stored(storage.runs.need(RunPaths(plan.run_id).manifest).data)
     audio = _open_sound(storage, plan.audio) if plan.audio else None
     segments = (
         Segment(receipt.product.name, receipt.end - receipt.start, data)
@@ -82,7 +82,7 @@ def _commit(sink: BlockSink, storage: Storage, plan: Plan, lease: Lease) -> None
     with suppress(AlreadyThereError):  # then they are somebody else's bytes, which are the same
         sink.commit()
     outcome = storage.runs.read(RunPaths(plan.run_id).outcome)
-    if outcome is not None and Outcome.loads(outcome.data, "outcome").status != "finished":
+    if outcome is not None and Outcome.load_stored(outcome.data).status != "finished":
         storage.output.delete(plan.product)  # the run ended between the last look and the commit
 
 
@@ -111,7 +111,7 @@ def _parts(storage: Storage, run_id: str, receipts: list[Receipt]) -> Iterator[t
 
 def read_receipt(storage: Storage, run_id: str, batch: int) -> Receipt:
     """Return a batch's receipt; raises MissingError."""
-    return Receipt.loads(storage.runs.need(RunPaths(run_id).receipt(batch)).data, "receipt")
+    return Receipt.load_stored(storage.runs.need(RunPaths(run_id).receipt(batch)).data)
 
 
 def _check_frames(storage: Storage, run_id: str, receipts: list[Receipt]) -> None:

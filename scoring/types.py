@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from frame_tools.contracts.errors import ImpastoError, InternalError
+from frame_tools.contracts.errors import ImpastoError, InternalError, NextStep
 from frame_tools.contracts.options import Options
 
 Picture: TypeAlias = NDArray[np.uint8]
@@ -138,8 +138,16 @@ class PictureError(ImpastoError):
     The pipeline catches it and raises `fault` with the name of the frame: InputError if the input is to blame.
     """
 
-    def __init__(self, position: int, what: str, remedy: str, *, fault: type[ImpastoError] = InternalError) -> None:
-        super().__init__(what, remedy)
+    def __init__(
+        self,
+        position: int,
+        what: str,
+        remedy: str,
+        *,
+        fault: type[ImpastoError] = InternalError,
+        next_step: NextStep | None = None,
+    ) -> None:
+        super().__init__(what, remedy, next_step=next_step or fault.next_step)
         self.position = position
         self.fault = fault
 

@@ -108,7 +108,7 @@ def read_options(words: Sequence[str]) -> Options:
             values[name] = json.loads(value)
         except json.JSONDecodeError:
             values[name] = value
-    options = Options.loads(json.dumps(values).encode(), "options")
+    options = Options.parse_input(json.dumps(values).encode(), "options")
     if options.scorer != "any":
         raise InputError(f"The scorer {options.scorer} is not measured here", "Leave scorer out")
     return options

@@ -109,7 +109,7 @@ class _WholeTask:
         used = time.process_time()
         self._once()
         self._cpu_ms.append((time.process_time() - used - self._start_up) / self._frames * 1e3)
-        times = Receipt.loads(self._run.storage.runs.need(RunPaths(RUN).receipt(0)).data, "receipt").times
+        times = Receipt.load_stored(self._run.storage.runs.need(RunPaths(RUN).receipt(0)).data).times
         return self._frames / (times.total - times.start_up)
 
     def facts(self) -> dict[str, Any]:

@@ -8,12 +8,11 @@ from PIL import Image
 
 from benchmarks.scoring.contenders import Setting
 from benchmarks.scoring.folder_storage import folder_storage
-from frame_tools.contracts import manifest as manifests
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import BlobRef, Plan, PlannedKeyframe, PlannedStyle, spread_sample
 from frame_tools.contracts.scorers import SCORERS
-from frame_tools.contracts.version import IMPASTO
+from frame_tools.contracts.version import IMPASTO_VERSION
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import Storage
 from scoring.pipeline.frame_source import FrameSource, open_frames
@@ -50,7 +49,7 @@ def planned(setting: Setting, name: str) -> Planned:
         storage.input.write(f"bench/frames/{manifest.frame_name(index)}", path.read_bytes())
     painting = clip.painting.read_bytes()
     storage.work.write(clip.painting.name, painting)
-    data = manifests.dumps(manifest)
+    data = manifest.dumps()
     storage.runs.write(RunPaths(RUN).manifest, data)
     plan = Plan(
         run_id=RUN,
@@ -65,7 +64,7 @@ def planned(setting: Setting, name: str) -> Planned:
         sample=spread_sample(clip.frames),
         weights_sha256=SCORERS[setting.options.scorer].weights_sha256,
         container="mp4",
-        versions={"impasto": IMPASTO},
+        versions={"impasto": IMPASTO_VERSION},
     )
     storage.runs.write(RunPaths(RUN).plan, plan.dumps())
     task = Task(storage=storage, run_id=RUN, step=0, task_id="bench")

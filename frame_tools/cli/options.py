@@ -192,7 +192,9 @@ def mask_name_of(mask: Path | None) -> str | None:
 
 def checked(said: Mapping[str, Any]) -> Trigger:
     """Return the words as a trigger, those that were not said left at their defaults; raises InputError."""
-    return Trigger.loads(json.dumps({word: value for word, value in said.items() if value is not None}), "options")
+    return Trigger.parse_input(
+        json.dumps({word: value for word, value in said.items() if value is not None}), "options"
+    )
 
 
 def arguments_of(texts: Iterable[str]) -> dict[str, Any] | None:

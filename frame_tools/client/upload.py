@@ -12,7 +12,7 @@ from typing import Final
 
 from frame_tools.contracts import ids, paths
 from frame_tools.contracts.errors import InputError, MissingError, TemporaryError
-from frame_tools.contracts.manifest import loads
+from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.storage.blobs import BlobInfo, md5_of
 from frame_tools.storage.deployment import DataStorage
@@ -122,7 +122,7 @@ def split_files(folder: Path) -> dict[str, Path]:
     manifest_path = folder / "manifest.json"
     if not manifest_path.is_file():
         raise MissingError(f"There is no manifest.json in {folder}", "Run: python -m frame_tools split VIDEO FOLDER")
-    manifest = loads(manifest_path.read_bytes())
+    manifest = Manifest.parse_input(manifest_path.read_bytes())
     wanted = {f"frames/{n}": folder / "frames" / n for n in map(manifest.frame_name, range(manifest.frame_count))}
     if manifest.audio_file:
         wanted[manifest.audio_file] = folder / manifest.audio_file

@@ -11,7 +11,7 @@ from frame_tools.client.progress import Bars
 from frame_tools.client.upload import Uploaded, put_trigger, split_files, upload, upload_video
 from frame_tools.contracts import ids, paths
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.manifest import Manifest, loads
+from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.plan import even_borders
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.media import images
@@ -95,7 +95,7 @@ def restyle(
 def join_folder(folder: Path, out: Path, *, odd_size: Literal["exact", "pad"], shown: Bars) -> JoinReport:
     """Encode a folder's frames segment by segment and join them with the folder's sound."""
     files = split_files(folder)
-    manifest = loads((folder / "manifest.json").read_bytes())
+    manifest = Manifest.parse_input((folder / "manifest.json").read_bytes())
     borders = even_borders(manifest.frame_count, SEGMENT_FRAMES)
 
     def encode(start: int, end: int) -> Segment:

@@ -1,79 +1,139 @@
-"""JSON documents from outside and from ourselves: frozen, versioned, checked at the door, refused in words."""
+"""JSON documents: immutable, versioned and validated.
+
+Two kinds of documents are read in two ways. `parse_input` parses what a user or operator wrote: an error is theirs to
+fix (`InputError`). `load_stored` loads what Impasto wrote: a form that this version does not know, because another
+version wrote it, is a temporary error that names both versions (`VersionSkewError`); anything else is damage
+(`DamagedError`).
+"""
 
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
-from typing import Any, Final, Self, get_args
+from typing import Any, ClassVar, Final, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
 
-from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.errors import DamagedError, InputError, VersionSkewError
+from frame_tools.contracts.suggestions import MAX_ECHO_CHARS, did_you_mean
+from frame_tools.contracts.version import IMPASTO_VERSION
 
+MAX_REPORTED_ERRORS: Final = 3
 _QUOTED: Final = re.compile(r"'([^']*)'")
 """A choice as pydantic lists them: 'no', 'luma' or 'statistics'."""
 
 
 class Document(BaseModel):
-    """A frozen JSON document; unknown words are refused, and `loads` says which words there are."""
+    """An immutable JSON document that rejects unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="utf8")
 
     @classmethod
-    def loads(cls, data: bytes | str, what: str) -> Self:
-        """Read the document called `what` in messages; raises InputError with at most three complaints."""
+    def parse_input(cls, data: bytes | str, what: str) -> Self:
+        """Parse a document that a user or operator wrote; `what` is its name in messages.
+
+        Raises InputError that lists at most three errors.
+        """
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
-            raise InputError(*complaint(error, what, cls)) from None
+            raise InputError(*explain_validation_error(error, what, cls)) from None
 
     def dumps(self) -> bytes:
-        """Write as JSON; equal values give equal bytes."""
+        """Return the document as UTF-8 JSON without fields that are None; equal documents give equal bytes."""
         return (self.model_dump_json(indent=1, exclude_none=True) + "\n").encode()
 
 
-def complaint(error: ValidationError, what: str, model: type[BaseModel]) -> tuple[str, str]:
-    """Return what is wrong with the document `what`, and the remedy."""
-    details = error.errors(include_url=False)[:3]
-    if details[0]["type"] == "json_invalid":
-        return (
-            f"The {what} is not JSON: {details[0]['msg'].removeprefix('Invalid JSON: ')}",
-            "Write one JSON object",
+class StoredDocument(Document):
+    """A document that Impasto writes and reads again, possibly in another version.
+
+    A subclass declares a field `version`: a Literal of all versions that it reads, with the one that it writes as the
+    default.
+    """
+
+    document_name: ClassVar[str]
+    """The document's name in messages."""
+
+    impasto_version: str = IMPASTO_VERSION
+    """Version of Impasto that wrote the document; empty if that version did not record it."""
+
+    @classmethod
+    def load_stored(cls, data: bytes | str) -> Self:
+        """Load a document that Impasto wrote.
+
+        Raises VersionSkewError if another version of Impasto wrote it in a form that this one does not know,
+        DamagedError if it is invalid for any other reason.
+        """
+        try:
+            document = cls.model_validate_json(data)
+        except ValidationError as error:
+            raise cls._load_error(error, data) from None
+        if "impasto_version" in document.model_fields_set:
+            return document
+        return document.model_copy(update={"impasto_version": ""})
+
+    def dumps(self) -> bytes:
+        """Return the document in the form that this version of Impasto writes; equal documents give equal bytes."""
+        current = {"version": type(self).model_fields["version"].default, "impasto_version": IMPASTO_VERSION}
+        return (self.model_copy(update=current).model_dump_json(indent=1, exclude_none=True) + "\n").encode()
+
+    @classmethod
+    def _load_error(cls, error: ValidationError, data: bytes | str) -> VersionSkewError | DamagedError:
+        what, _ = explain_validation_error(error, cls.document_name, cls)
+        damaged = DamagedError(what, "Start a new run")
+        types = {detail["type"] for detail in error.errors(include_url=False, include_input=False)}
+        if "json_invalid" in types:
+            return damaged
+        fields = from_json(data)
+        if not isinstance(fields, dict):
+            return damaged
+        version, writer = fields.get("version"), fields.get("impasto_version")
+        readable = get_args(cls.model_fields["version"].annotation)
+        is_unknown_version = isinstance(version, int) and version not in readable
+        if not is_unknown_version and "extra_forbidden" not in types and writer in (None, IMPASTO_VERSION):
+            return damaged
+        written_by = f"Impasto {writer}" if writer else "an unknown version of Impasto"
+        return VersionSkewError(
+            f"{what}. Its version is {version}, written by {written_by}; this is Impasto {IMPASTO_VERSION}, which"
+            f" reads versions up to {max(readable)}",
+            "Deploy the Function App and the node image of the same version of Impasto; the run then continues",
         )
-    said = "; ".join(_one(dict(detail), model) for detail in details)
+
+
+def explain_validation_error(error: ValidationError, what: str, model: type[BaseModel]) -> tuple[str, str]:
+    """Return the cause and the remedy for an invalid document of class `model` that messages call `what`."""
+    details = error.errors(include_url=False)[:MAX_REPORTED_ERRORS]
+    if details[0]["type"] == "json_invalid":
+        reason = str(details[0]["msg"]).removeprefix("Invalid JSON: ")
+        return f"The {what} is not JSON: {reason}", "Write one JSON object"
+    cause = f"The {what} is invalid: {'; '.join(_explain(dict(detail), model) for detail in details)}"
     for detail in details:
         if detail["type"] == "extra_forbidden":
-            words = ", ".join(_model_at(model, detail["loc"]).model_fields)
-            return f"The {what} can't be used: {said}", f"The words it may hold are: {words}"
-    return f"The {what} can't be used: {said}", "Put that right and try again"
+            return cause, f"The valid fields are: {', '.join(_model_at(model, detail['loc']).model_fields)}"
+    return cause, "Correct it and try again"
 
 
-def _one(detail: dict[str, Any], model: type[BaseModel]) -> str:
-    place = ".".join(str(part)[:60] for part in detail["loc"])
+def _explain(detail: dict[str, Any], model: type[BaseModel]) -> str:
+    location = ".".join(str(part)[:MAX_ECHO_CHARS] for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        words = list(_model_at(model, detail["loc"]).model_fields)
-        return f"unknown word {place!r}{_meant(str(detail['loc'][-1]), words)}"
+        field_names = _model_at(model, detail["loc"]).model_fields
+        return f"unknown field {location!r}{did_you_mean(str(detail['loc'][-1]), field_names)}"
     message = str(detail["msg"]).removeprefix("Value error, ")
     if detail["type"] == "literal_error":
-        message += _meant(str(detail["input"])[:60], _QUOTED.findall(detail["ctx"]["expected"]))
-    return f"{place}: {message}" if place else message
+        message += did_you_mean(str(detail["input"]), _QUOTED.findall(detail["ctx"]["expected"]))
+    return f"{location}: {message}" if location else message
 
 
-def _meant(text: str, words: list[str]) -> str:
-    near = get_close_matches(text, words, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
-
-
-def _model_at(model: type[BaseModel], place: tuple[int | str, ...]) -> type[BaseModel]:
-    """Return the model that the last part of `place` is a word of: `model`, or one inside it."""
-    for part in place[:-1]:
+def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:
+    """Return the model that the last part of `location` is a field of: `model` or one nested in it."""
+    for part in location[:-1]:
         field = model.model_fields.get(str(part))
         if field is not None:
-            model = next(_models_in(field.annotation), model)
+            model = next(_nested_models(field.annotation), model)
     return model
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def _nested_models(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
-    for inner in get_args(annotation):
-        yield from _models_in(inner)
+    for argument in get_args(annotation):
+        yield from _nested_models(argument)

@@ -39,6 +39,7 @@ class ErrorCode(StrEnum):
     NOT_FOUND = "not_found"
     INTERNAL_ERROR = "internal_error"
     TEMPORARY_FAILURE = "temporary_failure"
+    VERSION_SKEW = "version_skew"
     UNHANDLED_EXCEPTION = "unhandled_exception"
     TASK_FAILED = "task_failed"
     TASK_NOT_CREATED = "task_not_created"
@@ -135,6 +136,16 @@ class TemporaryError(ImpastoError):
     exit_code = ExitCode.TEMPORARY
     code = ErrorCode.TEMPORARY_FAILURE
     next_step = NextStep.RETRY_LATER
+
+
+class VersionSkewError(TemporaryError):
+    """Another version of Impasto wrote a document in a form that this one does not know.
+
+    It is temporary: the work continues once the Function App and the node image have the same version.
+    """
+
+    code = ErrorCode.VERSION_SKEW
+    next_step = NextStep.ASK_OPERATOR
 
 
 def sentence(text: str) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from frame_tools.contracts.base import StoredDocument, explain_validation_error
 from frame_tools.contracts.errors import InputError
 
 MAX_FRAMES: Final = 1_000_000
@@ -101,7 +102,7 @@ class AudioTrack(_Value):
     title: Line | None = None
 
 
-class Manifest(_Value):
+class Manifest(StoredDocument):
     """What splitting learned of the video `source`.
 
     Time stamps are integers in `time_base` seconds, none below zero, either constant (`first_pts`,
@@ -111,7 +112,10 @@ class Manifest(_Value):
     that begin new scenes, as far as splitting saw. `notes` tells what splitting could not keep or had to put right.
     """
 
-    version: Literal[1] = 1
+    model_config = ConfigDict(strict=True)
+
+    document_name: ClassVar = "manifest"
+    version: Literal[1, 2] = 2
     source: Line
     source_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     frame_count: Annotated[int, Field(ge=1, le=MAX_FRAMES)]
@@ -188,6 +192,19 @@ class Manifest(_Value):
         return self.pattern.format(self.first_number + index)
 
     @classmethod
+    def parse_input(cls, data: bytes | str, what: str = "manifest") -> Self:
+        """Parse a manifest that a user uploaded or has in a folder; raises InputError that names the invalid fields."""
+        if len(data) > MAX_JSON_BYTES:
+            raise InputError(
+                f"The {what} has {len(data)} bytes; the maximum is {MAX_JSON_BYTES}",
+                "Split the video again, or cut it into shorter ones",
+            )
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            raise _invalid(error, cls) from None
+
+    @classmethod
     def plain(
         cls,
         frame_count: int,
@@ -222,34 +239,9 @@ class Manifest(_Value):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise _in_words(error) from None
+            raise _invalid(error, cls) from None
 
 
-def loads(data: bytes) -> Manifest:
-    """Read a manifest from JSON; InputError says which field is wrong and how."""
-    if len(data) > MAX_JSON_BYTES:
-        raise InputError(
-            f"The manifest has {len(data)} bytes; at most {MAX_JSON_BYTES} are read",
-            "Split the video again, or cut it into shorter ones.",
-        )
-    try:
-        return Manifest.model_validate_json(data)
-    except ValidationError as error:
-        raise _in_words(error) from None
-
-
-def dumps(manifest: Manifest) -> bytes:
-    """Write a manifest as UTF-8 JSON without what is None; equal manifests give equal bytes."""
-    return (manifest.model_dump_json(indent=1, exclude_none=True) + "\n").encode()
-
-
-def _in_words(error: ValidationError) -> InputError:
-    """The first three complaints as one line."""
-    complaints = [
-        f"{'.'.join(map(str, detail['loc'])) or 'manifest'}: {detail['msg'].removeprefix('Value error, ')}"
-        for detail in error.errors(include_url=False, include_input=False, include_context=False)[:3]
-    ]
-    return InputError(
-        f"The manifest can't be used ({'; '.join(complaints)})",
-        "Split the video again, or put the named fields right.",
-    )
+def _invalid(error: ValidationError, model: type[Manifest]) -> InputError:
+    what, _ = explain_validation_error(error, model.document_name, model)
+    return InputError(what, "Split the video again, or correct the named fields")

@@ -4,11 +4,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 from math import isclose
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from frame_tools.contracts.base import Document
+from frame_tools.contracts.base import Document, StoredDocument
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.scorers import Makes, StyleKind
@@ -21,10 +21,11 @@ ProgramKind = Literal["script", "torchscript", "exported"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Request(Document):
+class Request(StoredDocument):
     """A trigger file that was accepted: the first durable fact of a run."""
 
-    version: Literal[1] = 1
+    document_name: ClassVar = "request"
+    version: Literal[1, 2] = 2
     run_id: str
     name: str
     trigger_blob: str
@@ -90,7 +91,7 @@ class PlannedProgram(Document):
     kind: ProgramKind
 
 
-class Plan(Document):
+class Plan(StoredDocument):
     """What will be done for a run.
 
     `borders` are frame indices: batch i is [borders[i], borders[i+1]). The manifest's bytes are fixed by hash;
@@ -98,7 +99,8 @@ class Plan(Document):
     rise in time; a style that does not change is one key at 0. `sample` are indices of frames spread over the run.
     """
 
-    version: Literal[2] = 2
+    document_name: ClassVar = "plan"
+    version: Literal[2, 3] = 3
     run_id: str
     name: str
     correlation_id: str
@@ -116,6 +118,8 @@ class Plan(Document):
     sample: tuple[int, ...] = ()
     weights_sha256: Sha256 | None = None
     container: Literal["mp4", "mkv"]
+    node_image: str = ""
+    """Container image of all tasks of the run, successors included; empty in plans of version 2: the app's setting."""
     versions: Annotated[dict[str, str], Field(default_factory=dict)]
     """Of what made the plan; tasks tell theirs in their receipts."""
     parent: str | None = None

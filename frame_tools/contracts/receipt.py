@@ -1,10 +1,10 @@
 """Proof of work: what a task leaves when it is done, when it failed for good, and how a run ended."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from frame_tools.contracts.base import Document
+from frame_tools.contracts.base import Document, StoredDocument
 from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.plan import Sha256
 
@@ -55,10 +55,11 @@ class BadFrame(Document):
     """`retried`: computed again in full precision, and then it was good."""
 
 
-class Receipt(Document):
+class Receipt(StoredDocument):
     """What a task leaves as proof for its batch: written once, after everything it names."""
 
-    version: Literal[2] = 2
+    document_name: ClassVar = "receipt"
+    version: Literal[2, 3] = 3
     run_id: str
     batch: int
     start: int
@@ -97,10 +98,11 @@ class Receipt(Document):
         return part
 
 
-class SplitReceipt(Document):
+class SplitReceipt(StoredDocument):
     """What the task `split` leaves: the manifest's hash, and where frames and sound are."""
 
-    version: Literal[1] = 1
+    document_name: ClassVar = "split receipt"
+    version: Literal[1, 2] = 2
     run_id: str
     manifest_sha256: Sha256
     frame_count: int
@@ -108,12 +110,13 @@ class SplitReceipt(Document):
     finished_at: str
 
 
-class Failure(Document):
+class Failure(StoredDocument):
     """Why a step failed permanently. A resubmission deletes it.
 
     Version 1 had no `code` and no `next_step`.
     """
 
+    document_name: ClassVar = "failure record"
     version: Literal[1, 2] = 2
     run_id: str
     step: str
@@ -125,13 +128,14 @@ class Failure(Document):
     failed_at: str
 
 
-class TaskError(Document):
+class TaskError(StoredDocument):
     """What a task said of an error that is tried again; a later one of the same step takes its place.
 
     It becomes the step's failure if the step's last task ended just so; a person's resubmission removes it.
     Version 1 had no `code` and no `next_step`.
     """
 
+    document_name: ClassVar = "task error"
     version: Literal[1, 2] = 2
     run_id: str
     step: str
@@ -149,12 +153,13 @@ class TaskError(Document):
         return (self.task_id, self.exit_code) == (task_id, exit_code)
 
 
-class Outcome(Document):
+class Outcome(StoredDocument):
     """How a run ended. Written once; a resubmission of a failed run deletes it, and the run continues.
 
     `code` and `next_step` belong to failed and refused runs. Version 1 had neither.
     """
 
+    document_name: ClassVar = "outcome"
     version: Literal[1, 2] = 2
     run_id: str
     status: Literal["finished", "failed", "refused", "cancelled"]

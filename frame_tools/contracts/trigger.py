@@ -203,4 +203,4 @@ def load_trigger(data: bytes) -> Trigger:
             f"The trigger file has {len(data)} bytes; at most {MAX_TRIGGER_BYTES} are read",
             "Put only options into it; frames and paintings are files of their own",
         )
-    return Trigger.loads(data.removeprefix(codecs.BOM_UTF8), "trigger file")  # some editors and shells put one
+    return Trigger.parse_input(data.removeprefix(codecs.BOM_UTF8), "trigger file")  # some editors and shells put one

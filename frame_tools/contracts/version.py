@@ -1,5 +1,5 @@
-"""Impasto's version, which plans and reports name; the same as in pyproject.toml, a test compares."""
+"""Impasto's version, which documents and reports record. It equals the one in pyproject.toml; a test compares them."""
 
 from typing import Final
 
-IMPASTO: Final = "0.1.0"
+IMPASTO_VERSION: Final = "0.1.0"

@@ -121,7 +121,7 @@ def read_prices(path: Path | None) -> Prices:
     if path is None:
         return Prices()
     try:
-        return Prices.loads(path.read_bytes(), "price file")
+        return Prices.parse_input(path.read_bytes(), "price file")
     except OSError as error:
         raise InputError(f"The price file {path} can't be read ({error.strerror})", "Check its name") from error
 

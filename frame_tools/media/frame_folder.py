@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 from typing import Final
 
-from frame_tools.contracts import manifest as manifests
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import Manifest
 
@@ -16,7 +15,7 @@ _FRAME_FILE: Final = re.compile(r"[0-9]{6,7}\.(jpg|png)|\.[0-9]{6,7}\.(jpg|png)\
 def load_complete_manifest(folder: Path) -> Manifest | None:
     """Return the folder's manifest if every file that it names exists and is not empty, else None."""
     try:
-        manifest = manifests.loads((folder / MANIFEST_FILE).read_bytes())
+        manifest = Manifest.parse_input((folder / MANIFEST_FILE).read_bytes())
     except (FileNotFoundError, InputError):
         return None
     names = [f"{FRAMES_FOLDER}/{manifest.frame_name(index)}" for index in range(manifest.frame_count)]

@@ -14,7 +14,6 @@ from typing import Any, Literal
 from av.container import InputContainer
 from pydantic import ValidationError
 
-from frame_tools.contracts import manifest as manifests
 from frame_tools.contracts.errors import InputError, MissingError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.media import probe
@@ -68,7 +67,7 @@ def split(
         "notes": (*reader.notes, *audio.notes),
     }
     manifest = _validated(fields)
-    write_atomically(folder / MANIFEST_FILE, manifests.dumps(manifest))
+    write_atomically(folder / MANIFEST_FILE, manifest.dumps())
     return manifest
 
 

@@ -1,4 +1,4 @@
-"""The Batch tasks of a run as frozen values: a pure function of step and settings, without a service."""
+"""The Batch tasks of a run as frozen values: a pure function of the plan's words and the settings, no service."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -13,32 +13,31 @@ from orchestration.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSpec:
-    """One task: its command line, container image, environment and output folder."""
+    """One task: what to run, in which image, with which environment, where its output goes."""
 
     task_id: str
     command: str
     image: str
     environment: Mapping[str, str] = field(default_factory=dict)
     output_folder: str
-    """Folder of the container `logs` that receives stdout.txt and stderr.txt."""
+    """Folder of the container `logs` for stdout.txt and stderr.txt."""
     retries: int
     limit: dt.timedelta
-    """Maximum wall-clock time of one attempt."""
 
 
 def task_spec(
-    run_id: str, step: int | str, *, attempt: int, settings: Settings, environment: Mapping[str, str]
+    run_id: str, step: int | str, *, attempt: int, image: str, settings: Settings, environment: Mapping[str, str]
 ) -> TaskSpec:
-    """Return the task of a step: a batch's number, "split" or "join".
+    """Return the task of a step (a batch's number, "split" or "join") in the container image `image`.
 
-    The command line contains only run ids and numbers. Both have a fixed format, so nothing needs quoting.
+    Run ids and numbers are all that the command line holds; both are of a closed form, so nothing needs quoting.
     """
-    arguments = f"run --run {run_id} --batch {step}" if isinstance(step, int) else f"{step} --run {run_id}"
+    verb = f"run --run {run_id} --batch {step}" if isinstance(step, int) else f"{step} --run {run_id}"
     task_id = ids.task_id(step, attempt)
     return TaskSpec(
         task_id=task_id,
-        command=f"python -m scoring {arguments}",
-        image=settings.node_image,
+        command=f"python -m scoring {verb}",
+        image=image,
         environment={**environment, logs.CORRELATION_ID: run_id, STORAGE_MODE: settings.storage_mode},
         output_folder=RunPaths(run_id).task_output_folder(task_id),
         retries=settings.max_task_retries,

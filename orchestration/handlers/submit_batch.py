@@ -1,4 +1,4 @@
-"""Handler of "execute this step": create its Batch task, unless the run has ended or the step is done."""
+"""The message "do this step": place its Batch task, unless the run has ended or the step is done."""
 
 import logging
 
@@ -7,13 +7,12 @@ from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.messages import BatchMessage, parse_message
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
-from frame_tools.storage.blobs import Blob
-from orchestration.app import App
-from orchestration.handlers.dead_letter import dead_letter_message
-from orchestration.runs.finalize import terminate_jobs
-from orchestration.runs.scheduling import submit_task
+from orchestration.app import App, node_image
+from orchestration.handlers.dead_letter import set_aside
+from orchestration.runs.finalize import end_jobs
+from orchestration.runs.scheduling import place_first
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def submit_batch(app: App, text: str) -> None:
@@ -21,37 +20,31 @@ def submit_batch(app: App, text: str) -> None:
     try:
         message = parse_message(text)
     except InputError as error:
-        dead_letter_message(app, paths.FRAME_BATCHES, text, error)
+        set_aside(app, paths.FRAME_BATCHES, text, error)
         return
     if message.batch == "look":
         return
     if is_settled(app, message):
         if app.storage.runs.exists(RunPaths(message.run_id).outcome):
-            # An earlier delivery of this message may have died right after it created a job.
-            terminate_jobs(app, message.run_id, "run has ended")
+            end_jobs(app, message.run_id, "run has ended")  # this message's first handler may have died making one
         return
-    plan = app.storage.runs.read(RunPaths(message.run_id).plan)
-    if isinstance(message.batch, int) and not is_planned(plan, message.batch):
-        unknown_batch = InputError(f"The run {message.run_id} has no batch {message.batch}", "Name a batch of its plan")
-        dead_letter_message(app, paths.FRAME_BATCHES, text, unknown_batch)
+    blob = app.storage.runs.read(RunPaths(message.run_id).plan)
+    plan = Plan.load_stored(blob.data) if blob else None
+    if isinstance(message.batch, int) and (plan is None or message.batch >= plan.batch_count):
+        stranger = InputError(f"{message.run_id} has no batch {message.batch}", "Name one of its plan")
+        set_aside(app, paths.FRAME_BATCHES, text, stranger)
         return
-    submit_task(app, message.run_id, message.batch)
-
-
-def is_planned(plan: Blob | None, batch: int) -> bool:
-    """Return whether the plan contains the batch."""
-    return plan is not None and batch < Plan.loads(plan.data, "plan").batch_count
+    place_first(app, message.run_id, message.batch, image=node_image(app, plan))
 
 
 def is_settled(app: App, message: BatchMessage) -> bool:
-    """Return whether the step needs no task: it is done or failed permanently, or its run has ended or is unknown."""
+    """Whether the step needs no task: done, failed for good, or its run has ended or never was."""
     runs, run_id = app.storage.runs, message.run_id
     if not runs.exists(RunPaths(run_id).request):
-        _log.warning("a message names the run %s, which does not exist", run_id)
+        log.warning("a message names the run %s, which does not exist", run_id)
         return True
+    done = RunPaths(run_id).receipt(message.batch) if isinstance(message.batch, int) else RunPaths(run_id).split_receipt
     marks = [RunPaths(run_id).outcome, RunPaths(run_id).cancelled, RunPaths(run_id).failure(message.step)]
-    if isinstance(message.batch, int):
-        marks.append(RunPaths(run_id).receipt(message.batch))
-    elif message.batch == "split":
-        marks.append(RunPaths(run_id).split_receipt)
+    if message.batch != "join":
+        marks.append(done)
     return any(runs.exists(mark) for mark in marks)

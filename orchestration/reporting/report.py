@@ -1,4 +1,4 @@
-"""The report stored next to the video or the records: outcome, plan, times, bad frames, steadiness and cost."""
+"""The report that lies beside the video or the records: how the run ended, what it did, and where the time went."""
 
 import json
 from collections import Counter
@@ -13,40 +13,40 @@ from frame_tools.contracts.receipt import Outcome, Receipt, SteadinessSums
 from frame_tools.costs.prices import Prices
 from frame_tools.storage.deployment import Storage
 from orchestration.preflight import read_check
-from orchestration.reporting.cost import actual_cost
+from orchestration.reporting.cost import spent
 
 MAX_LISTED: Final = 100
-"""Bad frames that a report lists; the receipts list all of them."""
+"""Bad frames that a report names; all of them are in the receipts."""
 
 
-def report_json(report: dict[str, Any]) -> bytes:
-    """Serialize a report."""
+def as_json(report: dict[str, Any]) -> bytes:
+    """Return a report's bytes."""
     return (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def build_report(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str, Any]:
-    """Return the report of a run: its outcome, its plan, and a summary of all receipts."""
+def report_of(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str, Any]:
+    """Return the report of a run: the outcome, and of the batches that have receipts what they tell."""
     report: dict[str, Any] = {"version": 1, **outcome.model_dump(exclude_none=True)}
     plan_blob = storage.runs.read(RunPaths(outcome.run_id).plan)
     if plan_blob is not None:
-        plan = Plan.loads(plan_blob.data, "plan")
+        plan = Plan.load_stored(plan_blob.data)
         receipts = [
-            Receipt.loads(blob.data, "receipt")
+            Receipt.load_stored(blob.data)
             for item in storage.runs.list(RunPaths(outcome.run_id).receipts)
             if (blob := storage.runs.read(item.name)) is not None
         ]
         report |= {
             "plan": plan.model_dump(mode="json", exclude_none=True),
-            "scoring": summarize(receipts, plan),
-            "bad_frames": summarize_bad_frames(receipts),
-            "steadiness": mean_steadiness(receipts),
-            "cost": actual_cost(plan, receipts, read_check(storage, outcome.run_id), prices),
+            "scoring": summarise(receipts, plan),
+            "bad_frames": bad_frames(receipts),
+            "steadiness": steadiness(receipts),
+            "cost": spent(plan, receipts, read_check(storage, outcome.run_id), prices),
         }
     return report
 
 
-def summarize(receipts: list[Receipt], plan: Plan) -> dict[str, Any]:
-    """Return totals over all receipts, and medians per image, in seconds."""
+def summarise(receipts: list[Receipt], plan: Plan) -> dict[str, Any]:
+    """Return counts and seconds over all receipts: totals, and the medians per image."""
     frames = sum(r.end - r.start for r in receipts)
     if not frames:
         return {"frames": 0, "batches": 0, "batches_planned": plan.batch_count}
@@ -64,8 +64,8 @@ def summarize(receipts: list[Receipt], plan: Plan) -> dict[str, Any]:
     }
 
 
-def summarize_bad_frames(receipts: Sequence[Receipt]) -> dict[str, Any]:
-    """Return the number of black, flat or non-finite frames, how they were handled, and the first of them."""
+def bad_frames(receipts: Sequence[Receipt]) -> dict[str, Any]:
+    """Return how many frames came out black, flat or as no numbers, what was done, and the first of them by name."""
     bad = [frame for receipt in receipts for frame in receipt.bad_frames]
     return {
         "count": len(bad),
@@ -74,12 +74,12 @@ def summarize_bad_frames(receipts: Sequence[Receipt]) -> dict[str, Any]:
     }
 
 
-def mean_steadiness(receipts: Sequence[Receipt]) -> dict[str, Any] | None:
-    """Return the means over all measured frame pairs, for output and input; None if no pair was measured."""
+def steadiness(receipts: Sequence[Receipt]) -> dict[str, Any] | None:
+    """Return the means over all measured pairs of frames, beside the input's own; None if none was measured."""
     sums = [receipt.steadiness for receipt in receipts if receipt.steadiness is not None]
-    pairs = sum(batch.pairs for batch in sums)
+    pairs = sum(one.pairs for one in sums)
     if not pairs:
         return None
     measures = [name for name in SteadinessSums.model_fields if name != "pairs"]
-    means = {name: round(fsum(getattr(batch, name) for batch in sums) / pairs, 6) for name in measures}
+    means = {name: round(fsum(getattr(one, name) for one in sums) / pairs, 6) for name in measures}
     return {"pairs": pairs, **means}

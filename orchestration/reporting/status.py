@@ -1,4 +1,4 @@
-"""A run's status for people: derived from durable state by a pure function, computed for every request."""
+"""A run's status as people see it: derived by one pure function from what is durable, computed anew at each call."""
 
 import json
 from collections.abc import Iterator
@@ -6,24 +6,23 @@ from itertools import chain, islice
 from typing import Any, Final, Literal
 
 from frame_tools.contracts import ids, paths
-from frame_tools.contracts import manifest as manifests
-from frame_tools.contracts.errors import sentence
+from frame_tools.contracts.errors import DamagedError, VersionSkewError, sentence
+from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Outcome, TaskError
 from orchestration.app import App
 from orchestration.preflight import read_check
-from orchestration.reporting.cost import expected_cost
+from orchestration.reporting.cost import expected
 from orchestration.state import RunState, open_runs, read_state
 
 Status = Literal["waiting", "splitting", "planning", "scoring", "joining", "finished", "failed", "refused", "cancelled"]
 MAX_LISTED: Final = 200
-"""Runs in one listing."""
-MAX_TASK_ERRORS: Final = 10
-"""Task errors in one status."""
+MAX_TROUBLES: Final = 10
+"""Of tasks that are told of in one status."""
 
 
 def derive_status(state: RunState) -> Status:
-    """Return the run's status."""
+    """Return the one word for where a run is."""
     if state.outcome is not None:
         return state.outcome.status
     if state.product is not None:
@@ -38,7 +37,7 @@ def derive_status(state: RunState) -> Status:
 
 
 def describe(state: RunState) -> dict[str, Any]:
-    """Return the run's status document: status, counts, reasons, and the location of the video."""
+    """Return the run as JSON for people: status, counts, reasons, where the video is."""
     plan, outcome = state.plan, state.outcome
     planned = plan.batch_count if plan else None
     return {
@@ -62,60 +61,64 @@ def describe(state: RunState) -> dict[str, Any]:
 
 
 def run_status(app: App, run_id: str) -> dict[str, Any] | None:
-    """Return the run's status document, or None if there is no such run. A refused trigger file has an outcome only."""
+    """Return the run's status, or None if there is none of this id. A refused trigger has an outcome only."""
     state = read_state(app.storage, ids.check_run_id(run_id))
     if state is not None:
-        return describe(state) | _problems_and_cost(app, state)
+        return describe(state) | _pool_and_money(app, state)
     blob = app.storage.runs.read(RunPaths(run_id).outcome)
-    return Outcome.loads(blob.data, "outcome").model_dump(exclude_none=True) if blob else None
+    return Outcome.load_stored(blob.data).model_dump(exclude_none=True) if blob else None
 
 
-def _problems_and_cost(app: App, state: RunState) -> dict[str, Any]:
-    """Return the problems that delay the run's tasks, and its expected or actual cost."""
+def _pool_and_money(app: App, state: RunState) -> dict[str, Any]:
+    """Return what stands in the way of the run's tasks, and what it will cost or has cost."""
     runs, run_id = app.storage.runs, state.run_id
     if state.outcome is not None:
         report = app.storage.output.read(RunPaths(run_id).report)
         return {"trouble": [], "cost": json.loads(report.data).get("cost") if report else None}
     check = read_check(app.storage, run_id)
     manifest = runs.read(RunPaths(run_id).manifest) if state.plan else None
-    expected = (
-        expected_cost(state.plan, manifests.loads(manifest.data), check, app.settings.price_table)
+    will = (
+        expected(state.plan, Manifest.load_stored(manifest.data), check, app.settings.price_table)
         if state.plan and manifest
         else None
     )
-    problems = [*(check.problems if check else []), *_retried_errors(app, state)]
-    return {"trouble": problems, "cost": {"expected": expected}}
+    return {"trouble": [*(check.trouble if check else []), *_tried_again(app, state)], "cost": {"expected": will}}
 
 
-def _retried_errors(app: App, state: RunState) -> Iterator[str]:
-    """Yield the errors of tasks whose steps may be retried, for pending steps."""
+def _tried_again(app: App, state: RunState) -> Iterator[str]:
+    """Yield what tasks said of errors after which their steps may be tried again, for steps that are waited for."""
     steps: tuple[int | str, ...] = ("split",) if state.plan is None else state.missing or ("join",)
-    pending = {ids.step_name(step) for step in steps} - set(state.failures)
-    stored = {item.name for item in app.storage.runs.list(RunPaths(state.run_id).errors)}
-    relevant = (name for step in sorted(pending) if (name := RunPaths(state.run_id).error(step)) in stored)
-    for name in islice(relevant, MAX_TASK_ERRORS):
+    waited_for = {ids.step_name(step) for step in steps} - set(state.failures)
+    noted = {item.name for item in app.storage.runs.list(RunPaths(state.run_id).errors)}
+    relevant = (name for step in sorted(waited_for) if (name := RunPaths(state.run_id).error(step)) in noted)
+    for name in islice(relevant, MAX_TROUBLES):
         blob = app.storage.runs.read(name)
-        if blob is None:  # a resubmission has just deleted it
+        if blob is None:  # a resubmission has just removed it
             continue
-        error = TaskError.loads(blob.data, "task error")
-        step = f"Batch {int(error.step)}" if error.step.isdigit() else f"The step {error.step}"
-        explanation = f"{sentence(error.reason)} {sentence(error.remedy)}"
-        yield f"{step} failed at {error.happened_at} and may be retried: {explanation}"
+        one = TaskError.load_stored(blob.data)
+        step = f"Batch {int(one.step)}" if one.step.isdigit() else f"The step {one.step}"
+        words = f"{sentence(one.reason)} {sentence(one.remedy)}"
+        yield f"{step} failed at {one.happened_at} and may be tried again: {words}"
 
 
 def list_runs(app: App) -> list[dict[str, Any]]:
-    """Return id and status of up to 200 runs, open runs first."""
+    """Return id and status of every run, open ones first, at most 200."""
     still_open = open_runs(app.storage)
     others = (f for f in app.storage.runs.folders() if f not in {"open", "slots", *still_open})
     listed: list[dict[str, Any]] = []
     for run_id in islice(chain(still_open, others), MAX_LISTED):
-        blob = app.storage.runs.read(RunPaths(run_id).outcome)
-        outcome = Outcome.loads(blob.data, "outcome") if blob else None
-        listed.append(
-            {
-                "run_id": run_id,
-                "status": outcome.status if outcome else "open",
-                "reason": outcome.reason if outcome else "",
-            }
-        )
+        status, reason = _status_and_reason(app, run_id)
+        listed.append({"run_id": run_id, "status": status, "reason": reason})
     return listed
+
+
+def _status_and_reason(app: App, run_id: str) -> tuple[str, str]:
+    """Return how a run ended and why, "open" for one that has not; one unreadable outcome does not hide the others."""
+    blob = app.storage.runs.read(RunPaths(run_id).outcome)
+    if blob is None:
+        return "open", ""
+    try:
+        outcome = Outcome.load_stored(blob.data)
+    except (VersionSkewError, DamagedError) as error:
+        return "unknown", str(error)
+    return outcome.status, outcome.reason

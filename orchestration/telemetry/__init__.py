@@ -1,1 +1,1 @@
-"""Tracing port and its Azure Monitor implementation."""
+"""Tracing and the connection to Azure Monitor."""

@@ -1,7 +1,7 @@
-"""Tracing port: one span per function invocation and per long run phase. The default implementation is a no-op.
+"""What is told of each call of a function, and of a run's long steps inside it, as spans; nowhere unless it is set up.
 
-Each span carries the run id, which is also the correlation id of log lines, messages and tasks.
-`orchestration.telemetry.azure_monitor` exports spans and explains why they are children of the host's own spans.
+Each span carries the run's id, which is the correlation id of its log lines, messages and tasks. Where spans go to, and
+why they are children of the host's own, stands in `orchestration.telemetry.azure_monitor`.
 """
 
 from collections.abc import Iterator
@@ -14,68 +14,68 @@ from frame_tools.contracts.ids import RUN_ID
 from frame_tools.contracts.messages import parse_message
 
 PHASES: Final = frozenset({"split", "plan", "queue", "join"})
-"""Actions on a run that take many storage or Batch calls; the others take a single small call and get no span."""
+"""Steps of a run that wait for storage or Batch for long; the others are over in one small call."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Invocation:
-    """One invocation of a function by the Functions host."""
+    """One call of a function by the host."""
 
     function: str
     invocation_id: str
     traceparent: str = ""
-    """The host's span: https://www.w3.org/TR/trace-context"""
+    """The host's own span: https://www.w3.org/TR/trace-context"""
     tracestate: str = ""
 
 
 class Span(Protocol):
-    """An open span."""
+    """A span that is under way."""
 
-    def annotate(self, run_id: str, batch: int | str | None = None) -> None:
-        """Attach the run (and its step) to the span; ignores text that is not a run id."""
+    def about(self, run_id: str, batch: int | str | None = None) -> None:
+        """Say which run (and step of it) the call is about; a text that is no run's id is left out."""
 
 
 class Spans(Protocol):
-    """Creates spans. An exception marks its span as failed and propagates."""
+    """Makes spans; an error ends a span as failed and goes on."""
 
     def invocation(self, call: Invocation) -> AbstractContextManager[Span]:
-        """Open the span of one function invocation."""
+        """Span one call of a function."""
 
-    def phase(self, action: str, run_id: str) -> AbstractContextManager[object]:
-        """Open the span of one action on a run, if it is one of PHASES."""
+    def phase(self, verb: str, run_id: str) -> AbstractContextManager[object]:
+        """Span one step of a run, if it is one of PHASES."""
 
 
-class NoOpSpans:
-    """Creates no spans; log lines carry the same information."""
+class NoSpans:
+    """Tells nothing: the log lines say it all."""
 
-    def annotate(self, run_id: str, batch: int | str | None = None) -> None:
-        """Do nothing."""
+    def about(self, run_id: str, batch: int | str | None = None) -> None:
+        """Tell nothing."""
 
     @contextmanager
     def invocation(self, call: Invocation) -> Iterator[Span]:
-        """Open no span."""
+        """Span nothing."""
         del call
         yield self
 
     @contextmanager
-    def phase(self, action: str, run_id: str) -> Iterator[object]:
-        """Open no span."""
-        del action, run_id
+    def phase(self, verb: str, run_id: str) -> Iterator[object]:
+        """Span nothing."""
+        del verb, run_id
         yield self
 
 
-def run_attributes(run_id: str, batch: int | str | None = None) -> dict[str, int | str]:
-    """Return the span attributes of a run; empty for text that is not a run id."""
+def attributes_of(run_id: str, batch: int | str | None = None) -> dict[str, int | str]:
+    """Return what a span says of its run; nothing for a text that is no run's id."""
     if not RUN_ID.fullmatch(run_id):
         return {}
-    attributes: dict[str, int | str] = {"impasto.correlation_id": run_id, "impasto.run_id": run_id}
-    return attributes if batch is None else attributes | {"impasto.batch": batch}
+    about: dict[str, int | str] = {"impasto.correlation_id": run_id, "impasto.run_id": run_id}
+    return about if batch is None else about | {"impasto.batch": batch}
 
 
-def annotate_from_message(span: Span, text: str) -> None:
-    """Attach the run of a queue message to the span, if the message is valid."""
+def about_message(span: Span, text: str) -> None:
+    """Say which run a queue message is about, if it is one of ours."""
     try:
         message = parse_message(text)
     except InputError:
         return
-    span.annotate(message.run_id, message.batch)
+    span.about(message.run_id, message.batch)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from frame_tools.contracts.errors import ImpastoError, InternalError
+from frame_tools.contracts.errors import ImpastoError, InternalError, NextStep
 from scoring.types import NonFiniteOutputError, Pictures
 
 
@@ -43,11 +43,17 @@ def concatenate(parts: list[Pictures]) -> Pictures:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def check_finite(y: torch.Tensor, *, first: int, remedy: str, fault: type[ImpastoError]) -> None:
+def check_finite(
+    y: torch.Tensor, *, first: int, remedy: str, fault: type[ImpastoError], next_step: NextStep | None = None
+) -> None:
     """Raise NonFiniteOutputError for the first of (B, ...) with NaN or infinity; y[0] has the place `first`."""
     if not math.isfinite(y.sum()):
         bad = [i for i in range(len(y)) if not bool(y[i].isfinite().all())]
         if bad:
             raise NonFiniteOutputError(
-                first + bad[0], "The network gave values that are no numbers", remedy, fault=fault
+                first + bad[0],
+                "The network gave values that are no numbers",
+                remedy,
+                fault=fault,
+                next_step=next_step,
             )

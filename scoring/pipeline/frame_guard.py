@@ -12,7 +12,7 @@ from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 import cv2
 import numpy as np
 
-from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.errors import InputError, NextStep
 from frame_tools.contracts.receipt import BadFrame
 from scoring.types import FramePositions, NonFiniteOutputError, Picture, Pictures, Score
 
@@ -92,7 +92,7 @@ class Guard:
                 self._note(BadFrame(index=index, name=name, what=verdict.what, done="retried"))
             return scored
         if self._policy == "fail":
-            raise InputError(f"Frame {name} can't be scored: {verdict.what}", _REMEDY)
+            raise InputError(f"Frame {name} can't be scored: {verdict.what}", _REMEDY, next_step=NextStep.RESUBMIT)
         if self._policy == "previous" and self._last_good is not None:
             self._note(BadFrame(index=index, name=name, what=verdict.what, done="previous"))
             return self._last_good

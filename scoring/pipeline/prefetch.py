@@ -148,7 +148,8 @@ def _forward(batch: list[PrefetchedFrame], call: Callable[[Pictures, FramePositi
         results = call(pictures, tuple(frame.decoded.position for frame in batch))
     except PictureError as error:
         name = batch[error.position].decoded.name
-        raise error.fault(f"Frame {name} can't be scored: {error.what}", error.remedy) from error
+        what = f"Frame {name} can't be scored: {error.what}"
+        raise error.fault(what, error.remedy, next_step=error.next_step) from error
     return ScoredBatch(batch, results, start, time.perf_counter())
 
 

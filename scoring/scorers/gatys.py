@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from frame_tools.contracts.errors import DamagedError, InputError, InternalError, TemporaryError
+from frame_tools.contracts.errors import DamagedError, InputError, InternalError, NextStep, TemporaryError
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.scorers import VGG_WEIGHTS, Makes
 from frame_tools.media import images
@@ -89,7 +89,11 @@ class Gatys:
     def open(self, run: RunInputs, prepared: Prepared) -> Score:
         """Give the function that paints frames."""
         if {name: values.shape for name, values in prepared.items()} != _SHAPES:
-            raise InternalError("What was prepared for this run does not describe a painting", "Start the run anew")
+            raise InternalError(
+                "What was prepared for this run does not describe a painting",
+                "Start the run anew",
+                next_step=NextStep.START_NEW_RUN,
+            )
         return _Painter(self._vgg, self._device, prepared, steps=_steps(run.options))
 
 
@@ -130,6 +134,7 @@ class _Painter:
             raise TemporaryError(
                 f"The memory does not take VGG16's view of a frame of {frame.shape[1]}x{frame.shape[0]} pixels",
                 "Put the trigger file again with a smaller size, or use a device with more memory",
+                next_step=NextStep.START_NEW_RUN,
             ) from error
         check_finite(y, first=position, remedy="Choose another painting, or fewer steps", fault=InputError)
         self._before = _Before(index, frame.copy(), y[0].permute(1, 2, 0).cpu().numpy())
@@ -185,6 +190,7 @@ def _steps(options: Options) -> int:
         raise InputError(
             f"steps is {str(steps)[:40]!r}",
             f"Give a whole number from 1 to {MAX_STEPS}, then put the trigger file again",
+            next_step=NextStep.START_NEW_RUN,
         )
     return steps
 

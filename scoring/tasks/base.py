@@ -82,7 +82,7 @@ def perform(task: Task, work: Callable[[Task], None]) -> None:
         return
     failure = runs.read(RunPaths(task.run_id).failure(task.step_name))
     if failure is not None:
-        known = Failure.loads(failure.data, "failure record")
+        known = Failure.load_stored(failure.data)
         task.send_message()
         raise InputError(known.reason, known.remedy, code=known.code, next_step=known.next_step)
     if not runs.exists(task.done_mark()):

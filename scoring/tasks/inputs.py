@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import safetensors.numpy
 
-from frame_tools.contracts.errors import DamagedError, InputError
+from frame_tools.contracts.errors import DamagedError, InputError, NextStep
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan, PlannedStyle
@@ -67,6 +67,7 @@ def decode_frame(manifest: Manifest, data: bytes, name: str) -> Decoded:
         raise InputError(
             f"The frame {name} has {width}x{height} pixels, the video has {manifest.width}x{manifest.height}",
             "Upload frames of one size, then resubmit what is missing",
+            next_step=NextStep.RESUBMIT,
         )
     return decoded
 
@@ -80,5 +81,7 @@ def frame_position(manifest: Manifest, index: int) -> FramePosition:
 def _style(task: Task, style: PlannedStyle) -> bytes:
     data = task.storage.data_container(style.blob.container).need(style.blob.name).data
     if sha256_of(data) != style.sha256:
-        raise DamagedError(f"The style {style.name} is not the planned one", "Start the run anew")
+        raise DamagedError(
+            f"The style {style.name} is not the planned one", "Start the run anew", next_step=NextStep.START_NEW_RUN
+        )
     return data

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from frame_tools.contracts import ids
-from frame_tools.contracts import manifest as manifests
 from frame_tools.contracts.errors import DamagedError, InputError, InternalError, NextStep
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.receipt import Receipt, SteadinessSums, StoredFile, TaskTimes
-from frame_tools.contracts.version import IMPASTO
+from frame_tools.contracts.version import IMPASTO_VERSION
 from frame_tools.media.segment import SegmentEncoder
 from frame_tools.storage.blobs import sha256_of
 from scoring import image_codec as images
@@ -48,7 +47,7 @@ def score_batch(task: Task, *, weights: Path, started: float) -> None:
     be used, DamagedError if the plan's files are not what they were.
     """
     plan_blob = task.storage.runs.need(RunPaths(task.run_id).plan)
-    plan = Plan.loads(plan_blob.data, "plan")
+    plan = Plan.load_stored(plan_blob.data)
     manifest = read_manifest(task, plan)
     store = open_frames(task.environ, task.storage, plan.frames)
     with tempfile.TemporaryDirectory(prefix="impasto-") as scratch:
@@ -66,7 +65,7 @@ def read_manifest(task: Task, plan: Plan) -> Manifest:
             "Start the run anew",
             next_step=NextStep.START_NEW_RUN,
         )
-    return manifests.loads(data)
+    return Manifest.load_stored(data)
 
 
 class BatchRun:
@@ -262,7 +261,7 @@ def _discard(_index: int, _name: str, _data: bytes) -> StoredFile | None:
 
 def _versions() -> dict[str, str]:
     """Return the versions of the libraries that are installed here; `copy` runs without torch."""
-    found = {"impasto": IMPASTO}
+    found = {"impasto": IMPASTO_VERSION}
     for library in LIBRARIES:
         try:
             found[library] = version(library)

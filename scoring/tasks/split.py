@@ -5,7 +5,6 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from frame_tools.contracts import manifest as manifests
 from frame_tools.contracts import paths
 from frame_tools.contracts.errors import InputError, NextStep
 from frame_tools.contracts.paths import RunPaths
@@ -23,7 +22,7 @@ MAX_FILE_NAME_BYTES = 200
 
 def split_video(task: Task) -> None:
     """Download the run's video, split it, upload frames and sound, then the manifest, then the receipt."""
-    request = Request.loads(task.storage.runs.need(RunPaths(task.run_id).request).data, "request")
+    request = Request.load_stored(task.storage.runs.need(RunPaths(task.run_id).request).data)
     trigger = request.trigger
     with tempfile.TemporaryDirectory() as scratch:
         # The file's own name stands in messages; a file system takes 255 bytes of one.
@@ -39,7 +38,7 @@ def split_video(task: Task) -> None:
         folder = Path(scratch) / "split"
         manifest = split(video, folder, image_format=trigger.image_format, keep_location=trigger.keep_place)
         _upload(task, folder)
-    data = manifests.dumps(manifest)
+    data = manifest.dumps()
     task.storage.runs.create(RunPaths(task.run_id).manifest, data)
     receipt = SplitReceipt(
         run_id=task.run_id,

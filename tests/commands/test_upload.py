@@ -201,7 +201,7 @@ def test_the_trigger_says_the_run_id_of_what_is_stored(storage: DataStorage, nam
     first = put_trigger(storage, name=name, trigger=trigger)
     blob = storage.triggers.need(f"{name}.json")
     assert first == ids.run_id_for(f"{name}.json", blob.etag)
-    assert Trigger.loads(blob.data, "trigger") == trigger
+    assert Trigger.parse_input(blob.data, "trigger") == trigger
     second = put_trigger(storage, name=name, trigger=trigger)
     assert second == ids.run_id_for(f"{name}.json", storage.triggers.need(f"{name}.json").etag)
     assert second != first, "the same trigger put again is a new run"

@@ -71,7 +71,7 @@ def test_an_option_says_what_the_word_says(storage: Storage, word: Any) -> None:
     options = [
         part for name, value in words.items() for part in ([flag(name)] if value is True else [flag(name), value])
     ]
-    assert said(storage, *options) == Trigger.loads(json.dumps(words), "trigger")
+    assert said(storage, *options) == Trigger.parse_input(json.dumps(words), "trigger")
 
 
 def test_an_option_left_out_is_the_schemas_default(storage: Storage) -> None:
@@ -133,7 +133,7 @@ def test_an_option_left_out_is_the_schemas_default(storage: Storage) -> None:
 def test_styles_keys_and_arguments_have_forms_of_their_own(
     storage: Storage, options: list[str], words: dict[str, Any]
 ) -> None:
-    assert said(storage, *options) == Trigger.loads(json.dumps(words), "trigger")
+    assert said(storage, *options) == Trigger.parse_input(json.dumps(words), "trigger")
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def test_mixed_styles_go_over_into_another_with_time_and_stay_inside_the_mask(ch
     assert put.returncode == 0, put.stderr
     run_id = put.stdout.strip()
     chain.video(chain.wait(run_id))
-    plan = Plan.loads(chain.storage.runs.need(RunPaths(run_id).plan).data, "plan")
+    plan = Plan.load_stored(chain.storage.runs.need(RunPaths(run_id).plan).data)
     assert [style.name for style in plan.styles] == ["red.png", "blue.png", "gold.png"]
     assert [(key.at, key.weights) for key in plan.key_styles] == [(0, (0.75, 0.25, 0)), (0.5, (0, 0, 1))]
 

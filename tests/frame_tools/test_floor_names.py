@@ -12,8 +12,8 @@ from frame_tools.contracts.paths import RunPaths
 
 BAD_NAMES = {
     "": "empty",
-    " clip": "blanks",
-    "clip\u00a0": "blanks",
+    " clip": "space",
+    "clip\u00a0": "space",
     "a/b": "'/'",
     "a\\b": r"'\\'",
     "..": "'..'",

@@ -14,7 +14,6 @@ from azure.core.exceptions import ServiceRequestError
 from PIL import Image
 
 from benchmarks.memory_storage import MemoryContainer, memory_storage
-from frame_tools.contracts import manifest as manifests
 from frame_tools.contracts.errors import DamagedError, ExitCode, InputError, InternalError, TemporaryError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.messages import BatchMessage
@@ -49,14 +48,14 @@ def planned(scorer="copy", *, image_format="jpg", options=None, **changes):
     encode = encode_png if image_format == "png" else encode_jpeg
     for index in range(manifest.frame_count):
         storage.input.write(f"clip/frames/{manifest.frame_name(index)}", encode(draw(index, SIZE)))
-    storage.runs.write(RunPaths(RUN).manifest, manifests.dumps(manifest))
+    storage.runs.write(RunPaths(RUN).manifest, manifest.dumps())
     fields = {
         "run_id": RUN,
         "name": "clip",
         "correlation_id": RUN,
         "options": Options(**{"scorer": scorer, "steady": 0} | (options or {})),
         "borders": BORDERS,
-        "manifest_sha256": sha256_of(manifests.dumps(manifest)),
+        "manifest_sha256": sha256_of(manifest.dumps()),
         "frames": BlobRef(container="input", name="clip/frames/"),
         "weights_sha256": SCORERS[scorer].weights_sha256,
         "container": "mp4",
@@ -94,7 +93,7 @@ def message(batch=0):
 
 
 def receipt_of(storage, batch=0):
-    return Receipt.loads(storage.runs.need(RunPaths(RUN).receipt(batch)).data, "receipt")
+    return Receipt.load_stored(storage.runs.need(RunPaths(RUN).receipt(batch)).data)
 
 
 def never(_task):
@@ -260,7 +259,7 @@ def test_a_frame_that_cannot_be_used_ends_the_batch_once_in_words(spoil):
     spoil(storage)
     with pytest.raises(InputError, match=r"000002\.jpg") as first:
         score(storage)
-    failure = Failure.loads(storage.runs.need(RunPaths(RUN).failure("00000")).data, "failure")
+    failure = Failure.load_stored(storage.runs.need(RunPaths(RUN).failure("00000")).data)
     assert (failure.reason, failure.remedy) == (first.value.what, first.value.remedy)
     assert (failure.step, failure.task_id) == ("00000", "b00000")
     assert not storage.runs.exists(RunPaths(RUN).receipt(0))
@@ -306,7 +305,7 @@ def raising(error):
 
 
 def trouble_of(storage, step="00000"):
-    return TaskError.loads(storage.runs.need(RunPaths(RUN).error(step)).data, "trouble")
+    return TaskError.load_stored(storage.runs.need(RunPaths(RUN).error(step)).data)
 
 
 @pytest.mark.parametrize(
@@ -485,7 +484,7 @@ def test_a_border_between_batches_shows_no_more_than_any_other_step(weights):
 
 def planned_as_png(mask=None, borders=BORDERS, **options):
     storage = planned_with_painting(**options)
-    plan = Plan.loads(storage.runs.need(RunPaths(RUN).plan).data, "plan")
+    plan = Plan.load_stored(storage.runs.need(RunPaths(RUN).plan).data)
     other = planned(
         "any",
         image_format="png",

@@ -5,13 +5,19 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from frame_tools.contracts import ids
-from orchestration.azure_batch.client import BatchService, SubmitResult, TaskView
+from orchestration.azure_batch.client import BatchService, Placed, TaskView
 from orchestration.azure_batch.pool import PoolView
 from orchestration.azure_batch.task_spec import TaskSpec
 from tests.support.in_memory import Before, nothing
 
 POOL: Final = PoolView(
-    pool_id="gpu", state="active", allocation_state="steady", vm_size="local", slots=1, nodes=0, images=("stub:1",)
+    pool_id="gpu",
+    state="active",
+    allocation_state="steady",
+    vm_size="local",
+    slots=1,
+    nodes=0,
+    images=("stub:1", "stub:2"),
 )
 
 
@@ -21,6 +27,8 @@ class Jobs:
 
     tasks: dict[str, dict[str, TaskView]] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
+    specs: dict[tuple[str, str], TaskSpec] = field(default_factory=dict)
+    """What was asked for, by job and task id."""
 
     def end_badly(self, job_id: str, task_id: str) -> None:
         """End a task as one that failed."""
@@ -31,7 +39,7 @@ class Jobs:
         for job_id, tasks in self.tasks.items():
             for task_id, task in tasks.items():
                 parsed = ids.parse_task_id(task_id)
-                if job_id.startswith(f"{run_id}-j") and parsed is not None and parsed[0] == step and task.is_active:
+                if job_id.startswith(f"{run_id}-j") and parsed is not None and parsed[0] == step and task.alive:
                     ended = replace(task, state="completed", succeeded=exit_code == 0, exit_code=exit_code)
                     self.tasks[job_id][task_id] = ended
 
@@ -56,19 +64,19 @@ class MemoryBatch(BatchService):
         self._before("batch", False)
         return job_id in self.jobs.tasks and job_id not in self.jobs.closed
 
-    def add_task(self, job_id: str, spec: TaskSpec) -> SubmitResult:
+    def add_task(self, job_id: str, spec: TaskSpec) -> Placed:
         self._before("batch", True)
         if job_id not in self.jobs.tasks or job_id in self.jobs.closed:
-            return SubmitResult.JOB_CLOSED
+            return "job closed"
         if spec.task_id in self.jobs.tasks[job_id]:
-            return SubmitResult.EXISTS
-        view = TaskView(task_id=spec.task_id, state="active", succeeded=False, exit_code=None, failure="")
+            return "exists"
+        view = TaskView(task_id=spec.task_id, state="active", succeeded=False, exit_code=None, trouble="")
         self.jobs.tasks[job_id][spec.task_id] = view
-        return SubmitResult.ADDED
+        self.jobs.specs[job_id, spec.task_id] = spec
+        return "added"
 
-    def add_tasks(self, job_id: str, specs: Sequence[TaskSpec]) -> SubmitResult:
-        results = [self.add_task(job_id, spec) for spec in specs]
-        return SubmitResult.JOB_CLOSED if SubmitResult.JOB_CLOSED in results else SubmitResult.ADDED
+    def add_tasks(self, job_id: str, specs: Sequence[TaskSpec]) -> Placed:
+        return "job closed" if "job closed" in [self.add_task(job_id, spec) for spec in specs] else "added"
 
     def tasks(self, job_id: str) -> list[TaskView]:
         self._before("batch", False)
@@ -77,7 +85,7 @@ class MemoryBatch(BatchService):
     def reactivate(self, job_id: str, task_id: str) -> bool:
         self._before("batch", True)
         task = self.jobs.tasks.get(job_id, {}).get(task_id)
-        if task is None or task.is_active or task.succeeded or job_id in self.jobs.closed:
+        if task is None or task.alive or task.succeeded or job_id in self.jobs.closed:
             return False
         self.jobs.tasks[job_id][task_id] = replace(task, state="active", exit_code=None)
         return True

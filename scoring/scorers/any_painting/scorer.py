@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
 from numpy.typing import NDArray
 
-from frame_tools.contracts.errors import InternalError
+from frame_tools.contracts.errors import InternalError, NextStep
 from frame_tools.media import images
 from scoring.inference.allocator import keep_freed_memory
 from scoring.inference.cpu_workers import CpuWorkers
@@ -80,7 +80,11 @@ class AnyPainting(DeviceScorer):
         """Give the function that paints the run's frames."""
         styles = prepared["styles"]
         if len(styles) != len(run.styles) or not all(np.isfinite(values).all() for values in prepared.values()):
-            raise InternalError("What was prepared for the run does not fit its styles", "Start the run anew")
+            raise InternalError(
+                "What was prepared for the run does not fit its styles",
+                "Start the run anew",
+                next_step=NextStep.START_NEW_RUN,
+            )
         statistics = prepared.get("statistics")
         stops = tuple(
             Stop(

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from frame_tools.contracts.errors import InputError, InternalError, TemporaryError
+from frame_tools.contracts.errors import InputError, InternalError, NextStep, TemporaryError
 from frame_tools.contracts.scorers import Makes
 from scoring.inference.allocator import keep_freed_memory
 from scoring.inference.cpu_workers import CpuWorkers
@@ -59,7 +59,9 @@ class Johnson(DeviceScorer):
         with torch.inference_mode():
             found = Network(tensors, self._device).measure(frames, self._workers.map)
         if not all(np.isfinite(values).all() for values in found.values()):
-            raise InputError(f"{_checkpoint(run).name} paints values that are no numbers", _REMEDY)
+            raise InputError(
+                f"{_checkpoint(run).name} paints values that are no numbers", _REMEDY, next_step=NextStep.START_NEW_RUN
+            )
         return found
 
     def open(self, run: RunInputs, prepared: Prepared) -> Score:
@@ -67,7 +69,11 @@ class Johnson(DeviceScorer):
         tensors = read_checkpoint(_checkpoint(run).data, _checkpoint(run).name)
         shared = run.options.statistics == "shared"
         if shared and {name: values.shape for name, values in prepared.items()} != _SHAPES:
-            raise InternalError("What was prepared for this run are not the statistics of its network", "Resubmit it")
+            raise InternalError(
+                "What was prepared for this run are not the statistics of its network",
+                "Resubmit it",
+                next_step=NextStep.RESUBMIT,
+            )
         network = Network(tensors, self._device, prepared if shared else None)
         return _Painter(network, self._device, self._workers, tile_adapter=None if shared else _whole_frames_only)
 
@@ -108,7 +114,7 @@ class _Painter:
         height, width = frames.shape[1:3]
         x = to_tensor(_padded(frames), self._device)
         y = self._runner(network, x, tile_adapter=self._localise)[:, :, :height, :width]
-        check_finite(y, first=first, remedy=_REMEDY, fault=InputError)
+        check_finite(y, first=first, remedy=_REMEDY, fault=InputError, next_step=NextStep.START_NEW_RUN)
         return to_pictures(y)
 
 
@@ -124,6 +130,7 @@ def _whole_frames_only(frame: torch.Tensor, _tiles: TileGrid) -> NetworkFunction
     raise TemporaryError(
         f"The memory does not take a whole frame of {frame.shape[3]}x{frame.shape[2]} pixels",
         "Put the trigger file again with statistics shared or a smaller size, or use a device with more memory",
+        next_step=NextStep.START_NEW_RUN,
     )
 
 

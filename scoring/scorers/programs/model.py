@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.export.passes import move_to_device_pass
 
-from frame_tools.contracts.errors import InputError, InternalError
+from frame_tools.contracts.errors import InputError, InternalError, NextStep
 from frame_tools.contracts.scorers import Makes
 from scoring.inference.allocator import keep_freed_memory
 from scoring.inference.device import DeviceScorer
@@ -51,6 +51,7 @@ class _Model(DeviceScorer):
                 f"The program {name} can't be loaded as {self.form} ({_in_short(error)})",
                 f"Ask the operator to save it again with torch {torch.__version__} (docs/scorers.md), then put the"
                 " trigger file again",
+                next_step=NextStep.START_NEW_RUN,
             ) from error
 
     def prepare(self, _run: RunInputs) -> Prepared:
@@ -85,10 +86,11 @@ class _Model(DeviceScorer):
                 "Ask the operator for a model that gives a picture of the size it got (docs/scorers.md), then put the"
                 " trigger file again",
                 fault=InputError,
+                next_step=NextStep.START_NEW_RUN,
             )
         y = y.float()
         remedy = f"Ask the operator to mend the program {self._name}, then put the trigger file again"
-        check_finite(y, first=position, remedy=remedy, fault=InputError)
+        check_finite(y, first=position, remedy=remedy, fault=InputError, next_step=NextStep.START_NEW_RUN)
         return to_pictures(y * 255)
 
     def _run(self, x: torch.Tensor) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 import numpy as np
 import torch
 
-from frame_tools.contracts.errors import InputError, InternalError
+from frame_tools.contracts.errors import InputError, InternalError, NextStep
 from frame_tools.contracts.plan import PlannedProgram
 from frame_tools.contracts.scorers import Makes
 from scoring.inference.tensors import check_frames, device_label
@@ -45,7 +45,11 @@ class Script:
         try:
             loaded = load(context)
         except _ANY_ERROR as error:
-            raise InternalError(f"The program {program.name} failed to load: {self._where(error)}", _MEND) from error
+            raise InternalError(
+                f"The program {program.name} failed to load: {self._where(error)}",
+                _MEND,
+                next_step=NextStep.START_NEW_RUN,
+            ) from error
         self._method: Callable[..., Any] = self._method_of(loaded)
         self._frames_per_call = getattr(loaded, "frames_per_call", 1)
         if self._frames_per_call not in range(1, MAX_FRAMES_PER_CALL + 1):
@@ -111,7 +115,7 @@ class Script:
             return self._method(frames.copy(), moments)
         except _ANY_ERROR as error:
             what = f"The program {self._program.name} failed: {self._where(error)}"
-            raise PictureError(0, what, _MEND, fault=InternalError) from error
+            raise PictureError(0, what, _MEND, fault=InternalError, next_step=NextStep.START_NEW_RUN) from error
 
     def _method_of(self, loaded: object) -> Callable[..., Any]:
         name = METHODS[self.makes]
@@ -131,7 +135,11 @@ class Script:
         try:
             exec(code, module.__dict__)  # noqa: S102 - the operator's code, its hash compared
         except _ANY_ERROR as error:
-            raise InternalError(f"The program {self._program.name} failed: {self._where(error)}", _MEND) from error
+            raise InternalError(
+                f"The program {self._program.name} failed: {self._where(error)}",
+                _MEND,
+                next_step=NextStep.START_NEW_RUN,
+            ) from error
         return module
 
     def _where(self, error: BaseException) -> str:
@@ -145,10 +153,16 @@ class Script:
         return f"{lines[-1] if lines else ''}{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
     def _refuse(self, what: str, cause: Exception | None = None) -> NoReturn:
-        raise InputError(f"The program {self._program.name} {what}", _MEND) from cause
+        raise InputError(f"The program {self._program.name} {what}", _MEND, next_step=NextStep.START_NEW_RUN) from cause
 
     def _wrong(self, position: int, what: str) -> NoReturn:
-        raise PictureError(position, f"The program {self._program.name} {what}", _MEND, fault=InputError)
+        raise PictureError(
+            position,
+            f"The program {self._program.name} {what}",
+            _MEND,
+            fault=InputError,
+            next_step=NextStep.START_NEW_RUN,
+        )
 
 
 _MEND = (

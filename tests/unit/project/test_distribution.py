@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from frame_tools.contracts.version import IMPASTO
+from frame_tools.contracts.version import IMPASTO_VERSION
 
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 def test_package_version_is_the_code_version() -> None:
     command = [sys.executable, "-m", "hatchling", "metadata", "version"]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == IMPASTO
+    assert done.stdout.strip() == IMPASTO_VERSION
 
 
 @pytest.mark.parametrize("command", ["impasto", "impasto-node"])
@@ -41,4 +41,4 @@ def test_license_files_exist() -> None:
 
 
 def test_changelog_names_the_version() -> None:
-    assert f"## [{IMPASTO}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## [{IMPASTO_VERSION}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ import av
 import pytest
 from PIL import Image
 
-from frame_tools.contracts import manifest as manifests
 from frame_tools.contracts.errors import InputError, MissingError
+from frame_tools.contracts.manifest import Manifest
 from frame_tools.media.split import split
 from tests.support.clips import Clip, Tone, make_clip, read_number
 from tests.support.media import frame_images
@@ -17,7 +17,7 @@ from tests.support.media import frame_images
 LONG = Clip(frames=100, size=(320, 240), audio=(Tone(seconds=4),))
 
 
-def numbers(folder: Path, manifest: manifests.Manifest) -> list[int]:
+def numbers(folder: Path, manifest: Manifest) -> list[int]:
     return [read_number(image) for image in frame_images(folder, manifest)]
 
 
@@ -36,7 +36,7 @@ def test_split_writes_frames_audio_and_manifest(tmp_path: Path) -> None:
         "audio.mp4",
         "manifest.json",
     }
-    assert manifests.loads((tmp_path / "out" / "manifest.json").read_bytes()) == manifest
+    assert Manifest.parse_input((tmp_path / "out" / "manifest.json").read_bytes()) == manifest
     assert manifest.source == "Mein Video; rm -rf.mp4"
     assert counts == [1, 2, 3]
 

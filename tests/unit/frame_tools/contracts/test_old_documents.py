@@ -1,0 +1,78 @@
+"""Documents that Impasto wrote at commit e710174 (before documents recorded their writer) are still read.
+
+The files in `old_documents` are what the code at that commit wrote; they are never edited.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frame_tools.contracts.base import StoredDocument
+from frame_tools.contracts.manifest import Manifest
+from frame_tools.contracts.messages import parse_message
+from frame_tools.contracts.plan import Plan, Request
+from frame_tools.contracts.receipt import Failure, Outcome, Receipt, SplitReceipt, TaskError
+from frame_tools.contracts.trigger import load_trigger
+from orchestration.preflight import PoolCheck
+
+OLD = Path(__file__).parent / "old_documents"
+DOCUMENTS: dict[str, type[StoredDocument]] = {
+    "request_v1": Request,
+    "plan_v2": Plan,
+    "plan_program_v2": Plan,
+    "plan_look_v2": Plan,
+    "receipt_v2": Receipt,
+    "split_receipt_v1": SplitReceipt,
+    "failure_v1": Failure,
+    "task_error_v1": TaskError,
+    "outcome_v1": Outcome,
+    "pool_check_v1": PoolCheck,
+    "manifest_v1": Manifest,
+}
+
+
+def old(name: str) -> bytes:
+    return (OLD / f"{name}.json").read_bytes()
+
+
+def test_every_old_document_is_tested() -> None:
+    tested = {*DOCUMENTS, "trigger_v1", "message_3_v1", "message_split_v1", "message_join_v1", "message_look_v1"}
+    assert {path.stem for path in OLD.iterdir()} == tested
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_old_document_is_read(name: str) -> None:
+    document = DOCUMENTS[name].load_stored(old(name))
+    assert document.impasto_version == ""
+    assert document.model_dump()["version"] == json.loads(old(name))["version"]
+    assert DOCUMENTS[name].load_stored(document.dumps()).model_dump(exclude=VERSIONS) == document.model_dump(
+        exclude=VERSIONS
+    )
+
+
+VERSIONS = {"version", "impasto_version"}
+
+
+def test_old_plan_has_no_node_image() -> None:
+    assert Plan.load_stored(old("plan_v2")).node_image == ""
+
+
+def test_old_errors_have_no_code() -> None:
+    loaded: list[Any] = [
+        Failure.load_stored(old("failure_v1")),
+        TaskError.load_stored(old("task_error_v1")),
+        Outcome.load_stored(old("outcome_v1")),
+    ]
+    assert [(document.code, document.next_step) for document in loaded] == [(None, None)] * 3
+
+
+@pytest.mark.parametrize("step", ["3", "split", "join", "look"])
+def test_old_message_is_read(step: str) -> None:
+    message = parse_message(old(f"message_{step}_v1").decode())
+    assert message.run_id == "holiday-0123456789"
+
+
+def test_old_trigger_is_read() -> None:
+    assert load_trigger(old("trigger_v1")).video == "holiday.mp4"

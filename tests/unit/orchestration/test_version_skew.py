@@ -1,0 +1,203 @@
+"""During an upgrade one version of Impasto meets documents of another: a temporary state that ends no run."""
+
+import json
+from typing import Any
+
+import azure.functions as func
+import pytest
+
+import function_app
+from frame_tools.contracts import ids
+from frame_tools.contracts.errors import InputError, VersionSkewError
+from frame_tools.contracts.messages import parse_message
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.version import IMPASTO_VERSION
+from orchestration.handlers.finish_batch import finish_batch
+from orchestration.handlers.poison import batch_poisoned, finish_poisoned, trigger_poisoned
+from orchestration.handlers.resubmit import resubmit
+from orchestration.handlers.submit_batch import submit_batch
+from orchestration.handlers.sweep import sweep
+from tests.support.host_call import call
+from tests.support.memory_world import Memory
+from tests.support.world import World, message, take
+
+NEWER = "9.8.7"
+NEW_IMAGE = "stub:2"
+
+
+class Upgrade:
+    """A stored document that a newer version of Impasto has written, until `finish` makes this program that version."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world, self._name = world, name
+        self._known = world.storage.runs.need(name).data
+        unknown = json.loads(self._known) | {"new_field": 1, "impasto_version": NEWER}
+        world.storage.runs.write(name, json.dumps(unknown).encode())
+
+    def finish(self) -> None:
+        self._world.storage.runs.write(self._name, self._known)
+
+
+@pytest.fixture
+def memory() -> Memory:
+    return Memory()
+
+
+@pytest.fixture
+def world(memory: Memory) -> World:
+    return memory.world()
+
+
+def upgrading(world: World, **words: Any) -> tuple[str, Upgrade]:
+    """Start a run whose plan this program cannot read."""
+    run_id = world.start("clip", **words)
+    return run_id, Upgrade(world, RunPaths(run_id).plan)
+
+
+def names_both_versions(text: str) -> bool:
+    return NEWER in text and f"this is Impasto {IMPASTO_VERSION}" in text
+
+
+def test_sweep_leaves_the_run_open_and_continues_it_after_the_upgrade(world: World) -> None:
+    run_id, upgrade = upgrading(world)
+    with pytest.raises(ExceptionGroup) as caught:
+        sweep(world.app)
+    (error,) = caught.value.exceptions
+    assert isinstance(error, VersionSkewError)
+    assert names_both_versions(str(error))
+    assert world.storage.runs.exists(RunPaths(run_id).open_mark)
+    assert not world.storage.runs.exists(RunPaths(run_id).outcome)
+    upgrade.finish()
+    assert world.finish(run_id) == "finished"
+
+
+def test_sweep_serves_the_other_runs_meanwhile(world: World) -> None:
+    world = world.changed(max_open_runs=1)
+    run_id = world.start("first")
+    Upgrade(world, RunPaths(run_id).request)
+    world.storage.runs.delete(next(iter(world.storage.runs.list("slots/"))).name)
+    other = world.start("second")
+    take(world.storage.frame_batches)
+    with pytest.raises(ExceptionGroup):
+        sweep(world.app)
+    assert len(world.tasks(other)) == 3
+    world.paint(other)
+    with pytest.raises(ExceptionGroup):
+        sweep(world.app)
+    assert world.status(other) == "finished"
+
+
+@pytest.mark.parametrize("handler", [submit_batch, finish_batch])
+def test_queue_handlers_return_the_message_to_the_queue(world: World, handler: Any) -> None:
+    run_id, _ = upgrading(world)
+    with pytest.raises(VersionSkewError):
+        handler(world.app, message(run_id, 0))
+    assert not list(world.storage.logs.list("dead-letter/"))
+
+
+@pytest.mark.parametrize("handler", [batch_poisoned, finish_poisoned])
+def test_poisoned_messages_do_not_fail_the_run(world: World, handler: Any) -> None:
+    run_id, upgrade = upgrading(world)
+    take(world.storage.frame_batches)
+    handler(world.app, message(run_id, 0))
+    assert not any(name.startswith("failures/") for name in world.runs_blobs(run_id))
+    upgrade.finish()
+    sweep(world.app)
+    assert len(world.tasks(run_id)) == 3
+    assert world.finish(run_id) == "finished"
+
+
+def test_poisoned_trigger_does_not_fail_the_run(world: World) -> None:
+    run_id, upgrade = upgrading(world)
+    trigger_poisoned(world.app, json.dumps({"ContainerName": "triggers", "BlobName": "clip.json"}))
+    assert not world.storage.runs.exists(RunPaths(run_id).outcome)
+    upgrade.finish()
+    assert world.finish(run_id) == "finished"
+
+
+@pytest.mark.parametrize("function", ["get_run", "cancel_run", "resubmit_run"])
+def test_http_answers_503_and_names_both_versions(world: World, function: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(function_app, "application", lambda: world.app)
+    run_id, upgrade = upgrading(world)
+    request = func.HttpRequest(method="GET", url="http://localhost", route_params={"run_id": run_id}, body=b"")
+    answer = call(function, request)
+    assert answer.status_code == 503
+    assert names_both_versions(json.loads(answer.get_body())["error"])
+    upgrade.finish()
+    assert call("get_run", request).status_code == 200
+
+
+def test_list_shows_the_other_runs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(function_app, "application", lambda: world.app)
+    ended = world.fire(world.put_trigger("ended", b"no JSON"))
+    Upgrade(world, RunPaths(ended).outcome)
+    other = world.start("other")
+    answer = call("list_runs", func.HttpRequest(method="GET", url="http://localhost", body=b""))
+    listed = {run["run_id"]: run["status"] for run in json.loads(answer.get_body())["runs"]}
+    assert listed == {ended: "unknown", other: "open"}
+
+
+def test_newer_message_is_retried_and_then_kept(world: World) -> None:
+    run_id = world.start("clip")
+    text = json.dumps({"v": 99, "run_id": run_id, "batch": 0, "new_field": 1})
+    for handler in (submit_batch, finish_batch):
+        with pytest.raises(VersionSkewError):
+            handler(world.app, text)
+    batch_poisoned(world.app, text)
+    assert len(list(world.storage.logs.list("dead-letter/"))) == 1
+    assert world.finish(run_id) == "finished"
+
+
+@pytest.mark.parametrize("text", ['{"v": 99, "run_id": "../x", "batch": 0}', '{"v": 99}', '{"v": 1, "x": 2}', "99"])
+def test_foreign_message_is_not_a_newer_one(text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_message(text)
+    assert not isinstance(caught.value, VersionSkewError)
+
+
+# The plan fixes the node image of all tasks of a run.
+
+
+def images(memory: Memory, run_id: str) -> dict[str, str]:
+    return {
+        task_id: spec.image for (job_id, task_id), spec in memory.jobs.specs.items() if job_id.startswith(f"{run_id}-j")
+    }
+
+
+def test_all_tasks_of_a_run_use_the_image_of_its_plan(memory: Memory, world: World) -> None:
+    run_id = world.start("clip")
+    upgraded = world.changed(node_image=NEW_IMAGE)
+    upgraded.pump()
+    assert images(memory, run_id) == dict.fromkeys(["b00000", "b00001", "b00002"], "stub:1")
+
+
+def test_successors_and_resubmissions_use_the_image_of_the_plan(memory: Memory, world: World) -> None:
+    run_id = world.start("clip", 2)
+    world.pump()
+    upgraded = world.changed(node_image=NEW_IMAGE, join_in_function_bytes=1)
+    memory.jobs.closed.add(ids.job_id(run_id, 0))
+    resubmit(upgraded.app, run_id, "missing")
+    upgraded.paint(run_id)
+    upgraded.pump()
+    assert images(memory, run_id) == {"b00000": "stub:1", "join": "stub:1"}
+    assert [job for job, task in memory.jobs.specs if task == "b00000"] == [f"{run_id}-j0", f"{run_id}-j1"]
+
+
+def test_child_run_keeps_the_image_for_redone_batches(memory: Memory, world: World) -> None:
+    run_id = world.start("clip")
+    assert world.finish(run_id) == "finished"
+    upgraded = world.changed(node_image=NEW_IMAGE)
+    redone = resubmit(upgraded.app, run_id, [1])
+    repainted = resubmit(upgraded.app, run_id, "all", {"strength": 0.5})
+    upgraded.pump()
+    assert images(memory, redone) == {"b00001": "stub:1"}
+    assert set(images(memory, repainted).values()) == {NEW_IMAGE}, "it is planned anew"
+
+
+def test_plan_of_an_older_version_uses_the_setting(memory: Memory, world: World) -> None:
+    run_id = world.start("clip", 2)
+    plan = json.loads(world.storage.runs.need(RunPaths(run_id).plan).data)
+    del plan["node_image"], plan["impasto_version"]
+    world.storage.runs.write(RunPaths(run_id).plan, json.dumps(plan | {"version": 2}).encode())
+    world.changed(node_image=NEW_IMAGE).pump()
+    assert images(memory, run_id) == {"b00000": NEW_IMAGE}
