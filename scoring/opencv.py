@@ -55,3 +55,65 @@ def scale_xy(vectors: Vectors, x: float, y: float) -> Vectors:
     """Multiply the components of vectors by `x` and `y`."""
     factors: Any = (x, y, 1, 1)  # a scalar of OpenCV, which its type hints do not accept here
     return cast("Vectors", cv2.multiply(vectors, factors))
+
+
+def split(image: NDArray[Scalar]) -> tuple[NDArray[Scalar], ...]:
+    """Return the channels of an image, (H, W, C) -> C arrays (H, W)."""
+    return tuple(cast("NDArray[Scalar]", channel) for channel in cv2.split(image))
+
+
+def invert(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return 255 minus each value."""
+    return cast("NDArray[np.uint8]", cv2.bitwise_not(image))
+
+
+def absolute_difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return |a - b|."""
+    return cast("NDArray[np.uint8]", cv2.absdiff(a, b))
+
+
+def subtract_saturated(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a - b, at least 0."""
+    return cast("NDArray[np.uint8]", cv2.subtract(a, b))
+
+
+def subtract_to_float(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return a - b as float32."""
+    return cast("NDArray[np.float32]", cv2.subtract(a, b, dtype=cv2.CV_32F))
+
+
+def multiply_to_uint8(image: NDArray[np.uint8], factors: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return image * factors, rounded and clipped to 0..255."""
+    return cast("NDArray[np.uint8]", cv2.multiply(image, factors, dtype=cv2.CV_8U))
+
+
+def add_to_uint8(image: NDArray[Scalar], change: NDArray[np.float32] | float) -> NDArray[np.uint8]:
+    """Return image + change, rounded and clipped to 0..255."""
+    addend: Any = change  # OpenCV takes arrays of two types and scalars; its type hints do not say so
+    return cast("NDArray[np.uint8]", cv2.add(image, addend, dtype=cv2.CV_8U))
+
+
+def add_weighted(a: NDArray[np.uint8], a_weight: float, b: NDArray[np.uint8], b_weight: float) -> NDArray[np.uint8]:
+    """Return a * a_weight + b * b_weight, rounded and clipped to 0..255."""
+    return cast("NDArray[np.uint8]", cv2.addWeighted(a, a_weight, b, b_weight, 0))
+
+
+def transform(image: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Apply an affine map of the channels, (C, C + 1), to each pixel; rounded and clipped to 0..255."""
+    return cast("NDArray[np.uint8]", cv2.transform(image, matrix))
+
+
+def gaussian_blur(image: NDArray[Scalar], size: int, sigma: float) -> NDArray[Scalar]:
+    """Blur with a Gaussian kernel of `size` pixels."""
+    return cast("NDArray[Scalar]", cv2.GaussianBlur(image, (size, size), sigma))
+
+
+def local_range(image: NDArray[Scalar], size: int) -> tuple[NDArray[Scalar], NDArray[Scalar]]:
+    """Return the minimum and the maximum over a square window of `size` pixels around each pixel."""
+    window = np.ones((size, size), np.uint8)
+    return cast("NDArray[Scalar]", cv2.erode(image, window)), cast("NDArray[Scalar]", cv2.dilate(image, window))
+
+
+def clamp(image: NDArray[Scalar], low: NDArray[Scalar], high: NDArray[Scalar]) -> NDArray[Scalar]:
+    """Limit each value to low..high."""
+    return cast("NDArray[Scalar]", cv2.min(cv2.max(image, low), high))

@@ -13,13 +13,14 @@ from benchmarks.scoring.planned import RUN, Planned, planned
 from benchmarks.scoring.stages import stage_times
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Receipt
-from scoring.pipeline.pipeline import FORWARDS_AT_ONCE
+from scoring.pipeline.frame_reader import frame_position, read_frame
+from scoring.pipeline.pipeline import CONCURRENT_BATCHES
 from scoring.scorers import registry
 from scoring.scorers.any_painting.conditional_norm import StyleCondition
 from scoring.scorers.any_painting.scorer import AnyPainting, pad
 from scoring.scorers.any_painting.weights import load_networks
 from scoring.scorers.registry import ScorerResources
-from scoring.tasks.inputs import frame_position, prepared, read_frame
+from scoring.tasks.inputs import prepare_once
 from scoring.tasks.score import score_batch
 from scoring.types import Pictures, Scorer
 
@@ -71,8 +72,8 @@ class _NetworkAlone:
         """Score for about `seconds`."""
         done = 0
         start, used = time.perf_counter(), time.process_time()
-        with ThreadPoolExecutor(FORWARDS_AT_ONCE) as pool:
-            flying = [pool.submit(self._once) for _ in range(FORWARDS_AT_ONCE)]
+        with ThreadPoolExecutor(CONCURRENT_BATCHES) as pool:
+            flying = [pool.submit(self._once) for _ in range(CONCURRENT_BATCHES)]
             while flying:
                 done += len(flying.pop(0).result())
                 if time.perf_counter() - start < seconds:
@@ -128,7 +129,7 @@ class _WholeTask:
 def _opened(run: Planned, setting: Setting) -> tuple[Scorer, Any]:
     """Load the run's scorer and open it, as a task does."""
     scorer = _loaded(run, setting)
-    return scorer, scorer.open(run.inputs, prepared(run.task, scorer, run.inputs))
+    return scorer, scorer.open(run.inputs, prepare_once(run.task, scorer, run.inputs))
 
 
 def _loaded(run: Planned, setting: Setting) -> Scorer:
@@ -140,5 +141,5 @@ def _loaded(run: Planned, setting: Setting) -> Scorer:
 def _seconds_to_prepare(run: Planned, scorer: Scorer) -> float:
     """Time how a task comes to what all tasks share: the first works it out and writes it, the others read it."""
     start = time.perf_counter()
-    prepared(run.task, scorer, run.inputs)
+    prepare_once(run.task, scorer, run.inputs)
     return round(time.perf_counter() - start, 4)

@@ -9,9 +9,9 @@ from benchmarks.scoring.planned import RUN, Planned
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.media.segment import SegmentEncoder
 from frame_tools.storage.blobs import sha256_of
-from scoring import image_codec as images
+from scoring.image_codec import decode, encode_jpeg
+from scoring.pipeline.frame_reader import read_frame
 from scoring.postprocess.resize import to_working_size, working_size
-from scoring.tasks.inputs import read_frame
 from scoring.temporal.flow import estimate_motion
 from scoring.temporal.smooth import TemporalSmoother
 from scoring.types import Picture
@@ -35,7 +35,7 @@ def stage_times(run: Planned) -> dict[str, dict[str, float]]:
 
     found = {
         "read": _time(lambda index: read_frame(run.manifest, run.store, index), range(count)),
-        "encode": _time(lambda picture: _store(run, images.encode_jpeg(picture)), styled),
+        "encode": _time(lambda picture: _store(run, encode_jpeg(picture)), styled),
         "segment": _time(segment, styled, finish=encoder.finish),
     }
     return found | _steadying(run, styled) if run.plan.options.weight_of_before else found
@@ -61,7 +61,7 @@ def _shrunk(run: Planned, picture: Picture) -> Picture:
 
 def _styled(run: Planned, index: int) -> Picture:
     name = run.manifest.frame_name(index)
-    return images.decode(run.storage.work.need(RunPaths(RUN).styled_frame(name)).data, name)
+    return decode(run.storage.work.need(RunPaths(RUN).styled_frame(name)).data, name)
 
 
 def _store(run: Planned, data: bytes) -> None:

@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 from math import isclose
+from pathlib import PurePath
 from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -73,13 +74,27 @@ class PlannedKeyframe(Document):
         return self
 
 
+MASK_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+"""File name suffixes of mask images, in lower case; names may also use upper case."""
+
+
 class PlannedMask(Document):
-    """Where to paint: a folder of pictures named as the frames are, all with the ending `suffix`, or a video."""
+    """Masks of a run: a folder of images that are named as the frames and share one suffix, or a video."""
 
     blob: BlobRef
     kind: Literal["folder", "video"]
     suffix: str | None = None
-    """Of every picture in a folder, with its dot: the mask of the frame 000001.jpg is 000001 + suffix."""
+    """Suffix of every image in a folder, with its dot: the mask of the frame 000001.jpg is 000001 + suffix."""
+
+    @model_validator(mode="after")
+    def _suffix_fits(self) -> Self:
+        if (self.kind == "folder") != (self.suffix is not None):
+            raise ValueError("a folder of masks needs a suffix, a video has none")
+        return self
+
+    def blob_for(self, frame_name: str) -> str:
+        """Return the blob with the mask of a frame, in a folder of masks."""
+        return f"{self.blob.name}{PurePath(frame_name).stem}{self.suffix}"
 
 
 class PlannedProgram(Document):

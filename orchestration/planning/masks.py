@@ -7,12 +7,11 @@ from typing import Final
 from frame_tools.contracts import paths
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import Manifest
-from frame_tools.contracts.plan import BlobRef, PlannedMask, Request
+from frame_tools.contracts.plan import MASK_SUFFIXES, BlobRef, PlannedMask, Request
 from frame_tools.contracts.scorers import Makes
 from frame_tools.storage.blobs import BlobInfo
 from orchestration.app import App
 
-SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 _AGAIN: Final = "Upload {}, then put the trigger file again"
 
 
@@ -25,7 +24,7 @@ def check_mask(app: App, request: Request, makes: Makes) -> None:
         raise InputError("A run that makes records paints no pictures", "Leave the mask out")
     if _in_folder(app, request, limit=1):
         return
-    if PurePath(mask).suffix.lower() in SUFFIXES:
+    if PurePath(mask).suffix.lower() in MASK_SUFFIXES:
         raise InputError(
             f"The mask {mask!r} is one picture", "Name a folder with one mask for each frame, or a video of masks"
         )
@@ -45,7 +44,7 @@ def plan_mask(app: App, request: Request, manifest: Manifest, makes: Makes) -> P
     place = paths.input_blob(request.folder, mask)
     if not listed:
         return PlannedMask(blob=BlobRef(container="input", name=place), kind="video")
-    suffix = _one_for_each([item for item in listed if _suffix(item.name).lower() in SUFFIXES], manifest)
+    suffix = _one_for_each([item for item in listed if _suffix(item.name).lower() in MASK_SUFFIXES], manifest)
     return PlannedMask(blob=BlobRef(container="input", name=place + "/"), kind="folder", suffix=suffix)
 
 

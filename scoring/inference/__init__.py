@@ -1,1 +1,1 @@
-"""Running a network: device, CPU workers, mixed precision, tiling, allocator."""
+"""Running a network: device, CPU workers, mixed precision, tiling, memory allocator."""

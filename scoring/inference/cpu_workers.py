@@ -1,7 +1,7 @@
-"""Several frames side by side on a CPU, each on one core: no core waits for another within a frame.
+"""Run a network on several frames at once on a CPU, each on one core, so that no core waits for another within a frame.
 
-Beside other work this keeps the cores busy (two threads that share one frame both stop when either is held up), and
-results do not depend on the number of cores, which the order of a shared sum would.
+Beside other work this keeps the cores busy: two threads that share one frame both stop when either is delayed. Results
+do not depend on the number of cores, as they would through the order of a shared sum.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,8 +19,13 @@ class CpuWorkers:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._pool = ThreadPoolExecutor(size, "lane", initializer=torch.set_num_threads, initargs=(1,))
+        self._pool = ThreadPoolExecutor(size, "cpu-worker", initializer=torch.set_num_threads, initargs=(1,))
 
     def map(self, call: Callable[[A], B], arguments: Iterable[A]) -> list[B]:
-        """Call for each argument and give the results in order; the first error is raised."""
-        return list(self._pool.map(torch.inference_mode()(call), arguments))
+        """Call `call` for each argument and return the results in order; the first error is raised."""
+
+        def without_gradients(argument: A) -> B:
+            with torch.inference_mode():
+                return call(argument)
+
+        return list(self._pool.map(without_gradients, arguments))

@@ -1,4 +1,4 @@
-"""What scorers with a network share: a GPU takes several frames in one forward, a CPU a frame in each lane."""
+"""Base class of scorers with a network: a GPU takes several frames in one forward pass, a CPU one in each worker."""
 
 from typing import Final
 
@@ -9,12 +9,12 @@ from scoring.inference.tensors import device_label
 from scoring.thread_pools import available_cores
 
 MAX_CPU_WORKERS: Final = 8
-"""Most frames at once on a CPU. At 1920x1080 one takes about 0.5 GB with the any-painting network, 1.0 to 1.6 with
-Johnson's; of a person's model nobody knows."""
+"""Maximum number of frames at once on a CPU. At 1920x1080 one takes about 0.5 GB with the any-painting network, 1.0 to
+1.6 GB with Johnson's; the memory of an operator's model is unknown."""
 
 
 class DeviceScorer:
-    """The part of a `scoring.types.Scorer` that says where it computes, and how many frames at once suit that."""
+    """Device and batch size of a `scoring.types.Scorer`."""
 
     def __init__(self, device: torch.device, *, gpu_frames: int) -> None:
         self._device = device
@@ -23,10 +23,10 @@ class DeviceScorer:
 
     @property
     def device(self) -> str:
-        """The device in words."""
+        """Device label for receipts and logs."""
         return device_label(self._device)
 
     @property
     def frames_per_forward(self) -> int:
-        """As many as the device computes side by side."""
+        """Number of frames that the device computes at once."""
         return self._batch_size

@@ -1,9 +1,9 @@
-"""A network within the memory there is: fewer frames at once, then one, then tiles of one, with no seam to be seen.
+"""Run a network within the available memory: on out-of-memory, halve the batch, then fall back to seamless tiling.
 
-What a forward takes grows with its pixels. When memory runs out, half as many pixels are tried, and the limit found is
-kept for the rest of the task. A tile reaches beyond the part that is kept of it as far as the network looks, so the
-tiled picture is the whole one up to rounding. That asks for a network whose colours depend on their surroundings only:
-one whose norms refer to statistics that are given.
+The memory of a forward pass grows with its number of pixels. When memory runs out, half as many pixels are tried, and
+the limit that works is kept for the rest of the task. Each tile extends beyond its kept part by the network's receptive
+field, so the tiled picture equals the whole one up to rounding. This requires a network whose output depends only on
+the surroundings of a pixel: its norms must use given statistics.
 """
 
 import logging
@@ -18,29 +18,29 @@ import torch
 from frame_tools.contracts.errors import TemporaryError
 
 ForwardFunction: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
-"""Maps (B, C, H, W) to (B, C, H, W)."""
+"""A forward pass: maps (B, C, H, W) to (B, C, H, W)."""
 
-SMALLEST_CORE: Final = 64
+MIN_CORE_SIDE: Final = 64
 """Pixels: a tile that keeps less than this on a side is mostly overlap."""
 CPU_PIXELS: Final = 5_000_000
-"""A good limit on a CPU, where memory doesn't run out in an orderly way: half of a 3840x2160 frame and its overlap, for
-which the any-painting network takes about 1.2 GB on each core that paints."""
+"""Pixel limit on a CPU, which does not report out-of-memory as a GPU does: half of a 3840x2160 frame with overlap, for
+which the any-painting network takes about 1.2 GB on each core in use."""
 
-_WANT_OF_MEMORY: Final = ("out of memory", "_ALLOC_FAILED", "unable to find an engine")
-"""In the words of other errors: CUDA's own, cuDNN's and cuBLAS's, and PyTorch's when no way of convolving fits any more
-(it passes over those that run out of memory: https://github.com/pytorch/pytorch/issues/108645)."""
+_OUT_OF_MEMORY_MESSAGES: Final = ("out of memory", "_ALLOC_FAILED", "unable to find an engine")
+"""Parts of the messages of other errors: CUDA's, cuDNN's and cuBLAS's, and PyTorch's when no convolution algorithm fits
+into memory (it skips those that do not: https://github.com/pytorch/pytorch/issues/108645)."""
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Say whether the device's memory ran out."""
-    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _WANT_OF_MEMORY)
+    """Return whether the device ran out of memory."""
+    return isinstance(error, torch.OutOfMemoryError) or any(part in str(error) for part in _OUT_OF_MEMORY_MESSAGES)
 
 
 @dataclass(frozen=True)
 class TileSpan:
-    """Along one side: [start, end) is kept of [outer_start, outer_end), which is computed. Pixels."""
+    """Extent of a tile along one side, in pixels: [outer_start, outer_end) is computed, [start, end) of it is kept."""
 
     start: int
     end: int
@@ -49,22 +49,22 @@ class TileSpan:
 
     @property
     def outer(self) -> slice:
-        """What is computed, in the frame."""
+        """The computed part, in the frame."""
         return slice(self.outer_start, self.outer_end)
 
     @property
     def kept(self) -> slice:
-        """What is kept, in the frame."""
+        """The kept part, in the frame."""
         return slice(self.start, self.end)
 
     def inside(self, step: int = 1) -> slice:
-        """What is kept, in the tile, where one value stands for `step` pixels."""
+        """Return the kept part, in the tile, where one value covers `step` pixels."""
         return slice((self.start - self.outer_start) // step, (self.end - self.outer_start) // step)
 
 
 @dataclass(frozen=True)
 class TileGrid:
-    """A frame cut into rows and columns, whose kept parts cover it once."""
+    """Rows and columns of tiles, whose kept parts cover a frame exactly once."""
 
     rows: tuple[TileSpan, ...]
     columns: tuple[TileSpan, ...]
@@ -77,34 +77,34 @@ class TileGrid:
 
     @property
     def pixels(self) -> int:
-        """Of the largest tile."""
+        """Number of pixels of the largest tile."""
         return _longest(self.rows) * _longest(self.columns)
 
 
 TileAdapter: TypeAlias = Callable[[torch.Tensor, TileGrid], ForwardFunction]
-"""Gives for a frame (1, C, H, W) and its tiles a forward that is right for each tile by itself."""
+"""Returns, for a frame (1, C, H, W) and its tiles, a forward pass that is correct for each tile alone."""
 
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """How far a network looks: what it needs to know of the surroundings, and on which grid it works, in pixels."""
+    """Receptive field of a network, in pixels: how far around a pixel it looks, and the grid on which it works."""
 
     reach: int
     """A multiple of `stride`."""
     stride: int
 
 
-def tile_grid(height: int, width: int, limit: int, look: ReceptiveField) -> TileGrid:
-    """Cut a frame into as few tiles of at most `limit` pixels as halving its longer sides gives.
+def tile_grid(height: int, width: int, limit: int, receptive_field: ReceptiveField) -> TileGrid:
+    """Split a frame into tiles of at most `limit` pixels, halving the longer sides until they fit.
 
-    `height` and `width` are multiples of the stride. Raises TemporaryError if tiles would have to be too small.
+    `height` and `width` are multiples of the stride. Raises TemporaryError if the tiles would be too small.
     """
     rows = columns = 1
-    while (tiles := TileGrid(_spans(height, rows, look), _spans(width, columns, look))).pixels > limit:
-        if max(height / rows, width / columns) < 2 * SMALLEST_CORE:
+    while (tiles := _grid(height, rows, width, columns, receptive_field)).pixels > limit:
+        if max(height / rows, width / columns) < 2 * MIN_CORE_SIDE:
             raise TemporaryError(
-                f"The memory does not even take a tile of {tiles.pixels} pixels",
-                "Is another program using the device? Otherwise use one with more memory",
+                f"The device has not enough memory for a tile of {tiles.pixels} pixels",
+                "Check that no other program uses the device, or use one with more memory",
             )
         if height / rows >= width / columns:
             rows *= 2
@@ -113,12 +113,15 @@ def tile_grid(height: int, width: int, limit: int, look: ReceptiveField) -> Tile
     return tiles
 
 
-def _spans(side: int, parts: int, look: ReceptiveField) -> tuple[TileSpan, ...]:
-    cells = side // look.stride
-    edges = [cells * i // parts * look.stride for i in range(parts + 1)]
-    return tuple(
-        TileSpan(start, end, max(0, start - look.reach), min(side, end + look.reach)) for start, end in pairwise(edges)
-    )
+def _grid(height: int, rows: int, width: int, columns: int, receptive_field: ReceptiveField) -> TileGrid:
+    return TileGrid(_spans(height, rows, receptive_field), _spans(width, columns, receptive_field))
+
+
+def _spans(side: int, count: int, receptive_field: ReceptiveField) -> tuple[TileSpan, ...]:
+    stride, reach = receptive_field.stride, receptive_field.reach
+    cells = side // stride
+    edges = [cells * i // count * stride for i in range(count + 1)]
+    return tuple(TileSpan(start, end, max(0, start - reach), min(side, end + reach)) for start, end in pairwise(edges))
 
 
 def _longest(spans: tuple[TileSpan, ...]) -> int:
@@ -126,80 +129,80 @@ def _longest(spans: tuple[TileSpan, ...]) -> int:
 
 
 class MemoryBoundedRunner:
-    """Runs a network's forwards within the memory there is; one for each task, callable on several threads."""
+    """Runs forward passes within the available memory; one per task, thread-safe."""
 
-    def __init__(self, look: ReceptiveField, *, limit: int | None = None) -> None:
-        """`limit`: most pixels in one forward from the start; None: as many as come."""
-        self._look = look
+    def __init__(self, receptive_field: ReceptiveField, *, limit: int | None = None) -> None:
+        """`limit`: initial maximum number of pixels in one forward pass; None for no limit."""
+        self._receptive_field = receptive_field
         self._limit = limit
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._changing = threading.Lock()
 
     def __call__(
         self, forward: ForwardFunction, x: torch.Tensor, *, tile_adapter: TileAdapter | None = None
     ) -> torch.Tensor:
-        """Map (B, C, H, W) float to the same by `forward`; H and W are multiples of the stride.
+        """Map (B, C, H, W) float to the same shape by `forward`; H and W are multiples of the stride.
 
-        `localise` is needed if `forward` on a part of a frame is not the part of `forward` on the frame. Raises
-        TemporaryError if not even small tiles fit.
+        `tile_adapter` is needed if `forward` on a part of a frame is not that part of `forward` on the frame. Raises
+        TemporaryError if not even small tiles fit into memory.
         """
         while True:
             limit = self._limit
-            tried = self._pixels(x, limit)
+            tried = self._largest_forward(x, limit)
             try:
-                return self._within(limit, forward, x, tile_adapter)
+                return self._run(limit, forward, x, tile_adapter)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
-                words = str(error).split(". ")[0]
-            # Outside of `except`, where nothing holds the tensors of the failed call any more.
-            self._lower(tried, words)
+                reason = str(error).split(". ")[0]
+            # Outside of `except`, where nothing references the tensors of the failed call any more.
+            self._lower_limit(tried, reason)
 
-    def _pixels(self, x: torch.Tensor, limit: int | None) -> int:
-        """Say how many pixels the largest forward for `x` has."""
+    def _largest_forward(self, x: torch.Tensor, limit: int | None) -> int:
+        """Return the number of pixels of the largest forward pass for `x`."""
         frames, height, width = int(x.shape[0]), int(x.shape[2]), int(x.shape[3])
         if limit is None or frames * height * width <= limit:
             return frames * height * width
         if height * width <= limit:
             return limit // (height * width) * height * width
-        return tile_grid(height, width, limit, self._look).pixels
+        return tile_grid(height, width, limit, self._receptive_field).pixels
 
-    def _lower(self, tried: int, words: str) -> None:
+    def _lower_limit(self, tried: int, reason: str) -> None:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         with self._changing:
             self._limit = min(tried // 2, self._limit or tried)
-        _LOG.warning("%s: at most %d pixels in one forward from now on", words, self._limit)
+        _log.warning("%s: forward passes are limited to %d pixels from now on", reason, self._limit)
 
-    def _within(
+    def _run(
         self, limit: int | None, forward: ForwardFunction, x: torch.Tensor, tile_adapter: TileAdapter | None
     ) -> torch.Tensor:
         frames, _, height, width = x.shape
         if limit is None or frames * height * width <= limit:
             return forward(x)
         if height * width <= limit:
-            together = limit // (height * width)
-            self._tell(f"{together} frames in one forward instead of {frames}: more do not fit into the memory")
-            return torch.cat([forward(part) for part in x.split(together)])
-        tiles = tile_grid(height, width, limit, self._look)
-        self._tell(f"Frames of {width}x{height} go through the network in {len(tiles)} overlapping tiles")
+            group = limit // (height * width)
+            self._warn_once(f"{group} frames in one forward pass instead of {frames}: more do not fit into memory")
+            return torch.cat([forward(part) for part in torch.split(x, group)])
+        tiles = tile_grid(height, width, limit, self._receptive_field)
+        self._warn_once(f"Frames of {width}x{height} pass through the network in {len(tiles)} overlapping tiles")
         return torch.cat(
             [
-                _tiled(forward if tile_adapter is None else tile_adapter(frame, tiles), frame, tiles)
-                for frame in x.split(1)
+                _forward_tiled(forward if tile_adapter is None else tile_adapter(frame, tiles), frame, tiles)
+                for frame in torch.split(x, 1)
             ]
         )
 
-    def _tell(self, words: str) -> None:
-        """Log each thing once."""
+    def _warn_once(self, message: str) -> None:
+        """Log each message once."""
         with self._changing:
-            if words in self._told:
+            if message in self._logged:
                 return
-            self._told.add(words)
-        _LOG.warning(words)
+            self._logged.add(message)
+        _log.warning(message)
 
 
-def _tiled(forward: ForwardFunction, frame: torch.Tensor, tiles: TileGrid) -> torch.Tensor:
+def _forward_tiled(forward: ForwardFunction, frame: torch.Tensor, tiles: TileGrid) -> torch.Tensor:
     """Map one frame tile by tile."""
     whole = torch.empty_like(frame)
     for row, column in tiles:

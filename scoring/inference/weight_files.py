@@ -1,4 +1,4 @@
-"""Where weight files lie on a node. No torch here: a command line that needs none must not wait for it."""
+"""Location of weight files on a node. Imports no torch: commands that do not need it must not wait for it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +9,6 @@ VGG: Final = "vgg16.safetensors"
 
 
 def weights_folder(environ: Mapping[str, str]) -> Path:
-    """Give the folder of the weights: IMPASTO_WEIGHTS, else `weights` beside this module."""
-    named = environ.get("IMPASTO_WEIGHTS")
-    return Path(named) if named else Path(__file__).parents[1] / "weights"
+    """Return the folder of the weights: IMPASTO_WEIGHTS, else `scoring/weights`."""
+    configured = environ.get("IMPASTO_WEIGHTS")
+    return Path(configured) if configured else Path(__file__).parents[1] / "weights"

@@ -1,8 +1,7 @@
-"""No frame that went wrong is delivered in silence: black, flat or no numbers, it is caught, done again, and told.
+"""Detects black, blank or non-finite output frames, retries them in float32, and applies the run's `bad_frame` policy.
 
-Two steps. As a `Score` the guard looks at each picture that the scorer gives and has a bad one done again in full
-precision where the scorer can. `settle`, called in the order of frames, then does what the run's option `bad_frame`
-says about those that stay bad.
+Two steps. As a `Score`, the guard checks each picture of the scorer and retries a bad one in full precision where the
+scorer supports it. `resolve`, called in the order of frames, then applies the policy to those that stay bad.
 """
 
 import logging
@@ -18,138 +17,151 @@ from scoring.types import FramePositions, NonFiniteOutputError, Picture, Picture
 
 BadFramePolicy: TypeAlias = Literal["fail", "original", "previous"]
 
-FLAT: Final = 1.0
-"""Grey levels: a picture in which every channel's standard deviation is below this shows nothing."""
-NOT_FLAT: Final = 4.0
-"""Grey levels: standard deviation of a channel from which on a picture shows something. The gap between the two is for
-frames that fade out: there a flat result is right."""
-BLACK: Final = 2.0
-"""Grey levels: a picture whose channels have no mean above this is black."""
-NOT_BLACK: Final = 16.0
-"""Grey levels: mean of a channel from which on a picture is not black."""
+BLANK_STD_THRESHOLD: Final = 1.0
+"""Gray levels: a picture is blank if the standard deviation of every channel is below this."""
+CONTENT_STD_THRESHOLD: Final = 4.0
+"""Gray levels: an input shows content if the standard deviation of a channel reaches this. The gap between the two
+thresholds is for frames that fade out: there a blank result is correct."""
+BLACK_MEAN_THRESHOLD: Final = 2.0
+"""Gray levels: a picture is black if no channel has a mean above this."""
+BRIGHT_MEAN_THRESHOLD: Final = 16.0
+"""Gray levels: an input is not black if the mean of a channel reaches this."""
 
-NON_FINITE: Final = "came out as values that are no numbers"
-_REMEDY: Final = "Resubmit all with bad_frame original or previous, or put the trigger file again with another style"
+NON_FINITE: Final = "contains NaN or infinity"
+BLACK: Final = "is black"
+BLANK: Final = "is blank"
+_REMEDY: Final = "Resubmit the run with bad_frame original or previous, or start a new run with another style"
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @runtime_checkable
 class SupportsFullPrecision(Protocol):
-    """A scorer's `Score` that can do pictures again in full precision (float32)."""
+    """A scorer's `Score` that can repeat pictures in full precision (float32)."""
 
-    def score_full_precision(self, pictures: Pictures, moments: FramePositions) -> Pictures:
-        """Score as a call does, in float32 whatever the device; raises NonFiniteOutputError."""
+    def score_full_precision(self, pictures: Pictures, positions: FramePositions, /) -> Pictures:
+        """Score in float32 on any device; raises NonFiniteOutputError."""
 
 
 @dataclass(frozen=True)
 class _Verdict:
+    """What is wrong with a frame, and whether the retry in full precision corrected it."""
+
     what: str
     recovered: bool
 
 
 class Guard:
-    """A `Score` around the scorer's; one for each task.
+    """A `Score` around the scorer's; one per task.
 
-    `empty_is_bad`: whether a black or flat picture is a fault. It is with a painter; a program of the operator's may
-    mean it.
+    `reject_blank`: whether a black or blank picture is a fault. It is for style scorers; a program of the operator's
+    may produce one on purpose.
     """
 
     def __init__(self, score: Score, policy: BadFramePolicy, *, reject_blank: bool = True) -> None:
         self._score = score
-        self._again: Score | None = score.score_full_precision if isinstance(score, SupportsFullPrecision) else None
+        self._full_precision = score.score_full_precision if isinstance(score, SupportsFullPrecision) else None
         self._policy = policy
-        self._empty_is_bad = reject_blank
+        self._reject_blank = reject_blank
         self._verdicts: dict[int, _Verdict] = {}
         self._last_good: Picture | None = None
-        self._found: list[BadFrame] = []
+        self._bad_frames: list[BadFrame] = []
 
-    def __call__(self, pictures: Pictures, moments: FramePositions) -> Pictures:
-        """Score (B, H, W, 3); may be called on several threads."""
-        scored, bad = self._judged(self._score, pictures, moments)
-        scored = scored.copy() if bad else scored  # it may be the scorer's own
-        for place, what in bad.items():
-            one = slice(place, place + 1)
-            recovered = False
-            if self._again is not None:
-                again, still_bad = self._judged(self._again, pictures[one], moments[one])
-                if recovered := not still_bad:
-                    scored[place] = again[0]
-            self._verdicts[moments[place].index] = _Verdict(what, recovered)
+    def __call__(self, pictures: Pictures, positions: FramePositions) -> Pictures:
+        """Score (B, H, W, 3); thread-safe."""
+        scored, faults = self._checked(self._score, pictures, positions)
+        scored = scored.copy() if faults else scored  # the array may belong to the scorer
+        for place, what in faults.items():
+            retry = self._retry(pictures[place : place + 1], positions[place : place + 1])
+            if retry is not None:
+                scored[place] = retry
+            self._verdicts[positions[place].index] = _Verdict(what, recovered=retry is not None)
         return scored
 
     def resolve(self, index: int, name: str, picture: Picture, scored: Picture) -> Picture:
-        """Give what counts as the frame's scored picture; call for every frame, in order, on one thread.
+        """Return the picture to use for a frame; call for every frame, in order, on one thread.
 
-        `picture` is what was scored. With the policy "previous" a bad frame becomes the last good one before it, and
-        itself unpainted where there is none. With "fail" the first bad one of the order raises InputError: a further
-        attempt would end alike.
+        `picture` is the input of the scorer. With the policy "previous" a bad frame is replaced by the last good one,
+        or by its input if there is none. With "fail" the first bad frame in order raises InputError: another attempt
+        would give the same result.
         """
         verdict = self._verdicts.pop(index, None)
         if verdict is None or verdict.recovered:
             self._last_good = scored
             if verdict is not None:
-                self._note(BadFrame(index=index, name=name, what=verdict.what, done="retried"))
+                self._report(BadFrame(index=index, name=name, what=verdict.what, done="retried"))
             return scored
         if self._policy == "fail":
-            raise InputError(f"Frame {name} can't be scored: {verdict.what}", _REMEDY, next_step=NextStep.RESUBMIT)
+            raise InputError(
+                f"Frame {name} cannot be scored: the result {verdict.what}", _REMEDY, next_step=NextStep.RESUBMIT
+            )
         if self._policy == "previous" and self._last_good is not None:
-            self._note(BadFrame(index=index, name=name, what=verdict.what, done="previous"))
+            self._report(BadFrame(index=index, name=name, what=verdict.what, done="previous"))
             return self._last_good
-        self._note(BadFrame(index=index, name=name, what=verdict.what, done="original"))
+        self._report(BadFrame(index=index, name=name, what=verdict.what, done="original"))
         return picture
 
-    def found(self, start: int, end: int) -> tuple[BadFrame, ...]:
-        """Give the bad frames among [start, end), for the receipt."""
-        return tuple(bad for bad in self._found if start <= bad.index < end)
+    def bad_frames(self, start: int, end: int) -> tuple[BadFrame, ...]:
+        """Return the bad frames in [start, end), for the receipt."""
+        return tuple(bad for bad in self._bad_frames if start <= bad.index < end)
 
-    def _judged(self, score: Score, pictures: Pictures, moments: FramePositions) -> tuple[Pictures, dict[int, str]]:
-        """Score; give what came out, and for the places of bad pictures in words what is wrong with them."""
+    def _retry(self, pictures: Pictures, positions: FramePositions) -> Picture | None:
+        """Score one picture in full precision; return None if that is not possible or does not help."""
+        if self._full_precision is None:
+            return None
+        scored, faults = self._checked(self._full_precision, pictures, positions)
+        return None if faults else scored[0]
+
+    def _checked(self, score: Score, pictures: Pictures, positions: FramePositions) -> tuple[Pictures, dict[int, str]]:
+        """Score; return the result, and what is wrong with each bad picture by its place."""
         try:
-            scored = score(pictures, moments)
+            scored = score(pictures, positions)
         except NonFiniteOutputError:
             if len(pictures) == 1:
                 return pictures.copy(), {0: NON_FINITE}
-            return self._one_by_one(score, pictures, moments)
-        if not self._empty_is_bad or scored is pictures:
+            return self._checked_one_by_one(score, pictures, positions)
+        if not self._reject_blank or scored is pictures:
             return scored, {}
-        found = {place: empty(old, new) for place, (old, new) in enumerate(zip(pictures, scored, strict=True))}
-        return scored, {place: what for place, what in found.items() if what is not None}
+        faults = {
+            place: blank_fault(picture, result)
+            for place, (picture, result) in enumerate(zip(pictures, scored, strict=True))
+        }
+        return scored, {place: what for place, what in faults.items() if what is not None}
 
-    def _one_by_one(self, score: Score, pictures: Pictures, moments: FramePositions) -> tuple[Pictures, dict[int, str]]:
-        parts = [
-            self._judged(score, pictures[i : i + 1], moments[i : i + 1])  # one at a time: which ones are bad?
-            for i in range(len(pictures))
-        ]
-        bad = {place: found[0] for place, (_, found) in enumerate(parts) if found}
-        return np.concatenate([part for part, _ in parts]), bad
+    def _checked_one_by_one(
+        self, score: Score, pictures: Pictures, positions: FramePositions
+    ) -> tuple[Pictures, dict[int, str]]:
+        """Score picture by picture, to find out which ones are bad."""
+        parts = [self._checked(score, pictures[i : i + 1], positions[i : i + 1]) for i in range(len(pictures))]
+        faults = {place: part_faults[0] for place, (_, part_faults) in enumerate(parts) if part_faults}
+        return np.concatenate([part for part, _ in parts]), faults
 
-    def _note(self, bad: BadFrame) -> None:
-        self._found.append(bad)
-        _LOG.warning("frame %s %s: %s", bad.name, bad.what, _DONE[bad.done])
+    def _report(self, bad: BadFrame) -> None:
+        self._bad_frames.append(bad)
+        _log.warning("The result of frame %s %s: %s", bad.name, bad.what, _ACTIONS[bad.done])
 
 
-_DONE: Final = {
-    "retried": "computed again in full precision, where it is good",
-    "original": "delivered unpainted",
-    "previous": "the last good one is shown in its place",
+_ACTIONS: Final = {
+    "retried": "computed again in full precision, which succeeded",
+    "original": "the input frame is delivered",
+    "previous": "the last good frame is delivered instead",
 }
 
 
-def empty(picture: Picture, scored: Picture) -> str | None:
-    """Say in words if `scored` is black or flat though `picture`, (H, W, 3) as well, is not; else give None."""
-    means, spreads = _levels(scored)
-    if means > BLACK and spreads >= FLAT:
+def blank_fault(picture: Picture, scored: Picture) -> str | None:
+    """Return what is wrong if `scored` is black or blank while its input `picture` is not; both (H, W, 3)."""
+    mean, deviation = _max_mean_and_std(scored)
+    if mean > BLACK_MEAN_THRESHOLD and deviation >= BLANK_STD_THRESHOLD:
         return None
-    own_means, own_spreads = _levels(picture)
-    if means <= BLACK and own_means >= NOT_BLACK:
-        return "came out black"
-    if spreads < FLAT and own_spreads >= NOT_FLAT:
-        return "came out flat"
+    input_mean, input_deviation = _max_mean_and_std(picture)
+    if mean <= BLACK_MEAN_THRESHOLD and input_mean >= BRIGHT_MEAN_THRESHOLD:
+        return BLACK
+    if deviation < BLANK_STD_THRESHOLD and input_deviation >= CONTENT_STD_THRESHOLD:
+        return BLANK
     return None
 
 
-def _levels(picture: Picture) -> tuple[float, float]:
-    """Give the greatest mean and the greatest standard deviation of the channels."""
-    means, spreads = cv2.meanStdDev(picture)
-    return float(means.max()), float(spreads.max())
+def _max_mean_and_std(picture: Picture) -> tuple[float, float]:
+    """Return the largest mean and the largest standard deviation of the channels."""
+    means, deviations = cv2.meanStdDev(picture)
+    return float(means.max()), float(deviations.max())

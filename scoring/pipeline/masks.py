@@ -1,7 +1,7 @@
-"""Where to paint: one mask for each frame, from a folder of pictures or from a video.
+"""Masks say where to paint: one for each frame, from a folder of images or from a video.
 
-White paints, black leaves the input, grey paints partly; transparent parts of a mask count as black. A mask of another
-size is stretched to the frame's.
+White paints, black keeps the input, gray blends; transparent parts of a mask count as black. A mask of another size is
+resized to that of the frame.
 """
 
 import io
@@ -9,134 +9,137 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from frame_tools.contracts.errors import InputError, NextStep
+from frame_tools.contracts.plan import PlannedMask
 from frame_tools.media.containers import ByteSource
 from frame_tools.media.mask_video import MaskVideo
 from scoring.image_codec import decode_with_alpha
+from scoring.opencv import invert, resize, subtract_saturated, to_gray
 from scoring.types import Mask
 
-SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG")
-"""What a mask's name may end in; the rest is that of its frame."""
-KEPT: Final = 16
-"""Masks of a video that are kept, for threads that ask a little out of order."""
+MASK_FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
+"""Formats of the files that `frame_tools.contracts.plan.MASK_SUFFIXES` names, by Pillow's names."""
+CACHED_MASKS: Final = 16
+"""Masks of a video that are cached, for threads that ask slightly out of order."""
 
-Read = Callable[[str], bytes | None]
-"""Reads a whole blob by its name, None if there is no such blob; to be called on several threads."""
+ReadBlob = Callable[[str], bytes | None]
+"""Reads a whole blob by its name; None if it does not exist. Thread-safe."""
 
 
 class Masks(Protocol):
     """The masks of a run."""
 
     def mask(self, index: int, size: tuple[int, int]) -> Mask:
-        """Return the mask of the frame `index`, counted from 0, at `size` (width, height); on any thread.
+        """Return the mask of frame `index`, counted from 0, at `size` (width, height); thread-safe.
 
-        Raises InputError if there is none, or if it can't be read.
+        Raises InputError if it does not exist or cannot be read.
         """
 
 
-def open_masks(kind: Literal["folder", "video"], name: str, *, read: Read, frame_name: Callable[[int], str]) -> Masks:
-    """Open the masks called `name`: a folder's prefix, which ends with "/", or a video.
+def open_masks(planned: PlannedMask, *, read: ReadBlob, frame_name: Callable[[int], str]) -> Masks:
+    """Open the masks of a run; `frame_name` returns the file name of a frame.
 
-    `frame_name` gives the file name of a frame. Raises InputError for a video that is not there or can't be read.
+    Raises InputError for a video that does not exist or cannot be read.
     """
-    if kind == "folder":
-        return FolderMasks(name, read=read, frame_name=frame_name)
-    data = read(name)
+    if planned.kind == "folder":
+        return FolderMasks(planned, read=read, frame_name=frame_name)
+    name = PurePosixPath(planned.blob.name).name
+    data = read(planned.blob.name)
     if data is None:
-        raise InputError(f"The mask {PurePosixPath(name).name!r} is not there any more", "Upload it again")
-    return VideoMasks(io.BytesIO(data), name=PurePosixPath(name).name)
+        raise InputError(
+            f"The mask video {name!r} no longer exists",
+            "Upload it again, then resubmit the missing batches",
+            next_step=NextStep.RESUBMIT,
+        )
+    return VideoMasks(io.BytesIO(data), name=name)
 
 
 class FolderMasks:
-    """Masks in a folder, named as the frames but for the ending."""
+    """Masks in a folder, named as the frames but for the planned suffix."""
 
-    def __init__(self, folder: str, *, read: Read, frame_name: Callable[[int], str]) -> None:
-        self._folder = folder
+    def __init__(self, planned: PlannedMask, *, read: ReadBlob, frame_name: Callable[[int], str]) -> None:
+        self._planned = planned
         self._read = read
         self._frame_name = frame_name
-        self._likely = SUFFIXES[0]
 
     def mask(self, index: int, size: tuple[int, int]) -> Mask:
-        """Read one mask; the ending that the last one had is tried first."""
-        stem = PurePosixPath(self._frame_name(index)).stem
-        for suffix in sorted(SUFFIXES, key=lambda suffix: suffix != self._likely):
-            data = self._read(f"{self._folder}{stem}{suffix}")
-            if data is not None:
-                self._likely = suffix
-                return _fitted(decode_mask(data, f"{stem}{suffix}"), size)
-        raise InputError(
-            f"There is no mask {stem}.png or {stem}.jpg in {self._folder.rstrip('/')!r}",
-            "Upload one for every frame, then resubmit what is missing",
-            next_step=NextStep.RESUBMIT,
-        )
+        """Read and decode one mask."""
+        blob_name = self._planned.blob_for(self._frame_name(index))
+        folder, name = PurePosixPath(blob_name).parent, PurePosixPath(blob_name).name
+        data = self._read(blob_name)
+        if data is None:
+            raise InputError(
+                f"There is no mask {name} in {str(folder)!r}",
+                "Upload one mask for every frame, then resubmit the missing batches",
+                next_step=NextStep.RESUBMIT,
+            )
+        return _resize_to(decode_mask(data, name), size)
 
 
 class VideoMasks:
-    """Masks in a video: its frame i belongs to frame i. Made to be asked in about the order of the frames."""
+    """Masks in a video: frame i of it is the mask of frame i. Fast if asked in roughly the order of the frames."""
 
     def __init__(self, file: Path | ByteSource, *, name: str) -> None:
         self._name = name
         self._video = MaskVideo(file, name=name)
         self._lock = threading.Lock()
-        self._kept: OrderedDict[int, Mask] = OrderedDict()
+        self._cache: OrderedDict[int, Mask] = OrderedDict()
         self._images: Iterator[Image.Image] = iter(())
         self._next: int | None = None
 
     def mask(self, index: int, size: tuple[int, int]) -> Mask:
-        """Decode up to the mask; going back starts again from the key frame before."""
+        """Decode up to the mask; an index before the last one restarts at the key frame before it."""
         with self._lock:
-            mask = self._kept.get(index)
+            mask = self._cache.get(index)
             if mask is None:
-                mask = self._decoded(index)
-        return _fitted(mask, size)
+                mask = self._decode(index)
+        return _resize_to(mask, size)
 
-    def _decoded(self, index: int) -> Mask:
+    def _decode(self, index: int) -> Mask:
         if self._next is None or index < self._next:
             self._images, self._next = self._video.images(index), index
         while self._next <= index:
-            image = self._following()
+            image = self._next_image()
             if image is None:
                 raise InputError(
-                    f"The mask {self._name!r} is shorter than the video: it has no frame {index}",
-                    "Upload a mask as long as the video, then resubmit what is missing",
+                    f"The mask video {self._name!r} is shorter than the video: it has no frame {index}",
+                    "Upload a mask video as long as the video, then resubmit the missing batches",
                     next_step=NextStep.RESUBMIT,
                 )
-            self._kept[self._next] = np.asarray(image)
+            self._cache[self._next] = np.asarray(image)
             self._next += 1
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        return self._kept[index]
+            if len(self._cache) > CACHED_MASKS:
+                self._cache.popitem(last=False)
+        return self._cache[index]
 
-    def _following(self) -> Image.Image | None:
+    def _next_image(self) -> Image.Image | None:
         try:
             return next(self._images, None)
         except InputError:
-            self._next = None  # an iterator that failed looks like one at its end
+            self._next = None  # a generator that raised looks exhausted afterwards
             raise
 
 
 def decode_mask(data: bytes, name: str) -> Mask:
-    """Decode a JPEG or PNG file to a mask, (H, W) uint8; raise InputError with `name` if that is impossible."""
-    decoded = decode_with_alpha(data, name)
-    grey: Mask = cv2.cvtColor(decoded.picture, cv2.COLOR_RGB2GRAY)
+    """Decode an image file of one of MASK_FORMATS to (H, W) uint8; raises InputError with `name` if that fails."""
+    decoded = decode_with_alpha(data, name, formats=MASK_FORMATS)
+    gray = to_gray(decoded.picture)
     if decoded.alpha is None:
-        return grey
-    # The picture lies on white; less the white that shines through, it lies on black.
-    on_black: Mask = cv2.subtract(grey, cv2.bitwise_not(decoded.alpha))
-    return on_black
+        return gray
+    # The picture is blended with white; without the white that shows through, it is blended with black.
+    return subtract_saturated(gray, invert(decoded.alpha))
 
 
-def _fitted(mask: Mask, size: tuple[int, int]) -> Mask:
-    """Stretch a mask to (width, height)."""
+def _resize_to(mask: Mask, size: tuple[int, int]) -> Mask:
+    """Resize a mask to (width, height)."""
     height, width = mask.shape
     if (width, height) == size:
         return mask
     shrinks = size[0] <= width and size[1] <= height
-    fitted: Mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return fitted
+    return resize(mask, *size, cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)

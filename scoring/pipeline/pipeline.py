@@ -1,9 +1,9 @@
-"""Frames through a scorer with everything overlapped: read and decode, score, follow, touch up, encode, write, measure.
+"""The frame pipeline: read, decode, score, smooth, composite, encode, write and measure, all overlapped.
 
-The calling thread hands frames from stage to stage; each stage has threads of its own, and those beside the scorer run
-at a lower priority. Order is the source's wherever it shows, and only so many frames are in memory at once, however
-long the batch.
-This module knows neither storage nor networks: what reads, scores and writes is handed in.
+The calling thread passes frames from stage to stage. Each stage has threads of its own; all but those of the scorer and
+of smoothing run at a lower priority. Results keep the order of the source, and the number of frames in memory is
+bounded regardless of the length of the batch.
+This module depends on neither storage nor networks: the caller passes in what reads, scores and writes.
 """
 
 from collections import deque
@@ -12,66 +12,42 @@ from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
 from scoring.pipeline.prefetch import PrefetchedFrame, Prefetcher, ScoredBatch, describing, scoring, timed
-from scoring.pipeline.types import (
-    DEFAULT_WORKERS,
-    NO_STAGES,
-    FrameRecord,
-    Outputs,
-    Source,
-    SourceFrame,
-    Stages,
-    Stored,
-    Workers,
-    opaque_jpeg,
-)
+from scoring.pipeline.types import DEFAULT_WORKERS, NO_STAGES, FrameRecord, Outputs, Source, Stages, Stored, Workers
 from scoring.thread_pools import PoolGroup
 from scoring.types import DeliveredFrame, Describe, Picture, Record, Score
-
-__all__ = [
-    "FORWARDS_AT_ONCE",
-    "FrameRecord",
-    "Outputs",
-    "Source",
-    "SourceFrame",
-    "Stages",
-    "Workers",
-    "describe",
-    "opaque_jpeg",
-    "run",
-]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-FORWARDS_AT_ONCE = 2
-"""While one is computed the next already waits, so that the device never does."""
+CONCURRENT_BATCHES = 2
+"""While one batch is computed the next one already waits, so that the device is never idle."""
 
 
-def run(
+def score_frames(
     source: Source,
     score: Score,
-    outlets: Outputs[Stored],
+    outputs: Outputs[Stored],
     *,
     stages: Stages[Any] = NO_STAGES,
     frames_per_forward: int = 1,
     in_order: bool = False,
     workers: Workers = DEFAULT_WORKERS,
 ) -> tuple[Stored, ...]:
-    """Score all frames of `source`, up to `frames_per_forward` of one size at once.
+    """Score all frames of `source` in batches of up to `frames_per_forward` frames of equal size.
 
-    `score` is called on two threads; with `in_order` on one, one frame after the other. Gives what the sink returned
-    for each frame that is delivered, in order. The first error anywhere stops everything and is raised here as soon
-    as the calls under way have returned; no thread is left. To cancel, raise from `source` or `on_frame`.
+    `score` is called on two threads, or with `in_order` on one, batch after batch. Returns the sink's results for the
+    delivered frames, in order. The first error of any stage stops the pipeline and is raised here once the running
+    calls have returned; no thread is left behind. To cancel, raise from `source` or `on_frame`.
     """
-    with PoolGroup() as threads:
-        ahead = Prefetcher(stages, threads, workers, frames_per_forward=frames_per_forward)
-        behind = OutputStage(outlets, stages, threads, workers)
-        for forward in _forwards(ahead, source, scoring(score), threads, in_order=in_order):
-            behind.add(forward)
-        return behind.finish()
+    with PoolGroup() as pools:
+        prefetcher = Prefetcher(stages, pools, workers, frames_per_forward=frames_per_forward)
+        output_stage = OutputStage(outputs, stages, pools, workers)
+        for batch in _scored_batches(prefetcher, source, scoring(score), pools, in_order=in_order):
+            output_stage.add(batch)
+        return output_stage.finish()
 
 
-def describe(
+def describe_frames(
     source: Source,
     describe: Describe,
     on_frame: Callable[[FrameRecord[Record]], None],
@@ -81,21 +57,21 @@ def describe(
     in_order: bool = False,
     workers: Workers = DEFAULT_WORKERS,
 ) -> None:
-    """Have all frames of `source` described, as `run` has them scored; of the stages `decode` and `shrink` count.
+    """Describe all frames of `source`, as `score_frames` scores them; only `decode` and `downscale` of the stages run.
 
     `on_frame` gets each delivered frame's record as `stored`, in order, on the calling thread.
     """
-    with PoolGroup() as threads:
-        ahead = Prefetcher(stages, threads, workers, frames_per_forward=frames_per_forward)
-        for forward in _forwards(ahead, source, describing(describe), threads, in_order=in_order):
-            for loaded, record in zip(forward.batch, forward.results, strict=True):
-                if loaded.delivered:
+    with PoolGroup() as pools:
+        prefetcher = Prefetcher(stages, pools, workers, frames_per_forward=frames_per_forward)
+        for batch in _scored_batches(prefetcher, source, describing(describe), pools, in_order=in_order):
+            for frame, record in zip(batch.frames, batch.results, strict=True):
+                if frame.delivered:
                     on_frame(
                         FrameRecord(
-                            index=loaded.decoded.position.index,
-                            name=loaded.decoded.name,
-                            load_ms=loaded.load_ms,
-                            infer_ms=forward.ms_a_frame,
+                            index=frame.decoded.position.index,
+                            name=frame.decoded.name,
+                            load_ms=frame.load_ms,
+                            infer_ms=batch.ms_per_frame,
                             save_ms=0.0,
                             segment_ms=0.0,
                             stored=record,
@@ -103,147 +79,150 @@ def describe(
                     )
 
 
-def _forwards(
-    ahead: Prefetcher,
+def _scored_batches(
+    prefetcher: Prefetcher,
     source: Source,
     call: Callable[[list[PrefetchedFrame]], ScoredBatch[R]],
-    threads: PoolGroup,
+    pools: PoolGroup,
     *,
     in_order: bool,
 ) -> Iterator[ScoredBatch[R]]:
-    """Yield what became of each batch of frames, in order, while the next are computed."""
-    pool = threads.pool("score", 1 if in_order else FORWARDS_AT_ONCE, first=True)
-    under_way: deque[Future[ScoredBatch[R]]] = deque()
-    until = 0.0
-    for batch in ahead.batches(source):
-        under_way.append(threads.submit(pool, call, batch))
-        if len(under_way) == FORWARDS_AT_ONCE:
-            forward = threads.result(under_way.popleft()).after(until)
-            until = forward.end
-            yield forward
-    while under_way:
-        forward = threads.result(under_way.popleft()).after(until)
-        until = forward.end
-        yield forward
+    """Yield the scored batches in order while the next ones are computed."""
+    pool = pools.start_pool("score", 1 if in_order else CONCURRENT_BATCHES, background=False)
+    in_flight: deque[Future[ScoredBatch[R]]] = deque()
+    previous_end = 0.0
+    for frames in prefetcher.batches(source):
+        in_flight.append(pools.submit(pool, call, frames))
+        if len(in_flight) == CONCURRENT_BATCHES:
+            batch = pools.result(in_flight.popleft()).with_frame_time(previous_end)
+            previous_end = batch.end
+            yield batch
+    while in_flight:
+        batch = pools.result(in_flight.popleft()).with_frame_time(previous_end)
+        previous_end = batch.end
+        yield batch
 
 
 class InFlightFrame(Generic[Stored]):
-    """A scored frame on its way out."""
+    """A scored frame whose output is not complete."""
 
-    def __init__(self, loaded: PrefetchedFrame, infer_ms: float, followed: Future[Picture]) -> None:
-        self.loaded = loaded
+    def __init__(self, prefetched: PrefetchedFrame, infer_ms: float, smoothed: Future[Picture]) -> None:
+        self.prefetched = prefetched
         self.infer_ms = infer_ms
-        self.followed = followed
-        self.touched: Future[tuple[Picture, float]] | None = None
+        self.smoothed = smoothed
+        self.composited: Future[tuple[Picture, float]] | None = None
         self.saved: Future[tuple[Stored, float]] | None = None
-        self.joined: Future[tuple[None, float]] | None = None
+        self.in_segment: Future[tuple[None, float]] | None = None
         self.measured: Future[Any] | None = None
 
     def picture(self) -> Picture:
-        """Wait for the picture that is delivered."""
-        return self.followed.result() if self.touched is None else self.touched.result()[0]
+        """Wait for the delivered picture."""
+        return self.smoothed.result() if self.composited is None else self.composited.result()[0]
 
-    def visible(self) -> DeliveredFrame:
+    def as_delivered(self) -> DeliveredFrame:
         """Wait for the frame as it is delivered."""
-        return DeliveredFrame(self.loaded.decoded, self.picture())
+        return DeliveredFrame(self.prefetched.decoded, self.picture())
 
 
 class OutputStage(Generic[Stored]):
-    """The frames behind the scorer: at most `waiting` are on their way out, the oldest is waited for first.
+    """Second half of the pipeline; at most `waiting` frames are in flight, and the oldest is waited for first.
 
-    A call may wait for one that was submitted before it, never for a later one; pools work in the order of
-    submission, so some call can always go on.
+    A call may wait for a call that was submitted before it, never for a later one. Pools work in the order of
+    submission, so some call can always proceed.
     """
 
-    def __init__(self, outlets: Outputs[Stored], stages: Stages[Any], threads: PoolGroup, workers: Workers) -> None:
-        self._outlets = outlets
+    def __init__(self, outputs: Outputs[Stored], stages: Stages[Any], pools: PoolGroup, workers: Workers) -> None:
+        self._outputs = outputs
         self._stages = stages
-        self._threads = threads
-        self._following = threads.pool("follow", 1, first=True)
-        self._writing = threads.pool("write", workers.writers)
-        self._joining = threads.pool("segment", 1)
-        self._limit = workers.waiting
-        self._leaving: deque[InFlightFrame[Stored]] = deque()
+        self._pools = pools
+        self._smoothing = pools.start_pool("smooth", 1, background=False)
+        self._writers = pools.start_pool("write", workers.writers)
+        self._segment = pools.start_pool("segment", 1)
+        self._max_in_flight = workers.waiting
+        self._in_flight: deque[InFlightFrame[Stored]] = deque()
         self._newest: InFlightFrame[Stored] | None = None
         self._stored: list[Stored] = []
 
-    def add(self, forward: ScoredBatch[Picture]) -> None:
-        """Send scored frames on their way, when there is room."""
-        for loaded, scored in zip(forward.batch, forward.results, strict=True):
-            while len(self._leaving) >= self._limit:
+    def add(self, batch: ScoredBatch[Picture]) -> None:
+        """Submit the outputs of scored frames, waiting for the oldest ones when too many are in flight."""
+        for prefetched, scored in zip(batch.frames, batch.results, strict=True):
+            while len(self._in_flight) >= self._max_in_flight:
                 self._retire_oldest()
-            leaving = InFlightFrame[Stored](loaded, forward.ms_a_frame, self._follow(loaded, scored))
-            if loaded.delivered:
-                self._send(leaving)
-            self._leaving.append(leaving)
-            self._newest = leaving
+            frame = InFlightFrame[Stored](prefetched, batch.ms_per_frame, self._smooth(prefetched, scored))
+            if prefetched.delivered:
+                self._submit_outputs(frame)
+            self._in_flight.append(frame)
+            self._newest = frame
 
     def finish(self) -> tuple[Stored, ...]:
-        """Wait for all frames; give what the sink returned for each."""
-        while self._leaving:
+        """Wait for all frames and return the sink's results."""
+        while self._in_flight:
             self._retire_oldest()
         return tuple(self._stored)
 
-    def _follow(self, loaded: PrefetchedFrame, scored: Picture) -> Future[Picture]:
-        follow = self._stages.follow
-        if follow is None:
-            there: Future[Picture] = Future()
-            there.set_result(scored)
-            return there
+    def _smooth(self, prefetched: PrefetchedFrame, scored: Picture) -> Future[Picture]:
+        smooth = self._stages.smooth
+        if smooth is None:
+            unchanged: Future[Picture] = Future()
+            unchanged.set_result(scored)
+            return unchanged
 
         def call() -> Picture:
-            link = None if loaded.link is None else loaded.link.result()
-            return follow(loaded.decoded, scored, link)
+            motion = None if prefetched.motion is None else prefetched.motion.result()
+            return smooth(prefetched.decoded, scored, motion)
 
-        return self._threads.submit(self._following, call)
+        return self._pools.submit(self._smoothing, call)
 
-    def _send(self, leaving: InFlightFrame[Stored]) -> None:
-        outlets, stages, submit = self._outlets, self._stages, self._threads.submit
-        seen, touch, segment = leaving.loaded.decoded, stages.touch, outlets.segment
-        if touch is not None:
-            leaving.touched = submit(
-                self._writing, _after, leaving.followed.result, lambda picture: touch(seen, picture)
+    def _submit_outputs(self, frame: InFlightFrame[Stored]) -> None:
+        outputs, submit = self._outputs, self._pools.submit
+        decoded, composite, segment = frame.prefetched.decoded, self._stages.composite, outputs.segment
+        if composite is not None:
+            frame.composited = submit(
+                self._writers, _after, frame.smoothed.result, lambda picture: composite(decoded, picture)
             )
         if segment is not None:
-            leaving.joined = submit(self._joining, _after, leaving.picture, segment)
+            frame.in_segment = submit(self._segment, _after, frame.picture, segment)
 
         def save(picture: Picture) -> Stored:
-            return outlets.sink(seen.position.index, seen.name, outlets.encode(picture, seen.alpha))
+            return outputs.sink(decoded.position.index, decoded.name, outputs.encode(picture, decoded.alpha))
 
-        leaving.saved = submit(self._writing, _after, leaving.picture, save)
-        self._measure(leaving)
+        frame.saved = submit(self._writers, _after, frame.picture, save)
+        self._submit_measurement(frame)
 
-    def _measure(self, leaving: InFlightFrame[Stored]) -> None:
-        measure, before = self._stages.measure, self._newest
-        index = leaving.loaded.decoded.position.index
-        if measure is None or before is None or not before.loaded.delivered or index % self._stages.measure_every:
+    def _submit_measurement(self, frame: InFlightFrame[Stored]) -> None:
+        measure, previous = self._stages.measure, self._newest
+        index = frame.prefetched.decoded.position.index
+        if measure is None or previous is None or not previous.prefetched.delivered:
             return
-        leaving.measured = self._threads.submit(self._writing, lambda: measure(before.visible(), leaving.visible()))
+        if index % self._stages.measure_every == 0:
+            frame.measured = self._pools.submit(
+                self._writers, lambda: measure(previous.as_delivered(), frame.as_delivered())
+            )
 
     def _retire_oldest(self) -> None:
-        """Wait for the oldest frame and tell of it."""
-        leaving = self._leaving.popleft()
-        result, loaded = self._threads.result, leaving.loaded
-        if leaving.saved is None:
-            result(leaving.followed)
+        """Wait for the oldest frame in flight and report it."""
+        frame = self._in_flight.popleft()
+        result, prefetched = self._pools.result, frame.prefetched
+        if frame.saved is None:
+            result(frame.smoothed)
             return
-        stored, save_ms = result(leaving.saved)
+        stored, save_ms = result(frame.saved)
         self._stored.append(stored)
         record = FrameRecord(
-            index=loaded.decoded.position.index,
-            name=loaded.decoded.name,
-            load_ms=loaded.load_ms,
-            infer_ms=leaving.infer_ms,
-            save_ms=save_ms + (0.0 if leaving.touched is None else result(leaving.touched)[1]),
-            segment_ms=0.0 if leaving.joined is None else result(leaving.joined)[1],
+            index=prefetched.decoded.position.index,
+            name=prefetched.decoded.name,
+            load_ms=prefetched.load_ms,
+            infer_ms=frame.infer_ms,
+            save_ms=save_ms + (0.0 if frame.composited is None else result(frame.composited)[1]),
+            segment_ms=0.0 if frame.in_segment is None else result(frame.in_segment)[1],
             stored=stored,
-            measured=None if leaving.measured is None else result(leaving.measured),
+            measured=None if frame.measured is None else result(frame.measured),
         )
-        if self._outlets.on_frame is not None:
-            self._outlets.on_frame(record)
+        if self._outputs.on_frame is not None:
+            self._outputs.on_frame(record)
 
 
 def _after(wait: Callable[[], Picture], call: Callable[[Picture], T]) -> tuple[T, float]:
-    """Wait for a picture, call with it, and give the result with the milliseconds of the call alone."""
+    """Wait for a picture, call `call` with it, and return the result and the milliseconds of the call alone."""
     picture = wait()
     return timed(lambda: call(picture))

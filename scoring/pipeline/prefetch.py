@@ -1,4 +1,4 @@
-"""The part of `stream` up to the scorer's answer: frames are read, decoded, shrunk, linked, and scored in batches."""
+"""First half of the frame pipeline: read, decode, downscale, estimate motion, and score in batches."""
 
 import time
 from collections import deque
@@ -20,141 +20,139 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class PrefetchedFrame:
-    """A frame before the scorer; `link` tells how it goes on from the frame before."""
+    """A decoded frame that waits for the scorer; `motion` is its motion from the previous frame."""
 
     decoded: DecodedFrame
     delivered: bool
     load_ms: float
-    link: Future[Any] | None = None
+    motion: Future[Any] | None = None
 
 
 @dataclass(frozen=True)
 class ScoredBatch(Generic[R]):
-    """A batch of frames with one result for each; `start` and `end` in seconds of the performance counter."""
+    """A batch of frames with one result each; `start` and `end` are seconds of time.perf_counter()."""
 
-    batch: list[PrefetchedFrame]
+    frames: list[PrefetchedFrame]
     results: list[R]
     start: float
     end: float
-    ms_a_frame: float = 0.0
-    """What the forward added to the time of those before, for each of its frames."""
+    ms_per_frame: float = 0.0
+    """Time that the batch added to that of the batches before it, divided by its number of frames."""
 
-    def after(self, until: float) -> "ScoredBatch[R]":
-        """Fill in `ms_a_frame`; the forward before ended at `until`."""
-        added = max(0.0, self.end - max(self.start, until))
-        return replace(self, ms_a_frame=added * 1e3 / len(self.batch))
+    def with_frame_time(self, previous_end: float) -> "ScoredBatch[R]":
+        """Return a copy with `ms_per_frame`; the previous batch ended at `previous_end`."""
+        added = max(0.0, self.end - max(self.start, previous_end))
+        return replace(self, ms_per_frame=added * 1e3 / len(self.frames))
 
 
 class Prefetcher:
-    """The frames before the scorer: read ahead by several threads, up to as many as may wait."""
+    """Reads frames ahead of the scorer on several threads, up to a bounded number."""
 
-    def __init__(self, stages: Stages[Any], threads: PoolGroup, workers: Workers, *, frames_per_forward: int) -> None:
+    def __init__(self, stages: Stages[Any], pools: PoolGroup, workers: Workers, *, frames_per_forward: int) -> None:
         self._stages = stages
-        self._threads = threads
-        self._reading = threads.pool("read", workers.readers)
-        self._size = frames_per_forward
-        self._ahead = workers.waiting + frames_per_forward
+        self._pools = pools
+        self._readers = pools.start_pool("read", workers.readers)
+        self._batch_size = frames_per_forward
+        self._max_ahead = workers.waiting + frames_per_forward
 
     def batches(self, source: Source) -> Iterator[list[PrefetchedFrame]]:
-        """Group frames in order, up to `frames_per_forward` of equal height and width."""
+        """Yield frames in order, in batches of up to `frames_per_forward` frames of equal size."""
         batch: list[PrefetchedFrame] = []
-        for frame in self._linked(self._loaded(source)):
+        for frame in self._with_motion(self._loaded(source)):
             if batch and frame.decoded.working_picture.shape != batch[0].decoded.working_picture.shape:
                 yield batch
                 batch = []
             batch.append(frame)
-            if len(batch) == self._size:
+            if len(batch) == self._batch_size:
                 yield batch
                 batch = []
         if batch:
             yield batch
 
     def _loaded(self, source: Source) -> Iterator[PrefetchedFrame]:
-        """Yield the decoded frames in order, with several under way or waiting."""
+        """Yield the decoded frames in order while later ones are being read."""
         pending: deque[Future[PrefetchedFrame]] = deque()
         for frame in source:
-            pending.append(self._threads.submit(self._reading, self._load, frame))
-            if len(pending) >= self._ahead:
-                yield self._threads.result(pending.popleft())
+            pending.append(self._pools.submit(self._readers, self._load, frame))
+            if len(pending) >= self._max_ahead:
+                yield self._pools.result(pending.popleft())
         while pending:
-            yield self._threads.result(pending.popleft())
+            yield self._pools.result(pending.popleft())
 
     def _load(self, frame: SourceFrame) -> PrefetchedFrame:
         def load() -> DecodedFrame:
             decoded = self._stages.decode(frame.fetch(), frame.name)
-            shrink = self._stages.shrink
+            downscale = self._stages.downscale
             return DecodedFrame(
                 position=frame.position,
                 name=frame.name,
                 picture=decoded.picture,
                 alpha=decoded.alpha,
-                working_picture=decoded.picture if shrink is None else shrink(decoded.picture),
+                working_picture=decoded.picture if downscale is None else downscale(decoded.picture),
             )
 
-        seen, load_ms = timed(load)
-        return PrefetchedFrame(seen, frame.delivered, load_ms)
+        decoded_frame, load_ms = timed(load)
+        return PrefetchedFrame(decoded_frame, frame.delivered, load_ms)
 
-    def _linked(self, frames: Iterable[PrefetchedFrame]) -> Iterator[PrefetchedFrame]:
-        """Have each frame linked to the one before, if they are of one size."""
-        before: DecodedFrame | None = None
+    def _with_motion(self, frames: Iterable[PrefetchedFrame]) -> Iterator[PrefetchedFrame]:
+        """Start the motion estimation of each frame from the previous one, if both have the same size."""
+        previous: DecodedFrame | None = None
         for frame in frames:
-            seen, link = frame.decoded, self._stages.link
-            if link is None or before is None or before.working_picture.shape != seen.working_picture.shape:
+            current, estimate = frame.decoded, self._stages.estimate_motion
+            if estimate is None or previous is None or previous.working_picture.shape != current.working_picture.shape:
                 yield frame
             else:
-                yield replace(frame, link=self._threads.submit(self._reading, link, before, seen))
-            before = seen
+                yield replace(frame, motion=self._pools.submit(self._readers, estimate, previous, current))
+            previous = current
 
 
 def scoring(score: Score) -> Callable[[list[PrefetchedFrame]], ScoredBatch[Picture]]:
-    """Wrap a `Score` so that it maps frames, tells its time, and is held to what it promises."""
+    """Wrap a `Score` so that it takes a batch of frames, is timed, and its result is checked."""
 
-    def call(pictures: Pictures, moments: FramePositions) -> list[Picture]:
-        scored = score(pictures, moments)
+    def call(pictures: Pictures, positions: FramePositions) -> list[Picture]:
+        scored = score(pictures, positions)
         if scored.shape != pictures.shape or scored.dtype != np.uint8:
             raise InternalError(
-                f"The scorer made {scored.dtype} {scored.shape} of uint8 {pictures.shape}",
-                "A scorer must give as many frames of the same size back",
+                f"The scorer returned {scored.dtype} {scored.shape} for uint8 {pictures.shape}",
+                "A scorer must return the same number of frames at the same size",
             )
         return list(scored)
 
-    return lambda batch: _forward(batch, call)
+    return lambda batch: _score_batch(batch, call)
 
 
 def describing(describe: Describe) -> Callable[[list[PrefetchedFrame]], ScoredBatch[Record]]:
     """Wrap a `Describe` as `scoring` wraps a `Score`."""
 
-    def call(pictures: Pictures, moments: FramePositions) -> list[Record]:
-        records = describe(pictures, moments)
+    def call(pictures: Pictures, positions: FramePositions) -> list[Record]:
+        records = describe(pictures, positions)
         if len(records) != len(pictures):
             raise InternalError(
-                f"The scorer made {len(records)} records of {len(pictures)} frames",
-                "A scorer must give one record for each frame",
+                f"The scorer returned {len(records)} records for {len(pictures)} frames",
+                "A scorer must return one record for each frame",
             )
         return records
 
-    return lambda batch: _forward(batch, call)
+    return lambda batch: _score_batch(batch, call)
 
 
-def _forward(batch: list[PrefetchedFrame], call: Callable[[Pictures, FramePositions], list[R]]) -> ScoredBatch[R]:
-    # One frame is a batch without a copy.
-    pictures = (
-        batch[0].decoded.working_picture[None]
-        if len(batch) == 1
-        else np.stack([frame.decoded.working_picture for frame in batch])
-    )
+def _score_batch(batch: list[PrefetchedFrame], call: Callable[[Pictures, FramePositions], list[R]]) -> ScoredBatch[R]:
+    working_pictures = [frame.decoded.working_picture for frame in batch]
+    # A single frame needs no copy.
+    pictures = working_pictures[0][None] if len(batch) == 1 else np.stack(working_pictures)
     start = time.perf_counter()
     try:
         results = call(pictures, tuple(frame.decoded.position for frame in batch))
     except PictureError as error:
         name = batch[error.position].decoded.name
-        what = f"Frame {name} can't be scored: {error.what}"
-        raise error.fault(what, error.remedy, next_step=error.next_step) from error
+        raise error.fault(
+            f"Frame {name} cannot be scored: {error.what}", error.remedy, next_step=error.next_step
+        ) from error
     return ScoredBatch(batch, results, start, time.perf_counter())
 
 
 def timed(call: Callable[[], T]) -> tuple[T, float]:
-    """Call, and give the result with the milliseconds it took."""
+    """Call `call` and return its result and the elapsed milliseconds."""
     start = time.perf_counter()
     result = call()
     return result, (time.perf_counter() - start) * 1e3

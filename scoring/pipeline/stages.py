@@ -1,4 +1,4 @@
-"""What is done to each frame of a run beside scoring it: the parts for `stream`, put together from the plan."""
+"""Builds the pipeline's stages from the plan: everything that happens to a frame besides scoring."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.receipt import BadFrame
 from scoring.pipeline.frame_guard import Guard
+from scoring.pipeline.frame_reader import decode_frame
 from scoring.pipeline.masks import Masks
-from scoring.pipeline.pipeline import Stages
+from scoring.pipeline.types import Stages
 from scoring.postprocess.compositor import Compositor
 from scoring.postprocess.resize import to_working_size, working_size
-from scoring.tasks.inputs import decode_frame
 from scoring.temporal.flow import FlowEstimator, MotionField
 from scoring.temporal.measure import measure_pair
 from scoring.temporal.smooth import TemporalSmoother, warm_up_start
@@ -20,21 +20,25 @@ from scoring.types import DecodedFrame, Picture, Score
 
 @dataclass(frozen=True)
 class PictureStages:
-    """The stages of one batch of pictures, its guarded score, and what the guard found."""
+    """The stages of one batch of pictures, and its guarded score."""
 
-    score: Score
     stages: Stages[MotionField]
     guard: Guard
 
+    @property
+    def score(self) -> Score:
+        """The score to call: the guard."""
+        return self.guard
+
     def bad_frames(self, start: int, end: int) -> tuple[BadFrame, ...]:
-        """Return the frames of the batch that went wrong, and what was done about them."""
-        return self.guard.found(start, end)
+        """Return the bad frames in [start, end), with the action taken for each."""
+        return self.guard.bad_frames(start, end)
 
 
 def first_needed(plan: Plan, manifest: Manifest, start: int) -> int:
-    """Return the frame at which a batch from `start` on begins to look, so that its border can't be seen.
+    """Return the first frame that a batch beginning at `start` must read, so that its border is not visible.
 
-    A scorer of records may compare a frame with the one before: it gets to see one.
+    A scorer of records may compare a frame with the previous one, so it gets one frame more.
     """
     if plan.makes == "records":
         return max(0, start - 1)
@@ -43,50 +47,48 @@ def first_needed(plan: Plan, manifest: Manifest, start: int) -> int:
     return warm_up_start(start, weight=plan.options.weight_of_before, cuts=manifest.cuts)
 
 
-def size_stages(plan: Plan, manifest: Manifest) -> Stages[MotionField]:
-    """Return the stages before the scorer: decode, and shrink if the plan says so."""
-    whole = (manifest.width, manifest.height)
-    size = working_size(*whole, plan.options)
-    shrink = None if size == whole else lambda picture: to_working_size(picture, size)
-    return Stages(decode=lambda data, name: decode_frame(manifest, data, name), shrink=shrink)
+def input_stages(plan: Plan, manifest: Manifest) -> Stages[MotionField]:
+    """Return the stages before the scorer: decode, and downscale if the plan asks for it."""
+    full_size = (manifest.width, manifest.height)
+    size = working_size(*full_size, plan.options)
+    downscale = None if size == full_size else lambda picture: to_working_size(picture, size)
+    return Stages(decode=lambda data, name: decode_frame(manifest, data, name), downscale=downscale)
 
 
 def picture_stages(plan: Plan, manifest: Manifest, score: Score, masks: Masks | None) -> PictureStages:
-    """Put all stages of a batch together; they hold state, so each batch needs its own."""
-    before = size_stages(plan, manifest)
+    """Build all stages of a batch. They hold state, so each batch needs its own."""
+    before = input_stages(plan, manifest)
     guard = Guard(score, plan.options.bad_frame, reject_blank=bool(plan.styles))
-    follow = _follow(plan, guard)
-    touch = _touch(plan, masks)
     stages = Stages(
         decode=before.decode,
-        shrink=before.shrink,
-        link=FlowEstimator(cuts=manifest.cuts) if plan.options.weight_of_before else None,
-        follow=follow,
-        touch=touch,
+        downscale=before.downscale,
+        estimate_motion=FlowEstimator(cuts=manifest.cuts) if plan.options.weight_of_before else None,
+        smooth=_smooth_stage(plan, guard),
+        composite=_composite_stage(plan, masks),
         measure=measure_pair,
     )
-    return PictureStages(guard, stages, guard)
+    return PictureStages(stages, guard)
 
 
-def _follow(plan: Plan, guard: Guard) -> Callable[[DecodedFrame, Picture, MotionField | None], Picture]:
-    """Return the step in order: bad frames are settled, then the frame follows the one before."""
+def _smooth_stage(plan: Plan, guard: Guard) -> Callable[[DecodedFrame, Picture, MotionField | None], Picture]:
+    """Return the ordered stage: resolve bad frames, then smooth in time."""
+
+    def resolve(frame: DecodedFrame, scored: Picture) -> Picture:
+        return guard.resolve(frame.position.index, frame.name, frame.working_picture, scored)
+
     if not plan.options.weight_of_before:
-        return lambda seen, scored, _link: guard.resolve(seen.position.index, seen.name, seen.working_picture, scored)
-    steadier = TemporalSmoother(plan.options.weight_of_before)
-
-    def follow(seen: DecodedFrame, scored: Picture, link: MotionField | None) -> Picture:
-        return steadier.smooth(guard.resolve(seen.position.index, seen.name, seen.working_picture, scored), link)
-
-    return follow
+        return lambda frame, scored, _motion: resolve(frame, scored)
+    smoother = TemporalSmoother(plan.options.weight_of_before)
+    return lambda frame, scored, motion: smoother.smooth(resolve(frame, scored), motion)
 
 
-def _touch(plan: Plan, masks: Masks | None) -> Callable[[DecodedFrame, Picture], Picture]:
-    """Return the last step; the masks of a task are asked for by its frames' indices."""
-    touch = Compositor(plan.options)
+def _composite_stage(plan: Plan, masks: Masks | None) -> Callable[[DecodedFrame, Picture], Picture]:
+    """Return the last stage, which applies the run's size, colors, mask and strength."""
+    compositor = Compositor(plan.options)
 
-    def finish(seen: DecodedFrame, scored: Picture) -> Picture:
-        height, width = seen.picture.shape[:2]
-        mask = None if masks is None else masks.mask(seen.position.index, (width, height))
-        return touch(seen.picture, scored, mask)
+    def composite(frame: DecodedFrame, scored: Picture) -> Picture:
+        height, width = frame.picture.shape[:2]
+        mask = None if masks is None else masks.mask(frame.position.index, (width, height))
+        return compositor(frame.picture, scored, mask)
 
-    return finish
+    return composite

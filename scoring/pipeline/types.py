@@ -1,11 +1,11 @@
-"""What goes through `stream`: frames before and after scoring, the stages that they pass, and where they go."""
+"""Values of the frame pipeline: source frames, the stages around the scorer, and the outputs."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from frame_tools.contracts.receipt import SteadinessSums
-from scoring.image_codec import Decoded, decode_with_alpha, encode_jpeg
+from scoring.image_codec import DecodedPicture, decode_with_alpha, encode_jpeg
 from scoring.thread_pools import available_cores
 from scoring.types import Alpha, DecodedFrame, DeliveredFrame, FramePosition, Picture
 
@@ -15,63 +15,64 @@ Motion = TypeVar("Motion")
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFrame:
-    """A frame to come."""
+    """A frame that has not been read yet."""
 
     position: FramePosition
     name: str
     fetch: Callable[[], bytes]
-    """Reads the encoded picture; called on a thread of the stream's."""
+    """Reads the encoded picture; called on a reader thread of the pipeline."""
     delivered: bool = True
-    """False for a warm-up frame: it is scored and followed, and neither delivered nor told of."""
+    """False for a warm-up frame: it is scored and smoothed, but neither delivered nor reported."""
 
 
 Source: TypeAlias = Iterable[SourceFrame]
-"""Frames in order; each index is one above the index before."""
+"""Frames in order, with consecutive indices."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stages(Generic[Motion]):
-    """What happens to a frame beside its scoring; a stage that is None does not take place and costs nothing.
+    """Processing of a frame around the scorer; a stage that is None is skipped and costs nothing.
 
-    `decode`, `shrink`, `link`, `touch` and `measure` are called on several threads at once and at low priority;
-    they must be pure. `follow` is called for one frame after the other, in order, on one thread, and may keep state.
+    `decode`, `downscale`, `estimate_motion`, `composite` and `measure` run concurrently on low-priority threads and
+    must be pure. `smooth` runs on one thread, frame by frame in order, and may keep state.
     """
 
-    decode: Callable[[bytes, str], Decoded] = decode_with_alpha
-    """Turns a file's bytes into a picture; gets the name for its errors."""
-    shrink: Callable[[Picture], Picture] | None = None
-    """Gives the picture that is scored in place of the whole one."""
-    link: Callable[[DecodedFrame, DecodedFrame], Motion | None] | None = None
-    """Tells how a frame (second argument) goes on from the one before; None if it does not."""
-    follow: Callable[[DecodedFrame, Picture, Motion | None], Picture] | None = None
-    """Takes frame, scored picture and link to the frame before (None for the first of all, after a change of size, or
-    if `link` says so); gives the picture that goes on."""
-    touch: Callable[[DecodedFrame, Picture], Picture] | None = None
-    """Takes frame and picture (at the size that is scored); gives what is delivered, at the video's size."""
+    decode: Callable[[bytes, str], DecodedPicture] = decode_with_alpha
+    """Decodes a file; the second argument is its name, for error messages."""
+    downscale: Callable[[Picture], Picture] | None = None
+    """Returns the working picture, which is scored in place of the full-size picture."""
+    estimate_motion: Callable[[DecodedFrame, DecodedFrame], Motion | None] | None = None
+    """Returns the motion from the previous frame to the frame (second argument); None for a scene cut."""
+    smooth: Callable[[DecodedFrame, Picture, Motion | None], Picture] | None = None
+    """Takes the frame, its scored picture and its motion; returns the picture to continue with.
+
+    The motion is None for the first frame, after a change of size, and where `estimate_motion` returns None."""
+    composite: Callable[[DecodedFrame, Picture], Picture] | None = None
+    """Takes the frame and its picture at working size; returns the delivered picture at the size of the video."""
     measure: Callable[[DeliveredFrame, DeliveredFrame], SteadinessSums] | None = None
-    """Compares two delivered frames, one after the other."""
+    """Compares two consecutive delivered frames."""
     measure_every: int = 24
-    """Measured are pairs whose second index this divides."""
+    """Pairs are measured whose second index is a multiple of this."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameRecord(Generic[Stored]):
-    """What became of one frame, and where its time went: milliseconds of wall clock; the stages overlap."""
+    """Result and timing of one frame, in milliseconds of wall clock. The stages overlap."""
 
     index: int
     name: str
     load_ms: float
-    """Read, decode and shrink."""
+    """Read, decode and downscale."""
     infer_ms: float
-    """Score: the frame's share of the time that its forward added."""
+    """Score: the frame's share of the time that its batch added."""
     save_ms: float
-    """Touch, encode and write."""
+    """Composite, encode and write."""
     segment_ms: float
-    """Encode into the segment; 0 if there is none."""
+    """Encode into the segment; 0 without a segment."""
     stored: Stored
-    """What the sink gave back; the frame's record if it was described."""
+    """Return value of the sink, or the frame's record if the scorer makes records."""
     measured: SteadinessSums | None = None
-    """How steady the step to this frame is, if it was measured."""
+    """Steadiness between the previous frame and this one, if it was measured."""
 
 
 def opaque_jpeg(picture: Picture, _alpha: Alpha | None) -> bytes:
@@ -81,24 +82,24 @@ def opaque_jpeg(picture: Picture, _alpha: Alpha | None) -> bytes:
 
 @dataclass(frozen=True)
 class Outputs(Generic[Stored]):
-    """Where scored frames go."""
+    """Destinations of scored frames."""
 
     sink: Callable[[int, str, bytes], Stored]
-    """Writes one encoded frame (index, name, bytes); called on several threads at once."""
+    """Writes one encoded frame (index, name, bytes); called concurrently on several threads."""
     encode: Callable[[Picture, Alpha | None], bytes] = opaque_jpeg
-    """Encodes a frame for the sink; called where the sink is."""
+    """Encodes a frame for the sink, on the same thread."""
     segment: Callable[[Picture], None] | None = None
-    """Takes each frame for the segment, in order, on one thread."""
+    """Adds each frame to the segment, in order, on one thread."""
     on_frame: Callable[[FrameRecord[Stored]], None] | None = None
-    """Told of each frame, in order, on the calling thread, once the frame is stored and in the segment."""
+    """Called for each frame in order, on the calling thread, once it is stored and in the segment."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
-    """How many threads read and write, and how many frames may wait before and behind the scorer.
+    """Number of reader and writer threads, and of frames that may wait before and after the scorer.
 
-    With few cores the threads mostly wait for storage, so there are at least 4; a fast GPU can keep every core busy
-    decoding and encoding.
+    With few cores these threads mostly wait for storage, so there are at least 4; a fast GPU can keep every core busy
+    with decoding and encoding.
     """
 
     readers: int = field(default_factory=lambda: max(4, available_cores() // 2))

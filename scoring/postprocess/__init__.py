@@ -1,1 +1,1 @@
-"""What a person may ask beyond the style: sizes, colours, masks, strength, transparency. Arrays in, arrays out."""
+"""Postprocessing of scored frames: size, colors, mask, strength, transparency. Pure functions on arrays."""

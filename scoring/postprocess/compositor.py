@@ -1,4 +1,4 @@
-"""What is done to a scored frame on its way out: size, colours, mask, strength, in this order."""
+"""Turns a scored frame into the delivered frame: size, colors, mask and strength, in this order."""
 
 from collections.abc import Callable
 from typing import Final
@@ -10,32 +10,34 @@ from scoring.postprocess.color import keep_luma, match_statistics
 from scoring.postprocess.resize import to_full_size
 from scoring.types import Mask, Picture
 
-_COLORS: Final[dict[str, Callable[[Picture, Picture], Picture]]] = {
+_COLOR_MODES: Final[dict[str, Callable[[Picture, Picture], Picture]]] = {
     "luma": keep_luma,
     "statistics": match_statistics,
 }
 
 
 class Compositor:
-    """The touch of one run: a pure function of a frame, to be called on any thread.
+    """The postprocessing of one run: a pure function of a frame, callable on any thread.
 
-    What is off costs nothing: if nothing is on, the scored frame itself comes back.
+    Options that are off cost nothing: if none is on, the scored frame itself is returned.
     """
 
     def __init__(self, options: Options) -> None:
         self._strength = options.strength
-        self._color = _COLORS.get(options.preserve_color)
+        self._preserve_color = _COLOR_MODES.get(options.preserve_color)
 
     def __call__(self, picture: Picture, scored: Picture, mask: Mask | None = None) -> Picture:
-        """Finish a frame: `picture` is the input, uint8 (H, W, 3), `scored` what was made of it, (h, w, 3).
+        """Return the delivered frame; `picture` is the input, uint8 (H, W, 3), `scored` its result, (h, w, 3).
 
-        The mask, uint8 (H, W), has the input's size. Raises InternalError if it has not.
+        The mask, uint8 (H, W), must have the size of the input; otherwise InternalError is raised.
         """
         if mask is not None and mask.shape != picture.shape[:2]:
-            raise InternalError(f"A mask of {mask.shape} for a picture of {picture.shape}", "Resize the mask first")
+            raise InternalError(
+                f"The mask has the shape {mask.shape}, but the picture {picture.shape}", "Resize the mask first"
+            )
         full = to_full_size(scored, picture)
-        if self._color is not None:
-            full = self._color(full, picture)
+        if self._preserve_color is not None:
+            full = self._preserve_color(full, picture)
         if mask is not None:
             full = with_mask(full, picture, mask)
         return with_strength(full, picture, self._strength)

@@ -1,11 +1,10 @@
-"""At which size a frame is scored, and how the scored frame gets back to the size of the video and looks sharp there.
+"""Choose the size at which a frame is scored, and bring the scored frame back to the size of the video.
 
-Enlarging does two things beyond interpolation. What the small frame could not hold of the input's light and dark is
-added again, as strongly as painting and input go together there: with the local linear model of the guided filter (K.
-He, J. Sun, Fast Guided Filter, https://arxiv.org/abs/1505.00996), which finds that in a flat sky they don't, so that
-no grain comes back (nor texture too fine for the small frame altogether). Where the painting goes its own way, the
-edges of its strokes are made as steep as the large frame allows, by an unsharp mask held between the darkest and the
-lightest of the neighbours, so that no halo appears.
+Upscaling does two things beyond interpolation. Where painting and input are correlated, luma detail of the input that
+the small frame could not hold is added again, in proportion to the correlation: the local linear model of the guided
+filter (K. He, J. Sun, Fast Guided Filter, https://arxiv.org/abs/1505.00996). In a flat sky they are not correlated, so
+no grain returns (nor texture too fine for the small frame). Elsewhere the edges of brush strokes are sharpened by an
+unsharp mask, which is clamped to the local minimum and maximum, so that no halo appears.
 """
 
 from typing import Final, TypeAlias
@@ -15,53 +14,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frame_tools.contracts.options import Options
-from scoring.postprocess.row_bands import strips
+from scoring import opencv
+from scoring.postprocess.row_bands import row_bands
 from scoring.types import Picture
 
 Plane: TypeAlias = NDArray[np.float32]
-"""One value a pixel, (H, W)."""
+"""One value per pixel, (H, W)."""
 
 Channel: TypeAlias = NDArray[np.uint8]
 """One of the three channels of a picture, (H, W)."""
 
 STYLE_LINES: Final = 720
-"""The shorter side at which `style_scale` 1 scores."""
+"""Shorter side at which `style_scale` 1 scores."""
 MAX_ENLARGEMENT: Final = 4
-"""The most by which a side is enlarged for scoring: beyond, the network paints on blur."""
+"""Maximum factor by which a side is enlarged for scoring; beyond that, the network paints on blur."""
 MAX_SIDE: Final = 8192
 MAX_PIXELS: Final = 7680 * 4320
-"""Bounds of frames that are enlarged for scoring."""
-ALIKE: Final = 16
-"""A stroke size that is met to one part in so many is met: resampling for less would only blur."""
+"""Limits of frames that are enlarged for scoring."""
+SIZE_TOLERANCE: Final = 16
+"""Frames within 1/16 of the requested stroke size are not resized: resampling would only blur them."""
 
 _WINDOW: Final = 5
-_NOISE: Final = 25.0
-"""Variance below which light and dark count as flat, in squared levels."""
+_FLAT_VARIANCE: Final = 25.0
+"""Squared levels: luma variance below which a window counts as flat."""
 _MAX_SLOPE: Final = 1.5
 _SHARPENING: Final = 1.0
-_BLUR: Final = 0.6
+_BLUR_SIGMA: Final = 0.6
 """Of the unsharp mask, in pixels of the small frame."""
 
 
 def working_size(width: int, height: int, options: Options) -> tuple[int, int]:
     """Return (width, height) at which a frame of `width` by `height` pixels is scored, of the same shape.
 
-    `size` is the shorter side there; a frame that is smaller is scored as it is. `style_scale` s asks for a shorter
-    side of 720 / s, for which frames are enlarged, too: at most 4 times, and within 8K. Options take one of the two.
+    `size` is the shorter side there; a smaller frame is scored at its own size. `style_scale` s asks for a shorter side
+    of 720 / s, for which frames are enlarged too: at most 4 times, and within 8K. Only one of the options is allowed.
     """
     shorter = lines = min(width, height)
     if options.size is not None:
         lines = min(options.size, shorter)
     elif options.style_scale is not None:
-        lines = _for_strokes(width, height, options.style_scale)
-    return _scaled(width, lines, shorter), _scaled(height, lines, shorter)
+        lines = _lines_for_style_scale(width, height, options.style_scale)
+    return _scale_side(width, lines, shorter), _scale_side(height, lines, shorter)
 
 
-def _for_strokes(width: int, height: int, style_scale: float) -> int:
+def _lines_for_style_scale(width: int, height: int, style_scale: float) -> int:
     """Return the shorter side for strokes of this size."""
     shorter, longer = sorted((width, height))
     lines = max(1, round(STYLE_LINES / style_scale))
-    if abs(lines - shorter) * ALIKE <= shorter:
+    if abs(lines - shorter) * SIZE_TOLERANCE <= shorter:
         return shorter
     if lines < shorter:
         return lines
@@ -70,95 +70,86 @@ def _for_strokes(width: int, height: int, style_scale: float) -> int:
     return max(shorter, min(lines, shorter * MAX_ENLARGEMENT, by_side, by_pixels))
 
 
-def _scaled(side: int, lines: int, shorter: int) -> int:
+def _scale_side(side: int, lines: int, shorter: int) -> int:
     """Return side * lines / shorter, rounded half up, at least 1."""
     return max(1, (2 * side * lines + shorter) // (2 * shorter))
 
 
 def to_working_size(picture: Picture, size: tuple[int, int]) -> Picture:
-    """Resize (H, W, 3) uint8 to `size` (width, height); the picture itself if it has that size."""
+    """Resize (H, W, 3) uint8 to `size` (width, height); returns the picture itself if it has that size."""
     if picture.shape[1::-1] == size:
         return picture
-    return _resized(picture, size)
+    return _resize(picture, size)
 
 
 def to_full_size(scored: Picture, picture: Picture) -> Picture:
-    """Bring a scored frame, uint8 (h, w, 3), to the size of `picture`, (H, W, 3), of which it was made.
+    """Resize a scored frame, uint8 (h, w, 3), to the size of its input `picture`, (H, W, 3).
 
-    The scored frame itself if it has that size. One that was scored larger is reduced by averaging.
+    Returns the scored frame itself if it has that size. A frame that was scored larger is reduced by averaging.
     """
     if scored.shape == picture.shape:
         return scored
     height, width = picture.shape[:2]
     factor = max(height / scored.shape[0], width / scored.shape[1])
     if factor <= 1:
-        return _resized(scored, (width, height))
-    full = _resized(scored, (width, height))
-    steep = _steep(scored, full, factor)
-    detail, strokes = _detail(scored, picture)
+        return _resize(scored, (width, height))
+    full = _resize(scored, (width, height))
+    sharpened = _sharpened(scored, full, factor)
+    detail, sharpness = _detail_and_sharpness(scored, picture)
     out = np.empty_like(picture)
-    for rows in strips(height, width):
-        channels = zip(cv2.split(full[rows]), cv2.split(steep[rows]), strict=True)
-        out[rows] = cv2.merge([_mixed(plain, sharp, strokes[rows], detail[rows]) for plain, sharp in channels])
+    for rows in row_bands(height, width):
+        channels = zip(opencv.split(full[rows]), opencv.split(sharpened[rows]), strict=True)
+        out[rows] = opencv.merge(*(_mix(plain, sharp, sharpness[rows], detail[rows]) for plain, sharp in channels))
     return out
 
 
-def _mixed(plain: Channel, sharp: Channel, share: Plane, detail: Plane) -> Channel:
-    """Go from `plain` to `sharp` by the share of each pixel, and add the detail."""
-    change = cv2.multiply(cv2.subtract(sharp, plain, dtype=cv2.CV_32F), share)
-    mixed: Channel = cv2.add(plain, cv2.add(change, detail), dtype=cv2.CV_8U)
-    return mixed
+def _mix(plain: Channel, sharp: Channel, sharpness: Plane, detail: Plane) -> Channel:
+    """Return plain + sharpness * (sharp - plain) + detail."""
+    return opencv.add_to_uint8(plain, opencv.subtract_to_float(sharp, plain) * sharpness + detail)
 
 
-def _resized(picture: NDArray[np.generic], size: tuple[int, int]) -> Picture:
-    """Resize to (width, height): averages where both sides shrink, else a cubic through the pixels."""
-    height, width = picture.shape[:2]
+def _resize(image: NDArray[opencv.Scalar], size: tuple[int, int]) -> NDArray[opencv.Scalar]:
+    """Resize to (width, height): area averages where both sides shrink, else bicubic interpolation."""
+    height, width = image.shape[:2]
     shrinks = size[0] <= width and size[1] <= height
-    resized: Picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    return resized
+    return opencv.resize(image, *size, cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
 
-def _steep(scored: Picture, full: Picture, factor: float) -> Picture:
-    """Steepen the edges of `full`, which is `scored` enlarged by `factor`."""
-    blurred = cv2.GaussianBlur(scored, (3, 3), _BLUR)
-    sharp = _resized(cv2.addWeighted(scored, 1 + _SHARPENING, blurred, -_SHARPENING, 0), full.shape[1::-1])
+def _sharpened(scored: Picture, full: Picture, factor: float) -> Picture:
+    """Sharpen the edges of `full`, which is `scored` enlarged by `factor`."""
+    blurred = opencv.gaussian_blur(scored, 3, _BLUR_SIGMA)
+    sharp = _resize(opencv.add_weighted(scored, 1 + _SHARPENING, blurred, -_SHARPENING), (full.shape[1], full.shape[0]))
     side = 2 * max(1, round(factor / 2)) + 1
-    around = np.ones((side, side), np.uint8)
-    steep: Picture = cv2.min(cv2.max(sharp, cv2.erode(full, around)), cv2.dilate(full, around))
-    return steep
+    return opencv.clamp(sharp, *opencv.local_range(full, side))
 
 
-def _detail(scored: Picture, picture: Picture) -> tuple[Plane, Plane]:
-    """Return what to add to the luma of the enlarged frame, in levels, and how much there is the painting's own, 0..1.
+def _detail_and_sharpness(scored: Picture, picture: Picture) -> tuple[Plane, Plane]:
+    """Return the luma detail to add to the enlarged frame, in levels, and how much to sharpen each pixel, 0..1.
 
     Both are float32 (H, W).
     """
-    small, full = scored.shape[1::-1], picture.shape[1::-1]
+    height, width = picture.shape[:2]
     luma = _luma(picture)
-    small_luma = _resized(luma, small)
-    gain, explained = _likeness(small_luma, _luma(scored))
-    missing = cv2.subtract(luma, cv2.resize(small_luma, full, interpolation=cv2.INTER_CUBIC))
-    detail: Plane = cv2.multiply(missing, cv2.resize(gain * explained, full, interpolation=cv2.INTER_LINEAR))
-    strokes: Plane = cv2.resize(1 - explained, full, interpolation=cv2.INTER_LINEAR)
-    return detail, strokes
+    small_luma = _resize(luma, (scored.shape[1], scored.shape[0]))
+    slope, correlation = _local_regression(small_luma, _luma(scored))
+    missing = luma - opencv.resize(small_luma, width, height, cv2.INTER_CUBIC)
+    detail = missing * opencv.resize(slope * correlation, width, height, cv2.INTER_LINEAR)
+    return detail, opencv.resize(1 - correlation, width, height, cv2.INTER_LINEAR)
 
 
-def _likeness(source: Plane, painted: Plane) -> tuple[Plane, Plane]:
-    """Return the slope of painted over source around each pixel, and which share of painted it explains, 0..1."""
-    mean_s, mean_p = _mean(source), _mean(painted)
-    covariance = _mean(source * painted) - mean_s * mean_p
-    variance_s = np.maximum(_mean(source * source) - mean_s * mean_s, 0) + _NOISE
-    variance_p = np.maximum(_mean(painted * painted) - mean_p * mean_p, 0) + _NOISE
-    slope: Plane = np.clip(covariance / variance_s, -_MAX_SLOPE, _MAX_SLOPE)
-    explained: Plane = np.minimum(covariance * covariance / (variance_s * variance_p), 1)
-    return slope, explained
+def _local_regression(source: Plane, painted: Plane) -> tuple[Plane, Plane]:
+    """Return the slope of `painted` over `source` around each pixel, and the squared correlation, 0..1."""
+    source_mean, painted_mean = opencv.blur(source, _WINDOW), opencv.blur(painted, _WINDOW)
+    covariance = opencv.blur(source * painted, _WINDOW) - source_mean * painted_mean
+    source_variance = _variance(source, source_mean) + _FLAT_VARIANCE
+    painted_variance = _variance(painted, painted_mean) + _FLAT_VARIANCE
+    slope = np.clip(covariance / source_variance, -_MAX_SLOPE, _MAX_SLOPE)
+    return slope, np.minimum(covariance * covariance / (source_variance * painted_variance), 1)
 
 
-def _mean(plane: Plane) -> Plane:
-    mean: Plane = cv2.blur(plane, (_WINDOW, _WINDOW))
-    return mean
+def _variance(plane: Plane, mean: Plane) -> Plane:
+    return np.maximum(opencv.blur(plane * plane, _WINDOW) - mean * mean, 0)
 
 
 def _luma(picture: Picture) -> Plane:
-    luma: Plane = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    return luma
+    return opencv.to_gray(picture).astype(np.float32)

@@ -1,1 +1,1 @@
-"""The three Batch tasks (score, split, join) and what they share."""
+"""The Batch tasks score, split and join, and what they share."""

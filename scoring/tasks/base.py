@@ -1,7 +1,7 @@
-"""One Batch task: what every step shares. Look before the work, record what went wrong in words, send the message last.
+"""The shell of every Batch task: check for work, do it, record errors, and send the completion message last.
 
-A task may be run again at any moment (a node is pre-empted, a message came twice), so each write is whole and is
-either the same bytes again or made only if absent. Its last act is the message on `finished-batches`.
+A task may run again at any time (a preempted node, a duplicate message), so each write is atomic and either repeats the
+same bytes or happens only if the blob does not exist. The message on `finished-batches` is the last action.
 """
 
 import datetime as dt
@@ -20,30 +20,31 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure, TaskError
 from frame_tools.storage.deployment import Storage
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
-EXIT_OF_A_DEFECT: Final = 1
-"""Python's own, for an exception that nobody catches."""
-MAX_DEFECT_WORDS: Final = 300
+UNHANDLED_EXIT_CODE: Final = 1
+"""Python's exit code for an unhandled exception."""
+MAX_EXCEPTION_TEXT: Final = 300
+"""Characters of an unhandled exception that are recorded."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Which step of which run this process is here for, and where it reads and writes."""
+    """The step of a run that this process executes, and the storage that it uses."""
 
     storage: Storage
     run_id: str
     step: int | str
     task_id: str
-    """Batch's id of this task, for receipt and logs."""
+    """ID of this task in Batch, for receipt and logs."""
     dedicated: bool | None = None
-    """Whether the node is a dedicated one, else Spot; None if Batch does not say."""
+    """True for a dedicated node, False for Spot; None if Batch does not say."""
     environ: Mapping[str, str] = field(default_factory=dict)
-    """The task's environment, which says how frames are read."""
+    """Environment of the task, which selects how frames are read."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], run_id: str, step: int | str) -> Self:
-        """Open what the settings DATA and OPS name."""
+        """Return the task with the storage accounts that the settings DATA and OPS name."""
         return cls(
             storage=Storage.from_environment(environ),
             run_id=ids.check_run_id(run_id),
@@ -55,51 +56,51 @@ class Task:
 
     @property
     def step_name(self) -> str:
-        """The step's name in blob names."""
+        """Name of the step in blob names."""
         return ids.step_name(self.step)
 
-    def done_mark(self) -> str:
-        """Return the blob that says that the step has been done."""
+    def completion_blob(self) -> str:
+        """Return the blob whose existence means that the step is done."""
         if isinstance(self.step, int):
             return RunPaths(self.run_id).receipt(self.step)
         return RunPaths(self.run_id).split_receipt if self.step == "split" else RunPaths(self.run_id).outcome
 
     def send_message(self) -> None:
-        """Say that the step has ended, well or badly."""
+        """Report that the step has ended, successfully or not."""
         message = BatchMessage.model_validate({"run_id": self.run_id, "batch": self.step})
         self.storage.finished_batches.send(message)
 
 
 def perform(task: Task, work: Callable[[Task], None]) -> None:
-    """Do the step unless it is done, cancelled or has failed for good; then send the message.
+    """Do the step unless it is done, cancelled or permanently failed; then send the message.
 
-    Raises what `work` raises. An InputError is permanent: it is recorded first, so that Batch's own retries, which
-    come for every exit code but 0, end here at once. Of anything else a note is left, for whoever gives up retrying.
+    Raises what `work` raises. An InputError is permanent: it is recorded first, so that Batch's retries, which follow
+    every exit code but 0, end here at once. Any other error is recorded for the failure report in case retries run out.
     """
     runs = task.storage.runs
     if runs.exists(RunPaths(task.run_id).cancelled) or runs.exists(RunPaths(task.run_id).outcome):
-        log.info("the run has ended; nothing to do")
+        _log.info("The run has ended; there is nothing to do")
         return
     failure = runs.read(RunPaths(task.run_id).failure(task.step_name))
     if failure is not None:
-        known = Failure.load_stored(failure.data)
+        recorded = Failure.load_stored(failure.data)
         task.send_message()
-        raise InputError(known.reason, known.remedy, code=known.code, next_step=known.next_step)
-    if not runs.exists(task.done_mark()):
-        log.info("task %s begins", task.task_id)
+        raise InputError(recorded.reason, recorded.remedy, code=recorded.code, next_step=recorded.next_step)
+    if not runs.exists(task.completion_blob()):
+        _log.info("Task %s begins", task.task_id)
         try:
             work(task)
         except InputError as error:
             record_failure(task, error)
             raise
-        except Exception as error:  # it goes on as it is; whatever it was, its words are for the person
-            note_trouble(task, error)
+        except Exception as error:
+            record_error(task, error)
             raise
     task.send_message()
 
 
 def record_failure(task: Task, error: InputError) -> None:
-    """Write down why the step can't be done, and say that it has ended."""
+    """Record a permanent failure of the step, and report that the step has ended."""
     failure = Failure(
         run_id=task.run_id,
         step=task.step_name,
@@ -114,31 +115,31 @@ def record_failure(task: Task, error: InputError) -> None:
     task.send_message()
 
 
-def note_trouble(task: Task, error: Exception) -> None:
-    """Write down what is tried again, over what an earlier try left. Storage that is away must not hide the error."""
-    told = in_words(error)
-    trouble = TaskError(
+def record_error(task: Task, error: Exception) -> None:
+    """Record an error that is retried, replacing that of an earlier attempt. Storage errors must not hide it."""
+    known_error = in_words(error)
+    task_error = TaskError(
         run_id=task.run_id,
         step=task.step_name,
-        reason=told.what if told else _of_defect(error),
-        remedy=told.remedy if told else "It is a mistake in the program: report it with its trace",
-        code=told.code if told else ErrorCode.UNHANDLED_EXCEPTION,
-        next_step=told.next_step if told else NextStep.REPORT_BUG,
+        reason=known_error.what if known_error else _exception_text(error),
+        remedy=known_error.remedy if known_error else "This is a bug in the program: report it with its traceback",
+        code=known_error.code if known_error else ErrorCode.UNHANDLED_EXCEPTION,
+        next_step=known_error.next_step if known_error else NextStep.REPORT_BUG,
         task_id=task.task_id,
-        exit_code=told.exit_code if told else EXIT_OF_A_DEFECT,
+        exit_code=known_error.exit_code if known_error else UNHANDLED_EXIT_CODE,
         happened_at=utc_now(),
     )
     try:
-        task.storage.runs.write(RunPaths(task.run_id).error(task.step_name), trouble.dumps())
-    except (AzureError, ImpastoError) as lost:
-        log.warning("the trouble could not be noted: %s", lost)
+        task.storage.runs.write(RunPaths(task.run_id).error(task.step_name), task_error.dumps())
+    except (AzureError, ImpastoError) as storage_error:
+        _log.warning("The error could not be recorded: %s", storage_error)
 
 
-def _of_defect(error: Exception) -> str:
-    """Return kind and message of an error that nobody foresaw, on one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:MAX_DEFECT_WORDS]
+def _exception_text(error: Exception) -> str:
+    """Return type and message of an unexpected exception, on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:MAX_EXCEPTION_TEXT]
 
 
 def utc_now() -> str:
-    """Return the time as ISO 8601, UTC."""
+    """Return the current time as ISO 8601, UTC."""
     return dt.datetime.now(dt.UTC).isoformat()

@@ -1,4 +1,4 @@
-"""The task `join`: for videos too large for the function; the same code joins them here."""
+"""The task `join`: assembles videos that are too large for the Function App, with the same code."""
 
 import logging
 
@@ -7,15 +7,19 @@ from frame_tools.contracts.errors import TemporaryError
 from frame_tools.contracts.paths import RunPaths
 from scoring.tasks.base import Task
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def join_run(task: Task) -> None:
-    """Join the run. Damaged batches, now without receipts, go back to the function, which queues them anew."""
+    """Assemble the run's output.
+
+    For damaged batches, whose receipts are then gone, the Function App queues new tasks: the marks that join and
+    batches are queued are deleted.
+    """
     try:
         if assemble_output(task.storage, task.run_id) is None:
-            raise TemporaryError("Another joiner is at work on the run", "Batch tries again")
+            raise TemporaryError("Another task is assembling the run", "Batch retries the task")
     except DamagedBatchError as error:
-        log.warning("%s", error)
+        _log.warning("%s", error)
         for stage in ("join", "batches"):
             task.storage.runs.delete(RunPaths(task.run_id).queued(stage))

@@ -1,4 +1,4 @@
-"""The task `split`: take an uploaded video apart on the node, so that nobody has to do it at home."""
+"""The task `split`: splits an uploaded video on the node, so that users need not split it before the upload."""
 
 import logging
 import tempfile
@@ -14,25 +14,25 @@ from frame_tools.media.split import split
 from frame_tools.storage.blobs import sha256_of
 from scoring.tasks.base import Task, utc_now
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
-UPLOADERS = 8
+UPLOAD_THREADS = 8
 MAX_FILE_NAME_BYTES = 200
 
 
 def split_video(task: Task) -> None:
-    """Download the run's video, split it, upload frames and sound, then the manifest, then the receipt."""
+    """Download the run's video, split it, upload frames and audio, then write the manifest, then the receipt."""
     request = Request.load_stored(task.storage.runs.need(RunPaths(task.run_id).request).data)
     trigger = request.trigger
     with tempfile.TemporaryDirectory() as scratch:
-        # The file's own name stands in messages; a file system takes 255 bytes of one.
-        uploaded = str(trigger.video)
-        video = Path(scratch) / (uploaded if len(uploaded.encode()) < MAX_FILE_NAME_BYTES else "video")
+        # Messages contain the name of the file; a file system allows 255 bytes.
+        uploaded_name = str(trigger.video)
+        video = Path(scratch) / (uploaded_name if len(uploaded_name.encode()) < MAX_FILE_NAME_BYTES else "video")
         with video.open("wb") as target:
-            if not task.storage.input.download_to(paths.input_blob(request.folder, uploaded), target):
+            if not task.storage.input.download_to(paths.input_blob(request.folder, uploaded_name), target):
                 raise InputError(
                     f"The video {trigger.video!r} is not in input/{request.folder}/",
-                    "Upload it, then put the trigger file again",
+                    "Upload it, then upload the trigger file again",
                     next_step=NextStep.START_NEW_RUN,
                 )
         folder = Path(scratch) / "split"
@@ -48,17 +48,17 @@ def split_video(task: Task) -> None:
         finished_at=utc_now(),
     )
     task.storage.runs.create(RunPaths(task.run_id).split_receipt, receipt.dumps())
-    log.info("split into %d frames", manifest.frame_count)
+    _log.info("Split into %d frames", manifest.frame_count)
 
 
 def _upload(task: Task, folder: Path) -> None:
-    """Write frames and sound under the run's folder in `work`; the same names and bytes on every attempt."""
+    """Write frames and audio to the run's folder in `work`: the same names and bytes on every attempt."""
     target = RunPaths(task.run_id).split_folder
 
     def send(file: Path) -> None:
         task.storage.work.upload_file(f"{target}/{file.relative_to(folder).as_posix()}", file)
 
     files = [f for f in sorted(folder.rglob("*")) if f.is_file() and f.name != "manifest.json"]
-    with ThreadPoolExecutor(UPLOADERS, thread_name_prefix="upload") as pool:
+    with ThreadPoolExecutor(UPLOAD_THREADS, thread_name_prefix="upload") as pool:
         for _ in pool.map(send, files):
             pass

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.postprocess.color import MAX_GAIN, keep_luma, match_statistics, moments
+from scoring.postprocess.color import MAX_GAIN, color_statistics, keep_luma, match_statistics
 
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
@@ -83,7 +83,7 @@ def test_a_picture_keeps_itself():
 def test_moments_are_those_of_all_pixels(seed):
     picture = noise((31, 47), seed)
     colors = picture.reshape(-1, 3).astype(float)
-    mean, spread = moments(picture)
+    mean, spread = color_statistics(picture)
     assert np.allclose(mean, colors.mean(axis=0))
     assert np.allclose(spread, np.cov(colors.T, bias=True))
 
@@ -92,8 +92,8 @@ def test_moments_are_those_of_all_pixels(seed):
 def test_mean_and_spread_become_the_input_s(seed):
     picture = smooth(seed, mean=(150, 120, 100), spread=(6, 10, 20))
     painted = smooth(seed + 1, mean=(90, 110, 160), spread=(6, 10, 20))
-    mean, spread = moments(picture)
-    matched_mean, matched_spread = moments(match_statistics(painted, picture))
+    mean, spread = color_statistics(picture)
+    matched_mean, matched_spread = color_statistics(match_statistics(painted, picture))
     assert np.abs(matched_mean - mean).max() < 2
     deviations, matched = np.sqrt(np.diag(spread)), np.sqrt(np.diag(matched_spread))
     assert np.abs(matched / deviations - 1).max() < 0.1

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from frame_tools.contracts.options import Options
 from scoring.postprocess.resize import MAX_PIXELS, MAX_SIDE, to_full_size, to_working_size, working_size
-from scoring.postprocess.row_bands import strips
+from scoring.postprocess.row_bands import row_bands
 
 sides = st.integers(1, 33)
 sizes = st.tuples(sides, sides)
@@ -141,5 +141,5 @@ def test_what_was_scored_larger_is_averaged():
 
 @given(st.integers(1, 200), st.integers(1, 100_000))
 def test_strips_cover_each_row_once(height, width):
-    rows = [row for strip in strips(height, width) for row in range(strip.start, strip.stop)]
+    rows = [row for strip in row_bands(height, width) for row in range(strip.start, strip.stop)]
     assert rows == list(range(height))

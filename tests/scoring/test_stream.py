@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from frame_tools.contracts.errors import InputError, InternalError
 from scoring import image_codec
-from scoring.pipeline import pipeline
-from scoring.pipeline.pipeline import FrameRecord, Outputs, SourceFrame, Stages, Workers
+from scoring.pipeline.pipeline import CONCURRENT_BATCHES, describe_frames, score_frames
+from scoring.pipeline.types import FrameRecord, Outputs, SourceFrame, Stages, Workers
 from scoring.types import FramePosition, PictureError
 
 DEADLINE = 20  # seconds; only a failing test ever waits that long
@@ -63,7 +63,7 @@ def test_everything_arrives_once_and_in_order(count, per_forward, threads, waiti
         batches.append(len(pictures))
         return 255 - pictures
 
-    stored = pipeline.run(
+    stored = score_frames(
         source(count, start=3),
         invert,
         Outputs(keep, encode=png, segment=lambda p: segment.append(p[0, 0, 0]), on_frame=told.append),
@@ -86,19 +86,19 @@ def test_frames_of_another_size_get_a_forward_of_their_own():
         return pictures
 
     items = [item(i, lambda w=w: image_codec.encode_png(picture(1, width=w))) for i, w in enumerate(widths)]
-    pipeline.run(items, score, Outputs(lambda *_: None), frames_per_forward=4)
+    score_frames(items, score, Outputs(lambda *_: None), frames_per_forward=4)
     assert sorted(shape[0] * 100 + shape[2] for shape in shapes) == [106, 206, 307]
 
 
 def test_a_record_says_which_frame_and_what_the_sink_gave():
     told = []
-    pipeline.run(source(1, start=8), same, Outputs(lambda i, n, d: "etag", on_frame=told.append))
+    score_frames(source(1, start=8), same, Outputs(lambda i, n, d: "etag", on_frame=told.append))
     assert isinstance(told[0], FrameRecord)
     assert (told[0].index, told[0].name, told[0].stored, told[0].segment_ms) == (8, "00008.png", "etag", 0)
 
 
 def test_jpeg_is_written_unless_told_otherwise():
-    assert pipeline.run(source(1), same, Outputs(lambda i, n, d: d[:2])) == (b"\xff\xd8",)
+    assert score_frames(source(1), same, Outputs(lambda i, n, d: d[:2])) == (b"\xff\xd8",)
 
 
 def test_few_frames_are_in_memory_however_long_the_batch():
@@ -120,7 +120,7 @@ def test_few_frames_are_in_memory_however_long_the_batch():
         nonlocal asked
         for frame in source(300):
             asked += 1
-            assert asked - finished <= 3 + 1 + 3 + pipeline.FORWARDS_AT_ONCE + 2
+            assert asked - finished <= 3 + 1 + 3 + CONCURRENT_BATCHES + 2
             yield frame
 
     finished = 0
@@ -129,9 +129,9 @@ def test_few_frames_are_in_memory_however_long_the_batch():
         nonlocal finished
         finished += 1
 
-    pipeline.run(counted(), score, Outputs(lambda *_: None, on_frame=on_frame), workers=workers)
+    score_frames(counted(), score, Outputs(lambda *_: None, on_frame=on_frame), workers=workers)
     assert finished == 300
-    assert peak <= 3 + pipeline.FORWARDS_AT_ONCE + 2
+    assert peak <= 3 + CONCURRENT_BATCHES + 2
 
 
 def test_reading_goes_on_while_a_forward_is_computed():
@@ -146,7 +146,7 @@ def test_reading_goes_on_while_a_forward_is_computed():
         assert third_read.wait(DEADLINE)
         return pictures
 
-    assert len(pipeline.run(items(), score, Outputs(keep))) == 3
+    assert len(score_frames(items(), score, Outputs(keep))) == 3
 
 
 def test_writing_overlaps_with_the_next_forward():
@@ -160,7 +160,7 @@ def test_writing_overlaps_with_the_next_forward():
     def sink(*_):
         assert second_forward.wait(DEADLINE)
 
-    assert len(pipeline.run(source(2), score, Outputs(sink))) == 2
+    assert len(score_frames(source(2), score, Outputs(sink))) == 2
 
 
 def test_the_segment_gets_frames_in_order_even_if_one_takes_long():
@@ -175,20 +175,32 @@ def test_the_segment_gets_frames_in_order_even_if_one_takes_long():
         if index == 4:
             later_frame_written.set()
 
-    pipeline.run(source(6), same, Outputs(sink, segment=segment))
+    score_frames(source(6), same, Outputs(sink, segment=segment))
     assert order == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_corrupt_frame_is_named():
     items = [*source(2), item(2, lambda: b"\x89PNG but no more")]
     with pytest.raises(InputError, match=r"00002\.png"):
-        pipeline.run(items, same, Outputs(keep))
+        score_frames(items, same, Outputs(keep))
 
 
-STAGES = ["source", "read", "decode", "shrink", "link", "score", "follow", "touch", "measure", "encode", "sink"]
+STAGES = [
+    "source",
+    "read",
+    "decode",
+    "downscale",
+    "estimate_motion",
+    "score",
+    "smooth",
+    "composite",
+    "measure",
+    "encode",
+    "sink",
+]
 
 
-@pytest.mark.parametrize("stage", [*STAGES, "segment", "on_frame"])
+@pytest.mark.parametrize("stage", [*STAGES, "encode", "sink", "segment", "on_frame"])
 def test_an_error_of_any_stage_ends_the_run(stage):
     class BrokenError(Exception):
         pass
@@ -217,22 +229,22 @@ def test_an_error_of_any_stage_ends_the_run(stage):
 
     stages = Stages(
         decode=fails_at_5("decode", image_codec.decode_with_alpha),
-        shrink=fails_at_5("shrink", lambda p: p[::2]),
-        link=fails_at_5("link", lambda before, frame: 1),
-        follow=fails_at_5("follow", lambda frame, scored, link: scored),
-        touch=fails_at_5("touch", lambda frame, followed: followed),
+        downscale=fails_at_5("downscale", lambda p: p[::2]),
+        estimate_motion=fails_at_5("estimate_motion", lambda before, frame: 1),
+        smooth=fails_at_5("smooth", lambda frame, scored, link: scored),
+        composite=fails_at_5("composite", lambda frame, followed: followed),
         measure=fails_at_5("measure", lambda before, frame: None),
         measure_every=1,
     )
 
-    outlets = Outputs(
+    outputs = Outputs(
         fails_at_5("sink", keep),
         encode=fails_at_5("encode", image_codec.encode_png),
         segment=fails_at_5("segment", lambda p: None),
         on_frame=fails_at_5("on_frame", told.append),
     )
     with pytest.raises(BrokenError):
-        pipeline.run(items(), fails_at_5("score", same), outlets, stages=stages)
+        score_frames(items(), fails_at_5("score", same), outputs, stages=stages)
     assert len(told) <= 5
 
 
@@ -247,7 +259,7 @@ def test_the_first_error_wins_even_while_another_frame_is_waited_for():
         raise KeyError("first")
 
     with pytest.raises(KeyError, match="first"):
-        pipeline.run(source(2), same, Outputs(sink))
+        score_frames(source(2), same, Outputs(sink))
 
 
 def test_a_picture_error_is_told_by_the_name_of_its_frame():
@@ -257,14 +269,14 @@ def test_a_picture_error_is_told_by_the_name_of_its_frame():
                 raise PictureError(position, "It is a seven", "Remove it", fault=InputError)
         return pictures
 
-    with pytest.raises(InputError, match=r"00007\.png can't be scored: It is a seven\. Remove it"):
-        pipeline.run(source(9), score, Outputs(keep), frames_per_forward=3)
+    with pytest.raises(InputError, match=r"00007\.png.*It is a seven\. Remove it"):
+        score_frames(source(9), score, Outputs(keep), frames_per_forward=3)
 
 
 @pytest.mark.parametrize("bad", [lambda p, m: p[:, :-1], lambda p, m: p.astype(float), lambda p, m: p[:1]])
 def test_a_scorer_that_breaks_its_promise_is_caught(bad):
-    with pytest.raises(InternalError, match="as many frames of the same size"):
-        pipeline.run(source(4), bad, Outputs(keep), frames_per_forward=2)
+    with pytest.raises(InternalError, match=r"uint8 \(2, 4, 6, 3\)"):
+        score_frames(source(4), bad, Outputs(keep), frames_per_forward=2)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux only")
@@ -276,18 +288,20 @@ def test_only_the_scorer_keeps_its_priority():
         return result
 
     items = [item(i, lambda fetch=frame.fetch: note("read", fetch())) for i, frame in enumerate(source(2))]
-    outlets = Outputs(lambda *_: note("sink", None), segment=lambda p: note("segment", None))
+    outputs = Outputs(lambda *_: note("sink", None), segment=lambda p: note("segment", None))
     stages = Stages(
-        link=lambda before, frame: note("link", True),
-        follow=lambda frame, scored, link: note("follow", scored),
-        touch=lambda frame, followed: note("touch", followed),
+        estimate_motion=lambda before, frame: note("estimate_motion", True),
+        smooth=lambda frame, scored, link: note("smooth", scored),
+        composite=lambda frame, followed: note("composite", followed),
         measure=lambda before, frame: note("measure", None),
         measure_every=1,
     )
-    pipeline.run(items, lambda pictures, moments: note("score", pictures), outlets, stages=stages)
+    score_frames(items, lambda pictures, moments: note("score", pictures), outputs, stages=stages)
     own = os.getpriority(os.PRIO_PROCESS, 0)
-    assert niceness["score"] == niceness["follow"] == own
-    assert min(niceness[stage] for stage in ("read", "link", "touch", "measure", "sink", "segment")) > own
+    assert niceness["score"] == niceness["smooth"] == own
+    assert (
+        min(niceness[stage] for stage in ("read", "estimate_motion", "composite", "measure", "sink", "segment")) > own
+    )
 
 
 @given(st.integers(1, 12), st.integers(0, 5), st.integers(1, 4), st.integers(1, 4))
@@ -299,14 +313,14 @@ def test_stages_follow_in_order_and_warm_up_frames_are_not_delivered(count, warm
         followed.append(frame.position.index)
         return scored + 1
 
-    stored = pipeline.run(
+    stored = score_frames(
         source(count, start=20, warm_up=warm_up),
         lambda pictures, moments: pictures + 100,
         Outputs(keep, encode=png, segment=lambda p: segment.append(int(p[0, 0, 0])), on_frame=told.append),
         stages=Stages(
-            link=lambda before, frame: (before.position.index, frame.position.index),
-            follow=follow,
-            touch=lambda frame, scored: scored + frame.picture,
+            estimate_motion=lambda before, frame: (before.position.index, frame.position.index),
+            smooth=follow,
+            composite=lambda frame, scored: scored + frame.picture,
         ),
         frames_per_forward=per_forward,
         workers=Workers(waiting=waiting),
@@ -324,9 +338,9 @@ def test_pairs_of_delivered_frames_are_measured_as_they_are_delivered():
         pairs.append((int(before.picture[0, 0, 0]), int(frame.picture[0, 0, 0])))
         return frame.decoded.position.index
 
-    stages = Stages(touch=lambda frame, scored: scored + 50, measure=measure, measure_every=4)
-    outlets = Outputs(keep, on_frame=told.append)
-    pipeline.run(source(9, start=8, warm_up=3), same, outlets, stages=stages, workers=Workers(waiting=2))
+    stages = Stages(composite=lambda frame, scored: scored + 50, measure=measure, measure_every=4)
+    outputs = Outputs(keep, on_frame=told.append)
+    score_frames(source(9, start=8, warm_up=3), same, outputs, stages=stages, workers=Workers(waiting=2))
     assert sorted(pairs) == [(61, 62), (65, 66)]  # not 57 to 58: frame 7 is delivered by the batch before
     assert [(record.index, record.measured) for record in told if record.measured] == [(12, 12), (16, 16)]
 
@@ -336,10 +350,10 @@ def test_the_scorer_sees_the_small_picture_and_the_touch_the_whole_one():
         assert scored.shape == frame.working_picture.shape == (2, 6, 3)
         return frame.picture
 
-    stages = Stages(shrink=lambda p: p[::2], touch=touch)
+    stages = Stages(downscale=lambda p: p[::2], composite=touch)
     shapes = []
-    outlets = Outputs(lambda *_: None, segment=lambda p: shapes.append(p.shape))
-    pipeline.run(source(3), lambda p, m: p if p.shape[1:] == (2, 6, 3) else None, outlets, stages=stages)
+    outputs = Outputs(lambda *_: None, segment=lambda p: shapes.append(p.shape))
+    score_frames(source(3), lambda p, m: p if p.shape[1:] == (2, 6, 3) else None, outputs, stages=stages)
     assert shapes == [(4, 6, 3)] * 3
 
 
@@ -351,8 +365,11 @@ def test_frames_of_another_size_are_not_linked():
         return scored
 
     items = [item(i, lambda w=w: image_codec.encode_png(picture(1, width=w))) for i, w in enumerate(widths)]
-    pipeline.run(
-        items, same, Outputs(lambda *_: None), stages=Stages(link=lambda b, f: f.position.index, follow=follow)
+    score_frames(
+        items,
+        same,
+        Outputs(lambda *_: None),
+        stages=Stages(estimate_motion=lambda b, f: f.position.index, smooth=follow),
     )
     assert links == [None, 1, None, 3]
 
@@ -360,7 +377,7 @@ def test_frames_of_another_size_are_not_linked():
 def test_transparency_reaches_the_encoder():
     alpha = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
     items = [item(0, lambda: image_codec.encode_png(picture(9), alpha))]
-    (stored,) = pipeline.run(items, same, Outputs(lambda i, n, d: d, encode=png), stages=Stages())
+    (stored,) = score_frames(items, same, Outputs(lambda i, n, d: d, encode=png), stages=Stages())
     assert np.array_equal(image_codec.decode_with_alpha(stored, "").alpha, alpha)
 
 
@@ -372,7 +389,7 @@ def test_a_scorer_in_order_has_one_frame_after_the_other():
         seen.extend(moment.index for moment in moments)
         return pictures
 
-    pipeline.run(source(40), score, Outputs(lambda *_: None), in_order=True)
+    score_frames(source(40), score, Outputs(lambda *_: None), in_order=True)
     assert seen == list(range(40))
     assert len(on) == 1
 
@@ -383,24 +400,24 @@ def brightness(pictures, moments):
 
 def test_records_come_in_order_and_not_of_warm_up_frames():
     told = []
-    pipeline.describe(source(7, start=5, warm_up=2), brightness, told.append, frames_per_forward=3)
+    describe_frames(source(7, start=5, warm_up=2), brightness, told.append, frames_per_forward=3)
     assert [record.stored for record in told] == [{"frame": i, "mean": float(i)} for i in range(5, 12)]
     assert [(record.index, record.name) for record in told] == [(i, f"{i:05}.png") for i in range(5, 12)]
 
 
 def test_a_describer_that_forgets_a_frame_is_caught():
-    with pytest.raises(InternalError, match="one record for each frame"):
-        pipeline.describe(source(4), lambda p, m: brightness(p, m)[1:], lambda _: None, frames_per_forward=2)
+    with pytest.raises(InternalError, match="1 records for 2 frames"):
+        describe_frames(source(4), lambda p, m: brightness(p, m)[1:], lambda _: None, frames_per_forward=2)
 
 
 def test_a_frame_that_cannot_be_described_is_named():
     def describe(pictures, moments):
         raise PictureError(1, "It is a seven", "Remove it", fault=InputError)
 
-    with pytest.raises(InputError, match=r"00001\.png can't be scored"):
-        pipeline.describe(source(2), describe, lambda _: None, frames_per_forward=2)
+    with pytest.raises(InputError, match=r"00001\.png"):
+        describe_frames(source(2), describe, lambda _: None, frames_per_forward=2)
 
 
 def test_an_error_while_telling_of_a_record_ends_the_run():
     with pytest.raises(KeyError):
-        pipeline.describe(source(100_000), brightness, lambda record: {}[record.index])
+        describe_frames(source(100_000), brightness, lambda record: {}[record.index])

@@ -24,7 +24,7 @@ from frame_tools.contracts.receipt import Failure, Receipt, TaskError
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.media.images import encode_jpeg, encode_png, read_rgb
 from frame_tools.storage.blobs import sha256_of
-from scoring.tasks.base import EXIT_OF_A_DEFECT, MAX_DEFECT_WORDS, Task, perform
+from scoring.tasks.base import MAX_EXCEPTION_TEXT, UNHANDLED_EXIT_CODE, Task, perform
 from scoring.tasks.score import score_batch
 from tests.support.clips import draw, read_number
 from tests.support.scorer_runs import painting
@@ -275,7 +275,7 @@ def test_a_frame_that_cannot_be_used_ends_the_batch_once_in_words(spoil):
 def test_another_size_is_told_in_pixels():
     storage = planned()
     _other_size(storage)
-    with pytest.raises(InputError, match="32x48 pixels, the video has 64x48"):
+    with pytest.raises(InputError, match=r"32x48.*64x48"):
         score(storage)
 
 
@@ -316,7 +316,7 @@ def trouble_of(storage, step="00000"):
         (TemporaryError("It is away", "Wait"), ExitCode.TEMPORARY, "It is away", "Wait"),
         (ServiceRequestError("no way"), ExitCode.TEMPORARY, "Storage does not answer as it should: no way", "Is it up"),
         (FileNotFoundError(2, "Not there", "w.pt"), ExitCode.INPUT, "w.pt can't be used (Not there)", "Give another"),
-        (ValueError("two\nlines"), EXIT_OF_A_DEFECT, "ValueError: two lines", "It is a mistake in the program"),
+        (ValueError("two\nlines"), UNHANDLED_EXIT_CODE, "ValueError: two lines", "This is a bug"),
     ],
 )
 def test_what_is_tried_again_leaves_its_words_but_no_failure(error, code, reason, remedy):
@@ -347,7 +347,7 @@ def test_long_words_of_a_defect_are_cut():
     storage = planned()
     with pytest.raises(ValueError, match="x"):
         perform(task_for(storage), raising(ValueError("x" * 10_000)))
-    assert len(trouble_of(storage).reason) == MAX_DEFECT_WORDS
+    assert len(trouble_of(storage).reason) == MAX_EXCEPTION_TEXT
 
 
 def test_what_cannot_be_used_is_a_failure_and_no_trouble():
@@ -362,7 +362,7 @@ def test_a_trouble_that_cannot_be_noted_does_not_hide_the_error(caplog):
     storage, _ = journaled(breaks_at=RunPaths(RUN).error("00000"))
     with pytest.raises(InternalError, match="The script failed"):
         perform(task_for(storage), raising(InternalError("The script failed", "Mend it")))
-    assert "could not be noted: The connection was lost" in caplog.text
+    assert "The connection was lost" in caplog.text
 
 
 def test_a_script_that_raises_tells_its_line():

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from frame_tools.contracts.errors import TemporaryError
 from scoring.inference.cpu_workers import CpuWorkers
 from scoring.inference.mixed_precision import psnr
-from scoring.inference.tiling import SMALLEST_CORE, MemoryBoundedRunner, ReceptiveField, tile_grid
+from scoring.inference.tiling import MIN_CORE_SIDE, MemoryBoundedRunner, ReceptiveField, tile_grid
 from scoring.scorers.any_painting.conditional_norm import KERNEL_NUMBERS, NORM_CHANNELS, StyleCondition
 from scoring.scorers.any_painting.network import REACH, STRIDE, StyleTransferNet
 from scoring.scorers.any_painting.scorer import Painter, Stop
@@ -84,7 +84,7 @@ def painted_tiled(transformer, brush, x, limit, look=RECEPTIVE_FIELD):
 def test_tiles_with_shared_statistics_show_no_seam(transformer, style, rows, columns, share):
     x = smooth(1, rows * STRIDE, columns * STRIDE)
     brush = StyleCondition(style, transformer.measure(x, style))
-    limit = max(int(share * x[0, 0].numel()), (2 * SMALLEST_CORE + 2 * REACH) ** 2)
+    limit = max(int(share * x[0, 0].numel()), (2 * MIN_CORE_SIDE + 2 * REACH) ** 2)
     tiled = painted_tiled(transformer, brush, x, limit)
     torch.testing.assert_close(tiled, transformer(x, brush), atol=1e-5, rtol=0)
 
@@ -116,7 +116,7 @@ def test_tiles_with_the_frames_own_statistics_show_no_seam(transformer, style, h
 @example(15, 282, 0)  # lower than the smallest core: its width can still be cut
 def test_cut_covers_every_pixel_once_and_keeps_to_the_limit(rows, columns, limit):
     height, width = rows * STRIDE, columns * STRIDE
-    limit = max(limit, (2 * SMALLEST_CORE + STRIDE + 2 * REACH) ** 2)
+    limit = max(limit, (2 * MIN_CORE_SIDE + STRIDE + 2 * REACH) ** 2)
     tiles = tile_grid(height, width, limit, RECEPTIVE_FIELD)
     covered = np.zeros((height // STRIDE, width // STRIDE), int)
     for row, column in tiles:
@@ -144,7 +144,7 @@ def test_half_the_frames_then_one_and_the_limit_is_kept(transformer, style, capl
     assert [shape[0] for shape in small.given] == [2, 2, 2, 2]
     torch.testing.assert_close(first, transformer(x, brush), atol=1e-5, rtol=0)
     assert torch.equal(first, second)
-    assert caplog.text.count("2 frames in one forward instead of 8") == 1
+    assert caplog.text.count("2 frames in one forward pass instead of 8") == 1
     assert caplog.text.count("CUDA out of memory") == 2
 
 
@@ -157,12 +157,12 @@ def test_then_tiles(transformer, style, caplog, shared):
     with caplog.at_level(logging.WARNING):
         tiled = MemoryBoundedRunner(RECEPTIVE_FIELD)(lambda part: small(part, brush), x, tile_adapter=tile_adapter)
     assert psnr(tiled, transformer(x, brush), span=1) > 2 * LEAST_DB
-    assert caplog.text.count("384x256 go through the network in 4 overlapping tiles") == 1
+    assert caplog.text.count("384x256 pass through the network in 4 overlapping tiles") == 1
 
 
 def test_a_device_without_memory_is_said_in_words(transformer, style):
     small = Small(transformer, most=1000)
-    with pytest.raises(TemporaryError, match="memory does not even take a tile"):
+    with pytest.raises(TemporaryError, match=r"tile of \d+ pixels"):
         MemoryBoundedRunner(RECEPTIVE_FIELD)(lambda part: small(part, StyleCondition(style)), smooth(1, 256, 256))
 
 
