@@ -1,9 +1,11 @@
-"""The triggers: each parses its event, calls one handler, answers. All thinking is in `orchestration/`.
+"""The Azure Functions entry points. Each parses its event, calls one handler and responds.
 
-Azure's host imports this file to list the functions, so nothing is opened here; clients are made on first use.
+The Functions host imports this file to index the functions, so nothing is opened at import; clients are created on
+first use.
 """
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,81 +14,98 @@ from typing import Any
 import azure.functions as func
 
 from frame_tools.contracts import paths
-from frame_tools.contracts.errors import ImpastoError, MissingError, TemporaryError
-from orchestration import preflight as check
+from frame_tools.contracts.errors import (
+    ErrorCode,
+    ImpastoError,
+    InputError,
+    InternalError,
+    MissingError,
+    TemporaryError,
+)
+from orchestration import preflight as preflight_checks
 from orchestration.app import App, application
-from orchestration.handlers import cancel, poison, resubmit
-from orchestration.handlers.finish_batch import finish_batch as handle_finish_batch
-from orchestration.handlers.start_run import start_run as handle_start_run
-from orchestration.handlers.submit_batch import submit_batch as handle_submit_batch
-from orchestration.handlers.sweep import sweep as handle_sweep
+from orchestration.handlers import cancel as cancel_handler
+from orchestration.handlers import finish_batch as finish_batch_handler
+from orchestration.handlers import poison as poison_handlers
+from orchestration.handlers import resubmit as resubmit_handler
+from orchestration.handlers import start_run as start_run_handler
+from orchestration.handlers import submit_batch as submit_batch_handler
+from orchestration.handlers import sweep as sweep_handler
 from orchestration.reporting import status
 from orchestration.settings import HostSettings
-from orchestration.telemetry.tracing import Invocation, Span, about_message
+from orchestration.telemetry.tracing import Invocation, Span, annotate_from_message
+
+_log = logging.getLogger(f"orchestration.{__name__}")
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
-HOST = HostSettings.from_environment(os.environ)
+HOST_SETTINGS = HostSettings.from_environment(os.environ)
 
 
 @app.blob_trigger(
-    arg_name="blob", path=f"{paths.TRIGGERS}/{{name}}", connection="DATA", source=func.BlobSource(HOST.trigger_source)
+    arg_name="blob",
+    path=f"{paths.TRIGGERS}/{{name}}",
+    connection="DATA",
+    source=func.BlobSource(HOST_SETTINGS.trigger_source),
 )
 def start_run(blob: func.InputStream, context: func.Context) -> None:
-    """A trigger file is there: start its run."""
-    with _invoked(context) as (made, span):
-        run_id = handle_start_run(made, str(blob.name).removeprefix(f"{paths.TRIGGERS}/"))
-        span.about(run_id or "")
+    """Start the run of a new trigger file."""
+    with _invocation(context) as (services, span):
+        run_id = start_run_handler.start_run(services, str(blob.name).removeprefix(f"{paths.TRIGGERS}/"))
+        span.annotate(run_id or "")
 
 
 @app.queue_trigger(arg_name="message", queue_name=paths.FRAME_BATCHES, connection="OPS")
 def submit_batch(message: func.QueueMessage, context: func.Context) -> None:
-    """A step is to be done: make its Batch task."""
-    _take(context, message, handle_submit_batch)
+    """Create the Batch task of a step."""
+    _handle_message(context, message, submit_batch_handler.submit_batch)
 
 
 @app.queue_trigger(arg_name="message", queue_name=paths.FINISHED_BATCHES, connection="OPS")
 def finish_batch(message: func.QueueMessage, context: func.Context) -> None:
-    """A step has ended: when it was the last, join segments and sound."""
-    _take(context, message, handle_finish_batch)
+    """Count a finished step; after the last one, join segments and audio."""
+    _handle_message(context, message, finish_batch_handler.finish_batch)
 
 
-@app.timer_trigger(arg_name="timer", schedule=HOST.sweep_schedule, use_monitor=True)
+@app.timer_trigger(arg_name="timer", schedule=HOST_SETTINGS.sweep_schedule, use_monitor=True)
 def sweep(timer: func.TimerRequest, context: func.Context) -> None:
-    """It is time to look for runs that stand still."""
-    with _invoked(context) as (made, _span):
-        handle_sweep(made)
+    """Find stalled runs and repair or fail them."""
+    with _invocation(context) as (services, _span):
+        sweep_handler.sweep(services)
 
 
 @app.queue_trigger(arg_name="message", queue_name=paths.BLOB_TRIGGER_POISON, connection="DATA")
 def trigger_poisoned(message: func.QueueMessage, context: func.Context) -> None:
-    """`start_run` failed five times on a trigger file. The host keeps this queue in the account of the blob."""
-    _take(context, message, poison.trigger_poisoned)
+    """Fail the run of a trigger file on which `start_run` failed five times.
+
+    The host keeps this queue in the storage account of the triggering blob.
+    """
+    _handle_message(context, message, poison_handlers.trigger_poisoned)
 
 
 @app.queue_trigger(arg_name="message", queue_name=paths.FRAME_BATCHES_POISON, connection="OPS")
 def batch_poisoned(message: func.QueueMessage, context: func.Context) -> None:
-    """`submit_batch` failed five times on a message."""
-    _take(context, message, poison.batch_poisoned)
+    """Fail the step of a message on which `submit_batch` failed five times."""
+    _handle_message(context, message, poison_handlers.batch_poisoned)
 
 
 @app.queue_trigger(arg_name="message", queue_name=paths.FINISHED_BATCHES_POISON, connection="OPS")
 def finish_poisoned(message: func.QueueMessage, context: func.Context) -> None:
-    """`finish_batch` failed five times on a message."""
-    _take(context, message, poison.finish_poisoned)
+    """Fail the run of a message on which `finish_batch` failed five times."""
+    _handle_message(context, message, poison_handlers.finish_poisoned)
 
 
 @app.route(route="runs", methods=["GET"])
 def list_runs(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """GET /api/runs: id and status of every run."""
-    return _answer(context, req, lambda made: {"runs": status.list_runs(made)})
+    return _respond(context, req, lambda services: {"runs": status.list_runs(services)})
 
 
 @app.route(route="runs/{run_id}", methods=["GET"])
 def get_run(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    """GET /api/runs/{run_id}: where the run is, computed now."""
+    """GET /api/runs/{run_id}: the run's current status, computed from durable state."""
     run_id = req.route_params["run_id"]
-    return _answer(context, req, lambda made: status.run_status(made, run_id))
+    return _respond(context, req, lambda services: status.run_status(services, run_id))
 
 
 @app.route(route="runs/{run_id}/resubmit", methods=["POST"])
@@ -94,39 +113,39 @@ def resubmit_run(req: func.HttpRequest, context: func.Context) -> func.HttpRespo
     """POST /api/runs/{run_id}/resubmit: `missing` (default), `failed`, `all`, batch numbers, or `all` with options."""
     run_id, body = req.route_params["run_id"], req.get_body()
 
-    def handle(made: App) -> dict[str, Any]:
-        wish = resubmit.parse_resubmit_request(body)
-        return {"run_id": resubmit.resubmit(made, run_id, wish.which, wish.options)}
+    def handle(services: App) -> dict[str, Any]:
+        request = resubmit_handler.parse_resubmit_request(body)
+        return {"run_id": resubmit_handler.resubmit(services, run_id, request.which, request.options)}
 
-    return _answer(context, req, handle, code=202)
+    return _respond(context, req, handle, status_code=202)
 
 
 @app.route(route="runs/{run_id}/cancel", methods=["POST"])
 def cancel_run(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    """POST /api/runs/{run_id}/cancel: end the run; a video that is already there stays."""
+    """POST /api/runs/{run_id}/cancel: end the run; a video that has already been committed is kept."""
     run_id = req.route_params["run_id"]
 
-    def handle(made: App) -> dict[str, Any] | None:
-        cancel.cancel(made, run_id)
-        return status.run_status(made, run_id)
+    def handle(services: App) -> dict[str, Any] | None:
+        cancel_handler.cancel(services, run_id)
+        return status.run_status(services, run_id)
 
-    return _answer(context, req, handle)
+    return _respond(context, req, handle)
 
 
 @app.route(route="preflight", methods=["GET"])
 def preflight(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    """GET /api/preflight: whether a run can be done at all, check by check, before anything is paid for."""
-    return _answer(context, req, check.preflight)
+    """GET /api/preflight: every check of the deployment, before any compute is paid for."""
+    return _respond(context, req, preflight_checks.preflight)
 
 
-def _text(message: func.QueueMessage) -> str:
-    """Return a message's body as text; bytes that are no UTF-8 are shown, not refused, so that they can be kept."""
+def _message_text(message: func.QueueMessage) -> str:
+    """Return a message's body as text; invalid UTF-8 is escaped rather than rejected, so that it can be stored."""
     return message.get_body().decode("utf-8", "backslashreplace")
 
 
 @contextmanager
-def _invoked(context: func.Context) -> Iterator[tuple[App, Span]]:
-    """Give the app and the span of this call, a child of the host's own."""
+def _invocation(context: func.Context) -> Iterator[tuple[App, Span]]:
+    """Yield the app and the span of this invocation, a child of the host's span."""
     trace = context.trace_context
     call = Invocation(
         function=context.function_name,
@@ -134,42 +153,71 @@ def _invoked(context: func.Context) -> Iterator[tuple[App, Span]]:
         traceparent=trace.trace_parent or "",
         tracestate=trace.trace_state or "",
     )
-    made = application()
-    with made.spans.invocation(call) as span:
-        yield made, span
+    services = _services()
+    with services.spans.invocation(call) as span:
+        yield services, span
 
 
-def _take(context: func.Context, message: func.QueueMessage, handle: Callable[[App, str], None]) -> None:
-    """Hand a queue message's text to its handler."""
-    text = _text(message)
-    with _invoked(context) as (made, span):
-        about_message(span, text)
-        handle(made, text)
+def _services() -> App:
+    """Return the app; invalid settings are the deployment's fault, not the caller's."""
+    try:
+        return application()
+    except InputError as error:
+        raise InternalError(error.what, error.remedy) from error
 
 
-def _answer(
+def _handle_message(context: func.Context, message: func.QueueMessage, handle: Callable[[App, str], None]) -> None:
+    """Pass a queue message's text to its handler."""
+    text = _message_text(message)
+    with _invocation(context) as (services, span):
+        annotate_from_message(span, text)
+        handle(services, text)
+
+
+def _respond(
     context: func.Context,
     req: func.HttpRequest,
     handle: Callable[[App], dict[str, Any] | None],
     *,
-    code: int = 200,
+    status_code: int = 200,
 ) -> func.HttpResponse:
-    """Answer as JSON: what the handler returns, 404 for nothing; 400, 404 or 503 with words for a refusal."""
+    """Return the handler's result as JSON, 404 for None, and an error status for an exception.
+
+    InputError is 400, MissingError 404 and TemporaryError 503. Any other exception is the app's fault: 500 with the
+    invocation id as correlation id, and the details in the log only.
+    """
     try:
-        with _invoked(context) as (made, span):
-            span.about(req.route_params.get("run_id", ""))
-            body = handle(made)
+        with _invocation(context) as (services, span):
+            span.annotate(req.route_params.get("run_id", ""))
+            body = handle(services)
+    except InputError as error:
+        return _error_response(error, 400)
     except MissingError as error:
-        return _json({"error": error.what, "remedy": error.remedy}, 404)
-    except ImpastoError as error:
-        code = 503 if isinstance(error, TemporaryError) else 400
-        return _json({"error": error.what, "remedy": error.remedy}, code)
+        return _error_response(error, 404)
+    except TemporaryError as error:
+        return _error_response(error, 503)
+    except Exception:
+        _log.exception("%s failed; correlation id %s", context.function_name, context.invocation_id)
+        return _json_response(
+            {
+                "error": "The request failed because of an internal error",
+                "remedy": f"Search the Function App log for the correlation id {context.invocation_id}",
+                "code": ErrorCode.INTERNAL_ERROR,
+                "correlation_id": context.invocation_id,
+            },
+            500,
+        )
     if body is None:
-        return _json({"error": "There is no such run", "remedy": "GET /api/runs lists them"}, 404)
-    return _json(body, code)
+        return _error_response(MissingError("There is no such run", "GET /api/runs lists them"), 404)
+    return _json_response(body, status_code)
 
 
-def _json(body: dict[str, Any], code: int) -> func.HttpResponse:
+def _error_response(error: ImpastoError, status_code: int) -> func.HttpResponse:
+    body = {"error": error.what, "remedy": error.remedy, "code": error.code, "next_step": error.next_step}
+    return _json_response(body, status_code)
+
+
+def _json_response(body: dict[str, Any], status_code: int) -> func.HttpResponse:
     return func.HttpResponse(
-        json.dumps(body, ensure_ascii=False), status_code=code, mimetype="application/json", charset="utf-8"
+        json.dumps(body, ensure_ascii=False), status_code=status_code, mimetype="application/json", charset="utf-8"
     )

@@ -1,6 +1,7 @@
-"""What happens when a trigger file arrives: the Function App's thinking, without one line of Azure Functions.
+"""The Function App's logic, without any dependency on Azure Functions.
 
-A trigger becomes a request, the request a plan, the plan a Batch task per batch of frames; tasks leave receipts, and
-when every batch has one, the segments become a video. Nothing is remembered between calls: each handler looks at what
-is durable (`state`), asks the pure function `decide` what is next, and does it (`advance`). Doing it twice is harmless.
+A trigger file becomes a request, the request becomes a plan, and the plan becomes one Batch task per batch of frames.
+Tasks leave receipts; once every batch has one, the segments are joined into a video. No state is kept between
+invocations: each handler reads the durable state (`state`), asks the pure function `decide` for the next action, and
+executes it (`advance`). Every action is idempotent.
 """

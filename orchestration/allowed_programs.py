@@ -1,6 +1,6 @@
-"""The operator's list of programs: the only files besides our own that a node ever runs, each fixed by its hash.
+"""The operator's allow-list of programs: the only files besides our own that nodes execute, each pinned by its hash.
 
-A trigger says a name on the list; which file that is, and what may be in it, stands in the setting ALLOWED_PROGRAMS.
+A trigger file names a program of the list; the setting ALLOWED_PROGRAMS has its file and hash.
 """
 
 from difflib import get_close_matches
@@ -16,7 +16,7 @@ from frame_tools.contracts.trigger import FileName
 
 
 class AllowedProgram(Document):
-    """One program: its file in the container `scripts` of the ops account, that file's hash, and what it is."""
+    """One program: its file in the container `scripts` of the ops account, the file's hash, and its kind."""
 
     file: FileName
     sha256: Sha256
@@ -31,46 +31,46 @@ class AllowedProgram(Document):
 
 
 class AllowedPrograms(RootModel[dict[ProgramName, AllowedProgram]]):
-    """The list by name, {"posterise": {"file": "posterise.py", "sha256": "…", "kind": "script"}}."""
+    """The programs by name: {"posterize": {"file": "posterize.py", "sha256": "…", "kind": "script"}}."""
 
     @classmethod
     def parse_input(cls, text: str) -> "AllowedPrograms":
-        """Read the setting's text, which may be empty; raises InputError in words."""
+        """Parse the setting, which may be empty. Raises InputError if it is invalid."""
         try:
             return cls.model_validate_json(text or "{}")
         except ValidationError as error:
             raise InputError(*explain_validation_error(error, "list of allowed programs", AllowedProgram)) from None
 
     def find(self, options: Options) -> AllowedProgram | None:
-        """Return the program that the options name, None if they name none; raises InputError if it may not run."""
+        """Return the program that the options name, or None. Raises InputError if it is not allowed."""
         if options.program is None:
             return None
         program = self.root.get(options.program)
         if program is None:
             raise InputError(
-                f"The program {options.program!r} is not on this deployment's list{_meant(options.program, self.root)}",
-                f"Take one of: {', '.join(self.root)}"
+                f"The program {options.program!r} is not on this deployment's list{_hint(options.program, self.root)}",
+                f"Use one of: {', '.join(self.root)}"
                 if self.root
-                else "Ask the operator to put it on ALLOWED_PROGRAMS",
+                else "Ask the operator to add it to ALLOWED_PROGRAMS",
             )
-        wanted = "script" if program.kind == "script" else "model"
-        if options.scorer != wanted:
+        required_scorer = "script" if program.kind == "script" else "model"
+        if options.scorer != required_scorer:
             raise InputError(
-                f"The program {options.program!r} is of the kind {program.kind}, not for the scorer {options.scorer!r}",
-                f"Set the scorer to {wanted}",
+                f"The program {options.program!r} is a {program.kind}, not for the scorer {options.scorer!r}",
+                f"Set the scorer to {required_scorer}",
             )
         return program
 
 
-def planned(options: Options, allowed: AllowedPrograms) -> tuple[PlannedProgram | None, Makes]:
-    """Return the run's program, if it has one, and what the run makes; raises InputError if it may not run."""
+def plan_program(options: Options, allowed: AllowedPrograms) -> tuple[PlannedProgram | None, Makes]:
+    """Return the run's program, or None, and what the run makes. Raises InputError if the program is not allowed."""
     program = allowed.find(options)
     if program is None:
         return None, SCORERS[options.scorer].makes or "pictures"
-    fixed = PlannedProgram(name=str(options.program), file=program.file, sha256=program.sha256, kind=program.kind)
-    return fixed, program.makes
+    planned = PlannedProgram(name=str(options.program), file=program.file, sha256=program.sha256, kind=program.kind)
+    return planned, program.makes
 
 
-def _meant(name: str, names: dict[str, AllowedProgram]) -> str:
-    near = get_close_matches(name, names, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+def _hint(name: str, programs: dict[str, AllowedProgram]) -> str:
+    matches = get_close_matches(name, programs, n=1)
+    return f" (did you mean {matches[0]!r}?)" if matches else ""

@@ -1,4 +1,4 @@
-"""The one wiring place: settings → clients → the `App` that every handler takes. Nothing is built at import."""
+"""The composition root: settings → clients → the `App` that every handler receives. Nothing is opened at import."""
 
 import datetime as dt
 import os
@@ -13,28 +13,30 @@ from frame_tools.storage.deployment import Storage
 from frame_tools.telemetry import logs
 from frame_tools.telemetry.metrics import LogMetrics, Metrics
 from orchestration.azure_batch.client import BatchService
+from orchestration.clock import Clock, SystemClock
 from orchestration.settings import Settings
 from orchestration.telemetry.azure_monitor import telemetry_from
-from orchestration.telemetry.tracing import NoSpans, Spans
+from orchestration.telemetry.tracing import NoOpSpans, Spans
 
 
 @dataclass(frozen=True, kw_only=True)
 class App:
-    """What handlers work with."""
+    """The services that handlers work with."""
 
     settings: Settings
     storage: Storage
     batch: BatchService
     metrics: Metrics = field(default_factory=LogMetrics)
-    """Where figures go."""
-    spans: Spans = field(default_factory=NoSpans)
-    """Where spans go."""
+    """Receives metric values."""
+    spans: Spans = field(default_factory=NoOpSpans)
+    """Creates trace spans."""
+    clock: Clock = field(default_factory=SystemClock)
     task_environment: Mapping[str, str]
-    """Settings that every task gets: where the accounts are (never a key), and whose identity it uses."""
+    """Environment variables of every task: the storage accounts (never a key) and the identity it signs in with."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Wire the app from settings; opens nothing yet."""
+        """Create the app from settings; opens no connection yet."""
         settings = Settings.from_environment(environ)
         storage = Storage.from_environment(environ)
         task_environment = {
@@ -51,27 +53,22 @@ class App:
 
     @property
     def run_limit(self) -> dt.timedelta:
-        """How long a run may take."""
+        """The maximum duration of a run."""
         return dt.timedelta(hours=self.settings.run_hours)
 
 
 @cache
 def application() -> App:
-    """Return the process's app, made on first use, with the process's log lines and telemetry set up."""
+    """Return the process's app. The first call creates it and configures the process's logging and telemetry."""
     environ = os.environ
     logs.configure_host_logging()
-    told = telemetry_from(environ)
-    return replace(App.from_environment(environ), metrics=told.metrics, spans=told.spans)
+    telemetry = telemetry_from(environ)
+    return replace(App.from_environment(environ), metrics=telemetry.metrics, spans=telemetry.spans)
 
 
 def node_image(app: App, plan: Plan | None) -> str:
-    """Return the image of a run's tasks: the one that its plan records, else the app's setting.
+    """Return the container image of a run's tasks: the one that its plan records, else the app's setting.
 
-    A run without a plan (it is still split) and plans of version 2 have none.
+    Runs without a plan (their video is still being split) and plans of version 2 record none.
     """
     return plan.node_image if plan is not None and plan.node_image else app.settings.node_image
-
-
-def now() -> dt.datetime:
-    """Return the time, UTC."""
-    return dt.datetime.now(dt.UTC)

@@ -1,8 +1,8 @@
-"""Can a run be done at all? Asked before anything is paid for, and told in words instead of a run that hangs.
+"""Preflight checks before any compute is paid for, so that a run that cannot succeed fails early with a remedy.
 
-`check_run` is cheap (one call for the pool) and runs before a run's first task; what it finds is kept as the blob
-`runs/<run_id>/pool.json`, so that status and report know the VM size and the trouble. The sweep looks again while a run
-waits. `preflight` is the whole list, for a person: GET /api/preflight.
+`check_run` is cheap (one request for the pool) and runs before a run's first task. Its result is stored in the blob
+`runs/<run_id>/pool.json`, so that status and report know the VM size and the problems. The sweep checks again while a
+run's tasks wait for a node. `preflight` is the full list, for people: GET /api/preflight.
 """
 
 import logging
@@ -18,7 +18,7 @@ from frame_tools.storage.blobs import Container
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.mode import MOUNTS
 from frame_tools.storage.queues import Queue
-from orchestration.app import App, now
+from orchestration.app import App
 from orchestration.azure_batch.pool import (
     Finding,
     PoolView,
@@ -28,11 +28,11 @@ from orchestration.azure_batch.pool import (
     region_findings,
 )
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class PoolCheck(StoredDocument):
-    """What was found of the pool for one run, and when."""
+    """The pool findings for one run, and when they were made."""
 
     document_name: ClassVar = "pool check"
     version: Literal[1, 2] = 2
@@ -42,30 +42,30 @@ class PoolCheck(StoredDocument):
     findings: tuple[Finding, ...] = ()
 
     @property
-    def stop(self) -> Finding | None:
-        """The first finding that no waiting mends."""
-        return next((one for one in self.findings if one.verdict == "stop"), None)
+    def blocker(self) -> Finding | None:
+        """The first permanent finding, which prevents every task from running."""
+        return next((finding for finding in self.findings if finding.verdict == "stop"), None)
 
     @property
-    def trouble(self) -> list[str]:
-        """What a person should know, each with its remedy."""
-        told = (one for one in self.findings if one.verdict in ("stop", "warning"))
-        return [f"{one.words}. {one.remedy}" for one in told]
+    def problems(self) -> list[str]:
+        """Messages of all blockers and warnings, each with its remedy."""
+        reported = (finding for finding in self.findings if finding.verdict in ("stop", "warning"))
+        return [f"{finding.message}. {finding.remedy}" for finding in reported]
 
 
-def look_at_pool(app: App) -> PoolCheck:
-    """Ask Batch for the pool, once. Where Batch does not answer, that is the finding: a check is never in the way."""
-    return _look(app, image=app.settings.node_image)[0]
+def check_pool(app: App) -> PoolCheck:
+    """Request the pool from Batch and check it. If Batch does not answer, that is a finding, never an error."""
+    return _inspect_pool(app, image=app.settings.node_image)[0]
 
 
-def _look(app: App, *, image: str) -> tuple[PoolCheck, PoolView | None]:
-    settings = app.settings
+def _inspect_pool(app: App, *, image: str) -> tuple[PoolCheck, PoolView | None]:
+    settings, checked_at = app.settings, app.clock.now().isoformat()
     try:
         pool = app.batch.pool()
     except AzureError as error:
-        words = f"Batch did not tell of the pool: {_first_line(error)}"
-        silent = Finding(check="pool", verdict="unknown", words=words)
-        return PoolCheck(checked_at=now().isoformat(), findings=(silent,)), None
+        message = f"Batch did not return the pool: {_first_line(error)}"
+        finding = Finding(check="pool", verdict="unknown", message=message)
+        return PoolCheck(checked_at=checked_at, findings=(finding,)), None
     findings = pool_findings(
         pool,
         pool_id=settings.batch_pool_id,
@@ -74,7 +74,7 @@ def _look(app: App, *, image: str) -> tuple[PoolCheck, PoolView | None]:
         mounts=MOUNTS if settings.storage_mode == "mount" else (),
     )
     check = PoolCheck(
-        checked_at=now().isoformat(),
+        checked_at=checked_at,
         vm_size=pool.vm_size if pool else "",
         slots=pool.slots if pool else 1,
         findings=tuple(findings),
@@ -83,80 +83,85 @@ def _look(app: App, *, image: str) -> tuple[PoolCheck, PoolView | None]:
 
 
 def check_run(app: App, run_id: str, *, image: str) -> PoolCheck:
-    """Return the run's check for tasks of `image`, made now unless an earlier one found nothing that stops it."""
-    known = read_check(app.storage, run_id)
-    if known is not None and known.stop is None:
-        return known
-    return keep(app, run_id, _look(app, image=image)[0])
+    """Return the run's stored check if it has no blocker, else check the pool for tasks of `image` now."""
+    stored = read_check(app.storage, run_id)
+    if stored is not None and stored.blocker is None:
+        return stored
+    return store_check(app, run_id, _inspect_pool(app, image=image)[0])
 
 
-def keep(app: App, run_id: str, check: PoolCheck) -> PoolCheck:
-    """Write the check down for the run; the latest counts."""
+def store_check(app: App, run_id: str, check: PoolCheck) -> PoolCheck:
+    """Store the check for the run, replacing an earlier one; return it."""
     app.storage.runs.write(RunPaths(run_id).pool_check, check.dumps())
-    for words in check.trouble:
-        log.warning("run %s: %s", run_id, words)
+    for problem in check.problems:
+        _log.warning("run %s: %s", run_id, problem)
     return check
 
 
-def look_again(app: App, run_id: str, *, image: str) -> None:
-    """Look at the pool while the run's tasks wait for a node; told and written down only if it is something new."""
-    known, seen = read_check(app.storage, run_id), _look(app, image=image)[0]
-    if known is None or known.findings != seen.findings:
-        keep(app, run_id, seen)
+def recheck_pool(app: App, run_id: str, *, image: str) -> None:
+    """Check the pool while the run's tasks wait for a node; store and log the result only if it has changed."""
+    stored, check = read_check(app.storage, run_id), _inspect_pool(app, image=image)[0]
+    if stored is None or stored.findings != check.findings:
+        store_check(app, run_id, check)
 
 
 def read_check(storage: Storage, run_id: str) -> PoolCheck | None:
-    """Return what is known of the pool for a run, None before its first task."""
+    """Return the run's stored pool check, or None before its first task."""
     blob = storage.runs.read(RunPaths(run_id).pool_check)
     return PoolCheck.load_stored(blob.data) if blob else None
 
 
 def preflight(app: App) -> dict[str, Any]:
-    """Return every check of this deployment; `ready` is whether none of them stops a run."""
+    """Return every check of this deployment; `ready` is False if a finding prevents every run."""
     findings = [*_storage_findings(app.storage), *_batch_findings(app)]
     return {
-        "ready": not any(one.verdict == "stop" for one in findings),
-        "checks": [one.model_dump(exclude_defaults=True) for one in findings],
+        "ready": not any(finding.verdict == "stop" for finding in findings),
+        "checks": [finding.model_dump(exclude_defaults=True) for finding in findings],
     }
 
 
 def _storage_findings(storage: Storage) -> Iterator[Finding]:
-    parts: dict[str, Container | Queue] = {
-        **{f"container {name}": getattr(storage, name) for name in (paths.INPUT, paths.TRIGGERS, paths.WORK)},
-        **{f"container {name}": getattr(storage, name) for name in (paths.OUTPUT, paths.RUNS, paths.LOGS)},
+    names = (paths.INPUT, paths.TRIGGERS, paths.WORK, paths.OUTPUT, paths.RUNS, paths.LOGS)
+    resources: dict[str, Container | Queue] = {
+        **{f"container {name}": getattr(storage, name) for name in names},
         f"queue {paths.FRAME_BATCHES}": storage.frame_batches,
         f"queue {paths.FINISHED_BATCHES}": storage.finished_batches,
     }
-    for what, part in parts.items():
-        yield _tried(what, lambda part=part, what=what: _is_there(what, part.is_there()))  # type: ignore[misc]
+    for name, resource in resources.items():
+        yield _attempt(name, lambda name=name, resource=resource: _existence(name, resource.is_there()))  # type: ignore[misc]
 
 
-def _is_there(what: str, there: bool) -> Finding:
-    if there:
-        return Finding(check=what, verdict="ok", words="is there, and we may look at it")
-    return Finding(check=what, verdict="stop", words="does not exist", remedy="Deploy the templates (locally: make up)")
+def _existence(check: str, exists: bool) -> Finding:
+    if exists:
+        return Finding(check=check, verdict="ok", message="exists and is readable")
+    return Finding(
+        check=check, verdict="stop", message="does not exist", remedy="Deploy the templates (locally: make up)"
+    )
 
 
 def _batch_findings(app: App) -> Iterator[Finding]:
-    check, pool = _look(app, image=app.settings.node_image)
+    check, pool = _inspect_pool(app, image=app.settings.node_image)
     yield from check.findings
     if pool is None:
         return
     yield from region_findings(pool, endpoint=app.settings.batch_endpoint)
-    yield _tried("node agent", lambda: agent_finding(pool, app.batch.supported_agents()), verdict="unknown")
+    yield _attempt("node agent", lambda: agent_finding(pool, app.batch.supported_agents()), verdict="unknown")
     try:
         yield from node_findings(pool, app.batch.node_counts())
     except AzureError as error:
-        yield Finding(check="nodes", verdict="unknown", words=_first_line(error))
+        yield Finding(check="nodes", verdict="unknown", message=_first_line(error))
 
 
-def _tried(check: str, look: Callable[[], Finding], *, verdict: Literal["stop", "unknown"] = "stop") -> Finding:
-    """Return what `look` finds; a refusal is a finding, too."""
+def _attempt(check: str, inspect: Callable[[], Finding], *, verdict: Literal["stop", "unknown"] = "stop") -> Finding:
+    """Return the finding of `inspect`, or one with `verdict` if it raises AzureError."""
     try:
-        return look()
+        return inspect()
     except AzureError as error:
         return Finding(
-            check=check, verdict=verdict, words=_first_line(error), remedy="Check the app's roles and the network rules"
+            check=check,
+            verdict=verdict,
+            message=_first_line(error),
+            remedy="Check the app's role assignments and the network rules",
         )
 
 

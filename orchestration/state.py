@@ -1,4 +1,4 @@
-"""What is durable about a run, read from blobs into one frozen value that the pure functions look at."""
+"""The durable state of a run, read from blobs into one frozen value for the pure functions."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
@@ -13,11 +13,11 @@ from frame_tools.storage.deployment import Storage
 
 @dataclass(frozen=True, kw_only=True)
 class RunState:
-    """A run as its blobs tell it. Absent blobs are None, empty or False."""
+    """The state of a run as recorded by its blobs. Absent blobs are None, empty or False."""
 
     request: Request
     resumed_at: str | None
-    """When a person last had the run go on; UTC, ISO 8601."""
+    """When a user last resumed the run; UTC, ISO 8601."""
     plan: Plan | None
     split: SplitReceipt | None
     receipts: frozenset[int]
@@ -25,7 +25,7 @@ class RunState:
     failures: Mapping[str, Failure]
     """By step name."""
     queued: Mapping[str, dt.datetime | None]
-    """When a stage, "split", "batches" or "join", had been handed over at least once; absent: not yet."""
+    """When each stage ("split", "batches" or "join") was first queued; a stage that was not is absent."""
     has_slot: bool
     is_open: bool
     cancelled: bool
@@ -35,12 +35,12 @@ class RunState:
 
     @property
     def video(self) -> str | None:
-        """The product of a run that makes pictures."""
+        """The product, if the run makes pictures."""
         return self.product if self.plan and self.plan.makes == "pictures" else None
 
     @property
     def records(self) -> str | None:
-        """The product of a run that makes records."""
+        """The product, if the run makes records."""
         return self.product if self.plan and self.plan.makes == "records" else None
 
     @property
@@ -50,33 +50,33 @@ class RunState:
 
     @property
     def began_at(self) -> dt.datetime:
-        """Since when the run's time counts: its trigger, or the last time a person had it go on."""
+        """Start of the run's time limit: when the trigger file arrived, or when a user last resumed the run."""
         return dt.datetime.fromisoformat(self.resumed_at or self.request.received_at)
 
     @property
     def missing(self) -> tuple[int, ...]:
-        """Batches without a receipt, kept ones included until theirs is copied."""
+        """Batches without a receipt; includes reused batches until their receipts are copied."""
         return tuple(b for b in range(self.plan.batch_count) if b not in self.receipts) if self.plan else ()
 
     @property
     def failed_batches(self) -> tuple[int, ...]:
-        """Missing batches that failed for good."""
+        """Missing batches that failed permanently."""
         return tuple(b for b in self.missing if ids.step_name(b) in self.failures)
 
 
 def read_state(storage: Storage, run_id: str) -> RunState | None:
-    """Read a run; None if there is none of this id."""
-    runs = storage.runs
-    request = runs.read(RunPaths(run_id).request)
+    """Read the state of a run; None if there is no such run."""
+    runs, names = storage.runs, RunPaths(run_id)
+    request = runs.read(names.request)
     if request is None:
         return None
     listed = {item.name: item for item in runs.list(f"{run_id}/")}
-    plan_blob = runs.read(RunPaths(run_id).plan) if RunPaths(run_id).plan in listed else None
+    plan_blob = runs.read(names.plan) if names.plan in listed else None
     plan = Plan.load_stored(plan_blob.data) if plan_blob else None
-    split = runs.read(RunPaths(run_id).split_receipt) if RunPaths(run_id).split_receipt in listed else None
-    outcome = runs.read(RunPaths(run_id).outcome) if RunPaths(run_id).outcome in listed else None
-    resumed = runs.read(RunPaths(run_id).resumed) if RunPaths(run_id).resumed in listed else None
-    is_open = runs.exists(RunPaths(run_id).open_mark)
+    split = runs.read(names.split_receipt) if names.split_receipt in listed else None
+    outcome = runs.read(names.outcome) if names.outcome in listed else None
+    resumed = runs.read(names.resumed) if names.resumed in listed else None
+    is_open = runs.exists(names.open_mark)
     return RunState(
         request=Request.load_stored(request.data),
         resumed_at=resumed.data.decode() if resumed else None,
@@ -85,13 +85,11 @@ def read_state(storage: Storage, run_id: str) -> RunState | None:
         receipts=frozenset(_receipt_numbers(listed, run_id)),
         failures=dict(_failures(storage, listed, run_id)),
         queued={
-            stage: item.created
-            for stage in ("split", "batches", "join")
-            if (item := listed.get(RunPaths(run_id).queued(stage)))
+            stage: item.created for stage in ("split", "batches", "join") if (item := listed.get(names.queued(stage)))
         },
-        has_slot=is_open and any(True for _ in slots_of(storage, run_id)),
+        has_slot=is_open and any(True for _ in slots_held_by(storage, run_id)),
         is_open=is_open,
-        cancelled=RunPaths(run_id).cancelled in listed,
+        cancelled=names.cancelled in listed,
         outcome=Outcome.load_stored(outcome.data) if outcome else None,
         product=plan.product if plan and storage.output.exists(plan.product) else None,
     )
@@ -112,8 +110,8 @@ def _failures(storage: Storage, listed: Mapping[str, object], run_id: str) -> It
             yield name.removeprefix(prefix).removesuffix(".json"), Failure.load_stored(blob.data)
 
 
-def slots_of(storage: Storage, run_id: str) -> Iterator[tuple[str, str]]:
-    """Yield (blob, ETag) of every slot that the run holds (one, or two after a crash between two writes)."""
+def slots_held_by(storage: Storage, run_id: str) -> Iterator[tuple[str, str]]:
+    """Yield (blob, ETag) of every slot that the run holds: one, or two after a crash between two writes."""
     for item in storage.runs.list("slots/"):
         blob = storage.runs.read(item.name)
         if blob is not None and blob.data.decode() == run_id:
@@ -121,10 +119,10 @@ def slots_of(storage: Storage, run_id: str) -> Iterator[tuple[str, str]]:
 
 
 def open_runs(storage: Storage) -> list[str]:
-    """Return the ids of all runs that have not ended."""
+    """Return the ids of all runs that are marked open."""
     return [item.name.removeprefix("open/") for item in storage.runs.list("open/")]
 
 
 def write_failure(storage: Storage, failure: Failure) -> None:
-    """Record that a step failed for good; the first record stays."""
+    """Record that a step failed permanently; the first record wins."""
     storage.runs.create(RunPaths(failure.run_id).failure(failure.step), failure.dumps())

@@ -1,1 +1,1 @@
-"""Azure Batch: the client, the pool's state, and the task specification."""
+"""Azure Batch: the client, the task specification and the pool checks."""

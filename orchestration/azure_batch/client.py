@@ -1,8 +1,8 @@
-"""Azure Batch in the few verbs that a run needs; the only importer of `azure.batch`.
+"""The Azure Batch operations that a run needs; the only module that imports `azure.batch`.
 
-Words of the service are compared casefolded: it answers "ClientError" and "UserError" where the SDK's enumerations
-say "clienterror" and "usererror", and create_tasks() drops per-task errors on that account. Collections are sent
-here in hundreds, and the error of each task is looked at.
+Enumeration values of the service are compared casefolded: it returns "ClientError" and "UserError" where the SDK's
+enumerations have "clienterror" and "usererror", which makes the SDK's create_tasks() drop per-task errors. Therefore
+collections of up to 100 tasks are sent from here, and the error of each task is checked.
 https://learn.microsoft.com/python/api/azure-batch/azure.batch.batchclient
 """
 
@@ -10,7 +10,8 @@ import base64
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from enum import StrEnum
+from typing import Any, Final, cast
 
 from azure.batch import BatchClient
 from azure.batch import models as m
@@ -24,35 +25,44 @@ from orchestration.azure_batch.pool import NodeCounts, PoolError, PoolView, Supp
 from orchestration.azure_batch.task_spec import TaskSpec
 from orchestration.settings import Settings
 
-COLLECTION: Final = 100
-"""Tasks in one call: the service's own limit."""
+MAX_COLLECTION: Final = 100
+"""Maximum number of tasks in one request; a limit of the service."""
 RETENTION: Final = dt.timedelta(days=1)
+"""How long nodes keep the files of a completed task."""
 LOCAL_KEY: Final = AzureNamedKeyCredential("impastolocal", base64.b64encode(b"no secret: loopback only").decode())
-_CLOSED: Final = {"jobcompleted", "jobbeingterminated", "jobbeingdeleted", "jobnotfound", "jobdisabled"}
+_JOB_CLOSED_CODES: Final = {"jobcompleted", "jobbeingterminated", "jobbeingdeleted", "jobnotfound", "jobdisabled"}
 
-Placed = Literal["added", "exists", "job closed"]
+
+class SubmitResult(StrEnum):
+    """What Batch did with a task."""
+
+    ADDED = "added"
+    EXISTS = "exists"
+    """The task id is already taken."""
+    JOB_CLOSED = "job_closed"
+    """The job accepts no more tasks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskView:
-    """What we look at in a Batch task."""
+    """The checked properties of a Batch task."""
 
     task_id: str
     state: str
     """active, preparing, running or completed."""
     succeeded: bool
     exit_code: int | None
-    trouble: str
-    """Batch's own words for a failure, one line, else empty."""
+    failure: str
+    """Batch's description of the failure, one line; empty if there is none."""
 
     @property
-    def alive(self) -> bool:
-        """Whether the task has still something to do."""
+    def is_active(self) -> bool:
+        """Whether the task has not completed."""
         return self.state != "completed"
 
 
 class BatchService:
-    """The account's Batch service, seen from one pool."""
+    """Client of the account's Batch service for one pool."""
 
     def __init__(self, settings: Settings, *, logs_url: str) -> None:
         credential = LOCAL_KEY if settings.batch_is_local else DefaultAzureCredential()
@@ -63,7 +73,10 @@ class BatchService:
         self._run_limit = dt.timedelta(hours=settings.run_hours)
 
     def ensure_job(self, job_id: str, *, correlation_id: str) -> bool:
-        """Create the job unless it exists; returns whether it takes tasks. It ends only when we say so."""
+        """Create the job unless it exists; return whether it accepts tasks. It ends only by `terminate_job`.
+
+        Raises TemporaryError if Batch rejects the job.
+        """
         job = m.BatchJobCreateOptions(
             id=job_id,
             pool_info=m.BatchPoolInfo(pool_id=self._pool_id),
@@ -75,57 +88,59 @@ class BatchService:
             self._client.create_job(job)
         except ResourceExistsError as error:
             if _code(error) != "jobexists":
-                raise TemporaryError(f"Batch refused the job {job_id}: {_words(error)}", "Try again") from error
+                raise TemporaryError(f"Batch rejected the job {job_id}: {_message(error)}", "Try again") from error
             return self.job_is_open(job_id)
         return True
 
     def job_is_open(self, job_id: str) -> bool:
-        """Whether the job is there and takes tasks. Tasks of one that was terminated may be "active" for ever."""
+        """Return whether the job exists and accepts tasks. Tasks of a terminated job may stay "active" forever."""
         try:
-            return _word(self._client.get_job(job_id).state) == "active"
+            return _lower_case(self._client.get_job(job_id).state) == "active"
         except ResourceNotFoundError:
             return False
 
-    def add_task(self, job_id: str, spec: TaskSpec) -> Placed:
-        """Add one task; "exists" where its id is taken, "job closed" where the job takes no more."""
+    def add_task(self, job_id: str, spec: TaskSpec) -> SubmitResult:
+        """Add one task. Raises TemporaryError if Batch rejects it for another reason than those of `SubmitResult`."""
         try:
-            self._client.create_task(job_id, self._task(spec))
+            self._client.create_task(job_id, self._create_options(spec))
         except (ResourceExistsError, ResourceNotFoundError) as error:
-            return self._refusal(_code(error), _words(error))
-        return "added"
+            return self._rejection(_code(error), _message(error))
+        return SubmitResult.ADDED
 
-    def add_tasks(self, job_id: str, specs: Sequence[TaskSpec]) -> Placed:
-        """Add many tasks, each unless it exists; "job closed" as soon as one is refused for that."""
-        for start in range(0, len(specs), COLLECTION):
-            group = m.BatchTaskGroup(task_values=[self._task(spec) for spec in specs[start : start + COLLECTION]])
+    def add_tasks(self, job_id: str, specs: Sequence[TaskSpec]) -> SubmitResult:
+        """Add many tasks, skipping those that exist; JOB_CLOSED as soon as one is rejected for that reason."""
+        for start in range(0, len(specs), MAX_COLLECTION):
+            chunk = specs[start : start + MAX_COLLECTION]
+            group = m.BatchTaskGroup(task_values=[self._create_options(spec) for spec in chunk])
             try:
-                answers = self._client.create_task_collection(job_id, group).result_values
+                results = self._client.create_task_collection(job_id, group).result_values
             except (ResourceExistsError, ResourceNotFoundError) as error:
-                return self._refusal(_code(error), _words(error))
-            for answer in answers or []:
-                if answer.error is not None:
-                    message = answer.error.message.value if answer.error.message else ""
-                    if self._refusal(str(answer.error.code).casefold(), f"{answer.task_id}: {message}") == "job closed":
-                        return "job closed"
-        return "added"
+                return self._rejection(_code(error), _message(error))
+            for result in results or []:
+                if result.error is not None:
+                    message = result.error.message.value if result.error.message else ""
+                    code = str(result.error.code).casefold()
+                    if self._rejection(code, f"{result.task_id}: {message}") is SubmitResult.JOB_CLOSED:
+                        return SubmitResult.JOB_CLOSED
+        return SubmitResult.ADDED
 
     @staticmethod
-    def _refusal(code: str, words: str) -> Placed:
+    def _rejection(code: str, message: str) -> SubmitResult:
         if code == "taskexists":
-            return "exists"
-        if code in _CLOSED:
-            return "job closed"
-        raise TemporaryError(f"Batch refused a task: {words}", "It is tried again; look at the pool if it goes on")
+            return SubmitResult.EXISTS
+        if code in _JOB_CLOSED_CODES:
+            return SubmitResult.JOB_CLOSED
+        raise TemporaryError(f"Batch rejected a task: {message}", "It is retried; check the pool if this persists")
 
     def tasks(self, job_id: str) -> list[TaskView]:
-        """Return all tasks of a job, none if the job is not there."""
+        """Return all tasks of a job; empty if the job does not exist."""
         try:
-            return [_view(t) for t in self._client.list_tasks(job_id, select=["id", "state", "executionInfo"])]
+            return [_task_view(t) for t in self._client.list_tasks(job_id, select=["id", "state", "executionInfo"])]
         except ResourceNotFoundError:
             return []
 
     def reactivate(self, job_id: str, task_id: str) -> bool:
-        """Start a failed task anew with all its retries; False if it is not in a state for that."""
+        """Restart a failed task with all its retries; return False if its state does not allow that."""
         try:
             self._client.reactivate_task(job_id, task_id)
         except (ResourceExistsError, ResourceNotFoundError):
@@ -133,24 +148,24 @@ class BatchService:
         return True
 
     def terminate_job(self, job_id: str, reason: str) -> None:
-        """Stop a job's tasks and free its place in the quota; one that has ended or is not there is left."""
+        """Terminate a job and its tasks, which frees its quota; does nothing if it has ended or does not exist."""
         try:
-            # A body is needed (the SDK refuses to send none), and the poller it returns is dropped on purpose.
+            # The SDK requires a body. The returned poller is ignored on purpose.
             self._client.begin_terminate_job(job_id, options=cast(Any, {"terminateReason": reason}))
         except (ResourceExistsError, ResourceNotFoundError):
             return
 
     def pool(self) -> PoolView | None:
-        """Return the pool as Batch describes it, None if there is none."""
+        """Return the pool, or None if it does not exist."""
         try:
             return _pool_view(self._client.get_pool(self._pool_id))
         except ResourceNotFoundError:
             return None
 
     def node_counts(self) -> NodeCounts:
-        """Return how many of the pool's nodes are in which state."""
-        answers = self._client.list_pool_node_counts(filter=f"poolId eq '{self._pool_id}'")
-        counts = [kind for one in answers for kind in (one.dedicated, one.low_priority) if kind is not None]
+        """Return the pool's nodes by state."""
+        pools = self._client.list_pool_node_counts(filter=f"poolId eq '{self._pool_id}'")
+        counts = [kind for pool in pools for kind in (pool.dedicated, pool.low_priority) if kind is not None]
         return NodeCounts(
             total=sum(c.total for c in counts),
             idle=sum(c.idle for c in counts),
@@ -162,7 +177,7 @@ class BatchService:
         )
 
     def supported_agents(self) -> list[SupportedAgent]:
-        """Return the node agents that Batch supports, each with the day when that ends, if it is set."""
+        """Return the node agents that Batch supports, each with the end date of its support, if there is one."""
         return [
             SupportedAgent(
                 node_agent=str(image.node_agent_sku_id),
@@ -171,7 +186,7 @@ class BatchService:
             for image in self._client.list_supported_images()
         ]
 
-    def _task(self, spec: TaskSpec) -> m.BatchTaskCreateOptions:
+    def _create_options(self, spec: TaskSpec) -> m.BatchTaskCreateOptions:
         identity = m.BatchNodeIdentityReference(resource_id=self._identity) if self._identity else None
         output = m.OutputFile(
             file_pattern="../std*.txt",
@@ -190,7 +205,7 @@ class BatchService:
             container_settings=m.BatchTaskContainerSettings(
                 image_name=spec.image,
                 container_run_options="--rm",
-                # The task's own folder belongs to root; the image's user is another.
+                # The task's own folder is owned by root, which is not the image's user.
                 working_directory=m.ContainerWorkingDirectory.CONTAINER_IMAGE_DEFAULT,
             ),
             environment_settings=[m.EnvironmentSetting(name=k, value=v) for k, v in spec.environment.items()],
@@ -213,8 +228,8 @@ def _pool_view(pool: m.BatchPool) -> PoolView:
         errors.append(PoolError(source="autoscale", code=str(error.code), message=str(error.message)))
     return PoolView(
         pool_id=str(pool.id),
-        state=_word(pool.state),
-        allocation_state=_word(pool.allocation_state),
+        state=_lower_case(pool.state),
+        allocation_state=_lower_case(pool.allocation_state),
         vm_size=str(pool.vm_size),
         slots=pool.task_slots_per_node or 1,
         nodes=pool.current_dedicated_nodes + pool.current_low_priority_nodes,
@@ -231,25 +246,26 @@ def _pool_view(pool: m.BatchPool) -> PoolView:
 
 
 def _mounted_folders(mounts: Iterable[m.MountConfiguration]) -> Iterator[str]:
-    for one in mounts:
-        for kind in (one.azure_blob_file_system_configuration, one.nfs_mount_configuration):
-            if kind is not None:
-                yield str(kind.relative_mount_path)
+    for mount in mounts:
+        for configuration in (mount.azure_blob_file_system_configuration, mount.nfs_mount_configuration):
+            if configuration is not None:
+                yield str(configuration.relative_mount_path)
 
 
-def _view(task: m.BatchTask) -> TaskView:
+def _task_view(task: m.BatchTask) -> TaskView:
     info = task.execution_info
     failure = info.failure_info if info else None
     return TaskView(
         task_id=str(task.id),
-        state=_word(task.state),
-        succeeded=_word(info.result if info else None) == "success",
+        state=_lower_case(task.state),
+        succeeded=_lower_case(info.result if info else None) == "success",
         exit_code=info.exit_code if info else None,
-        trouble=f"{failure.code}: {failure.message}" if failure else "",
+        failure=f"{failure.code}: {failure.message}" if failure else "",
     )
 
 
-def _word(value: Any) -> str:
+def _lower_case(value: Any) -> str:
+    """Return a value of a service enumeration in lower case; empty for None."""
     return str(getattr(value, "value", value) or "").casefold()
 
 
@@ -257,12 +273,12 @@ def _code(error: HttpResponseError) -> str:
     return str(getattr(error.error, "code", "") or "").casefold()
 
 
-def _words(error: HttpResponseError) -> str:
+def _message(error: HttpResponseError) -> str:
     return str(getattr(error.error, "message", "") or error.message).split("\n", 1)[0][:300]
 
 
-def steps_of(tasks: Sequence[TaskView]) -> dict[int | str, list[tuple[int, TaskView]]]:
-    """Group a job's tasks by step: attempts in rising order, tasks that are not ours left out."""
+def attempts_by_step(tasks: Sequence[TaskView]) -> dict[int | str, list[tuple[int, TaskView]]]:
+    """Group a job's tasks by step as (attempt, task) in ascending order; ignores tasks with foreign ids."""
     grouped: dict[int | str, list[tuple[int, TaskView]]] = {}
     for task in tasks:
         if (parsed := ids.parse_task_id(task.task_id)) is not None:

@@ -1,7 +1,7 @@
-"""What Batch says of the pool, as frozen values, and what that means for a run: pure functions, no service.
+"""A Batch pool as frozen values, and what its properties mean for a run: pure functions, without a service.
 
-A finding "stop" is one that no waiting mends: no task of ours can ever run. A "warning" may pass (capacity, quota that
-is asked for), so it is told and the run waits. "unknown" names what the Batch service itself can't tell.
+A finding "stop" is permanent: no task can ever run. A "warning" may be temporary (capacity, a requested quota), so it
+is reported and the run waits. "unknown" marks what the Batch service itself cannot tell.
 """
 
 from collections.abc import Sequence
@@ -9,24 +9,27 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
+from pydantic import AliasChoices, Field
+
 from frame_tools.contracts.base import Document
 
 Verdict = Literal["ok", "warning", "stop", "unknown"]
 PRIVATE_REGISTRIES: Final = (".azurecr.io", ".azurecr.cn", ".azurecr.us")
 WITHOUT_CUDA: Final = ("_v710_", "_mi300x_", "as_v4")
-"""Parts of the names of N-series sizes with AMD's GPUs."""
-LOOK_AT_QUOTA: Final = (
+"""Parts of the names of N-series sizes with AMD GPUs."""
+SHOW_QUOTA_COMMAND: Final = (
     "az batch account show --resource-group GROUP --name ACCOUNT"
     ' --query "{spot: lowPriorityCoreQuota, families: dedicatedCoreQuotaPerVmFamily}"'
 )
 
 
 class Finding(Document):
-    """One check: how it went, in words, and what to do."""
+    """The result of one check."""
 
     check: str
     verdict: Verdict
-    words: str
+    message: str = Field(validation_alias=AliasChoices("message", "words"))
+    """Stored as `words` before this field was renamed."""
     remedy: str = ""
 
 
@@ -50,7 +53,7 @@ class PoolError:
 
 @dataclass(frozen=True, kw_only=True)
 class PoolView:
-    """What we look at in a Batch pool. Words of states are in lower case."""
+    """The checked properties of a Batch pool. State names are in lower case."""
 
     pool_id: str
     state: str
@@ -59,26 +62,26 @@ class PoolView:
     """steady, resizing or stopping."""
     vm_size: str
     slots: int
-    """Tasks at once on one node."""
+    """Task slots per node."""
     nodes: int
-    """Dedicated and Spot ones that are there."""
+    """Current dedicated and Spot nodes."""
     node_agent: str = ""
     takes_containers: bool = True
     images: Sequence[str] = ()
-    """Images that nodes fetch when they start."""
+    """Images that nodes prefetch when they start."""
     registries: Sequence[str] = ()
     """Servers that nodes have credentials for."""
     identities: Sequence[str] | None = None
-    """Resource ids; None if Batch says nothing of it."""
+    """Resource ids; None if Batch does not report them."""
     mounts: Sequence[str] = ()
-    """Folders that nodes mount, below their folder of mounts."""
-    errors: Sequence["PoolError"] = field(default_factory=tuple)
-    """What went wrong when the pool last changed its size."""
+    """Mounted folders, relative to the nodes' mount folder."""
+    errors: Sequence[PoolError] = field(default_factory=tuple)
+    """Errors of the last resize and autoscale evaluation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NodeCounts:
-    """Nodes of a pool by state, those that matter here."""
+    """A pool's nodes by state; only the states that matter here."""
 
     total: int = 0
     idle: int = 0
@@ -92,7 +95,7 @@ class NodeCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class SupportedAgent:
-    """A node agent that Batch supports; `ends_at` is ISO 8601, or empty."""
+    """A node agent that Batch supports; `ends_at` is an ISO 8601 date, or empty."""
 
     node_agent: str
     ends_at: str = ""
@@ -101,14 +104,14 @@ class SupportedAgent:
 def pool_findings(
     pool: PoolView | None, *, pool_id: str, image: str, identity: str, mounts: Sequence[str] = ()
 ) -> list[Finding]:
-    """Return what a pool means for tasks of `image` that sign as `identity` (empty: as nobody) and read `mounts`."""
+    """Check a pool for tasks that run `image`, sign in as `identity` (empty: no sign-in) and read `mounts`."""
     if pool is None:
         return [
             Finding(
                 check="pool",
                 verdict="stop",
-                words=f"The pool {pool_id!r} does not exist",
-                remedy="Deploy it, or set BATCH_POOL_ID to the pool's name",
+                message=f"The pool {pool_id!r} does not exist",
+                remedy="Deploy it, or set BATCH_POOL_ID to the name of an existing pool",
             )
         ]
     return [
@@ -119,67 +122,67 @@ def pool_findings(
         _vm_size(pool),
         *_mounts(pool, mounts),
         *(
-            Finding(check="nodes", verdict="warning", words=str(error), remedy=_resize_remedy(error))
+            Finding(check="nodes", verdict="warning", message=str(error), remedy=_resize_remedy(error))
             for error in pool.errors
         ),
     ]
 
 
 def node_findings(pool: PoolView, counts: NodeCounts) -> list[Finding]:
-    """Return what the nodes' states mean."""
-    found: list[Finding] = []
-    for number, what in ((counts.unusable, "unusable"), (counts.start_task_failed, "with a failed start task")):
+    """Check the states of the pool's nodes."""
+    findings: list[Finding] = []
+    for number, state in ((counts.unusable, "unusable"), (counts.start_task_failed, "with a failed start task")):
         if number:
-            found.append(
+            findings.append(
                 Finding(
                     check="nodes",
                     verdict="warning",
-                    words=f"{number} of {counts.total} nodes are {what}; they cost and take no task",
-                    remedy=f"az batch node list --pool-id {pool.pool_id} shows which; then az batch node reboot",
+                    message=f"{number} of {counts.total} nodes are {state}; they are billed but run no tasks",
+                    remedy=f"List them with az batch node list --pool-id {pool.pool_id}, then run az batch node reboot",
                 )
             )
-    words = (
-        f"{counts.total} nodes: {counts.running} run tasks, {counts.idle} are idle, {counts.starting} start, "
-        f"{counts.preempted} are pre-empted; the pool is {pool.allocation_state}"
+    message = (
+        f"{counts.total} nodes: {counts.running} running tasks, {counts.idle} idle, {counts.starting} starting, "
+        f"{counts.preempted} preempted; the pool is {pool.allocation_state}"
     )
-    return [*found, Finding(check="nodes", verdict="ok", words=words)]
+    return [*findings, Finding(check="nodes", verdict="ok", message=message)]
 
 
 def agent_finding(pool: PoolView, supported: Sequence[SupportedAgent]) -> Finding:
-    """Return whether Batch supports the pool's node agent, and until when."""
-    known = [agent for agent in supported if agent.node_agent.casefold() == pool.node_agent.casefold()]
-    if not known:
+    """Check whether Batch supports the pool's node agent, and until when."""
+    matching = [agent for agent in supported if agent.node_agent.casefold() == pool.node_agent.casefold()]
+    if not matching:
         return Finding(
             check="node agent",
             verdict="warning",
-            words=f"Batch does not list the node agent {pool.node_agent!r} as supported",
-            remedy="az batch pool supported-images list shows those; set ubuntuRelease in main.bicepparam",
+            message=f"Batch does not list the node agent {pool.node_agent!r} as supported",
+            remedy="az batch pool supported-images list shows those that are; set ubuntuRelease in main.bicepparam",
         )
-    ends = max(agent.ends_at for agent in known)
+    ends_at = max(agent.ends_at for agent in matching)
     return Finding(
         check="node agent",
         verdict="ok",
-        words=f"{pool.node_agent} is supported" + (f" until {ends}" if ends else ""),
+        message=f"{pool.node_agent} is supported" + (f" until {ends_at}" if ends_at else ""),
     )
 
 
 def region_findings(pool: PoolView, *, endpoint: str) -> list[Finding]:
-    """Return what can't be seen through the Batch service itself, each with the command that shows it."""
+    """Return what the Batch service cannot tell, each with the command that shows it."""
     region = region_of(endpoint)
-    listed = Finding(
+    availability = Finding(
         check="region",
         verdict="unknown",
-        words=f"The pool is in {region or 'no region of Azure'}; whether {pool.vm_size} can be had there is not to be"
-        " seen from here; where it can't, the pool's resize errors say so",
+        message=f"The pool is in {region or 'no Azure region'}; the availability of {pool.vm_size} there cannot be"
+        " checked from here; if it is unavailable, the pool reports a resize error",
         remedy=f"az batch location list-skus --location {region} --query \"[?name=='{pool.vm_size}']\""
         if region
         else "",
     )
-    return [listed, _quota()]
+    return [availability, _quota()]
 
 
 def region_of(endpoint: str) -> str:
-    """Return the region that a URL https://ACCOUNT.REGION.batch.azure.com names; empty if it names none."""
+    """Return the region of a URL https://ACCOUNT.REGION.batch.azure.com; empty if it contains none."""
     parts = (urlsplit(endpoint).hostname or "").split(".")
     return parts[1] if len(parts) > 3 and parts[2] == "batch" else ""
 
@@ -188,45 +191,45 @@ def _quota() -> Finding:
     return Finding(
         check="quota",
         verdict="unknown",
-        words="Core quota is not to be seen from here; where it is missing, the pool's resize errors say so",
-        remedy=LOOK_AT_QUOTA,
+        message="Core quotas cannot be checked from here; if one is exhausted, the pool reports a resize error",
+        remedy=SHOW_QUOTA_COMMAND,
     )
 
 
 def _pool(pool: PoolView) -> Finding:
     if pool.state != "active":
         return Finding(
-            check="pool", verdict="stop", words=f"The pool {pool.pool_id!r} is {pool.state}", remedy="Deploy it again"
+            check="pool", verdict="stop", message=f"The pool {pool.pool_id!r} is {pool.state}", remedy="Deploy it again"
         )
-    words = f"The pool {pool.pool_id!r} of {pool.vm_size} nodes, {pool.slots} tasks each, is there"
-    return Finding(check="pool", verdict="ok", words=words)
+    message = f"The pool {pool.pool_id!r} exists: {pool.vm_size} nodes with {pool.slots} task slots each"
+    return Finding(check="pool", verdict="ok", message=message)
 
 
 def _containers(pool: PoolView) -> Finding:
     if pool.takes_containers:
-        return Finding(check="containers", verdict="ok", words="The pool's nodes run containers")
+        return Finding(check="containers", verdict="ok", message="The pool's nodes run containers")
     return Finding(
         check="containers",
         verdict="stop",
-        words=f"The pool {pool.pool_id!r} has no containerConfiguration, so its nodes can't run the node image",
-        remedy="Make the pool with one, as infra/bicep/modules/batch.bicep does",
+        message=f"The pool {pool.pool_id!r} has no containerConfiguration, so its nodes cannot run the node image",
+        remedy="Create the pool with one, as infra/bicep/modules/batch.bicep does",
     )
 
 
 def _image(pool: PoolView, image: str) -> Finding:
     registry = registry_of(image)
     if image in pool.images or registry in pool.registries:
-        return Finding(check="image", verdict="ok", words=f"Nodes can fetch {image}")
-    remedy = "Set NODE_IMAGE to an image of the pool's registry, or name the registry in the pool's containerRegistries"
+        return Finding(check="image", verdict="ok", message=f"Nodes can pull {image}")
+    remedy = "Set NODE_IMAGE to an image in the pool's registry, or add its registry to the pool's containerRegistries"
     if registry.endswith(PRIVATE_REGISTRIES) or (pool.images and not pool.registries):
-        words = f"The image {image!r} is not among the pool's images, nor is its registry among the pool's"
-        return Finding(check="image", verdict="stop", words=words, remedy=remedy)
-    words = f"The pool has no credentials for {registry}: {image!r} must be public"
-    return Finding(check="image", verdict="warning", words=words, remedy=remedy)
+        message = f"The pool lists neither the image {image!r} nor its registry"
+        return Finding(check="image", verdict="stop", message=message, remedy=remedy)
+    message = f"The pool has no credentials for {registry}: {image!r} must be public"
+    return Finding(check="image", verdict="warning", message=message, remedy=remedy)
 
 
 def registry_of(image: str) -> str:
-    """Return the server of an image's name, as Docker reads it: https://docs.docker.com/reference/cli/docker/image/tag"""
+    """Return the registry of an image name: https://docs.docker.com/reference/cli/docker/image/tag"""
     first, slash, _ = image.partition("/")
     is_server = slash and ("." in first or ":" in first or first == "localhost")
     return first if is_server else "docker.io"
@@ -234,47 +237,49 @@ def registry_of(image: str) -> str:
 
 def _identity(pool: PoolView, identity: str) -> Finding:
     if not identity:
-        return Finding(check="identity", verdict="ok", words="Tasks sign as nobody (local use)")
+        return Finding(check="identity", verdict="ok", message="Tasks do not sign in (local use)")
     if pool.identities is None:
-        return Finding(check="identity", verdict="unknown", words="Batch does not say which identities the pool has")
-    if identity.casefold() in {one.casefold() for one in pool.identities}:
-        return Finding(check="identity", verdict="ok", words="The pool has the identity that tasks sign with")
+        return Finding(check="identity", verdict="unknown", message="Batch does not report the pool's identities")
+    if identity.casefold() in {resource_id.casefold() for resource_id in pool.identities}:
+        return Finding(check="identity", verdict="ok", message="The pool has the identity that tasks sign in with")
     return Finding(
         check="identity",
         verdict="stop",
-        words=f"The pool has not the identity {identity}",
-        remedy="Deploy the pool again (identities are given to new nodes only), or set BATCH_POOL_IDENTITY",
+        message=f"The pool is missing the identity {identity}",
+        remedy="Deploy the pool again (only new nodes receive identities), or set BATCH_POOL_IDENTITY",
     )
 
 
 def _vm_size(pool: PoolView) -> Finding:
     size = pool.vm_size.casefold()
     if not size.startswith("standard_"):
-        return Finding(check="VM size", verdict="unknown", words=f"{pool.vm_size!r} is no size of Azure's (local use)")
-    if size.startswith(("standard_nc", "standard_nd", "standard_nv")) and not any(w in size for w in WITHOUT_CUDA):
-        return Finding(check="VM size", verdict="ok", words=f"{pool.vm_size} nodes have an NVIDIA GPU")
+        message = f"{pool.vm_size!r} is not an Azure VM size (local use)"
+        return Finding(check="VM size", verdict="unknown", message=message)
+    is_gpu_series = size.startswith(("standard_nc", "standard_nd", "standard_nv"))
+    if is_gpu_series and not any(part in size for part in WITHOUT_CUDA):
+        return Finding(check="VM size", verdict="ok", message=f"{pool.vm_size} nodes have an NVIDIA GPU")
     return Finding(
         check="VM size",
         verdict="warning",
-        words=f"{pool.vm_size} nodes have no GPU that the node image can use: they paint on the CPU, many times slower,"
-        " or fail their start task",
+        message=f"{pool.vm_size} nodes have no GPU that the node image supports: they compute on the CPU, many times"
+        " slower, or fail their start task",
         remedy="Set pool.vmSize in main.bicepparam to a size with an NVIDIA GPU, for example Standard_NC4as_T4_v3",
     )
 
 
-def _mounts(pool: PoolView, wanted: Sequence[str]) -> list[Finding]:
-    if not wanted:
+def _mounts(pool: PoolView, required: Sequence[str]) -> list[Finding]:
+    if not required:
         return []
-    if not (missing := sorted(set(wanted).difference(pool.mounts))):
-        return [Finding(check="mounts", verdict="ok", words=f"The pool's nodes mount {', '.join(wanted)}")]
-    words = f"Tasks are to read frames from mounts, and the pool's nodes do not mount {', '.join(missing)}"
-    remedy = "Set STORAGE_MODE to sdk, or make the pool anew with mounts: docs/deploy.md, Changing what runs"
-    return [Finding(check="mounts", verdict="stop", words=words, remedy=remedy)]
+    if not (missing := sorted(set(required).difference(pool.mounts))):
+        return [Finding(check="mounts", verdict="ok", message=f"The pool's nodes mount {', '.join(required)}")]
+    message = f"Tasks read frames from mounts, but the pool's nodes do not mount {', '.join(missing)}"
+    remedy = "Set STORAGE_MODE to sdk, or recreate the pool with mounts (docs/deploy.md)"
+    return [Finding(check="mounts", verdict="stop", message=message, remedy=remedy)]
 
 
 def _resize_remedy(error: PoolError) -> str:
     if error.is_quota:
-        return f"Ask for more cores (the portal: Batch account, Quotas). What there is: {LOOK_AT_QUOTA}"
+        return f"Request more cores (portal: Batch account, Quotas). Show the current quotas: {SHOW_QUOTA_COMMAND}"
     if error.source == "autoscale":
-        return "Let Batch read the formula: az batch pool autoscale evaluate; see docs/autoscale.md"
-    return "Batch tries again at the formula's next evaluation; another VM size or region may have capacity"
+        return "Evaluate the formula with az batch pool autoscale evaluate; see docs/autoscale.md"
+    return "Batch retries at the formula's next evaluation; another VM size or region may have capacity"

@@ -1,4 +1,4 @@
-"""The Batch tasks of a run as frozen values: a pure function of the plan's words and the settings, no service."""
+"""The Batch tasks of a run as frozen values: a pure function of step and settings, without a service."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -13,16 +13,17 @@ from orchestration.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSpec:
-    """One task: what to run, in which image, with which environment, where its output goes."""
+    """One task: its command line, container image, environment and output folder."""
 
     task_id: str
     command: str
     image: str
     environment: Mapping[str, str] = field(default_factory=dict)
     output_folder: str
-    """Folder of the container `logs` for stdout.txt and stderr.txt."""
+    """Folder of the container `logs` that receives stdout.txt and stderr.txt."""
     retries: int
     limit: dt.timedelta
+    """Maximum wall-clock time of one attempt."""
 
 
 def task_spec(
@@ -30,13 +31,13 @@ def task_spec(
 ) -> TaskSpec:
     """Return the task of a step (a batch's number, "split" or "join") in the container image `image`.
 
-    Run ids and numbers are all that the command line holds; both are of a closed form, so nothing needs quoting.
+    The command line contains only run ids and numbers. Both have a fixed format, so nothing needs quoting.
     """
-    verb = f"run --run {run_id} --batch {step}" if isinstance(step, int) else f"{step} --run {run_id}"
+    arguments = f"run --run {run_id} --batch {step}" if isinstance(step, int) else f"{step} --run {run_id}"
     task_id = ids.task_id(step, attempt)
     return TaskSpec(
         task_id=task_id,
-        command=f"python -m scoring {verb}",
+        command=f"python -m scoring {arguments}",
         image=image,
         environment={**environment, logs.CORRELATION_ID: run_id, STORAGE_MODE: settings.storage_mode},
         output_folder=RunPaths(run_id).task_output_folder(task_id),

@@ -1,4 +1,4 @@
-"""Cancel a run: a mark that every effect is checked against. A video that was committed first stays."""
+"""Cancel a run: a mark that is checked before every side effect. A video that has already been committed is kept."""
 
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import MissingError
@@ -8,10 +8,10 @@ from orchestration.runs.advance import advance
 
 
 def cancel(app: App, run_id: str) -> None:
-    """Mark the run cancelled (once) and end it; a run that has ended stays as it ended."""
+    """Mark the run as cancelled and end it; a run that has ended keeps its outcome. Raises MissingError if unknown."""
     runs = app.storage.runs
     if not runs.exists(RunPaths(ids.check_run_id(run_id)).request):
         raise MissingError(f"There is no run {run_id}", "GET /api/runs lists them")
     if not runs.exists(RunPaths(run_id).outcome):
         runs.create(RunPaths(run_id).cancelled, b"")
-    advance(app, run_id)  # of a run that has ended: what an earlier call may have left undone
+    advance(app, run_id)  # a run that has ended may still need clean-up that an earlier call did not finish

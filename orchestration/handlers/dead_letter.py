@@ -1,4 +1,4 @@
-"""Messages that are not ours: kept where an operator finds them, never lost, never tried again."""
+"""Storage of invalid queue messages: kept for the operator, never lost, never retried."""
 
 import logging
 
@@ -7,12 +7,12 @@ from frame_tools.contracts.errors import ImpastoError
 from frame_tools.storage.blobs import sha256_of
 from orchestration.app import App
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
-def set_aside(app: App, queue: str, text: str, error: ImpastoError) -> None:
-    """Keep a message's text in `logs/dead-letter/<queue>/`; the same text is kept once."""
+def dead_letter_message(app: App, queue: str, text: str, error: ImpastoError) -> None:
+    """Store a message's text in `logs/dead-letter/<queue>/`; repeated copies of one text are stored once."""
     data = text.encode()
-    place = paths.dead_letter(queue, sha256_of(data))
-    app.storage.logs.create(place, data)
-    log.error("a message on %s is not ours: %s It is kept as logs/%s", queue, error, place)
+    blob = paths.dead_letter(queue, sha256_of(data))
+    app.storage.logs.create(blob, data)
+    _log.error("invalid message on the queue %s: %s Stored as logs/%s", queue, error, blob)

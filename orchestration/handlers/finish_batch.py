@@ -1,4 +1,4 @@
-"""The message "this step has ended": count it, and when the last one may be in, take the run further."""
+"""Handler of "this step has finished": count it and, once all batches may be complete, advance the run."""
 
 from typing import Final
 
@@ -11,10 +11,11 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
 from frame_tools.telemetry.metrics import FRAMES_DONE
 from orchestration.app import App
-from orchestration.handlers.dead_letter import set_aside
+from orchestration.handlers.dead_letter import dead_letter_message
 from orchestration.runs.advance import advance
 
 RECORD_BYTES: Final = 16
+"""Length of one record of the completion log."""
 
 
 def finish_batch(app: App, text: str) -> None:
@@ -22,37 +23,36 @@ def finish_batch(app: App, text: str) -> None:
     try:
         message = parse_message(text)
     except InputError as error:
-        set_aside(app, paths.FINISHED_BATCHES, text, error)
+        dead_letter_message(app, paths.FINISHED_BATCHES, text, error)
         return
     if not isinstance(message.batch, int) or _may_be_last(app, message.run_id, message.batch):
         advance(app, message.run_id)
 
 
 def _may_be_last(app: App, run_id: str, batch: int) -> bool:
-    """Append to the completion log; whether there are now as many records as batches to be scored.
+    """Append to the completion log; return whether it now has at least as many records as there are scored batches.
 
-    An append is atomic and says how many records stood before it, so of N messages only the N-th and later ones
-    look at the receipts. Duplicates make the count too high, never too low: they cost a look, not a batch. A message
-    whose handler dies here comes again.
+    An append is atomic and returns the offset, so of N messages only the N-th and later ones read the receipts.
+    Duplicates make the count too high, never too low: they cost a read of the receipts, never a batch. If the process
+    dies here, the queue delivers the message again.
     """
-    plan = app.storage.runs.read(RunPaths(run_id).plan)
-    if plan is None:
+    blob = app.storage.runs.read(RunPaths(run_id).plan)
+    if blob is None:
         return True
-    planned = Plan.load_stored(plan.data)
-    _count_frames(app, planned, batch)
-    batches = len(planned.scored)
+    plan = Plan.load_stored(blob.data)
+    _record_frames_done(app, plan, batch)
     try:
-        before = app.storage.runs.append(
+        offset = app.storage.runs.append(
             RunPaths(run_id).completion_log, f"{ids.step_name(batch):<{RECORD_BYTES - 1}}\n".encode()
         )
     except HttpResponseError as error:
-        if error.status_code == 409:  # the log is full (50,000 blocks): then every message looks
+        if error.status_code == 409:  # the log is full (50,000 blocks): every message reads the receipts from now on
             return True
         raise
-    return before // RECORD_BYTES + 1 >= batches
+    return offset // RECORD_BYTES + 1 >= len(plan.scored)
 
 
-def _count_frames(app: App, plan: Plan, batch: int) -> None:
+def _record_frames_done(app: App, plan: Plan, batch: int) -> None:
     if batch < plan.batch_count:
         start, end = plan.span(batch)
         app.metrics.record(FRAMES_DONE, end - start)

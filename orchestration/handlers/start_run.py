@@ -1,4 +1,4 @@
-"""From a trigger blob to an accepted request, or to a refusal in words. Called for every announcement of the blob."""
+"""Handler of the blob trigger: a trigger file becomes an accepted request or a refused run. Safe to call repeatedly."""
 
 import logging
 
@@ -8,29 +8,29 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
 from frame_tools.contracts.trigger import MAX_TRIGGER_BYTES, Trigger, load_trigger
 from frame_tools.storage.blobs import Blob
-from orchestration.app import App, now
-from orchestration.runs import finalize
+from orchestration.app import App
 from orchestration.runs.advance import advance
+from orchestration.runs.finalize import finalize_run
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def start_run(app: App, trigger_blob: str) -> str | None:
-    """Start the run that the trigger blob asks for; returns its id, or None if the blob is gone again.
+    """Start the run of a trigger file; return its id, or None if the blob no longer exists.
 
-    `trigger_blob` is the name inside `triggers`. The blob is read here, and the ETag of that very answer counts:
-    an event may bring none, or an old one.
+    `trigger_blob` is the name inside `triggers`. The blob is read here and the ETag of that response counts: an event
+    may carry no ETag or an old one.
     """
     blob = app.storage.triggers.read(trigger_blob, limit=MAX_TRIGGER_BYTES)
     if blob is None:
-        log.warning("the trigger %s is gone", trigger_blob)
+        _log.warning("the trigger file %s no longer exists", trigger_blob)
         return None
     run_id = ids.run_id_for(trigger_blob, blob.etag)
     name = trigger_blob.removesuffix(ids.TRIGGER_SUFFIX)[:300]
     try:
         trigger = read_trigger(trigger_blob, blob)
     except InputError as error:
-        refuse(app, run_id, name=name, error=error)
+        refuse_run(app, run_id, name=name, error=error)
         return run_id
     open_run(
         app,
@@ -41,7 +41,7 @@ def start_run(app: App, trigger_blob: str) -> str | None:
             trigger_etag=blob.etag,
             trigger=trigger,
             folder=trigger.input or name,
-            received_at=now().isoformat(),
+            received_at=app.clock.now().isoformat(),
             correlation_id=run_id,
         ),
     )
@@ -49,7 +49,7 @@ def start_run(app: App, trigger_blob: str) -> str | None:
 
 
 def read_trigger(trigger_blob: str, blob: Blob) -> Trigger:
-    """Check the trigger's name and content; raises InputError."""
+    """Validate the trigger file's name and content. Raises InputError."""
     if not trigger_blob.endswith(ids.TRIGGER_SUFFIX):
         raise InputError(
             f"The trigger file {trigger_blob[:60]!r} does not end with .json", "Name it <name of the run>.json"
@@ -59,10 +59,10 @@ def read_trigger(trigger_blob: str, blob: Blob) -> Trigger:
 
 
 def open_run(app: App, request: Request) -> None:
-    """Write the request (the first writer's stays), mark the run open unless it has ended, and go on with it.
+    """Write the request (the first writer wins), mark the run open unless it has ended, and advance it.
 
-    The mark goes first, so that the sweep finds a run whose maker died here. The sweep takes a mark without a request
-    away; should it do so just now, `advance` makes it again.
+    The mark is written first, so that the sweep finds a run whose creator died here. The sweep deletes a mark without
+    a request; if it does so at this very moment, `advance` creates the mark again.
     """
     runs = app.storage.runs
     if not runs.exists(RunPaths(request.run_id).outcome):
@@ -71,10 +71,10 @@ def open_run(app: App, request: Request) -> None:
     advance(app, request.run_id)
 
 
-def refuse(app: App, run_id: str, *, name: str, error: ImpastoError) -> None:
-    """End a run before it began: status `refused`, with the reason and the remedy."""
-    log.warning("run %s refused: %s", run_id, error)
-    finalize.end(
+def refuse_run(app: App, run_id: str, *, name: str, error: ImpastoError) -> None:
+    """End a run before it began: status `refused`, with reason and remedy."""
+    _log.warning("run %s refused: %s", run_id, error)
+    finalize_run(
         app,
         run_id,
         name=name,

@@ -1,8 +1,8 @@
-"""The timer: find runs that stand still, put right what can be, end the rest with a reason.
+"""Handler of the timer: find stalled runs, repair what can be repaired, and fail the rest with a reason.
 
-It looks at runs marked open, and once an hour for others that should be. What it finds: messages that got lost, tasks
-that failed for good or vanished, tasks that succeeded without leaving a receipt, a run whose last message never came,
-slots that are free or held by runs that have ended.
+It examines runs that are marked open and, once an hour, all others that should be. It detects lost messages, tasks
+that failed permanently or vanished, tasks that succeeded without leaving a receipt, runs whose last message was lost,
+and slots that are free or held by runs that have ended.
 """
 
 import datetime as dt
@@ -15,37 +15,37 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure, TaskError
 from frame_tools.telemetry.logs import with_run_context
 from frame_tools.telemetry.metrics import QUEUE_AGE, TASK_RETRIES
-from orchestration.app import App, node_image, now
-from orchestration.azure_batch.client import TaskView, steps_of
-from orchestration.preflight import look_again
+from orchestration.app import App, node_image
+from orchestration.azure_batch.client import TaskView, attempts_by_step
+from orchestration.preflight import recheck_pool
 from orchestration.runs.admission import admit_next, reclaim_slots
 from orchestration.runs.advance import advance
-from orchestration.runs.orphans import reopen_forgotten
-from orchestration.runs.scheduling import current_job, place
+from orchestration.runs.orphans import reopen_orphaned_runs
+from orchestration.runs.scheduling import current_job, ensure_tasks
 from orchestration.state import RunState, open_runs, read_state, write_failure
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def sweep(app: App) -> None:
-    """Look at every open run once. One run's trouble does not keep the others waiting; it is raised at the end."""
-    troubles: list[Exception] = []
-    reopen_forgotten(app)
+    """Sweep every open run once. An error in one run does not delay the others; it is raised at the end."""
+    errors: list[Exception] = []
+    reopen_orphaned_runs(app)
     for run_id in open_runs(app.storage):
         try:
             sweep_run(app, run_id)
-        except Exception as error:  # the next run must still be looked at
-            log.exception("the sweep of run %s failed", run_id)
-            troubles.append(error)
+        except Exception as error:  # the next run must still be swept
+            _log.exception("the sweep of run %s failed", run_id)
+            errors.append(error)
     reclaim_slots(app)
     admit_next(app)
-    _measure_queues(app)
-    if troubles:
-        raise ExceptionGroup("the sweep could not put every run right", troubles)
+    _record_queue_ages(app)
+    if errors:
+        raise ExceptionGroup("the sweep failed for some runs", errors)
 
 
-def _measure_queues(app: App) -> None:
-    """Tell how long the first message of each queue has been waiting."""
+def _record_queue_ages(app: App) -> None:
+    """Record the age of each queue's oldest message."""
     queues = {
         paths.FRAME_BATCHES: app.storage.frame_batches,
         paths.FINISHED_BATCHES: app.storage.finished_batches,
@@ -56,43 +56,44 @@ def _measure_queues(app: App) -> None:
 
 @with_run_context
 def sweep_run(app: App, run_id: str) -> None:
-    """Put one run right."""
+    """Examine one run and repair it."""
     advance(app, run_id)
     state = read_state(app.storage, run_id)
     if state is None:
-        _unmark(app, run_id)
+        _delete_open_mark(app, run_id)
         return
-    if not _waited_for(state) or state.outcome is not None or not state.has_slot:
+    if not _pending_steps(state) or state.outcome is not None or not state.has_slot:
         return
     job_id = ids.job_id(run_id, current_job(app, run_id))
-    tasks = steps_of(app.batch.tasks(job_id)) if app.batch.job_is_open(job_id) else {}
-    # A task leaves its receipt before it ends, so receipts are looked at after tasks: none that ended looks undone.
+    tasks = attempts_by_step(app.batch.tasks(job_id)) if app.batch.job_is_open(job_id) else {}
+    # A task writes its receipt before it completes, so receipts are read after tasks: a completed task is not
+    # mistaken for one without a receipt.
     state = read_state(app.storage, run_id) or state
     if any(task.state == "active" for attempts in tasks.values() for _, task in attempts):
-        look_again(app, run_id, image=node_image(app, state.plan))
-    lost: list[int | str] = []
-    for step in _waited_for(state):
+        recheck_pool(app, run_id, image=node_image(app, state.plan))
+    to_submit: list[int | str] = []
+    for step in _pending_steps(state):
         attempts = [task for _, task in tasks.get(step, [])]
         if not attempts:
-            if _old_enough(app, state):
-                lost.append(step)
-        elif not any(task.alive for task in attempts) and _try_again(app, run_id, step, attempts[-1]):
-            lost.append(step)
-    if lost:
-        log.warning("run %s: placing %d steps again, the first is %s", run_id, len(lost), lost[0])
-        place(app, run_id, lost)
+            if _grace_is_over(app, state):
+                to_submit.append(step)
+        elif not any(task.is_active for task in attempts) and _claim_retry(app, run_id, step, attempts[-1]):
+            to_submit.append(step)
+    if to_submit:
+        _log.warning("run %s: submitting %d steps again, the first is %s", run_id, len(to_submit), to_submit[0])
+        ensure_tasks(app, run_id, to_submit)
     advance(app, run_id)
 
 
-def _unmark(app: App, run_id: str) -> None:
-    """Take away the mark of a run without a request, unless that has come meanwhile (see `accept.open_run`)."""
+def _delete_open_mark(app: App, run_id: str) -> None:
+    """Delete the mark of a run without a request, unless the request arrives meanwhile (see `start_run.open_run`)."""
     app.storage.runs.delete(RunPaths(run_id).open_mark)
     if app.storage.runs.exists(RunPaths(run_id).request):
         app.storage.runs.create(RunPaths(run_id).open_mark, b"")
 
 
-def _waited_for(state: RunState) -> list[int | str]:
-    """Steps that some task should be working on now."""
+def _pending_steps(state: RunState) -> list[int | str]:
+    """Return the steps that a task should be executing now."""
     if state.plan is None:
         return ["split"] if state.request.trigger.video and state.split is None and "split" in state.queued else []
     if not state.missing:
@@ -102,52 +103,54 @@ def _waited_for(state: RunState) -> list[int | str]:
     return [batch for batch in state.missing if ids.step_name(batch) not in state.failures]
 
 
-def _old_enough(app: App, state: RunState) -> bool:
-    """Whether a message still on its way would have arrived by now."""
+def _grace_is_over(app: App, state: RunState) -> bool:
+    """Return whether a message that is still in transit would have arrived by now."""
     stage = "split" if state.plan is None else "batches" if state.missing else "join"
-    sent = state.queued.get(stage)
-    return sent is not None and now() - sent > dt.timedelta(seconds=app.settings.sweep_grace_seconds)
+    queued_at = state.queued.get(stage)
+    grace = dt.timedelta(seconds=app.settings.sweep_grace_seconds)
+    return queued_at is not None and app.clock.now() - queued_at > grace
 
 
-def _try_again(app: App, run_id: str, step: int | str, last: TaskView) -> bool:
-    """Whether a step whose tasks have all ended without a receipt gets another try; else its failure is recorded."""
+def _claim_retry(app: App, run_id: str, step: int | str, last: TaskView) -> bool:
+    """Return whether a step whose tasks all completed without a receipt may be retried; else record its failure."""
     name = ids.step_name(step)
     for number in range(1, app.settings.sweep_retries + 1):
         if app.storage.runs.create(RunPaths(run_id).retry_claim(name, number), last.task_id.encode()):
             app.metrics.record(TASK_RETRIES, 1)
             return True
-    write_failure(app.storage, _failure_of(app, run_id, name, last))
+    write_failure(app.storage, _describe_failure(app, run_id, name, last))
     app.storage.finished_batches.send(BatchMessage(run_id=run_id, batch="look"))
     return False
 
 
-def _failure_of(app: App, run_id: str, step: str, last: TaskView) -> Failure:
+def _describe_failure(app: App, run_id: str, step: str, last: TaskView) -> Failure:
     """Return the failure of a step whose last task is `last`: the task's own error if it stored one, else Batch's.
 
-    An error of an earlier task, where the last one ended in another way (it was killed, say), is named as such.
+    If the last task ended in another way than the stored error (for example, it was killed), that error is quoted as
+    an earlier attempt's.
     """
     output = f"logs/{RunPaths(run_id).task_output_folder(last.task_id)}/stderr.txt"
     failure = Failure(
         run_id=run_id,
         step=step,
-        reason=last.trouble or f"its task {last.task_id} ended (exit code {last.exit_code}) without leaving a receipt",
+        reason=last.failure or f"its task {last.task_id} ended (exit code {last.exit_code}) without leaving a receipt",
         remedy=f"Read {output} for the cause.",
         code=ErrorCode.TASK_FAILED,
         next_step=NextStep.ASK_OPERATOR,
         task_id=last.task_id,
-        failed_at=now().isoformat(),
+        failed_at=app.clock.now().isoformat(),
     )
     blob = app.storage.runs.read(RunPaths(run_id).error(step))
     if blob is None:
         return failure
-    trouble = TaskError.load_stored(blob.data)
-    if trouble.tells_of(task_id=last.task_id, exit_code=last.exit_code):
-        own = {
-            "reason": trouble.reason,
-            "remedy": f"{sentence(trouble.remedy)} More is in {output}.",
-            "code": trouble.code,
-            "next_step": trouble.next_step,
+    error = TaskError.load_stored(blob.data)
+    if error.tells_of(task_id=last.task_id, exit_code=last.exit_code):
+        own_error = {
+            "reason": error.reason,
+            "remedy": f"{sentence(error.remedy)} See {output} for details.",
+            "code": error.code,
+            "next_step": error.next_step,
         }
-        return failure.model_copy(update=own)
-    earlier = f"before that, at {trouble.happened_at}, the task {trouble.task_id} had said: {trouble.reason}"
+        return failure.model_copy(update=own_error)
+    earlier = f"earlier, at {error.happened_at}, the task {error.task_id} reported: {error.reason}"
     return failure.model_copy(update={"reason": f"{failure.reason} ({earlier})"})

@@ -1,1 +1,1 @@
-"""From an accepted request to the plan: frames, styles, masks and batch borders."""
+"""Planning: an accepted request becomes a plan with frames, styles, masks and batch borders."""

@@ -1,7 +1,7 @@
-"""What frames are there: a listing of image files becomes a name pattern and a count, or a complaint that names one.
+"""Validation of frame numbering: a listing of images becomes a name pattern and a count, or an error naming a file.
 
-Pure: names and sizes in, pattern out. Files that are no images (markers, thumbs.db) are passed over; an image that
-does not belong is not, because a video with one frame too many or too few plays out of step with its sound.
+Pure functions of file names and sizes. Files that are not images (markers, thumbs.db) are ignored. An image that does
+not belong to the sequence is an error, because one frame too many or too few puts the video out of sync with its audio.
 """
 
 import re
@@ -12,8 +12,9 @@ from typing import Literal
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import Manifest
 
-_IMAGE = re.compile(r"^(?P<stem>[^/]*?)(?P<digits>\d{1,9})(?P<end>\.(?:jpe?g|png))$", re.IGNORECASE)
-_ANY_IMAGE = re.compile(r"\.(?:jpe?g|png)$", re.IGNORECASE)
+_NUMBERED_IMAGE = re.compile(r"^(?P<stem>[^/]*?)(?P<digits>\d{1,9})(?P<end>\.(?:jpe?g|png))$", re.IGNORECASE)
+_IMAGE = re.compile(r"\.(?:jpe?g|png)$", re.IGNORECASE)
+_NAMING = "Name frames 000001.jpg, 000002.jpg, …"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,62 +28,68 @@ class Numbering:
 
 
 def check_against_manifest(sizes: Mapping[str, int], manifest: Manifest) -> None:
-    """Raise InputError unless exactly the manifest's frames are there; `sizes` maps file names to bytes."""
-    images = {name for name in sizes if _ANY_IMAGE.search(name)}
-    wanted = [manifest.frame_name(i) for i in range(manifest.frame_count)]
-    if gone := [name for name in wanted if name not in images]:
-        raise _gap(gone, manifest.frame_count)
-    if extra := sorted(images.difference(wanted)):
+    """Raise InputError unless exactly the manifest's frames exist; `sizes` maps file names to bytes."""
+    images = {name for name in sizes if _IMAGE.search(name)}
+    expected = [manifest.frame_name(i) for i in range(manifest.frame_count)]
+    if missing := [name for name in expected if name not in images]:
+        raise _gap(missing, manifest.frame_count)
+    if extra := sorted(images.difference(expected)):
         raise InputError(
-            f"There are {len(extra)} images that the manifest does not know, the first is {extra[0]!r}",
-            "Remove them, or split the video anew",
+            f"There are {len(extra)} images that are not in the manifest, the first is {extra[0]!r}",
+            "Delete them, or split the video again",
         )
-    _none_empty(sizes, wanted)
+    _check_not_empty(sizes, expected)
 
 
 def number_frames(sizes: Mapping[str, int]) -> Numbering:
-    """Find the numbering of frames that came without a manifest; raises InputError for gaps and strangers."""
-    images = [name for name in sizes if _ANY_IMAGE.search(name)]
+    """Detect the numbering of frames without a manifest. Raises InputError for gaps and images outside the sequence."""
+    images = [name for name in sizes if _IMAGE.search(name)]
     if not images:
         raise InputError(
             "There are no frames", "Upload numbered images (000001.jpg, 000002.jpg, …) before the trigger file"
         )
-    matches = {name: _IMAGE.match(name) for name in images}
-    if strange := [name for name, match in matches.items() if match is None]:
-        raise InputError(f"The image {strange[0]!r} has no number at its end", "Name frames 000001.jpg, 000002.jpg, …")
-    parts = {name: (m["stem"], int(m["digits"]), m["end"], m["digits"]) for name, m in matches.items() if m}
-    kinds = sorted({(stem, end) for stem, _, end, _ in parts.values()})
-    if len(kinds) > 1:
-        one, two = (f"{stem}…{end}" for stem, end in kinds[:2])
-        raise InputError(f"There are frames of two kinds, {one!r} and {two!r}", "Keep one kind in the folder")
-    stem, end = kinds[0]
-    numbers = sorted(number for _, number, _, _ in parts.values())
-    pattern = _pattern(stem, end, [digits for *_, digits in parts.values()])
+    stem, end, digits = _split_names(images)
+    numbers = sorted(map(int, digits))
+    pattern = _pattern(stem, end, digits)
     first, count = numbers[0], numbers[-1] - numbers[0] + 1
-    wanted = [pattern.format(n) for n in range(first, first + min(count, len(numbers) + 1))]
-    if gone := [name for name in wanted if name not in sizes]:
-        raise _gap(gone, count)
-    if twice := sorted(set(images).difference(wanted)):
-        raise InputError(f"The image {twice[0]!r} has the same number as another", "Keep one of the two")
-    _none_empty(sizes, wanted)
+    expected = [pattern.format(n) for n in range(first, first + min(count, len(numbers) + 1))]
+    if missing := [name for name in expected if name not in sizes]:
+        raise _gap(missing, count)
+    if duplicates := sorted(set(images).difference(expected)):
+        raise InputError(f"The image {duplicates[0]!r} has the same number as another image", "Keep one of the two")
+    _check_not_empty(sizes, expected)
     return Numbering(pattern=pattern, first=first, count=count, image_format="png" if end.lower() == ".png" else "jpg")
 
 
+def _split_names(images: list[str]) -> tuple[str, str, list[str]]:
+    """Return the stem and suffix that all images share, and the digits of each. Raises InputError if they differ."""
+    matches = {name: _NUMBERED_IMAGE.match(name) for name in images}
+    if unnumbered := [name for name, match in matches.items() if match is None]:
+        raise InputError(f"The name of the image {unnumbered[0]!r} does not end in a number", _NAMING)
+    parts = [(match["stem"], match["end"], match["digits"]) for match in matches.values() if match]
+    kinds = sorted({(stem, end) for stem, end, _ in parts})
+    if len(kinds) > 1:
+        first, second = (f"{stem}…{end}" for stem, end in kinds[:2])
+        raise InputError(f"There are frames of two kinds, {first!r} and {second!r}", "Keep one kind in the folder")
+    stem, end = kinds[0]
+    return stem, end, [digits for _, _, digits in parts]
+
+
 def _pattern(stem: str, end: str, digits: list[str]) -> str:
-    padded = any(text.startswith("0") and len(text) > 1 for text in digits)
-    width = min(len(text) for text in digits) if padded else 0
+    is_padded = any(text.startswith("0") and len(text) > 1 for text in digits)
+    width = min(len(text) for text in digits) if is_padded else 0
     if "{" in stem or "}" in stem:
-        raise InputError(f"The frames' name {stem!r} holds a brace", "Name frames 000001.jpg, 000002.jpg, …")
+        raise InputError(f"The frame name {stem!r} contains a brace", _NAMING)
     return f"{stem}{{:{f'0{width}' if width else ''}d}}{end}"
 
 
-def _gap(gone: list[str], count: int) -> InputError:
+def _gap(missing: list[str], count: int) -> InputError:
     return InputError(
-        f"Of {count} frames {len(gone)} or more are missing, the first is {gone[0]!r}",
-        "Upload the missing frames, then put the trigger file again",
+        f"At least {len(missing)} of {count} frames are missing, the first is {missing[0]!r}",
+        "Upload the missing frames, then upload the trigger file again",
     )
 
 
-def _none_empty(sizes: Mapping[str, int], wanted: list[str]) -> None:
-    if empty := [name for name in wanted if sizes[name] == 0]:
-        raise InputError(f"The frame {empty[0]!r} has no bytes", "Upload it again, then put the trigger file again")
+def _check_not_empty(sizes: Mapping[str, int], names: list[str]) -> None:
+    if empty := [name for name in names if sizes[name] == 0]:
+        raise InputError(f"The frame {empty[0]!r} is empty", "Upload it again, then upload the trigger file again")

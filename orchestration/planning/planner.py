@@ -1,4 +1,4 @@
-"""From an accepted request to the plan: look at what was uploaded, refuse it in words, or write the plan once."""
+"""The planner: validate what was uploaded for an accepted request, and write the plan once or reject the input."""
 
 from typing import Final
 
@@ -14,64 +14,65 @@ from frame_tools.contracts.version import IMPASTO_VERSION
 from frame_tools.media import images
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import Storage
-from orchestration import allowed_programs
+from orchestration.allowed_programs import plan_program
 from orchestration.app import App, node_image
 from orchestration.planning.frame_sequence import check_against_manifest, number_frames
 from orchestration.planning.masks import check_mask, plan_mask
-from orchestration.planning.styles import check_keys, plan_keys, plan_styles
+from orchestration.planning.styles import check_keyframes, plan_keyframes, plan_styles
 from orchestration.settings import Settings
 from orchestration.state import RunState
 
 MAX_BATCHES: Final = 10_000
-"""Messages and tasks of one run that queue and Batch carry without trouble."""
+"""Maximum number of batches of one run; queue and Batch handle this many without problems."""
 MAX_FRAME_BYTES: Final = 200 * 2**20
+_UPLOAD_AGAIN: Final = "Upload it, then upload the trigger file again"
 
 
 def write_plan(app: App, state: RunState) -> None:
-    """Write the run's manifest and plan (the first writer's stay); raises InputError if the input can't be used."""
+    """Write the run's manifest and plan (the first writer wins). Raises InputError if the input is invalid."""
     request = state.request
     if request.parent is not None and request.redo:
-        plan = _plan_from_parent(app, request)
+        plan = _plan_rerun(app, request)
     elif request.parent is not None:
-        plan = _plan_with_other_options(app, request)
+        plan = _plan_rerun_with_options(app, request)
     elif state.split is not None:
-        plan = _plan_after_split(app, request)
+        plan = _plan_split_video(app, request)
     else:
-        plan = _plan_of_frames(app, request)
+        plan = _plan_uploaded_frames(app, request)
     app.storage.runs.create(RunPaths(request.run_id).plan, plan.dumps())
 
 
-def _plan_of_frames(app: App, request: Request) -> Plan:
-    """Plan a run whose frames a person uploaded."""
+def _plan_uploaded_frames(app: App, request: Request) -> Plan:
+    """Plan a run whose frames were uploaded by a user."""
     storage, trigger = app.storage, request.trigger
     folder = f"{request.folder}/{trigger.frames_folder}/"
-    sizes = _sizes(storage, folder, app.settings.max_frames)
+    sizes = _frame_sizes(storage, folder, app.settings.max_frames)
     uploaded = storage.input.read(paths.input_blob(request.folder, "manifest.json"), limit=MAX_JSON_BYTES)
     if uploaded is not None:
         manifest = Manifest.parse_input(uploaded.data)
         check_against_manifest(sizes, manifest)
     else:
-        manifest = _manifest_without_one(storage, request, folder, sizes)
+        manifest = _derive_manifest(storage, request, folder, sizes)
     audio = (
         BlobRef(container="input", name=paths.input_blob(request.folder, manifest.audio_file))
         if manifest.audio_file
         else None
     )
-    return _finish_plan(app, request, manifest=manifest, frames=BlobRef(container="input", name=folder), audio=audio)
+    return _complete_plan(app, request, manifest=manifest, frames=BlobRef(container="input", name=folder), audio=audio)
 
 
-def _plan_after_split(app: App, request: Request) -> Plan:
-    """Plan a run whose video the task `split` took apart."""
+def _plan_split_video(app: App, request: Request) -> Plan:
+    """Plan a run whose video was split by the task `split`."""
     manifest = Manifest.load_stored(app.storage.runs.need(RunPaths(request.run_id).manifest).data)
     folder = RunPaths(request.run_id).split_folder
     audio = BlobRef(container="work", name=f"{folder}/{manifest.audio_file}") if manifest.audio_file else None
-    return _finish_plan(
+    return _complete_plan(
         app, request, manifest=manifest, frames=BlobRef(container="work", name=f"{folder}/frames/"), audio=audio
     )
 
 
-def _plan_from_parent(app: App, request: Request) -> Plan:
-    """Plan a run that redoes some batches of an earlier one: the rest is taken over with its receipts."""
+def _plan_rerun(app: App, request: Request) -> Plan:
+    """Plan a run that scores some batches of an earlier run again and reuses the others with their receipts."""
     storage, parent = app.storage, str(request.parent)
     plan = Plan.load_stored(storage.runs.need(RunPaths(parent).plan).data)
     storage.runs.create(RunPaths(request.run_id).manifest, storage.runs.need(RunPaths(parent).manifest).data)
@@ -89,14 +90,14 @@ def _plan_from_parent(app: App, request: Request) -> Plan:
     )
 
 
-def _plan_with_other_options(app: App, request: Request) -> Plan:
-    """Plan a run that does all of an earlier one's input with other options."""
+def _plan_rerun_with_options(app: App, request: Request) -> Plan:
+    """Plan a run over all of an earlier run's input with other options."""
     earlier = Plan.load_stored(app.storage.runs.need(RunPaths(str(request.parent)).plan).data)
     manifest = Manifest.load_stored(app.storage.runs.need(RunPaths(str(request.parent)).manifest).data)
-    return _finish_plan(app, request, manifest=manifest, frames=earlier.frames, audio=earlier.audio, earlier=earlier)
+    return _complete_plan(app, request, manifest=manifest, frames=earlier.frames, audio=earlier.audio, earlier=earlier)
 
 
-def _finish_plan(
+def _complete_plan(
     app: App,
     request: Request,
     *,
@@ -106,25 +107,22 @@ def _finish_plan(
     earlier: Plan | None = None,
 ) -> Plan:
     check_limits(manifest, app.settings)
-    # An earlier call may have died after this write: its manifest stays, so that plan and manifest always agree.
+    # An earlier call may have died after this write: its manifest is kept, so that plan and manifest always match.
     app.storage.runs.create(RunPaths(request.run_id).manifest, manifest.dumps())
     data = app.storage.runs.need(RunPaths(request.run_id).manifest).data
     manifest = Manifest.load_stored(data)
     if audio is not None and not app.storage.data_container(audio.container).exists(audio.name):
-        raise InputError(
-            f"The sound {audio.name!r} is not there though the manifest names it",
-            "Upload it, then put the trigger file again",
-        )
+        raise InputError(f"The audio file {audio.name!r} of the manifest does not exist", _UPLOAD_AGAIN)
     trigger, spec = request.trigger, SCORERS[request.trigger.scorer]
-    program, makes = allowed_programs.planned(trigger, app.settings.programs)
-    check_keys(trigger, manifest)
+    program, makes = plan_program(trigger, app.settings.programs)
+    check_keyframes(trigger, manifest)
     mask = plan_mask(app, request, manifest, makes)
     styles = plan_styles(app, request, earlier=earlier)
     per_batch = trigger.frames_per_batch or spec.frames_per_batch
     borders = borders_near_cuts(manifest.frame_count, per_batch, manifest.cuts)
     if len(borders) - 1 > MAX_BATCHES:
         raise InputError(
-            f"The run would have {len(borders) - 1} batches; at most {MAX_BATCHES} are planned",
+            f"The run would have {len(borders) - 1} batches; at most {MAX_BATCHES} are allowed",
             "Raise frames_per_batch in the trigger file",
         )
     return Plan(
@@ -138,7 +136,7 @@ def _finish_plan(
         frames=frames,
         audio=audio,
         styles=styles,
-        key_styles=plan_keys(trigger, styles),
+        key_styles=plan_keyframes(trigger, styles),
         mask=mask,
         program=program,
         sample=spread_sample(manifest.frame_count),
@@ -150,45 +148,45 @@ def _finish_plan(
 
 
 def _options(trigger: Trigger) -> Options:
-    """Return how to paint, with `steady` said: another version's default must not change a run under way."""
-    options = Options(**{field: getattr(trigger, field) for field in Options.model_fields})
+    """Return the options with an explicit `steady`: a new default in a later version must not change an open run."""
+    options = Options(**{name: getattr(trigger, name) for name in Options.model_fields})
     return options.model_copy(update={"steady": options.weight_of_before})
 
 
 def check_limits(manifest: Manifest, settings: Settings) -> None:
-    """Raise InputError for a run that is larger than this deployment allows."""
+    """Raise InputError if the run exceeds a limit of this deployment."""
     if manifest.frame_count > settings.max_frames:
         raise InputError(
-            f"The video has {manifest.frame_count} frames; at most {settings.max_frames} are allowed here",
+            f"The video has {manifest.frame_count} frames; at most {settings.max_frames} are allowed",
             "Cut it into parts, or raise MAX_FRAMES",
         )
     if manifest.width * manifest.height > settings.max_frame_pixels:
         raise InputError(
-            f"Frames of {manifest.width}x{manifest.height} are over {settings.max_frame_pixels} pixels",
+            f"Frames of {manifest.width}x{manifest.height} exceed the limit of {settings.max_frame_pixels} pixels",
             "Scale the video down, or raise MAX_FRAME_PIXELS",
         )
 
 
 def check_before_split(app: App, request: Request) -> None:
-    """Raise InputError if video, program, mask or a style is not there: before a node is paid to split."""
+    """Raise InputError if the video, program, mask or a style is missing, before a node is paid to split the video."""
     video = paths.input_blob(request.folder, str(request.trigger.video))
     if not app.storage.input.exists(video):
-        raise InputError(f"The video input/{video} is not there", "Upload it, then put the trigger file again")
-    _, makes = allowed_programs.planned(request.trigger, app.settings.programs)
+        raise InputError(f"The video input/{video} does not exist", _UPLOAD_AGAIN)
+    _, makes = plan_program(request.trigger, app.settings.programs)
     check_mask(app, request, makes)
     plan_styles(app, request)
 
 
 def image_size(data: bytes, what: str) -> tuple[int, int]:
-    """Return width and height of an image; raises InputError that names it."""
+    """Return width and height of an image in pixels. Raises InputError that names it as `what`."""
     try:
         return images.image_size(data)
     except InputError as error:
-        raise InputError(f"The {what} can't be used: {error.what}", error.remedy) from error
+        raise InputError(f"The {what} is invalid: {error.what}", error.remedy) from error
 
 
-def _sizes(storage: Storage, folder: str, max_frames: int) -> dict[str, int]:
-    """File name → bytes of what lies directly in the folder; stops listing once it is clearly too much."""
+def _frame_sizes(storage: Storage, folder: str, max_frames: int) -> dict[str, int]:
+    """Return file name → bytes of the blobs directly in the folder. Raises InputError if there are clearly too many."""
     sizes: dict[str, int] = {}
     for item in storage.input.list(folder):
         name = item.name.removeprefix(folder)
@@ -199,17 +197,20 @@ def _sizes(storage: Storage, folder: str, max_frames: int) -> dict[str, int]:
                     f"There are more than {max_frames} frames", "Cut the video into parts, or raise MAX_FRAMES"
                 )
         if item.size > MAX_FRAME_BYTES:
-            raise InputError(f"The frame {name!r} has {item.size} bytes", "Store frames as JPEG or PNG")
+            raise InputError(
+                f"The frame {name!r} has {item.size} bytes; at most {MAX_FRAME_BYTES} are allowed",
+                "Store frames as JPEG or PNG",
+            )
     return sizes
 
 
-def _manifest_without_one(storage: Storage, request: Request, folder: str, sizes: dict[str, int]) -> Manifest:
-    """Describe frames made with plain ffmpeg: numbered by their names, as large as the first, at the trigger's rate."""
+def _derive_manifest(storage: Storage, request: Request, folder: str, sizes: dict[str, int]) -> Manifest:
+    """Return a manifest for frames without one: numbering from their names, size of the first, rate of the trigger."""
     numbering = number_frames(sizes)
     if request.trigger.rate is None:
         raise InputError(
-            "There is no manifest.json beside the frames and the trigger file gives no rate",
-            'Add "rate": "30000/1001" (or whatever it is) to the trigger file, or split with frame_tools',
+            "There is no manifest.json beside the frames and the trigger file has no rate",
+            'Add the frame rate to the trigger file, for example "rate": "30000/1001", or split with frame_tools',
         )
     first = numbering.pattern.format(numbering.first)
     width, height = image_size(storage.input.need(folder + first).data, f"frame {first!r}")

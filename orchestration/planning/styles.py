@@ -1,6 +1,7 @@
-"""The styles of a run: each file checked and kept as the run's own copy, and how they change with time."""
+"""The styles of a run: each file is validated and copied for the run; keyframes say how styles change over time."""
 
 from collections.abc import Callable
+from typing import Final
 
 from frame_tools.contracts import paths
 from frame_tools.contracts.errors import InputError
@@ -11,16 +12,17 @@ from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.trigger import Trigger, shares
 from frame_tools.storage.blobs import Blob, sha256_of
 from orchestration.app import App
-from orchestration.planning.style_validation import look_at
+from orchestration.planning.style_validation import inspect_style
 
-Read = Callable[[str], Blob | None]
-"""Gives a style file by its name; of one that is too large, its beginning and one byte more than the limit."""
+StyleReader = Callable[[str], Blob | None]
+"""Returns a style file by name; of a file over the size limit, the first limit + 1 bytes."""
+_SCALE_DOWN: Final = "Scale it down: 1024 pixels are sufficient"
 
 
 def plan_styles(app: App, request: Request, *, earlier: Plan | None = None) -> tuple[PlannedStyle, ...]:
-    """Check the style files and copy them; empty for a scorer that takes none. Raises InputError in words.
+    """Validate and copy the style files; return an empty tuple for a scorer without styles. Raises InputError.
 
-    `earlier` is the plan of a run whose input is used again: of the files that it has copies of, those are taken.
+    `earlier` is the plan of a run whose input is reused: files that it has copied are read from those copies.
     """
     if not SCORERS[request.trigger.scorer].needs_style:
         return ()
@@ -28,27 +30,28 @@ def plan_styles(app: App, request: Request, *, earlier: Plan | None = None) -> t
     return tuple(_plan_style(app, request, name, read(name)) for name in request.trigger.style_files)
 
 
-def plan_keys(trigger: Trigger, styles: tuple[PlannedStyle, ...]) -> tuple[PlannedKeyframe, ...]:
-    """Return the styles' weights over time, one for each of `styles`."""
+def plan_keyframes(trigger: Trigger, styles: tuple[PlannedStyle, ...]) -> tuple[PlannedKeyframe, ...]:
+    """Return the keyframes, each with one weight per style in `styles`."""
     if not styles:
         return ()
-    mixes = [(key.at, shares(key.style)) for key in trigger.keys]
+    keyframes = [(keyframe.at, shares(keyframe.style)) for keyframe in trigger.keys]
     return tuple(
-        PlannedKeyframe(at=at, weights=tuple(mix.get(style.name, 0.0) for style in styles)) for at, mix in mixes
+        PlannedKeyframe(at=at, weights=tuple(weights.get(style.name, 0.0) for style in styles))
+        for at, weights in keyframes
     )
 
 
-def check_keys(trigger: Trigger, manifest: Manifest) -> None:
-    """Raise InputError for a style that would come after the video's end."""
-    late = [key.at for key in trigger.key_styles if key.at > manifest.duration]
+def check_keyframes(trigger: Trigger, manifest: Manifest) -> None:
+    """Raise InputError if a keyframe is after the video's end."""
+    late = [keyframe.at for keyframe in trigger.key_styles if keyframe.at > manifest.duration]
     if late:
         raise InputError(
-            f"key_styles names the second {late[0]:g}, the video is {float(manifest.duration):.3f} seconds long",
-            "Name seconds inside the video, then put the trigger file again",
+            f"key_styles has a keyframe at {late[0]:g} s, but the video is {float(manifest.duration):.3f} s long",
+            "Use times within the video, then upload the trigger file again",
         )
 
 
-def _reader(app: App, request: Request, earlier: Plan | None) -> Read:
+def _reader(app: App, request: Request, earlier: Plan | None) -> StyleReader:
     limit = app.settings.max_style_bytes
     copies = {style.name: style.blob for style in earlier.styles} if earlier else {}
 
@@ -64,15 +67,13 @@ def _plan_style(app: App, request: Request, name: str, blob: Blob | None) -> Pla
     limit = app.settings.max_style_bytes
     if blob is None:
         raise InputError(
-            f"The style {name!r} is not in input/{request.folder}/", "Upload it, then put the trigger file again"
+            f"The style {name!r} is not in input/{request.folder}/", "Upload it, then upload the trigger file again"
         )
     if len(blob.data) > limit:
-        raise InputError(f"The style {name!r} has more than {limit} bytes", "Scale it down: 1024 pixels are plenty")
-    looked = look_at(name, blob.data, SCORERS[request.trigger.scorer])
-    if (looked.width or 0) * (looked.height or 0) > app.settings.max_frame_pixels:
-        raise InputError(
-            f"The style {name!r} has {looked.width}x{looked.height} pixels", "Scale it down: 1024 pixels are plenty"
-        )
+        raise InputError(f"The style {name!r} has more than {limit} bytes", _SCALE_DOWN)
+    style = inspect_style(name, blob.data, SCORERS[request.trigger.scorer])
+    if (style.width or 0) * (style.height or 0) > app.settings.max_frame_pixels:
+        raise InputError(f"The style {name!r} has {style.width}x{style.height} pixels", _SCALE_DOWN)
     digest = sha256_of(blob.data)
     copy = RunPaths(request.run_id).style_copy(digest)
     app.storage.work.create(copy, blob.data)
@@ -80,7 +81,7 @@ def _plan_style(app: App, request: Request, name: str, blob: Blob | None) -> Pla
         name=name,
         blob=BlobRef(container="work", name=copy),
         sha256=digest,
-        kind=looked.kind,
-        width=looked.width,
-        height=looked.height,
+        kind=style.kind,
+        width=style.width,
+        height=style.height,
     )

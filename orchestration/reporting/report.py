@@ -1,4 +1,4 @@
-"""The report that lies beside the video or the records: how the run ended, what it did, and where the time went."""
+"""The report stored next to the video or the records: outcome, plan, times, bad frames, steadiness and cost."""
 
 import json
 from collections import Counter
@@ -13,19 +13,19 @@ from frame_tools.contracts.receipt import Outcome, Receipt, SteadinessSums
 from frame_tools.costs.prices import Prices
 from frame_tools.storage.deployment import Storage
 from orchestration.preflight import read_check
-from orchestration.reporting.cost import spent
+from orchestration.reporting.cost import actual_cost
 
 MAX_LISTED: Final = 100
-"""Bad frames that a report names; all of them are in the receipts."""
+"""Bad frames that a report lists; the receipts list all of them."""
 
 
-def as_json(report: dict[str, Any]) -> bytes:
-    """Return a report's bytes."""
+def report_json(report: dict[str, Any]) -> bytes:
+    """Serialize a report."""
     return (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def report_of(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str, Any]:
-    """Return the report of a run: the outcome, and of the batches that have receipts what they tell."""
+def build_report(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str, Any]:
+    """Return the report of a run: its outcome, its plan, and a summary of all receipts."""
     report: dict[str, Any] = {"version": 1, **outcome.model_dump(exclude_none=True)}
     plan_blob = storage.runs.read(RunPaths(outcome.run_id).plan)
     if plan_blob is not None:
@@ -37,16 +37,16 @@ def report_of(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str, A
         ]
         report |= {
             "plan": plan.model_dump(mode="json", exclude_none=True),
-            "scoring": summarise(receipts, plan),
-            "bad_frames": bad_frames(receipts),
-            "steadiness": steadiness(receipts),
-            "cost": spent(plan, receipts, read_check(storage, outcome.run_id), prices),
+            "scoring": summarize(receipts, plan),
+            "bad_frames": summarize_bad_frames(receipts),
+            "steadiness": mean_steadiness(receipts),
+            "cost": actual_cost(plan, receipts, read_check(storage, outcome.run_id), prices),
         }
     return report
 
 
-def summarise(receipts: list[Receipt], plan: Plan) -> dict[str, Any]:
-    """Return counts and seconds over all receipts: totals, and the medians per image."""
+def summarize(receipts: list[Receipt], plan: Plan) -> dict[str, Any]:
+    """Return totals over all receipts, and medians per image, in seconds."""
     frames = sum(r.end - r.start for r in receipts)
     if not frames:
         return {"frames": 0, "batches": 0, "batches_planned": plan.batch_count}
@@ -64,8 +64,8 @@ def summarise(receipts: list[Receipt], plan: Plan) -> dict[str, Any]:
     }
 
 
-def bad_frames(receipts: Sequence[Receipt]) -> dict[str, Any]:
-    """Return how many frames came out black, flat or as no numbers, what was done, and the first of them by name."""
+def summarize_bad_frames(receipts: Sequence[Receipt]) -> dict[str, Any]:
+    """Return the number of black, flat or non-finite frames, how they were handled, and the first of them."""
     bad = [frame for receipt in receipts for frame in receipt.bad_frames]
     return {
         "count": len(bad),
@@ -74,12 +74,12 @@ def bad_frames(receipts: Sequence[Receipt]) -> dict[str, Any]:
     }
 
 
-def steadiness(receipts: Sequence[Receipt]) -> dict[str, Any] | None:
-    """Return the means over all measured pairs of frames, beside the input's own; None if none was measured."""
+def mean_steadiness(receipts: Sequence[Receipt]) -> dict[str, Any] | None:
+    """Return the means over all measured frame pairs, for output and input; None if no pair was measured."""
     sums = [receipt.steadiness for receipt in receipts if receipt.steadiness is not None]
-    pairs = sum(one.pairs for one in sums)
+    pairs = sum(batch.pairs for batch in sums)
     if not pairs:
         return None
     measures = [name for name in SteadinessSums.model_fields if name != "pairs"]
-    means = {name: round(fsum(getattr(one, name) for one in sums) / pairs, 6) for name in measures}
+    means = {name: round(fsum(getattr(batch, name) for batch in sums) / pairs, 6) for name in measures}
     return {"pairs": pairs, **means}

@@ -1,4 +1,4 @@
-"""A run's status as people see it: derived by one pure function from what is durable, computed anew at each call."""
+"""A run's status for people: derived from durable state by a pure function, computed for every request."""
 
 import json
 from collections.abc import Iterator
@@ -12,17 +12,18 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Outcome, TaskError
 from orchestration.app import App
 from orchestration.preflight import read_check
-from orchestration.reporting.cost import expected
+from orchestration.reporting.cost import expected_cost
 from orchestration.state import RunState, open_runs, read_state
 
 Status = Literal["waiting", "splitting", "planning", "scoring", "joining", "finished", "failed", "refused", "cancelled"]
 MAX_LISTED: Final = 200
-MAX_TROUBLES: Final = 10
-"""Of tasks that are told of in one status."""
+"""Runs in one listing."""
+MAX_TASK_ERRORS: Final = 10
+"""Task errors in one status."""
 
 
 def derive_status(state: RunState) -> Status:
-    """Return the one word for where a run is."""
+    """Return the run's status."""
     if state.outcome is not None:
         return state.outcome.status
     if state.product is not None:
@@ -37,7 +38,7 @@ def derive_status(state: RunState) -> Status:
 
 
 def describe(state: RunState) -> dict[str, Any]:
-    """Return the run as JSON for people: status, counts, reasons, where the video is."""
+    """Return the run's status document: status, counts, reasons, and the location of the video."""
     plan, outcome = state.plan, state.outcome
     planned = plan.batch_count if plan else None
     return {
@@ -61,48 +62,49 @@ def describe(state: RunState) -> dict[str, Any]:
 
 
 def run_status(app: App, run_id: str) -> dict[str, Any] | None:
-    """Return the run's status, or None if there is none of this id. A refused trigger has an outcome only."""
+    """Return the run's status document, or None if there is no such run. A refused trigger file has an outcome only."""
     state = read_state(app.storage, ids.check_run_id(run_id))
     if state is not None:
-        return describe(state) | _pool_and_money(app, state)
+        return describe(state) | _problems_and_cost(app, state)
     blob = app.storage.runs.read(RunPaths(run_id).outcome)
     return Outcome.load_stored(blob.data).model_dump(exclude_none=True) if blob else None
 
 
-def _pool_and_money(app: App, state: RunState) -> dict[str, Any]:
-    """Return what stands in the way of the run's tasks, and what it will cost or has cost."""
+def _problems_and_cost(app: App, state: RunState) -> dict[str, Any]:
+    """Return the problems that delay the run's tasks, and its expected or actual cost."""
     runs, run_id = app.storage.runs, state.run_id
     if state.outcome is not None:
         report = app.storage.output.read(RunPaths(run_id).report)
         return {"trouble": [], "cost": json.loads(report.data).get("cost") if report else None}
     check = read_check(app.storage, run_id)
     manifest = runs.read(RunPaths(run_id).manifest) if state.plan else None
-    will = (
-        expected(state.plan, Manifest.load_stored(manifest.data), check, app.settings.price_table)
+    expected = (
+        expected_cost(state.plan, Manifest.load_stored(manifest.data), check, app.settings.price_table)
         if state.plan and manifest
         else None
     )
-    return {"trouble": [*(check.trouble if check else []), *_tried_again(app, state)], "cost": {"expected": will}}
+    problems = [*(check.problems if check else []), *_retried_errors(app, state)]
+    return {"trouble": problems, "cost": {"expected": expected}}
 
 
-def _tried_again(app: App, state: RunState) -> Iterator[str]:
-    """Yield what tasks said of errors after which their steps may be tried again, for steps that are waited for."""
+def _retried_errors(app: App, state: RunState) -> Iterator[str]:
+    """Yield the errors of tasks whose steps may be retried, for pending steps."""
     steps: tuple[int | str, ...] = ("split",) if state.plan is None else state.missing or ("join",)
-    waited_for = {ids.step_name(step) for step in steps} - set(state.failures)
-    noted = {item.name for item in app.storage.runs.list(RunPaths(state.run_id).errors)}
-    relevant = (name for step in sorted(waited_for) if (name := RunPaths(state.run_id).error(step)) in noted)
-    for name in islice(relevant, MAX_TROUBLES):
+    pending = {ids.step_name(step) for step in steps} - set(state.failures)
+    stored = {item.name for item in app.storage.runs.list(RunPaths(state.run_id).errors)}
+    relevant = (name for step in sorted(pending) if (name := RunPaths(state.run_id).error(step)) in stored)
+    for name in islice(relevant, MAX_TASK_ERRORS):
         blob = app.storage.runs.read(name)
-        if blob is None:  # a resubmission has just removed it
+        if blob is None:  # a resubmission has just deleted it
             continue
-        one = TaskError.load_stored(blob.data)
-        step = f"Batch {int(one.step)}" if one.step.isdigit() else f"The step {one.step}"
-        words = f"{sentence(one.reason)} {sentence(one.remedy)}"
-        yield f"{step} failed at {one.happened_at} and may be tried again: {words}"
+        error = TaskError.load_stored(blob.data)
+        step = f"Batch {int(error.step)}" if error.step.isdigit() else f"The step {error.step}"
+        explanation = f"{sentence(error.reason)} {sentence(error.remedy)}"
+        yield f"{step} failed at {error.happened_at} and may be retried: {explanation}"
 
 
 def list_runs(app: App) -> list[dict[str, Any]]:
-    """Return id and status of every run, open ones first, at most 200."""
+    """Return id and status of up to 200 runs, open runs first."""
     still_open = open_runs(app.storage)
     others = (f for f in app.storage.runs.folders() if f not in {"open", "slots", *still_open})
     listed: list[dict[str, Any]] = []
@@ -113,7 +115,7 @@ def list_runs(app: App) -> list[dict[str, Any]]:
 
 
 def _status_and_reason(app: App, run_id: str) -> tuple[str, str]:
-    """Return how a run ended and why, "open" for one that has not; one unreadable outcome does not hide the others."""
+    """Return a run's final status and reason, "open" without one; an unreadable outcome is "unknown", not an error."""
     blob = app.storage.runs.read(RunPaths(run_id).outcome)
     if blob is None:
         return "open", ""

@@ -1,1 +1,1 @@
-"""The run's state machine and its steps: decide, advance, admit, schedule, join, finalize."""
+"""The run's state machine and its actions: decide, advance, admit, schedule, join, finalize."""

@@ -1,6 +1,6 @@
-"""Which runs may be under way: a fixed number of slots, each a blob that one run holds; the longest waiting goes first.
+"""Admission control: a fixed number of slots, each a blob that one run holds; the longest-waiting run goes first.
 
-Creating a blob that must not exist gives a slot to exactly one run, so the limit holds however many handlers try.
+A slot is acquired by creating a blob that must not exist, so the limit holds however many handlers try concurrently.
 """
 
 import logging
@@ -12,7 +12,7 @@ from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
 from orchestration.app import App
-from orchestration.state import open_runs, slots_of
+from orchestration.state import open_runs, slots_held_by
 
 _log = logging.getLogger(__name__)
 
@@ -20,61 +20,65 @@ NEVER: Final = "9999"
 """Later than every time of receipt: a run whose request cannot be read is admitted last."""
 
 
-def take_slot(app: App, run_id: str) -> bool:
-    """Give the run a slot if it is among the longest waiting ones that fit; returns whether it has one now."""
-    held = _held(app)
-    if run_id in held.values():
+def acquire_slot(app: App, run_id: str) -> bool:
+    """Give the run a slot if it is among the longest-waiting runs that fit; return whether it holds one now."""
+    holders = _slot_holders(app)
+    if run_id in holders.values():
         return True
-    free = [name for n in range(app.settings.max_open_runs) if (name := paths.slot(n)) not in held]
-    if run_id not in _waiting(app, held)[: len(free)]:
+    free = [name for n in range(app.settings.max_open_runs) if (name := paths.slot(n)) not in holders]
+    if run_id not in _waiting_runs(app, holders)[: len(free)]:
         return False
-    if not any(_take(app, name, run_id) for name in free):
+    if not any(_create_slot(app, name, run_id) for name in free):
         return False
-    # Two handlers may have taken one each: both keep the first.
-    for name, etag in list(slots_of(app.storage, run_id))[1:]:
+    # Two handlers may each have acquired a slot for this run: both keep the first.
+    for name, etag in list(slots_held_by(app.storage, run_id))[1:]:
         app.storage.runs.delete(name, etag=etag)
     return True
 
 
 def admit_next(app: App) -> None:
-    """A slot may be free: have somebody look at the longest waiting run. If this message is lost, the sweep looks."""
-    for waiting in _waiting(app, _held(app))[:1]:
-        app.storage.finished_batches.send(BatchMessage(run_id=waiting, batch="look"))
+    """Trigger an evaluation of the longest-waiting run, because a slot may be free.
+
+    If this message is lost, the sweep evaluates the run.
+    """
+    for run_id in _waiting_runs(app, _slot_holders(app))[:1]:
+        app.storage.finished_batches.send(BatchMessage(run_id=run_id, batch="look"))
 
 
 def release_slots(app: App, run_id: str) -> None:
-    """Give back what the run holds."""
-    for name, etag in slots_of(app.storage, run_id):
+    """Release every slot that the run holds."""
+    for name, etag in slots_held_by(app.storage, run_id):
         app.storage.runs.delete(name, etag=etag)
 
 
 def reclaim_slots(app: App) -> None:
-    """Give back slots whose holder is not open: a handler may take one for a run that has just been ended."""
+    """Release slots whose holder is not open: a handler may acquire one for a run that has just ended."""
     slots = [(item.name, app.storage.runs.read(item.name)) for item in app.storage.runs.list("slots/")]
-    still_open = set(open_runs(app.storage))  # read after the slots: a run is marked open before it takes one
+    still_open = set(open_runs(app.storage))  # read after the slots: a run is marked open before it acquires one
     for name, blob in slots:
         if blob is not None and blob.data.decode() not in still_open:
             app.storage.runs.delete(name, etag=blob.etag)
 
 
-def _take(app: App, slot: str, run_id: str) -> bool:
-    """Take one slot; one that another handler has just taken for the same run is not taken twice."""
+def _create_slot(app: App, slot: str, run_id: str) -> bool:
+    """Create one slot; return True also if another handler has just created it for the same run."""
     if app.storage.runs.create(slot, run_id.encode()):
         return True
     holder = app.storage.runs.read(slot)
     return holder is not None and holder.data == run_id.encode()
 
 
-def _held(app: App) -> dict[str, str]:
-    """Slot blob → run id."""
-    read = {item.name: app.storage.runs.read(item.name) for item in app.storage.runs.list("slots/")}
-    return {name: blob.data.decode() for name, blob in read.items() if blob is not None}
+def _slot_holders(app: App) -> dict[str, str]:
+    """Return slot blob → run id."""
+    blobs = {item.name: app.storage.runs.read(item.name) for item in app.storage.runs.list("slots/")}
+    return {name: blob.data.decode() for name, blob in blobs.items() if blob is not None}
 
 
-def _waiting(app: App, held: dict[str, str]) -> list[str]:
-    """Open runs without a slot, the longest waiting first."""
-    holders = set(held.values())
-    return [run for _, run in sorted((_received_at(app, r), r) for r in open_runs(app.storage) if r not in holders)]
+def _waiting_runs(app: App, holders: dict[str, str]) -> list[str]:
+    """Return the open runs without a slot, the longest-waiting first."""
+    admitted = set(holders.values())
+    waiting = [run_id for run_id in open_runs(app.storage) if run_id not in admitted]
+    return sorted(waiting, key=lambda run_id: (_received_at(app, run_id), run_id))
 
 
 def _received_at(app: App, run_id: str) -> str:

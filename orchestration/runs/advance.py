@@ -1,87 +1,108 @@
-"""Do the next thing for a run, and the next, until it has to wait: called by every handler, harmless when repeated."""
+"""The run loop: execute the next action of a run until it has to wait. Every handler calls it; it is idempotent."""
 
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, assert_never
 
 from frame_tools.contracts.errors import InputError, NextStep
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.telemetry.logs import with_run_context
-from orchestration.app import App, now
+from orchestration.app import App
 from orchestration.planning import planner
-from orchestration.runs import finalize, joining
-from orchestration.runs.admission import take_slot
-from orchestration.runs.decide import Step, decide
+from orchestration.runs.admission import acquire_slot
+from orchestration.runs.decide import Action, NextAction, decide
+from orchestration.runs.finalize import OutcomeStatus, clean_up, finalize_run, terminate_jobs
+from orchestration.runs.joining import join_run
 from orchestration.state import RunState, read_state
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
-MAX_STEPS: Final = 12
-"""More than any run needs between two waits; a guard against going round in a circle."""
+MAX_ACTIONS: Final = 12
+"""More than any run needs between two waits; guards against an endless loop."""
 
 
 @with_run_context
 def advance(app: App, run_id: str) -> None:
-    """Take the run as far as it goes without waiting for anybody."""
-    for _ in range(MAX_STEPS):
+    """Execute actions of the run until it has to wait."""
+    for _ in range(MAX_ACTIONS):
         state = read_state(app.storage, run_id)
         if state is None:
             return
-        step = decide(state, now=now(), run_limit=app.run_limit)
-        log.info("run %s: %s", run_id, step.verb)
-        with app.spans.phase(step.verb, run_id):
-            if not take(app, state, step):
+        next_action = decide(state, now=app.clock.now(), run_limit=app.run_limit)
+        _log.info("run %s: %s", run_id, next_action.action)
+        with app.spans.phase(next_action.action, run_id):
+            if not execute(app, state, next_action):
                 return
-    raise RuntimeError(f"run {run_id} goes round in a circle at {step.verb!r}")
+    raise RuntimeError(f"the run {run_id} does not settle; its last action is {next_action.action}")
 
 
-def take(app: App, state: RunState, step: Step) -> bool:  # noqa: C901 - one row a verb
-    """Take one step; returns whether to look again at once."""
-    run_id = state.run_id
-    match step.verb:
-        case "wait":
+def execute(app: App, state: RunState, next_action: NextAction) -> bool:  # noqa: C901 - one case per action
+    """Execute one action; return whether to evaluate the run again at once."""
+    match next_action.action:
+        case Action.WAIT:
             return False
-        case "clean up":
-            if state.is_open:
-                finalize.clean_up(app, run_id)
-            else:
-                finalize.end_jobs(app, run_id, "run has ended")  # whoever placed a task at that moment may have died
+        case Action.CLEAN_UP:
+            _clean_up(app, state)
             return False
-        case "admit":
-            if not state.is_open:  # taken away after an ending that was taken back since, or before there was a request
-                app.storage.runs.create(RunPaths(run_id).open_mark, b"")
-            return take_slot(app, run_id)
-        case "split":
-            if _refused(app, state, lambda: planner.check_before_split(app, state.request)):
-                return True
-            app.storage.frame_batches.send(BatchMessage(run_id=run_id, batch="split"))
-            app.storage.runs.create(RunPaths(run_id).queued("split"), b"")
-        case "plan":
-            _refused(app, state, lambda: planner.write_plan(app, state))
-        case "queue":
-            app.storage.frame_batches.send_all(BatchMessage(run_id=run_id, batch=b) for b in state.missing)
-            app.storage.runs.create(RunPaths(run_id).queued("batches"), b"")
-        case "join":
-            return joining.join(app, state)
-        case "finish":
-            what = "The video is complete" if state.video else "The records are complete"
-            _end(app, state, "finished", Step(verb="finish", reason=what))
-        case "cancel":
-            _end(app, state, "cancelled", Step(verb="cancel", reason="A person cancelled the run"))
-        case "fail":
-            _end(app, state, "failed", step)
+        case Action.ADMIT:
+            return _admit(app, state)
+        case Action.SPLIT:
+            _queue_split(app, state)
+        case Action.PLAN:
+            _refuse_invalid_input(app, state, lambda: planner.write_plan(app, state))
+        case Action.QUEUE:
+            _queue_batches(app, state)
+        case Action.JOIN:
+            return join_run(app, state)
+        case Action.FINISH:
+            _end_run(app, state, "finished", next_action)
+        case Action.CANCEL:
+            _end_run(app, state, "cancelled", next_action)
+        case Action.FAIL:
+            _end_run(app, state, "failed", next_action)
+        case _:
+            assert_never(next_action.action)
     return True
 
 
-def _refused(app: App, state: RunState, check: Callable[[], None]) -> bool:
-    """Run a check of the person's input; if it raises InputError, end the run as refused and return True."""
+def _clean_up(app: App, state: RunState) -> None:
+    if state.is_open:
+        clean_up(app, state.run_id)
+    else:
+        # A handler that was creating a task when the run ended may have died before it could terminate the job.
+        terminate_jobs(app, state.run_id, "run has ended")
+
+
+def _admit(app: App, state: RunState) -> bool:
+    if not state.is_open:
+        # The mark was deleted by an outcome that has been retracted since, or before there was a request.
+        app.storage.runs.create(RunPaths(state.run_id).open_mark, b"")
+    return acquire_slot(app, state.run_id)
+
+
+def _queue_split(app: App, state: RunState) -> None:
+    run_id = state.run_id
+    if _refuse_invalid_input(app, state, lambda: planner.check_before_split(app, state.request)):
+        return
+    app.storage.frame_batches.send(BatchMessage(run_id=run_id, batch="split"))
+    app.storage.runs.create(RunPaths(run_id).queued("split"), b"")
+
+
+def _queue_batches(app: App, state: RunState) -> None:
+    run_id = state.run_id
+    app.storage.frame_batches.send_all(BatchMessage(run_id=run_id, batch=batch) for batch in state.missing)
+    app.storage.runs.create(RunPaths(run_id).queued("batches"), b"")
+
+
+def _refuse_invalid_input(app: App, state: RunState, check: Callable[[], None]) -> bool:
+    """Run a check of the user's input; if it raises InputError, end the run as refused and return True."""
     try:
         check()
     except InputError as error:
-        log.warning("run %s refused: %s", state.run_id, error)
-        finalize.end(
+        _log.warning("run %s refused: %s", state.run_id, error)
+        finalize_run(
             app,
             state.run_id,
             name=state.request.name,
@@ -95,25 +116,26 @@ def _refused(app: App, state: RunState, check: Callable[[], None]) -> bool:
     return False
 
 
-def _end(app: App, state: RunState, status: finalize.Status, step: Step) -> None:
-    finalize.end(
+def _end_run(app: App, state: RunState, status: OutcomeStatus, next_action: NextAction) -> None:
+    is_finished = status == "finished"
+    finalize_run(
         app,
         state.run_id,
         name=state.request.name,
         status=status,
-        reason=step.reason,
-        remedy=step.remedy,
-        code=step.code,
-        next_step=step.next_step,
-        video=state.video if status == "finished" else None,
-        records=state.records if status == "finished" else None,
-        still=lambda: status == "finished" or _decides_again(app, state.run_id) == step.verb,
+        reason=next_action.reason,
+        remedy=next_action.remedy,
+        code=next_action.code,
+        next_step=next_action.next_step,
+        video=state.video if is_finished else None,
+        records=state.records if is_finished else None,
+        is_still_valid=lambda: is_finished or _decide_again(app, state.run_id) == next_action.action,
     )
 
 
-def _decides_again(app: App, run_id: str) -> str | None:
-    """Return what would be decided now if the run had not just been ended, nor its slot been given back on that."""
+def _decide_again(app: App, run_id: str) -> Action | None:
+    """Return the current decision for the run, ignoring that it has just ended and released its slot."""
     state = read_state(app.storage, run_id)
     if state is None:
         return None
-    return decide(replace(state, outcome=None, has_slot=True), now=now(), run_limit=app.run_limit).verb
+    return decide(replace(state, outcome=None, has_slot=True), now=app.clock.now(), run_limit=app.run_limit).action

@@ -1,4 +1,4 @@
-"""How a run ends: the outcome is written once, the report is written for people, then everything is let go."""
+"""The end of a run: write the outcome once, write the report, then release everything that the run holds."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -10,36 +10,36 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Outcome
 from frame_tools.telemetry.logs import fields, with_run_context
 from frame_tools.telemetry.metrics import FRAME_SECONDS, RUN_COST
-from orchestration.app import App, now
-from orchestration.reporting.report import as_json, report_of
+from orchestration.app import App
+from orchestration.reporting.report import build_report, report_json
 from orchestration.runs.admission import admit_next, release_slots
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
-Status = Literal["finished", "failed", "refused", "cancelled"]
+OutcomeStatus = Literal["finished", "failed", "refused", "cancelled"]
 
 
 @with_run_context
-def end(
+def finalize_run(
     app: App,
     run_id: str,
     *,
     name: str,
-    status: Status,
+    status: OutcomeStatus,
     reason: str,
     remedy: str = "",
     code: ErrorCode | None = None,
     next_step: NextStep | None = None,
     video: str | None = None,
     records: str | None = None,
-    still: Callable[[], bool] = lambda: True,
+    is_still_valid: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Write how the run ended (the first ending stays) and clean up.
+    """Write the run's outcome (the first writer wins) and clean up.
 
-    `still` is asked before and after the ending is written: a handler may have decided on it long ago, and a person's
-    resubmission has removed the reason since. Then nothing is written, or it is taken back.
+    `is_still_valid` is called before and after the outcome is written: the decision may be old, and a resubmission
+    may have removed its reason since. If it returns False, the outcome is not written, or is retracted.
     """
-    if not still():
+    if not is_still_valid():
         return
     outcome = Outcome(
         run_id=run_id,
@@ -49,23 +49,23 @@ def end(
         code=code,
         next_step=next_step,
         name=name,
-        ended_at=now().isoformat(),
+        ended_at=app.clock.now().isoformat(),
         video=video,
         records=records,
     )
     if app.storage.runs.create(RunPaths(run_id).outcome, outcome.dumps()):
-        if not still():
-            _take_back(app, outcome)
+        if not is_still_valid():
+            _retract(app, outcome)
             return
-        _log_ending(outcome)
-        _measure(app, clean_up(app, run_id))
+        _log_outcome(outcome)
+        _record_metrics(app, clean_up(app, run_id))
     else:
         clean_up(app, run_id)
 
 
-def _log_ending(outcome: Outcome) -> None:
+def _log_outcome(outcome: Outcome) -> None:
     """Log how the run ended. The failure alert selects the field `event`, "run_failed"."""
-    log.log(
+    _log.log(
         logging.ERROR if outcome.status == "failed" else logging.INFO,
         "run %s %s: %s",
         outcome.run_id,
@@ -75,15 +75,15 @@ def _log_ending(outcome: Outcome) -> None:
     )
 
 
-def _take_back(app: App, outcome: Outcome) -> None:
-    """Remove this very ending; if somebody has cleaned up after it, `advance` marks the run open again."""
+def _retract(app: App, outcome: Outcome) -> None:
+    """Delete exactly this outcome; if a handler has cleaned up after it, `advance` marks the run open again."""
     blob = app.storage.runs.read(RunPaths(outcome.run_id).outcome)
     if blob is not None and blob.data == outcome.dumps():
         app.storage.runs.delete(RunPaths(outcome.run_id).outcome, etag=blob.etag)
 
 
-def _measure(app: App, report: Mapping[str, Any]) -> None:
-    """Tell what the run's frames took and what it cost."""
+def _record_metrics(app: App, report: Mapping[str, Any]) -> None:
+    """Record the run's seconds per frame and its cost."""
     scoring = report.get("scoring", {})
     if frames := scoring.get("frames", 0):
         app.metrics.record(FRAME_SECONDS, (scoring["task_seconds"] - scoring["start_up_seconds"]) / frames)
@@ -91,33 +91,32 @@ def _measure(app: App, report: Mapping[str, Any]) -> None:
         app.metrics.record(RUN_COST, usd["total"], status=report["status"])
 
 
-def end_jobs(app: App, run_id: str, reason: str) -> None:
-    """End all Batch jobs that were claimed for the run."""
+def terminate_jobs(app: App, run_id: str, reason: str) -> None:
+    """Terminate all Batch jobs that were claimed for the run."""
     for claim in app.storage.runs.list(RunPaths(run_id).jobs):
         number = int(claim.name.rsplit("/", 1)[1])
         app.batch.terminate_job(ids.job_id(run_id, number), reason)
 
 
 def clean_up(app: App, run_id: str) -> Mapping[str, Any]:
-    """Write the report, end the run's Batch jobs, give back its slot, close it, and let the next run in.
+    """Write the report, terminate the jobs, release the slot, delete the open mark, admit the next run.
 
-    Returns the report.
-    Each part may have been done before. Until the open mark is gone, the sweep comes back; should the run's ending be
-    taken back just then and this process die, the sweep's look at all runs finds it.
+    Returns the report. Every part is idempotent. Until the open mark is deleted, the sweep calls this again; if the
+    outcome is retracted at that moment and this process dies, the hourly scan for orphaned runs finds the run.
     """
     blob = app.storage.runs.read(RunPaths(run_id).outcome)
-    if blob is None:  # a resubmission has taken the ending back
+    if blob is None:  # a resubmission has deleted the outcome
         return {}
     outcome = Outcome.load_stored(blob.data)
-    report = report_of(app.storage, outcome, app.settings.price_table)
-    app.storage.output.write(RunPaths(run_id).report, as_json(report))
-    end_jobs(app, run_id, f"run {outcome.status}")
+    report = build_report(app.storage, outcome, app.settings.price_table)
+    app.storage.output.write(RunPaths(run_id).report, report_json(report))
+    terminate_jobs(app, run_id, f"run {outcome.status}")
     release_slots(app, run_id)
     app.storage.runs.delete(RunPaths(run_id).open_mark)
-    now_there = app.storage.runs.read(RunPaths(run_id).outcome)
-    if now_there is None:  # taken back meanwhile: the sweep must see the run
+    current = app.storage.runs.read(RunPaths(run_id).outcome)
+    if current is None:  # deleted meanwhile: the sweep must see the run
         app.storage.runs.create(RunPaths(run_id).open_mark, b"")
-    elif now_there.etag != blob.etag:  # and ended anew: the report must say how
+    elif current.etag != blob.etag:  # ended again meanwhile: the report must match the new outcome
         return clean_up(app, run_id)
     admit_next(app)
     return report

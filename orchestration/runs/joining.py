@@ -1,4 +1,4 @@
-"""Join a run whose batches are all in: here if the video is small enough, else by a Batch task with the same code."""
+"""Joining of a run whose batches are all complete: in this process if the result is small, else in a Batch task."""
 
 import logging
 
@@ -6,49 +6,47 @@ from frame_tools.assembly import DamagedBatchError, assemble_output, read_receip
 from frame_tools.contracts.errors import DamagedError, MissingError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure
-from orchestration.app import App, now
-from orchestration.runs.scheduling import place
+from orchestration.app import App
+from orchestration.runs.scheduling import ensure_tasks
 from orchestration.state import RunState, write_failure
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
-def join(app: App, state: RunState) -> bool:
-    """Join, or have it joined; returns whether to look at the run again at once."""
+def join_run(app: App, state: RunState) -> bool:
+    """Join the run here or schedule a task for it; return whether to evaluate the run again at once."""
     run_id = state.run_id
     try:
-        return _join_here_or_there(app, state)
+        return _join_or_schedule(app, state)
     except MissingError as error:
-        log.info("run %s: another joiner has set something aside: %s", run_id, error)
+        _log.info("run %s: a concurrent joiner has invalidated a receipt: %s", run_id, error)
         return False
     except DamagedBatchError as error:
-        log.warning("run %s: %s", run_id, error)
-        place(app, run_id, error.batches)
+        _log.warning("run %s: %s", run_id, error)
+        ensure_tasks(app, run_id, error.batches)
         return False
     except DamagedError as error:
-        write_failure(
-            app.storage,
-            Failure(
-                run_id=run_id,
-                step="join",
-                reason=error.what,
-                remedy=error.remedy,
-                code=error.code,
-                next_step=error.next_step,
-                failed_at=now().isoformat(),
-            ),
+        failure = Failure(
+            run_id=run_id,
+            step="join",
+            reason=error.what,
+            remedy=error.remedy,
+            code=error.code,
+            next_step=error.next_step,
+            failed_at=app.clock.now().isoformat(),
         )
+        write_failure(app.storage, failure)
         return True
 
 
-def _join_here_or_there(app: App, state: RunState) -> bool:
-    """Join what is small enough; of anything larger see that a task does it."""
-    assert state.plan is not None  # noqa: S101 - decide() says "join" only with a plan
+def _join_or_schedule(app: App, state: RunState) -> bool:
+    """Join here if the parts are small enough, else ensure that a task joins them."""
+    assert state.plan is not None  # noqa: S101 - decide() returns JOIN only with a plan
     run_id, batches = state.run_id, range(state.plan.batch_count)
-    part_bytes = sum(read_receipt(app.storage, run_id, batch).product.size for batch in batches)
-    if part_bytes <= app.settings.join_in_function_bytes:
+    total_bytes = sum(read_receipt(app.storage, run_id, batch).product.size for batch in batches)
+    if total_bytes <= app.settings.join_in_function_bytes:
         return assemble_output(app.storage, run_id) is not None
     if "join" not in state.queued:
-        place(app, run_id, ["join"])
+        ensure_tasks(app, run_id, ["join"])
         app.storage.runs.create(RunPaths(run_id).queued("join"), b"")
     return False

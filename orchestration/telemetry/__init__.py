@@ -1,1 +1,1 @@
-"""Tracing and the connection to Azure Monitor."""
+"""Tracing port and its Azure Monitor implementation."""

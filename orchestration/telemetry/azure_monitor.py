@@ -1,9 +1,10 @@
-"""Where the app's figures and spans go: to Application Insights by OpenTelemetry if a connection string is set.
+"""Export of metrics and spans to Application Insights through OpenTelemetry, if a connection string is set.
 
-Without one, figures are log lines and spans are not made. Log lines and errors never travel this way: Azure's host
-already sends each of them, and a second copy would be paid for. Neither do spans of every storage call, for the same
-reason. The host also sends one request for each call of a function; our span of the same call is its child and of the
-kind "internal", so it is no second request, and it says what the host can't know: which run it was about.
+Without a connection string, metrics become log lines and no spans are created. Log records and exceptions are never
+exported from here: the Functions host already sends each of them, and a second copy would be billed. Spans of single
+storage calls are not exported for the same reason. The host also sends one request per function invocation; our span of
+the same invocation is a child of it with kind "internal", so it is not a second request, and adds what the host cannot
+know: the run.
 https://learn.microsoft.com/azure/azure-monitor/app/opentelemetry-configuration
 """
 
@@ -11,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from frame_tools.storage.accounts import Account
 from frame_tools.telemetry.metrics import LogMetrics, Metric, Metrics
-from orchestration.telemetry.tracing import PHASES, Invocation, NoSpans, Span, Spans, attributes_of
+from orchestration.telemetry.tracing import PHASES, Invocation, NoOpSpans, Span, Spans, run_attributes
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -27,7 +28,7 @@ CONNECTION_STRING: Final = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 AUTHENTICATION: Final = "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"
 _NAME: Final = "impasto"
 _UNUSED_LOGGER: Final = "impasto.sent_by_the_host"
-"""The distribution exports the records of one logger; this one gets none."""
+"""The distribution exports the records of one logger; nothing logs to this one."""
 _INSTRUMENTATIONS: Final = (
     "azure_sdk", "django", "fastapi", "flask", "psycopg2", "requests", "urllib", "urllib3"
 )  # fmt: skip
@@ -35,22 +36,22 @@ _INSTRUMENTATIONS: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Telemetry:
-    """Where figures and spans go."""
+    """The destinations of metrics and spans."""
 
     metrics: Metrics = field(default_factory=LogMetrics)
-    spans: Spans = field(default_factory=NoSpans)
+    spans: Spans = field(default_factory=NoOpSpans)
 
 
 class OpenTelemetryMetrics:
-    """Values as instruments of an OpenTelemetry meter."""
+    """Metrics as instruments of an OpenTelemetry meter."""
 
     def __init__(self, meter: "Meter") -> None:
         self._meter = meter
         self._instruments: dict[str, Any] = {}
-        self._making = Lock()
+        self._lock = Lock()
 
     def record(self, metric: Metric, value: float, **attributes: str) -> None:
-        """Add to the counter, set the gauge, or put the value into the histogram."""
+        """Add to the counter, set the gauge, or record the value in the histogram."""
         instrument = self._instrument(metric)
         match metric.kind:
             case "counter":
@@ -59,12 +60,14 @@ class OpenTelemetryMetrics:
                 instrument.set(value, attributes)
             case "histogram":
                 instrument.record(value, attributes)
+            case _:
+                assert_never(metric.kind)
 
     def _instrument(self, metric: Metric) -> Any:
-        with self._making:
+        with self._lock:
             if metric.name not in self._instruments:
-                make = getattr(self._meter, f"create_{metric.kind}")
-                self._instruments[metric.name] = make(metric.name, unit=metric.unit, description=metric.meaning)
+                create = getattr(self._meter, f"create_{metric.kind}")
+                self._instruments[metric.name] = create(metric.name, unit=metric.unit, description=metric.meaning)
             return self._instruments[metric.name]
 
 
@@ -76,18 +79,18 @@ class OpenTelemetrySpans:
 
     @contextmanager
     def invocation(self, call: Invocation) -> Iterator[Span]:
-        """Span one call of a function, as a child of the host's span."""
+        """Open the span of one function invocation, as a child of the host's span."""
         attributes = {"faas.invocation_id": call.invocation_id}
         with self._span(call.function, attributes, parent=_context_of(call)) as span:
             yield _OpenSpan(span)
 
     @contextmanager
-    def phase(self, verb: str, run_id: str) -> Iterator[object]:
-        """Span one step of a run, as a child of the call that takes it."""
-        if verb not in PHASES:
+    def phase(self, action: str, run_id: str) -> Iterator[object]:
+        """Open the span of one action on a run, as a child of the current invocation."""
+        if action not in PHASES:
             yield None
             return
-        with self._span(verb, attributes_of(run_id)) as span:
+        with self._span(action, run_attributes(run_id)) as span:
             yield span
 
     @contextmanager
@@ -101,22 +104,22 @@ class OpenTelemetrySpans:
 
 
 class _OpenSpan:
-    """What a handler may say to a span that is under way."""
+    """An open span that handlers can annotate."""
 
     def __init__(self, span: "OpenTelemetrySpan") -> None:
         self._span = span
 
-    def about(self, run_id: str, batch: int | str | None = None) -> None:
-        """Say which run the call is about."""
-        self._span.set_attributes(attributes_of(run_id, batch))
+    def annotate(self, run_id: str, batch: int | str | None = None) -> None:
+        """Attach the run to the span."""
+        self._span.set_attributes(run_attributes(run_id, batch))
 
 
 def telemetry_from(environ: Mapping[str, str]) -> Telemetry:
-    """Return where all goes; with a connection string this sets up the process's OpenTelemetry, so call it once."""
+    """Return the destinations. With a connection string this configures OpenTelemetry globally, so call it once."""
     connection_string = environ.get(CONNECTION_STRING)
     if not connection_string:
         return Telemetry()
-    # Half a second of imports, and a laptop needs none of them.
+    # Imported late: the imports take half a second and local runs do not need them.
     from azure.monitor.opentelemetry import configure_azure_monitor
     from opentelemetry.metrics import get_meter
     from opentelemetry.trace import get_tracer
@@ -128,7 +131,7 @@ def telemetry_from(environ: Mapping[str, str]) -> Telemetry:
         enable_live_metrics=False,
         enable_performance_counters=False,
         logger_name=_UNUSED_LOGGER,
-        # The usual sampler drops spans whose parent says that it was not recorded, and the host's may always say so.
+        # The default sampler drops spans whose parent is marked as not recorded, which may hold for every host span.
         sampling_ratio=1.0,
         instrumentation_options={name: {"enabled": False} for name in _INSTRUMENTATIONS},
     )
@@ -136,7 +139,7 @@ def telemetry_from(environ: Mapping[str, str]) -> Telemetry:
 
 
 def _context_of(call: Invocation) -> "Context":
-    """Return the host's span as a parent; an empty context, whatever else is under way, if the host gave none."""
+    """Return a context with the host's span as parent, or an empty one; never the context of the current thread."""
     from opentelemetry.context import Context
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -145,8 +148,8 @@ def _context_of(call: Invocation) -> "Context":
 
 
 def _credential(text: str) -> Any:
-    """Return the credential that "ClientId=…;Authorization=AAD" asks for, or None: the connection string is enough."""
-    words = dict(part.partition("=")[::2] for part in text.split(";") if part)
-    if words.get("Authorization") != "AAD":
+    """Return the credential of "ClientId=…;Authorization=AAD", or None: the connection string is then sufficient."""
+    parts = dict(part.partition("=")[::2] for part in text.split(";") if part)
+    if parts.get("Authorization") != "AAD":
         return None
-    return Account(setting=AUTHENTICATION, client_id=words.get("ClientId")).credential()
+    return Account(setting=AUTHENTICATION, client_id=parts.get("ClientId")).credential()

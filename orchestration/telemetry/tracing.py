@@ -1,7 +1,7 @@
-"""What is told of each call of a function, and of a run's long steps inside it, as spans; nowhere unless it is set up.
+"""Tracing port: one span per function invocation and per long run phase. The default implementation is a no-op.
 
-Each span carries the run's id, which is the correlation id of its log lines, messages and tasks. Where spans go to, and
-why they are children of the host's own, stands in `orchestration.telemetry.azure_monitor`.
+Each span carries the run id, which is also the correlation id of log lines, messages and tasks.
+`orchestration.telemetry.azure_monitor` exports spans and explains why they are children of the host's own spans.
 """
 
 from collections.abc import Iterator
@@ -14,68 +14,68 @@ from frame_tools.contracts.ids import RUN_ID
 from frame_tools.contracts.messages import parse_message
 
 PHASES: Final = frozenset({"split", "plan", "queue", "join"})
-"""Steps of a run that wait for storage or Batch for long; the others are over in one small call."""
+"""Actions on a run that take many storage or Batch calls; the others take a single small call and get no span."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Invocation:
-    """One call of a function by the host."""
+    """One invocation of a function by the Functions host."""
 
     function: str
     invocation_id: str
     traceparent: str = ""
-    """The host's own span: https://www.w3.org/TR/trace-context"""
+    """The host's span: https://www.w3.org/TR/trace-context"""
     tracestate: str = ""
 
 
 class Span(Protocol):
-    """A span that is under way."""
+    """An open span."""
 
-    def about(self, run_id: str, batch: int | str | None = None) -> None:
-        """Say which run (and step of it) the call is about; a text that is no run's id is left out."""
+    def annotate(self, run_id: str, batch: int | str | None = None) -> None:
+        """Attach the run (and its step) to the span; ignores text that is not a run id."""
 
 
 class Spans(Protocol):
-    """Makes spans; an error ends a span as failed and goes on."""
+    """Creates spans. An exception marks its span as failed and propagates."""
 
     def invocation(self, call: Invocation) -> AbstractContextManager[Span]:
-        """Span one call of a function."""
+        """Open the span of one function invocation."""
 
-    def phase(self, verb: str, run_id: str) -> AbstractContextManager[object]:
-        """Span one step of a run, if it is one of PHASES."""
+    def phase(self, action: str, run_id: str) -> AbstractContextManager[object]:
+        """Open the span of one action on a run, if it is one of PHASES."""
 
 
-class NoSpans:
-    """Tells nothing: the log lines say it all."""
+class NoOpSpans:
+    """Creates no spans; log lines carry the same information."""
 
-    def about(self, run_id: str, batch: int | str | None = None) -> None:
-        """Tell nothing."""
+    def annotate(self, run_id: str, batch: int | str | None = None) -> None:
+        """Do nothing."""
 
     @contextmanager
     def invocation(self, call: Invocation) -> Iterator[Span]:
-        """Span nothing."""
+        """Open no span."""
         del call
         yield self
 
     @contextmanager
-    def phase(self, verb: str, run_id: str) -> Iterator[object]:
-        """Span nothing."""
-        del verb, run_id
+    def phase(self, action: str, run_id: str) -> Iterator[object]:
+        """Open no span."""
+        del action, run_id
         yield self
 
 
-def attributes_of(run_id: str, batch: int | str | None = None) -> dict[str, int | str]:
-    """Return what a span says of its run; nothing for a text that is no run's id."""
+def run_attributes(run_id: str, batch: int | str | None = None) -> dict[str, int | str]:
+    """Return the span attributes of a run; empty for text that is not a run id."""
     if not RUN_ID.fullmatch(run_id):
         return {}
-    about: dict[str, int | str] = {"impasto.correlation_id": run_id, "impasto.run_id": run_id}
-    return about if batch is None else about | {"impasto.batch": batch}
+    attributes: dict[str, int | str] = {"impasto.correlation_id": run_id, "impasto.run_id": run_id}
+    return attributes if batch is None else attributes | {"impasto.batch": batch}
 
 
-def about_message(span: Span, text: str) -> None:
-    """Say which run a queue message is about, if it is one of ours."""
+def annotate_from_message(span: Span, text: str) -> None:
+    """Attach the run of a queue message to the span, if the message is valid."""
     try:
         message = parse_message(text)
     except InputError:
         return
-    span.about(message.run_id, message.batch)
+    span.annotate(message.run_id, message.batch)
