@@ -9,7 +9,7 @@ import pytest
 
 from local_cloud.cloud import Cloud
 from orchestration.app import App
-from orchestration.azure_batch.client import BatchService
+from orchestration.azure_batch.client import BatchService, SubmitResult
 from orchestration.azure_batch.task_spec import TaskSpec
 from tests.support.in_memory_batch import Jobs, MemoryBatch
 
@@ -51,8 +51,8 @@ def spec(task_id: str) -> TaskSpec:
 def test_a_job_that_nobody_made_has_no_tasks_and_takes_none(place: Place) -> None:
     assert not place.batch.job_is_open(place.job)
     assert place.batch.tasks(place.job) == []
-    assert place.batch.add_task(place.job, spec("a")) == "job closed"
-    assert place.batch.add_tasks(place.job, [spec("a")]) == "job closed"
+    assert place.batch.add_task(place.job, spec("a")) == SubmitResult.JOB_CLOSED
+    assert place.batch.add_tasks(place.job, [spec("a")]) == SubmitResult.JOB_CLOSED
     assert place.batch.reactivate(place.job, "a") is False
     place.batch.terminate_job(place.job, "there is none")
     assert place.ensure(), "ending a job that is not there does not keep it from being made"
@@ -62,9 +62,9 @@ def test_a_job_is_made_once_and_a_task_s_id_is_taken_once(place: Place) -> None:
     assert place.ensure()
     assert place.ensure()
     assert place.batch.job_is_open(place.job)
-    assert place.batch.add_task(place.job, spec("a")) == "added"
-    assert place.batch.add_task(place.job, spec("a")) == "exists"
-    assert place.batch.add_tasks(place.job, [spec("a"), spec("b")]) == "added"
+    assert place.batch.add_task(place.job, spec("a")) == SubmitResult.ADDED
+    assert place.batch.add_task(place.job, spec("a")) == SubmitResult.EXISTS
+    assert place.batch.add_tasks(place.job, [spec("a"), spec("b")]) == SubmitResult.ADDED
     assert place.states() == {"a": "active", "b": "active"}
 
 
@@ -72,7 +72,7 @@ def test_a_task_that_ended_badly_is_started_anew_and_a_living_one_is_not(place: 
     place.ensure()
     place.batch.add_tasks(place.job, [spec("a"), spec("b")])
     place.end(place.job, "a")
-    ended = {task.task_id: (task.alive, task.succeeded) for task in place.batch.tasks(place.job)}
+    ended = {task.task_id: (task.is_active, task.succeeded) for task in place.batch.tasks(place.job)}
     assert ended == {"a": (False, False), "b": (True, False)}
     assert place.batch.reactivate(place.job, "a") is True
     assert place.batch.reactivate(place.job, "b") is False
@@ -87,7 +87,7 @@ def test_a_job_that_was_ended_takes_nothing_more(place: Place) -> None:
         place.batch.terminate_job(place.job, "enough")
         assert not place.batch.job_is_open(place.job)
         assert place.ensure() is False
-        assert place.batch.add_task(place.job, spec("c")) == "job closed"
-        assert place.batch.add_tasks(place.job, [spec("c")]) == "job closed"
+        assert place.batch.add_task(place.job, spec("c")) == SubmitResult.JOB_CLOSED
+        assert place.batch.add_tasks(place.job, [spec("c")]) == SubmitResult.JOB_CLOSED
         assert place.batch.reactivate(place.job, "a") is False
     assert place.states() == {"a": "completed", "b": "active"}, "what waited waits for ever"

@@ -18,7 +18,7 @@ from local_cloud.cloud import Cloud
 from orchestration.planning import planner
 from scoring.pipeline import frame_source
 from scoring.pipeline.frame_source import MOUNTS_FOLDER, FrameSource, MountedFrames, open_frames
-from tests.support.world import storage_of
+from tests.support.world import create_storage
 
 _numbers = itertools.count(1)
 REF = BlobRef(container="input", name="clip/frames/")
@@ -39,7 +39,7 @@ class Place:
 
 @pytest.fixture(params=["sdk", "mount", "not set"])
 def place(request: pytest.FixtureRequest, emulators: Cloud, tmp_path: Path) -> Place:
-    storage = storage_of(dict(emulators.settings), f"frames{next(_numbers)}")
+    storage = create_storage(dict(emulators.settings), f"frames{next(_numbers)}")
     for container in MOUNTS:
         (tmp_path / "fsmounts" / container).mkdir(parents=True)
 
@@ -126,7 +126,7 @@ def mounts(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def storage(emulators: Cloud) -> Storage:
-    return storage_of(dict(emulators.settings), f"mounted{next(_numbers)}")
+    return create_storage(dict(emulators.settings), f"mounted{next(_numbers)}")
 
 
 def mounted(storage: Storage, mounts: Path, name: str = REF.name) -> FrameSource:

@@ -14,7 +14,7 @@ from frame_tools.storage.accounts import OPS, account_from
 from frame_tools.storage.queues import Queue, QueueAccount
 from local_cloud.cloud import Cloud
 from tests.support.in_memory import MemoryQueue
-from tests.support.world import take
+from tests.support.world import drain
 
 PROJECT = Path(__file__).resolve().parents[2]
 NODE_PYTHON = PROJECT / ".venv-scoring" / "bin" / "python"
@@ -52,7 +52,7 @@ def test_a_message_lies_on_the_queue_as_base64_of_its_json(emulators: Cloud, que
     (lying,) = raw(emulators, queue).peek_messages()
     assert base64.b64decode(lying.content, validate=True) == message.text().encode()
     assert queue.oldest() == [message.text()]
-    assert [parse_message(text) for text in take(queue)] == [message]
+    assert [parse_message(text) for text in drain(queue)] == [message]
 
 
 def test_what_the_node_s_environment_sends_is_read_here(emulators: Cloud, queue: Queue) -> None:
@@ -70,7 +70,7 @@ def test_many_messages_all_arrive(any_queue: Queue) -> None:
     any_queue.ensure()
     messages = [BatchMessage(run_id="clip-0123456789", batch=batch) for batch in range(100)]
     any_queue.send_all(messages)
-    assert sorted(parse_message(text).batch for text in take(any_queue)) == list(range(100))
+    assert sorted(parse_message(text).batch for text in drain(any_queue)) == list(range(100))
 
 
 def test_a_queue_that_is_not_there_is_empty_and_is_made_when_needed(any_queue: Queue) -> None:

@@ -1,5 +1,6 @@
-"""A task without torch: reads a batch's frames, writes frames, segment, log, receipt and message as `scoring` does."""
+"""A fake node: tasks without torch that write frames, segment, log, receipt and message as `scoring` does."""
 
+import datetime as dt
 import json
 from fractions import Fraction
 
@@ -14,23 +15,22 @@ from frame_tools.media import images
 from frame_tools.media.segment import SegmentEncoder
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import Storage
-from orchestration.app import now
 from tests.support.clips import draw
 
 SIZE = (64, 48)
 TIMES = TaskTimes(start_up=1.0, load=0.2, infer=0.4, save=0.6, total=2.0)
 
 
-def paint(storage: Storage, run_id: str, batch: int, *, attempt: int = 1, message: bool = True) -> None:
-    """Do the task `run` of a batch; a batch that has its receipt is left alone."""
+def score(storage: Storage, run_id: str, batch: int, *, attempt: int = 1, message: bool = True) -> None:
+    """Execute the task `run` of a batch, unless the batch has a receipt."""
     if not storage.runs.exists(RunPaths(run_id).receipt(batch)):
-        storage.runs.create(RunPaths(run_id).receipt(batch), _score(storage, run_id, batch, attempt).dumps())
+        storage.runs.create(RunPaths(run_id).receipt(batch), _score_pictures(storage, run_id, batch, attempt).dumps())
     if message:
         storage.finished_batches.send(BatchMessage(run_id=run_id, batch=batch))
 
 
 def split(storage: Storage, run_id: str, count: int) -> None:
-    """Do the task `split` of a video of `count` frames."""
+    """Execute the task `split` for a video of `count` frames."""
     for number in range(count):
         picture = images.encode_jpeg(draw(number, SIZE))
         storage.work.write(f"{RunPaths(run_id).split_folder}/frames/{number + 1:06d}.jpg", picture)
@@ -41,7 +41,7 @@ def split(storage: Storage, run_id: str, count: int) -> None:
         manifest_sha256=sha256_of(data),
         frame_count=count,
         task_id="split",
-        finished_at=now().isoformat(),
+        finished_at=dt.datetime.now(dt.UTC).isoformat(),
     )
     storage.runs.create(RunPaths(run_id).split_receipt, receipt.dumps())
     storage.finished_batches.send(BatchMessage(run_id=run_id, batch="split"))
@@ -57,7 +57,7 @@ def fail(storage: Storage, run_id: str, step: int | str, reason: str = "The fram
         remedy="Upload it again.",
         code=ErrorCode.INVALID_INPUT,
         next_step=NextStep.FIX_INPUT,
-        failed_at=now().isoformat(),
+        failed_at=dt.datetime.now(dt.UTC).isoformat(),
     )
     storage.runs.create(RunPaths(run_id).failure(name), record.dumps())
     storage.finished_batches.send(BatchMessage.model_validate({"run_id": run_id, "batch": step}))
@@ -71,12 +71,12 @@ def read_manifest(storage: Storage, run_id: str) -> Manifest:
     return Manifest.load_stored(storage.runs.need(RunPaths(run_id).manifest).data)
 
 
-def _score(storage: Storage, run_id: str, batch: int, attempt: int) -> Receipt:
+def _score_pictures(storage: Storage, run_id: str, batch: int, attempt: int) -> Receipt:
     plan_blob = storage.runs.need(RunPaths(run_id).plan)
     plan, manifest = Plan.load_stored(plan_blob.data), read_manifest(storage, run_id)
     start, end = plan.span(batch)
     if plan.makes == "records":
-        return _describe(storage, plan, batch, plan_sha256=sha256_of(plan_blob.data))
+        return _score_records(storage, plan, batch, plan_sha256=sha256_of(plan_blob.data))
     encoder, frames = SegmentEncoder(manifest, odd_size=plan.options.even), []
     for index in range(start, end):
         name = manifest.frame_name(index)
@@ -98,13 +98,13 @@ def _score(storage: Storage, run_id: str, batch: int, attempt: int) -> Receipt:
         task_id=task_id,
         device="cpu",
         times=TIMES,
-        versions={"painter": "1"},
-        finished_at=now().isoformat(),
+        versions={"fake_node": "1"},
+        finished_at=dt.datetime.now(dt.UTC).isoformat(),
     )
 
 
-def _describe(storage: Storage, plan: Plan, batch: int, *, plan_sha256: str) -> Receipt:
-    """Leave one record a frame."""
+def _score_records(storage: Storage, plan: Plan, batch: int, *, plan_sha256: str) -> Receipt:
+    """Write one record per frame."""
     start, end = plan.span(batch)
     lines = b"".join(json.dumps({"frame": index}).encode() + b"\n" for index in range(start, end))
     return Receipt(
@@ -118,7 +118,7 @@ def _describe(storage: Storage, plan: Plan, batch: int, *, plan_sha256: str) -> 
         task_id=ids.task_id(batch, 1),
         device="cpu",
         times=TIMES,
-        finished_at=now().isoformat(),
+        finished_at=dt.datetime.now(dt.UTC).isoformat(),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from frame_tools.contracts import ids
-from orchestration.azure_batch.client import BatchService, Placed, TaskView
+from orchestration.azure_batch.client import BatchService, SubmitResult, TaskView
 from orchestration.azure_batch.pool import PoolView
 from orchestration.azure_batch.task_spec import TaskSpec
 from tests.support.in_memory import Before, nothing
@@ -28,7 +28,7 @@ class Jobs:
     tasks: dict[str, dict[str, TaskView]] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     specs: dict[tuple[str, str], TaskSpec] = field(default_factory=dict)
-    """What was asked for, by job and task id."""
+    """What was requested, by job and task id."""
 
     def end_badly(self, job_id: str, task_id: str) -> None:
         """End a task as one that failed."""
@@ -39,7 +39,7 @@ class Jobs:
         for job_id, tasks in self.tasks.items():
             for task_id, task in tasks.items():
                 parsed = ids.parse_task_id(task_id)
-                if job_id.startswith(f"{run_id}-j") and parsed is not None and parsed[0] == step and task.alive:
+                if job_id.startswith(f"{run_id}-j") and parsed is not None and parsed[0] == step and task.is_active:
                     ended = replace(task, state="completed", succeeded=exit_code == 0, exit_code=exit_code)
                     self.tasks[job_id][task_id] = ended
 
@@ -64,19 +64,20 @@ class MemoryBatch(BatchService):
         self._before("batch", False)
         return job_id in self.jobs.tasks and job_id not in self.jobs.closed
 
-    def add_task(self, job_id: str, spec: TaskSpec) -> Placed:
+    def add_task(self, job_id: str, spec: TaskSpec) -> SubmitResult:
         self._before("batch", True)
         if job_id not in self.jobs.tasks or job_id in self.jobs.closed:
-            return "job closed"
+            return SubmitResult.JOB_CLOSED
         if spec.task_id in self.jobs.tasks[job_id]:
-            return "exists"
-        view = TaskView(task_id=spec.task_id, state="active", succeeded=False, exit_code=None, trouble="")
+            return SubmitResult.EXISTS
+        view = TaskView(task_id=spec.task_id, state="active", succeeded=False, exit_code=None, failure="")
         self.jobs.tasks[job_id][spec.task_id] = view
         self.jobs.specs[job_id, spec.task_id] = spec
-        return "added"
+        return SubmitResult.ADDED
 
-    def add_tasks(self, job_id: str, specs: Sequence[TaskSpec]) -> Placed:
-        return "job closed" if "job closed" in [self.add_task(job_id, spec) for spec in specs] else "added"
+    def add_tasks(self, job_id: str, specs: Sequence[TaskSpec]) -> SubmitResult:
+        results = [self.add_task(job_id, spec) for spec in specs]
+        return SubmitResult.JOB_CLOSED if SubmitResult.JOB_CLOSED in results else SubmitResult.ADDED
 
     def tasks(self, job_id: str) -> list[TaskView]:
         self._before("batch", False)
@@ -85,7 +86,7 @@ class MemoryBatch(BatchService):
     def reactivate(self, job_id: str, task_id: str) -> bool:
         self._before("batch", True)
         task = self.jobs.tasks.get(job_id, {}).get(task_id)
-        if task is None or task.alive or task.succeeded or job_id in self.jobs.closed:
+        if task is None or task.is_active or task.succeeded or job_id in self.jobs.closed:
             return False
         self.jobs.tasks[job_id][task_id] = replace(task, state="active", exit_code=None)
         return True

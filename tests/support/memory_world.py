@@ -1,4 +1,4 @@
-"""A world in memory that can be set back to a moment, as often as a test likes."""
+"""A world in memory, whose state can be saved and restored."""
 
 import re
 from collections.abc import Callable, Hashable
@@ -11,7 +11,7 @@ from orchestration.app import App
 from orchestration.settings import Settings
 from tests.support.in_memory import Before, MemoryContainer, MemoryQueue, Shelf
 from tests.support.in_memory_batch import Jobs, MemoryBatch
-from tests.support.world import World
+from tests.support.world import AdjustableClock, World
 
 CONTAINERS = (paths.INPUT, paths.TRIGGERS, paths.WORK, paths.OUTPUT, paths.RUNS, paths.LOGS, paths.SCRIPTS)
 QUEUES = ("frame_batches", "finished_batches")
@@ -19,30 +19,37 @@ TIMES = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?")
 
 
 @dataclass
-class Memory:
-    """All that is durable in a world."""
+class InMemoryCloud:
+    """The durable state of a world: containers, queues and Batch jobs."""
 
     shelves: dict[str, Shelf] = field(default_factory=lambda: {name: Shelf() for name in CONTAINERS})
     queues: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in QUEUES})
     jobs: Jobs = field(default_factory=Jobs)
 
     def world(self, **settings: Any) -> World:
-        """Return a world on this memory."""
+        """Return an app on this state; `settings` override the defaults."""
         storage = Storage(
             **{name: MemoryContainer(name, shelf) for name, shelf in self.shelves.items()},
             **{name: MemoryQueue(texts) for name, texts in self.queues.items()},
         )
         defaults = Settings(batch_endpoint="http://127.0.0.1:1", node_image="stub:1")
-        known = defaults.model_copy(update={"sweep_grace_seconds": 0} | settings)
-        return World(App(settings=known, storage=storage, batch=MemoryBatch(self.jobs), task_environment={}))
+        return World(
+            App(
+                settings=defaults.model_copy(update=settings),
+                storage=storage,
+                batch=MemoryBatch(self.jobs),
+                clock=AdjustableClock(),
+                task_environment={},
+            )
+        )
 
     def expire_leases(self) -> None:
-        """Let the time pass after which a dead holder's lease is nobody's."""
+        """Break the leases of crashed holders, as their expiry does."""
         for shelf in self.shelves.values():
             shelf.blobs = {name: replace(stored, leased=False) for name, stored in shelf.blobs.items()}
 
-    def look(self) -> Hashable:
-        """Return all that is durable, times aside: two moments that look alike go on alike."""
+    def fingerprint(self) -> Hashable:
+        """Return the durable state without times: equal fingerprints lead to equal continuations."""
         blobs = tuple(
             (shelf, name, TIMES.sub(b"", stored.data))
             for shelf, held in self.shelves.items()
@@ -52,13 +59,13 @@ class Memory:
         tasks = tuple((job, tuple(sorted(each.items()))) for job, each in sorted(self.jobs.tasks.items()))
         return blobs, texts, tasks, frozenset(self.jobs.closed)
 
-    def moment(self) -> Callable[[], None]:
-        """Remember this moment; returns what goes back to it."""
+    def snapshot(self) -> Callable[[], None]:
+        """Save the state; return a function that restores it."""
         blobs = {name: dict(shelf.blobs) for name, shelf in self.shelves.items()}
         texts = {name: list(waiting) for name, waiting in self.queues.items()}
         tasks, closed = {job: dict(each) for job, each in self.jobs.tasks.items()}, set(self.jobs.closed)
 
-        def go_back() -> None:
+        def restore() -> None:
             for name, shelf in self.shelves.items():
                 shelf.blobs = dict(blobs[name])
                 shelf.staged = {}
@@ -66,12 +73,12 @@ class Memory:
                 waiting[:] = texts[name]
             self.jobs.tasks, self.jobs.closed = {job: dict(each) for job, each in tasks.items()}, set(closed)
 
-        return go_back
+        return restore
 
 
-def seen_through(app: App, gate: Before) -> App:
-    """Return the app of another process, which calls `gate` before each access outside."""
+def with_access_hook(app: App, hook: Before) -> App:
+    """Return the app of another process, which calls `hook` before each access to storage or Batch."""
     parts: dict[str, Any] = {part.name: getattr(app.storage, part.name) for part in fields(app.storage)}
-    storage = replace(app.storage, **{name: part.seen_through(gate) for name, part in parts.items()})
+    storage = replace(app.storage, **{name: part.seen_through(hook) for name, part in parts.items()})
     assert isinstance(app.batch, MemoryBatch)
-    return replace(app, storage=storage, batch=app.batch.seen_through(gate))
+    return replace(app, storage=storage, batch=app.batch.seen_through(hook))

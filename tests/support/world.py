@@ -1,5 +1,6 @@
-"""A test's own app on real storage and a real Batch service, and what people, hosts and nodes do to it."""
+"""A test's own app, and everything around it: what users, the Functions host and nodes do."""
 
+import datetime as dt
 import functools
 import io
 import json
@@ -31,24 +32,41 @@ from orchestration.handlers.submit_batch import submit_batch
 from orchestration.reporting.status import run_status
 from orchestration.runs.scheduling import current_job
 from tests.support.clips import draw
-from tests.support.fake_node import SIZE, paint, read_plan
+from tests.support.fake_node import SIZE, read_plan, score
 from tests.support.in_memory import MemoryQueue
+from tests.support.interception import intercept
 
 T = TypeVar("T")
 
 
-def storage_of(settings: dict[str, str], mark: str) -> Storage:
-    """Open containers and queues that are called as the real ones with `mark` behind, and create them."""
+class AdjustableClock:
+    """The system clock plus an offset that a test advances."""
+
+    def __init__(self) -> None:
+        self._offset = dt.timedelta()
+
+    def now(self) -> dt.datetime:
+        return dt.datetime.now(dt.UTC) + self._offset
+
+    def advance(self, **duration: float) -> None:
+        """Advance the time by `datetime.timedelta(**duration)`."""
+        self._offset += dt.timedelta(**duration)
+
+
+def create_storage(settings: dict[str, str], suffix: str) -> Storage:
+    """Create containers and queues with the production names plus a suffix."""
     data, ops, queues = (
         BlobAccount(account_from(settings, DATA)),
         BlobAccount(account_from(settings, OPS)),
         QueueAccount(account_from(settings, OPS)),
     )
     storage = Storage(
-        **{name: data.container(f"{name}-{mark}") for name in (paths.INPUT, paths.TRIGGERS, paths.WORK, paths.OUTPUT)},
-        **{name: ops.container(f"{name}-{mark}") for name in (paths.RUNS, paths.LOGS, paths.SCRIPTS)},
-        frame_batches=queues.queue(f"{paths.FRAME_BATCHES}-{mark}"),
-        finished_batches=queues.queue(f"{paths.FINISHED_BATCHES}-{mark}"),
+        **{
+            name: data.container(f"{name}-{suffix}") for name in (paths.INPUT, paths.TRIGGERS, paths.WORK, paths.OUTPUT)
+        },
+        **{name: ops.container(f"{name}-{suffix}") for name in (paths.RUNS, paths.LOGS, paths.SCRIPTS)},
+        frame_batches=queues.queue(f"{paths.FRAME_BATCHES}-{suffix}"),
+        finished_batches=queues.queue(f"{paths.FINISHED_BATCHES}-{suffix}"),
     )
     storage.ensure()
     return storage
@@ -68,7 +86,7 @@ def painting() -> bytes:
 
 @dataclass(frozen=True)
 class World:
-    """One app, and everybody around it."""
+    """One app, and the actions of users, host and nodes."""
 
     app: App
 
@@ -76,77 +94,87 @@ class World:
     def storage(self) -> Storage:
         return self.app.storage
 
+    @property
+    def clock(self) -> AdjustableClock:
+        assert isinstance(self.app.clock, AdjustableClock)
+        return self.app.clock
+
     def changed(self, **settings: Any) -> "World":
-        """The same world with other settings."""
+        """Return the same world with other settings."""
         return World(replace(self.app, settings=self.app.settings.model_copy(update=settings)))
 
-    # What people do.
+    def intercepted(self, container: str, **hooks: Callable[..., Any]) -> "World":
+        """Return the same world with methods of one container replaced: see `tests.support.interception`."""
+        changed = intercept(getattr(self.storage, container), **hooks)
+        return World(replace(self.app, storage=replace(self.storage, **{container: changed})))
 
-    def put_frames(self, name: str, count: int = 6, *, manifest: bool = True, size: tuple[int, int] = SIZE) -> None:
+    # Actions of users.
+
+    def upload_frames(self, name: str, count: int = 6, *, manifest: bool = True, size: tuple[int, int] = SIZE) -> None:
         if manifest:
-            described = Manifest.plain(count, 25, width=size[0], height=size[1], source="clip.mp4")
-            self.storage.input.write(f"{name}/manifest.json", described.dumps())
+            document = Manifest.plain(count, 25, width=size[0], height=size[1], source="clip.mp4")
+            self.storage.input.write(f"{name}/manifest.json", document.dumps())
         for number in range(count):
             self.storage.input.write(f"{name}/frames/{number + 1:06d}.jpg", frame(number, size))
 
-    def put_trigger(self, name: str, body: bytes | None = None, **words: Any) -> str:
-        """Put a trigger file; without a body one for the copying scorer in batches of two frames."""
+    def upload_trigger(self, name: str, body: bytes | None = None, **options: Any) -> str:
+        """Upload a trigger file; by default for the scorer `copy` in batches of two frames."""
         blob = f"{name}.json"
-        options = {"scorer": "copy", "frames_per_batch": 2} | words
-        self.storage.triggers.write(blob, json.dumps(options).encode() if body is None else body)
+        trigger = {"scorer": "copy", "frames_per_batch": 2} | options
+        self.storage.triggers.write(blob, json.dumps(trigger).encode() if body is None else body)
         return blob
 
-    def put_film(self) -> str:
-        """Put a video to be split in the cloud, and its trigger file; nobody here decodes it."""
-        self.storage.input.write("film/film.mp4", b"a film")
-        return self.put_trigger("film", video="film.mp4")
+    def upload_video(self) -> str:
+        """Upload a video that the cloud splits, and its trigger file; the fake node does not decode the video."""
+        self.storage.input.write("video/video.mp4", b"a video")
+        return self.upload_trigger("video", video="video.mp4")
 
-    def start(self, name: str, count: int = 6, **words: Any) -> str:
-        """Put frames and trigger, and let the blob trigger fire; returns the run's id."""
-        self.put_frames(name, count)
-        return self.fire(self.put_trigger(name, **words))
+    def start(self, name: str, count: int = 6, **options: Any) -> str:
+        """Upload frames and trigger file and fire the blob trigger; return the run id."""
+        self.upload_frames(name, count)
+        return self.fire_trigger(self.upload_trigger(name, **options))
 
-    # What the host does.
+    # Actions of the Functions host.
 
-    def fire(self, trigger_blob: str) -> str:
+    def fire_trigger(self, trigger_blob: str) -> str:
         run_id = start_run(self.app, trigger_blob)
         assert run_id is not None
         return run_id
 
-    def pump(self, times: int = 1) -> None:
-        """Deliver all waiting messages, each `times` times, until none is left."""
+    def deliver_messages(self, times: int = 1) -> None:
+        """Deliver all queued messages, each `times` times, until both queues are empty."""
         while True:
-            placing, finished = take(self.storage.frame_batches), take(self.storage.finished_batches)
-            if not placing and not finished:
+            submissions, finished = drain(self.storage.frame_batches), drain(self.storage.finished_batches)
+            if not submissions and not finished:
                 return
-            for text in placing * times:
+            for text in submissions * times:
                 submit_batch(self.app, text)
             for text in finished * times:
                 finish_batch(self.app, text)
 
-    # What nodes do.
+    # Actions of nodes.
 
-    def paint(self, run_id: str, *batches: int, message: bool = True) -> None:
-        """Score the named batches, or all."""
+    def score(self, run_id: str, *batches: int, message: bool = True) -> None:
+        """Score the given batches, or all."""
         for batch in batches or range(read_plan(self.storage, run_id).batch_count):
-            paint(self.storage, run_id, batch, message=message)
+            score(self.storage, run_id, batch, message=message)
 
     def finish(self, run_id: str) -> str:
-        """Take a started run to its end; returns its status."""
-        self.pump()
-        self.paint(run_id)
-        self.pump()
+        """Take a started run to its end; return its status."""
+        self.deliver_messages()
+        self.score(run_id)
+        self.deliver_messages()
         return self.status(run_id)
 
-    # What is to be seen.
+    # Observations.
 
     def status(self, run_id: str) -> str:
-        return str(self.described(run_id)["status"])
+        return str(self.status_document(run_id)["status"])
 
-    def described(self, run_id: str) -> dict[str, Any]:
-        described = run_status(self.app, run_id)
-        assert described is not None
-        return described
+    def status_document(self, run_id: str) -> dict[str, Any]:
+        document = run_status(self.app, run_id)
+        assert document is not None
+        return document
 
     def outcome(self, run_id: str) -> Outcome:
         return Outcome.load_stored(self.storage.runs.need(RunPaths(run_id).outcome).data)
@@ -170,11 +198,11 @@ class World:
         return self.app.batch.job_is_open(ids.job_id(run_id, job))
 
     def runs_blobs(self, run_id: str) -> set[str]:
-        """Names of the run's blobs in `runs`, without the run's id."""
+        """Return the names of the run's blobs in `runs`, without the run id."""
         return {item.name.removeprefix(f"{run_id}/") for item in self.storage.runs.list(f"{run_id}/")}
 
-    def is_let_go(self, run_id: str) -> bool:
-        """Whether nothing of the run is held any more: mark, slot, jobs."""
+    def is_released(self, run_id: str) -> bool:
+        """Return whether the run holds no open mark, no slot and no open job."""
         slots = [self.storage.runs.need(item.name).data.decode() for item in self.storage.runs.list("slots/")]
         claims = [item.name for item in self.storage.runs.list(RunPaths(run_id).jobs)]
         return (
@@ -184,8 +212,8 @@ class World:
         )
 
 
-def take(queue: Queue) -> list[str]:
-    """Take all messages off a queue."""
+def drain(queue: Queue) -> list[str]:
+    """Remove all messages from a queue and return their texts."""
     if isinstance(queue, MemoryQueue):
         return queue.taken()
     texts: list[str] = []
@@ -193,7 +221,7 @@ def take(queue: Queue) -> list[str]:
     for message in client.receive_messages(messages_per_page=32, visibility_timeout=600):
         try:
             client.delete_message(message)
-        except ResourceNotFoundError:  # another thread of the test was faster
+        except ResourceNotFoundError:  # another thread has received the message
             continue
         texts.append(str(message.content))
     return texts
@@ -204,13 +232,13 @@ def message(run_id: str, batch: int | str) -> str:
 
 
 def in_parallel(calls: Iterable[Callable[[], T]]) -> list[T]:
-    """Call all at once, each in a thread of its own; raises what one of them raises."""
-    made = list(calls)
-    barrier = threading.Barrier(len(made))
+    """Make all calls at the same time, each in a thread of its own; raise the exception of one that fails."""
+    pending = list(calls)
+    barrier = threading.Barrier(len(pending))
 
-    def call(one: Callable[[], T]) -> T:
+    def run(call: Callable[[], T]) -> T:
         barrier.wait()
-        return one()
+        return call()
 
-    with ThreadPoolExecutor(len(made)) as pool:
-        return list(pool.map(call, made))
+    with ThreadPoolExecutor(len(pending)) as pool:
+        return list(pool.map(run, pending))

@@ -18,8 +18,8 @@ from orchestration.handlers.resubmit import resubmit
 from orchestration.handlers.submit_batch import submit_batch
 from orchestration.handlers.sweep import sweep
 from tests.support.host_call import call
-from tests.support.memory_world import Memory
-from tests.support.world import World, message, take
+from tests.support.memory_world import InMemoryCloud
+from tests.support.world import World, drain, message
 
 NEWER = "9.8.7"
 NEW_IMAGE = "stub:2"
@@ -36,16 +36,6 @@ class Upgrade:
 
     def finish(self) -> None:
         self._world.storage.runs.write(self._name, self._known)
-
-
-@pytest.fixture
-def memory() -> Memory:
-    return Memory()
-
-
-@pytest.fixture
-def world(memory: Memory) -> World:
-    return memory.world()
 
 
 def upgrading(world: World, **words: Any) -> tuple[str, Upgrade]:
@@ -77,11 +67,12 @@ def test_sweep_serves_the_other_runs_meanwhile(world: World) -> None:
     Upgrade(world, RunPaths(run_id).request)
     world.storage.runs.delete(next(iter(world.storage.runs.list("slots/"))).name)
     other = world.start("second")
-    take(world.storage.frame_batches)
+    drain(world.storage.frame_batches)
+    world.clock.advance(minutes=5)
     with pytest.raises(ExceptionGroup):
         sweep(world.app)
     assert len(world.tasks(other)) == 3
-    world.paint(other)
+    world.score(other)
     with pytest.raises(ExceptionGroup):
         sweep(world.app)
     assert world.status(other) == "finished"
@@ -98,10 +89,11 @@ def test_queue_handlers_return_the_message_to_the_queue(world: World, handler: A
 @pytest.mark.parametrize("handler", [batch_poisoned, finish_poisoned])
 def test_poisoned_messages_do_not_fail_the_run(world: World, handler: Any) -> None:
     run_id, upgrade = upgrading(world)
-    take(world.storage.frame_batches)
+    drain(world.storage.frame_batches)
     handler(world.app, message(run_id, 0))
     assert not any(name.startswith("failures/") for name in world.runs_blobs(run_id))
     upgrade.finish()
+    world.clock.advance(minutes=5)
     sweep(world.app)
     assert len(world.tasks(run_id)) == 3
     assert world.finish(run_id) == "finished"
@@ -129,7 +121,7 @@ def test_http_answers_503_and_names_both_versions(world: World, function: str, m
 
 def test_list_shows_the_other_runs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(function_app, "application", lambda: world.app)
-    ended = world.fire(world.put_trigger("ended", b"no JSON"))
+    ended = world.fire_trigger(world.upload_trigger("ended", b"no JSON"))
     Upgrade(world, RunPaths(ended).outcome)
     other = world.start("other")
     answer = call("list_runs", func.HttpRequest(method="GET", url="http://localhost", body=b""))
@@ -158,46 +150,46 @@ def test_foreign_message_is_not_a_newer_one(text: str) -> None:
 # The plan fixes the node image of all tasks of a run.
 
 
-def images(memory: Memory, run_id: str) -> dict[str, str]:
+def images(cloud: InMemoryCloud, run_id: str) -> dict[str, str]:
     return {
-        task_id: spec.image for (job_id, task_id), spec in memory.jobs.specs.items() if job_id.startswith(f"{run_id}-j")
+        task_id: spec.image for (job_id, task_id), spec in cloud.jobs.specs.items() if job_id.startswith(f"{run_id}-j")
     }
 
 
-def test_all_tasks_of_a_run_use_the_image_of_its_plan(memory: Memory, world: World) -> None:
+def test_all_tasks_of_a_run_use_the_image_of_its_plan(cloud: InMemoryCloud, world: World) -> None:
     run_id = world.start("clip")
     upgraded = world.changed(node_image=NEW_IMAGE)
-    upgraded.pump()
-    assert images(memory, run_id) == dict.fromkeys(["b00000", "b00001", "b00002"], "stub:1")
+    upgraded.deliver_messages()
+    assert images(cloud, run_id) == dict.fromkeys(["b00000", "b00001", "b00002"], "stub:1")
 
 
-def test_successors_and_resubmissions_use_the_image_of_the_plan(memory: Memory, world: World) -> None:
+def test_successors_and_resubmissions_use_the_image_of_the_plan(cloud: InMemoryCloud, world: World) -> None:
     run_id = world.start("clip", 2)
-    world.pump()
+    world.deliver_messages()
     upgraded = world.changed(node_image=NEW_IMAGE, join_in_function_bytes=1)
-    memory.jobs.closed.add(ids.job_id(run_id, 0))
+    cloud.jobs.closed.add(ids.job_id(run_id, 0))
     resubmit(upgraded.app, run_id, "missing")
-    upgraded.paint(run_id)
-    upgraded.pump()
-    assert images(memory, run_id) == {"b00000": "stub:1", "join": "stub:1"}
-    assert [job for job, task in memory.jobs.specs if task == "b00000"] == [f"{run_id}-j0", f"{run_id}-j1"]
+    upgraded.score(run_id)
+    upgraded.deliver_messages()
+    assert images(cloud, run_id) == {"b00000": "stub:1", "join": "stub:1"}
+    assert [job for job, task in cloud.jobs.specs if task == "b00000"] == [f"{run_id}-j0", f"{run_id}-j1"]
 
 
-def test_child_run_keeps_the_image_for_redone_batches(memory: Memory, world: World) -> None:
+def test_child_run_keeps_the_image_for_redone_batches(cloud: InMemoryCloud, world: World) -> None:
     run_id = world.start("clip")
     assert world.finish(run_id) == "finished"
     upgraded = world.changed(node_image=NEW_IMAGE)
     redone = resubmit(upgraded.app, run_id, [1])
     repainted = resubmit(upgraded.app, run_id, "all", {"strength": 0.5})
-    upgraded.pump()
-    assert images(memory, redone) == {"b00001": "stub:1"}
-    assert set(images(memory, repainted).values()) == {NEW_IMAGE}, "it is planned anew"
+    upgraded.deliver_messages()
+    assert images(cloud, redone) == {"b00001": "stub:1"}
+    assert set(images(cloud, repainted).values()) == {NEW_IMAGE}, "it is planned anew"
 
 
-def test_plan_of_an_older_version_uses_the_setting(memory: Memory, world: World) -> None:
+def test_plan_of_an_older_version_uses_the_setting(cloud: InMemoryCloud, world: World) -> None:
     run_id = world.start("clip", 2)
     plan = json.loads(world.storage.runs.need(RunPaths(run_id).plan).data)
     del plan["node_image"], plan["impasto_version"]
     world.storage.runs.write(RunPaths(run_id).plan, json.dumps(plan | {"version": 2}).encode())
-    world.changed(node_image=NEW_IMAGE).pump()
-    assert images(memory, run_id) == {"b00000": NEW_IMAGE}
+    world.changed(node_image=NEW_IMAGE).deliver_messages()
+    assert images(cloud, run_id) == {"b00000": NEW_IMAGE}

@@ -7,7 +7,8 @@ import pytest
 from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
 from orchestration.runs import finalize
-from tests.support.memory_world import Memory
+from orchestration.runs.finalize import OutcomeStatus, finalize_run
+from tests.support.memory_world import InMemoryCloud
 
 RUN = "clip-0123456789"
 
@@ -16,17 +17,19 @@ RUN = "clip-0123456789"
     ("status", "level"),
     [("finished", "INFO"), ("failed", "ERROR"), ("refused", "INFO"), ("cancelled", "INFO")],
 )
-def test_end_logs_the_event_as_a_field(status: finalize.Status, level: str, caplog: pytest.LogCaptureFixture) -> None:
-    world = Memory().world()
+def test_finalize_logs_the_event_as_a_field(
+    status: OutcomeStatus, level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = InMemoryCloud().world()
     with caplog.at_level(logging.INFO):
-        finalize.end(world.app, RUN, name="clip", status=status, reason="R", code=ErrorCode.RUN_TIMED_OUT)
+        finalize_run(world.app, RUN, name="clip", status=status, reason="R", code=ErrorCode.RUN_TIMED_OUT)
     (record,) = [record for record in caplog.records if record.name == finalize.__name__]
     assert (record.levelname, record.__dict__["fields"]["event"]) == (level, f"run_{status}")
 
 
-def test_end_stores_code_and_next_step() -> None:
-    world = Memory().world()
-    finalize.end(
+def test_finalize_stores_code_and_next_step() -> None:
+    world = InMemoryCloud().world()
+    finalize_run(
         world.app,
         RUN,
         name="clip",

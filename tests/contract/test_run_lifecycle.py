@@ -1,0 +1,140 @@
+"""The run lifecycle in memory and on Azurite with the local Batch service: keeps the in-memory world honest."""
+
+import pytest
+
+from frame_tools.assembly import read_receipt
+from frame_tools.contracts import ids
+from frame_tools.contracts.paths import RunPaths
+from orchestration.handlers.cancel import cancel
+from orchestration.handlers.finish_batch import finish_batch
+from orchestration.handlers.resubmit import resubmit
+from orchestration.handlers.submit_batch import submit_batch
+from orchestration.handlers.sweep import sweep
+from tests.support.azurite_world import azurite_world
+from tests.support.crash import SimulatedCrash, crash_after
+from tests.support.fake_node import fail, split
+from tests.support.memory_world import InMemoryCloud
+from tests.support.world import World, drain, in_parallel, message
+
+
+@pytest.fixture(params=["memory", "azurite"])
+def world(request: pytest.FixtureRequest) -> World:
+    if request.param == "memory":
+        return InMemoryCloud().world()
+    return azurite_world(request.getfixturevalue("emulators").settings)
+
+
+@pytest.mark.parametrize("scorer", ["copy", "look"])
+def test_run_from_trigger_to_product(world: World, scorer: str) -> None:
+    run_id = world.start("clip", scorer=scorer)
+    assert world.status(run_id) == "scoring"
+    assert world.finish(run_id) == "finished"
+    assert world.report(run_id)["scoring"]["frames"] == 6
+    assert world.is_released(run_id)
+
+
+def test_video_is_split_first(world: World) -> None:
+    run_id = world.fire_trigger(world.upload_video())
+    world.deliver_messages()
+    assert (world.status(run_id), sorted(world.tasks(run_id))) == ("splitting", ["split"])
+    split(world.storage, run_id, 3)
+    world.deliver_messages()
+    assert world.finish(run_id) == "finished"
+
+
+def test_invalid_trigger_is_refused(world: World) -> None:
+    run_id = world.fire_trigger(world.upload_trigger("clip", b"not JSON"))
+    assert (world.status(run_id), world.report(run_id)["status"]) == ("refused", "refused")
+
+
+def test_concurrent_starts_respect_the_limit(world: World) -> None:
+    narrow = world.changed(max_open_runs=2)
+    narrow.upload_frames("clip", 2)
+    triggers = [narrow.upload_trigger(f"clip {number}", input="clip") for number in range(4)]
+    run_ids = in_parallel([lambda trigger=trigger: narrow.fire_trigger(trigger) for trigger in triggers])
+    sweep(narrow.app)
+    assert sorted(map(narrow.status, run_ids)) == ["scoring", "scoring", "waiting", "waiting"]
+
+
+def test_concurrent_deliveries_start_one_run(world: World) -> None:
+    world.upload_frames("clip")
+    trigger = world.upload_trigger("clip")
+    (run_id,) = set(in_parallel([lambda: world.fire_trigger(trigger)] * 5))
+    world.deliver_messages(times=2)
+    assert sorted(world.tasks(run_id)) == ["b00000", "b00001", "b00002"]
+    assert len(list(world.storage.runs.list("slots/"))) == 1
+    world.score(run_id, message=False)
+    in_parallel([lambda: finish_batch(world.app, message(run_id, "look"))] * 4)
+    world.deliver_messages()
+    assert (world.status(run_id), world.frame_count(run_id)) == ("finished", 6)
+
+
+def test_failed_batch_can_be_resubmitted(world: World) -> None:
+    run_id = world.start("clip")
+    world.deliver_messages()
+    world.score(run_id, 0, 2)
+    fail(world.storage, run_id, 1)
+    world.deliver_messages()
+    assert (world.status(run_id), world.is_released(run_id)) == ("failed", True)
+    resubmit(world.app, run_id, "missing")
+    assert sorted(world.tasks(run_id, 1)) == ["b00001"]
+    assert world.finish(run_id) == "finished"
+
+
+def test_cancelled_run_can_be_resumed(world: World) -> None:
+    run_id = world.start("clip", 2)
+    world.deliver_messages()
+    in_parallel([lambda: cancel(world.app, run_id)] * 3)
+    assert (world.status(run_id), world.is_released(run_id)) == ("cancelled", True)
+    resubmit(world.app, run_id, "missing")
+    assert world.finish(run_id) == "finished"
+
+
+def test_rerun_reuses_segments(world: World) -> None:
+    first = world.start("clip")
+    world.finish(first)
+    second = resubmit(world.app, first, [1])
+    assert world.finish(second) == "finished"
+    assert read_receipt(world.storage, second, 0).segment == read_receipt(world.storage, first, 0).segment
+    assert world.video(second) == world.video(first)
+
+
+def test_lost_messages_are_replaced_by_the_sweep(world: World) -> None:
+    run_id = world.start("clip")
+    drain(world.storage.frame_batches)
+    sweep(world.app)
+    assert world.tasks(run_id) == {}
+    world.clock.advance(seconds=world.app.settings.sweep_grace_seconds + 1)
+    sweep(world.app)
+    assert sorted(world.tasks(run_id)) == ["b00000", "b00001", "b00002"]
+
+
+def test_closed_job_gets_a_successor(world: World) -> None:
+    run_id = world.start("clip")
+    submit_batch(world.app, message(run_id, 0))
+    world.app.batch.terminate_job(ids.job_id(run_id, 0), "test")
+    in_parallel([lambda step=step: submit_batch(world.app, message(run_id, step)) for step in (0, 1, 2)])
+    assert sorted(world.tasks(run_id, 1)) == ["b00000", "b00001", "b00002"]
+
+
+def test_damaged_segment_is_scored_again(world: World) -> None:
+    run_id = world.start("clip")
+    world.deliver_messages()
+    world.score(run_id, message=False)
+    world.storage.work.write(RunPaths(run_id).segment(1), b"damaged")
+    finish_batch(world.app, message(run_id, "look"))
+    assert (world.status(run_id), world.tasks(run_id)["b00001"].is_active) == ("scoring", True)
+    world.score(run_id, 1)
+    finish_batch(world.app, message(run_id, "look"))
+    assert (world.status(run_id), world.frame_count(run_id)) == ("finished", 6)
+
+
+@pytest.mark.parametrize("writes", [0, 2, 4, 6])
+def test_crash_while_finishing_is_repaired_by_the_sweep(world: World, writes: int) -> None:
+    run_id = world.start("clip", 2)
+    world.deliver_messages()
+    world.score(run_id, message=False)
+    with pytest.raises(SimulatedCrash):
+        finish_batch(crash_after(world.app, writes), message(run_id, 0))
+    sweep(world.app)
+    assert (world.status(run_id), world.frame_count(run_id), world.is_released(run_id)) == ("finished", 2, True)

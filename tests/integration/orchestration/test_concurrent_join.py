@@ -1,0 +1,80 @@
+"""Concurrent joiners on Azurite: one video, no leftover blocks, nothing committed without the lease."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+
+from frame_tools.assembly import assemble_output
+from frame_tools.contracts.errors import TemporaryError
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.storage.blobs import Lease
+from frame_tools.storage.blobs import lease as lease_module
+from orchestration.handlers.finish_batch import finish_batch
+from tests.support.waiting import until
+from tests.support.world import World, in_parallel, message
+
+
+@pytest.fixture
+def run_id(world: World) -> str:
+    """A run of three batches whose tasks have been created."""
+    run_id = world.start("clip")
+    world.deliver_messages()
+    return run_id
+
+
+def test_concurrent_last_messages_make_one_video(world: World, run_id: str) -> None:
+    world.score(run_id, message=False)
+    in_parallel([lambda: finish_batch(world.app, message(run_id, 2))] * 8)
+    world.deliver_messages()
+    finish_batch(world.app, message(run_id, "look"))
+    assert world.status(run_id) == "finished"
+    assert world.frame_count(run_id) == 6
+    blocks = world.storage.output._client.get_blob_client(RunPaths(run_id).video("mp4")).get_block_list("all")
+    assert blocks[1] == [], "a second video has left uncommitted blocks"
+
+
+def test_joiner_without_its_lease_commits_nothing(world: World, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease_module, "LEASE_SECONDS", 0.1)  # the renewal interval; the lease itself lasts 60 s
+    world.score(run_id, message=False)
+    held: list[Lease] = []
+
+    @contextmanager
+    def lease(original: Callable[[str], AbstractContextManager[Lease | None]], name: str) -> Iterator[Lease | None]:
+        with original(name) as acquired:
+            if acquired is not None:
+                held.append(acquired)
+            yield acquired
+
+    def read(original: Callable[..., Any], name: str, **options: Any) -> Any:
+        if "/segments/" in name and not held[0].lost:
+            held[0]._client.break_lease(lease_break_period=0)
+            until(lambda: held[0].lost, "the holder has noticed the loss of its lease")
+        return original(name, **options)
+
+    with pytest.raises(TemporaryError, match="lease"):
+        assemble_output(world.intercepted("runs", lease=lease).intercepted("work", read=read).storage, run_id)
+    assert not world.storage.output.exists(RunPaths(run_id).video("mp4"))
+    assert assemble_output(world.storage, run_id) == RunPaths(run_id).video("mp4"), "the next joiner gets the lease"
+    assert world.frame_count(run_id) == 6
+
+
+def records(world: World, run_id: str) -> list[int]:
+    """Return the frame numbers of the records in `output`, in their order."""
+    data = world.storage.output.need(RunPaths(run_id).records).data
+    assert data.endswith(b"\n")
+    return [json.loads(line)["frame"] for line in data.splitlines()]
+
+
+def test_concurrent_last_messages_make_one_records_file(world: World) -> None:
+    run_id = world.start("clip", scorer="look")
+    world.deliver_messages()
+    world.score(run_id, message=False)
+    in_parallel([lambda: finish_batch(world.app, message(run_id, 2))] * 8)
+    world.deliver_messages()
+    finish_batch(world.app, message(run_id, "look"))
+    assert (world.status(run_id), records(world, run_id)) == ("finished", [0, 1, 2, 3, 4, 5])
+    blocks = world.storage.output._client.get_blob_client(RunPaths(run_id).records).get_block_list("all")
+    assert blocks[1] == [], "a second file has left uncommitted blocks"

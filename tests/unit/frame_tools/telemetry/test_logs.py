@@ -1,0 +1,64 @@
+"""Log lines: one JSON object each, with the run id."""
+
+import io
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from frame_tools.telemetry import logs
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+def line_of(text: str, name: str = "orchestration.x", **extra: object) -> dict[str, str]:
+    record = logging.LogRecord(name, logging.INFO, __file__, 1, text, None, None)
+    record.__dict__.update(extra)
+    return json.loads(logs.JsonLines({"step": 3}).format(record))
+
+
+def test_line_is_one_json_object() -> None:
+    line = line_of('two\nlines "and" marks', fields={"step": 4, "value": 1.5, "odd": {1}})
+    assert (line["message"], line["step"], line["value"], line["odd"]) == ('two\nlines "and" marks', 4, 1.5, "{1}")
+    try:
+        int("broken")
+    except ValueError:
+        record = logging.LogRecord("orchestration", logging.ERROR, __file__, 1, "x", None, sys.exc_info())
+    text = logs.JsonLines().format(record)
+    assert "\n" not in text
+    assert "ValueError: invalid literal" in json.loads(text)["trace"]
+
+
+def test_host_formatter_changes_our_records_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = logging.StreamHandler(io.StringIO())
+    handler.setFormatter(logging.Formatter("plain %(message)s"))
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [handler])
+    logs.configure_host_logging()
+    logs.configure_host_logging()
+    ours, theirs = (logging.LogRecord(n, 20, "", 1, "hello", None, None) for n in ("frame_tools.x", "azure.core"))
+    assert json.loads(handler.format(ours))["message"] == "hello"
+    assert handler.format(theirs) == "plain hello"
+
+
+def test_task_lines_carry_run_and_step() -> None:
+    code = (
+        "import logging, sys\nfrom frame_tools.telemetry import logs\n"
+        "logs.configure_task_logging(sys.stdout, correlation_id='clip-0123456789', step=3)\n"
+        "logging.getLogger('scoring').info('done')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=60)
+    line = json.loads(done.stdout)
+    assert (line["message"], line["correlation_id"], line["step"]) == ("done", "clip-0123456789", 3)
+
+
+def test_run_id_is_logged_within_the_run_context_only() -> None:
+    @logs.with_run_context
+    def work(_: object, run_id: str) -> str:
+        return line_of("here")["correlation_id"]
+
+    assert work(None, "clip-0123456789") == "clip-0123456789"
+    assert "correlation_id" not in line_of("after")

@@ -1,0 +1,34 @@
+"""The Batch task of a step."""
+
+import pytest
+
+from frame_tools.storage.mode import STORAGE_MODE
+from frame_tools.telemetry import logs
+from orchestration.azure_batch.task_spec import TaskSpec, task_spec
+from orchestration.settings import Settings
+from tests.support.world import World
+
+RUN_ID = "clip-0123456789"
+
+
+def test_task_environment_has_correlation_id_and_mode(world: World) -> None:
+    def spec(settings: Settings, environment: dict[str, str]) -> TaskSpec:
+        return task_spec(RUN_ID, 3, attempt=1, image="stub:2", settings=settings, environment=environment)
+
+    task = spec(world.app.settings, {"A": "b"})
+    assert task.environment == {"A": "b", logs.CORRELATION_ID: RUN_ID, STORAGE_MODE: "sdk"}
+    assert (task.task_id, task.image, task.output_folder) == ("b00003", "stub:2", f"{RUN_ID}/b00003")
+    assert spec(world.changed(storage_mode="mount").app.settings, {}).environment[STORAGE_MODE] == "mount"
+
+
+@pytest.mark.parametrize(
+    ("step", "command"),
+    [
+        (3, f"python -m scoring run --run {RUN_ID} --batch 3"),
+        ("split", f"python -m scoring split --run {RUN_ID}"),
+        ("join", f"python -m scoring join --run {RUN_ID}"),
+    ],
+)
+def test_command_line_of_each_step(world: World, step: int | str, command: str) -> None:
+    spec = task_spec(RUN_ID, step, attempt=2, image="stub:1", settings=world.app.settings, environment={})
+    assert (spec.command, spec.task_id.endswith("-2")) == (command, True)

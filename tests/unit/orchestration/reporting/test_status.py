@@ -1,0 +1,59 @@
+"""The status document of a run."""
+
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.receipt import TaskError
+from orchestration.preflight import check_pool, store_check
+from tests.support.fake_node import fail
+from tests.support.world import World
+
+
+def test_status_has_expected_then_actual_cost(world: World) -> None:
+    world = world.changed(prices='{"vm_hour_usd": {"local": 1.0}}')
+    run_id = world.start("clip")
+    world.deliver_messages()
+    expected = world.status_document(run_id)["cost"]["expected"]
+    assert (expected["vm_size"], expected["usd"]["dedicated"] > 0) == ("local", True)
+    assert world.finish(run_id) == "finished"
+    actual = world.status_document(run_id)["cost"]
+    assert actual == world.report(run_id)["cost"]
+    assert actual["usd"]["total"] > actual["usd"]["tasks"] > 0
+
+
+def test_status_without_plan_has_no_expected_cost(world: World) -> None:
+    run_id = world.fire_trigger(world.upload_video())
+    assert world.status_document(run_id)["cost"] == {"expected": None}
+    store_check(world.app, run_id, check_pool(world.app))
+    assert world.app.storage.runs.exists(RunPaths(run_id).pool_check)
+
+
+def store_error(world: World, run_id: str) -> None:
+    """Store the error of a failed attempt of batch 0."""
+    error = TaskError(
+        run_id=run_id,
+        step="00000",
+        reason="The program p failed: line 3: KeyError: 'k'",
+        remedy="Ask the operator to fix the script",
+        task_id="b00000",
+        exit_code=7,
+        happened_at="2026-01-02T03:04:05+00:00",
+    )
+    world.storage.runs.write(RunPaths(run_id).error("00000"), error.dumps())
+
+
+def test_status_shows_error_of_retried_task(world: World) -> None:
+    run_id = world.start("clip", 4)
+    store_error(world, run_id)
+    (problem,) = world.status_document(run_id)["trouble"]
+    assert problem.startswith("Batch 0 failed at 2026-01-02T03:04:05+00:00")
+    assert problem.endswith("The program p failed: line 3: KeyError: 'k'. Ask the operator to fix the script.")
+    world.score(run_id, 0)
+    assert world.status_document(run_id)["trouble"] == [], "it is done"
+    assert world.finish(run_id) == "finished"
+
+
+def test_status_hides_error_of_failed_step(world: World) -> None:
+    run_id = world.start("clip", 4)
+    store_error(world, run_id)
+    fail(world.storage, run_id, 0)
+    document = world.status_document(run_id)
+    assert (document["trouble"], list(document["failures"])) == ([], ["00000"])

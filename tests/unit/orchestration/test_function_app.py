@@ -1,0 +1,232 @@
+"""The functions as the host calls them: triggers, HTTP status codes and JSON bodies."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import azure.functions as func
+import pytest
+from azure.core.exceptions import AzureError
+
+import function_app
+from frame_tools.contracts import ids
+from frame_tools.contracts.errors import (
+    DamagedError,
+    ImpastoError,
+    InputError,
+    InternalError,
+    MissingError,
+    TemporaryError,
+)
+from orchestration.app import App
+from tests.support.fake_node import fail
+from tests.support.host_call import FUNCTIONS, INVOCATION
+from tests.support.host_call import call as host_call
+from tests.support.world import World
+
+Ask = Callable[..., tuple[int, Any]]
+UNKNOWN = "never-was-0123456789"
+
+
+@pytest.fixture
+def ask(world: World, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """Return a function that calls an HTTP function of the app and returns status code and JSON body."""
+    monkeypatch.setattr(function_app, "application", lambda: world.app)
+
+    def call(function: str, run_id: str | None = None, body: bytes = b"") -> tuple[int, Any]:
+        request = func.HttpRequest(
+            method="GET",
+            url=f"http://localhost/api/runs/{run_id or ''}",
+            route_params={"run_id": run_id} if run_id else {},
+            body=body,
+        )
+        answer = host_call(function, request)
+        assert answer.mimetype == "application/json"
+        return answer.status_code, json.loads(answer.get_body())
+
+    return call
+
+
+def test_app_has_expected_functions_and_routes() -> None:
+    triggers = {name: each.get_trigger().get_dict_repr() for name, each in FUNCTIONS.items()}
+    assert sorted(name for name, trigger in triggers.items() if trigger["type"] == "timerTrigger") == ["sweep"]
+    routes = {
+        name: (trigger["route"], [method.value for method in trigger["methods"]], trigger["authLevel"])
+        for name, trigger in triggers.items()
+        if trigger["type"] == "httpTrigger"
+    }
+    key = func.AuthLevel.FUNCTION
+    assert routes == {
+        "list_runs": ("runs", ["GET"], key),
+        "get_run": ("runs/{run_id}", ["GET"], key),
+        "resubmit_run": ("runs/{run_id}/resubmit", ["POST"], key),
+        "cancel_run": ("runs/{run_id}/cancel", ["POST"], key),
+        "preflight": ("preflight", ["GET"], key),
+    }
+    queues = {name: t["queueName"] for name, t in triggers.items() if t["type"] == "queueTrigger"}
+    assert queues == {
+        "submit_batch": "frame-batches",
+        "finish_batch": "finished-batches",
+        "trigger_poisoned": "webjobs-blobtrigger-poison",
+        "batch_poisoned": "frame-batches-poison",
+        "finish_poisoned": "finished-batches-poison",
+    }
+    assert triggers["start_run"]["path"] == "triggers/{name}"
+    assert len(triggers) == 12
+
+
+def test_get_run_returns_status(world: World, ask: Ask) -> None:
+    run_id = world.start("clip")
+    code, shown = ask("get_run", run_id)
+    assert code == 200
+    assert shown["run_id"] == shown["correlation_id"] == run_id
+    assert (shown["status"], shown["name"], shown["frames"]) == ("scoring", "clip", 6)
+    assert shown["batches"] == {"planned": 3, "done": 0, "failed": []}
+    assert (shown["video"], shown["report"], shown["ended_at"]) == (None, None, None)
+    world.finish(run_id)
+    _, shown = ask("get_run", run_id)
+    assert (shown["status"], shown["reason"]) == ("finished", "The video is complete")
+    assert shown["video"] == f"output/{run_id}/video.mp4"
+    assert shown["report"] == f"output/{run_id}/report.json"
+
+
+def test_list_runs_returns_open_runs_first(world: World, ask: Ask) -> None:
+    assert ask("list_runs") == (200, {"runs": []})
+    ended = world.start("ended", 2)
+    world.finish(ended)
+    refused = world.fire_trigger(world.upload_trigger("refused", b"not JSON"))
+    still = world.start("open", 2)
+    code, listed = ask("list_runs")
+    assert code == 200
+    assert {run["run_id"]: run["status"] for run in listed["runs"]} == {
+        still: "open",
+        ended: "finished",
+        refused: "refused",
+    }
+    assert listed["runs"][0]["run_id"] == still, "open ones first"
+
+
+def test_get_run_explains_refusal(world: World, ask: Ask) -> None:
+    run_id = world.fire_trigger(world.upload_trigger("clip", b"not JSON"))
+    code, shown = ask("get_run", run_id)
+    assert (code, shown["status"]) == (200, "refused")
+    assert "not JSON" in shown["reason"]
+    assert shown["remedy"]
+
+
+@pytest.mark.parametrize("function", ["get_run", "resubmit_run", "cancel_run"])
+def test_unknown_run_is_404(ask: Ask, function: str) -> None:
+    code, body = ask(function, UNKNOWN)
+    assert code == 404
+    assert "run" in body["error"]
+    assert "GET /api/runs" in body["remedy"]
+
+
+@pytest.mark.parametrize("function", ["get_run", "resubmit_run", "cancel_run"])
+@pytest.mark.parametrize("run_id", ["../../etc/passwd", "clip", "A-0123456789", UNKNOWN + "\n", "x" * 400, "größe"])
+def test_invalid_run_id_is_400(ask: Ask, function: str, run_id: str) -> None:
+    code, body = ask(function, run_id)
+    assert code == 400
+    assert body["error"]
+    assert body["remedy"]
+
+
+def test_resubmit_is_202_with_run_id(world: World, ask: Ask) -> None:
+    run_id = world.start("clip")
+    world.deliver_messages()
+    world.score(run_id, 0, 2)
+    fail(world.storage, run_id, 1)
+    world.deliver_messages()
+    assert ask("get_run", run_id)[1]["failures"] == {"00001": "The frame 000002.jpg is damaged. Upload it again."}
+    assert ask("resubmit_run", run_id) == (202, {"run_id": run_id})
+    world.finish(run_id)
+    code, answer = ask("resubmit_run", run_id, b"[0, 2]")
+    assert code == 202
+    assert ask("get_run", answer["run_id"])[1]["parent"] == run_id
+
+
+@pytest.mark.parametrize("body", [b"everything", b"[9]", b'{"which": "some"}'])
+def test_invalid_resubmit_body_is_400(world: World, ask: Ask, body: bytes) -> None:
+    code, answer = ask("resubmit_run", world.start("clip"), body)
+    assert code == 400
+    assert answer["error"]
+    assert answer["remedy"]
+
+
+def test_cancel_returns_status(world: World, ask: Ask) -> None:
+    run_id = world.start("clip")
+    code, shown = ask("cancel_run", run_id)
+    assert (code, shown["status"]) == (200, "cancelled")
+    assert ask("cancel_run", run_id) == (code, shown)
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Have the handler of `cancel_run` raise an error."""
+
+    def raise_error(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(function_app.cancel_handler, "cancel", raise_error)
+
+
+@pytest.mark.parametrize(
+    ("error_class", "status_code"), [(InputError, 400), (MissingError, 404), (TemporaryError, 503)]
+)
+def test_user_and_temporary_errors_are_returned(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, error_class: type[ImpastoError], status_code: int
+) -> None:
+    error = error_class("Cause", "Remedy")
+    fail_with(monkeypatch, error)
+    expected = {"error": "Cause", "remedy": "Remedy", "code": error.code, "next_step": error.next_step}
+    assert ask("cancel_run", UNKNOWN) == (status_code, expected)
+
+
+@pytest.mark.parametrize(
+    "error", [DamagedError("secret", "R"), InternalError("secret", "R"), ValueError("secret"), AzureError("secret")]
+)
+def test_internal_errors_are_500_without_details(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    fail_with(monkeypatch, error)
+    status_code, body = ask("cancel_run", UNKNOWN)
+    assert (status_code, body["correlation_id"], body["code"]) == (500, INVOCATION, "internal_error")
+    assert "secret" not in json.dumps(body)
+    (record,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert INVOCATION in record.getMessage()
+    assert "secret" in str(record.exc_info)
+
+
+def test_invalid_settings_are_500(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def application() -> App:
+        raise InputError("The settings are invalid (NODE_IMAGE: Field required)", "Set them")
+
+    monkeypatch.setattr(function_app, "application", application)
+    status_code, body = ask("list_runs")
+    assert (status_code, "NODE_IMAGE" in json.dumps(body)) == (500, False)
+
+
+def test_blob_trigger_starts_run(world: World, ask: Ask) -> None:
+    world.upload_frames("clip", 2)
+    blob = world.upload_trigger("clip")
+
+    class Stream:
+        name = f"triggers/{blob}"
+
+    host_call("start_run", Stream())
+    assert world.status(ids.run_id_for(blob, world.storage.triggers.need(blob).etag)) == "scoring"
+
+
+@pytest.mark.parametrize(
+    "function", ["submit_batch", "finish_batch", "trigger_poisoned", "batch_poisoned", "finish_poisoned"]
+)
+def test_undecodable_message_is_stored(world: World, ask: Ask, function: str) -> None:
+    host_call(function, func.QueueMessage(body=b"\xff\xfe\x00"))
+    (stored,) = world.storage.logs.list("dead-letter/")
+    assert b"\\xff\\xfe" in world.storage.logs.need(stored.name).data
+
+
+def test_timer_sweeps(world: World, ask: Ask) -> None:
+    run_id = world.start("clip", 2)
+    world.score(run_id, message=False)
+    host_call("sweep", None)
+    assert world.status(run_id) == "finished"
