@@ -1,8 +1,9 @@
-"""How long does joining take, and does its memory stay flat with length? Segments of 48 frames, 640x360, with sound.
+"""Measure the duration and peak memory of joining by length: segments of 48 frames, 640x360, with audio.
 
     .venv/bin/python -m benchmarks.joining [--json]
 
-One process per length, so that each peak is its own; blocks are counted and dropped, as if storage took them at once.
+Each length runs in its own process, so that its peak memory is its own; blocks are dropped, as if storage were
+instantaneous.
 """
 
 import argparse
@@ -30,19 +31,19 @@ SIZE = (640, 360)
 RATE = 30
 
 
-class DroppedBlocks:
-    """A block target that keeps nothing."""
+class DiscardedBlocks:
+    """A block target that discards everything."""
 
     def stage(self, block_id: str, data: bytes) -> None:
-        """Drop the block."""
+        """Discard the block."""
 
     def commit(self, block_ids: Sequence[str]) -> None:
-        """Make nothing visible."""
+        """Do nothing."""
 
 
-def segment_bytes() -> bytes:
+def encode_segment() -> bytes:
     """Encode one batch of moving shapes."""
-    encoder = SegmentEncoder(manifest_of(BATCH, sound=0))
+    encoder = SegmentEncoder(build_manifest(BATCH, audio_packets=0))
     for index in range(BATCH):
         image = Image.linear_gradient("L").resize(SIZE).convert("RGB")
         draw = ImageDraw.Draw(image)
@@ -53,17 +54,17 @@ def segment_bytes() -> bytes:
     return encoder.finish()
 
 
-def manifest_of(frames: int, *, sound: int) -> Manifest:
-    """Describe `frames` frames, with one audio track of `sound` packets if there are any."""
+def build_manifest(frames: int, *, audio_packets: int) -> Manifest:
+    """Return a manifest of `frames` frames, with one audio track if `audio_packets` is not 0."""
     manifest = Manifest.plain(frames, Fraction(RATE), width=SIZE[0], height=SIZE[1])
-    if not sound:
+    if not audio_packets:
         return manifest
-    track = AudioTrack(codec="aac", sample_rate=48000, channels=2, start=Fraction(0), packets=sound)
+    track = AudioTrack(codec="aac", sample_rate=48000, channels=2, start=Fraction(0), packets=audio_packets)
     return manifest.model_copy(update={"audio_file": "audio.mp4", "audio": (track,)})
 
 
-def make_audio(path: Path, seconds: float) -> int:
-    """Write silence of that length as AAC; returns its packets."""
+def write_silence(path: Path, seconds: float) -> int:
+    """Write an AAC file with silence of this length; returns its number of packets."""
     packets = 0
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=48000)
@@ -81,14 +82,14 @@ def make_audio(path: Path, seconds: float) -> int:
     return packets
 
 
-def one_length(frames: int) -> dict[str, float]:
-    """Join once and say seconds and the process's peak memory."""
-    data = segment_bytes()
+def measure(frames: int) -> dict[str, float]:
+    """Join once; returns the duration in seconds and the process's peak memory."""
+    data = encode_segment()
     with tempfile.TemporaryDirectory() as scratch:
         audio = Path(scratch) / "audio.mp4"
-        manifest = manifest_of(frames, sound=make_audio(audio, frames / RATE))
+        manifest = build_manifest(frames, audio_packets=write_silence(audio, frames / RATE))
         start = time.perf_counter()
-        sink = BlockSink(DroppedBlocks())
+        sink = BlockSink(DiscardedBlocks())
         report = join(manifest, segments(data, frames), audio=audio, out=sink)
         sink.commit()
         seconds = time.perf_counter() - start
@@ -102,24 +103,24 @@ def one_length(frames: int) -> dict[str, float]:
 
 
 def segments(data: bytes, frames: int) -> Iterator[Segment]:
-    """Yield the same batch again and again; the last one may have to be shorter, so lengths are multiples of it."""
+    """Yield the same batch repeatedly; `frames` must be a multiple of its length."""
     for number in range(frames // BATCH):
         yield Segment(f"batch {number}", BATCH, bytes(bytearray(data)))
 
 
 def main() -> None:
-    """Measure each length in a process of its own and print."""
+    """Measure each length in its own process and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(one_length(arguments.one)))
+        print(json.dumps(measure(arguments.one)))
         return
     rows = []
     for frames in LENGTHS:
-        whole = max(BATCH, frames // BATCH * BATCH)
-        command = [sys.executable, "-m", "benchmarks.joining", "--one", str(whole)]
+        rounded = max(BATCH, frames // BATCH * BATCH)
+        command = [sys.executable, "-m", "benchmarks.joining", "--one", str(rounded)]
         rows.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     if arguments.json:
         print(json.dumps(rows))

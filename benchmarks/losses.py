@@ -1,10 +1,10 @@
-"""Content and style losses of painted frames, with the painting's own style and with a tuned one.
+"""Measure content and style losses of painted frames, with the untuned and with a tuned style.
 
     python -m benchmarks.losses --clips a.mp4 b.mp4 --paintings a.jpg --styles a.safetensors
 
-Each clip's shown frame, 360 lines high, is painted alone; content and style loss are those of scoring/perception. It
-also says how much of the network's own grid, of fine detail in flat places, and of specks is left. `--published`
-compares the published weights with ours instead of tuned styles with the painting's own.
+One frame of each clip, 360 lines high, is painted alone; content and style loss are those of scoring/perception. The
+other columns measure the network's grid artifact, fine detail in flat regions, and specks. `--published` compares the
+published weights with ours instead of tuned styles with untuned ones.
 """
 
 import argparse
@@ -35,53 +35,53 @@ COLUMNS: Final = ("content", "style", "grid", "flat", "specks")
 def measure(
     networks: Networks, vgg: Vgg, style: torch.Tensor, target: dict[str, torch.Tensor], clips: Sequence[Clip]
 ) -> list[float]:
-    """Return the means over the clips' frames of each of `COLUMNS`."""
+    """Return the mean of each of `COLUMNS` over the clips' frames."""
     rows = []
     for clip in clips:
         x = pad(tensor([clip.shown]))
         with torch.inference_mode():
             painted = networks.transformer(x, StyleCondition(style))
-            got, wanted = features(vgg, painted), features(vgg, x)
-            found = (
-                losses.content_loss(got, wanted),
-                losses.style_loss(got, target),
+            painted_features, content = features(vgg, painted), features(vgg, x)
+            values = (
+                losses.content_loss(painted_features, content),
+                losses.style_loss(painted_features, target),
                 losses.grid_energy(painted),
                 losses.flat_energy(painted, losses.flat_places(x)),
                 losses.specks(painted, x),
             )
-        rows.append([value.item() for value in found])
+        rows.append([value.item() for value in values])
     means: list[float] = np.mean(rows, axis=0).tolist()
     return means
 
 
 def row(name: str, before: Sequence[float], after: Sequence[float]) -> str:
-    """Return a line of the table: before, after and their ratio, for each column."""
+    """Return a row of the table: before, after and their ratio for each column."""
     cells = (f"{b:.4g} | {a:.4g} | {a / b:.3f}" for b, a in zip(before, after, strict=True))
     return f"| {name} | " + " | ".join(cells) + " |"
 
 
 def main() -> None:
-    """Read the command line and print the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", nargs="+", type=Path, required=True)
     parser.add_argument("--paintings", nargs="+", type=Path, required=True)
     parser.add_argument("--styles", nargs="+", type=Path, default=[])
     parser.add_argument("--published", action="store_true")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     cpu, folder = torch.device("cpu"), weights_folder({})
     ours, vgg = load_networks(folder, cpu), load_vgg(folder / VGG, cpu)
-    clips = [read_clip(path) for path in given.clips]
+    clips = [read_clip(path) for path in arguments.clips]
     print("| painting | " + " | ".join(f"{name} before | after | ratio" for name in COLUMNS) + " |")
     print("|---" * (1 + 3 * len(COLUMNS)) + "|")
-    for i, path in enumerate(given.paintings):
+    for i, path in enumerate(arguments.paintings):
         painting = decode(path.read_bytes(), path.name)
         target = target_of(vgg, painting, cpu)
         own = measure(ours, vgg, predicted(ours, painting), target, clips)
-        if given.published:
+        if arguments.published:
             theirs = published()
             print(row(path.stem, measure(theirs, vgg, predicted(theirs, painting), target, clips), own))
         else:
-            style = torch.from_numpy(load_style(given.styles[i].read_bytes(), given.styles[i].name))
+            style = torch.from_numpy(load_style(arguments.styles[i].read_bytes(), arguments.styles[i].name))
             print(row(path.stem, own, measure(ours, vgg, style, target, clips)))
 
 

@@ -1,1 +1,1 @@
-"""The command line of people: upload, start, watch, download, resubmit, estimate, split and join."""
+"""Command line for users: upload, start, watch, download, resubmit, estimate, split and join."""

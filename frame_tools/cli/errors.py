@@ -1,4 +1,4 @@
-"""What every command line of ours does with an error: one line on stderr with the remedy, and a named exit code."""
+"""Error handling of all command lines: one line on stderr with cause and remedy, and a documented exit code."""
 
 import sys
 from collections.abc import Iterator
@@ -7,42 +7,40 @@ from contextlib import contextmanager
 import typer
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
-from frame_tools.contracts.errors import ExitCode, ImpastoError, InputError, TemporaryError
+from frame_tools.contracts.errors import ImpastoError, InputError, TemporaryError
+
+_MAX_MESSAGE_LENGTH = 300
+_ACCESS_DENIED = (401, 403)
 
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """Turn our own errors and storage's into words; anything else is a defect and keeps its trace."""
+    """Report Impasto's errors and those of storage and files in one line and exit; defects keep their traceback."""
     try:
         yield
     except (ImpastoError, AzureError, OSError) as error:
-        said = in_words(error)
-        if said is None:
+        known = to_impasto_error(error)
+        if known is None:
             raise
-        _end(said)
+        sys.stderr.write(f"{known}\n")
+        raise typer.Exit(known.exit_code) from None
 
 
-def in_words(error: Exception) -> ImpastoError | None:
-    """Return the error as one of ours, None for a defect."""
+def to_impasto_error(error: Exception) -> ImpastoError | None:
+    """Return the error as an ImpastoError with cause and remedy, or None if it is a defect."""
     if isinstance(error, ImpastoError):
         return error
     if isinstance(error, AzureError):
-        return _of_storage(error)
+        return _from_storage(error)
     if isinstance(error, OSError) and error.filename is not None:
-        return InputError(f"{error.filename} can't be used ({error.strerror})", "Give another path")
+        return InputError(f"{error.filename} can't be used ({error.strerror})", "Use another path.")
     return None
 
 
-def _of_storage(error: AzureError) -> ImpastoError:
-    first_line = str(error.message).split("\n", 1)[0][:300]
-    if isinstance(error, ClientAuthenticationError) or getattr(error, "status_code", None) in (401, 403):
+def _from_storage(error: AzureError) -> ImpastoError:
+    message = str(error.message).split("\n", 1)[0][:_MAX_MESSAGE_LENGTH]
+    if isinstance(error, ClientAuthenticationError) or getattr(error, "status_code", None) in _ACCESS_DENIED:
         return InputError(
-            f"Storage refuses us: {first_line}", "Check the key, the signature, or your role on the account"
+            f"Storage access denied: {message}", "Check the key, the signature, or your role on the account."
         )
-    return TemporaryError(f"Storage does not answer as it should: {first_line}", "Is it up, and is the URL right?")
-
-
-def _end(error: ImpastoError) -> None:
-    sys.stderr.write(f"{error}\n")
-    code: ExitCode = error.exit_code
-    raise typer.Exit(code) from None
+    return TemporaryError(f"Storage error: {message}", "Check that storage is reachable and that the URL is right.")

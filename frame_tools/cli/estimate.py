@@ -1,45 +1,113 @@
-"""The command `estimate`: what a run would take and cost, before anything is paid for."""
+"""The command `estimate`: duration and cost of a run before it starts."""
 
+import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from frame_tools.cli.errors import report_errors
-from frame_tools.cli.options import Grouped, takes
+from frame_tools.cli.options import schema_options
+
+if TYPE_CHECKING:
+    from frame_tools.costs.model import Forecast
+
+DEFAULT_SCORER: Final = "any"
+_ROWS: Final[tuple[tuple[str, "Callable[[Forecast], str]"], ...]] = (
+    ("frames per batch", lambda forecast: f"{forecast.frames_per_batch}"),
+    ("batches", lambda forecast: f"{forecast.batches}"),
+    ("wall time", lambda forecast: _format_time(forecast.wall_seconds)),
+    ("node-seconds", lambda forecast: f"{forecast.node_seconds:.0f}"),
+    ("lost to evictions", lambda forecast: f"{forecast.lost_seconds:.1f}"),
+    ("nodes, USD", lambda forecast: f"{forecast.cost.nodes_usd:.4f}"),
+    ("blob operations, USD", lambda forecast: f"{forecast.cost.storage_usd:.4f}"),
+    ("function calls, USD", lambda forecast: f"{forecast.cost.functions_usd:.4f}"),
+    ("total, USD", lambda forecast: f"{forecast.cost.total_usd:.4f}"),
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    example = "Example: python -m frame_tools estimate holiday.mp4 --nodes 4 --spot --chart cost.svg"
-    app.command(cls=Grouped, epilog=example)(estimate)
+    app.command(epilog="Example: python -m frame_tools estimate holiday.mp4 --nodes 4 --spot")(estimate)
 
 
-@takes("scorer", "frames_per_batch")
+@schema_options("scorer", "frames_per_batch")
 def estimate(
-    video: Annotated[Path, typer.Argument(help="A video file; it is only probed.")],
-    nodes: Annotated[int, typer.Option(min=1, help="Nodes with one GPU each, at most.")] = 4,
-    vm_size: Annotated[str, typer.Option(help="VM size of the nodes.")] = "Standard_NC4as_T4_v3",
-    spot: Annotated[bool, typer.Option("--spot/--dedicated", help="What kind of nodes.")] = True,
-    evictions: Annotated[float, typer.Option(min=0, help="Evictions of a Spot node an hour, a guess.")] = 0.05,
-    device: Annotated[str, typer.Option(help="Row of the table of speeds: gpu (a guess) or cpu (measured).")] = "gpu",
-    seconds_per_frame: Annotated[float | None, typer.Option(min=0, help="In place of the table's.")] = None,
-    start_up: Annotated[float | None, typer.Option(min=0, help="Seconds of a task's start, likewise.")] = None,
-    report: Annotated[Path | None, typer.Option(help="report.json of a run with frames of this size.")] = None,
-    prices: Annotated[Path | None, typer.Option(help="JSON file laid over the price table.")] = None,
-    hour_worth: Annotated[float, typer.Option(min=0, help="US dollars that an hour of waiting is worth.")] = 2.0,
-    chart: Annotated[Path | None, typer.Option(help="Also draw the curve: an SVG file.")] = None,
-    **words: Any,
+    video: Annotated[Path, typer.Argument(help="A video file; only its header is read.")],
+    nodes: Annotated[int, typer.Option(min=1, metavar="COUNT", help="Maximum number of nodes, each with one GPU.")] = 4,
+    vm_size: Annotated[str, typer.Option(metavar="SIZE", help="VM size of the nodes.")] = "Standard_NC4as_T4_v3",
+    spot: Annotated[bool, typer.Option("--spot/--dedicated", help="Kind of nodes.")] = True,
+    evictions: Annotated[
+        float, typer.Option(min=0, metavar="RATE", help="Evictions per hour of a Spot node; a guess.")
+    ] = 0.05,
+    device: Annotated[
+        str, typer.Option(metavar="gpu | cpu", help="Row of the throughput table: gpu (a guess) or cpu (measured).")
+    ] = "gpu",
+    seconds_per_frame: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Overrides the table.")
+    ] = None,
+    start_up: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Start-up seconds per task; overrides the table.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="report.json of a run with the same frame size.")] = None,
+    prices: Annotated[Path | None, typer.Option(help="JSON file that overrides parts of the price table.")] = None,
+    hour_worth: Annotated[
+        float, typer.Option(min=0, metavar="USD", help="Value of an hour of waiting, in US dollars.")
+    ] = 2.0,
+    **options: Any,
 ) -> None:
-    """Say what a run would take and cost, and which batch size is best. A model: see docs/cost.md."""
-    from frame_tools.costs.estimate import EstimateOptions
-    from frame_tools.costs.estimate import estimate as say
+    """Estimate duration and cost of a run and find the best batch size. A model: see docs/cost.md."""
+    from frame_tools.contracts.scorers import SCORERS
+    from frame_tools.costs import model
+    from frame_tools.costs.estimate import build_pool, choose_throughput, probe_video, read_prices
 
     with report_errors():
-        wishes = EstimateOptions(
-            nodes=nodes, vm_size=vm_size, spot=spot, evictions_per_hour=evictions, device=device,
-            scorer=words["scorer"] or "any", frames_per_batch=words["frames_per_batch"],
-            seconds_per_frame=seconds_per_frame, start_up_seconds=start_up, report=report, prices=prices,
-            hour_worth_usd=hour_worth, chart=chart,
+        info, price_table = probe_video(video), read_prices(prices)
+        scorer = options["scorer"] or DEFAULT_SCORER
+        throughput = choose_throughput(
+            info, scorer=scorer, device=device, report=report,
+            seconds_per_frame=seconds_per_frame, start_up_seconds=start_up,
         )  # fmt: skip
-        typer.echo(say(video, wishes))
+        pool = build_pool(vm_size, nodes=nodes, spot=spot, prices=price_table, evictions_per_hour=evictions)
+        work = model.Workload(
+            frames=info.frames,
+            seconds_per_frame=throughput.seconds_per_frame,
+            start_up_seconds=throughput.start_up_seconds,
+        )
+        requested = options["frames_per_batch"] or SCORERS[scorer].frames_per_batch
+        batches = math.ceil(info.frames / min(max(requested, 1), info.frames))
+        planned = model.forecast(work, pool, batches=batches, prices=price_table)
+        best = model.best(work, pool, prices=price_table, hour_worth_usd=hour_worth)
+    console = Console(highlight=False)
+    console.print(_table(info.frames, planned, best))
+    kind = "Spot" if spot else "dedicated"
+    source = "" if info.is_exact else " (computed from duration and rate)"
+    figures = f"{throughput.seconds_per_frame:.4f} s per frame, {throughput.start_up_seconds:.1f} s per start-up"
+    notes = [
+        f"{nodes} {kind} {vm_size}, {info.frames} frames of {info.width}x{info.height}{source}.",
+        f"Throughput: {figures}; {throughput.source}.",
+        f"Prices: {price_table.as_of}. A model; boot and idle times of nodes are guesses: see docs/cost.md.",
+    ]
+    for note in notes:
+        console.print(note, markup=False, soft_wrap=True)
+
+
+def _table(frames: int, planned: "Forecast", best: "Forecast") -> Table:
+    table = Table("", box=None, pad_edge=False)
+    table.add_column("requested", justify="right")
+    table.add_column("best", justify="right")
+    table.add_row("frames", str(frames), str(frames))
+    for label, format_value in _ROWS:
+        table.add_row(label, format_value(planned), format_value(best))
+    table.add_row()
+    return table
+
+
+def _format_time(seconds: float) -> str:
+    """Return h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"

@@ -1,6 +1,6 @@
-"""The person's command line: split, upload, trigger, watch, download, join, or `restyle` for all of it in one go.
+"""Command line for users: split, upload, trigger, watch, download, join, and `restyle` for all steps in one.
 
-Exit codes are those of `frame_tools.contracts.errors.ExitCode`; an error in words goes to stderr as one line. The
+Exit codes are those of `frame_tools.contracts.errors.ExitCode`; an error is reported on stderr in one line. The
 painting options are generated from the schema (`frame_tools.cli.options`).
 """
 
@@ -12,21 +12,21 @@ import typer
 from rich.console import Console
 
 from frame_tools.cli import estimate, resubmit, split_join
+from frame_tools.cli.app import new_app
 from frame_tools.cli.errors import report_errors
 from frame_tools.cli.options import (
     PAINTING,
     ApiKey,
     ApiUrl,
     Arguments,
-    Grouped,
     KeyStyles,
     MaskPath,
     Styles,
-    arguments_of,
-    checked,
-    files_of,
-    mask_name_of,
-    takes,
+    build_trigger,
+    mask_name,
+    parse_arguments,
+    parse_styles,
+    schema_options,
 )
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import ExitCode
@@ -50,155 +50,143 @@ Examples (set DATA to the storage account first, see the README):
   python -m frame_tools download holiday-0123456789 holiday_starry.mp4
 """
 
-app = typer.Typer(
-    help="A video in the hand of a painter: the commands for people.",
-    epilog=EXAMPLES,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+app = new_app(help="Repaint a video in the style of a painting.", epilog=EXAMPLES)
 console = Console(stderr=True)
 
 split_join.add_to(app)
 
 
-@app.command(
-    cls=Grouped, epilog="Example: python -m frame_tools upload frames/holiday --name holiday --style starry_night.jpg"
-)
-@takes(*PAINTING)
+@app.command(epilog="Example: python -m frame_tools upload frames/holiday --name holiday --style starry_night.jpg")
+@schema_options(*PAINTING)
 def upload(
-    folder: Annotated[Path, typer.Argument(help="A folder made by split, or a video file to be split in the cloud.")],
-    name: Annotated[str | None, typer.Option(help="The run's name; default: the folder's or file's.")] = None,
+    folder: Annotated[Path, typer.Argument(help="A folder made by split, or a video file to split in the cloud.")],
+    name: Annotated[str | None, typer.Option(help="Name of the run; default: name of the folder or file.")] = None,
     style: Styles = None,
     key_style: KeyStyles = None,
     mask: MaskPath = None,
     arguments: Arguments = None,
-    start: Annotated[bool, typer.Option("--start", help="Put the trigger file when all has arrived.")] = False,
-    **words: Any,
+    start: Annotated[bool, typer.Option("--start", help="Start the run once the upload is complete.")] = False,
+    **options: Any,
 ) -> None:
-    """Bring frames, styles and masks to blob storage; again after a break it goes on where it was."""
-    from frame_tools.client.progress import bars
+    """Upload frames, styles and masks. Re-run to resume an interrupted upload."""
+    from frame_tools.client.progress import progress_bars
     from frame_tools.client.upload import extra_files, put_trigger
-    from frame_tools.client.workflow import send
+    from frame_tools.client.workflow import upload_input
     from frame_tools.storage.deployment import DataStorage
 
     with report_errors():
-        named = ids.check_name(name or ids.name_from(folder.stem), "run's name")
-        said, styles = files_of(style, key_style)
-        trigger = (
-            checked(
-                {
-                    **words, **said, "mask": mask_name_of(mask), "arguments": arguments_of(arguments or ()),
-                    "video": ids.name_from(folder.name) if folder.is_file() else None,
-                }
-            )
-            if start
-            else None
-        )  # fmt: skip
+        run_name = ids.check_name(name or ids.name_from(folder.stem), "run's name")
+        style_fields, styles = parse_styles(style, key_style)
+        trigger = None
+        if start:
+            video = ids.name_from(folder.name) if folder.is_file() else None
+            fields = {**style_fields, "mask": mask_name(mask), "arguments": parse_arguments(arguments), "video": video}
+            trigger = build_trigger({**options, **fields})
         storage = DataStorage.from_environment(os.environ)
-        with bars(console) as shown:
-            done = send(folder, name=named, storage=storage, extras=extra_files(styles, mask), shown=shown)
-        print(f"{done.files} files in input/{named}/, {done.sent} of them sent now")
+        with progress_bars(console) as bars:
+            result = upload_input(folder, name=run_name, storage=storage, extras=extra_files(styles, mask), bars=bars)
+        typer.echo(f"{result.files} files in input/{run_name}/, {result.sent} uploaded now")
         if trigger is not None:
-            print(f"run {put_trigger(storage, name=named, trigger=trigger)}")
+            typer.echo(f"run {put_trigger(storage, name=run_name, trigger=trigger)}")
 
 
-@app.command(
-    cls=Grouped, epilog="Example: python -m frame_tools trigger holiday --style starry_night.jpg --strength 0.8"
-)
-@takes(*PAINTING, "mask", "input", "video", "frames", "rate", "image_format", "keep_place")
+@app.command(epilog="Example: python -m frame_tools trigger holiday --style starry_night.jpg --strength 0.8")
+@schema_options(*PAINTING, "mask", "input", "video", "frames", "rate", "image_format", "keep_place")
 def trigger(
-    name: Annotated[str, typer.Argument(help="The run's name: triggers/<name>.json.")],
+    name: Annotated[str, typer.Argument(help="Name of the run: writes triggers/<name>.json.")],
     style: Styles = None,
     key_style: KeyStyles = None,
     arguments: Arguments = None,
-    **words: Any,
+    **options: Any,
 ) -> None:
-    """Put the trigger file of what has been uploaded: this starts the run."""
+    """Start a run of uploaded input by writing its trigger file; prints the run id."""
     from frame_tools.client.upload import put_trigger
     from frame_tools.storage.deployment import DataStorage
 
     with report_errors():
-        said, _ = files_of(style, key_style)
-        asked = checked({**words, **said, "arguments": arguments_of(arguments or ())})
-        print(put_trigger(DataStorage.from_environment(os.environ), name=name, trigger=asked))
+        style_fields, _ = parse_styles(style, key_style)
+        document = build_trigger({**options, **style_fields, "arguments": parse_arguments(arguments)})
+        typer.echo(put_trigger(DataStorage.from_environment(os.environ), name=name, trigger=document))
 
 
 @app.command(epilog="Example: python -m frame_tools watch holiday-0123456789 --api http://127.0.0.1:7071/api")
 def watch(
-    run_id: Annotated[str, typer.Argument(help="The run's id, as `trigger` prints it.")],
+    run_id: Annotated[str, typer.Argument(help="The run id, as `trigger` prints it.")],
     api: ApiUrl = "",
     key: ApiKey = "",
-    minutes: Annotated[float, typer.Option(help="Without --api: how long to wait for the report.")] = 120,
+    minutes: Annotated[float, typer.Option(help="Without --api: maximum time to wait for the report.")] = 120,
 ) -> None:
-    """Follow a run until it ends. Without --api it waits for the report in the container output."""
-    from frame_tools.client.api import ApiClient, check_finished, follow_report
-    from frame_tools.client.progress import bars
-    from frame_tools.client.workflow import follow_to_the_end
+    """Follow a run until it ends. Without --api, wait for the report in the container output."""
+    from frame_tools.client.api import ApiClient
+    from frame_tools.client.polling import check_finished, wait_for_report
+    from frame_tools.client.progress import progress_bars
+    from frame_tools.client.workflow import follow_with_progress
     from frame_tools.storage.deployment import DataStorage
 
-    with report_errors(), bars(console) as shown:
+    with report_errors(), progress_bars(console) as bars:
         ids.check_run_id(run_id)
         if api:
-            ended = follow_to_the_end(ApiClient(url=api, key=key), run_id, shown=shown)
+            status = follow_with_progress(ApiClient(url=api, key=key), run_id, bars=bars)
         else:
             console.print(f"waiting for output/{RunPaths(run_id).report} …")
-            ended = follow_report(DataStorage.from_environment(os.environ), run_id, minutes=minutes)
-        check_finished(ended)
-        print(f"{ended['status']}: {ended.get('video') or ended.get('records')}")
+            status = wait_for_report(DataStorage.from_environment(os.environ), run_id, minutes=minutes)
+        check_finished(status)
+        typer.echo(f"{status['status']}: {status.get('video') or status.get('records')}")
 
 
 @app.command(epilog="Example: python -m frame_tools download holiday-0123456789 holiday_starry.mp4")
 def download(
-    run_id: Annotated[str, typer.Argument(help="The run's id.")],
+    run_id: Annotated[str, typer.Argument(help="The run id.")],
     out: Annotated[Path, typer.Argument(help="The file to write, or a folder.")] = Path(),
 ) -> None:
-    """Fetch a finished run's video, or its records (JSON lines, one a frame)."""
-    from frame_tools.client.download import download as fetch
+    """Download a finished run's video, or its records (JSON lines, one per frame)."""
+    from frame_tools.client.download import download as download_output
     from frame_tools.storage.deployment import DataStorage
 
     with report_errors():
-        print(fetch(DataStorage.from_environment(os.environ), run_id, out))
+        typer.echo(download_output(DataStorage.from_environment(os.environ), run_id, out))
 
 
 resubmit.add_to(app)
 
 
-@app.command(
-    cls=Grouped, epilog="Example: python -m frame_tools restyle holiday.mp4 --style starry_night.jpg --out starry.mp4"
-)
-@takes(*PAINTING, "image_format", "keep_place")
+@app.command(epilog="Example: python -m frame_tools restyle holiday.mp4 --style starry_night.jpg --out starry.mp4")
+@schema_options(*PAINTING, "image_format", "keep_place")
 def restyle(
     video: Annotated[Path, typer.Argument(help="A video file.")],
-    out: Annotated[Path, typer.Option(help="The video to write; records get the ending .jsonl.")],
+    out: Annotated[Path, typer.Option(help="The video to write; records get the suffix .jsonl.")],
     style: Styles = None,
     key_style: KeyStyles = None,
     mask: MaskPath = None,
     arguments: Arguments = None,
     api: ApiUrl = "http://127.0.0.1:7071/api",
     key: ApiKey = "",
-    name: Annotated[str | None, typer.Option(help="The run's name; default: the video's.")] = None,
-    scratch: Annotated[Path, typer.Option(help="Where split frames are kept.")] = Path(".local/split"),
-    **words: Any,
+    name: Annotated[str | None, typer.Option(help="Name of the run; default: name of the video.")] = None,
+    scratch: Annotated[Path, typer.Option(help="Folder for the split frames.")] = Path(".local/split"),
+    **options: Any,
 ) -> None:
-    """Do all of it: split, upload, trigger, watch, download."""
+    """Do all steps: split, upload, trigger, watch, download."""
     from frame_tools.client.api import ApiClient
-    from frame_tools.client.progress import bars
+    from frame_tools.client.progress import progress_bars
     from frame_tools.client.upload import extra_files
-    from frame_tools.client.workflow import restyle as everything
+    from frame_tools.client.workflow import restyle as restyle_video
     from frame_tools.storage.deployment import DataStorage
 
-    with report_errors(), bars(console) as shown:
-        said, styles = files_of(style, key_style)
-        asked = checked({**words, **said, "mask": mask_name_of(mask), "arguments": arguments_of(arguments or ())})
-        written = everything(
-            video, out, trigger=asked, extras=extra_files(styles, mask), name=name or ids.name_from(video.stem),
-            scratch=scratch, storage=DataStorage.from_environment(os.environ),
+    with report_errors(), progress_bars(console) as bars:
+        style_fields, styles = parse_styles(style, key_style)
+        fields = {**style_fields, "mask": mask_name(mask), "arguments": parse_arguments(arguments)}
+        written = restyle_video(
+            video,
+            out,
+            trigger=build_trigger({**options, **fields}),
+            extras=extra_files(styles, mask),
+            name=name or ids.name_from(video.stem),
+            scratch=scratch,
+            storage=DataStorage.from_environment(os.environ),
             api=ApiClient(url=api, key=key),
-            shown=shown,
-        )  # fmt: skip
-    print(written)
+            bars=bars,
+        )
+    typer.echo(written)
 
 
 estimate.add_to(app)
@@ -206,9 +194,9 @@ estimate.add_to(app)
 
 @app.command(epilog="Example: python -m frame_tools sas --hours 8 > guest.env   (the guest: set -a; . ./guest.env)")
 def sas(
-    hours: Annotated[int, typer.Option(help="How long the URLs are good; the account may allow a day at most.")] = 24,
+    hours: Annotated[int, typer.Option(help="Lifetime of the URLs; the account may allow a day at most.")] = 24,
 ) -> None:
-    """Print settings with signed URLs for somebody without an account: bring frames, start runs, fetch videos."""
+    """Print settings with SAS URLs for a user without an account: upload frames, start runs, download videos."""
     from datetime import UTC, datetime
 
     from frame_tools.storage.accounts import DATA, account_from
@@ -218,12 +206,12 @@ def sas(
     with report_errors():
         settings = guest_settings(BlobAccount(account_from(os.environ, DATA)), hours=hours, now=datetime.now(UTC))
     for name, url in settings.items():
-        print(f"{name}='{url}'")
+        typer.echo(f"{name}='{url}'")
 
 
 @app.command("make-containers")
 def make_containers() -> None:
-    """Make the containers and queues that are missing in DATA and OPS (for Azurite; the templates do it in Azure)."""
+    """Create missing containers and queues in DATA and OPS (for Azurite; in Azure the templates create them)."""
     from frame_tools.storage.deployment import Storage
 
     with report_errors():

@@ -1,4 +1,4 @@
-"""The schema's words as options of the command line: names, help and defaults are its own, and it does the checking."""
+"""Command-line options generated from the schema, which provides their names, help, defaults and validation."""
 
 import inspect
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from rich.markup import escape
 
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import InputError
@@ -18,67 +18,53 @@ from frame_tools.contracts.options import Group, Options
 from frame_tools.contracts.trigger import Trigger
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-PAINTING: Final = tuple(word for word in Options.model_fields if word != "arguments")
-"""The words of `Options` that are one option each."""
-_SPELT: Final = {"image_format": "--format"}
+PAINTING: Final = tuple(name for name in Options.model_fields if name != "arguments")
+"""The fields of `Options` that are one command-line option each."""
+_FLAGS: Final = {"image_format": "--format"}
 
 
-class Grouped(TyperCommand):
-    """A command whose help lists its options in groups, as plain text."""
+def schema_options(*names: str, show_defaults: bool = True) -> Callable[[Command], Command]:
+    """Add one command-line option for each of these schema options to a command.
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write one section for each group; options without one come first."""
-        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
-            group = param.rich_help_panel if isinstance(param, TyperOption) else None
-            title = "Arguments" if param.param_type_name == "argument" else group or "Options"
-            if record is not None:
-                sections.setdefault(title, []).append(record)
-        for title, records in sections.items():
-            if records:
-                with formatter.section(title):
-                    formatter.write_dl(records)
-
-
-def takes(*words: str, defaults: bool = True) -> Callable[[Command], Command]:
-    """Give a command with `**words` one option for each of these words of the trigger file; unsaid ones are None.
-
-    `defaults`: whether the help tells what an unsaid word means; where it means "as before", it does not.
+    The command receives them in its parameter `**options`; None means that the option is absent. `show_defaults` is
+    False where an absent option means "unchanged". Typer builds options from a command's signature only, so the
+    generated ones become part of the signature.
     """
 
     def decorate(command: Command) -> Command:
         signature = inspect.signature(command)
-        own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
-        made = [_parameter(word_of(word), defaults=defaults) for word in words]
-        command.__signature__ = signature.replace(parameters=[*own, *made])  # type: ignore[attr-defined]
+        own = [parameter for parameter in signature.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
+        generated = [_parameter(word_of(name), show_default=show_defaults) for name in names]
+        command.__signature__ = signature.replace(parameters=[*own, *generated])  # type: ignore[attr-defined]
         return command
 
     return decorate
 
 
-def _parameter(word: Word, *, defaults: bool) -> inspect.Parameter:
-    """Return the option of one word: numbers are read as numbers, all else as text that the schema checks."""
-    unsaid = word.default is None or word.default is False
-    shown = f"  [default: {word.default}]" if defaults and not unsaid else ""
+def _parameter(spec: Word, *, show_default: bool) -> inspect.Parameter:
+    """Return an option's parameter: numbers and flags have their type, all else is text that the schema parses."""
+    has_default = spec.default is not None and spec.default is not False
+    default = rf" [dim]\[default: {spec.default}][/dim]" if show_default and has_default else ""
     option = typer.Option(
-        _SPELT.get(word.name, f"--{word.name.replace('_', '-')}"),
-        help=f"{word.meaning}{shown}",
-        metavar=None if word.kind is bool else word.form,
-        rich_help_panel=word.group,
+        _FLAGS.get(spec.name, f"--{spec.name.replace('_', '-')}"),
+        help=f"{escape(spec.meaning)}{default}",
+        metavar=None if spec.kind is bool else spec.form.replace("|", " | "),  # spaces let long lists wrap
+        rich_help_panel=spec.group,
         show_default=False,
     )
-    annotation = Annotated[word.kind | None, option]  # type: ignore[name-defined]
-    return inspect.Parameter(word.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+    annotation = Annotated[spec.kind | None, option]  # type: ignore[name-defined]
+    return inspect.Parameter(spec.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-# Where the app is: no word of the schema, but of several commands.
+# Options that several commands share and that are not part of the schema.
 
-ApiUrl = Annotated[str, typer.Option("--api", envvar="IMPASTO_API", help="URL of the app, ending with /api.")]
-ApiKey = Annotated[str, typer.Option("--key", envvar="IMPASTO_KEY", help="A function key; none for a local app.")]
+ApiUrl = Annotated[
+    str, typer.Option("--api", envvar="IMPASTO_API", help="URL of the app's HTTP interface, ending with /api.")
+]
+ApiKey = Annotated[str, typer.Option("--key", envvar="IMPASTO_KEY", help="Function key; not needed for a local app.")]
 
 
-# Words with a form of their own on the command line.
+# Schema options with their own syntax on the command line.
 
 PAINTS: Final[Group] = "What paints"
 LOOKS: Final[Group] = "How it looks"
@@ -87,7 +73,7 @@ Styles = Annotated[
     typer.Option(
         "--style",
         metavar="FILE[=WEIGHT]",
-        help="A painting, a tuned style or a checkpoint; again for a mix.",
+        help="A painting, a tuned style or a checkpoint; repeat for a mix.",
         rich_help_panel=PAINTS,
     ),
 ]
@@ -96,23 +82,25 @@ KeyStyles = Annotated[
     typer.Option(
         "--key-style",
         metavar="SECONDS=FILE[=WEIGHT]",
-        help="The style reached then; --style is the one at 0.",
+        help="A style that is reached at this time; --style is the one at 0.",
         rich_help_panel=PAINTS,
     ),
 ]
 MaskPath = Annotated[
     Path | None,
-    typer.Option("--mask", help="Folder of masks named as the frames, or a video of them.", rich_help_panel=LOOKS),
+    typer.Option(
+        "--mask", help="Folder of masks with the names of the frames, or a mask video.", rich_help_panel=LOOKS
+    ),
 ]
 Arguments = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="An argument of the scorer.", rich_help_panel=PAINTS),
+    typer.Option("--set", metavar="NAME=VALUE", help="An argument of the scorer; repeatable.", rich_help_panel=PAINTS),
 ]
 
 
 @dataclass(frozen=True)
-class Named:
-    """A style as it was said: a file (or its name) and its weight in the mix, if one was given."""
+class StyleArgument:
+    """A style on the command line: a path or file name, and its weight in the mix, if given."""
 
     text: str
     weight: float | None
@@ -123,80 +111,83 @@ class Named:
         return ids.name_from(Path(self.text).name)
 
 
-def style_of(text: str) -> Named:
-    """Read "a.jpg" or "a.jpg=0.7"."""
-    file, _, said = text.rpartition("=")
+def parse_style(text: str) -> StyleArgument:
+    """Parse "a.jpg" or "a.jpg=0.7"."""
+    file, _, number = text.rpartition("=")
     try:
-        weight = float(said)
+        weight = float(number)
     except ValueError:
-        return Named(text, None)
-    return Named(file, weight) if file else Named(text, None)
+        return StyleArgument(text, None)
+    return StyleArgument(file, weight) if file else StyleArgument(text, None)
 
 
-def key_style_of(text: str) -> tuple[float, Named]:
-    """Read "4.5=b.jpg" or "4.5=b.jpg=0.3"; raises InputError."""
-    said, found, style = text.partition("=")
+def parse_key_style(text: str) -> tuple[float, StyleArgument]:
+    """Parse "4.5=b.jpg" or "4.5=b.jpg=0.3"; raises InputError."""
+    number, separator, style = text.partition("=")
     try:
-        at = float(said)
+        seconds = float(number)
     except ValueError:
-        at = math.nan
-    if not found or not style or not math.isfinite(at):
-        raise InputError(f"--key-style {text[:60]!r} is not understood", "Write SECONDS=FILE, as 4.5=hokusai.jpg")
-    return at, style_of(style)
+        seconds = math.nan
+    if not separator or not style or not math.isfinite(seconds):
+        raise InputError(f"Invalid --key-style {text[:60]!r}", "Write SECONDS=FILE, for example 4.5=hokusai.jpg.")
+    return seconds, parse_style(style)
 
 
-def argument_of(text: str) -> tuple[str, Any]:
-    """Read "levels=4": numbers, true and false as such, all else as text; raises InputError."""
-    name, found, said = text.partition("=")
-    if not found or not name:
-        raise InputError(f"--set {text[:60]!r} is not understood", "Write NAME=VALUE, as levels=4")
+def parse_argument(text: str) -> tuple[str, Any]:
+    """Parse "levels=4": numbers, true and false as such, all else as text; raises InputError."""
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise InputError(f"Invalid --set {text[:60]!r}", "Write NAME=VALUE, for example levels=4.")
     try:
-        value = json.loads(said)
+        parsed = json.loads(value)
     except ValueError:
-        value = said
-    return name, value if isinstance(value, bool | int | float) else said
+        parsed = value
+    return name, parsed if isinstance(parsed, bool | int | float) else value
 
 
-def style_words(styles: Sequence[Named], keys: Sequence[tuple[float, Named]]) -> dict[str, Any]:
-    """Return `style` and `key_styles` as a trigger file says them; keys of one time are a mix."""
-    words: dict[str, Any] = {"style": _mix(styles)} if styles else {}
-    times = dict.fromkeys(sorted(at for at, _ in keys))
+def style_fields(styles: Sequence[StyleArgument], key_styles: Sequence[tuple[float, StyleArgument]]) -> dict[str, Any]:
+    """Return the trigger's fields `style` and `key_styles`; key styles with equal times form a mix."""
+    fields: dict[str, Any] = {"style": _mix(styles)} if styles else {}
+    times = dict.fromkeys(sorted(seconds for seconds, _ in key_styles))
     if times:
-        words["key_styles"] = [{"at": at, "style": _mix([one for when, one in keys if when == at])} for at in times]
-    return words
+        fields["key_styles"] = [
+            {"at": time, "style": _mix([style for seconds, style in key_styles if seconds == time])} for time in times
+        ]
+    return fields
 
 
-def _mix(styles: Sequence[Named]) -> str | dict[str, float]:
+def _mix(styles: Sequence[StyleArgument]) -> str | dict[str, float]:
+    """Return one style's name, or the weights of several styles by name; raises InputError for a repeated name."""
     if len(styles) == 1 and styles[0].weight is None:
         return styles[0].name
     mix: dict[str, float] = {}
     for style in styles:
         if style.name in mix:
-            raise InputError(f"The style {style.name!r} is named twice", "Name each file once, with one weight")
+            raise InputError(f"The style {style.name!r} is given twice", "Give each file once, with one weight.")
         mix[style.name] = 1.0 if style.weight is None else style.weight
     return mix
 
 
-def files_of(styles: list[str] | None, keys: list[str] | None) -> tuple[dict[str, Any], list[Path]]:
-    """Return the words that say which styles, and the paths of their files."""
-    named: list[Named] = [style_of(text) for text in styles or ()]
-    timed = [key_style_of(text) for text in keys or ()]
-    paths = dict.fromkeys(Path(one.text) for one in (*named, *(style for _, style in timed)))
-    return style_words(named, timed), list(paths)
+def parse_styles(styles: list[str] | None, key_styles: list[str] | None) -> tuple[dict[str, Any], list[Path]]:
+    """Parse --style and --key-style; returns the trigger's fields, and the paths of the style files."""
+    parsed = [parse_style(text) for text in styles or ()]
+    timed = [parse_key_style(text) for text in key_styles or ()]
+    files = dict.fromkeys(Path(style.text) for style in (*parsed, *(style for _, style in timed)))
+    return style_fields(parsed, timed), list(files)
 
 
-def mask_name_of(mask: Path | None) -> str | None:
+def mask_name(mask: Path | None) -> str | None:
     """Return the mask's name in the container `input`."""
     return ids.name_from(mask.name) if mask else None
 
 
-def checked(said: Mapping[str, Any]) -> Trigger:
-    """Return the words as a trigger, those that were not said left at their defaults; raises InputError."""
+def build_trigger(options: Mapping[str, Any]) -> Trigger:
+    """Return the trigger with these options, absent ones (None) at their defaults; raises InputError."""
     return Trigger.parse_input(
-        json.dumps({word: value for word, value in said.items() if value is not None}), "options"
+        json.dumps({name: value for name, value in options.items() if value is not None}), "options"
     )
 
 
-def arguments_of(texts: Iterable[str]) -> dict[str, Any] | None:
-    """Return the word `arguments`, None if nothing was set."""
-    return dict(map(argument_of, texts)) or None
+def parse_arguments(texts: Iterable[str] | None) -> dict[str, Any] | None:
+    """Return the trigger's field `arguments` from the values of --set, None if there are none."""
+    return dict(map(parse_argument, texts or ())) or None

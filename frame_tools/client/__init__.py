@@ -1,1 +1,1 @@
-"""Client workflows over blob storage and the HTTP API: upload, start, poll, download."""
+"""Client side of a run: upload the input, start, follow and download."""

@@ -1,4 +1,4 @@
-"""Progress bars: one line a stage, drawn on a terminal, silent otherwise; and what must be told meanwhile."""
+"""Progress bars: one line per stage on a terminal, nothing otherwise; and messages above them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,27 +7,27 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 
-class Bars:
-    """Named stages, each with what is done and what there is to do."""
+class ProgressBars:
+    """Named stages, each with a completed and a total amount."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
 
-    def show(self, stage: str, done: int, of: int | None) -> None:
-        """Show a stage's state; None for an amount that is not known yet."""
+    def show(self, stage: str, done: int, total: int | None) -> None:
+        """Show a stage's progress; `total` is None while it is unknown."""
         if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(stage, total=of)
-        self._progress.update(self._tasks[stage], completed=done, total=of)
+            self._tasks[stage] = self._progress.add_task(stage, total=total)
+        self._progress.update(self._tasks[stage], completed=done, total=total)
 
-    def tell(self, words: str) -> None:
-        """Say something above the bars, on a terminal or not."""
-        self._progress.console.print(words, markup=False, highlight=False, soft_wrap=True)
+    def print(self, message: str) -> None:
+        """Print a message above the bars, on a terminal or not."""
+        self._progress.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
-def bars(console: Console) -> Iterator[Bars]:
-    """Draw bars on `console` until the block ends."""
+def progress_bars(console: Console) -> Iterator[ProgressBars]:
+    """Show progress bars on `console` until the end of the block."""
     columns = (TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield Bars(progress)
+        yield ProgressBars(progress)

@@ -1,7 +1,7 @@
-"""Bring a split video, styles and masks into the container `input`: concurrent, resumable, the trigger file last.
+"""Upload of a split video, styles and masks to the container `input`: concurrent and resumable; the trigger comes last.
 
-What is there already with the same MD5 is not sent again. The trigger file goes up only when a listing shows that
-everything has arrived: a trigger without its frames would only be refused.
+Files that are stored already with the same size and MD5 are not sent again. The trigger file is written only after a
+listing shows that everything has arrived: a run without its frames would be refused.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,50 +14,54 @@ from frame_tools.contracts import ids, paths
 from frame_tools.contracts.errors import InputError, MissingError, TemporaryError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.trigger import Trigger
+from frame_tools.media.frame_folder import FRAMES_FOLDER, MANIFEST_FILE
 from frame_tools.storage.blobs import BlobInfo, md5_of
 from frame_tools.storage.deployment import DataStorage
 
-UPLOADERS: Final = 16
+UPLOAD_THREADS: Final = 16
 Progress = Callable[[int, int], None]
-"""Called with (done, of)."""
+"""Called with (done, total)."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Uploaded:
-    """What an upload did."""
+class UploadResult:
+    """Result of an upload."""
 
     files: int
     sent: int
-    """Files that were not there yet."""
+    """Files that were not stored yet."""
 
 
 def extra_files(styles: Sequence[Path] = (), mask: Path | None = None) -> dict[str, Path]:
-    """Return what goes along with a video, blob name → path: style files, and a mask's video or folder of pictures.
+    """Return the files to upload with a video, by blob name: style files, and a mask video or a folder of masks.
 
-    Raises MissingError for a file that is not there, InputError for two of one name.
+    Raises MissingError for a file that does not exist, InputError if two files have the same name.
     """
     files: dict[str, Path] = {}
     for style in styles:
         if not style.is_file():
-            raise MissingError(f"There is no style {style}", "Give the path of a painting, or of a tuned style")
+            raise MissingError(f"The style {style} does not exist", "Use the path of a painting or a tuned style.")
         _add(files, ids.name_from(style.name), style)
     if mask is not None and mask.is_dir():
         folder = ids.name_from(mask.name)
-        if folder == "frames":
-            raise InputError("The folder of masks is called frames, as the frames' own is", "Call it masks")
+        if folder == FRAMES_FOLDER:
+            raise InputError(
+                f"The folder of masks has the name of the frames' folder, {FRAMES_FOLDER!r}",
+                "Rename it, e.g. to masks.",
+            )
         for path in sorted(mask.iterdir()):
             if path.is_file():
                 _add(files, f"{folder}/{ids.check_name(path.name, 'mask')}", path)
     elif mask is not None:
         if not mask.is_file():
-            raise MissingError(f"There is no mask {mask}", "Give a folder of masks, or a video of masks")
+            raise MissingError(f"The mask {mask} does not exist", "Use a folder of masks or a mask video.")
         _add(files, ids.name_from(mask.name), mask)
     return files
 
 
 def _add(files: dict[str, Path], name: str, path: Path) -> None:
     if files.setdefault(name, path) != path:
-        raise InputError(f"{files[name]} and {path} would both be called {name!r}", "Rename one of them")
+        raise InputError(f"{files[name]} and {path} would both get the name {name!r}", "Rename one of them.")
 
 
 def upload(
@@ -67,87 +71,100 @@ def upload(
     storage: DataStorage,
     extras: Mapping[str, Path] | None = None,
     progress: Progress | None = None,
-) -> Uploaded:
-    """Bring the split video in `folder`, and what `extra_files` says goes along, to `input/<name>/`.
+) -> UploadResult:
+    """Upload the split video in `folder`, and `extras` (see `extra_files`), to `input/<name>/`.
 
-    Raises MissingError if the folder is not a whole split, TemporaryError if something did not arrive.
+    Raises MissingError if the folder is not a complete split, InputError if `input/<name>/` contains frames of another
+    video, TemporaryError if a file did not arrive.
     """
     ids.check_name(name, "run's name")
     files = split_files(folder)
     for extra, path in (extras or {}).items():
         _add(files, extra, path)
-    there = listing(storage, name)
-    if strays := sorted(other for other in there if other.startswith("frames/") and other not in files):
+    stored = list_input(storage, name)
+    foreign = sorted(item for item in stored if item.startswith(f"{FRAMES_FOLDER}/") and item not in files)
+    if foreign:
         raise InputError(
-            f"input/{name}/ holds {len(strays)} frames of another video, the first is {strays[0]!r}",
-            "Give this run another --name",
+            f"input/{name}/ contains {len(foreign)} frames of another video, the first is {foreign[0]!r}",
+            "Choose another name for this run with --name.",
         )
-    missing = {relative: path for relative, path in files.items() if not _same(there.get(relative), path)}
+    return _send(files, stored, name=name, storage=storage, progress=progress)
+
+
+def upload_video(
+    video: Path, *, name: str, storage: DataStorage, extras: Mapping[str, Path] | None = None
+) -> UploadResult:
+    """Upload a video that is to be split in the cloud, and `extras`, to `input/<name>/`."""
+    if not video.is_file():
+        raise MissingError(f"The file {video} does not exist", "Check the path.")
+    files = {ids.name_from(video.name): video}
+    for extra, path in (extras or {}).items():
+        _add(files, extra, path)
+    return _send(files, list_input(storage, name), name=name, storage=storage)
+
+
+def _send(
+    files: Mapping[str, Path],
+    stored: Mapping[str, BlobInfo],
+    *,
+    name: str,
+    storage: DataStorage,
+    progress: Progress | None = None,
+) -> UploadResult:
+    """Upload the files that are not stored yet, concurrently, and check that all have arrived."""
+    missing = {relative: path for relative, path in files.items() if not _is_same(stored.get(relative), path)}
     done = len(files) - len(missing)
-    with ThreadPoolExecutor(UPLOADERS, thread_name_prefix="upload") as pool:
-        sending = pool.map(
+    with ThreadPoolExecutor(UPLOAD_THREADS, thread_name_prefix="upload") as pool:
+        for _ in pool.map(
             lambda item: storage.input.upload_file(paths.input_blob(name, item[0]), item[1]), missing.items()
-        )
-        for _ in sending:
+        ):
             done += 1
             if progress:
                 progress(done, len(files))
     check_arrived(storage, name, files)
-    return Uploaded(files=len(files), sent=len(missing))
-
-
-def upload_video(video: Path, *, name: str, storage: DataStorage, extras: Mapping[str, Path] | None = None) -> Uploaded:
-    """Bring a whole video, to be split in the cloud, and what goes along, to `input/<name>/`."""
-    if not video.is_file():
-        raise MissingError(f"There is no file {video}", "Give the path of a file")
-    files = {ids.name_from(video.name): video}
-    for extra, path in (extras or {}).items():
-        _add(files, extra, path)
-    there = listing(storage, name)
-    missing = {relative: path for relative, path in files.items() if not _same(there.get(relative), path)}
-    for relative, path in missing.items():
-        storage.input.upload_file(paths.input_blob(name, relative), path)
-    check_arrived(storage, name, files)
-    return Uploaded(files=len(files), sent=len(missing))
+    return UploadResult(files=len(files), sent=len(missing))
 
 
 def put_trigger(storage: DataStorage, *, name: str, trigger: Trigger) -> str:
-    """Put the trigger file of the run `name`; returns the run's id."""
+    """Write the trigger file of the run `name`; returns the run id."""
     blob = ids.check_name(name, "run's name") + ids.TRIGGER_SUFFIX
     return ids.run_id_for(blob, storage.triggers.write(blob, trigger.dumps()))
 
 
 def split_files(folder: Path) -> dict[str, Path]:
-    """Return what a split folder holds, blob name → path; raises MissingError if a frame or the sound is not there."""
-    manifest_path = folder / "manifest.json"
+    """Return the files of a split folder by blob name; raises MissingError if a frame or the audio does not exist."""
+    manifest_path = folder / MANIFEST_FILE
     if not manifest_path.is_file():
-        raise MissingError(f"There is no manifest.json in {folder}", "Run: python -m frame_tools split VIDEO FOLDER")
+        raise MissingError(
+            f"{folder} does not contain {MANIFEST_FILE}", "Create it: python -m frame_tools split VIDEO FOLDER"
+        )
     manifest = Manifest.parse_input(manifest_path.read_bytes())
-    wanted = {f"frames/{n}": folder / "frames" / n for n in map(manifest.frame_name, range(manifest.frame_count))}
+    frames = map(manifest.frame_name, range(manifest.frame_count))
+    files = {f"{FRAMES_FOLDER}/{frame}": folder / FRAMES_FOLDER / frame for frame in frames}
     if manifest.audio_file:
-        wanted[manifest.audio_file] = folder / manifest.audio_file
-    for path in wanted.values():
+        files[manifest.audio_file] = folder / manifest.audio_file
+    for path in files.values():
         if not path.is_file():
-            raise MissingError(f"{path} is not there though the manifest names it", "Split the video again")
-    return wanted | {"manifest.json": manifest_path}
+            raise MissingError(f"{path} is named in the manifest but does not exist", "Split the video again.")
+    return files | {MANIFEST_FILE: manifest_path}
 
 
-def listing(storage: DataStorage, name: str) -> dict[str, BlobInfo]:
-    """Return what lies in `input/<name>/`, by relative name."""
+def list_input(storage: DataStorage, name: str) -> dict[str, BlobInfo]:
+    """Return the blobs in `input/<name>/`, by relative name."""
     prefix = paths.input_blob(name, "")
     return {item.name.removeprefix(prefix): item for item in storage.input.list(prefix)}
 
 
-def check_arrived(storage: DataStorage, name: str, files: dict[str, Path]) -> None:
-    """Raise TemporaryError unless every file is there with its size."""
-    there = listing(storage, name)
+def check_arrived(storage: DataStorage, name: str, files: Mapping[str, Path]) -> None:
+    """Raise TemporaryError unless every file is stored with its size."""
+    stored = list_input(storage, name)
     for relative, path in files.items():
-        found = there.get(relative)
-        if found is None or found.size != path.stat().st_size:
+        blob = stored.get(relative)
+        if blob is None or blob.size != path.stat().st_size:
             raise TemporaryError(
-                f"{relative} has not arrived whole", "Run the same command again; it goes on from here"
+                f"{relative} has not arrived completely", "Run the same command again to resume the upload."
             )
 
 
-def _same(found: BlobInfo | None, path: Path) -> bool:
-    return found is not None and found.size == path.stat().st_size and found.md5 == md5_of(path)
+def _is_same(blob: BlobInfo | None, path: Path) -> bool:
+    return blob is not None and blob.size == path.stat().st_size and blob.md5 == md5_of(path)

@@ -1,1 +1,1 @@
-"""Cost and duration estimates of a run, and the prices and throughput behind them."""
+"""Cost and duration estimates of a run, and the prices and throughput that they are based on."""

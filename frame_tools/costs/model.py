@@ -1,14 +1,14 @@
-"""A model of what a run takes and costs, and which batch size is best for it. Pure; units stand in the names.
+"""Model of a run's duration and cost, and of its best batch size. Pure functions; names carry the units.
 
-A run of `frames` is cut into even batches, one task each. A task takes start-up + frames · seconds per frame. Nodes are
-ordered after `order_seconds`, take `boot_seconds`, work in rounds, and leave `release_seconds` after the last round;
-they are billed from order to leaving.
+A run of `frames` is divided into even batches, one task each. A task takes start-up + frames · seconds per frame. Nodes
+are ordered after `order_seconds`, boot for `boot_seconds`, work in rounds, and are released `release_seconds` after the
+last round; they are billed from order to release.
 
-Pre-emption: evictions of a node are a Poisson process of rate r an hour, and an evicted task starts from nothing. The
-working time until a task of T hours has once run through is then (exp(r·T) − 1) / r in the mean, and each of the
-exp(r·T) − 1 evictions costs a wait for a node (Ross, Introduction to Probability Models, on restarts). That is the
-reference architecture's trade-off: large batches save start-ups, small ones lose less. Not modelled: that the slowest
-of many nodes is slower than the mean, and queueing behind other runs.
+Preemption: evictions of a node are a Poisson process with rate r per hour, and an evicted task starts again from the
+beginning. The mean working time until a task of T hours completes is then (exp(r·T) − 1) / r, and each of the
+exp(r·T) − 1 expected evictions adds a wait for a node (Ross, Introduction to Probability Models, on restarts). This is
+the reference architecture's trade-off: large batches save start-ups, small batches lose less work. Not modeled: the
+slowest of many nodes is slower than the mean, and queueing behind other runs.
 """
 
 import math
@@ -19,47 +19,49 @@ from typing import Final
 from frame_tools.costs.prices import Prices
 
 ORDER_SECONDS: Final = 150.0
-"""From queued work to the pool's next look at it, in the mean: half of the five minutes between two evaluations."""
+"""Mean time from queued work to the pool's next evaluation: half of the five minutes between two evaluations."""
 BOOT_SECONDS: Final = 360.0
-"""Virtual machine, start task, image: four to eight minutes, as users of Batch report (docs/autoscale.md)."""
+"""Virtual machine, start task and image: users of Batch report four to eight minutes (docs/autoscale.md)."""
 RELEASE_SECONDS: Final = 300.0
-"""From the last task to the node's end: the next evaluation of the formula. Minutes of warmth come on top."""
+"""From the last task to the release of the node, at the next evaluation. The setting for warm minutes adds to it."""
 SPOT_EVICTIONS_PER_HOUR: Final = 0.05
-"""An assumption; Azure shows 0 to 20 percent an hour, by size and region."""
+"""An assumption; Azure shows 0 to 20 percent per hour, by size and region."""
 MAX_BATCHES: Final = 10_000
 MAX_FRAMES_PER_BATCH: Final = 2_000
-"""What a trigger file may ask for; a task of more would lose hours to one eviction."""
-NEAR_BEST: Final = 1.01
+"""The maximum in a trigger file; a longer task could lose hours to one eviction."""
+BEST_TOLERANCE: Final = 1.01
+"""Forecasts up to this factor above the minimum cost count as equally good."""
 FRAME_WRITES, FRAME_READS = 2, 2
-"""A frame is written twice (input, styled) and read twice (by the task, by a person or not at all)."""
+"""A frame is written twice (input, styled) and read up to twice (by the task, by a user)."""
 BATCH_WRITES, BATCH_READS = 12, 20
-"""Of one batch: segment, log, receipt, stdout, stderr, append, messages; plan, manifest, style, marks, joining."""
+"""Per batch: writes of segment, log, receipt, stdout, stderr, append, messages; reads of plan, manifest, style, marks,
+and by the join."""
 BATCH_CALLS: Final = 2
-"""Functions called for one batch: `submit_batch` and `finish_batch`, at the least billed second each."""
+"""Function calls per batch: `submit_batch` and `finish_batch`, each billed for the minimum of one second."""
 JOIN_SECONDS_PER_FRAME: Final = 0.001
-"""With storage; joining alone takes a twentieth of it (benchmarks.joining)."""
+"""Including storage access; the join itself takes a twentieth of it (benchmarks.joining)."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
-    """What is to be painted."""
+class Workload:
+    """The frames to score, and how long they take."""
 
     frames: int
     seconds_per_frame: float
-    """Of a whole task after its start: read, decode, score, encode, write."""
+    """Over a whole task after its start-up: read, decode, score, encode, write."""
     start_up_seconds: float
-    """Of each task: process, libraries, weights, style."""
+    """Per task: process, libraries, weights, style."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """Who paints. A node does one task at a time."""
+    """The nodes that score. A node runs one task at a time."""
 
     nodes: int
     hour_usd: float
-    """Of one node."""
+    """Per node."""
     evictions_per_hour: float = 0.0
-    """Of one node; 0 for dedicated ones."""
+    """Per node; 0 for dedicated nodes."""
     order_seconds: float = ORDER_SECONDS
     boot_seconds: float = BOOT_SECONDS
     release_seconds: float = RELEASE_SECONDS
@@ -67,7 +69,7 @@ class Pool:
 
 @dataclass(frozen=True, kw_only=True)
 class CostBreakdown:
-    """US dollars by what they are paid for."""
+    """US dollars by category."""
 
     nodes_usd: float
     storage_usd: float
@@ -75,51 +77,51 @@ class CostBreakdown:
 
     @property
     def total_usd(self) -> float:
-        """All of it."""
+        """Sum of all categories."""
         return self.nodes_usd + self.storage_usd + self.functions_usd
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What the model says of one number of batches."""
+    """The model's result for one number of batches."""
 
     batches: int
     frames_per_batch: int
-    """Of the largest batch."""
+    """Frames of the largest batch."""
     task_seconds: float
-    """Mean working time of the largest batch's task, evictions included."""
+    """Mean working time of the largest batch's task, including evictions."""
     wall_seconds: float
     """From the plan to the last receipt."""
     node_seconds: float
-    """Billed, over all nodes: boot, work, gaps in the last round, release."""
+    """Billed time of all nodes: boot, work, gaps in the last round, release."""
     lost_seconds: float
-    """Of all tasks together: work that evictions throw away."""
-    sums: CostBreakdown
+    """Work of all tasks that is lost to evictions."""
+    cost: CostBreakdown
 
     def weighted_cost_usd(self, hour_worth_usd: float) -> float:
-        """Return the cost with each hour of waiting priced at what it is worth to somebody."""
-        return self.sums.total_usd + hour_worth_usd * self.wall_seconds / 3600
+        """Return the cost plus the waiting time, priced at `hour_worth_usd` per hour."""
+        return self.cost.total_usd + hour_worth_usd * self.wall_seconds / 3600
 
 
-def forecast(work: Work, pool: Pool, *, batches: int, prices: Prices) -> Forecast:
-    """Return what the run takes and costs in `batches` batches. All counts must be over 0."""
+def forecast(work: Workload, pool: Pool, *, batches: int, prices: Prices) -> Forecast:
+    """Return duration and cost of a run in `batches` batches. All counts must be positive."""
     largest = math.ceil(work.frames / batches)
-    clean = work.start_up_seconds + largest * work.seconds_per_frame
-    worked, waits = _with_evictions(clean, pool.evictions_per_hour)
+    undisturbed = work.start_up_seconds + largest * work.seconds_per_frame
+    worked, waits = _with_evictions(undisturbed, pool.evictions_per_hour)
     used = min(pool.nodes, batches)
     rounds = math.ceil(batches / used)
     allocated = pool.boot_seconds + rounds * (worked + waits * pool.boot_seconds)
     node_seconds = used * (allocated + pool.release_seconds)
-    mean_clean = work.start_up_seconds + work.frames / batches * work.seconds_per_frame
-    mean_worked, _ = _with_evictions(mean_clean, pool.evictions_per_hour)
+    mean_undisturbed = work.start_up_seconds + work.frames / batches * work.seconds_per_frame
+    mean_worked, _ = _with_evictions(mean_undisturbed, pool.evictions_per_hour)
     return Forecast(
         batches=batches,
         frames_per_batch=largest,
         task_seconds=worked,
         wall_seconds=pool.order_seconds + allocated,
         node_seconds=node_seconds,
-        lost_seconds=batches * (mean_worked - mean_clean),
-        sums=CostBreakdown(
+        lost_seconds=batches * (mean_worked - mean_undisturbed),
+        cost=CostBreakdown(
             nodes_usd=node_seconds / 3600 * pool.hour_usd,
             storage_usd=storage_usd(frames=work.frames, batches=batches, prices=prices),
             functions_usd=functions_usd(frames=work.frames, batches=batches, prices=prices),
@@ -128,9 +130,9 @@ def forecast(work: Work, pool: Pool, *, batches: int, prices: Prices) -> Forecas
 
 
 def _with_evictions(seconds: float, evictions_per_hour: float) -> tuple[float, float]:
-    """Return the mean working seconds until `seconds` have once run through, and the mean number of evictions.
+    """Return the mean working seconds until a task of `seconds` completes, and the mean number of evictions.
 
-    A task that would be evicted almost surely is capped, so that absurd sizes compare as very bad, not as overflow.
+    The exponent is capped, so that absurd sizes compare as very bad and do not overflow.
     """
     rate = evictions_per_hour / 3600
     evictions = math.expm1(min(rate * seconds, 50.0))
@@ -138,36 +140,38 @@ def _with_evictions(seconds: float, evictions_per_hour: float) -> tuple[float, f
 
 
 def storage_usd(*, frames: int, batches: int, prices: Prices) -> float:
-    """Return what the run's blob operations cost; keeping the bytes is not counted."""
+    """Return the cost of the run's blob operations, without storing the bytes."""
     writes = FRAME_WRITES * frames + BATCH_WRITES * batches
     reads = FRAME_READS * frames + BATCH_READS * batches
     return (writes * prices.blob_writes_10_000_usd + reads * prices.blob_reads_10_000_usd) / 10_000
 
 
 def functions_usd(*, frames: int, batches: int, prices: Prices) -> float:
-    """Return what the run's function calls cost: two short ones for each batch, two for the run, one that joins."""
+    """Return the cost of the run's function calls: two short ones per batch, two for the run, one for the join."""
     calls = BATCH_CALLS * batches + 3
     gb_seconds = (calls + JOIN_SECONDS_PER_FRAME * frames) * prices.function_memory_gb
     return gb_seconds * prices.function_gb_second_usd + calls * prices.function_million_calls_usd / 1e6
 
 
-def curve(work: Work, pool: Pool, *, prices: Prices) -> Iterator[Forecast]:
-    """Yield a forecast for every number of batches that makes a difference, from the fewest to one frame each."""
-    seen = 0
+def curve(work: Workload, pool: Pool, *, prices: Prices) -> Iterator[Forecast]:
+    """Yield a forecast for every relevant number of batches, from the fewest to one frame per batch."""
+    previous = 0
     fewest = math.ceil(work.frames / MAX_FRAMES_PER_BATCH)
     for batches in range(fewest, max(fewest, min(work.frames, MAX_BATCHES)) + 1):
         largest = math.ceil(work.frames / batches)
-        # More batches of the same largest size only add start-ups; a multiple of the nodes may still fill a round.
-        if largest != seen or batches % pool.nodes == 0:
-            seen = largest
+        # More batches of the same largest size only add start-ups, unless their number is a multiple of the nodes and
+        # fills a round.
+        if largest != previous or batches % pool.nodes == 0:
+            previous = largest
             yield forecast(work, pool, batches=batches, prices=prices)
 
 
-def best(work: Work, pool: Pool, *, prices: Prices, hour_worth_usd: float) -> Forecast:
-    """Return the smallest batches among the forecasts within 1 % of the least burden.
+def best(work: Workload, pool: Pool, *, prices: Prices, hour_worth_usd: float) -> Forecast:
+    """Return the forecast with the smallest batches within 1 % of the minimum weighted cost.
 
-    Near its least the curve is flat; of equals, the smallest batch loses least when a task fails.
+    The curve is flat near its minimum; among equals, the smallest batch loses least when a task fails.
     """
-    every = list(curve(work, pool, prices=prices))
-    limit = NEAR_BEST * min(one.weighted_cost_usd(hour_worth_usd) for one in every)
-    return max((one for one in every if one.weighted_cost_usd(hour_worth_usd) <= limit), key=lambda one: one.batches)
+    forecasts = list(curve(work, pool, prices=prices))
+    limit = BEST_TOLERANCE * min(item.weighted_cost_usd(hour_worth_usd) for item in forecasts)
+    affordable = (item for item in forecasts if item.weighted_cost_usd(hour_worth_usd) <= limit)
+    return max(affordable, key=lambda item: item.batches)

@@ -1,9 +1,9 @@
-"""What things cost: one table in US dollars, with its date, that a setting or a file can replace in parts.
+"""Price table in US dollars, with its date; a setting or a file can override parts of it.
 
-Public copies of Azure's price lists, East US, Linux, pay as you go: GPU hours from skypilot-catalog's
-`catalogs/v6/azure/vms.csv` (commit 098741e, data of Aug to Dec 2024; the T4 price was seen again in July 2026),
-Functions from notes of 2025 and 2026, blob operations from Microsoft's sample prices of July 2024. None is from
-Azure's own page.
+The prices are public copies of Azure's price lists, East US, Linux, pay as you go: GPU hours from skypilot-catalog's
+`catalogs/v6/azure/vms.csv` (commit 098741e, data from August to December 2024; the T4 price was confirmed in July
+2026), Functions from notes of 2025 and 2026, blob operations from Microsoft's sample prices of July 2024. None was
+read from Azure's own page.
 """
 
 from collections.abc import Mapping
@@ -29,34 +29,31 @@ GPU_HOURS_USD: Final[Mapping[str, float]] = {
     "standard_nc40ads_h100_v5": 6.98,
     "standard_nc80adis_h100_v5": 13.96,
 }
-"""By VM size in lower case, as Batch answers it."""
+"""By VM size in lower case, as Batch returns it."""
 
 
 class Prices(Document):
-    """The price table. What a document does not name keeps its default; `vm_hour_usd` adds to the known sizes."""
+    """The price table. Omitted fields keep their defaults; `vm_hour_usd` adds to the known sizes."""
 
     as_of: Annotated[str, Field(max_length=100)] = "2024 to July 2026, East US, public copies of Azure's lists"
-    """Where and when the prices were seen; shown beside every sum."""
+    """Source and date of the prices; shown with every estimate."""
     vm_hour_usd: Mapping[str, Usd] = Field(default_factory=dict)
-    """US dollars for an hour of a dedicated node, by VM size (in any case)."""
+    """US dollars per hour of a dedicated node, by VM size (case-insensitive)."""
     spot_factor: Annotated[float, Field(gt=0, le=1)] = 0.25
-    """Share of the dedicated price that a Spot node costs. It moves; 0.12 to 0.25 in the list of 2024."""
+    """Price of a Spot node as a fraction of the dedicated price. It varies: 0.12 to 0.25 in the list of 2024."""
     blob_writes_10_000_usd: Usd = 0.055
     blob_reads_10_000_usd: Usd = 0.0044
-    """Also taken for the few queue operations, whose price is of the same order."""
+    """Also used for the few queue operations, whose price is of the same order."""
     function_gb_second_usd: Usd = 0.000026
     """Flex Consumption, on demand; the monthly free grant is not subtracted."""
     function_million_calls_usd: Usd = 0.40
     function_memory_gb: Annotated[float, Field(gt=0)] = 2.0
-    """Memory of an instance of the app, as the templates set it."""
+    """Memory of an instance of the Function App, as the templates set it."""
 
     def hour_usd(self, vm_size: str, *, spot: bool) -> float | None:
-        """Return US dollars for an hour of one node, or None for a size that the table does not know."""
+        """Return US dollars per hour of one node, or None if the table has no price for the size."""
         added = {name.lower(): usd for name, usd in self.vm_hour_usd.items()}
         dedicated = {**GPU_HOURS_USD, **added}.get(vm_size.lower())
         if dedicated is None:
             return None
         return dedicated * (self.spot_factor if spot else 1.0)
-
-
-DEFAULT_PRICES: Final = Prices()

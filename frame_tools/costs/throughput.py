@@ -1,6 +1,6 @@
-"""How fast frames are painted: a table by kind of device, or the report of an earlier run.
+"""Throughput of scoring: a table by kind of device, or the report of an earlier run.
 
-A row says whether it was measured (`python -m benchmarks.scoring`) or is a guess.
+Each row names its source: measured (`python -m benchmarks.scoring`) or a guess.
 """
 
 import json
@@ -13,7 +13,7 @@ from frame_tools.contracts.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceSpeed:
-    """How fast a device paints with the scorer `any`, as a whole task after its start."""
+    """Speed of a device with the scorer `any`, over a whole task after its start-up."""
 
     seconds_per_megapixel: float
     start_up_seconds: float
@@ -37,15 +37,15 @@ SPEEDS: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Throughput:
-    """Seconds for one frame and for a task's start, and where they are from."""
+    """Seconds per frame and per task start-up, and the source of these figures."""
 
     seconds_per_frame: float
     start_up_seconds: float
     source: str
 
 
-def pace_of_device(device: str, *, width: int, height: int) -> Throughput:
-    """Scale the table's row to a frame's pixels; `device` is a key of SPEEDS."""
+def device_throughput(device: str, *, width: int, height: int) -> Throughput:
+    """Return the throughput of a device, scaled by the pixels of a frame; `device` is a key of SPEEDS."""
     speed = SPEEDS[device]
     return Throughput(
         seconds_per_frame=speed.seconds_per_megapixel * width * height / 1e6,
@@ -54,20 +54,20 @@ def pace_of_device(device: str, *, width: int, height: int) -> Throughput:
     )
 
 
-def pace_of_report(path: Path) -> Throughput:
-    """Take the pace from `report.json` of a finished run; it counts for videos of the same size.
+def report_throughput(path: Path) -> Throughput:
+    """Read the throughput from `report.json` of a finished run; valid for videos of the same frame size.
 
-    Raises InputError if the file is no report with receipts.
+    Raises InputError if the file is not the report of a run that scored frames.
     """
     try:
-        said: Any = json.loads(path.read_bytes())["scoring"]
-        frames, batches = int(said["frames"]), int(said["batches"])
-        total, start_up = float(said["task_seconds"]), float(said["start_up_seconds"])
-        source = f"report of {path.name}, {', '.join(map(str, said['devices']))}"
+        scoring: Any = json.loads(path.read_bytes())["scoring"]
+        frames, batches = int(scoring["frames"]), int(scoring["batches"])
+        total, start_up = float(scoring["task_seconds"]), float(scoring["start_up_seconds"])
+        source = f"report of {path.name}, {', '.join(map(str, scoring['devices']))}"
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(
-            f"{path} is not the report of a run that scored frames", "Give report.json from output/<run_id>/"
+            f"{path} is not the report of a run that scored frames", "Use report.json from output/<run_id>/."
         ) from None
     if frames < 1 or batches < 1 or not 0 <= start_up < total:
-        raise InputError(f"The times in {path} make no sense", "Give the report of a run that finished")
+        raise InputError(f"The times in {path} are inconsistent", "Use the report of a finished run.")
     return Throughput(seconds_per_frame=(total - start_up) / frames, start_up_seconds=start_up / batches, source=source)

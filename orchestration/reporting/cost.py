@@ -15,9 +15,9 @@ from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.receipt import Receipt
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.costs import model
-from frame_tools.costs.model import Pool, Work
+from frame_tools.costs.model import Pool, Workload
 from frame_tools.costs.prices import Prices
-from frame_tools.costs.throughput import pace_of_device
+from frame_tools.costs.throughput import device_throughput
 from orchestration.preflight import PoolCheck
 
 ESTIMATED_NODES: Final = 4
@@ -41,9 +41,9 @@ def expected_cost(plan: Plan, manifest: Manifest, check: PoolCheck | None, price
             "pace": f"the throughput of the scorer {plan.options.scorer} is unknown",
             "prices": prices.as_of,
         }
-    pace = pace_of_device("gpu", width=manifest.width, height=manifest.height)
+    pace = device_throughput("gpu", width=manifest.width, height=manifest.height)
     frames = sum(end - start for start, end in map(plan.span, plan.scored))
-    work = Work(frames=frames, seconds_per_frame=pace.seconds_per_frame, start_up_seconds=pace.start_up_seconds)
+    work = Workload(frames=frames, seconds_per_frame=pace.seconds_per_frame, start_up_seconds=pace.start_up_seconds)
     usd: dict[str, float | None] = {}
     node_seconds = wall_seconds = 0.0
     for kind, spot in (("spot", True), ("dedicated", False)):
@@ -54,7 +54,7 @@ def expected_cost(plan: Plan, manifest: Manifest, check: PoolCheck | None, price
             evictions_per_hour=model.SPOT_EVICTIONS_PER_HOUR if spot else 0.0,
         )
         forecast = model.forecast(work, pool, batches=len(plan.scored), prices=prices)
-        usd[kind] = None if hour_usd is None else round(forecast.sums.total_usd, 4)
+        usd[kind] = None if hour_usd is None else round(forecast.cost.total_usd, 4)
         node_seconds, wall_seconds = forecast.node_seconds / check.slots, forecast.wall_seconds
     return {
         "wall_seconds": round(wall_seconds),

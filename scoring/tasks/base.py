@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from azure.core.exceptions import AzureError
 
-from frame_tools.cli.errors import in_words
+from frame_tools.cli.errors import to_impasto_error
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import ErrorCode, ImpastoError, InputError, NextStep
 from frame_tools.contracts.messages import BatchMessage
@@ -117,7 +117,7 @@ def record_failure(task: Task, error: InputError) -> None:
 
 def record_error(task: Task, error: Exception) -> None:
     """Record an error that is retried, replacing that of an earlier attempt. Storage errors must not hide it."""
-    known_error = in_words(error)
+    known_error = to_impasto_error(error)
     task_error = TaskError(
         run_id=task.run_id,
         step=task.step_name,

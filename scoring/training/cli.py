@@ -26,12 +26,12 @@ def tune(
     steps: Annotated[int, typer.Option(min=1, help="More is nearer to the painting; 600 take minutes.")] = 600,
     vgg: Vgg = None,
 ) -> None:
-    """Fit a style to one painting; the loss curve and a before/after picture are written beside it."""
+    """Fit a style to one painting; its losses (CSV) and a before/after picture are written beside it."""
     with report_errors(), _bar("tune", steps) as advance:
         from scoring.training.tune_command import tune_file
 
         made = tune_file(painting, out, photos=photos, steps=steps, vgg=_vgg(vgg), on_step=advance)
-        print(f"{made.style}\n{made.curve}\n{made.pictures}")
+        print(f"{made.style}\n{made.loss_table}\n{made.pictures}")
 
 
 def finetune(
@@ -84,7 +84,7 @@ def _bar(name: str, steps: int) -> Iterator[Callable[[int], Any]]:
     """Draw a progress bar; gives what is told of each step."""
     from rich.console import Console
 
-    from frame_tools.client.progress import bars
+    from frame_tools.client.progress import progress_bars
 
-    with bars(Console(stderr=True)) as shown:
+    with progress_bars(Console(stderr=True)) as shown:
         yield lambda step: shown.show(name, step, steps)

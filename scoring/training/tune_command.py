@@ -34,7 +34,7 @@ class Made:
     """What a tuning wrote."""
 
     style: Path
-    curve: Path
+    loss_table: Path
     pictures: Path
     losses: tuple[Losses, ...]
 
@@ -49,7 +49,7 @@ def tune_file(
     on_step: Callable[[int], object],
     weights: Path | None = None,
 ) -> Made:
-    """Fit a style to the painting's file and write it to `out`, with its curve and pictures beside it.
+    """Fit a style to the painting's file and write it to `out`, with its losses and pictures beside it.
 
     Raises MissingError or InputError for files that can't be used.
     """
@@ -72,13 +72,13 @@ def tune_file(
     style = tune(networks, load_vgg(vgg, device), picture, photo, tuning=tuning, on_step=note)
     made = Made(
         style=out,
-        curve=out.with_suffix(".loss.svg"),
+        loss_table=out.with_suffix(".loss.csv"),
         pictures=out.with_suffix(".before_after.jpg"),
         losses=tuple(told),
     )
     sheet = _before_after(networks, (predicted(networks, picture), style), photo, tuning.side)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(made.curve, report.curve(told, f"Tuning to {painting.name}").encode())
+    write_atomically(made.loss_table, report.losses_csv(told).encode())
     write_atomically(made.pictures, encode_jpeg(sheet))
     write_atomically(out, dump_style(style.cpu().numpy(), painting=painting.name, painting_sha256=sha256_of(data)))
     return made

@@ -252,7 +252,7 @@ def test_a_style_pays_for_each_bound_that_it_leaves(vgg, bound):
     assert bounds(left, content, squares, tuning=tuning).item() > 2 * within + 1e-4
 
 
-def test_the_command_leaves_style_curve_and_pictures(vgg_path, weights, tmp_path):
+def test_tune_writes_style_losses_and_pictures(vgg_path, weights, tmp_path):
     (tmp_path / "swirls.png").write_bytes(painting())
     steps = []
     made = tune_file(
@@ -266,7 +266,10 @@ def test_the_command_leaves_style_curve_and_pictures(vgg_path, weights, tmp_path
     )
     assert steps == [1, 2]
     assert load_style(made.style.read_bytes(), "swirls").shape == (STYLE_NUMBERS,)
-    assert made.curve.read_text().startswith("<svg")
+    lines = made.loss_table.read_text().splitlines()
+    assert lines[0] == "step,content,style"
+    assert [line.split(",")[0] for line in lines[1:]] == ["1", "2"]
+    assert all(float(value) > 0 for line in lines[1:] for value in line.split(",")[1:])
     with Image.open(made.pictures) as sheet:
         assert sheet.width > 3 * 192
     with pytest.raises(InputError, match=r"does not end with \.safetensors"):

@@ -12,7 +12,8 @@ from typing import Any
 
 import requests
 
-from frame_tools.client.api import ApiClient, follow
+from frame_tools.client.api import ApiClient
+from frame_tools.client.polling import follow
 from frame_tools.client.upload import put_trigger
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.storage.blobs import sha256_of

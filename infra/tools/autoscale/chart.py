@@ -1,135 +1,65 @@
-"""A chart of the traces as SVG, drawn by hand: nodes there and ordered, tasks running and not done, over time."""
+"""Chart of the traces: existing and requested nodes, running and unfinished tasks over time."""
 
-from collections.abc import Callable, Iterable, Sequence
-from html import escape
+from collections.abc import Iterable
 from typing import Final
 
-from infra.tools.autoscale.pool import Simulation, Snapshot
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
+
+from benchmarks import charts
+from infra.tools.autoscale.pool import Simulation
 from infra.tools.autoscale.traces import Trace
 
-WIDTH: Final = 860
-LEFT, RIGHT, TOP = 56, 56, 92
-HEAD, PLOT, FOOT = 44, 96, 40
-SPOT, DEDICATED, WANTED, RUNNING, LEFT_OVER = "#7fb7be", "#c98b6b", "#2b3a42", "#b3372f", "#a08f6b"
-STYLE: Final = (
-    "text{font-family:system-ui,Segoe UI,Helvetica,Arial,sans-serif;fill:#2b3a42}"
-    ".title{font-size:15px;font-weight:600}.story,.axis,.key{font-size:11.5px;fill:#64737b}"
-    ".main{font-size:20px;font-weight:600}.sum{font-size:11.5px;text-anchor:end}"
-    ".right{text-anchor:end}.middle{text-anchor:middle}"
-)
-LABEL: Final = "Nodes and tasks over time, as the model of the pool shows them"
-KEY: Final = (
-    ("Spot nodes", SPOT, "box"),
-    ("dedicated nodes", DEDICATED, "box"),
-    ("nodes ordered", WANTED, "line"),
-    ("tasks running", RUNNING, "line"),
-    ("tasks not done (right scale)", LEFT_OVER, "line"),
-)
-Scale = Callable[[float], float]
+DESCRIPTION: Final = "Nodes and tasks over time for each trace, as the model of the pool computes them"
 
 
 def chart(traces: Iterable[Trace]) -> str:
     """Return an SVG document with one panel for each trace."""
     panels = [(trace, trace.simulate()) for trace in traces]
-    height = TOP + len(panels) * (HEAD + PLOT + FOOT)
-    body = [_panel(trace, result, TOP + i * (HEAD + PLOT + FOOT)) for i, (trace, result) in enumerate(panels)]
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{LABEL}">',
-            f"<style>{STYLE}</style>",
-            f'<rect width="{WIDTH}" height="{height}" rx="10" fill="#fbfaf7"/>',
-            f'<text x="{LEFT}" y="38" class="main">The pool follows the work, from zero to zero</text>',
-            *_key(),
-            *body,
-            "</svg>\n",
-        ]
-    )
+
+    def draw(figure: Figure) -> None:
+        figure.suptitle("The pool follows the load, from zero to zero", x=0.01, ha="left")
+        all_axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
+        handles = [_draw_panel(axes, *panel) for axes, panel in zip(all_axes, panels, strict=True)]
+        figure.legend(handles=handles[0], loc="outside lower left", ncols=len(handles[0]))
+
+    return charts.svg(draw, height_inches=0.9 + 1.75 * len(panels), description=DESCRIPTION)
 
 
-def _key() -> list[str]:
-    drawn, x = [], LEFT
-    for words, color, form in KEY:
-        y, height = (56, 10) if form == "box" else (60, 2.5)
-        drawn.append(f'<rect x="{x}" y="{y}" width="16" height="{height}" fill="{color}"/>')
-        drawn.append(f'<text x="{x + 22}" y="65" class="key">{words}</text>')
-        x += 44 + round(6.3 * len(words))
-    return drawn
-
-
-def _panel(trace: Trace, result: Simulation, top: int) -> str:
+def _draw_panel(axes: Axes, trace: Trace, result: Simulation) -> list[Artist]:
+    """Draw a trace; returns what the legend explains."""
     snapshots = result.snapshots
-    most_nodes = max(max(sum(m.nodes.values()), sum(m.targets.values())) for m in snapshots)
-    most_tasks = max(m.waiting + m.running for m in snapshots)
-    base = top + HEAD + PLOT
-
-    def x(second: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * second / (60 * trace.load.minutes)
-
-    def node_y(count: float) -> float:
-        return base - PLOT * count / most_nodes
-
-    def task_y(count: float) -> float:
-        return base - PLOT * count / most_tasks
-
-    spot = [m.nodes["spot"] for m in snapshots]
-    every = [sum(m.nodes.values()) for m in snapshots]
-    wanted = [sum(m.targets.values()) for m in snapshots]
-    left_over = [m.waiting + m.running for m in snapshots]
-    return "\n".join(
-        [
-            _words(trace, result, top),
-            _area(snapshots, every, DEDICATED, x=x, y=node_y),
-            _area(snapshots, spot, SPOT, x=x, y=node_y),
-            _line(snapshots, left_over, LEFT_OVER, x=x, y=task_y),
-            _line(snapshots, wanted, WANTED, x=x, y=node_y),
-            _line(snapshots, [m.running for m in snapshots], RUNNING, x=x, y=node_y),
-            _axes(trace.load.minutes, base, (most_nodes, most_tasks), x=x),
-        ]
+    spot = [snapshot.nodes["spot"] for snapshot in snapshots]
+    nodes = [sum(snapshot.nodes.values()) for snapshot in snapshots]
+    requested = [sum(snapshot.targets.values()) for snapshot in snapshots]
+    running = [snapshot.running for snapshot in snapshots]
+    unfinished = [snapshot.waiting + snapshot.running for snapshot in snapshots]
+    indices = charts.changes(spot, nodes, requested, running, unfinished)
+    minutes = [snapshots[index].second / 60 for index in indices]
+    spot, nodes, requested, running, unfinished = (
+        [series[index] for index in indices] for series in (spot, nodes, requested, running, unfinished)
     )
 
+    axes.fill_between(minutes, spot, step="post", color=charts.BLUE, alpha=0.45, lw=0, label="Spot nodes")
+    axes.fill_between(minutes, spot, nodes, step="post", color=charts.ORANGE, alpha=0.6, lw=0, label="dedicated nodes")
+    axes.step(minutes, requested, where="post", color=charts.TEXT, label="nodes requested")
+    axes.step(minutes, running, where="post", color=charts.RED, label="tasks running")
+    task_axes = axes.twinx()
+    task_axes.step(minutes, unfinished, where="post", color=charts.PURPLE, lw=1.2, label="tasks unfinished (right)")
+    for panel, largest in ((axes, max(*nodes, *requested)), (task_axes, max(unfinished))):
+        panel.set_xlim(0, trace.load.minutes)
+        panel.set_ylim(0, largest * 1.05)
+        panel.set_yticks((0, largest))
+    axes.xaxis.set_major_locator(MultipleLocator(15))
+    axes.xaxis.set_major_formatter("{x:.0f} min")
+    charts.annotate_panel(axes, trace.title, trace.description, *_summary(result))
+    return [handle for panel in (axes, task_axes) for handle in panel.get_legend_handles_labels()[0]]
 
-def _words(trace: Trace, result: Simulation, top: int) -> str:
-    minutes, edge = result.node_minutes, WIDTH - RIGHT
+
+def _summary(result: Simulation) -> tuple[str, str]:
+    minutes = result.node_minutes
+    dedicated = f" + {minutes['dedicated']} dedicated" if minutes["dedicated"] else ""
     done = f"{len(result.finished)} tasks done, the last at minute {result.finished[-1] // 60}"
-    total = f"{minutes['spot']} Spot" + (f" + {minutes['dedicated']} dedicated" if minutes["dedicated"] else "")
-    return "\n".join(
-        [
-            f'<text x="{LEFT}" y="{top + 14}" class="title">{escape(trace.title)}</text>',
-            f'<text x="{LEFT}" y="{top + 31}" class="story">{escape(trace.description)}</text>',
-            f'<text x="{edge}" y="{top + 14}" class="sum">{total} node-minutes</text>',
-            f'<text x="{edge}" y="{top + 31}" class="story right">{done}</text>',
-        ]
-    )
-
-
-def _steps(snapshots: Sequence[Snapshot], values: Sequence[int], *, x: Scale, y: Scale) -> str:
-    """Return a path of steps: each value holds until the next one."""
-    parts = [f"M{x(snapshots[0].second):.1f} {y(values[0]):.1f}"]
-    for snapshot, before, value in zip(snapshots[1:], values, values[1:], strict=False):
-        if value != before:
-            parts.append(f"H{x(snapshot.second):.1f}V{y(value):.1f}")
-    parts.append(f"H{x(snapshots[-1].second):.1f}")
-    return "".join(parts)
-
-
-def _area(snapshots: Sequence[Snapshot], values: Sequence[int], color: str, *, x: Scale, y: Scale) -> str:
-    return f'<path d="{_steps(snapshots, values, x=x, y=y)}V{y(0):.1f}H{x(0):.1f}Z" fill="{color}"/>'
-
-
-def _line(snapshots: Sequence[Snapshot], values: Sequence[int], color: str, *, x: Scale, y: Scale) -> str:
-    return f'<path d="{_steps(snapshots, values, x=x, y=y)}" fill="none" stroke="{color}" stroke-width="1.8"/>'
-
-
-def _axes(minutes: int, base: int, most: tuple[int, int], *, x: Scale) -> str:
-    """Draw the time line, the largest number of nodes on the left and of tasks on the right."""
-    edge = WIDTH - RIGHT
-    drawn = [
-        f'<path d="M{LEFT} {base}H{edge}" fill="none" stroke="#c9c3b6" stroke-width="2.4"/>',
-        f'<text x="{LEFT - 8}" y="{base + 4}" class="axis right">0</text>',
-        f'<text x="{LEFT - 8}" y="{base - PLOT + 8}" class="axis right">{most[0]}</text>',
-        f'<text x="{edge + 8}" y="{base - PLOT + 8}" class="axis">{most[1]}</text>',
-    ]
-    for minute in range(0, minutes + 1, 15):
-        words = f"{minute} min" if minute == 0 else str(minute)
-        drawn.append(f'<text x="{x(60 * minute):.1f}" y="{base + 16}" class="axis middle">{words}</text>')
-    return "\n".join(drawn)
+    return f"{minutes['spot']} Spot{dedicated} node-minutes", done

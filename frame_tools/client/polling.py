@@ -1,0 +1,76 @@
+"""Polling of a run until it ends: through the app's HTTP interface, or, without it, through the report in `output`."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from frame_tools.client.api import ApiClient
+from frame_tools.contracts.errors import InputError, MissingError, TemporaryError
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.storage.deployment import DataStorage
+
+ENDED: Final = frozenset({"finished", "failed", "refused", "cancelled"})
+MAX_SILENCE_SECONDS: Final = 90
+"""How long a run may be unknown (its trigger has not been processed yet) or the interface unreachable."""
+
+
+class RunEndedError(InputError):
+    """A run ended without a video or records."""
+
+
+def follow(
+    api: ApiClient, run_id: str, *, pause: float = 0.5, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[dict[str, Any]]:
+    """Yield the run's status every `pause` seconds until it has ended.
+
+    Raises MissingError if the run does not appear, TemporaryError if the app stays unreachable.
+    """
+    silent_since, has_answered = time.monotonic(), False
+    while True:
+        try:
+            status = api.status(run_id)
+            has_answered = True
+        except TemporaryError:
+            # An app that has answered may be restarting; one that never did is probably not running.
+            if not has_answered or time.monotonic() - silent_since > MAX_SILENCE_SECONDS:
+                raise
+            status = None
+        if status is not None:
+            silent_since = time.monotonic()
+            yield status
+            if status["status"] in ENDED:
+                return
+        elif time.monotonic() - silent_since > MAX_SILENCE_SECONDS:
+            raise MissingError(
+                f"The run {run_id} has not appeared", "Check that the app is running and that the trigger file exists."
+            )
+        sleep(pause)
+
+
+def wait_for_report(storage: DataStorage, run_id: str, *, minutes: float, pause: float = 5.0) -> dict[str, Any]:
+    """Wait for the run's report in `output` and return it; for users who can't reach the HTTP interface.
+
+    Raises TemporaryError after `minutes`: `output` alone does not distinguish a long run from one that never started.
+    """
+    deadline = time.monotonic() + minutes * 60
+    while True:
+        blob = storage.output.read(RunPaths(run_id).report)
+        if blob is not None:
+            report: dict[str, Any] = json.loads(blob.data)
+            return report
+        if time.monotonic() > deadline:
+            raise TemporaryError(
+                f"The run {run_id} has no report after {minutes:g} minutes",
+                "Check the run id, wait longer with --minutes, or ask the app with --api.",
+            )
+        time.sleep(pause)
+
+
+def check_finished(status: dict[str, Any]) -> None:
+    """Raise RunEndedError with the run's reason and remedy unless it finished."""
+    if status["status"] != "finished":
+        raise RunEndedError(
+            f"The run {status['run_id']} ended as {status['status']}: {status.get('reason', '')}",
+            str(status.get("remedy", "")),
+        )

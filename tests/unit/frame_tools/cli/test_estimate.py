@@ -1,0 +1,70 @@
+"""The command `estimate`: table, notes, and errors that name the invalid value."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from frame_tools.contracts.errors import ExitCode
+from frame_tools.contracts.scorers import SCORERS
+from tests.support.cli import run, run_failing
+from tests.support.clips import Clip, make_clip
+
+FRAMES = 30
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", Clip(frames=FRAMES))
+
+
+def estimate(*arguments: object) -> str:
+    result = run("estimate", *arguments)
+    assert (result.exit_code, result.stderr) == (ExitCode.OK, "")
+    return result.stdout
+
+
+def requested(text: str, label: str) -> str:
+    """Return a row's value in the column `requested`."""
+    return next(line.removeprefix(label).split()[0] for line in text.splitlines() if line.startswith(label))
+
+
+def test_table_and_notes(clip: Path) -> None:
+    text = estimate(clip, "--frames-per-batch", 10, "--seconds-per-frame", 2)
+    assert (requested(text, "frames per batch"), requested(text, "batches")) == ("10", "3")
+    assert f"{FRAMES} frames of 64x48" in text
+    assert "2.0000 s per frame, 10.0 s per start-up; from the command line" in text
+
+
+@pytest.mark.parametrize("scorer", ["gatys", "model", "script"])
+def test_scorer_without_known_throughput_needs_seconds(clip: Path, scorer: str) -> None:
+    assert repr(scorer) in run_failing(ExitCode.INPUT, "estimate", clip, "--scorer", scorer)
+    text = estimate(clip, "--scorer", scorer, "--seconds-per-frame", 30)
+    assert "30.0000 s per frame" in text
+    batches = math.ceil(FRAMES / SCORERS[scorer].frames_per_batch)
+    assert requested(text, "frames per batch") == str(math.ceil(FRAMES / batches))
+
+
+def test_scorer_of_records_has_an_estimate(clip: Path) -> None:
+    assert f"{FRAMES} frames" in estimate(clip, "--scorer", "look")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--device", "abacus"], "abacus"),
+        (["--scorer", "oil"], "oil"),
+        (["--vm-size", "Standard_Abacus"], "Standard_Abacus"),
+        (["--report", "nowhere.json"], "nowhere.json"),
+        (["--prices", "nowhere.json"], "nowhere.json"),
+    ],
+)
+def test_invalid_option_is_named(clip: Path, options: list[str], named: str) -> None:
+    assert named in run_failing(ExitCode.INPUT, "estimate", clip, *options)
+
+
+def test_invalid_video_is_named(tmp_path: Path) -> None:
+    letter = tmp_path / "letter.mp4"
+    letter.write_text("Dear Theo")
+    assert "letter.mp4" in run_failing(ExitCode.INPUT, "estimate", letter)
+    assert "nowhere.mp4" in run_failing(ExitCode.MISSING, "estimate", tmp_path / "nowhere.mp4")

@@ -1,0 +1,65 @@
+"""All commands: help with an example, usage errors, and errors that name the missing setting or the app's URL."""
+
+import socket
+
+import pytest
+
+from frame_tools.cli.main import app
+from frame_tools.contracts.errors import ExitCode
+from tests.support.cli import RUN, run, run_failing
+
+COMMANDS = (
+    "split",
+    "join",
+    "upload",
+    "trigger",
+    "watch",
+    "download",
+    "resubmit",
+    "restyle",
+    "estimate",
+    "sas",
+    "make-containers",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example(command: str) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == ExitCode.OK
+    if command != "make-containers":
+        assert f"Example: python -m frame_tools {command}" in " ".join(result.output.split())
+
+
+def test_all_commands_are_covered() -> None:
+    assert {command.name or command.callback.__name__ for command in app.registered_commands} == set(COMMANDS)
+
+
+def test_unknown_option_is_a_usage_error() -> None:
+    result = run("split", "a.mp4", "b", "--quality", "9")
+    assert result.exit_code == ExitCode.USAGE
+    assert "--quality" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["trigger", "clip", "--scorer", "copy"], ["watch", RUN], ["download", RUN], ["sas"]]
+)
+def test_missing_setting_is_named(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in (None, "not a connection string"):
+        if value:
+            monkeypatch.setenv("DATA", value)
+        result = run(*arguments)
+        assert (result.exit_code, result.stdout) == (ExitCode.INPUT, "")
+        assert "DATA" in result.stderr.splitlines()[-1]
+
+
+def test_unreachable_app_is_a_temporary_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/api"
+    assert url in run_failing(ExitCode.TEMPORARY, "watch", RUN, "--api", url)
+
+
+@pytest.mark.usefixtures("storage")
+@pytest.mark.parametrize("command", ["watch", "download"])
+def test_invalid_run_id_is_rejected(command: str) -> None:
+    assert "../secrets" in run_failing(ExitCode.INPUT, command, "../secrets")

@@ -1,0 +1,42 @@
+"""Throughput by device and by the report of an earlier run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frame_tools.contracts.errors import InputError
+from frame_tools.costs.throughput import SPEEDS, device_throughput, report_throughput
+
+SCORING = {"frames": 100, "batches": 4, "task_seconds": 60, "start_up_seconds": 20, "devices": ["cuda (T4)"]}
+
+
+def test_device_throughput_scales_with_pixels() -> None:
+    small, large = (device_throughput("gpu", width=width, height=width // 2) for width in (1000, 2000))
+    assert large.seconds_per_frame == pytest.approx(4 * small.seconds_per_frame)
+    assert large.start_up_seconds == small.start_up_seconds
+
+
+def test_each_device_states_whether_it_was_measured() -> None:
+    assert all("measured" in speed.source for speed in SPEEDS.values())
+
+
+def test_report_throughput(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps({"scoring": SCORING}))
+    throughput = report_throughput(file)
+    assert (throughput.seconds_per_frame, throughput.start_up_seconds) == (0.4, 5.0)
+    assert "cuda (T4)" in throughput.source
+
+
+@pytest.mark.parametrize(
+    "report",
+    [{}, {"scoring": SCORING | {"frames": 0}}, {"scoring": SCORING | {"start_up_seconds": 99}}, []],
+    ids=["empty", "no frames", "start-up too long", "list"],
+)
+def test_invalid_report_is_rejected(tmp_path: Path, report: Any) -> None:
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps(report))
+    with pytest.raises(InputError, match=r"report\.json"):
+        report_throughput(file)
