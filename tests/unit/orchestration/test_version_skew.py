@@ -38,9 +38,9 @@ class Upgrade:
         self._world.storage.runs.write(self._name, self._known)
 
 
-def upgrading(world: World, **words: Any) -> tuple[str, Upgrade]:
+def upgrading(world: World, **options: Any) -> tuple[str, Upgrade]:
     """Start a run whose plan this program cannot read."""
-    run_id = world.start("clip", **words)
+    run_id = world.start("clip", **options)
     return run_id, Upgrade(world, RunPaths(run_id).plan)
 
 
