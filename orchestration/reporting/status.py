@@ -47,6 +47,8 @@ def describe(state: RunState) -> dict[str, Any]:
         "status": derive_status(state),
         "reason": outcome.reason if outcome else "",
         "remedy": outcome.remedy if outcome else "",
+        "code": outcome.code if outcome else None,
+        "next_step": outcome.next_step if outcome else None,
         "received_at": state.request.received_at,
         "ended_at": outcome.ended_at if outcome else None,
         "frames": plan.frame_count if plan else None,
