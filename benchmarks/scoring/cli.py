@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from frame_tools.cli.app import new_app
 from frame_tools.cli.errors import report_errors
 from scoring.inference.weight_files import weights_folder
 
@@ -15,7 +16,7 @@ FRAMES = 96
 ROUND_SECONDS = 3.0
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = new_app(no_args_is_help=False)
 
 
 @app.command()
