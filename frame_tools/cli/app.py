@@ -2,6 +2,8 @@
 
 import typer
 
+from frame_tools.cli.old_flags import CommandGroup
+
 
 def new_app(
     *,
@@ -11,6 +13,7 @@ def new_app(
 ) -> typer.Typer:
     """Return a Typer app with help in panels, no shell completion, and plain tracebacks for defects."""
     return typer.Typer(
+        cls=CommandGroup,
         help=help,
         epilog=epilog,
         no_args_is_help=no_args_is_help,

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from frame_tools.contracts.base import StoredDocument, explain_validation_error
+from frame_tools.contracts.choices import ImageFormat, VideoContainer
 from frame_tools.contracts.errors import InputError
 
 MAX_FRAMES: Final = 1_000_000
@@ -121,7 +122,7 @@ class Manifest(StoredDocument):
     frame_count: Annotated[int, Field(ge=1, le=MAX_FRAMES)]
     pattern: Pattern = "{:06d}.jpg"
     first_number: Annotated[int, Field(ge=0, le=MAX_FRAMES)] = 1
-    image_format: Literal["jpg", "png"] = "jpg"
+    image_format: ImageFormat = "jpg"
     width: Side
     height: Side
     sample_aspect: PositiveRatio = Fraction(1)
@@ -139,7 +140,7 @@ class Manifest(StoredDocument):
     title: Line | None = None
     creation_time: Line | None = None
     place: Line | None = None
-    container: Literal["mp4", "mkv"] = "mp4"
+    container: VideoContainer = "mp4"
     notes: Annotated[tuple[Line, ...], Field(max_length=50)] = ()
 
     @model_validator(mode="after")
@@ -212,7 +213,7 @@ class Manifest(StoredDocument):
         *,
         width: int,
         height: int,
-        image_format: Literal["jpg", "png"] = "jpg",
+        image_format: ImageFormat = "jpg",
         pattern: str = "{:06d}.jpg",
         first_number: int = 1,
         source: str = "frames",

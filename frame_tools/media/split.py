@@ -9,11 +9,12 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from av.container import InputContainer
 from pydantic import ValidationError
 
+from frame_tools.contracts.choices import ImageFormat
 from frame_tools.contracts.errors import InputError, MissingError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.media import probe
@@ -26,7 +27,6 @@ from frame_tools.media.metadata import sanitize_text
 from frame_tools.media.scene_detection import SceneCutDetector
 from frame_tools.media.video_reader import VideoReader
 
-ImageFormat = Literal["jpg", "png"]
 Progress = Callable[[int], None]
 
 

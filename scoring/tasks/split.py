@@ -36,7 +36,7 @@ def split_video(task: Task) -> None:
                     next_step=NextStep.START_NEW_RUN,
                 )
         folder = Path(scratch) / "split"
-        manifest = split(video, folder, image_format=trigger.image_format, keep_location=trigger.keep_place)
+        manifest = split(video, folder, image_format=trigger.image_format, keep_location=trigger.keep_location)
         _upload(task, folder)
     data = manifest.dumps()
     task.storage.runs.create(RunPaths(task.run_id).manifest, data)

@@ -171,7 +171,7 @@ def test_style_mix_changes_over_time_inside_the_mask(system: RunningSystem) -> N
     for name, color in (("red", (255, 0, 0)), ("blue", (0, 0, 255)), ("gold", (255, 200, 0))):
         system.user_storage.input.write(f"still/{name}.png", texture(sum(color), (160, 120), color))
     triggered = system.command(
-        "trigger", "still", "--rate", "8", "--frames-per-batch", "3", "--steady", "0", "--mask", "matte",
+        "trigger", "still", "--rate", "8", "--frames-per-batch", "3", "--temporal-smoothing", "0", "--mask", "matte",
         "--style", "red.png=3", "--style", "blue.png=1", "--key-style", "0.5=gold.png",
     )  # fmt: skip
     assert triggered.returncode == 0, triggered.stderr
@@ -223,7 +223,7 @@ def test_restyle_downloads_records_in_order(
     system: RunningSystem, small_clip: Path, small: Path, tmp_path: Path
 ) -> None:
     done = system.command(
-        "restyle", str(small_clip), "--name", "looked", "--scorer", "look", "--frames-per-batch", "5",
+        "restyle", str(small_clip), "--name", "looked", "--scorer", "describe", "--frames-per-batch", "5",
         "--out", str(tmp_path / "looked.mp4"), "--scratch", str(tmp_path / "scratch"),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + system.log()
@@ -251,7 +251,7 @@ def test_mix_of_tuned_styles_is_their_mean(system: RunningSystem, small: Path) -
 
 def test_blank_frames_fail_and_rerun_with_policy_finishes(system: RunningSystem, small: Path) -> None:
     system.user_storage.input.write("small/dull.safetensors", tuned_style([0.0] * (2 * STYLE_CHANNELS + STYLE_KERNELS)))
-    first = system.start("dull", input="small", style="dull.safetensors", steady=0)
+    first = system.start("dull", input="small", style="dull.safetensors", temporal_smoothing=0)
     failed = system.wait(first)
     assert failed["status"] == "failed"
     assert (failed["code"], failed["next_step"]) == (ErrorCode.INVALID_INPUT, NextStep.RESUBMIT)

@@ -267,7 +267,7 @@ def test_rerun_with_options_does_not_split_again(world: World) -> None:
     split(world.storage, old, 4)
     world.deliver_messages()
     assert world.finish(old) == "finished"
-    new = resubmit(world.app, old, "all", {"scorer": "look"})
+    new = resubmit(world.app, old, "all", {"scorer": "describe"})
     assert world.finish(new) == "finished"
     assert "split" not in world.tasks(new)
     assert world.status_document(new)["records"] == f"output/{new}/records.jsonl"

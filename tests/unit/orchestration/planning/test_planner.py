@@ -212,13 +212,13 @@ def test_plan_stores_the_default_of_steady(world: World) -> None:
     world.upload_files("clip", {"sea.png": painting()})
     painted = {"input": "clip", "scorer": "any", "style": "sea.png"}
     for name, options, planned in (
-        ("default", painted, SCORERS["any"].steady),
-        ("explicit", {**painted, "steady": 0}, 0),
+        ("default", painted, SCORERS["any"].temporal_smoothing),
+        ("explicit", {**painted, "temporal_smoothing": 0}, 0),
         ("copied", {"input": "clip", "scorer": "copy"}, 0),
     ):
         plan = read_plan(world.storage, world.fire_trigger(world.upload_trigger(name, **options)))
-        assert plan.options.steady == plan.options.weight_of_before == planned
-    assert SCORERS["any"].steady > 0
+        assert plan.options.temporal_smoothing == plan.options.smoothing_weight == planned
+    assert SCORERS["any"].temporal_smoothing > 0
 
 
 def test_older_plan_without_steady_is_read(world: World) -> None:
@@ -226,8 +226,8 @@ def test_older_plan_without_steady_is_read(world: World) -> None:
     world.upload_files("clip", {"sea.png": painting()})
     run_id = world.fire_trigger(world.upload_trigger("clip", scorer="any", style="sea.png"))
     earlier = json.loads(world.storage.runs.need(RunPaths(run_id).plan).data)
-    del earlier["options"]["steady"]
-    assert Plan.load_stored(json.dumps(earlier)).options.weight_of_before == SCORERS["any"].steady
+    del earlier["options"]["temporal_smoothing"]
+    assert Plan.load_stored(json.dumps(earlier)).options.smoothing_weight == SCORERS["any"].temporal_smoothing
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def test_styles_and_keyframes_are_planned(world: World) -> None:
     keys = [{"at": 0.1, "style": {"own.safetensors": 3, "sea.png": 1}}, {"at": 0.24, "style": "bay.jpg"}]
     style = {"sea.png": 3, "bay.jpg": 1}
     run_id = world.fire_trigger(
-        world.upload_trigger("clip", scorer="any", style=style, key_styles=keys, seed=7, steady=0.25)
+        world.upload_trigger("clip", scorer="any", style=style, key_styles=keys, seed=7, temporal_smoothing=0.25)
     )
     plan = read_plan(world.storage, run_id)
     assert [(style.name, style.kind) for style in plan.styles] == [
@@ -40,7 +40,7 @@ def test_styles_and_keyframes_are_planned(world: World) -> None:
     )
     for planned, data in zip(plan.styles, (painting(), jpeg_painting(), safetensors()), strict=True):
         assert (planned.sha256, world.storage.work.need(planned.blob.name).data) == (sha256_of(data), data)
-    assert (plan.options.seed, plan.options.steady) == (7, 0.25)
+    assert (plan.options.seed, plan.options.temporal_smoothing) == (7, 0.25)
     assert plan.sample == (0, 1, 2, 3, 4, 5)
     assert plan.weights_sha256 == SCORERS["any"].weights_sha256
     assert plan.versions["impasto"]

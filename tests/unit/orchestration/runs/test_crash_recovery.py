@@ -142,11 +142,11 @@ def test_crash_while_invalidating_receipt(world: World) -> None:
         return run_id
 
     ends = []
-    for run_id in crash_everywhere(world, damaged, lambda app, run_id: finish_batch(app, message(run_id, "look"))):
+    for run_id in crash_everywhere(world, damaged, lambda app, run_id: finish_batch(app, message(run_id, "advance"))):
         sweep(world.changed(sweep_grace_seconds=0).app)
         assert world.tasks(run_id)["b00001"].is_active
         world.score(run_id, 1, message=False)
-        finish_batch(world.app, message(run_id, "look"))
+        finish_batch(world.app, message(run_id, "advance"))
         status, reason, video, blobs, *rest = final_state(world, run_id)
         ends.append((status, reason, video, [blob.split("-0x")[0] for blob in blobs], *rest))
     assert_all_equal(ends, "finished")
