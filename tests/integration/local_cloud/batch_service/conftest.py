@@ -18,7 +18,7 @@ from azure.batch import models as m
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.storage.blob import BlobServiceClient
 
-from local_cloud.batch_service.launch import ServiceProcess, start_service
+from local_cloud.batch_service.launch import BatchServiceProcess, start_service
 from tests.support.waiting import until
 
 DEADLINE_S = 20.0
@@ -42,7 +42,7 @@ class Cloud:
     data: Path
     pools: Mapping[str, tuple[int, int]] = field(default_factory=lambda: {"gpu": (1, 1)})
     images: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: {IMAGE: {"PATH": PATH}})
-    service: ServiceProcess | None = None
+    service: BatchServiceProcess | None = None
 
     def start(self) -> "Cloud":
         self.service = start_service(data=self.data, pools=self.pools, images=self.images)
