@@ -1,4 +1,4 @@
-"""Entry point of `python -m frame_tools`."""
+"""`python -m frame_tools`."""
 
 from frame_tools.cli.main import main
 

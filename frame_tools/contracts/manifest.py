@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -24,8 +24,8 @@ from pydantic import (
 )
 
 from frame_tools.contracts.base import StoredDocument, explain_validation_error
-from frame_tools.contracts.choices import ImageFormat, VideoContainer
 from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.split_options import Container, SplitOptions
 
 MAX_FRAMES: Final = 1_000_000
 MAX_SIDE: Final = 16_384
@@ -87,6 +87,11 @@ class Color(_Value):
     range: Literal["limited", "full"] | None = None
 
 
+Disposition: TypeAlias = Literal[
+    "default", "forced", "comment", "original", "dub", "hearing_impaired", "visual_impaired", "descriptions"
+]
+
+
 class AudioTrack(_Value):
     """One audio track of the original, in its order there.
 
@@ -101,6 +106,7 @@ class AudioTrack(_Value):
     packets: Annotated[int, Field(ge=1, le=100_000_000)]
     language: Line | None = None
     title: Line | None = None
+    dispositions: tuple[Disposition, ...] = ()
 
 
 class Manifest(StoredDocument):
@@ -116,13 +122,13 @@ class Manifest(StoredDocument):
     model_config = ConfigDict(strict=True)
 
     document_name: ClassVar = "manifest"
-    version: Literal[1, 2] = 2
+    version: Literal[1, 2, 3] = 3
     source: Line
     source_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     frame_count: Annotated[int, Field(ge=1, le=MAX_FRAMES)]
     pattern: Pattern = "{:06d}.jpg"
     first_number: Annotated[int, Field(ge=0, le=MAX_FRAMES)] = 1
-    image_format: ImageFormat = "jpg"
+    image_format: Literal["jpg", "png"] = "jpg"
     width: Side
     height: Side
     sample_aspect: PositiveRatio = Fraction(1)
@@ -140,7 +146,9 @@ class Manifest(StoredDocument):
     title: Line | None = None
     creation_time: Line | None = None
     place: Line | None = None
-    container: VideoContainer = "mp4"
+    container: Container = "mp4"
+    split_options: SplitOptions | None = None
+    """Options of the split; None in manifests before version 3 and of frames without a video."""
     notes: Annotated[tuple[Line, ...], Field(max_length=50)] = ()
 
     @model_validator(mode="after")
@@ -213,7 +221,7 @@ class Manifest(StoredDocument):
         *,
         width: int,
         height: int,
-        image_format: ImageFormat = "jpg",
+        image_format: Literal["jpg", "png"] = "jpg",
         pattern: str = "{:06d}.jpg",
         first_number: int = 1,
         source: str = "frames",

@@ -5,7 +5,6 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from frame_tools.contracts.base import Document, StoredDocument
-from frame_tools.contracts.choices import BadFrameAction, RunOutcome
 from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.plan import Sha256
 
@@ -52,7 +51,7 @@ class BadFrame(Document):
     index: int
     name: str
     what: str
-    done: BadFrameAction
+    done: Literal["retried", "original", "previous"]
     """`retried`: computed again in full precision, and then it was good."""
 
 
@@ -163,7 +162,7 @@ class Outcome(StoredDocument):
     document_name: ClassVar = "outcome"
     version: Literal[1, 2] = 2
     run_id: str
-    status: RunOutcome
+    status: Literal["finished", "failed", "refused", "cancelled"]
     reason: str
     remedy: str = ""
     code: ErrorCode | None = None

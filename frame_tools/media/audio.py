@@ -1,140 +1,263 @@
-"""Audio tracks, copied packet by packet: out of the video in a split, next to the new video in a join.
+"""Audio tracks: out of the video into an audio file in a split, and from there next to the new video in a join.
 
-Tracks are kept in MP4 if it supports all their codecs (its timestamps are exact), else in Matroska, which rounds
-timestamps to milliseconds.
+Tracks are copied packet by packet where the output's container holds their codec, and converted elsewhere; `audio_plan`
+decides. MP4 has exact timestamps; Matroska rounds them to milliseconds.
+
+Sound that lies before the video's beginning (a trim cut it away, or the broadcast began earlier) is dropped. Only the
+few packets that a decoder needs to warm up stay in MP4, cut off by the edit list to the sample.
 """
 
-import io
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final, Literal, Protocol, TypeAlias, cast
 
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
-from av.stream import Discard
+from pydantic import ValidationError
 
 from frame_tools.contracts.errors import DamagedError, InputError
 from frame_tools.contracts.manifest import AudioTrack
+from frame_tools.media.audio_convert import TrackConverter
+from frame_tools.media.audio_plan import AudioPlan, TrackPlan, add_converted_stream
 from frame_tools.media.containers import UNREADABLE_REMEDY, ByteSource, open_input
 from frame_tools.media.files import atomic_output
-from frame_tools.media.metadata import sanitize_text
-from frame_tools.media.muxing import OutputFile, add_copied_stream, mp4_options, output_container
+from frame_tools.media.metadata import read_dispositions, sanitize_text
+from frame_tools.media.muxing import OutputFile, add_copied_stream, label_stream, output_container
+from frame_tools.media.packet_timeline import UNCHANGED, AnyPacket, PacketTimeline
 
 AudioPacket: TypeAlias = "Packet[AudioStream]"  # a string: generic in PyAV's stubs only
 AudioFile = Literal["audio.mp4", "audio.mka"]
 
 AUDIO_NAME: Final = "The audio file"
+# Packets before the first audible one that a decoder needs for exact output.
+_WARM_UP_PACKETS: Final = {"aac": 1, "ac3": 1, "eac3": 1, "mp2": 1, "mp3": 2, "opus": 4, "vorbis": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractedAudio:
-    """Result of `extract_audio`: file name (None: no audio), tracks in their order, notes on what was left out."""
+    """Result of `extract_audio`: file name (None: no audio), tracks in their order, notes on what was lost."""
 
     file: AudioFile | None
     tracks: tuple[AudioTrack, ...]
     notes: tuple[str, ...]
 
 
-def extract_audio(video: Path, folder: Path) -> ExtractedAudio:
-    """Copy all audio tracks of `video` into `folder`/audio.mp4 or audio.mka.
+class _Track(Protocol):
+    """Turns the packets of a source track into those of the audio file."""
 
-    Raises InputError if an audio packet can't be read or copied.
+    def convert(self, packet: AnyPacket) -> Iterator[AnyPacket]: ...
+
+    def finish(self) -> Iterator[AnyPacket]: ...
+
+
+@dataclass(slots=True)
+class _Written:
+    """What was written of a track: number of packets, and time of the first one in seconds."""
+
+    packets: int = 0
+    start: Fraction = Fraction(0)
+
+
+def extract_audio(
+    video: Path, folder: Path, plan: AudioPlan, timeline: PacketTimeline, *, origin: Fraction
+) -> ExtractedAudio:
+    """Write the planned audio tracks of `video` into `folder`/audio.mp4 or audio.mka; `origin` becomes their time 0.
+
+    Raises InputError if an audio packet can't be read or written.
     """
+    if not plan.tracks:
+        return ExtractedAudio(None, (), ())
+    name: AudioFile = "audio.mka" if plan.container == "mkv" else "audio.mp4"
     try:
-        with open_input(video) as container:
-            tracks = _describe_tracks(container)
-            skipped = len(container.streams.audio) - len(tracks)
-        notes = (f"Skipped {skipped} audio tracks that are empty or have an unknown codec",) if skipped else ()
-        if not tracks:
-            return ExtractedAudio(None, (), notes)
-        with open_input(video) as container:
-            file = _copy_tracks(container, tracks, folder)
+        with (
+            open_input(video) as source,
+            atomic_output(folder / name) as part,
+            part.open("wb") as file,
+            output_container(OutputFile(file), "matroska" if plan.container == "mkv" else "mp4", {}) as output,
+        ):
+            extraction = _Extraction(source, output, plan, timeline, origin)
+            extraction.run()
+            tracks, notes = extraction.result()
+        return ExtractedAudio(name, tracks, notes)
+    except ValidationError as error:
+        reason = error.errors(include_url=False, include_input=False)[0]["msg"]
+        raise InputError(f"The audio of {video.name} has an unsupported value ({reason})", UNREADABLE_REMEDY) from error
     except (av.FFmpegError, ValueError) as error:
         raise InputError(f"The audio of {video.name} can't be copied ({error})", UNREADABLE_REMEDY) from error
-    return ExtractedAudio(file, tuple(tracks.values()), notes)
 
 
-def _describe_tracks(container: InputContainer) -> dict[int, AudioTrack]:
-    """Describe each audio stream that has packets, by stream index."""
-    starts: dict[int, Fraction] = {}
-    counts: dict[int, int] = {}
-    for packet in _demux(container, [stream.index for stream in container.streams.audio]):
-        index = packet.stream.index
-        starts.setdefault(index, _seconds(packet))
-        counts[index] = counts.get(index, 0) + 1
-    return {
-        stream.index: AudioTrack(
-            codec=stream.codec_context.codec.canonical_name,
-            sample_rate=stream.codec_context.sample_rate,
-            channels=stream.codec_context.channels,
-            start=starts[stream.index],
-            packets=counts[stream.index],
-            language=sanitize_text(stream.metadata.get("language")),
-            title=sanitize_text(stream.metadata.get("title")),
+class _Extraction:
+    """One run of `extract_audio` over open containers."""
+
+    def __init__(
+        self,
+        source: InputContainer,
+        output: OutputContainer,
+        plan: AudioPlan,
+        timeline: PacketTimeline,
+        origin: Fraction,
+    ) -> None:
+        self._source = source
+        self._output = output
+        self._plan = plan
+        self._timeline = timeline
+        self._origin = origin
+        self._streams = {stream.index: stream for stream in source.streams.audio}
+        self._targets: dict[int, AudioStream] = {}
+        self._written = {track.index: _Written() for track in plan.tracks}
+        self._damaged: dict[int, int] = {}
+
+    def run(self) -> None:
+        """Read the source once and write all tracks."""
+        tracks = {track.index: self._open(track) for track in self._plan.tracks}
+        sources = [self._streams[index] for index in tracks]
+        for packet in self._timeline.demux(self._source, sources):
+            index = packet.stream.index
+            self._write(index, tracks[index].convert(packet))
+        for index, track in tracks.items():
+            self._write(index, track.finish())
+            if isinstance(track, TrackConverter):
+                self._damaged[index] = track.damaged
+
+    def result(self) -> tuple[tuple[AudioTrack, ...], tuple[str, ...]]:
+        """Return tracks and notes."""
+        tracks = [self._describe(track.index) for track in self._plan.tracks]
+        notes = [
+            f"{count} packets of audio track {number} were damaged and are silent"
+            for number, count in enumerate(self._damaged.values(), start=1)
+            if count
+        ]
+        return tuple(tracks), tuple(notes)
+
+    def _open(self, track: TrackPlan) -> _Track:
+        """Add the track's stream to the output and return what writes it."""
+        source = self._streams[track.index]
+        if track.conversion is None:
+            self._targets[track.index] = add_copied_stream(self._output, source)
+            return _CopiedTrack(source, track.codec, self._origin, can_start_early=self._plan.container != "mkv")
+        target = add_converted_stream(self._output, track.conversion)
+        self._targets[track.index] = target
+        has_edits = self._timeline.streams[track.index].has_edits
+        duration = None if source.duration is None or source.time_base is None else source.duration * source.time_base
+        return TrackConverter(
+            source,
+            target,
+            track.conversion,
+            origin=self._origin,
+            is_exact=has_edits,
+            end=duration if has_edits else None,
         )
-        for stream in container.streams.audio
-        # An unknown codec has no context.
-        if stream.index in counts and stream.codec_context is not None
-    }
+
+    def _write(self, index: int, packets: Iterator[AnyPacket]) -> None:
+        written = self._written[index]
+        for packet in packets:
+            if packet.pts is None:
+                continue
+            start = packet.pts * Fraction(packet.time_base)
+            if start < 0 and self._plan.container == "mkv":
+                continue
+            if not written.packets:
+                written.start = start
+            written.packets += 1
+            packet.stream = self._targets[index]
+            self._output.mux(packet)
+
+    def _describe(self, index: int) -> AudioTrack:
+        stream, target, written = self._streams[index], self._targets[index], self._written[index]
+        return AudioTrack(
+            codec=target.codec_context.codec.canonical_name,
+            sample_rate=target.codec_context.sample_rate,
+            channels=target.codec_context.channels,
+            start=written.start,
+            packets=written.packets,
+            language=sanitize_text(stream.metadata.get("language")),
+            title=sanitize_text(stream.metadata.get("title") or stream.metadata.get("name")),
+            dispositions=read_dispositions(stream),
+        )
 
 
-def _copy_tracks(container: InputContainer, tracks: dict[int, AudioTrack], folder: Path) -> AudioFile:
-    """Copy the streams whose indices are in `tracks`; returns the name of the file."""
-    streams = [stream for stream in container.streams.audio if stream.index in tracks]
-    fits_mp4 = _supports_codecs("mp4", streams)
-    if not fits_mp4 and not _supports_codecs("matroska", streams):
-        raise ValueError("neither MP4 nor Matroska supports its codec")
-    name: AudioFile = "audio.mp4" if fits_mp4 else "audio.mka"
-    muxer = "mp4" if fits_mp4 else "matroska"
-    options = mp4_options(
-        video=None,
-        sample_rates=[track.sample_rate for track in tracks.values()],
-        packets=(0, sum(track.packets for track in tracks.values())),
-    )
-    with (
-        atomic_output(folder / name) as part,
-        part.open("wb") as file,
-        output_container(OutputFile(file), muxer, options if fits_mp4 else {}) as output,
-    ):
-        targets = {stream.index: add_copied_stream(output, stream) for stream in streams}
-        for packet in _demux(container, list(targets)):
-            packet.stream = targets[packet.stream.index]
-            output.mux(packet)
-    return name
+@dataclass(slots=True)
+class _CopiedTrack:
+    """Copies the packets that are audible in the output, moved so that `origin` becomes time 0.
 
+    `can_start_early`: packets before time 0 are allowed; the edit list of an MP4 hides them.
+    """
 
-def _supports_codecs(muxer: str, streams: Sequence[AudioStream]) -> bool:
-    """Return whether a container format supports the codecs of all streams."""
-    trial = av.open(io.BytesIO(), "w", format=muxer)
-    try:
-        for stream in streams:
-            trial.add_stream_from_template(stream, opaque=True)
-    except ValueError:
-        return False
-    return True
+    source: AudioStream
+    codec: str
+    origin: Fraction
+    can_start_early: bool
+    has_begun: bool = False
+    warm_up: deque[AudioPacket] = field(default_factory=deque)
+    last_dts: int | None = None
 
-
-def _demux(container: InputContainer, indices: Sequence[int]) -> Iterator[AudioPacket]:
-    """Read the packets of some streams, each with a decode time; other streams are discarded by the demuxer."""
-    for stream in container.streams:
-        if stream.index not in indices:
-            stream.discard = Discard.all
-    if not indices:
-        return
-    for packet in container.demux(*indices):
+    def convert(self, packet: AnyPacket) -> Iterator[AnyPacket]:
+        """Yield the packet, moved, unless it lies before the beginning."""
         if packet.size == 0:
-            continue
-        if packet.dts is None:
-            packet.dts = packet.pts
-        if packet.pts is None:
-            packet.pts = packet.dts
-        if packet.pts is None:
-            raise ValueError("an audio packet has no timestamp")
-        yield cast("AudioPacket", packet)
+            return
+        _complete_timestamps(packet)
+        shift = round(self.origin / packet.time_base)
+        packet.pts, packet.dts = (packet.pts or 0) - shift, (packet.dts or 0) - shift
+        if not self.has_begun and packet.pts + (packet.duration or 0) <= 0:
+            self.warm_up.append(packet)
+            if len(self.warm_up) > _WARM_UP_PACKETS.get(self.codec, 0):
+                self.warm_up.popleft()
+            return
+        self.has_begun = True
+        self._close_up(packet)
+        while self.warm_up:
+            yield from self._in_order(self.warm_up.popleft())
+        yield from self._in_order(packet)
+
+    def finish(self) -> Iterator[AnyPacket]:
+        """Yield nothing: every packet was copied at once."""
+        yield from ()
+
+    def _close_up(self, first: AudioPacket) -> None:
+        """Move the packets for warming up directly before the first audible one.
+
+        Players skip as many samples as the edit list hides, so that a gap there would cost audible ones.
+        """
+        frame_size, rate = self.source.codec_context.frame_size, self.source.codec_context.sample_rate
+        following = first.pts or 0
+        for packet in reversed(self.warm_up):
+            if frame_size:
+                packet.duration = round(Fraction(frame_size, rate) / packet.time_base)
+            packet.pts = packet.dts = following - (packet.duration or 0)
+            following = packet.pts
+
+    def _in_order(self, packet: AudioPacket) -> Iterator[AudioPacket]:
+        """Yield the packet unless it lies before the previous one: after a jump, recordings may overlap."""
+        dts = packet.dts or 0
+        if self.last_dts is not None and dts < self.last_dts:
+            return
+        if not self.can_start_early and dts < 0:
+            return
+        self.last_dts = dts
+        yield packet
+
+
+def _complete_timestamps(packet: AnyPacket) -> None:
+    """Set pts and dts to each other where one is missing; raises ValueError if both are."""
+    if packet.dts is None:
+        packet.dts = packet.pts
+    if packet.pts is None:
+        packet.pts = packet.dts
+    if packet.pts is None:
+        raise ValueError("an audio packet has no timestamp")
+
+
+def _packets(container: InputContainer) -> Iterator[AudioPacket]:
+    """Read the packets of all audio tracks, each with a decode time."""
+    for packet in UNCHANGED.demux(container, container.streams.audio):
+        if packet.size:
+            _complete_timestamps(packet)
+            yield cast("AudioPacket", packet)
 
 
 def _seconds(packet: AudioPacket) -> Fraction:
@@ -144,7 +267,7 @@ def _seconds(packet: AudioPacket) -> Fraction:
 def count_packets(file: Path | ByteSource) -> int:
     """Count the packets of all audio tracks of a file by reading it once."""
     with open_input(file, name=AUDIO_NAME) as container:
-        return sum(1 for _ in _demux(container, [stream.index for stream in container.streams.audio]))
+        return sum(1 for _ in _packets(container))
 
 
 class AudioSource:
@@ -172,7 +295,12 @@ class AudioSource:
 
     def add_to(self, output: OutputContainer) -> int:
         """Add a stream to `output` for each track; returns their number."""
-        self._targets = {source.index: add_copied_stream(output, source) for source in self._sources}
+        for position, source in enumerate(self._sources):
+            stream = add_copied_stream(output, source)
+            if self._tracks:
+                track = self._tracks[position]
+                label_stream(stream, language=track.language, title=track.title, dispositions=track.dispositions)
+            self._targets[source.index] = stream
         return len(self._targets)
 
     def packets(self) -> Iterator[tuple[float, AudioPacket]]:
@@ -182,7 +310,7 @@ class AudioSource:
         shifts tracks that do.
         """
         shifts: dict[int, int] = {}
-        for packet in _demux(self._container, [source.index for source in self._sources]):
+        for packet in _packets(self._container):
             index = packet.stream.index
             if index not in shifts:
                 shifts[index] = self._shift(packet)

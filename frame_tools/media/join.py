@@ -24,6 +24,7 @@ from av.packet import Packet
 from frame_tools.contracts.errors import DamagedError, InputError, InternalError, MissingError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.media.audio import AUDIO_NAME, AudioSource, count_packets
+from frame_tools.media.audio_plan import MUXERS
 from frame_tools.media.containers import ByteSource, open_input
 from frame_tools.media.files import atomic_output
 from frame_tools.media.muxing import Output, OutputFile, mp4_options, output_container
@@ -109,8 +110,8 @@ def _mux(
 def _format(manifest: Manifest, source: AudioSource | None, audio_packets: int) -> tuple[str, dict[str, str]]:
     """Return the name of the muxer and its options."""
     if manifest.container == "mkv":
-        return "matroska", {}
-    return "mp4", mp4_options(
+        return MUXERS["mkv"], {}
+    return MUXERS[manifest.container], mp4_options(
         video=manifest.time_base,
         sample_rates=source.sample_rates if source else [],
         packets=(manifest.frame_count, audio_packets),

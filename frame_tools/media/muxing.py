@@ -8,7 +8,11 @@ from typing import Final, Protocol, TypeVar
 
 import av
 from av.container import OutputContainer
+from av.stream import Disposition as StreamDisposition
 from av.stream import Stream
+
+from frame_tools.contracts.manifest import Disposition
+from frame_tools.media.metadata import read_dispositions
 
 _MAX_TIMESCALE: Final = 2**31 - 1
 _MIN_VIDEO_TIMESCALE: Final = 10_000
@@ -84,15 +88,38 @@ def output_container(file: OutputFile, format_name: str, options: dict[str, str]
 
 
 def add_copied_stream(output: OutputContainer, template: S) -> S:
-    """Add a stream to `output` for packets of `template`, with its language and title.
+    """Add a stream to `output` for packets of `template`, with its language, title and dispositions.
 
     Raises ValueError if the output's format does not support the codec.
     """
     stream = output.add_stream_from_template(template, opaque=True)
-    for key in ("language", "title"):
-        if value := template.metadata.get(key):
-            stream.metadata[key] = value
+    label_stream(
+        stream,
+        language=template.metadata.get("language"),
+        title=template.metadata.get("title"),
+        dispositions=read_dispositions(template),
+    )
     return stream
+
+
+def label_stream(
+    stream: Stream, *, language: str | None, title: str | None, dispositions: Sequence[Disposition]
+) -> None:
+    """Set what players show of a track and how they choose it.
+
+    MP4 has no field for titles; the muxer writes the name into the track's user data, and players that do not read
+    that show the handler's name.
+    """
+    if language:
+        stream.metadata["language"] = language
+    if title:
+        stream.metadata["title"] = title
+        if stream.container.format.name != "matroska":
+            stream.metadata["handler_name"] = title
+    flags = StreamDisposition(0)
+    for name in dispositions:
+        flags |= StreamDisposition[name]
+    stream.disposition = flags
 
 
 def mp4_options(*, video: Fraction | None, sample_rates: Sequence[int], packets: tuple[int, int]) -> dict[str, str]:

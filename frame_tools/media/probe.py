@@ -72,33 +72,43 @@ def read_sample_aspect(stream: VideoStream) -> Fraction:
     return Fraction(ratio) if ratio else Fraction(1)
 
 
-def describe_truncation(container: InputContainer, stream: VideoStream, *, packets: int, end: Fraction) -> str | None:
+def describe_truncation(
+    container: InputContainer, stream: VideoStream, *, packets: int, end: Fraction, file_end: Fraction = Fraction(0)
+) -> str | None:
     """Describe what is missing if the file was cut off, else return None.
 
     Compares the number of `packets` and the `end` of the last frame (seconds) with what the file's header declares.
+    `file_end` is when the last packet of all streams ends: many headers declare only the whole file's duration.
     MP4 and related formats list every packet in the header. Others declare a duration at most, which is compared
     with a tolerance; an MP4's own duration can't be used, since edit lists shorten what is shown.
     """
     if container.format.name.startswith("mov"):
         declared = len(stream.index_entries)
         return f"cut off: {packets} of {declared} frames are present" if packets < declared else None
-    seconds = _declared_seconds(stream)
+    seconds = _own_seconds(stream)
+    if seconds is None:
+        seconds, end = _file_seconds(stream), max(end, file_end)
     if seconds is None or seconds - end <= _DURATION_TOLERANCE_SECONDS:
         return None
     return f"cut off: it should last {float(seconds):.1f} s"
 
 
-def _declared_seconds(stream: VideoStream) -> Fraction | None:
-    """Return when a stream ends according to its header: by frame count in AVI, else by duration.
+def _own_seconds(stream: VideoStream) -> Fraction | None:
+    """Return when a stream ends according to its own header: by frame count in AVI, by a tag in Matroska.
 
-    Matroska files carry the duration in a tag DURATION (h:mm:ss.fraction).
+    The tag is DURATION (h:mm:ss.fraction).
     """
     if stream.frames and stream.average_rate:  # AVI; its duration is FFmpeg's estimate from the file's size
         return stream.frames / Fraction(stream.average_rate)
-    if stream.duration is not None and stream.time_base is not None:
-        return ((stream.start_time or 0) + stream.duration) * stream.time_base
     match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
     return None if match is None else int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3])
+
+
+def _file_seconds(stream: VideoStream) -> Fraction | None:
+    """Return when the stream, or the file (FFmpeg gives its duration to streams without their own), should end."""
+    if stream.duration is None or stream.time_base is None:
+        return None
+    return ((stream.start_time or 0) + stream.duration) * stream.time_base
 
 
 def describe_losses(frame: VideoFrame, *, has_orientation: bool) -> list[str]:

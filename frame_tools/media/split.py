@@ -8,67 +8,105 @@ order; interlaced ones are left as stored.
 import hashlib
 from collections.abc import Callable
 from datetime import datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 from av.container import InputContainer
 from pydantic import ValidationError
 
-from frame_tools.contracts.choices import ImageFormat
 from frame_tools.contracts.errors import InputError, MissingError
 from frame_tools.contracts.manifest import Manifest
+from frame_tools.contracts.split_options import ImageFormat, SplitOptions
 from frame_tools.media import probe
 from frame_tools.media.audio import extract_audio
+from frame_tools.media.audio_plan import AudioPlan, plan_audio
 from frame_tools.media.containers import UNREADABLE_REMEDY, open_input
+from frame_tools.media.edit_lists import has_initial_gap
 from frame_tools.media.files import write_atomically
 from frame_tools.media.frame_folder import FRAMES_FOLDER, MANIFEST_FILE, load_complete_manifest, prepare_folder
 from frame_tools.media.frame_writer import FrameWriter
 from frame_tools.media.metadata import sanitize_text
+from frame_tools.media.packet_timeline import BROADCAST_FORMATS, PacketTimeline, scan
 from frame_tools.media.scene_detection import SceneCutDetector
+from frame_tools.media.timestamps import choose_origin
 from frame_tools.media.video_reader import VideoReader
 
 Progress = Callable[[int], None]
 
 
 def split(
-    video: Path,
-    folder: Path,
-    *,
-    image_format: ImageFormat = "jpg",
-    keep_location: bool = False,
-    progress: Progress | None = None,
+    video: Path, folder: Path, options: SplitOptions | None = None, *, progress: Progress | None = None
 ) -> Manifest:
-    """Split `video` into `folder` and return the manifest; a complete folder of the same video is left unchanged.
+    """Split `video` into `folder` and return the manifest.
 
-    Frames are RGB, as JPEG (quality 95, 4:4:4) or PNG. `keep_location` copies the recording location to the manifest.
-    `progress` is called with the number of frames decoded so far.
+    A complete folder of the same video and the same options is left unchanged. Frames are RGB, as JPEG (quality 95,
+    4:4:4) or PNG. `progress` is called with the number of frames decoded so far.
     Raises InputError if the video can't be read from beginning to end, MissingError if it does not exist.
     """
+    options = options or SplitOptions()
     digest = _sha256(video)
+    earlier = load_complete_manifest(folder)
+    if earlier and (earlier.source_sha256, earlier.split_options) == (digest, options):
+        return earlier
+    timeline, plan = _survey(video, options)
     with open_input(video) as container:
-        location = _recording_location(container) if keep_location else None
-        earlier = load_complete_manifest(folder)
-        if earlier and (earlier.source_sha256, earlier.image_format, earlier.place) == (digest, image_format, location):
-            return earlier
-        reader = VideoReader(container, probe.select_video_stream(container, video.name), name=video.name)
+        reader = VideoReader(
+            container, probe.select_video_stream(container, video.name), name=video.name, timeline=timeline
+        )
         prepare_folder(folder)
-        cuts = _write_frames(reader, folder / FRAMES_FOLDER, image_format, progress)
-        fields = {**reader.manifest_fields(), **_source_metadata(container), "place": location, "cuts": cuts}
-    audio = extract_audio(video, folder)
-    shift = reader.timestamps().shift_seconds
+        cuts = _write_frames(reader, folder / FRAMES_FOLDER, options.image_format, progress)
+        origin = _origin(video, container, reader, timeline, plan)
+        fields = {**reader.manifest_fields(origin), **_source_metadata(container), "cuts": cuts}
+        fields["place"] = _recording_location(container) if options.keep_location else None
+    audio = extract_audio(video, folder, plan, timeline, origin=origin)
     fields |= {
         "source": sanitize_text(video.name) or "video",
         "source_sha256": digest,
-        "image_format": image_format,
-        "pattern": _pattern(image_format),
+        "split_options": options,
+        "image_format": options.image_format,
+        "pattern": _pattern(options.image_format),
         "audio_file": audio.file,
-        "audio": tuple(track.model_copy(update={"start": track.start + shift}) for track in audio.tracks),
-        "container": "mkv" if audio.file == "audio.mka" else "mp4",
-        "notes": (*reader.notes, *audio.notes),
+        "audio": audio.tracks,
+        "container": plan.container,
+        "notes": (*reader.notes, *_describe_jumps(timeline), *plan.notes, *audio.notes),
     }
     manifest = _validated(fields)
     write_atomically(folder / MANIFEST_FILE, manifest.dumps())
     return manifest
+
+
+def _survey(video: Path, options: SplitOptions) -> tuple[PacketTimeline, AudioPlan]:
+    """Read all packets once, without decoding, and decide what becomes of the sound."""
+    with open_input(video) as container:
+        stream = probe.select_video_stream(container, video.name)
+        try:
+            timeline = scan(container, stream)
+        except av.FFmpegError as error:
+            raise InputError(f"{video.name} is damaged ({error.strerror})", UNREADABLE_REMEDY) from error
+        plan = plan_audio(container.streams.audio, timeline, sound=options.sound, container=options.container)
+    return timeline, plan
+
+
+def _origin(
+    video: Path, container: InputContainer, reader: VideoReader, timeline: PacketTimeline, plan: AudioPlan
+) -> Fraction:
+    """Return which time of the source becomes time 0."""
+    starts = [timeline.streams[track.index].start or Fraction(0) for track in plan.tracks]
+    is_mp4 = container.format.name.startswith("mov")
+    return choose_origin(
+        reader.first_seconds(),
+        starts,
+        time_base=reader.time_base,
+        has_gap=is_mp4 and has_initial_gap(video, reader.track_id),
+        may_wait=container.format.name not in BROADCAST_FORMATS,
+    )
+
+
+def _describe_jumps(timeline: PacketTimeline) -> list[str]:
+    count = timeline.jump_count
+    return [f"The clock of the video jumped {count} times; what follows was moved up"] if count else []
 
 
 def _write_frames(
@@ -106,7 +144,10 @@ def _validated(fields: dict[str, Any]) -> Manifest:
     try:
         return Manifest.model_validate(fields)
     except ValidationError as error:
-        raise InputError(f"{fields['source']} has unsupported values ({error})", UNREADABLE_REMEDY) from error
+        detail = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(map(str, detail["loc"])) or "values"
+        reason = f"unsupported {name}: {detail['msg'].removeprefix('Value error, ')}"
+        raise InputError(f"{fields['source']} can't be split ({reason})", UNREADABLE_REMEDY) from error
 
 
 def _pattern(image_format: ImageFormat) -> str:

@@ -1,5 +1,6 @@
 """Frame timestamps as a split reads them: repaired where a file's own can't be used, and stored compactly."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -8,21 +9,18 @@ from typing import Any, Final
 _MAX_RATE: Final = 1000
 _MAX_DENOMINATOR: Final = 30_000
 _RATE_TOLERANCE: Final = Fraction(1, 100)
+# The priming of audio encoders and the delay of reordered frames are shorter; a longer delay is meant.
+_MAX_PICTURE_DELAY: Final = Fraction(1, 4)
 
 
 @dataclass(frozen=True, slots=True)
 class Timestamps:
-    """Timestamps in ticks of `time_base`, strictly increasing from zero or later, and the nominal rate per second.
-
-    `shift_seconds` is what was added to all timestamps so that none is negative: an MP4 does not show what lies before
-    zero. The audio has to be shifted by the same amount.
-    """
+    """Timestamps in ticks of `time_base`, strictly increasing from zero or later, and the nominal rate per second."""
 
     time_base: Fraction
     pts: tuple[int, ...]
     last_duration: int
     rate: Fraction
-    shift_seconds: Fraction
 
     def manifest_fields(self) -> dict[str, Any]:
         """Return the manifest's fields: first timestamp and step at a constant rate, else every timestamp."""
@@ -76,13 +74,20 @@ class TimestampCollector:
         """Return when the newest frame ends, in seconds; 0 before the first one."""
         return (self._pts[-1] + (self._last_duration or self._step)) * self._time_base if self._pts else Fraction(0)
 
-    def timestamps(self) -> Timestamps:
-        """Return all timestamps. Requires at least one frame."""
+    def first_seconds(self) -> Fraction:
+        """Return the time of the first frame in seconds. Requires at least one frame."""
+        return self._pts[0] * self._time_base
+
+    def timestamps(self, origin: Fraction = Fraction(0)) -> Timestamps:
+        """Return all timestamps, counted from `origin` in seconds, a multiple of the time base.
+
+        Requires at least one frame; the origin must not be later than it.
+        """
         step = self._pts[-1] - self._pts[-2] if len(self._pts) > 1 else self._step
         last_duration = self._last_duration if self._last_duration > 0 else step
-        shift = max(0, -self._pts[0])
-        pts = tuple(stamp + shift for stamp in self._pts)
-        return Timestamps(self._time_base, pts, last_duration, self._rate(last_duration), shift * self._time_base)
+        shift = round(origin / self._time_base)
+        pts = tuple(stamp - shift for stamp in self._pts)
+        return Timestamps(self._time_base, pts, last_duration, self._rate(last_duration))
 
     def _rate(self, last_duration: int) -> Fraction:
         """Return the container's rate if it is close to the measured mean rate, else the mean."""
@@ -91,3 +96,21 @@ class TimestampCollector:
         if nominal and nominal <= _MAX_RATE and abs(nominal - mean) <= _RATE_TOLERANCE * mean:
             return nominal
         return min(mean.limit_denominator(_MAX_DENOMINATOR), Fraction(_MAX_RATE)) or Fraction(1, 1000)
+
+
+def choose_origin(
+    first_frame: Fraction, sound_starts: Sequence[Fraction], *, time_base: Fraction, has_gap: bool, may_wait: bool
+) -> Fraction:
+    """Return which time of the source, in seconds, becomes time 0 of the output.
+
+    `has_gap`: the file says that the picture begins late (an empty edit); then its own zero stays. Otherwise the clock
+    is arbitrary, and the output begins with the first frame, as in a player. `may_wait`: if the sound begins much
+    earlier, the output begins with the sound and the picture follows, so that nothing is lost; broadcasts, which begin
+    in the middle of a group of pictures, must not wait for it.
+    """
+    if has_gap:
+        return min(first_frame, Fraction(0))
+    earliest = min(sound_starts, default=first_frame)
+    if may_wait and first_frame - earliest > _MAX_PICTURE_DELAY:
+        return earliest // time_base * time_base
+    return first_frame

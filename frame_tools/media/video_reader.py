@@ -21,21 +21,24 @@ from frame_tools.media.color import SCALING, conversion_for_tags
 from frame_tools.media.containers import UNREADABLE_REMEDY
 from frame_tools.media.images import from_frame
 from frame_tools.media.orientation import UPRIGHT, read_orientation
-from frame_tools.media.timestamps import TimestampCollector, Timestamps
+from frame_tools.media.packet_timeline import UNCHANGED, PacketTimeline
+from frame_tools.media.timestamps import TimestampCollector
 
 
 class VideoReader:
     """Reads one video stream once; `notes` lists what the images could not preserve."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream, *, name: str) -> None:
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, *, name: str, timeline: PacketTimeline = UNCHANGED
+    ) -> None:
         self.notes: list[str] = []
+        self._timeline = timeline
         self._container = container
         self._stream = stream
         self._name = name
         self._color = probe.read_color_tags(stream)
         self._conversion = conversion_for_tags(self._color, height=stream.codec_context.height)
-        time_base = Fraction(stream.time_base or Fraction(1, 1000))
-        self._collector = TimestampCollector(time_base, stream.average_rate or None)
+        self._collector = TimestampCollector(self.time_base, stream.average_rate or None)
         self._size = stream.codec_context.width, stream.codec_context.height
         self._decode_times: list[int | None] = []
         self._orientation = UPRIGHT
@@ -55,8 +58,8 @@ class VideoReader:
         if self._collector.repaired:
             self.notes.append(f"{self._collector.repaired} frames had a missing or non-increasing timestamp")
 
-    def manifest_fields(self) -> dict[str, Any]:
-        """Return the manifest's fields about the frames; call it after the last of them."""
+    def manifest_fields(self, origin: Fraction) -> dict[str, Any]:
+        """Return the manifest's fields about the frames, with times from `origin`; call it after the last of them."""
         width, height = self._size
         aspect = probe.read_sample_aspect(self._stream)
         is_sideways = self._orientation.swaps_sides
@@ -67,18 +70,28 @@ class VideoReader:
             "sample_aspect": 1 / aspect if is_sideways else aspect,
             "rotation": self._orientation.rotation,
             "color": self._color,
-            **self.timestamps().manifest_fields(),
+            **self._collector.timestamps(origin).manifest_fields(),
         }
 
-    def timestamps(self) -> Timestamps:
-        """Return the frames' timestamps; call it after the last frame."""
-        return self._collector.timestamps()
+    @property
+    def track_id(self) -> int:
+        """The stream's id in its container."""
+        return self._stream.id
+
+    @property
+    def time_base(self) -> Fraction:
+        """Length of a tick of the timestamps in seconds."""
+        return Fraction(self._stream.time_base or Fraction(1, 1000))
+
+    def first_seconds(self) -> Fraction:
+        """Return the time of the first frame in seconds, on the source's clock; call it after the last frame."""
+        return self._collector.first_seconds()
 
     def _decode(self) -> Iterator[VideoFrame]:
         """Yield the frames in presentation order; raises InputError if one is damaged or the file is truncated."""
         self._stream.codec_context.thread_type = "AUTO"
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in self._timeline.demux(self._container, [self._stream]):
                 if packet.size:
                     self._decode_times.append(packet.dts)
                 for frame in packet.decode():
@@ -86,8 +99,13 @@ class VideoReader:
                     yield frame
         except av.FFmpegError as error:
             raise self._damaged(str(error.strerror)) from error
+        end = self._collector.end_seconds() - self._timeline.moved_seconds(self._stream)
         truncation = probe.describe_truncation(
-            self._container, self._stream, packets=len(self._decode_times), end=self._collector.end_seconds()
+            self._container,
+            self._stream,
+            packets=len(self._decode_times),
+            end=end,
+            file_end=self._timeline.end,
         )
         if truncation:
             raise self._damaged(truncation)

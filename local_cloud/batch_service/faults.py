@@ -2,8 +2,7 @@
 
 `{"kind": "http_error", "status": 503, "retry_after": 1, "times": 2, "path_contains": "/jobs"}`
     The next `times` requests whose path contains the text get this status (429, 500 or 503) and, if set, Retry-After
-    in seconds; they have no other effect. `code` in place of `status` selects any error of the service, for example
-    ActiveJobAndScheduleQuotaReached (409); `method` and `path` restrict the fault to one method and one exact path.
+    in seconds; they have no other effect.
 `{"kind": "partial_failure", "task_id": "b0007", "code": "ServerBusy", "times": 1}`
     This item of the next addtaskcollection fails with the code, the others are added; 5xx codes are `ServerError`.
 `{"kind": "preempt_node", "node": "local-gpu-0"}`
@@ -24,7 +23,7 @@ GET /local/faults lists the pending faults, DELETE /local/faults removes them. T
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from local_cloud.batch_service.contracts.errors import STATUS_AND_MESSAGE, from_validation
 from local_cloud.batch_service.contracts.serialization import WireModel
@@ -54,28 +53,15 @@ class HttpError(_Fault):
     """A response that replaces the operation."""
 
     kind: Literal["http_error"]
-    status: Literal[429, 500, 503] | None = None
-    code: Annotated[str, AfterValidator(_check_code)] | None = None
+    status: Literal[429, 500, 503]
     retry_after: Annotated[int, Field(ge=0)] | None = None
     times: Annotated[int, Field(ge=1)] = 1
-    method: str | None = None
-    path: str | None = None
     path_contains: str = ""
 
-    @model_validator(mode="after")
-    def _check_status_or_code(self) -> "HttpError":
-        if (self.status is None) == (self.code is None):
-            raise ValueError("set either status or code")
-        return self
-
     @property
-    def error_code(self) -> str:
-        """The error code of the response."""
-        return self.code or _CODE_OF_STATUS[self.status or 500]
-
-    def matches(self, method: str, path: str) -> bool:
-        """Return whether a request gets this error."""
-        return self.path_contains in path and self.method in (None, method) and self.path in (None, path)
+    def code(self) -> str:
+        """The error code of the status."""
+        return _CODE_OF_STATUS[self.status]
 
 
 class PartialFailure(_Fault):
@@ -149,10 +135,10 @@ class Faults:
         """Remove all faults."""
         self._waiting.clear()
 
-    def consume_http_error(self, method: str, path: str) -> HttpError | None:
-        """Return the fault for a request and count it; None if there is none."""
+    def consume_http_error(self, path: str) -> HttpError | None:
+        """Return the fault for a request to this path and count it; None if there is none."""
         for fault in self._waiting:
-            if isinstance(fault, HttpError) and fault.matches(method, path):
+            if isinstance(fault, HttpError) and fault.path_contains in path:
                 self._count_down(fault)
                 return fault
         return None

@@ -102,7 +102,7 @@ def test_plain_frames_come_at_a_constant_rate() -> None:
         ({"title": "x" * 501}, "title"),
         ({"audio": []}, "audio_file and audio go together"),
         ({"audio_file": "../../etc/passwd"}, "audio_file"),
-        ({"version": 3}, "version"),
+        ({"version": 4}, "version"),
         ({"colour": {}}, "colour"),
         ({"color": {"range": "partial"}}, "color.range"),
     ],

@@ -23,14 +23,22 @@ UNTAGGED = 2
 
 @dataclass(frozen=True)
 class Tone:
-    """One audio track: a sine tone of `seconds`; its first sample is at `start` seconds."""
+    """One audio track: a sine tone of `seconds`; its first sample is at `start` seconds.
+
+    With `clicks`, the track is silent except for a click of 10 ms at each of these times, in seconds from its start.
+    """
 
     seconds: float = 1.0
     start: Fraction = Fraction(0)
     codec: str = "aac"
     sample_rate: int = 48_000
+    sample_format: str | None = None
+    layout: str = "mono"
+    bit_rate: int | None = None
     language: str | None = None
     title: str | None = None
+    dispositions: int = 0
+    clicks: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,7 @@ class Clip:
     pix_fmt: str = "yuv444p"
     cover: bool = False
     metadata: dict[str, str] = field(default_factory=dict)
+    muxer_options: dict[str, str] = field(default_factory=dict)
 
 
 def draw(number: int, size: tuple[int, int]) -> Image.Image:
@@ -83,7 +92,7 @@ def make_clip(path: Path, clip: Clip | None = None) -> Path:
     """Write the video; the suffix selects the container. Returns the path."""
     clip = clip or Clip()
     options = {"movflags": "faststart"} if path.suffix in (".mp4", ".mov") else {}
-    with av.open(str(path), "w", container_options=options) as output:
+    with av.open(str(path), "w", container_options=options | clip.muxer_options) as output:
         output.metadata.update(clip.metadata)
         cover = _cover_stream(output) if clip.cover else None
         video = _video_stream(output, clip)
@@ -134,7 +143,12 @@ def _video_packets(stream, clip):
 
 def _audio_stream(output, tone):
     stream = output.add_stream(tone.codec, rate=tone.sample_rate)
-    stream.layout = "mono"
+    stream.layout = tone.layout
+    if tone.sample_format:
+        stream.format = tone.sample_format
+    if tone.bit_rate:
+        stream.bit_rate = tone.bit_rate
+    stream.disposition = Disposition(tone.dispositions)
     stream.codec_context.time_base = Fraction(1, tone.sample_rate)
     for key, value in (("language", tone.language), ("title", tone.title)):
         if value:
@@ -146,12 +160,10 @@ def _audio_packets(stream, tone):
     packets = []
     total = round(tone.seconds * tone.sample_rate)
     first = round(tone.start * tone.sample_rate)
-    resampler = av.AudioResampler(format=stream.format.name, layout="mono", rate=tone.sample_rate)
+    resampler = av.AudioResampler(format=stream.format.name, layout=tone.layout, rate=tone.sample_rate)
     for begin in range(0, total, 1024):
         count = min(1024, total - begin)
-        samples = array.array(
-            "h", (int(8000 * math.sin(440 * math.tau * (begin + i) / tone.sample_rate)) for i in range(count))
-        )
+        samples = array.array("h", (_sample(tone, begin + i) for i in range(count)))
         frame = av.AudioFrame(format="s16", layout="mono", samples=count, align=1)
         frame.planes[0].update(samples.tobytes())
         frame.sample_rate = tone.sample_rate
@@ -160,6 +172,14 @@ def _audio_packets(stream, tone):
         for converted in resampler.resample(frame):
             packets += stream.encode(converted)
     return packets + stream.encode(None)
+
+
+def _sample(tone, position):
+    seconds = position / tone.sample_rate
+    if tone.clicks:
+        is_audible = any(click <= seconds < click + 0.01 for click in tone.clicks)
+        return int(24_000 * math.cos(1000 * math.tau * seconds)) if is_audible else 0
+    return int(8000 * math.sin(440 * math.tau * seconds))
 
 
 def _cover_stream(output):

@@ -9,6 +9,7 @@ import av
 from PIL import Image
 
 from frame_tools.contracts.manifest import Manifest
+from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.media.join import JoinReport, Segment, join
 from frame_tools.media.segment import OddSize, SegmentEncoder
 from frame_tools.media.split import split
@@ -94,12 +95,76 @@ class RoundTrip:
 
 
 def round_trip(
-    folder: Path, clip: Clip, *, suffix: str = ".mp4", borders: list[int] | None = None, keep_location: bool = False
+    folder: Path,
+    clip: Clip,
+    *,
+    suffix: str = ".mp4",
+    borders: list[int] | None = None,
+    options: SplitOptions | None = None,
 ) -> RoundTrip:
     """Make a clip, split it, encode its frames unchanged in batches, join them."""
     source = make_clip(folder / f"source{suffix}", clip)
-    manifest = split(source, folder / "split", keep_location=keep_location)
+    return join_split(source, folder, borders=borders, options=options)
+
+
+def join_split(
+    source: Path, folder: Path, *, borders: list[int] | None = None, options: SplitOptions | None = None
+) -> RoundTrip:
+    """Split a video, encode its frames unchanged in batches, join them."""
+    manifest = split(source, folder / "split", options)
     segments = segments_of(manifest, frame_images(folder / "split", manifest), borders or [0])
     result = folder / f"result.{manifest.container}"
     audio = folder / "split" / manifest.audio_file if manifest.audio_file else None
     return RoundTrip(source, manifest, join(manifest, segments, audio=audio, out=result), result)
+
+
+@dataclass(frozen=True)
+class Sound:
+    """One decoded audio track: (time of the first sample in seconds, samples from -1 to 1 as mono) per frame."""
+
+    rate: int
+    frames: list[tuple[Fraction, list[float]]]
+
+    @property
+    def start(self) -> Fraction:
+        return self.frames[0][0]
+
+    @property
+    def samples(self) -> list[float]:
+        return [sample for _, frame in self.frames for sample in frame]
+
+    def clicks(self) -> list[float]:
+        """Return when a click begins, in seconds; clicks are at least 50 ms apart."""
+        found: list[float] = []
+        for time, frame in self.frames:
+            for index, sample in enumerate(frame):
+                at = float(time) + index / self.rate
+                if abs(sample) > 0.2 and (not found or at - found[-1] > 0.05):
+                    found.append(at)
+        return found
+
+
+def read_sound(path: Path, track: int = 0) -> Sound:
+    with av.open(str(path)) as container:
+        stream = container.streams.audio[track]
+        rate = stream.codec_context.sample_rate
+        frames: list[tuple[Fraction, list[float]]] = []
+        for frame in container.decode(stream):
+            time = frame.pts * frame.time_base if frame.pts is not None else None
+            resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
+            samples = [
+                sample
+                for one in resampler.resample(frame)
+                for sample in memoryview(one.planes[0]).cast("f").tolist()[: one.samples]
+            ]
+            if time is None:
+                before, previous = frames[-1]
+                time = before + Fraction(len(previous), rate)
+            frames.append((time, samples))
+        return Sound(rate, frames)
+
+
+def clicks_after_first_frame(path: Path) -> list[float]:
+    """Return when the clicks are heard, in seconds after the first frame is shown."""
+    first = float(read_video(path).times[0])
+    return [click - first for click in read_sound(path).clicks()]

@@ -63,9 +63,7 @@ class Tasks:
             raise BatchError("TaskNotCompleted")
         if task.execution_info.result == "success":
             raise BatchError("TaskSucceeded")
-        moment = now()
-        task = transitions.changed_by_user(transitions.task_reactivated(task, at=moment), at=moment)
-        self._store.put_task(job_id, task)
+        self._store.put_task(job_id, transitions.task_reactivated(task, at=now()))
         self._scheduler.schedule()
 
     async def terminate(self, job_id: str, task_id: str) -> None:
@@ -74,12 +72,8 @@ class Tasks:
         attempt = self._scheduler.attempt(job_id, task_id)
         if attempt is not None:
             await self._scheduler.end([attempt], CancelReason.TERMINATED)
-            task = transitions.changed_by_user(self._store.task(job_id, task_id), at=now())
-            self._store.put_task(job_id, task)
             return
-        moment = now()
-        task = transitions.changed_by_user(transitions.task_terminated(task, at=moment), at=moment)
-        self._store.put_task(job_id, task)
+        self._store.put_task(job_id, transitions.task_terminated(task, at=now()))
         self._jobs.end_if_all_complete(job_id)
 
     async def delete(self, job_id: str, task_id: str) -> None:

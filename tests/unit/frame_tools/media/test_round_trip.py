@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from frame_tools.contracts.split_options import SplitOptions
 from tests.support.clips import Clip, Tone, read_number
 from tests.support.media import read_video, round_trip
 
@@ -83,7 +84,8 @@ def test_any_timestamps_and_borders(
 
 
 def test_audio_that_needs_matroska_stays_in_sync(tmp_path: Path) -> None:
-    trip = round_trip(tmp_path, Clip(audio=(Tone(codec="pcm_u8"), Tone(start=Fraction(1, 5)))), suffix=".mkv")
+    clip = Clip(audio=(Tone(codec="pcm_u8"), Tone(start=Fraction(1, 5))))
+    trip = round_trip(tmp_path, clip, suffix=".mkv", options=SplitOptions(container="mkv"))
     before, after = read_video(trip.source), read_video(trip.result)
     assert (trip.manifest.audio_file, trip.manifest.container) == ("audio.mka", "mkv")
     old, new = ([[data for _, data in track] for track in video.audio] for video in (before, after))
@@ -109,7 +111,9 @@ def test_metadata_is_kept_and_location_on_request(tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     (tmp_path / "located").mkdir()
     plain = read_video(round_trip(tmp_path / "plain", clip, suffix=".mov").result).metadata
-    located = read_video(round_trip(tmp_path / "located", clip, suffix=".mov", keep_location=True).result).metadata
+    located = read_video(
+        round_trip(tmp_path / "located", clip, suffix=".mov", options=SplitOptions(keep_location=True)).result
+    ).metadata
     assert (plain["title"], plain["creation_time"]) == (metadata["title"], metadata["creation_time"])
     assert not any("location" in key for key in plain)
     assert located["location"].startswith("+12.345")

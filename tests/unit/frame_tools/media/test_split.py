@@ -10,6 +10,7 @@ from PIL import Image
 
 from frame_tools.contracts.errors import InputError, MissingError
 from frame_tools.contracts.manifest import Manifest
+from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.media.split import split
 from tests.support.clips import Clip, Tone, make_clip, read_number
 from tests.support.media import frame_images
@@ -43,7 +44,7 @@ def test_split_writes_frames_audio_and_manifest(tmp_path: Path) -> None:
 
 def test_png_frames_are_written(tmp_path: Path) -> None:
     video = make_clip(tmp_path / "v.mp4", Clip(frames=2))
-    manifest = split(video, tmp_path / "out", image_format="png")
+    manifest = split(video, tmp_path / "out", SplitOptions(image_format="png"))
     assert manifest.frame_name(1) == "000002.png"
     with Image.open(tmp_path / "out" / "frames" / "000002.png") as image:
         assert image.format == "PNG"
@@ -74,7 +75,7 @@ def test_another_video_or_format_replaces_the_folder(tmp_path: Path) -> None:
     short = make_clip(tmp_path / "short.mp4", Clip(frames=2))
     split(short, out)
     assert set(files(out)) == {"frames/000001.jpg", "frames/000002.jpg", "manifest.json"}
-    split(short, out, image_format="png")
+    split(short, out, SplitOptions(image_format="png"))
     assert set(files(out)) == {"frames/000001.png", "frames/000002.png", "manifest.json"}
 
 
@@ -185,7 +186,7 @@ def test_untagged_colors_depend_on_frame_size(tmp_path: Path) -> None:
             for plane, value in zip(frame.planes, (120, 90, 200), strict=True):
                 plane.update(bytes([value]) * plane.buffer_size)
             output.mux([*stream.encode(frame), *stream.encode(None)])
-        split(tmp_path / f"{name}.mkv", tmp_path / name, image_format="png")
+        split(tmp_path / f"{name}.mkv", tmp_path / name, SplitOptions(image_format="png"))
         with Image.open(tmp_path / name / "frames" / "000001.png") as image:
             means.append(image.getpixel((9, 9)))
     # By ITU-R BT.601 and BT.709, limited range.

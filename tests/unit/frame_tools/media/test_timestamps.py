@@ -3,11 +3,12 @@
 from fractions import Fraction
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from frame_tools.contracts.manifest import Manifest
-from frame_tools.media.timestamps import TimestampCollector
+from frame_tools.media.timestamps import TimestampCollector, choose_origin
 
 
 def collect(stamps: list[int | None], *, rate: Fraction | None = Fraction(25), duration: int = 0) -> TimestampCollector:
@@ -35,9 +36,30 @@ def test_missing_and_repeated_stamps_are_repaired() -> None:
     assert collector.repaired == 4
 
 
-def test_negative_stamps_are_shifted() -> None:
-    times = collect([-8, -4, 0]).timestamps()
-    assert (times.pts, times.shift_seconds) == ((0, 4, 8), Fraction(8, 100))
+def test_stamps_count_from_origin() -> None:
+    collector = collect([-8, -4, 0])
+    assert collector.first_seconds() == Fraction(-8, 100)
+    assert collector.timestamps(Fraction(-8, 100)).pts == (0, 4, 8)
+
+
+@pytest.mark.parametrize(
+    ("first", "sounds", "has_gap", "may_wait", "origin"),
+    [
+        ("3601/100", ["36"], False, True, "3601/100"),  # priming, delay of reordered frames
+        ("2", ["1"], False, True, "1"),  # a meant delay
+        ("2", ["1"], False, False, "2"),  # a broadcast
+        ("2", ["3"], False, True, "2"),  # late sound
+        ("2", [], False, True, "2"),
+        ("1/2", ["0"], True, True, "0"),  # an empty edit
+        ("-1/5", ["0"], True, True, "-1/5"),
+        ("2", ["1", "1999/2000"], False, True, "99/100"),  # a multiple of the time base
+    ],
+)
+def test_origin(first: str, sounds: list[str], has_gap: bool, may_wait: bool, origin: str) -> None:
+    chosen = choose_origin(
+        Fraction(first), [*map(Fraction, sounds)], time_base=Fraction(1, 100), has_gap=has_gap, may_wait=may_wait
+    )
+    assert chosen == Fraction(origin)
 
 
 def test_wrong_nominal_rate_is_replaced() -> None:
@@ -51,7 +73,7 @@ def test_wrong_nominal_rate_is_replaced() -> None:
 )
 def test_manifest_accepts_any_repaired_stamps(stamps: list[int | None], rate: Fraction | None, duration: int) -> None:
     collector = collect(stamps, rate=rate, duration=duration)
-    times = collector.timestamps()
+    times = collector.timestamps(min(collector.first_seconds(), Fraction(0)))
     assert all(later > earlier for earlier, later in pairwise(times.pts))
     manifest = Manifest(source="x", frame_count=len(stamps), width=2, height=2, **times.manifest_fields())
     assert tuple(manifest.frame_pts) == times.pts

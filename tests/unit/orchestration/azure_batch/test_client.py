@@ -16,14 +16,14 @@ from orchestration.azure_batch.client import _pool_view
     ],
 )
 def test_pool_view_has_mounts(mount: dict[str, Any]) -> None:
-    normalized_weights = {"azureFileShareConfiguration": {"relativeMountPath": "share"}}
+    shares = {"azureFileShareConfiguration": {"relativeMountPath": "share"}}
     assert _pool_view(
         models.BatchPool(
             {
                 "id": "gpu",
                 "currentDedicatedNodes": 0,
                 "currentLowPriorityNodes": 0,
-                "mountConfiguration": [mount, normalized_weights],
+                "mountConfiguration": [mount, shares],
             }
         )
     ).mounts == ("input",)

@@ -139,9 +139,9 @@ def test_rerun_of_a_rerun(world: World) -> None:
 def test_concurrent_reruns_create_one_run_each(world: World) -> None:
     old = world.start("clip", 2)
     world.finish(old)
-    reruns = in_parallel([lambda: resubmit(world.app, old, "all")] * 3)
-    assert len(set(reruns)) == 3
-    assert {world.finish(run_id) for run_id in reruns} == {"finished"}
+    made = in_parallel([lambda: resubmit(world.app, old, "all")] * 3)
+    assert len(set(made)) == 3
+    assert {world.finish(run_id) for run_id in made} == {"finished"}
 
 
 @pytest.mark.parametrize("batches", [[], [3], [-1], [0, 99], [10**30]])
@@ -267,7 +267,7 @@ def test_rerun_with_options_does_not_split_again(world: World) -> None:
     split(world.storage, old, 4)
     world.deliver_messages()
     assert world.finish(old) == "finished"
-    new = resubmit(world.app, old, "all", {"scorer": "describe"})
+    new = resubmit(world.app, old, "all", {"scorer": "look"})
     assert world.finish(new) == "finished"
     assert "split" not in world.tasks(new)
     assert world.status_document(new)["records"] == f"output/{new}/records.jsonl"
@@ -277,7 +277,7 @@ def test_rerun_with_options_does_not_split_again(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "fragment"),
+    ("options", "words"),
     [
         ({"strength": 2}, "strength"),
         ({"scorer": "any"}, "style is missing"),
@@ -285,9 +285,9 @@ def test_rerun_with_options_does_not_split_again(world: World) -> None:
         ({"size": 480, "style_scale": 1}, "size or style_scale"),
     ],
 )
-def test_rerun_rejects_conflicting_options(world: World, options: dict[str, object], fragment: str) -> None:
+def test_rerun_rejects_conflicting_options(world: World, options: dict[str, object], words: str) -> None:
     run_id = world.start("clip")
-    with pytest.raises(InputError, match=fragment):
+    with pytest.raises(InputError, match=words):
         resubmit(world.app, run_id, "all", options)
     assert "child-runs/001" not in world.runs_blobs(run_id)
 
@@ -298,7 +298,7 @@ def test_rerun_with_options_needs_a_plan(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "fragment"),
+    ("body", "words"),
     [
         (b'{"options": {"strength": 0.5}}', "all"),
         (b'{"which": "failed", "options": {"strength": 0.5}}', "all"),
@@ -312,10 +312,10 @@ def test_rerun_with_options_needs_a_plan(world: World) -> None:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_parse_rejects_invalid_options(body: bytes, fragment: str) -> None:
+def test_parse_rejects_invalid_options(body: bytes, words: str) -> None:
     with pytest.raises(InputError) as raised:
         parse_resubmit_request(body)
-    assert fragment in str(raised.value)
+    assert words in str(raised.value)
     assert len(str(raised.value)) < 400
 
 
