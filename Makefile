@@ -49,7 +49,7 @@ vgg: setup ## Make VGG16's weights, which tuning a style and the scorer gatys ne
 test: test-app test-scoring ## Run all tests
 
 test-unit: $(APP) ## Run the tests that need no storage emulator, no Batch service and no torch
-	.venv/bin/python -m pytest tests/unit --ignore tests/unit/scoring
+	.venv/bin/python -m pytest tests/unit --ignore tests/unit/scoring -n auto
 
 test-app: setup
 	.venv/bin/python -m pytest $(TESTS) --ignore tests/scoring --ignore tests/unit/scoring

@@ -55,13 +55,15 @@ def start_run(blob: func.InputStream, context: func.Context) -> None:
         span.annotate(run_id or "")
 
 
-@app.queue_trigger(arg_name="message", queue_name=paths.FRAME_BATCHES, connection="OPS")
+@app.queue_trigger(arg_name="message", queue_name=paths.FRAME_BATCHES, connection="OPS", data_type=func.DataType.BINARY)
 def submit_batch(message: func.QueueMessage, context: func.Context) -> None:
     """Create the Batch task of a step."""
     _handle_message(context, message, submit_batch_handler.submit_batch)
 
 
-@app.queue_trigger(arg_name="message", queue_name=paths.FINISHED_BATCHES, connection="OPS")
+@app.queue_trigger(
+    arg_name="message", queue_name=paths.FINISHED_BATCHES, connection="OPS", data_type=func.DataType.BINARY
+)
 def finish_batch(message: func.QueueMessage, context: func.Context) -> None:
     """Count a finished step; after the last one, join segments and audio."""
     _handle_message(context, message, finish_batch_handler.finish_batch)
@@ -74,7 +76,9 @@ def sweep(timer: func.TimerRequest, context: func.Context) -> None:
         sweep_handler.sweep(services)
 
 
-@app.queue_trigger(arg_name="message", queue_name=paths.BLOB_TRIGGER_POISON, connection="DATA")
+@app.queue_trigger(
+    arg_name="message", queue_name=paths.BLOB_TRIGGER_POISON, connection="DATA", data_type=func.DataType.BINARY
+)
 def trigger_poisoned(message: func.QueueMessage, context: func.Context) -> None:
     """Fail the run of a trigger file on which `start_run` failed five times.
 
@@ -83,13 +87,17 @@ def trigger_poisoned(message: func.QueueMessage, context: func.Context) -> None:
     _handle_message(context, message, poison_handlers.trigger_poisoned)
 
 
-@app.queue_trigger(arg_name="message", queue_name=paths.FRAME_BATCHES_POISON, connection="OPS")
+@app.queue_trigger(
+    arg_name="message", queue_name=paths.FRAME_BATCHES_POISON, connection="OPS", data_type=func.DataType.BINARY
+)
 def batch_poisoned(message: func.QueueMessage, context: func.Context) -> None:
     """Fail the step of a message on which `submit_batch` failed five times."""
     _handle_message(context, message, poison_handlers.batch_poisoned)
 
 
-@app.queue_trigger(arg_name="message", queue_name=paths.FINISHED_BATCHES_POISON, connection="OPS")
+@app.queue_trigger(
+    arg_name="message", queue_name=paths.FINISHED_BATCHES_POISON, connection="OPS", data_type=func.DataType.BINARY
+)
 def finish_poisoned(message: func.QueueMessage, context: func.Context) -> None:
     """Fail the run of a message on which `finish_batch` failed five times."""
     _handle_message(context, message, poison_handlers.finish_poisoned)

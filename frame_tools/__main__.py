@@ -1,4 +1,4 @@
-"""`python -m frame_tools`."""
+"""Entry point of `python -m frame_tools`."""
 
 from frame_tools.cli.main import main
 

@@ -1,8 +1,8 @@
-"""From what a run's batches left to its video or records in `output`, once: in the Function App and in a Batch task.
+"""Assembly of a run's output, its video or records, exactly once; used by the Function App and by a Batch task.
 
-Every part is read and compared with its receipt. Segments are copied packet by packet, with the sound beside them;
-records are laid one behind the other in frame order. The result is built in blocks that become visible with one
-conditional commit. A lease keeps two joiners from doing the work twice, the commit keeps them from doing harm.
+Every segment or records file is compared with its receipt. Segments are joined packet by packet, with the audio;
+records are concatenated in frame order. The output is written in blocks that become visible with one conditional
+commit. A lease keeps two processes from doing the work twice; the commit keeps the result correct if they do.
 """
 
 from collections.abc import Iterator
@@ -20,17 +20,17 @@ from frame_tools.storage.deployment import Storage
 
 
 class DamagedBatchError(DamagedError):
-    """Files of some batches are gone or not what their receipts say; those receipts have been set aside."""
+    """Files of some batches are missing or do not match their receipts, which have been invalidated."""
 
     def __init__(self, batches: list[int], what: str) -> None:
-        super().__init__(what, "The batch is scored again", next_step=NextStep.RETRY_LATER)
+        super().__init__(what, "Wait: these batches are scored again.", next_step=NextStep.RETRY_LATER)
         self.batches = batches
 
 
 def assemble_output(storage: Storage, run_id: str) -> str | None:
-    """Join the run's parts into its video or records; returns their blob, or None if another joiner is at it.
+    """Assemble the run's video or records; returns the blob's name, or None if another process is doing it.
 
-    Raises DamagedBatchError after setting the receipts of damaged batches aside.
+    Raises DamagedBatchError after invalidating the receipts of damaged batches.
     """
     plan = Plan.load_stored(storage.runs.need(RunPaths(run_id).plan).data)
     with storage.runs.lease(RunPaths(run_id).join_lease) as lease:
@@ -42,112 +42,112 @@ def assemble_output(storage: Storage, run_id: str) -> str | None:
         _check_frames(storage, run_id, receipts)
         sink = BlockSink(storage.output.block_writer(plan.product))
         if plan.makes == "records":
-            _gather_into(sink, storage, run_id, receipts)
+            _write_records(sink, storage, run_id, receipts)
         else:
-            _join_into(sink, storage, plan, receipts)
+            _write_video(sink, storage, plan, receipts)
         _commit(sink, storage, plan, lease)
     return plan.product
 
 
-def _join_into(sink: BlockSink, storage: Storage, plan: Plan, receipts: list[Receipt]) -> None:
-    """Stream segments and sound into the sink."""
+def _write_video(sink: BlockSink, storage: Storage, plan: Plan, receipts: list[Receipt]) -> None:
+    """Join segments and audio into the sink."""
     manifest = Manifest.load_stored(storage.runs.need(RunPaths(plan.run_id).manifest).data)
-    audio = _open_sound(storage, plan.audio) if plan.audio else None
+    audio = _open_audio(storage, plan.audio) if plan.audio else None
     segments = (
         Segment(receipt.product.name, receipt.end - receipt.start, data)
-        for receipt, data in _parts(storage, plan.run_id, receipts)
+        for receipt, data in _read_products(storage, plan.run_id, receipts)
     )
     join(manifest, segments, audio=audio, out=sink)
 
 
-def _gather_into(sink: BlockSink, storage: Storage, run_id: str, receipts: list[Receipt]) -> None:
-    """Stream the records of all frames into the sink; raises DamagedError unless there is one a frame."""
-    for receipt, data in _parts(storage, run_id, receipts):
+def _write_records(sink: BlockSink, storage: Storage, run_id: str, receipts: list[Receipt]) -> None:
+    """Concatenate the records of all frames into the sink; raises DamagedError unless each frame has one."""
+    for receipt, data in _read_products(storage, run_id, receipts):
         lines, frames = data.count(b"\n"), receipt.end - receipt.start
         if lines != frames or not data.endswith(b"\n"):
             raise DamagedError(
-                f"{receipt.product.name} holds {lines} records for {frames} frames",
-                "The scorer must write one line for each frame; mend it, then resubmit all",
+                f"{receipt.product.name} contains {lines} records for {frames} frames",
+                "Fix the scorer so that it writes one line for each frame, then resubmit all.",
                 next_step=NextStep.RESUBMIT,
             )
         sink.write(data)
 
 
 def _commit(sink: BlockSink, storage: Storage, plan: Plan, lease: Lease) -> None:
-    """Make the result visible; a run that was cancelled meanwhile gets none."""
+    """Make the output visible, unless the run has been cancelled meanwhile."""
     if storage.runs.exists(RunPaths(plan.run_id).cancelled):
         return
     if lease.lost:
-        raise TemporaryError("The joiner's lease was lost", "The join is tried again")
-    with suppress(AlreadyThereError):  # then they are somebody else's bytes, which are the same
+        raise TemporaryError("The lease on the join was lost", "Wait: the join is repeated.")
+    with suppress(AlreadyThereError):  # another process has committed the same bytes
         sink.commit()
     outcome = storage.runs.read(RunPaths(plan.run_id).outcome)
     if outcome is not None and Outcome.load_stored(outcome.data).status != "finished":
-        storage.output.delete(plan.product)  # the run ended between the last look and the commit
+        storage.output.delete(plan.product)  # the run ended between the check and the commit
 
 
-def _open_sound(storage: Storage, sound: BlobRef) -> RangedReader:
-    """Open the sound; raises DamagedError if it has gone since the run was planned."""
+def _open_audio(storage: Storage, audio: BlobRef) -> RangedReader:
+    """Open the audio file; raises DamagedError if it was deleted after the run was planned."""
     try:
-        return storage.data_container(sound.container).open(sound.name)
+        return storage.data_container(audio.container).open(audio.name)
     except MissingError as error:
         raise DamagedError(
-            f"The sound {sound.container}/{sound.name} is not there any more",
-            "Upload it again, then resubmit what is missing",
+            f"The audio file {audio.container}/{audio.name} does not exist any more",
+            "Upload it again, then resubmit the missing batches.",
             next_step=NextStep.RESUBMIT,
         ) from error
 
 
-def _parts(storage: Storage, run_id: str, receipts: list[Receipt]) -> Iterator[tuple[Receipt, bytes]]:
-    """Yield each batch's segment or records, checked against its receipt, one in memory at a time."""
+def _read_products(storage: Storage, run_id: str, receipts: list[Receipt]) -> Iterator[tuple[Receipt, bytes]]:
+    """Yield each batch's segment or records after comparing it with its receipt; memory holds one at a time."""
     for batch, receipt in enumerate(receipts):
-        data = _intact(storage, receipt.product)
+        data = _read_intact(storage, receipt.product)
         if data is None:
-            set_aside(storage, run_id, batch)
-            what = "segment" if receipt.segment else "records file"
-            raise DamagedBatchError([batch], f"The {what} {receipt.product.name} is gone or damaged")
+            invalidate_receipt(storage, run_id, batch)
+            kind = "segment" if receipt.segment else "records file"
+            raise DamagedBatchError([batch], f"The {kind} {receipt.product.name} is missing or damaged")
         yield receipt, data
 
 
 def read_receipt(storage: Storage, run_id: str, batch: int) -> Receipt:
-    """Return a batch's receipt; raises MissingError."""
+    """Return a batch's receipt; raises MissingError if there is none."""
     return Receipt.load_stored(storage.runs.need(RunPaths(run_id).receipt(batch)).data)
 
 
 def _check_frames(storage: Storage, run_id: str, receipts: list[Receipt]) -> None:
-    """Raise DamagedBatchError if a styled frame is gone or damaged.
+    """Raise DamagedBatchError if a styled frame is missing or damaged.
 
-    One listing tells size and ETag of them all; only a frame whose ETag is another than in its receipt (written
-    again by a second attempt, or tampered with) is read and hashed.
+    One listing gives the size and ETag of all frames. Only a frame whose ETag differs from its receipt (written again
+    by a second attempt, or tampered with) is read and hashed.
     """
     folders = sorted({_folder(receipt) for receipt in receipts if receipt.frames})
     listed = {item.name: item for folder in folders for item in storage.work.list(folder)}
-    bad: list[int] = []
+    damaged: list[int] = []
     for batch, receipt in enumerate(receipts):
         for frame in receipt.frames:
-            found = listed.get(frame.name)
-            same = found is not None and found.size == frame.size and found.etag == frame.etag
-            if not same and (found is None or _intact(storage, frame) is None):
-                bad.append(batch)
+            blob = listed.get(frame.name)
+            is_same = blob is not None and blob.size == frame.size and blob.etag == frame.etag
+            if not is_same and (blob is None or _read_intact(storage, frame) is None):
+                damaged.append(batch)
                 break
-    for batch in bad:
-        set_aside(storage, run_id, batch)
-    if bad:
-        raise DamagedBatchError(bad, f"Styled frames of the batches {bad[:10]} are gone or damaged")
+    for batch in damaged:
+        invalidate_receipt(storage, run_id, batch)
+    if damaged:
+        raise DamagedBatchError(damaged, f"Styled frames of the batches {damaged[:10]} are missing or damaged")
 
 
 def _folder(receipt: Receipt) -> str:
     return receipt.frames[0].name.rsplit("/", 1)[0] + "/"
 
 
-def _intact(storage: Storage, stored: StoredFile) -> bytes | None:
-    """Return the file's bytes if they are still the ones of the receipt."""
+def _read_intact(storage: Storage, stored: StoredFile) -> bytes | None:
+    """Return the file's bytes if their hash matches the receipt, else None."""
     blob = storage.work.read(stored.name, limit=stored.size)
     return blob.data if blob is not None and sha256_of(blob.data) == stored.sha256 else None
 
 
-def set_aside(storage: Storage, run_id: str, batch: int) -> None:
-    """Move a batch's receipt out of the way, so that the batch counts as missing and is scored again."""
+def invalidate_receipt(storage: Storage, run_id: str, batch: int) -> None:
+    """Move a batch's receipt to another name, so that the batch counts as missing and is scored again."""
     blob = storage.runs.read(RunPaths(run_id).receipt(batch))
     if blob is not None:
         storage.runs.create(RunPaths(run_id).damaged_receipt(batch, blob.etag), blob.data)

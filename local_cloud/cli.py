@@ -19,7 +19,13 @@ from local_cloud.accounts import FREE_PORTS, default_ports
 from local_cloud.cloud import PROJECT, SCORER_PYTHON, Cloud, CloudOptions, running_cloud
 from local_cloud.service_process import ServiceFailedError
 
-app = typer.Typer(help="Run Storage, Batch and Functions on this machine.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Run Storage, Batch and Functions on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
 console = Console(stderr=True)
 LOCAL = PROJECT / ".local"
 FAILED = 1

@@ -8,10 +8,11 @@ from difflib import get_close_matches
 from pydantic import RootModel, ValidationError, model_validator
 
 from frame_tools.contracts.base import Document, explain_validation_error
+from frame_tools.contracts.choices import Makes, ProgramKind
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.options import Options, ProgramName
-from frame_tools.contracts.plan import PlannedProgram, ProgramKind, Sha256
-from frame_tools.contracts.scorers import SCORERS, Makes
+from frame_tools.contracts.plan import PlannedProgram, Sha256
+from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.trigger import FileName
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from frame_tools.contracts import ids
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan, Request
-from frame_tools.contracts.receipt import Failure, Outcome, SplitReceipt
+from frame_tools.contracts.receipt import Failure, Outcome, SplitReceipt, TaskError
 from frame_tools.storage.deployment import Storage
 
 
@@ -108,6 +108,14 @@ def _failures(storage: Storage, listed: Mapping[str, object], run_id: str) -> It
     for name in listed:
         if name.startswith(prefix) and (blob := storage.runs.read(name)) is not None:
             yield name.removeprefix(prefix).removesuffix(".json"), Failure.load_stored(blob.data)
+
+
+def read_task_error(storage: Storage, run_id: str, step: str) -> TaskError | None:
+    """Return the last retryable error of a step's task, or None."""
+    run = RunPaths(run_id)
+    blobs = [storage.runs.read(name) for name in (run.error(step), run.old_error(step))]
+    errors = [TaskError.load_stored(blob.data) for blob in blobs if blob is not None]
+    return max(errors, key=lambda error: error.happened_at, default=None)
 
 
 def slots_held_by(storage: Storage, run_id: str) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from frame_tools.cli.app import new_app
 from frame_tools.cli.errors import report_errors
 from frame_tools.contracts.errors import ExitCode
 from frame_tools.telemetry import logs
@@ -19,12 +20,9 @@ from scoring.process_start import process_start
 from scoring.tasks.base import Task, perform
 from scoring.training import cli as training
 
-app = typer.Typer(
+app = new_app(
     help="Score batches of frames on a Batch node.",
     epilog="Example: python -m scoring run --run clip-0123456789 --batch 3",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
 )
 RunOption = Annotated[str, typer.Option("--run", help="ID of the run.")]
 

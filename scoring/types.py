@@ -7,11 +7,12 @@ needs no torch. NCHW, the layout of a network, is a view of such an array.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.errors import ImpastoError, InternalError, NextStep
 from frame_tools.contracts.options import Options
 
@@ -112,7 +113,7 @@ class RunInputs:
 class Scorer(Protocol):
     """A loaded scorer. It keeps its network for the whole task and shares it with the functions that it opens."""
 
-    makes: Literal["pictures", "records"]
+    makes: Makes
 
     in_order: bool
     """Whether frames must be scored one by one, in order, on one thread: each depends on the one before."""

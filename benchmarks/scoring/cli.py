@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from frame_tools.cli.app import new_app
 from frame_tools.cli.errors import report_errors
 from scoring.inference.weight_files import weights_folder
 
@@ -15,7 +16,7 @@ FRAMES = 96
 ROUND_SECONDS = 3.0
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = new_app(no_args_is_help=False)
 
 
 @app.command()
@@ -27,7 +28,7 @@ def bench(
     frames: Annotated[int, typer.Option(min=2, max=2000, help="Frames of the task.")] = FRAMES,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds; figures are medians.")] = 3,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long each works in a round.")] = ROUND_SECONDS,
-    option: Annotated[list[str] | None, typer.Option(help="An option of the run, e.g. steady=0.")] = None,
+    option: Annotated[list[str] | None, typer.Option(help="An option of the run, e.g. temporal_smoothing=0.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure frames per second of network and whole task, beside what a person would use instead.

@@ -103,7 +103,7 @@ def read_options(words: Sequence[str]) -> Options:
     for word in words:
         name, equals, value = word.partition("=")
         if not equals:
-            raise InputError(f"{word[:40]!r} is no option", "Write name=value, for one steady=0")
+            raise InputError(f"{word[:40]!r} is no option", "Write name=value, for one temporal_smoothing=0")
         try:
             values[name] = json.loads(value)
         except json.JSONDecodeError:

@@ -28,7 +28,7 @@ def stage_times(run: Planned) -> dict[str, dict[str, float]]:
     """
     count = min(run.plan.frame_count, MOST_FRAMES)
     styled = [_styled(run, index) for index in range(count)]
-    encoder = SegmentEncoder(run.manifest, odd_size=run.plan.options.even)
+    encoder = SegmentEncoder(run.manifest, odd_size=run.plan.options.odd_size)
 
     def segment(picture: Picture) -> None:
         encoder.add(picture)
@@ -38,7 +38,7 @@ def stage_times(run: Planned) -> dict[str, dict[str, float]]:
         "encode": _time(lambda picture: _store(run, encode_jpeg(picture)), styled),
         "segment": _time(segment, styled, finish=encoder.finish),
     }
-    return found | _steadying(run, styled) if run.plan.options.weight_of_before else found
+    return found | _steadying(run, styled) if run.plan.options.smoothing_weight else found
 
 
 def _steadying(run: Planned, styled: list[Picture]) -> dict[str, dict[str, float]]:
@@ -46,7 +46,7 @@ def _steadying(run: Planned, styled: list[Picture]) -> dict[str, dict[str, float
     scored = [_shrunk(run, picture) for picture in styled]
     pairs = list(pairwise([inputs[0], *inputs]))
     links = [estimate_motion(*pair) for pair in pairs]
-    steadier = TemporalSmoother(run.plan.options.weight_of_before)
+    steadier = TemporalSmoother(run.plan.options.smoothing_weight)
     return {
         "link": _time(lambda pair: estimate_motion(*pair), pairs),
         "follow": _time(lambda pair: steadier.smooth(*pair), list(zip(scored, links, strict=True))),

@@ -2,13 +2,21 @@
 
 import typer
 
+from frame_tools.cli.old_flags import CommandGroup
 
-def new_app(*, help: str | None = None, epilog: str | None = None) -> typer.Typer:  # noqa: A002 - Typer's name for it
+
+def new_app(
+    *,
+    help: str | None = None,  # noqa: A002 - Typer's name for it
+    epilog: str | None = None,
+    no_args_is_help: bool = True,
+) -> typer.Typer:
     """Return a Typer app with help in panels, no shell completion, and plain tracebacks for defects."""
     return typer.Typer(
+        cls=CommandGroup,
         help=help,
         epilog=epilog,
-        no_args_is_help=True,
+        no_args_is_help=no_args_is_help,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",

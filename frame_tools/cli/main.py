@@ -91,7 +91,7 @@ def upload(
 
 
 @app.command(epilog="Example: python -m frame_tools trigger holiday --style starry_night.jpg --strength 0.8")
-@schema_options(*PAINTING, "mask", "input", "video", "frames", "rate", "image_format", "keep_place")
+@schema_options(*PAINTING, "mask", "input", "video", "frames", "rate", "image_format", "keep_location")
 def trigger(
     name: Annotated[str, typer.Argument(help="Name of the run: writes triggers/<name>.json.")],
     style: Styles = None,
@@ -151,7 +151,7 @@ resubmit.add_to(app)
 
 
 @app.command(epilog="Example: python -m frame_tools restyle holiday.mp4 --style starry_night.jpg --out starry.mp4")
-@schema_options(*PAINTING, "image_format", "keep_place")
+@schema_options(*PAINTING, "image_format", "keep_location")
 def restyle(
     video: Annotated[Path, typer.Argument(help="A video file.")],
     out: Annotated[Path, typer.Option(help="The video to write; records get the suffix .jsonl.")],

@@ -13,9 +13,9 @@ from rich.markup import escape
 
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.option_specs import Word, word_of
-from frame_tools.contracts.options import Group, Options
-from frame_tools.contracts.trigger import Trigger
+from frame_tools.contracts.option_specs import OptionGroup, OptionSpec
+from frame_tools.contracts.options import Options
+from frame_tools.contracts.trigger import Trigger, option_spec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 PAINTING: Final = tuple(name for name in Options.model_fields if name != "arguments")
@@ -34,14 +34,14 @@ def schema_options(*names: str, show_defaults: bool = True) -> Callable[[Command
     def decorate(command: Command) -> Command:
         signature = inspect.signature(command)
         own = [parameter for parameter in signature.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
-        generated = [_parameter(word_of(name), show_default=show_defaults) for name in names]
+        generated = [_parameter(option_spec(name), show_default=show_defaults) for name in names]
         command.__signature__ = signature.replace(parameters=[*own, *generated])  # type: ignore[attr-defined]
         return command
 
     return decorate
 
 
-def _parameter(spec: Word, *, show_default: bool) -> inspect.Parameter:
+def _parameter(spec: OptionSpec, *, show_default: bool) -> inspect.Parameter:
     """Return an option's parameter: numbers and flags have their type, all else is text that the schema parses."""
     has_default = spec.default is not None and spec.default is not False
     default = rf" [dim]\[default: {spec.default}][/dim]" if show_default and has_default else ""
@@ -66,15 +66,13 @@ ApiKey = Annotated[str, typer.Option("--key", envvar="IMPASTO_KEY", help="Functi
 
 # Schema options with their own syntax on the command line.
 
-PAINTS: Final[Group] = "What paints"
-LOOKS: Final[Group] = "How it looks"
 Styles = Annotated[
     list[str] | None,
     typer.Option(
         "--style",
         metavar="FILE[=WEIGHT]",
         help="A painting, a tuned style or a checkpoint; repeat for a mix.",
-        rich_help_panel=PAINTS,
+        rich_help_panel=OptionGroup.SCORER_AND_STYLE,
     ),
 ]
 KeyStyles = Annotated[
@@ -83,18 +81,25 @@ KeyStyles = Annotated[
         "--key-style",
         metavar="SECONDS=FILE[=WEIGHT]",
         help="A style that is reached at this time; --style is the one at 0.",
-        rich_help_panel=PAINTS,
+        rich_help_panel=OptionGroup.SCORER_AND_STYLE,
     ),
 ]
 MaskPath = Annotated[
     Path | None,
     typer.Option(
-        "--mask", help="Folder of masks with the names of the frames, or a mask video.", rich_help_panel=LOOKS
+        "--mask",
+        help="Folder of masks with the names of the frames, or a mask video.",
+        rich_help_panel=OptionGroup.APPEARANCE,
     ),
 ]
 Arguments = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="An argument of the scorer; repeatable.", rich_help_panel=PAINTS),
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="An argument of the scorer; repeatable.",
+        rich_help_panel=OptionGroup.SCORER_AND_STYLE,
+    ),
 ]
 
 

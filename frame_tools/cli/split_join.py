@@ -18,7 +18,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog="Example: python -m frame_tools join frames/holiday holiday_again.mp4")(join)
 
 
-@schema_options("image_format", "keep_place")
+@schema_options("image_format", "keep_location")
 def split(
     video: Annotated[Path, typer.Argument(help="A video file with any codec that FFmpeg reads.")],
     folder: Annotated[Path, typer.Argument(help="Output folder for frames/, the audio and manifest.json.")],
@@ -30,11 +30,11 @@ def split(
 
     with report_errors(), progress_bars(console) as bars:
         trigger = build_trigger({"scorer": "copy", **options})
-        manifest = split_video(video, folder, trigger.image_format, keep_location=trigger.keep_place, bars=bars)
+        manifest = split_video(video, folder, trigger.image_format, keep_location=trigger.keep_location, bars=bars)
         typer.echo(f"{manifest.frame_count} frames, {len(manifest.audio)} audio tracks in {folder}")
 
 
-@schema_options("even")
+@schema_options("odd_size")
 def join(
     folder: Annotated[Path, typer.Argument(help="A folder made by split; its frames may have been edited since.")],
     out: Annotated[Path, typer.Argument(help="The video to write.")],
@@ -46,5 +46,5 @@ def join(
 
     with report_errors(), progress_bars(console) as bars:
         trigger = build_trigger({"scorer": "copy", **options})
-        report = join_folder(folder, out, odd_size=trigger.even, bars=bars)
+        report = join_folder(folder, out, odd_size=trigger.odd_size, bars=bars)
         typer.echo(f"{report.frames} frames, {float(report.seconds):.3f} s, {report.tracks} audio tracks in {out}")

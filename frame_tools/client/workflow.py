@@ -11,16 +11,17 @@ from frame_tools.client.polling import check_finished, follow
 from frame_tools.client.progress import ProgressBars
 from frame_tools.client.upload import UploadResult, put_trigger, split_files, upload, upload_video
 from frame_tools.contracts import ids, paths
+from frame_tools.contracts.choices import ImageFormat, OddSize
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.plan import even_borders
-from frame_tools.contracts.split_options import ImageFormat, SplitOptions
+from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.media import images
 from frame_tools.media.frame_folder import FRAMES_FOLDER, MANIFEST_FILE
 from frame_tools.media.join import JoinReport, Segment
 from frame_tools.media.join import join as join_segments
-from frame_tools.media.segment import OddSize, SegmentEncoder
+from frame_tools.media.segment import SegmentEncoder
 from frame_tools.media.split import split
 from frame_tools.storage.deployment import DataStorage
 
@@ -84,7 +85,7 @@ def restyle(
     ids.check_name(name, "run's name")
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = scratch / name
-    split_video(video, folder, trigger.image_format, keep_location=trigger.keep_place, bars=bars)
+    split_video(video, folder, trigger.image_format, keep_location=trigger.keep_location, bars=bars)
     uploaded = upload_input(folder, name=name, storage=storage, extras=extras, bars=bars)
     bars.show("upload", uploaded.files, uploaded.files)
     run_id = put_trigger(storage, name=name, trigger=trigger)

@@ -104,8 +104,8 @@ def explain_validation_error(error: ValidationError, what: str, model: type[Base
     details = error.errors(include_url=False)[:MAX_REPORTED_ERRORS]
     if details[0]["type"] == "json_invalid":
         reason = str(details[0]["msg"]).removeprefix("Invalid JSON: ")
-        return f"The {what} is not JSON: {reason}", "Write one JSON object"
-    cause = f"The {what} is invalid: {'; '.join(_explain(dict(detail), model) for detail in details)}"
+        return f"Invalid {what}: not JSON: {reason}", "Write one JSON object"
+    cause = f"Invalid {what}: {'; '.join(_explain(dict(detail), model) for detail in details)}"
     for detail in details:
         if detail["type"] == "extra_forbidden":
             return cause, f"The valid fields are: {', '.join(_model_at(model, detail['loc']).model_fields)}"

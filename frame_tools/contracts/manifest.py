@@ -24,8 +24,9 @@ from pydantic import (
 )
 
 from frame_tools.contracts.base import StoredDocument, explain_validation_error
+from frame_tools.contracts.choices import ImageFormat, VideoContainer
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.split_options import Container, SplitOptions
+from frame_tools.contracts.split_options import SplitOptions
 
 MAX_FRAMES: Final = 1_000_000
 MAX_SIDE: Final = 16_384
@@ -128,7 +129,7 @@ class Manifest(StoredDocument):
     frame_count: Annotated[int, Field(ge=1, le=MAX_FRAMES)]
     pattern: Pattern = "{:06d}.jpg"
     first_number: Annotated[int, Field(ge=0, le=MAX_FRAMES)] = 1
-    image_format: Literal["jpg", "png"] = "jpg"
+    image_format: ImageFormat = "jpg"
     width: Side
     height: Side
     sample_aspect: PositiveRatio = Fraction(1)
@@ -146,7 +147,7 @@ class Manifest(StoredDocument):
     title: Line | None = None
     creation_time: Line | None = None
     place: Line | None = None
-    container: Container = "mp4"
+    container: VideoContainer = "mp4"
     split_options: SplitOptions | None = None
     """Options of the split; None in manifests before version 3 and of frames without a video."""
     notes: Annotated[tuple[Line, ...], Field(max_length=50)] = ()
@@ -221,7 +222,7 @@ class Manifest(StoredDocument):
         *,
         width: int,
         height: int,
-        image_format: Literal["jpg", "png"] = "jpg",
+        image_format: ImageFormat = "jpg",
         pattern: str = "{:06d}.jpg",
         first_number: int = 1,
         source: str = "frames",

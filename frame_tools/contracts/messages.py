@@ -1,11 +1,12 @@
-"""The messages on our two queues: references only, `{"v": 1, "run_id": ..., "batch": 3}`.
+"""Messages on the two queues. They contain references only: `{"v": 2, "run_id": ..., "batch": 3}`.
 
-`batch` is a batch's number, "split" or "join"; on `finished-batches` also "look": look at the run, whatever for.
+`batch` is the number of a batch, "split" or "join"; on `finished-batches` also "advance": continue the run, whatever
+it needs next.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator
 from pydantic_core import from_json
 
 from frame_tools.contracts.base import Document
@@ -13,17 +14,23 @@ from frame_tools.contracts.errors import InputError, VersionSkewError
 from frame_tools.contracts.ids import RUN_ID, check_run_id, step_name
 from frame_tools.contracts.version import IMPASTO_VERSION
 
-MESSAGE_VERSION: Final = 1
-
-Step = Annotated[int, Field(ge=0, le=99_999, strict=True)] | Literal["split", "join", "look"]
+MESSAGE_VERSION: Final = 2
+RENAMED_STEPS: Final = {"look": "advance"}
+"""Steps of version 1 that have another name now."""
+Step = Annotated[int, Field(ge=0, le=99_999, strict=True)] | Literal["split", "join", "advance"]
 
 
 class BatchMessage(Document):
-    """Names one step of one run; on `frame-batches`: do it, on `finished-batches`: look at it."""
+    """Names one step of one run: to be done (`frame-batches`) or to be checked (`finished-batches`)."""
 
-    v: Literal[1] = 1
+    v: Literal[1, 2] = 2
     run_id: Annotated[str, AfterValidator(check_run_id)]
     batch: Step
+
+    @field_validator("batch", mode="before")
+    @classmethod
+    def _rename_old_step(cls, batch: object) -> object:
+        return RENAMED_STEPS.get(batch, batch) if isinstance(batch, str) else batch
 
     @property
     def step(self) -> str:
@@ -31,25 +38,25 @@ class BatchMessage(Document):
         return step_name(self.batch)
 
     def text(self) -> str:
-        """The message's body."""
+        """Return the body of the message."""
         return self.model_dump_json()
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse the body of a queue message.
 
-def parse_message(text: str) -> BatchMessage:
-    """Parse the body of a queue message.
-
-    Raises VersionSkewError for a message of a newer version of Impasto, InputError for any other text.
-    """
-    try:
-        return BatchMessage.parse_input(text, "queue message")
-    except InputError:
-        if (version := _newer_version(text)) is not None:
-            raise VersionSkewError(
-                f"The queue message has version {version}; this is Impasto {IMPASTO_VERSION}, which reads versions"
-                f" up to {MESSAGE_VERSION}",
-                "Finish the deployment of the newer version; the run then continues",
-            ) from None
-        raise
+        Raises VersionSkewError for a message of a newer version of Impasto, InputError for any other text.
+        """
+        try:
+            return cls.parse_input(text, "queue message")
+        except InputError:
+            if (version := _newer_version(text)) is not None:
+                raise VersionSkewError(
+                    f"The queue message has version {version}; this is Impasto {IMPASTO_VERSION}, which reads versions"
+                    f" up to {MESSAGE_VERSION}",
+                    "Finish the deployment of the newer version; the run then continues",
+                ) from None
+            raise
 
 
 def _newer_version(text: str) -> int | None:

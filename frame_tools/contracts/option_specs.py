@@ -1,68 +1,85 @@
-"""What the schema says of its words to people: group, form, default, example; for help texts and docs/options.md."""
+"""Option metadata: each field of the trigger schema carries its meaning, group, values, default and example.
+
+Help texts of the command line and docs/options.md are generated from it.
+"""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from pydantic import Field
 from pydantic.fields import FieldInfo
 
-from frame_tools.contracts.trigger import Trigger
+
+class OptionGroup(StrEnum):
+    """The sections of help texts and of docs/options.md; the value is the section's title."""
+
+    SCORER_AND_STYLE = "Scorer and style"
+    APPEARANCE = "Appearance"
+    TEMPORAL = "Temporal consistency"
+    OUTPUT = "Tasks and output"
+    INPUT = "Input"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Word:
-    """One word of the trigger file."""
+class OptionSpec:
+    """What users are told about one option."""
 
     name: str
     meaning: str
-    group: str
+    group: OptionGroup
     form: str
-    """What it may be: its choices, its range, or in words."""
+    """Its values: the choices, the range, or a description."""
     kind: type
-    """How a command line reads it: int, float, bool, or text for all else, which the schema then checks."""
+    """How a command line parses it: bool, int or float, or str for everything else, which the schema then parses."""
     default: Any
     example: Any
 
 
-def word_of(name: str) -> Word:
-    """Return what the schema says of a word of `Trigger`."""
-    field = Trigger.model_fields[name]
-    said = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    return Word(
+def option(default: Any, meaning: str, *, example: object, group: OptionGroup, form: str = "") -> Any:
+    """Declare an option of the schema; `form` describes its values where the type does not."""
+    return Field(default, description=meaning, examples=[example], json_schema_extra={"group": group, "form": form})
+
+
+def spec_of(name: str, field: FieldInfo) -> OptionSpec:
+    """Return the metadata of the option `name`, which was declared with `option`."""
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    return OptionSpec(
         name=name,
         meaning=str(field.description),
-        group=str(said["group"]),
-        form=str(said["form"]) or _form(field),
-        kind=next((one for one in _kinds(field.annotation) if one in (bool, int, float)), str),
+        group=OptionGroup(str(extra["group"])),
+        form=str(extra["form"]) or _form(field),
+        kind=next((kind for kind in _member_types(field.annotation) if kind in (bool, int, float)), str),
         default=field.get_default(call_default_factory=True),
         example=(field.examples or [None])[0],
     )
 
 
-def all_words() -> list[Word]:
-    """Return every word that a person may write, in the schema's order; `version` is written by programs."""
-    return [word_of(name) for name in Trigger.model_fields if name != "version"]
-
-
 def _form(field: FieldInfo) -> str:
-    """Return a word's choices or range."""
-    kind = next(one for one in _kinds(field.annotation) if one is not type(None))
+    """Return the choices or the range of an option."""
+    kind = next(kind for kind in _member_types(field.annotation) if kind is not type(None))
     if get_origin(kind) is Literal:
         return "|".join(get_args(kind))
     if kind is bool:
         return "true|false"
-    bounds = {name: getattr(one, name) for one in _metadata(field) for name in ("ge", "le", "lt") if hasattr(one, name)}
+    bounds = {
+        name: getattr(constraint, name)
+        for constraint in _constraints(field)
+        for name in ("ge", "le", "lt")
+        if hasattr(constraint, name)
+    }
     return f"{bounds['ge']:g}..{bounds['le'] if 'le' in bounds else bounds['lt'] - 1}"
 
 
-def _metadata(field: FieldInfo) -> list[Any]:
-    """Return a number's constraints; those of `int | None` are found one level down."""
-    inner = [part for one in get_args(field.annotation) for part in getattr(one, "__metadata__", ())]
-    return [*field.metadata, *(part for one in inner for part in getattr(one, "metadata", [one]))]
+def _constraints(field: FieldInfo) -> list[Any]:
+    """Return the constraints of a number; those of `int | None` are one level deeper."""
+    nested = [part for argument in get_args(field.annotation) for part in getattr(argument, "__metadata__", ())]
+    return [*field.metadata, *(constraint for part in nested for constraint in getattr(part, "metadata", [part]))]
 
 
-def _kinds(annotation: Any) -> list[Any]:
-    """Return the types that an annotation allows, without what is said about them."""
+def _member_types(annotation: Any) -> list[Any]:
+    """Return the members of a union, without their annotations."""
     if get_origin(annotation) in (Union, UnionType):
-        return [kind for one in get_args(annotation) for kind in _kinds(one)]
-    return _kinds(get_args(annotation)[0]) if get_origin(annotation) is Annotated else [annotation]
+        return [kind for argument in get_args(annotation) for kind in _member_types(argument)]
+    return _member_types(get_args(annotation)[0]) if get_origin(annotation) is Annotated else [annotation]

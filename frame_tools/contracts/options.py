@@ -1,155 +1,186 @@
-"""How to paint: the one schema that trigger file, command line and HTTP resubmission share.
+"""How frames are scored: the schema that the trigger file, the command line and HTTP resubmission share.
 
-Each word carries its own meaning, example and group: help texts and docs/options.md are made of them.
+Each option carries its meaning, example and group (`option_specs`), from which help texts and docs/options.md are made.
 """
 
-from difflib import get_close_matches
+from collections.abc import Mapping
 from math import isfinite
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, PlainValidator, StringConstraints, field_validator, model_validator
 
 from frame_tools.contracts.base import Document
-from frame_tools.contracts.scorers import SCORERS
+from frame_tools.contracts.choices import BadFramePolicy, OddSize, PreserveColor, StatisticsScope
+from frame_tools.contracts.option_specs import OptionGroup, option
+from frame_tools.contracts.scorers import RENAMED_SCORERS, SCORERS
+from frame_tools.contracts.suggestions import MAX_ECHO_CHARS, did_you_mean
 
 MAX_ARGUMENTS: Final = 32
-MAX_ARGUMENT_TEXT: Final = 1000
-Group = Literal["What paints", "How it looks", "From frame to frame", "Tasks and delivery", "Where the input is"]
+MAX_ARGUMENT_CHARS: Final = 1000
+RENAMED_OPTIONS: Final[Mapping[str, str]] = {
+    "even": "odd_size",
+    "keep_place": "keep_location",
+    "steady": "temporal_smoothing",
+}
+"""Names that options had in earlier versions, which stored plans, trigger files and scripts still use, and today's."""
 ProgramName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 ArgumentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
 
 def _argument(value: object) -> object:
-    """Take true, false, a number or a text as it is; a union of types would complain once for each of them."""
+    """Return a bool, a finite number or a string unchanged; a union of types would report one error for each type."""
     if isinstance(value, bool | int) or (isinstance(value, float) and isfinite(value)):
         return value
-    if isinstance(value, str) and len(value) <= MAX_ARGUMENT_TEXT:
+    if isinstance(value, str) and len(value) <= MAX_ARGUMENT_CHARS:
         return value
-    raise ValueError(f"must be true, false, a number, or a text of at most {MAX_ARGUMENT_TEXT} characters")
+    raise ValueError(f"must be true, false, a number, or a text of at most {MAX_ARGUMENT_CHARS} characters")
 
 
 Argument = Annotated[bool | int | float | str, PlainValidator(_argument)]
 
 
-def word(default: Any, meaning: str, *, example: object, group: Group, form: str = "") -> Any:
-    """Declare a word of the schema; `form` says what it may be where its type does not say it to people."""
-    return Field(default, description=meaning, examples=[example], json_schema_extra={"group": group, "form": form})
+def rename_old_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options with the names of earlier versions replaced.
+
+    Raises ValueError if an option is given under its old and its new name.
+    """
+    for old, new in RENAMED_OPTIONS.items():
+        if old in options and new in options:
+            raise ValueError(f"{old} is the old name of {new}: give only {new}")
+    return {RENAMED_OPTIONS.get(name, name): value for name, value in options.items()}
 
 
 class Options(Document):
-    """How to paint; every field has a meaning of its own and a default."""
+    """How frames are scored. Every option has a default."""
 
-    scorer: str = word(
-        "any", "What repaints or describes the frames.", example="tuned", group="What paints", form="|".join(SCORERS)
+    scorer: str = option(
+        "any",
+        "What paints or describes the frames.",
+        example="tuned",
+        group=OptionGroup.SCORER_AND_STYLE,
+        form="|".join(SCORERS),
     )
-    program: ProgramName | None = word(
+    program: ProgramName | None = option(
         None,
         "For the scorers model and script: a name on the operator's list ALLOWED_PROGRAMS.",
         example="posterise",
-        group="What paints",
+        group=OptionGroup.SCORER_AND_STYLE,
         form="name",
     )
-    arguments: Annotated[dict[ArgumentName, Argument], Field(max_length=MAX_ARGUMENTS)] = word(
+    arguments: Annotated[dict[ArgumentName, Argument], Field(max_length=MAX_ARGUMENTS)] = option(
         {},
-        "For a script, passed on to it as they are; the scorer gatys takes steps.",
+        "Arguments of the scorer: passed to a script unchanged; the scorer gatys accepts steps.",
         example={"levels": 4},
-        group="What paints",
+        group=OptionGroup.SCORER_AND_STYLE,
         form="object of names and values",
     )
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = word(
-        0, "For scorers that draw random numbers.", example=7, group="What paints"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = option(
+        0, "Seed of scorers that use random numbers.", example=7, group=OptionGroup.SCORER_AND_STYLE
     )
-    strength: Annotated[float, Field(ge=0, le=1)] = word(
-        1.0, "0 gives the video back, 1 is the painting in full.", example=0.8, group="How it looks"
+    strength: Annotated[float, Field(ge=0, le=1)] = option(
+        1.0,
+        "Opacity of the style: 0 returns the input, 1 applies the style fully.",
+        example=0.8,
+        group=OptionGroup.APPEARANCE,
     )
-    preserve_color: Literal["no", "luma", "statistics"] = word(
+    preserve_color: PreserveColor = option(
         "no",
-        "Keep the video's colours: luma takes only light and dark from the painting, statistics gives the painted"
-        " frame the mean and spread of the frame's colours.",
+        "Keep the input's colors: luma takes only the brightness from the painted frame, statistics gives it the mean"
+        " and variance of the input's colors.",
         example="luma",
-        group="How it looks",
+        group=OptionGroup.APPEARANCE,
     )
-    size: Annotated[int, Field(ge=16, le=8192)] | None = word(
+    size: Annotated[int, Field(ge=16, le=8192)] | None = option(
         None,
-        "Shorter side, in pixels, at which frames are scored; they are delivered at the video's size.",
+        "Shorter side, in pixels, at which frames are scored; the output keeps the video's size.",
         example=720,
-        group="How it looks",
+        group=OptionGroup.APPEARANCE,
     )
-    style_scale: Annotated[float, Field(ge=0.1, le=10)] | None = word(
+    style_scale: Annotated[float, Field(ge=0.1, le=10)] | None = option(
         None,
-        "Size of strokes relative to the picture, whatever its resolution; 1 is as on a frame of 720 lines."
-        " Not together with size.",
+        "Stroke size relative to the picture, at any resolution; 1 is as on a frame of 720 lines. Not together with"
+        " size.",
         example=1.5,
-        group="How it looks",
+        group=OptionGroup.APPEARANCE,
     )
-    steady: Annotated[float, Field(ge=0, le=0.9)] | None = word(
+    temporal_smoothing: Annotated[float, Field(ge=0, le=0.9)] | None = option(
         None,
-        "Weight of the frame before, moved along with the picture; 0 is off, more is calmer and softer."
-        " Unsaid: 0.7 for scorers that paint in a style, 0 for the others.",
+        "Weight of the previous output frame, warped along the video's motion; 0 disables it, higher values flicker"
+        " less and are softer. Default: 0.7 for style scorers, 0 for the others.",
         example=0.7,
-        group="From frame to frame",
+        group=OptionGroup.TEMPORAL,
     )
-    statistics: Literal["shared", "frame"] = word(
+    statistics: StatisticsScope = option(
         "shared",
-        "What the network's norms refer to: shared by the whole run, or each frame for itself.",
+        "Statistics of the network's normalization: shared by the whole run, or of each frame.",
         example="frame",
-        group="From frame to frame",
+        group=OptionGroup.TEMPORAL,
     )
-    bad_frame: Literal["fail", "original", "previous"] = word(
+    bad_frame: BadFramePolicy = option(
         "fail",
-        "What becomes of a frame that twice comes out black, flat or as no numbers.",
+        "What replaces a frame that comes out black, blank or non-finite twice: nothing (the run fails), the original"
+        " frame, or the previous output frame.",
         example="original",
-        group="From frame to frame",
+        group=OptionGroup.TEMPORAL,
     )
-    video_only: bool = word(
+    video_only: bool = option(
         False,
-        "Keep no painted frames as pictures beside the video: less is encoded and stored.",
+        "Store no painted frames as pictures beside the video; encodes and stores less.",
         example=True,
-        group="Tasks and delivery",
+        group=OptionGroup.OUTPUT,
     )
-    frames_per_batch: Annotated[int, Field(ge=1, le=2000)] | None = word(
-        None, "Frames that one task scores; default: the scorer's own.", example=96, group="Tasks and delivery"
+    frames_per_batch: Annotated[int, Field(ge=1, le=2000)] | None = option(
+        None, "Frames that one task scores. Default: depends on the scorer.", example=96, group=OptionGroup.OUTPUT
     )
-    even: Literal["exact", "pad"] = word(
+    odd_size: OddSize = option(
         "exact",
         "Odd widths and heights: exact keeps them (4:4:4), pad adds a row or column (4:2:0).",
         example="pad",
-        group="Tasks and delivery",
+        group=OptionGroup.OUTPUT,
     )
 
     @property
-    def weight_of_before(self) -> float:
-        """What `steady` comes to: as it was said (a plan always says it now), or else what suits the scorer."""
-        return SCORERS[self.scorer].steady if self.steady is None else self.steady
+    def smoothing_weight(self) -> float:
+        """Weight of the previous output frame: `temporal_smoothing`, or the scorer's default. Plans always give it."""
+        if self.temporal_smoothing is None:
+            return SCORERS[self.scorer].temporal_smoothing
+        return self.temporal_smoothing
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename_old_options(cls, options: Any) -> Any:
+        return rename_old_options(options) if isinstance(options, Mapping) else options
 
     @field_validator("scorer")
     @classmethod
-    def _known(cls, name: str) -> str:
+    def _check_scorer(cls, name: str) -> str:
+        name = RENAMED_SCORERS.get(name, name)
         if name not in SCORERS:
-            near = get_close_matches(name[:40], list(SCORERS), n=1)
-            meant = f" (did you mean {near[0]!r}?)" if near else ""
-            raise ValueError(f"there is no scorer {name[:40]!r}{meant}; there are: {', '.join(SCORERS)}")
+            raise ValueError(
+                f"there is no scorer {name[:MAX_ECHO_CHARS]!r}{did_you_mean(name, SCORERS)};"
+                f" the scorers are: {', '.join(SCORERS)}"
+            )
         return name
 
     @model_validator(mode="after")
-    def _words_agree(self) -> Self:
+    def _check_combination(self) -> Self:
         if self.size is not None and self.style_scale is not None:
             raise ValueError("give either size or style_scale, not both")
         spec = SCORERS[self.scorer]
         if spec.program and self.program is None:
             raise ValueError(f"program is missing: the scorer {self.scorer!r} runs a program of the operator's list")
         if self.program is not None and not spec.program:
-            takers = " and ".join(name for name, one in SCORERS.items() if one.program)
-            raise ValueError(f"the scorer {self.scorer!r} runs no program; only {takers} do")
+            with_program = " and ".join(name for name, each in SCORERS.items() if each.program)
+            raise ValueError(f"the scorer {self.scorer!r} runs no program; only {with_program} do")
         self._check_arguments()
         return self
 
     def _check_arguments(self) -> None:
-        known = SCORERS[self.scorer].arguments
-        if known is None:
+        valid = SCORERS[self.scorer].arguments
+        if valid is None:
             return
-        if strange := sorted(set(self.arguments).difference(known)):
-            near = get_close_matches(strange[0], known, n=1)
-            meant = f" (did you mean {near[0]!r}?)" if near else ""
-            takes = f"the arguments {', '.join(known)}" if known else "no arguments"
-            raise ValueError(f"the scorer {self.scorer!r} takes {takes}, not {strange[0]!r}{meant}")
+        if unknown := sorted(set(self.arguments).difference(valid)):
+            accepted = f"the arguments {', '.join(valid)}" if valid else "no arguments"
+            raise ValueError(
+                f"the scorer {self.scorer!r} accepts {accepted}, not {unknown[0]!r}{did_you_mean(unknown[0], valid)}"
+            )

@@ -112,6 +112,15 @@ class RunPaths:
         return f"{self.errors}{step}.json"
 
     @property
+    def old_errors(self) -> str:
+        """Prefix under which node images of earlier versions write task errors; a run keeps the image it began with."""
+        return f"{self.run_id}/troubles/"
+
+    def old_error(self, step: str) -> str:
+        """Return the last retryable error of a step's task as a node image of an earlier version writes it."""
+        return f"{self.old_errors}{step}.json"
+
+    @property
     def retries(self) -> str:
         """Prefix of the sweep's retry claims."""
         return f"{self.run_id}/retries/"
@@ -167,6 +176,10 @@ class RunPaths:
     def child_run(self, number: int) -> str:
         """Return the blob that claims the `number`-th run created from this one by a resubmission."""
         return f"{self.run_id}/child-runs/{number:03d}"
+
+    def old_child_run(self, number: int) -> str:
+        """Return the claim of the same child run that an earlier version made."""
+        return f"{self.run_id}/offspring/{number:03d}"
 
     # In `work`.
 

@@ -10,15 +10,13 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from frame_tools.contracts.base import Document, StoredDocument
+from frame_tools.contracts.choices import InputContainer, Makes, ProgramKind, StyleKind, VideoContainer
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.scorers import Makes, StyleKind
 from frame_tools.contracts.trigger import Trigger
 
-Container = Literal["input", "work"]
 MAX_SAMPLE: Final = 8
 """Frames that shared statistics are taken of."""
-ProgramKind = Literal["script", "torchscript", "exported"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -46,7 +44,7 @@ class Request(StoredDocument):
 class BlobRef(Document):
     """A blob of the data account; `name` may be a prefix that ends with "/"."""
 
-    container: Container
+    container: InputContainer
     name: str
 
 
@@ -132,7 +130,7 @@ class Plan(StoredDocument):
     program: PlannedProgram | None = None
     sample: tuple[int, ...] = ()
     weights_sha256: Sha256 | None = None
-    container: Literal["mp4", "mkv"]
+    container: VideoContainer
     node_image: str = ""
     """Container image of all tasks of the run, successors included; empty in plans of version 2: the app's setting."""
     versions: Annotated[dict[str, str], Field(default_factory=dict)]

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from frame_tools.contracts.base import Document, StoredDocument
+from frame_tools.contracts.choices import BadFrameAction, RunOutcome
 from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.plan import Sha256
 
@@ -51,7 +52,7 @@ class BadFrame(Document):
     index: int
     name: str
     what: str
-    done: Literal["retried", "original", "previous"]
+    done: BadFrameAction
     """`retried`: computed again in full precision, and then it was good."""
 
 
@@ -162,7 +163,7 @@ class Outcome(StoredDocument):
     document_name: ClassVar = "outcome"
     version: Literal[1, 2] = 2
     run_id: str
-    status: Literal["finished", "failed", "refused", "cancelled"]
+    status: RunOutcome
     reason: str
     remedy: str = ""
     code: ErrorCode | None = None

@@ -4,9 +4,9 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-ImageFormat: TypeAlias = Literal["jpg", "png"]
+from frame_tools.contracts.choices import ImageFormat
+
 Sound: TypeAlias = Literal["copy", "convert", "drop"]
-Container: TypeAlias = Literal["mp4", "mov", "mkv"]
 ContainerChoice: TypeAlias = Literal["auto", "mp4", "mov", "mkv"]
 
 

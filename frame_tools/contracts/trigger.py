@@ -1,6 +1,6 @@
-"""The trigger file: the small JSON document that is uploaded last, into `triggers/<name>.json`, and starts a run.
+"""The trigger file: the small JSON document that is uploaded last, as `triggers/<name>.json`, and starts a run.
 
-Everything in it comes from outside. The names in it are file names inside `input/<folder>/`, never paths.
+Everything in it comes from users. The names in it are file names inside `input/<folder>/`, never paths.
 """
 
 import codecs
@@ -13,21 +13,25 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 
 from frame_tools.contracts.base import Document
+from frame_tools.contracts.choices import ImageFormat
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.ids import check_name
-from frame_tools.contracts.options import Options, word
+from frame_tools.contracts.option_specs import OptionGroup, OptionSpec, option, spec_of
+from frame_tools.contracts.options import Options
 from frame_tools.contracts.scorers import SCORERS
 
 MAX_TRIGGER_BYTES: Final = 64 * 2**10
 MAX_RATE: Final = 1000
+"""Frames per second."""
+MAX_RATE_DENOMINATOR: Final = 10**6
 MAX_STYLES: Final = 16
-"""Different style files of one run; every task loads them all."""
-MAX_KEYS: Final = 100
+"""Distinct style files of one run; every task loads all of them."""
+MAX_KEYFRAMES: Final = 100
 MAX_SECONDS: Final = 10**7
 MAX_WEIGHT: Final = 1000
-_KINDS: Final = {"painting": "a painting", "tuned": "a tuned style", "checkpoint": "a checkpoint"}
+_KIND_NAMES: Final = {"painting": "a painting", "tuned": "a tuned style", "checkpoint": "a checkpoint"}
 _RATE: Final = re.compile(r"[0-9]{1,10}(?:[./][0-9]{1,10})?")
-"""No exponents: Fraction would work out all the digits of 1e999999999."""
+"""No exponents: Fraction would compute all digits of 1e999999999."""
 
 
 def _file_name(name: str) -> str:
@@ -38,12 +42,12 @@ def _file_name(name: str) -> str:
 
 
 def _rate(value: object) -> Fraction:
-    """Take 25, "25", "30000/1001" or "29.97" as an exact fraction of frames per second."""
+    """Return 25, "25", "30000/1001" or "29.97" as an exact fraction of frames per second."""
     try:
         rate = value if isinstance(value, Fraction) else _fraction(str(value))
     except (ValueError, ZeroDivisionError):
         raise ValueError('must be a rate like 25 or "30000/1001"') from None
-    if not 0 < rate <= MAX_RATE or rate.denominator > 10**6:
+    if not 0 < rate <= MAX_RATE or rate.denominator > MAX_RATE_DENOMINATOR:
         raise ValueError(f"must be over 0 and at most {MAX_RATE} frames per second")
     return rate
 
@@ -55,7 +59,7 @@ def _fraction(text: str) -> Fraction:
 
 
 def _style(value: object) -> str | dict[str, float]:
-    """Take a file's name, or names with their weights in the mix."""
+    """Return the name of one style file, or names of several with their weights in the mix."""
     if isinstance(value, str):
         return _file_name(value)
     if not isinstance(value, Mapping) or not value:
@@ -69,8 +73,8 @@ def _weight(name: str, value: object) -> float:
     return float(value)
 
 
-def shares(style: str | Mapping[str, float]) -> dict[str, float]:
-    """Return each file's share in a style: weights made to sum up to 1."""
+def normalized_weights(style: str | Mapping[str, float]) -> dict[str, float]:
+    """Return each style file's share of the mix; the shares sum to 1."""
     if isinstance(style, str):
         return {style: 1.0}
     total = sum(style.values())
@@ -83,88 +87,88 @@ Style = Annotated[str | dict[str, float], PlainValidator(_style)]
 
 
 class StyleKeyframe(Document):
-    """The style that is reached `at` seconds from the first frame; between two keys it goes over evenly."""
+    """The style that is reached `at` seconds after the first frame; styles between keyframes are interpolated."""
 
     at: Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
     style: Style
 
 
 class Trigger(Options):
-    """What a person asks for; names are of files in the folder `input`."""
+    """What a user asks for. Names are of files in the folder `input`."""
 
     version: Literal[1] = 1
-    style: Style | None = word(
+    style: Style | None = option(
         None,
-        "The style's file: a painting, a tuned style or a checkpoint, as the scorer takes them; or several files with"
-        " their weights in the mix. Scorers that need none pass over it.",
+        "The style file: a painting, a tuned style or a checkpoint, depending on the scorer; or several files with"
+        " their weights in the mix. Scorers without a style ignore it.",
         example={"monet.jpg": 0.7, "hokusai.jpg": 0.3},
-        group="What paints",
+        group=OptionGroup.SCORER_AND_STYLE,
         form="file name, or object of file names and weights",
     )
-    key_styles: Annotated[tuple[StyleKeyframe, ...], Field(max_length=MAX_KEYS)] = word(
+    key_styles: Annotated[tuple[StyleKeyframe, ...], Field(max_length=MAX_KEYFRAMES)] = option(
         (),
-        "Styles that are reached at these seconds, rising; between them one goes over into the next. The word style"
-        " then is the one at 0.",
+        "Style keyframes at increasing times in seconds; styles between them are interpolated. The option style is the"
+        " keyframe at 0.",
         example=[{"at": 4.5, "style": "hokusai.jpg"}],
-        group="What paints",
+        group=OptionGroup.SCORER_AND_STYLE,
         form="list of objects with at and style",
     )
-    mask: FileName | None = word(
+    mask: FileName | None = option(
         None,
-        "Where to paint: a folder of pictures named as the frames, or a video; white is painted, black stays.",
+        "Where to paint: a folder of images named like the frames, or a video; white is painted, black stays.",
         example="masks",
-        group="How it looks",
+        group=OptionGroup.APPEARANCE,
         form="name of a folder or video",
     )
-    input: FileName | None = word(
+    input: FileName | None = option(
         None,
-        "Folder of the container input that holds the files named here; default: the trigger's own name.",
+        "Folder in the container input that holds the files named here. Default: the trigger's own name.",
         example="holiday",
-        group="Where the input is",
+        group=OptionGroup.INPUT,
         form="name of a folder",
     )
-    video: FileName | None = word(
+    video: FileName | None = option(
         None,
-        "A video there, to be split by the first task.",
+        "A video in that folder; the first task splits it.",
         example="holiday.mp4",
-        group="Where the input is",
+        group=OptionGroup.INPUT,
         form="file name",
     )
-    frames: FileName | None = word(
+    frames: FileName | None = option(
         None,
-        "A folder of numbered frames there, with the manifest.json beside it, or with rate; default: frames.",
+        "A folder of numbered frames in that folder, with a manifest.json beside it or with rate. Default: frames.",
         example="frames",
-        group="Where the input is",
+        group=OptionGroup.INPUT,
         form="name of a folder",
     )
-    rate: Rate | None = word(
+    rate: Rate | None = option(
         None,
         "Frames per second, for frames without a manifest.",
         example="30000/1001",
-        group="Where the input is",
+        group=OptionGroup.INPUT,
         form='25, "29.97" or "30000/1001"',
     )
-    image_format: Literal["jpg", "png"] = word(
+    image_format: ImageFormat = option(
         "jpg",
-        "How frames are stored when video is split: jpg (quality 95, 4:4:4) or png.",
+        "How the frames of a split video are stored: jpg (quality 95, 4:4:4) or png.",
         example="png",
-        group="Tasks and delivery",
+        group=OptionGroup.OUTPUT,
     )
-    keep_place: bool = word(
-        False, "Pass on where the video was recorded, if it says so.", example=True, group="Tasks and delivery"
+    keep_location: bool = option(
+        False, "Copy the video's GPS location, if it has one, to the output.", example=True, group=OptionGroup.OUTPUT
     )
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _check_fields(self) -> Self:
         if self.video and (self.frames or self.rate):
             raise ValueError("give either video, or frames (and rate), not both")
         self._check_styles()
         if any(after.at <= before.at for before, after in pairwise(self.key_styles)):
-            raise ValueError("key_styles must rise in time")
+            raise ValueError("the times of key_styles must increase")
         if self.style is not None and self.key_styles and self.key_styles[0].at == 0:
             raise ValueError("give the style at 0 either as style or as the first of key_styles, not both")
         if self.mask and SCORERS[self.scorer].makes == "records":
-            raise ValueError(f"the scorer {self.scorer!r} makes no pictures that a mask could be for")
+            raise ValueError(f"the scorer {self.scorer!r} makes no pictures, so mask cannot be used")
         return self
 
     def _check_styles(self) -> None:
@@ -173,34 +177,47 @@ class Trigger(Options):
         if not spec.needs_style:
             return
         if not files:
-            raise ValueError(f"style is missing: the scorer {self.scorer!r} needs {_KINDS[spec.styles[0]]}'s file name")
+            raise ValueError(
+                f"style is missing: the scorer {self.scorer!r} needs the name of {_KIND_NAMES[spec.styles[0]]}"
+            )
         if len(files) > 1 and not spec.mixes:
-            raise ValueError(f"the scorer {self.scorer!r} takes one style, not {len(files)}")
+            raise ValueError(f"the scorer {self.scorer!r} accepts one style, not {len(files)}")
         if len(files) > MAX_STYLES:
-            raise ValueError(f"{len(files)} style files are named; at most {MAX_STYLES} can be mixed in one run")
+            raise ValueError(f"{len(files)} style files are named; the maximum for one run is {MAX_STYLES}")
 
     @property
     def frames_folder(self) -> str:
-        """Folder of the frames inside the input folder."""
+        """The folder of the frames inside the input folder."""
         return self.frames or "frames"
 
     @property
-    def keys(self) -> tuple[StyleKeyframe, ...]:
-        """The styles over time, `style` as the one at 0; empty without a style."""
+    def keyframes(self) -> tuple[StyleKeyframe, ...]:
+        """All style keyframes, with `style` as the one at 0; empty without a style."""
         first = () if self.style is None else (StyleKeyframe(at=0, style=self.style),)
         return first + self.key_styles
 
     @property
     def style_files(self) -> tuple[str, ...]:
-        """Names of all style files, each once, in the order of their first mention."""
-        return tuple(dict.fromkeys(name for key in self.keys for name in shares(key.style)))
+        """The names of all style files, each once, in order of first use."""
+        names = (name for keyframe in self.keyframes for name in normalized_weights(keyframe.style))
+        return tuple(dict.fromkeys(names))
 
 
-def load_trigger(data: bytes) -> Trigger:
-    """Read a trigger file; raises InputError in words."""
+def option_spec(name: str) -> OptionSpec:
+    """Return the metadata of one option of the trigger file."""
+    return spec_of(name, Trigger.model_fields[name])
+
+
+def all_option_specs() -> list[OptionSpec]:
+    """Return the metadata of all options that users write, in schema order; programs write `version`."""
+    return [option_spec(name) for name in Trigger.model_fields if name != "version"]
+
+
+def parse_trigger(data: bytes) -> Trigger:
+    """Parse a trigger file; raises InputError if it is too large or invalid."""
     if len(data) > MAX_TRIGGER_BYTES:
         raise InputError(
-            f"The trigger file has {len(data)} bytes; at most {MAX_TRIGGER_BYTES} are read",
-            "Put only options into it; frames and paintings are files of their own",
+            f"The trigger file has {len(data)} bytes; the maximum is {MAX_TRIGGER_BYTES}",
+            "Put only options into it; frames and styles are files of their own",
         )
-    return Trigger.parse_input(data.removeprefix(codecs.BOM_UTF8), "trigger file")  # some editors and shells put one
+    return Trigger.parse_input(data.removeprefix(codecs.BOM_UTF8), "trigger file")  # some editors and shells add a BOM

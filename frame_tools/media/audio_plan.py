@@ -15,13 +15,14 @@ import av
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 
+from frame_tools.contracts.choices import VideoContainer
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.split_options import Container, ContainerChoice, Sound
+from frame_tools.contracts.split_options import ContainerChoice, Sound
 from frame_tools.media.packet_timeline import PacketTimeline
 
 AudioEncoder: TypeAlias = Literal["aac", "alac", "flac"]
 
-MUXERS: Final[dict[Container, str]] = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
+MUXERS: Final[dict[VideoContainer, str]] = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
 _PLAYED_EVERYWHERE: Final = frozenset({"aac", "alac", "mp3"})
 _IN_MOV: Final = _PLAYED_EVERYWHERE | {"ac3", "eac3"}
 _IN_MP4: Final = _IN_MOV | {"flac", "opus"}
@@ -73,7 +74,7 @@ class TrackPlan:
 class AudioPlan:
     """The container of the output and what becomes of the audio tracks; `notes` say what is not a plain copy."""
 
-    container: Container
+    container: VideoContainer
     tracks: tuple[TrackPlan, ...]
     notes: tuple[str, ...]
 
@@ -85,7 +86,7 @@ def plan_audio(
 
     Raises InputError if a track can be neither copied nor converted.
     """
-    default: Container = "mp4" if container == "auto" else container
+    default: VideoContainer = "mp4" if container == "auto" else container
     if sound == "drop":
         dropped = (f"Left out the sound ({len(streams)} tracks): the option sound is drop",) if streams else ()
         return AudioPlan(default, (), dropped)
@@ -108,13 +109,13 @@ def _is_usable(stream: AudioStream, timeline: PacketTimeline) -> bool:
     return scanned is not None and scanned.packets > 0 and scanned.start is not None
 
 
-def _choose_container(streams: Sequence[AudioStream], sound: Sound) -> Container:
+def _choose_container(streams: Sequence[AudioStream], sound: Sound) -> VideoContainer:
     """Return MKV if only that plays a track without conversion, else MP4."""
     copies = sound == "copy"
     return "mkv" if copies and any(_codec(stream) in _ONLY_IN_MKV for stream in streams) else "mp4"
 
 
-def _plan_track(stream: AudioStream, timeline: PacketTimeline, *, sound: Sound, container: Container) -> TrackPlan:
+def _plan_track(stream: AudioStream, timeline: PacketTimeline, *, sound: Sound, container: VideoContainer) -> TrackPlan:
     codec = _codec(stream)
     if timeline.streams[stream.index].has_edits:
         return TrackPlan(stream.index, codec, _conversion(stream, container, Reason.EDITS))
@@ -125,7 +126,7 @@ def _plan_track(stream: AudioStream, timeline: PacketTimeline, *, sound: Sound, 
     return TrackPlan(stream.index, codec, _conversion(stream, container, Reason.CONTAINER))
 
 
-def _held_by(container: Container) -> frozenset[str]:
+def _held_by(container: VideoContainer) -> frozenset[str]:
     """Return the codecs that common players decode in this container."""
     match container:
         case "mp4":
@@ -138,7 +139,7 @@ def _held_by(container: Container) -> frozenset[str]:
             assert_never(container)
 
 
-def _accepts_copy(stream: AudioStream, container: Container) -> bool:
+def _accepts_copy(stream: AudioStream, container: VideoContainer) -> bool:
     """Return whether the muxer writes a header for a copy of this stream."""
     try:
         with av.open(io.BytesIO(), "w", format=MUXERS[container], container_options={"fflags": "+bitexact"}) as trial:
@@ -149,7 +150,7 @@ def _accepts_copy(stream: AudioStream, container: Container) -> bool:
     return True
 
 
-def _conversion(stream: AudioStream, container: Container, reason: Reason) -> Conversion:
+def _conversion(stream: AudioStream, container: VideoContainer, reason: Reason) -> Conversion:
     """Return how to encode a track again; raises InputError if no encoder supports its channels."""
     context = stream.codec_context
     codec = _codec(stream)
@@ -205,7 +206,7 @@ def _codec(stream: AudioStream) -> str:
     return str(stream.codec_context.codec.canonical_name)
 
 
-def _describe_conversion(number: int, track: TrackPlan, conversion: Conversion, container: Container) -> str:
+def _describe_conversion(number: int, track: TrackPlan, conversion: Conversion, container: VideoContainer) -> str:
     quality = "lossless" if conversion.bit_rate is None else f"{conversion.bit_rate // 1000} kbit/s"
     reason: str = conversion.reason
     if conversion.reason is Reason.CONTAINER:

@@ -12,7 +12,7 @@ network, so each millisecond of core time matters.
 import io
 import platform
 from fractions import Fraction
-from typing import Final, Literal
+from typing import Final
 
 import av
 from av.video.frame import VideoFrame
@@ -20,6 +20,7 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 from typing_extensions import Buffer
 
+from frame_tools.contracts.choices import OddSize
 from frame_tools.contracts.errors import InputError, InternalError
 from frame_tools.contracts.manifest import Color, Manifest
 from frame_tools.media.color import SCALING, UNSPECIFIED, conversion_for_manifest
@@ -32,8 +33,6 @@ _LEVELS: Final = {None: ColorRange.UNSPECIFIED, "limited": ColorRange.MPEG, "ful
 # in 25 of 25 runs). The AVX2 and SSE4.2 code never did; both give the same bytes and are no slower here.
 _ASM: Final = "asm=SSE4.2:" if platform.machine() in ("x86_64", "AMD64") else ""
 _X264_PARAMS: Final = f"{_ASM}mbtree=1:rc-lookahead=10"
-
-OddSize = Literal["exact", "pad"]
 
 
 def coded_size(width: int, height: int, odd_size: OddSize) -> tuple[int, int]:

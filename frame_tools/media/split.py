@@ -16,9 +16,10 @@ import av
 from av.container import InputContainer
 from pydantic import ValidationError
 
+from frame_tools.contracts.choices import ImageFormat
 from frame_tools.contracts.errors import InputError, MissingError
 from frame_tools.contracts.manifest import Manifest
-from frame_tools.contracts.split_options import ImageFormat, SplitOptions
+from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.media import probe
 from frame_tools.media.audio import extract_audio
 from frame_tools.media.audio_plan import AudioPlan, plan_audio

@@ -83,7 +83,12 @@ class OursAsJson(logging.Formatter):
 
 
 def configure_host_logging() -> None:
-    """Change the form of our records on every handler of the root logger that does not write to a terminal."""
+    """Format our records on all root handlers that do not write to a terminal; log the Azure SDK from WARNING up.
+
+    The Python worker sets the root logger to INFO, where the SDK logs two lines per request: enough for sampling in
+    Application Insights to drop the app's own lines.
+    """
+    logging.getLogger("azure").setLevel(logging.WARNING)
     for handler in logging.getLogger().handlers:
         stream = getattr(handler, "stream", None)
         if not isinstance(handler.formatter, OursAsJson) and not (stream and _is_terminal(stream)):

@@ -8,7 +8,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from frame_tools.contracts.option_specs import Word, all_words
+from frame_tools.contracts.option_specs import OptionSpec
+from frame_tools.contracts.trigger import all_option_specs
 from infra.tools import pages
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "options.md"
@@ -19,7 +20,7 @@ HEAD: Final = "| option | values | default | meaning | example |\n|---|---|---|-
 
 def tables() -> str:
     """Return one Markdown table per option group."""
-    words = all_words()
+    words = all_option_specs()
     order = list(dict.fromkeys(word.group for word in words))
     grouped = groupby(sorted(words, key=lambda word: order.index(word.group)), key=lambda word: word.group)
     return "\n\n".join("\n".join([f"### {group}", "", HEAD, *map(_row, members)]) for group, members in grouped)
@@ -30,12 +31,12 @@ def page_with(page: str, text: str) -> str:
     return pages.page_with(page, text, begin=BEGIN, end=END)
 
 
-def _row(word: Word) -> str:
+def _row(word: OptionSpec) -> str:
     cells = [f"`{word.name}`", f"`{word.form}`" if _is_code(word) else word.form, _default(word.default), word.meaning]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in [*cells, f"`{_json(word.example)}`"]) + " |"
 
 
-def _is_code(word: Word) -> bool:
+def _is_code(word: OptionSpec) -> bool:
     return "|" in word.form or ".." in word.form
 
 

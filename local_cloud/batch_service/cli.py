@@ -13,7 +13,7 @@ import typer
 from local_cloud.batch_service.server import serve
 from local_cloud.batch_service.service import PoolShape
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 
 _POOL = re.compile(r"(?P<id>[A-Za-z0-9_-]{1,64}):(?P<nodes>\d+)x(?P<slots>[1-9]\d*)")
 

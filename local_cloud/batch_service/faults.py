@@ -2,7 +2,8 @@
 
 `{"kind": "http_error", "status": 503, "retry_after": 1, "times": 2, "path_contains": "/jobs"}`
     The next `times` requests whose path contains the text get this status (429, 500 or 503) and, if set, Retry-After
-    in seconds; they have no other effect.
+    in seconds; they have no other effect. `code` in place of `status` selects any error of the service, for example
+    ActiveJobAndScheduleQuotaReached (409); `method` and `path` restrict the fault to one method and one exact path.
 `{"kind": "partial_failure", "task_id": "b0007", "code": "ServerBusy", "times": 1}`
     This item of the next addtaskcollection fails with the code, the others are added; 5xx codes are `ServerError`.
 `{"kind": "preempt_node", "node": "local-gpu-0"}`
@@ -23,7 +24,7 @@ GET /local/faults lists the pending faults, DELETE /local/faults removes them. T
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from local_cloud.batch_service.contracts.errors import STATUS_AND_MESSAGE, from_validation
 from local_cloud.batch_service.contracts.serialization import WireModel
@@ -53,15 +54,28 @@ class HttpError(_Fault):
     """A response that replaces the operation."""
 
     kind: Literal["http_error"]
-    status: Literal[429, 500, 503]
+    status: Literal[429, 500, 503] | None = None
+    code: Annotated[str, AfterValidator(_check_code)] | None = None
     retry_after: Annotated[int, Field(ge=0)] | None = None
     times: Annotated[int, Field(ge=1)] = 1
+    method: str | None = None
+    path: str | None = None
     path_contains: str = ""
 
+    @model_validator(mode="after")
+    def _check_status_or_code(self) -> "HttpError":
+        if (self.status is None) == (self.code is None):
+            raise ValueError("set either status or code")
+        return self
+
     @property
-    def code(self) -> str:
-        """The error code of the status."""
-        return _CODE_OF_STATUS[self.status]
+    def error_code(self) -> str:
+        """The error code of the response."""
+        return self.code or _CODE_OF_STATUS[self.status or 500]
+
+    def matches(self, method: str, path: str) -> bool:
+        """Return whether a request gets this error."""
+        return self.path_contains in path and self.method in (None, method) and self.path in (None, path)
 
 
 class PartialFailure(_Fault):
@@ -135,10 +149,10 @@ class Faults:
         """Remove all faults."""
         self._waiting.clear()
 
-    def consume_http_error(self, path: str) -> HttpError | None:
-        """Return the fault for a request to this path and count it; None if there is none."""
+    def consume_http_error(self, method: str, path: str) -> HttpError | None:
+        """Return the fault for a request and count it; None if there is none."""
         for fault in self._waiting:
-            if isinstance(fault, HttpError) and fault.path_contains in path:
+            if isinstance(fault, HttpError) and fault.matches(method, path):
                 self._count_down(fault)
                 return fault
         return None

@@ -21,7 +21,7 @@ _STOP_S = 15.0  # SIGTERM gives tasks one second; running uploads may take longe
 
 
 @dataclass(frozen=True)
-class ServiceProcess:
+class BatchServiceProcess:
     """A running service at `url`."""
 
     url: str
@@ -56,7 +56,7 @@ def start_service(
     images: Mapping[str, Mapping[str, str]],
     port: int = 0,
     ready_s: float = 30.0,
-) -> ServiceProcess:
+) -> BatchServiceProcess:
     """Start a service on 127.0.0.1 and wait until it answers; its log is `data/service.log`.
 
     `pools` maps ids to (nodes, task slots per node), `images` names to environments; port 0 selects a free port. Raises
@@ -75,9 +75,9 @@ def start_service(
         process = subprocess.Popen(command, cwd=_REPOSITORY, stdout=subprocess.PIPE, stderr=sink, text=True)
     url = _await_ready(process, ready_s=ready_s)
     if url is None:
-        ServiceProcess("", process).kill()
+        BatchServiceProcess("", process).kill()
         raise RuntimeError(f"the Batch service did not start; {log} ends with:\n{log.read_text()[-2000:]}")
-    return ServiceProcess(url, process)
+    return BatchServiceProcess(url, process)
 
 
 @contextmanager

@@ -6,10 +6,12 @@ the loopback port could start the service as well. Bearer tokens are rejected: A
 
 import asyncio
 import logging
+import re
 import signal
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -31,7 +33,16 @@ from local_cloud.batch_service.routes.serializers import EntitySerializer
 from local_cloud.batch_service.routes.task_routes import add_task_routes
 from local_cloud.batch_service.service import BatchService, PoolShape
 
+T = TypeVar("T", bound=web.StreamResponse)
 _log = logging.getLogger(__name__)
+_UNSUPPORTED_OPERATIONS = re.compile(
+    r"\w+ /(jobschedules|applications|certificates|lifetimejobstats|lifetimepoolstats|poolusagemetrics)(/.*)?"
+    r"|(PATCH|PUT) /pools/[^/]+"
+    r"|\w+ /pools/[^/]+/(nodes/.+|stopresize|removenodes|updateproperties|upgradeos)"
+    r"|GET /jobs/[^/]+/jobpreparationandreleasetaskstatus"
+    r"|DELETE /jobs/[^/]+/tasks/[^/]+/files/.+"
+    r"|GET /jobs/[^/]+/tasks/[^/]+/subtasksinfo"
+)
 
 
 async def serve(
@@ -79,11 +90,11 @@ async def _format_errors(request: web.Request, handler: Handler) -> web.StreamRe
     request_id = new_request_id()
     headers = {"request-id": request_id}
     try:
-        return await handler(request)
+        return _with_client_request_id(request, await handler(request))
     except web.HTTPNotFound:
-        error = BatchError("ResourceNotFound")
+        error = _unsupported(request) or BatchError("ResourceNotFound")
     except web.HTTPMethodNotAllowed:
-        error = BatchError("UnsupportedHttpVerb")
+        error = _unsupported(request) or BatchError("UnsupportedHttpVerb")
     except web.HTTPException:
         raise
     except BatchError as raised:
@@ -93,13 +104,20 @@ async def _format_errors(request: web.Request, handler: Handler) -> web.StreamRe
         _log.exception("%s %s broke", request.method, request.path)
         error = BatchError("InternalError")
     body = error_response(error, request_id, base_url=request.app[SERVICE].base_url)
-    return json_response(body, status=error.status, headers=headers)
+    return _with_client_request_id(request, json_response(body, status=error.status, headers=headers))
+
+
+def _with_client_request_id(request: web.Request, response: T) -> T:
+    wants_id = request.headers.get("return-client-request-id", "").lower() == "true"
+    if wants_id and (client_request_id := request.headers.get("client-request-id")):
+        response.headers["client-request-id"] = client_request_id
+    return response
 
 
 @web.middleware
 async def _inject_faults(request: web.Request, handler: Handler) -> web.StreamResponse:
     service = request.app[SERVICE]
-    fault = None if _is_local(request) else service.faults.consume_http_error(request.path)
+    fault = None if _is_local(request) else service.faults.consume_http_error(request.method, request.path)
     if fault is None:
         return await handler(request)
     return _fault_response(fault, service)
@@ -120,11 +138,20 @@ async def _check_request(request: web.Request, handler: Handler) -> web.StreamRe
     return await handler(request)
 
 
+def _unsupported(request: web.Request) -> BatchError | None:
+    """Return the error for an operation that Azure Batch has and this service has not, else None."""
+    if not _UNSUPPORTED_OPERATIONS.fullmatch(f"{request.method} {request.path}"):
+        return None
+    reason = f"The local Batch service does not support {request.method} {request.path}."
+    return BatchError("NotImplemented", values={"Reason": reason})
+
+
 def _is_local(request: web.Request) -> bool:
     return request.path.startswith("/local/")
 
 
 def _fault_response(fault: HttpError, service: BatchService) -> web.Response:
-    body = error_response(BatchError(fault.code), new_request_id(), base_url=service.base_url)
+    error = BatchError(fault.error_code)
+    body = error_response(error, new_request_id(), base_url=service.base_url)
     headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-    return json_response(body, status=fault.status, headers=headers)
+    return json_response(body, status=error.status, headers=headers)

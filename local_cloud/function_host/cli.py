@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from local_cloud.function_host.config.settings import read_settings
+from local_cloud.function_host.config.settings import local_http_port, read_settings
 from local_cloud.function_host.console import Console
 from local_cloud.function_host.host import ExitCode, Host, HostOptions
 from local_cloud.function_host.invocation.worker import AppLoadError
 
+_DEFAULT_PORT = 7071
 _EXAMPLES = """examples:
   python -m local_cloud.function_host host start --port 7071 --verbose
   python -m local_cloud.function_host start --enableAuth
@@ -31,14 +32,23 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     options = parser.parse_args(arguments)
     if options.command not in (["host", "start"], ["start"]):
         parser.error(f"unknown command {' '.join(options.command)!r}; use `host start`")
+    port = _port(options.port)
     try:
-        asyncio.run(_run(options, _bind(options.port)))
+        asyncio.run(_run(options, _bind(port)))
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-        _fail(
-            ExitCode.PORT_IN_USE, f"Port {options.port} is in use. Stop the program that listens on it or use --port N."
-        )
+        _fail(ExitCode.PORT_IN_USE, f"Port {port} is in use. Stop the program that listens on it or use --port N.")
+
+
+def _port(option: int | None) -> int:
+    if option is not None:
+        return option
+    try:
+        configured = local_http_port(Path.cwd())
+    except ValueError as error:
+        _fail(ExitCode.NOT_LOADED, f"The app cannot be loaded. {error}")
+    return _DEFAULT_PORT if configured is None else configured
 
 
 async def _run(options: argparse.Namespace, listening: socket.socket) -> NoReturn:
@@ -80,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", nargs="+", metavar="[host] start")
-    parser.add_argument("--port", "-p", type=int, default=7071, help="port on 127.0.0.1 (default 7071; 0: a free port)")
+    parser.add_argument("--port", "-p", type=int, help="port on 127.0.0.1 (default: LocalHttpPort, else 7071; 0: free)")
     parser.add_argument("--verbose", action="store_true", help="show the host's debug log too")
     parser.add_argument("--enableAuth", action="store_true", help="require access keys")
     parser.add_argument(

@@ -1,7 +1,8 @@
 """Console output that shows which invocation wrote a line.
 
 Lines that a function logs or prints, from any thread or event loop, carry its name and invocation id; the host's own
-lines carry no prefix. All lines go to one stream, each with its UTC time.
+lines carry no prefix. All lines go to one stream, each with its UTC time. As in Azure, lines
+that the Azure SDK logs inside a function appear from INFO on: two for each request.
 """
 
 import io
@@ -18,7 +19,9 @@ from azure_functions_runtime.utils.executor import invocation_id_cv
 HOST_LOGGER = "local_cloud.function_host"
 # The runtime logs each failed call without the function's name; the invoker logs it with the name.
 _MUTED_LOGGER = "azure.functions"
-_QUIET_LOGGERS = ("azure", "aiohttp", "asyncio")
+_QUIET_LOGGERS = ("aiohttp", "asyncio")
+# The real host is not written in Python: SDK lines outside of a function are this host's own.
+_SDK_LOGGER = "azure."
 
 
 class Console:
@@ -51,6 +54,10 @@ class Console:
             if rest := self._partial_lines.pop(invocation_id, ""):
                 self.write_line(self._prefixed(rest, invocation_id))
             del self._running[invocation_id]
+
+    def is_in_invocation(self) -> bool:
+        """Return whether an invocation runs in this context."""
+        return invocation_id_cv.get() in self._running
 
     def write_line(self, text: str) -> None:
         """Write a line (or several, for example a traceback) after the current time."""
@@ -85,6 +92,9 @@ class _LineHandler(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
+        is_sdk = record.name.startswith(_SDK_LOGGER)
+        if is_sdk and record.levelno < logging.WARNING and not self._console.is_in_invocation():
+            return
         text = self.format(record)
         if not record.name.startswith(HOST_LOGGER):
             text = self._console.with_prefix(f"{record.levelname}: {text}")

@@ -68,12 +68,13 @@ class Host:
         """Wire everything. Raises a ValueError for an invalid setting, schedule, route or path."""
         self._settings = settings
         self._options = options
-        self._worker = worker
+        self._functions = tuple(f for f in worker.functions if not settings.is_disabled(f.name))
+        self._disabled = [f.name for f in worker.functions if settings.is_disabled(f.name)]
         self._stopping = asyncio.Event()
         self._timed_out = asyncio.Event()
         self._storage = Storage(settings)
         bindings = Bindings(settings, self._storage)
-        for function in worker.functions:
+        for function in self._functions:
             bindings.check(function)
         self._invoker = Invoker(
             worker,
@@ -164,17 +165,19 @@ class Host:
         )
 
     def _triggered_by(self, trigger: str) -> list[Function]:
-        return [function for function in self._worker.functions if function.trigger.type == trigger]
+        return [function for function in self._functions if function.trigger.type == trigger]
 
     def _log_startup(self, port: int) -> None:
-        for function in self._worker.functions:
+        for function in self._functions:
             _log.info("  %s: %s", function.name, function.trigger.arguments["type"])
             if function.trigger.type not in _SUPPORTED:
                 _log.warning("  %s is not started: this host does not support %s", function.name, function.trigger.type)
             if function.retry is not None and function.trigger.type not in _RETRYABLE:
                 _log.warning("  %s: this host retries timers only, so @app.retry has no effect", function.name)
-        if not self._worker.functions:
+        if not self._functions:
             _log.warning("The app has no functions")
+        for name in self._disabled:
+            _log.info("  %s: disabled by the setting AzureWebJobs.%s.Disabled", name, name)
         if self._options.duplicate_seed is not None:
             _log.warning(
                 "Duplicate delivery (seed %d), for tests only: each message comes one to five times, out of order.",

@@ -6,7 +6,7 @@ from azure.core.exceptions import HttpResponseError
 
 from frame_tools.contracts import ids, paths
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.messages import parse_message
+from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
 from frame_tools.telemetry.metrics import FRAMES_DONE
@@ -21,7 +21,7 @@ RECORD_BYTES: Final = 16
 def finish_batch(app: App, text: str) -> None:
     """Handle one message of the queue `finished-batches`. The message is a hint; receipts are the truth."""
     try:
-        message = parse_message(text)
+        message = BatchMessage.parse(text)
     except InputError as error:
         dead_letter_message(app, paths.FINISHED_BATCHES, text, error)
         return

@@ -8,7 +8,7 @@ import logging
 
 from frame_tools.contracts import ids, paths
 from frame_tools.contracts.errors import ErrorCode, InputError, NextStep, VersionSkewError
-from frame_tools.contracts.messages import parse_message
+from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure
 from orchestration.app import App
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 def batch_poisoned(app: App, text: str) -> None:
     """Fail the step whose Batch task `submit_batch` could not create in any of its attempts."""
     try:
-        message = parse_message(text)
+        message = BatchMessage.parse(text)
     except (InputError, VersionSkewError) as error:
         dead_letter_message(app, paths.FRAME_BATCHES_POISON, text, error)
         return
@@ -49,7 +49,7 @@ def batch_poisoned(app: App, text: str) -> None:
 def finish_poisoned(app: App, text: str) -> None:
     """Fail the run that `finish_batch` could not complete in any of its attempts."""
     try:
-        message = parse_message(text)
+        message = BatchMessage.parse(text)
     except (InputError, VersionSkewError) as error:
         dead_letter_message(app, paths.FINISHED_BATCHES_POISON, text, error)
         return

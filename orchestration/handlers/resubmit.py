@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from frame_tools.contracts import ids
 from frame_tools.contracts.base import Document, explain_validation_error
 from frame_tools.contracts.errors import InputError, MissingError
-from frame_tools.contracts.options import Options
+from frame_tools.contracts.options import Options, rename_old_options
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
 from frame_tools.contracts.receipt import Outcome
@@ -35,7 +35,7 @@ class ResubmitRequest(Document):
     """What to score again, and which of `Options` to change; null resets an option to its default."""
 
     which: Which = "missing"
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Annotated[dict[str, Any], AfterValidator(rename_old_options)] = Field(default_factory=dict)
 
 
 def parse_resubmit_request(body: bytes) -> ResubmitRequest:
@@ -138,7 +138,8 @@ def _delete_failures(app: App, state: RunState) -> None:
     """Delete failure records, retry claims and task errors, so that every step may be retried."""
     for failure in state.failures:
         app.storage.runs.delete(RunPaths(state.run_id).failure(failure))
-    for prefix in (RunPaths(state.run_id).retries, RunPaths(state.run_id).errors):
+    run = RunPaths(state.run_id)
+    for prefix in (run.retries, run.errors, run.old_errors):
         for item in list(app.storage.runs.list(prefix)):
             app.storage.runs.delete(item.name)
 
@@ -187,6 +188,8 @@ def rerun_with_options(app: App, state: RunState, options: Mapping[str, Any]) ->
 def _claim_child_run(app: App, parent: Request, batches: tuple[int, ...]) -> Request:
     """Claim the next id of a run created from `parent`; without `batches` it scores all of them with a new plan."""
     for number in range(1, MAX_CHILD_RUNS):
+        if app.storage.runs.exists(RunPaths(parent.run_id).old_child_run(number)):
+            continue  # an earlier version of Impasto gave this number to a run
         if app.storage.runs.create(RunPaths(parent.run_id).child_run(number), b""):
             run_id = ids.run_id_for(parent.trigger_blob, f"{parent.run_id}+{number}")
             return parent.model_copy(

@@ -6,7 +6,7 @@ from frame_tools.contracts import ids
 from frame_tools.contracts.errors import ImpastoError, InputError, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
-from frame_tools.contracts.trigger import MAX_TRIGGER_BYTES, Trigger, load_trigger
+from frame_tools.contracts.trigger import MAX_TRIGGER_BYTES, Trigger, parse_trigger
 from frame_tools.storage.blobs import Blob
 from orchestration.app import App
 from orchestration.runs.advance import advance
@@ -55,7 +55,7 @@ def read_trigger(trigger_blob: str, blob: Blob) -> Trigger:
             f"The trigger file {trigger_blob[:60]!r} does not end with .json", "Name it <name of the run>.json"
         )
     ids.check_name(trigger_blob.removesuffix(ids.TRIGGER_SUFFIX), "trigger's name")
-    return load_trigger(blob.data)
+    return parse_trigger(blob.data)
 
 
 def open_run(app: App, request: Request) -> None:

@@ -4,7 +4,7 @@ import logging
 
 from frame_tools.contracts import paths
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.messages import BatchMessage, parse_message
+from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
 from orchestration.app import App, node_image
@@ -18,11 +18,11 @@ _log = logging.getLogger(__name__)
 def submit_batch(app: App, text: str) -> None:
     """Handle one message of the queue `frame-batches`."""
     try:
-        message = parse_message(text)
+        message = BatchMessage.parse(text)
     except InputError as error:
         dead_letter_message(app, paths.FRAME_BATCHES, text, error)
         return
-    if message.batch == "look":
+    if message.batch == "advance":
         return
     if is_settled(app, message):
         if app.storage.runs.exists(RunPaths(message.run_id).outcome):

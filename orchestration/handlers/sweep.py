@@ -12,7 +12,7 @@ from frame_tools.contracts import ids, paths
 from frame_tools.contracts.errors import ErrorCode, NextStep, sentence
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.receipt import Failure, TaskError
+from frame_tools.contracts.receipt import Failure
 from frame_tools.telemetry.logs import with_run_context
 from frame_tools.telemetry.metrics import QUEUE_AGE, TASK_RETRIES
 from orchestration.app import App, node_image
@@ -22,7 +22,7 @@ from orchestration.runs.admission import admit_next, reclaim_slots
 from orchestration.runs.advance import advance
 from orchestration.runs.orphans import reopen_orphaned_runs
 from orchestration.runs.scheduling import current_job, ensure_tasks
-from orchestration.state import RunState, open_runs, read_state, write_failure
+from orchestration.state import RunState, open_runs, read_state, read_task_error, write_failure
 
 _log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def _claim_retry(app: App, run_id: str, step: int | str, last: TaskView) -> bool
             app.metrics.record(TASK_RETRIES, 1)
             return True
     write_failure(app.storage, _describe_failure(app, run_id, name, last))
-    app.storage.finished_batches.send(BatchMessage(run_id=run_id, batch="look"))
+    app.storage.finished_batches.send(BatchMessage(run_id=run_id, batch="advance"))
     return False
 
 
@@ -140,10 +140,9 @@ def _describe_failure(app: App, run_id: str, step: str, last: TaskView) -> Failu
         task_id=last.task_id,
         failed_at=app.clock.now().isoformat(),
     )
-    blob = app.storage.runs.read(RunPaths(run_id).error(step))
-    if blob is None:
+    error = read_task_error(app.storage, run_id, step)
+    if error is None:
         return failure
-    error = TaskError.load_stored(blob.data)
     if error.tells_of(task_id=last.task_id, exit_code=last.exit_code):
         own_error = {
             "reason": error.reason,

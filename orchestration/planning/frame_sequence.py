@@ -7,8 +7,8 @@ not belong to the sequence is an error, because one frame too many or too few pu
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
+from frame_tools.contracts.choices import ImageFormat
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import Manifest
 
@@ -24,7 +24,7 @@ class Numbering:
     pattern: str
     first: int
     count: int
-    image_format: Literal["jpg", "png"]
+    image_format: ImageFormat
 
 
 def check_against_manifest(sizes: Mapping[str, int], manifest: Manifest) -> None:

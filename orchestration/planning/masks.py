@@ -5,10 +5,10 @@ from pathlib import PurePath
 from typing import Final
 
 from frame_tools.contracts import paths
+from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.plan import MASK_SUFFIXES, BlobRef, PlannedMask, Request
-from frame_tools.contracts.scorers import Makes
 from frame_tools.storage.blobs import BlobInfo
 from orchestration.app import App
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from frame_tools.contracts import paths
+from frame_tools.contracts.choices import MAX_FRAME_BYTES
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import MAX_JSON_BYTES, Manifest
 from frame_tools.contracts.options import Options
@@ -24,7 +25,6 @@ from orchestration.state import RunState
 
 MAX_BATCHES: Final = 10_000
 """Maximum number of batches of one run; queue and Batch handle this many without problems."""
-MAX_FRAME_BYTES: Final = 200 * 2**20
 _UPLOAD_AGAIN: Final = "Upload it, then upload the trigger file again"
 
 
@@ -148,9 +148,9 @@ def _complete_plan(
 
 
 def _options(trigger: Trigger) -> Options:
-    """Return the options with an explicit `steady`: a new default in a later version must not change an open run."""
+    """Return the options with an explicit `temporal_smoothing`: a later default must not change an open run."""
     options = Options(**{name: getattr(trigger, name) for name in Options.model_fields})
-    return options.model_copy(update={"steady": options.weight_of_before})
+    return options.model_copy(update={"temporal_smoothing": options.smoothing_weight})
 
 
 def check_limits(manifest: Manifest, settings: Settings) -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Final
 
+from frame_tools.contracts.choices import StyleKind
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.scorers import ScorerSpec, StyleKind
+from frame_tools.contracts.scorers import ScorerSpec
 from frame_tools.media import images
 
 MAX_HEADER_BYTES: Final = 2**20

@@ -9,7 +9,7 @@ from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import BlobRef, Plan, PlannedKeyframe, PlannedStyle, Request
 from frame_tools.contracts.scorers import SCORERS
-from frame_tools.contracts.trigger import Trigger, shares
+from frame_tools.contracts.trigger import Trigger, normalized_weights
 from frame_tools.storage.blobs import Blob, sha256_of
 from orchestration.app import App
 from orchestration.planning.style_validation import inspect_style
@@ -34,7 +34,7 @@ def plan_keyframes(trigger: Trigger, styles: tuple[PlannedStyle, ...]) -> tuple[
     """Return the keyframes, each with one weight per style in `styles`."""
     if not styles:
         return ()
-    keyframes = [(keyframe.at, shares(keyframe.style)) for keyframe in trigger.keys]
+    keyframes = [(keyframe.at, normalized_weights(keyframe.style)) for keyframe in trigger.keyframes]
     return tuple(
         PlannedKeyframe(at=at, weights=tuple(weights.get(style.name, 0.0) for style in styles))
         for at, weights in keyframes

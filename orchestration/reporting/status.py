@@ -9,11 +9,11 @@ from frame_tools.contracts import ids, paths
 from frame_tools.contracts.errors import DamagedError, VersionSkewError, sentence
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.receipt import Outcome, TaskError
+from frame_tools.contracts.receipt import Outcome
 from orchestration.app import App
 from orchestration.preflight import read_check
 from orchestration.reporting.cost import expected_cost
-from orchestration.state import RunState, open_runs, read_state
+from orchestration.state import RunState, open_runs, read_state, read_task_error
 
 Status = Literal["waiting", "splitting", "planning", "scoring", "joining", "finished", "failed", "refused", "cancelled"]
 MAX_LISTED: Final = 200
@@ -47,6 +47,8 @@ def describe(state: RunState) -> dict[str, Any]:
         "status": derive_status(state),
         "reason": outcome.reason if outcome else "",
         "remedy": outcome.remedy if outcome else "",
+        "code": outcome.code if outcome else None,
+        "next_step": outcome.next_step if outcome else None,
         "received_at": state.request.received_at,
         "ended_at": outcome.ended_at if outcome else None,
         "frames": plan.frame_count if plan else None,
@@ -91,13 +93,13 @@ def _retried_errors(app: App, state: RunState) -> Iterator[str]:
     """Yield the errors of tasks whose steps may be retried, for pending steps."""
     steps: tuple[int | str, ...] = ("split",) if state.plan is None else state.missing or ("join",)
     pending = {ids.step_name(step) for step in steps} - set(state.failures)
-    stored = {item.name for item in app.storage.runs.list(RunPaths(state.run_id).errors)}
-    relevant = (name for step in sorted(pending) if (name := RunPaths(state.run_id).error(step)) in stored)
+    run = RunPaths(state.run_id)
+    stored = {item.name for prefix in (run.errors, run.old_errors) for item in app.storage.runs.list(prefix)}
+    relevant = (step for step in sorted(pending) if {run.error(step), run.old_error(step)} & stored)
     for name in islice(relevant, MAX_TASK_ERRORS):
-        blob = app.storage.runs.read(name)
-        if blob is None:  # a resubmission has just deleted it
+        error = read_task_error(app.storage, state.run_id, name)
+        if error is None:  # a resubmission has just deleted it
             continue
-        error = TaskError.load_stored(blob.data)
         step = f"Batch {int(error.step)}" if error.step.isdigit() else f"The step {error.step}"
         explanation = f"{sentence(error.reason)} {sentence(error.remedy)}"
         yield f"{step} failed at {error.happened_at} and may be retried: {explanation}"

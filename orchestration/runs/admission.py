@@ -42,7 +42,7 @@ def admit_next(app: App) -> None:
     If this message is lost, the sweep evaluates the run.
     """
     for run_id in _waiting_runs(app, _slot_holders(app))[:1]:
-        app.storage.finished_batches.send(BatchMessage(run_id=run_id, batch="look"))
+        app.storage.finished_batches.send(BatchMessage(run_id=run_id, batch="advance"))
 
 
 def release_slots(app: App, run_id: str) -> None:

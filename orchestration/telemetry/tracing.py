@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.ids import RUN_ID
-from frame_tools.contracts.messages import parse_message
+from frame_tools.contracts.messages import BatchMessage
 
 PHASES: Final = frozenset({"split", "plan", "queue", "join"})
 """Actions on a run that take many storage or Batch calls; the others take a single small call and get no span."""
@@ -75,7 +75,7 @@ def run_attributes(run_id: str, batch: int | str | None = None) -> dict[str, int
 def annotate_from_message(span: Span, text: str) -> None:
     """Attach the run of a queue message to the span, if the message is valid."""
     try:
-        message = parse_message(text)
+        message = BatchMessage.parse(text)
     except InputError:
         return
     span.annotate(message.run_id, message.batch)

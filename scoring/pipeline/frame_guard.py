@@ -6,16 +6,15 @@ scorer supports it. `resolve`, called in the order of frames, then applies the p
 
 import logging
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
 
+from frame_tools.contracts.choices import BadFramePolicy
 from frame_tools.contracts.errors import InputError, NextStep
 from frame_tools.contracts.receipt import BadFrame
 from scoring.types import FramePositions, NonFiniteOutputError, Picture, Pictures, Score
-
-BadFramePolicy: TypeAlias = Literal["fail", "original", "previous"]
 
 BLANK_STD_THRESHOLD: Final = 1.0
 """Gray levels: a picture is blank if the standard deviation of every channel is below this."""

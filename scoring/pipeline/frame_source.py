@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from frame_tools.contracts.choices import MAX_FRAME_BYTES
 from frame_tools.contracts.errors import ImpastoError, InputError, InternalError, NextStep, TemporaryError
 from frame_tools.contracts.plan import BlobRef
 from frame_tools.storage.blobs import Container
@@ -20,8 +21,6 @@ from frame_tools.storage.mode import STORAGE_MODE
 
 MOUNTS_FOLDER: Final = "AZ_BATCH_NODE_MOUNTS_DIR"
 """Set by Batch: https://learn.microsoft.com/azure/batch/batch-compute-node-environment-variables"""
-MAX_FRAME_BYTES: Final = 200 * 2**20
-"""The planner's limit; the frame may have been replaced since."""
 
 # Batch mounts exist on Linux only. O_NONBLOCK: opening a pipe must not wait for its other end.
 _FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

@@ -42,9 +42,9 @@ def first_needed(plan: Plan, manifest: Manifest, start: int) -> int:
     """
     if plan.makes == "records":
         return max(0, start - 1)
-    if not plan.options.weight_of_before:
+    if not plan.options.smoothing_weight:
         return start
-    return warm_up_start(start, weight=plan.options.weight_of_before, cuts=manifest.cuts)
+    return warm_up_start(start, weight=plan.options.smoothing_weight, cuts=manifest.cuts)
 
 
 def input_stages(plan: Plan, manifest: Manifest) -> Stages[MotionField]:
@@ -62,7 +62,7 @@ def picture_stages(plan: Plan, manifest: Manifest, score: Score, masks: Masks | 
     stages = Stages(
         decode=before.decode,
         downscale=before.downscale,
-        estimate_motion=FlowEstimator(cuts=manifest.cuts) if plan.options.weight_of_before else None,
+        estimate_motion=FlowEstimator(cuts=manifest.cuts) if plan.options.smoothing_weight else None,
         smooth=_smooth_stage(plan, guard),
         composite=_composite_stage(plan, masks),
         measure=measure_pair,
@@ -76,9 +76,9 @@ def _smooth_stage(plan: Plan, guard: Guard) -> Callable[[DecodedFrame, Picture, 
     def resolve(frame: DecodedFrame, scored: Picture) -> Picture:
         return guard.resolve(frame.position.index, frame.name, frame.working_picture, scored)
 
-    if not plan.options.weight_of_before:
+    if not plan.options.smoothing_weight:
         return lambda frame, scored, _motion: resolve(frame, scored)
-    smoother = TemporalSmoother(plan.options.weight_of_before)
+    smoother = TemporalSmoother(plan.options.smoothing_weight)
     return lambda frame, scored, motion: smoother.smooth(resolve(frame, scored), motion)
 
 

@@ -1,4 +1,4 @@
-"""The scorer `look`: describes each frame in a few numbers, for search, sorting and finding cuts. It paints nothing.
+"""The scorer `describe`: a few numbers about each frame, for search, sorting and finding cuts. It paints nothing.
 
 Each frame is described alone, on one thread, from pictures of fixed sizes, so a record depends neither on the other
 frames (but for `distance`) nor on the number of cores. Ways to measure: the vector is the painting predictor's (Ghiasi
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from frame_tools.contracts.scorers import Makes
+from frame_tools.contracts.choices import Makes
 from scoring.inference.allocator import keep_freed_memory
 from scoring.inference.cpu_workers import CpuWorkers
 from scoring.inference.device import DeviceScorer
@@ -129,12 +129,12 @@ def _colours(frame: Picture) -> list[dict[str, Any]]:
     small = cv2.resize(frame, (COLOUR_SIDE, COLOUR_SIDE), interpolation=cv2.INTER_AREA)
     painted = Image.fromarray(small).quantize(COLOURS, Image.Quantize.MEDIANCUT)
     palette = painted.getpalette() or []
-    shares = np.bincount(np.asarray(painted).ravel(), minlength=COLOURS) / painted.width / painted.height
+    normalized_weights = np.bincount(np.asarray(painted).ravel(), minlength=COLOURS) / painted.width / painted.height
     return [
         {
             "rgb": "#{:02x}{:02x}{:02x}".format(*palette[3 * place : 3 * place + 3]),
-            "share": round(float(shares[place]), 4),
+            "share": round(float(normalized_weights[place]), 4),
         }
-        for place in sorted(range(COLOURS), key=lambda place: (-shares[place], place))
-        if shares[place] > 0
+        for place in sorted(range(COLOURS), key=lambda place: (-normalized_weights[place], place))
+        if normalized_weights[place] > 0
     ]

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.errors import DamagedError, InputError, InternalError, NextStep, TemporaryError
 from frame_tools.contracts.options import Options
-from frame_tools.contracts.scorers import VGG_WEIGHTS, Makes
+from frame_tools.contracts.scorers import VGG_WEIGHTS
 from frame_tools.media import images
 from scoring.inference.tensors import best_device, check_finite, check_frames, device_label, to_pictures, to_tensor
 from scoring.inference.tiling import is_out_of_memory

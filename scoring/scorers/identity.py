@@ -1,6 +1,6 @@
 """The scorer `copy`: frames come back as they are. It proves the chain around it, and needs no torch."""
 
-from frame_tools.contracts.scorers import Makes
+from frame_tools.contracts.choices import Makes
 from scoring.types import FramePositions, Pictures, Prepared, RunInputs, Score
 
 

@@ -57,7 +57,7 @@ def _gatys(_plan: Plan, shelf: ScorerResources) -> Scorer:
     return Gatys.load(shelf.weights)
 
 
-def _look(_plan: Plan, shelf: ScorerResources) -> Scorer:
+def _describe(_plan: Plan, shelf: ScorerResources) -> Scorer:
     from scoring.scorers.describe import FrameDescriber
 
     return FrameDescriber.load(shelf.weights)
@@ -88,7 +88,7 @@ LOADERS: Mapping[str, Callable[[Plan, ScorerResources], Scorer]] = {
     "tuned": _any,
     "johnson": _johnson,
     "gatys": _gatys,
-    "look": _look,
+    "describe": _describe,
     "model": _program,
     "script": _program,
     "copy": _copy,

@@ -118,7 +118,7 @@ class BatchRun:
 
     def _paint(self, scorer: Scorer, score: Score) -> dict[str, Any]:
         """Paint the frames; return the receipt's fields about them."""
-        encoder = SegmentEncoder(self._manifest, odd_size=self._plan.options.even)
+        encoder = SegmentEncoder(self._manifest, odd_size=self._plan.options.odd_size)
         batch = picture_stages(self._plan, self._manifest, score, self._masks())
         outputs = Outputs(
             sink=_discard if self._plan.options.video_only else self._write_frame,

@@ -37,7 +37,7 @@ def split_video(task: Task) -> None:
                     next_step=NextStep.START_NEW_RUN,
                 )
         folder = Path(scratch) / "split"
-        options = SplitOptions(image_format=trigger.image_format, keep_location=trigger.keep_place)
+        options = SplitOptions(image_format=trigger.image_format, keep_location=trigger.keep_location)
         manifest = split(video, folder, options)
         _upload(task, folder)
     data = manifest.dumps()

@@ -15,7 +15,6 @@ from frame_tools.contracts.plan import BlobRef
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.mode import MOUNTS
 from local_cloud.cloud import Cloud
-from orchestration.planning import planner
 from scoring.pipeline import frame_source
 from scoring.pipeline.frame_source import MOUNTS_FOLDER, FrameSource, MountedFrames, open_frames
 from tests.support.world import create_storage
@@ -102,7 +101,6 @@ def test_a_name_never_leaves_the_folder(place: Place, name: str) -> None:
 
 
 def test_a_frame_larger_than_the_plan_allows_is_refused(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert frame_source.MAX_FRAME_BYTES == planner.MAX_FRAME_BYTES
     monkeypatch.setattr(frame_source, "MAX_FRAME_BYTES", 8)
     place.put("clip/frames/000001.jpg", b"12345678")
     place.put("clip/frames/000002.jpg", b"123456789")

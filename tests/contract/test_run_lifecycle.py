@@ -24,7 +24,7 @@ def world(request: pytest.FixtureRequest) -> World:
     return azurite_world(request.getfixturevalue("emulators").settings)
 
 
-@pytest.mark.parametrize("scorer", ["copy", "look"])
+@pytest.mark.parametrize("scorer", ["copy", "describe"])
 def test_run_from_trigger_to_product(world: World, scorer: str) -> None:
     run_id = world.start("clip", scorer=scorer)
     assert world.status(run_id) == "scoring"
@@ -64,7 +64,7 @@ def test_concurrent_deliveries_start_one_run(world: World) -> None:
     assert sorted(world.tasks(run_id)) == ["b00000", "b00001", "b00002"]
     assert len(list(world.storage.runs.list("slots/"))) == 1
     world.score(run_id, message=False)
-    in_parallel([lambda: finish_batch(world.app, message(run_id, "look"))] * 4)
+    in_parallel([lambda: finish_batch(world.app, message(run_id, "advance"))] * 4)
     world.deliver_messages()
     assert (world.status(run_id), world.frame_count(run_id)) == ("finished", 6)
 
@@ -122,10 +122,10 @@ def test_damaged_segment_is_scored_again(world: World) -> None:
     world.deliver_messages()
     world.score(run_id, message=False)
     world.storage.work.write(RunPaths(run_id).segment(1), b"damaged")
-    finish_batch(world.app, message(run_id, "look"))
+    finish_batch(world.app, message(run_id, "advance"))
     assert (world.status(run_id), world.tasks(run_id)["b00001"].is_active) == ("scoring", True)
     world.score(run_id, 1)
-    finish_batch(world.app, message(run_id, "look"))
+    finish_batch(world.app, message(run_id, "advance"))
     assert (world.status(run_id), world.frame_count(run_id)) == ("finished", 6)
 
 

@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.ids import run_id_for
-from frame_tools.contracts.messages import BatchMessage, parse_message
+from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.plan import BlobRef, Plan, PlannedKeyframe, PlannedStyle, even_borders, spread_sample
 from frame_tools.contracts.receipt import Receipt, StoredFile, TaskTimes
 from frame_tools.contracts.scorers import SCORERS
-from frame_tools.contracts.trigger import Trigger, load_trigger
+from frame_tools.contracts.trigger import Trigger, parse_trigger
 from frame_tools.storage.accounts import account_from
 
 
 def trigger(**words: object) -> Trigger:
-    return load_trigger(json.dumps({"scorer": "copy"} | words).encode())
+    return parse_trigger(json.dumps({"scorer": "copy"} | words).encode())
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_rates_that_are_none_are_refused_with_an_example(rate: object) -> None:
 def test_any_rate_survives_the_trigger_file(rate: Fraction) -> None:
     once = trigger(rate=f"{rate.numerator}/{rate.denominator}")
     assert once.rate == rate
-    assert load_trigger(once.dumps()) == once
+    assert parse_trigger(once.dumps()) == once
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_word_like_none_of_ours_is_answered_with_all_of_them() -> None:
 
 def test_no_more_than_three_complaints_and_no_long_words_come_back() -> None:
     with pytest.raises(InputError) as raised:
-        load_trigger(json.dumps({"x" * 500 + str(number): 1 for number in range(9)}).encode())
+        parse_trigger(json.dumps({"x" * 500 + str(number): 1 for number in range(9)}).encode())
     assert raised.value.what.count("unknown field") == 3
     assert len(raised.value.what) < 400
 
@@ -103,7 +103,7 @@ def test_no_more_than_three_complaints_and_no_long_words_come_back() -> None:
 @pytest.mark.parametrize("data", [b"", b"{", b"null", b"3", b'"x"', b"[]", b"\xff", b"{}{}", b'{"style": "\\ud800"}'])
 def test_what_is_no_trigger_file_is_refused(data: bytes) -> None:
     with pytest.raises(InputError) as raised:
-        load_trigger(data)
+        parse_trigger(data)
     assert "trigger file" in raised.value.what
     assert raised.value.remedy
 
@@ -111,14 +111,14 @@ def test_what_is_no_trigger_file_is_refused(data: bytes) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_trigger_or_refused_in_words(data: bytes) -> None:
     with suppress(InputError):
-        assert load_trigger(data).version == 1
+        assert parse_trigger(data).version == 1
 
 
 def test_size_is_limited_and_the_limit_is_told() -> None:
     room = 64 * 1024 - len(b'{"scorer": "copy"}')
-    assert load_trigger(b'{"scorer": "copy"}' + b" " * room).scorer == "copy"
+    assert parse_trigger(b'{"scorer": "copy"}' + b" " * room).scorer == "copy"
     with pytest.raises(InputError, match="65536"):
-        load_trigger(b'{"scorer": "copy"}' + b" " * (room + 1))
+        parse_trigger(b'{"scorer": "copy"}' + b" " * (room + 1))
 
 
 @pytest.mark.parametrize("field", ["input", "video", "frames", "style"])
@@ -130,10 +130,10 @@ def test_names_in_the_trigger_are_never_paths(field: str, name: str) -> None:
 
 def test_a_trigger_names_a_known_scorer_with_what_it_needs() -> None:
     with pytest.raises(InputError, match="any, tuned, "):
-        load_trigger(b'{"scorer": "sharpen"}')
+        parse_trigger(b'{"scorer": "sharpen"}')
     with pytest.raises(InputError, match="style is missing"):
-        load_trigger(b"{}")
-    assert load_trigger(b'{"style": "sea.jpg"}').scorer == "any"
+        parse_trigger(b"{}")
+    assert parse_trigger(b'{"style": "sea.jpg"}').scorer == "any"
     assert trigger().frames_folder == "frames"
 
 
@@ -144,41 +144,41 @@ def test_every_scorer_is_listed_under_its_name() -> None:
 
 
 RUN_IDS = st.builds(run_id_for, st.text(max_size=30), st.text(max_size=10))
-STEPS = st.integers(0, 99_999) | st.sampled_from(["split", "join", "look"])
+STEPS = st.integers(0, 99_999) | st.sampled_from(["split", "join", "advance"])
 
 
 @given(RUN_IDS, STEPS)
 def test_messages_read_back_as_they_were(run_id: str, step: int | str) -> None:
     message = BatchMessage.model_validate({"run_id": run_id, "batch": step})
-    assert parse_message(message.text()) == message
-    assert json.loads(message.text()) == {"v": 1, "run_id": run_id, "batch": step}
+    assert BatchMessage.parse(message.text()) == message
+    assert json.loads(message.text()) == {"v": 2, "run_id": run_id, "batch": step}
 
 
 @pytest.mark.parametrize(
     "body",
     [
         {"v": 0, "run_id": "a-0123456789", "batch": 0},
-        {"v": 1, "run_id": "../../etc", "batch": 0},
-        {"v": 1, "run_id": "a-0123456789\n", "batch": 0},
-        {"v": 1, "run_id": "a-0123456789", "batch": -1},
-        {"v": 1, "run_id": "a-0123456789", "batch": 100_000},
-        {"v": 1, "run_id": "a-0123456789", "batch": "3"},
-        {"v": 1, "run_id": "a-0123456789", "batch": True},
-        {"v": 1, "run_id": "a-0123456789", "batch": "explode"},
-        {"v": 1, "run_id": "a-0123456789"},
-        {"v": 1, "run_id": "a-0123456789", "batch": 0, "command": "rm"},
+        {"v": 2, "run_id": "../../etc", "batch": 0},
+        {"v": 2, "run_id": "a-0123456789\n", "batch": 0},
+        {"v": 2, "run_id": "a-0123456789", "batch": -1},
+        {"v": 2, "run_id": "a-0123456789", "batch": 100_000},
+        {"v": 2, "run_id": "a-0123456789", "batch": "3"},
+        {"v": 2, "run_id": "a-0123456789", "batch": True},
+        {"v": 2, "run_id": "a-0123456789", "batch": "explode"},
+        {"v": 2, "run_id": "a-0123456789"},
+        {"v": 2, "run_id": "a-0123456789", "batch": 0, "command": "rm"},
         [],
     ],
 )
 def test_messages_that_are_not_ours_are_refused(body: object) -> None:
     with pytest.raises(InputError, match=r"queue message|is not a run id"):
-        parse_message(json.dumps(body))
+        BatchMessage.parse(json.dumps(body))
 
 
 @given(st.text(max_size=50))
 def test_any_text_is_a_message_or_refused(text: str) -> None:
     with pytest.raises(InputError):
-        parse_message(text)
+        BatchMessage.parse(text)
 
 
 @given(st.integers(1, 5000), st.integers(1, 300))

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from frame_tools.contracts.trigger import Trigger, load_trigger
+from frame_tools.contracts.trigger import Trigger, parse_trigger
 from infra.tools.options_table import END, PAGE, page_with, tables
 
 
@@ -25,7 +25,7 @@ def test_example_trigger_files_are_accepted() -> None:
     ]
     triggers = [block for block in blocks if "which" not in block]
     assert len(triggers) == 1
-    assert load_trigger(json.dumps(triggers[0]).encode()).style_files == ("monet.jpg", "hokusai.jpg")
+    assert parse_trigger(json.dumps(triggers[0]).encode()).style_files == ("monet.jpg", "hokusai.jpg")
 
 
 def test_page_without_markers_raises() -> None:

@@ -176,10 +176,14 @@ def test_steadying_may_bound_and_a_run_without_it_has_no_such_limit():
 
 
 def test_options_are_read_by_the_schema_of_runs():
-    assert command.read_options(["steady=0", "preserve_color=luma"]) == Options(steady=0, preserve_color="luma")
+    assert command.read_options(["temporal_smoothing=0", "preserve_color=luma"]) == Options(
+        temporal_smoothing=0, preserve_color="luma"
+    )
 
 
-@pytest.mark.parametrize("word", ["steady", "steady=2", "stedy=0", "scorer=copy", "preserve_color=maybe"])
+@pytest.mark.parametrize(
+    "word", ["temporal_smoothing", "temporal_smoothing=2", "temporal_smothing=0", "scorer=copy", "preserve_color=maybe"]
+)
 def test_options_that_mean_nothing_are_refused_in_words(word):
     with pytest.raises(InputError):
         command.read_options([word])

@@ -65,10 +65,10 @@ def test_colours_come_with_their_shares_the_most_frequent_first(describe):
 def test_shares_are_those_of_at_most_five_colours_of_a_frame_of_any_size(look, height, width, seed):
     frame = np.random.default_rng(seed).integers(0, 256, (1, height, width, 3), np.uint8)
     colors = look.open(RUN, {})(frame, moments(1))[0]["colors"]
-    shares = [color["share"] for color in colors]
-    assert 1 <= len(shares) <= 5
-    assert sum(shares) == pytest.approx(1, abs=1e-3)
-    assert shares == sorted(shares, reverse=True)
+    normalized_weights = [color["share"] for color in colors]
+    assert 1 <= len(normalized_weights) <= 5
+    assert sum(normalized_weights) == pytest.approx(1, abs=1e-3)
+    assert normalized_weights == sorted(normalized_weights, reverse=True)
 
 
 def test_a_blurred_frame_is_less_sharp_and_a_larger_one_is_not_sharper(describe, noise):

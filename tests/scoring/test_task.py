@@ -53,7 +53,7 @@ def planned(scorer="copy", *, image_format="jpg", options=None, **changes):
         "run_id": RUN,
         "name": "clip",
         "correlation_id": RUN,
-        "options": Options(**{"scorer": scorer, "steady": 0} | (options or {})),
+        "options": Options(**{"scorer": scorer, "temporal_smoothing": 0} | (options or {})),
         "borders": BORDERS,
         "manifest_sha256": sha256_of(manifest.dumps()),
         "frames": BlobRef(container="input", name="clip/frames/"),
@@ -471,8 +471,8 @@ def test_frames_are_scored_small_and_delivered_large(weights):
 
 def test_a_border_between_batches_shows_no_more_than_any_other_step(weights):
     """Steadied frames of the second batch are those of one batch of all, up to what the warm-up has forgotten."""
-    whole = planned_as_png(steady=0.5, borders=(0, 5))
-    apart = planned_as_png(steady=0.5)
+    whole = planned_as_png(temporal_smoothing=0.5, borders=(0, 5))
+    apart = planned_as_png(temporal_smoothing=0.5)
     score(whole, weights=weights)
     for batch in (0, 1):
         score(apart, batch, weights=weights)

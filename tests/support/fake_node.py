@@ -77,7 +77,7 @@ def _score_pictures(storage: Storage, run_id: str, batch: int, attempt: int) -> 
     start, end = plan.span(batch)
     if plan.makes == "records":
         return _score_records(storage, plan, batch, plan_sha256=sha256_of(plan_blob.data))
-    encoder, frames = SegmentEncoder(manifest, odd_size=plan.options.even), []
+    encoder, frames = SegmentEncoder(manifest, odd_size=plan.options.odd_size), []
     for index in range(start, end):
         name = manifest.frame_name(index)
         picture = images.read_rgb(storage.data_container(plan.frames.container).need(plan.frames.name + name).data)

@@ -1,7 +1,7 @@
-"""A proxy before Azurite that makes mischief: every so often a request is answered 503, before or after it was done.
+"""A fault-injecting proxy in front of Azurite: it returns 503 at random, before or after forwarding a request.
 
-The second kind is the nasty one: the write has happened, the client is told that it has not, and tries again.
-Seeded, so that a failure can be repeated. Program: `python tests/support/flaky_proxy.py SEED LISTEN:TARGET [...]`.
+The second kind is the harder one: the write has happened, but the client receives an error and retries.
+Seeded, so that a failure can be reproduced. Usage: `python tests/support/flaky_proxy.py SEED LISTEN:TARGET [...]`.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ ONE_IN = 40
 HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive", "content-encoding"}
 
 
-def handler(target: int, session: ClientSession, dice: random.Random):
+def handler(target: int, session: ClientSession, generator: random.Random):
     async def handle(request: web.Request) -> web.StreamResponse:
-        luck = dice.randrange(ONE_IN * 2)
-        if luck in (0, 1):
+        draw = generator.randrange(ONE_IN * 2)
+        if draw in (0, 1):
             print("busy", flush=True)
-        if luck == 0:
+        if draw == 0:
             await request.read()
             return busy()
-        # As it came: the signature covers path, query and headers.
+        # Forwarded unchanged: the signature covers path, query and headers.
         url = URL(f"http://127.0.0.1:{target}{request.raw_path}", encoded=True)
         async with session.request(
             request.method,
@@ -38,7 +38,7 @@ def handler(target: int, session: ClientSession, dice: random.Random):
             skip_auto_headers=("Content-Type", "Accept", "Accept-Encoding", "User-Agent"),
         ) as answer:
             body = await answer.read()
-            if luck == 1:
+            if draw == 1:
                 return busy()
             headers = {k: v for k, v in answer.headers.items() if k.lower() not in HOP_BY_HOP}
             if request.method == "HEAD":

@@ -1,4 +1,4 @@
-"""Calls of the app's functions as Azure's worker makes them: by name, with the worker's own context."""
+"""Invocation of the app's functions as Azure's worker does it: by name, with the worker's own context."""
 
 import threading
 from collections.abc import Mapping
@@ -10,12 +10,14 @@ from azure_functions_runtime.bindings.tracecontext import TraceContext
 
 import function_app
 
-FUNCTIONS: Final[Mapping[str, Any]] = {each.get_function_name(): each for each in function_app.app.get_functions()}
+FUNCTIONS: Final[Mapping[str, Any]] = {
+    function.get_function_name(): function for function in function_app.app.get_functions()
+}
 INVOCATION: Final = "11111111-2222-3333-4444-555555555555"
 
 
 def call(function: str, binding: Any, *, traceparent: str = "") -> Any:
-    """Call a function of the app with what its trigger binds; returns what it returns."""
+    """Call a function of the app with its trigger's binding; return its result."""
     trace, retry = TraceContext(traceparent, "", {}), RetryContext(0, 0, None)
     context = Context(function, "", INVOCATION, threading.local(), trace, retry)
     return FUNCTIONS[function].get_user_function()(binding, context=context)

@@ -1,4 +1,4 @@
-"""What the end-to-end tests share: a running local cloud as a person sees it."""
+"""The running system for end-to-end tests: a local cloud as its users see it."""
 
 import os
 import subprocess
@@ -20,13 +20,13 @@ from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import DataStorage, Storage
 from local_cloud.cloud import PROJECT, Cloud, CloudOptions, running_cloud
 
-PATIENCE = 150
-"""Seconds after which a test gives up waiting: far more than any run here takes, so that only a hang meets it."""
+TIMEOUT_SECONDS = 150
+"""Seconds after which a waiting test fails: far more than any run takes, so that only a hang reaches it."""
 
 
 @dataclass(frozen=True)
-class Chain:
-    """A local cloud and the person's view of it."""
+class RunningSystem:
+    """A local cloud and its users' view of it."""
 
     cloud: Cloud
     storage: Storage
@@ -36,11 +36,11 @@ class Chain:
         return ApiClient(url=self.cloud.api)
 
     @property
-    def outside(self) -> DataStorage:
+    def user_storage(self) -> DataStorage:
         return DataStorage.from_environment(self.cloud.settings)
 
     def command(self, *argv: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of frame_tools as a person would."""
+        """Run a command of frame_tools as a user does."""
         return subprocess.run(
             [sys.executable, "-m", "frame_tools", *argv],
             cwd=PROJECT,
@@ -48,16 +48,16 @@ class Chain:
             capture_output=True,
             text=True,
             check=False,
-            timeout=PATIENCE,
+            timeout=TIMEOUT_SECONDS,
         )
 
-    def start(self, name: str, **words: Any) -> str:
-        """Put a trigger file; returns the run's id."""
-        return put_trigger(self.outside, name=name, trigger=Trigger.model_validate(words))
+    def start(self, name: str, **options: Any) -> str:
+        """Upload a trigger file; return the run id."""
+        return put_trigger(self.user_storage, name=name, trigger=Trigger.model_validate(options))
 
     def wait(self, run_id: str) -> dict[str, Any]:
-        """Follow a run to its end; returns its last status."""
-        deadline = time.monotonic() + PATIENCE
+        """Follow a run to its end; return its last status."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         status: dict[str, Any] = {}
         for status in follow(self.api, run_id, pause=0.2):
             assert time.monotonic() < deadline, f"the run hangs: {status}\n{self.log()}"
@@ -68,14 +68,14 @@ class Chain:
         assert status["status"] == "finished", f"{status}\n{self.log()}"
         return self.storage.output.need(status["video"].removeprefix("output/")).data
 
-    def fault(self, **fault: Any) -> None:
-        """Have the Batch service make mischief."""
+    def inject_fault(self, **fault: Any) -> None:
+        """Inject a fault into the Batch service."""
         requests.post(
             f"http://127.0.0.1:{self.cloud.ports.batch}/local/faults", json=fault, timeout=10
         ).raise_for_status()
 
-    def faults(self) -> list[dict[str, Any]]:
-        """Return the mischief that is still to come."""
+    def pending_faults(self) -> list[dict[str, Any]]:
+        """Return the injected faults that have not occurred yet."""
         answer = requests.get(f"http://127.0.0.1:{self.cloud.ports.batch}/local/faults", timeout=10).json()
         return list(answer["value"] if isinstance(answer, dict) else answer)
 
@@ -84,25 +84,25 @@ class Chain:
         return requests.post(f"{self.cloud.api}/{path}", timeout=60)
 
     def log(self) -> str:
-        """Return the function host's last words."""
+        """Return the end of the function host's output."""
         return self.cloud.services["Function host"].output()[-6000:]
 
 
 @contextmanager
-def running_chain(options: CloudOptions) -> Iterator[Chain]:
-    """Run a local cloud with its containers made."""
+def running_system(options: CloudOptions) -> Iterator[RunningSystem]:
+    """Run a local cloud and create its containers."""
     with running_cloud(options) as cloud:
         storage = Storage.from_environment(cloud.settings)
         storage.ensure()
-        yield Chain(cloud, storage)
+        yield RunningSystem(cloud, storage)
 
 
-def upload_split(chain: Chain, folder: Path, name: str) -> None:
+def upload_split(system: RunningSystem, folder: Path, name: str) -> None:
     """Upload a split folder under a name."""
-    done = chain.command("upload", str(folder), "--name", name)
+    done = system.command("upload", str(folder), "--name", name)
     assert done.returncode == 0, done.stderr
 
 
-def fingerprint(video: bytes) -> str:
-    """Return what two equal videos have in common."""
+def digest(video: bytes) -> str:
+    """Return the hash of a video."""
     return sha256_of(video)

@@ -5,7 +5,7 @@ import functools
 import io
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -117,6 +117,11 @@ class World:
         for number in range(count):
             self.storage.input.write(f"{name}/frames/{number + 1:06d}.jpg", frame(number, size))
 
+    def upload_files(self, folder: str, files: Mapping[str, bytes]) -> None:
+        """Upload files to a folder of `input`."""
+        for name, data in files.items():
+            self.storage.input.write(f"{folder}/{name}", data)
+
     def upload_trigger(self, name: str, body: bytes | None = None, **options: Any) -> str:
         """Upload a trigger file; by default for the scorer `copy` in batches of two frames."""
         blob = f"{name}.json"
@@ -200,6 +205,19 @@ class World:
     def runs_blobs(self, run_id: str) -> set[str]:
         """Return the names of the run's blobs in `runs`, without the run id."""
         return {item.name.removeprefix(f"{run_id}/") for item in self.storage.runs.list(f"{run_id}/")}
+
+    def assert_refused(self, run_id: str, *fragments: str) -> None:
+        """Assert that status and report say `refused` with all `fragments`, and that the run holds nothing."""
+        outcome = self.outcome(run_id)
+        text = f"{outcome.reason} | {outcome.remedy}"
+        assert outcome.status == "refused", text
+        assert [fragment for fragment in fragments if fragment not in text] == [], text
+        assert outcome.remedy
+        document, report = self.status_document(run_id), self.report(run_id)
+        assert (document["status"], document["reason"]) == ("refused", outcome.reason)
+        assert (report["status"], report["reason"], report["remedy"]) == ("refused", outcome.reason, outcome.remedy)
+        assert self.is_released(run_id)
+        assert self.storage.frame_batches.oldest() == []
 
     def is_released(self, run_id: str) -> bool:
         """Return whether the run holds no open mark, no slot and no open job."""

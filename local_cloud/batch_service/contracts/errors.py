@@ -43,6 +43,11 @@ STATUS_AND_MESSAGE: Mapping[str, tuple[int, str]] = {
     "TaskNotCompleted": (409, "The specified task is not in a completed state."),
     "TaskSucceeded": (409, "The specified task has completed successfully and cannot be reactivated."),
     "TaskFilesUnavailable": (409, "The files of the specified task are unavailable."),
+    "ActiveJobAndScheduleQuotaReached": (
+        409,
+        "The active job and job schedule quota for the account has been reached.",
+    ),
+    "PoolQuotaReached": (409, "The pool quota for the account has been reached."),
     "PoolExists": (409, "The specified pool already exists."),
     "PoolBeingResized": (409, "The specified pool is being resized."),
     "PoolBeingDeleted": (409, "The specified pool is being deleted."),
@@ -54,6 +59,7 @@ STATUS_AND_MESSAGE: Mapping[str, tuple[int, str]] = {
     "RequestBodyTooLarge": (413, "The request body is too large and exceeds the maximum permissible limit."),
     "TooManyRequests": (429, "Too many requests have been received. Please retry after some time."),
     "InternalError": (500, "Server encountered an internal error. Please try again after some time."),
+    "NotImplemented": (501, "The requested operation is not implemented."),
     "ServerBusy": (503, "Server is currently unable to receive requests. Please retry your request."),
 }
 

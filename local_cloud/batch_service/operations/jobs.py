@@ -68,11 +68,9 @@ class Jobs:
             raise BatchError("JobBeingTerminated")
         return job
 
-    def terminate(self, job_id: str, reason: str) -> None:
+    def terminate(self, job_id: str, reason: str) -> Job:
         """End a job: running tasks are killed, active tasks stay active and never run."""
-        job = self.require_open(job_id)
-        self._store.put_job(transitions.job_ending(job, reason, at=now()))
-        self._background.start(self._finish_termination(job.id))
+        return self._terminate(transitions.changed_by_user(self.require_open(job_id), at=now()), reason)
 
     def delete(self, job_id: str) -> None:
         """Delete a job, its tasks and their directories."""
@@ -81,19 +79,25 @@ class Jobs:
         self._store.put_job(transitions.job_to(job, "deleting", at=now()))
         self._background.start(self._finish_deletion(job.id))
 
-    def disable(self, job_id: str, disable_tasks: str) -> None:
+    def disable(self, job_id: str, disable_tasks: str) -> Job:
         """Disable a job; `disable_tasks` is what happens to running tasks: requeue, terminate or wait."""
         job = self.require_open(job_id)
         if job.state in ("disabled", "disabling"):
             raise BatchError("JobDisabled")
-        self._store.put_job(transitions.job_to(job, "disabling", at=now()))
+        moment = now()
+        job = transitions.changed_by_user(transitions.job_to(job, "disabling", at=moment), at=moment)
+        self._store.put_job(job)
         self._background.start(self._finish_disabling(job.id, _DISABLE_CANCEL_REASONS[disable_tasks]))
+        return job
 
-    def enable(self, job_id: str) -> None:
+    def enable(self, job_id: str) -> Job:
         """Enable a disabled job."""
-        job = self.require_open(job_id)
-        self._store.put_job(transitions.job_to(job, "active", at=now()))
+        moment = now()
+        job = transitions.job_to(self.require_open(job_id), "active", at=moment)
+        job = transitions.changed_by_user(job, at=moment)
+        self._store.put_job(job)
         self._scheduler.schedule()
+        return job
 
     def end_if_all_complete(self, job_id: str) -> None:
         """Terminate a job with `terminatejob` if all its tasks are completed (which includes no tasks)."""
@@ -101,14 +105,14 @@ class Jobs:
         if job.state != "active" or job.on_all_tasks_complete != "terminatejob":
             return
         if all(task.state == "completed" for task in self._store.tasks(job_id)):
-            self.terminate(job_id, "AllTasksComplete")
+            self._terminate(self.require_open(job_id), "AllTasksComplete")
 
     def terminate_expired(self) -> None:
         """Terminate the jobs whose maximum wall-clock time, counted from their creation, has passed."""
         for job in self._store.jobs():
             overdue = now() - job.creation_time >= job.constraints.max_wall_clock_time
             if overdue and job.state in ("active", "disabled", "disabling"):
-                self.terminate(job.id, "MaxWallClockTimeExpiry")
+                self._terminate(job, "MaxWallClockTimeExpiry")
 
     def resume(self) -> None:
         """Finish the operations that an earlier service process had started."""
@@ -122,6 +126,12 @@ class Jobs:
                     self._background.start(self._finish_disabling(job.id, None))
                 case _ if self._store.tasks(job.id):
                     self.end_if_all_complete(job.id)
+
+    def _terminate(self, job: Job, reason: str) -> Job:
+        job = transitions.job_ending(job, reason, at=now())
+        self._store.put_job(job)
+        self._background.start(self._finish_termination(job.id))
+        return job
 
     async def _finish_termination(self, job_id: str) -> None:
         await self._scheduler.end(self._scheduler.attempts(job_id=job_id), CancelReason.TERMINATED)

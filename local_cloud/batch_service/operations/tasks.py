@@ -63,7 +63,9 @@ class Tasks:
             raise BatchError("TaskNotCompleted")
         if task.execution_info.result == "success":
             raise BatchError("TaskSucceeded")
-        self._store.put_task(job_id, transitions.task_reactivated(task, at=now()))
+        moment = now()
+        task = transitions.changed_by_user(transitions.task_reactivated(task, at=moment), at=moment)
+        self._store.put_task(job_id, task)
         self._scheduler.schedule()
 
     async def terminate(self, job_id: str, task_id: str) -> None:
@@ -72,8 +74,12 @@ class Tasks:
         attempt = self._scheduler.attempt(job_id, task_id)
         if attempt is not None:
             await self._scheduler.end([attempt], CancelReason.TERMINATED)
+            task = transitions.changed_by_user(self._store.task(job_id, task_id), at=now())
+            self._store.put_task(job_id, task)
             return
-        self._store.put_task(job_id, transitions.task_terminated(task, at=now()))
+        moment = now()
+        task = transitions.changed_by_user(transitions.task_terminated(task, at=moment), at=moment)
+        self._store.put_task(job_id, task)
         self._jobs.end_if_all_complete(job_id)
 
     async def delete(self, job_id: str, task_id: str) -> None:

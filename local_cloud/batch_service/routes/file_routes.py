@@ -79,8 +79,8 @@ def _entry(path: Path, *, root: Path, base: str) -> dict[str, Any]:
     return entry | {"properties": properties}
 
 
-def _part(content: bytes, conditions: str | None) -> bytes:
-    match = _RANGE.fullmatch(conditions) if conditions else None
+def _part(content: bytes, byte_range: str | None) -> bytes:
+    match = _RANGE.fullmatch(byte_range) if byte_range else None
     if match is None:
         return content
     return content[int(match[1]) : int(match[2]) + 1 if match[2] else None]

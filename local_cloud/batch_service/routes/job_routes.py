@@ -3,14 +3,15 @@
 from aiohttp import web
 
 from local_cloud.batch_service.contracts.requests import JobDisable, JobPatch, JobSpec, JobTerminate, JobUpdate
-from local_cloud.batch_service.routes.odata import select_properties
 from local_cloud.batch_service.routes.responses import (
     SERVICE,
     check_preconditions,
     entity_headers,
     json_response,
     list_response,
+    operation_headers,
     read_body,
+    selected_properties,
 )
 from local_cloud.batch_service.routes.serializers import EntitySerializer
 from local_cloud.batch_service.state.models import Job
@@ -48,17 +49,17 @@ class _JobRoutes:
     async def get(self, request: web.Request) -> web.Response:
         job = self._find(request)
         body = self._serializer.metadata("jobs/@Element") | self._serializer.job(job)
-        return json_response(select_properties(body, request.query.get("$select")), headers=entity_headers(job))
+        return json_response(selected_properties(request, body, kind="jobs"), headers=entity_headers(job))
 
     async def patch(self, request: web.Request) -> web.Response:
         change = await read_body(request, JobPatch)
         job = self._service.jobs.change(self._find(request).id, change)
-        return json_response(headers=entity_headers(job))
+        return json_response(headers=operation_headers(request, job))
 
     async def put(self, request: web.Request) -> web.Response:
         replacement = await read_body(request, JobUpdate)
         job = self._service.jobs.change(self._find(request).id, replacement)
-        return json_response(headers=entity_headers(job))
+        return json_response(headers=operation_headers(request, job))
 
     async def delete(self, request: web.Request) -> web.Response:
         self._service.jobs.delete(self._find(request).id)
@@ -66,17 +67,17 @@ class _JobRoutes:
 
     async def terminate(self, request: web.Request) -> web.Response:
         end = await read_body(request, JobTerminate) if request.can_read_body else JobTerminate()
-        self._service.jobs.terminate(self._find(request).id, end.terminate_reason)
-        return json_response(status=202)
+        job = self._service.jobs.terminate(self._find(request).id, end.terminate_reason)
+        return json_response(status=202, headers=operation_headers(request, job))
 
     async def disable(self, request: web.Request) -> web.Response:
         pause = await read_body(request, JobDisable)
-        self._service.jobs.disable(self._find(request).id, pause.disable_tasks)
-        return json_response(status=202)
+        job = self._service.jobs.disable(self._find(request).id, pause.disable_tasks)
+        return json_response(status=202, headers=operation_headers(request, job))
 
     async def enable(self, request: web.Request) -> web.Response:
-        self._service.jobs.enable(self._find(request).id)
-        return json_response(status=202)
+        job = self._service.jobs.enable(self._find(request).id)
+        return json_response(status=202, headers=operation_headers(request, job))
 
     async def task_counts(self, request: web.Request) -> web.Response:
         counts = self._service.tasks.counts(request.match_info["job"])

@@ -5,14 +5,15 @@ from aiohttp import web
 from local_cloud.batch_service.contracts.requests import AutoScaleEnable, AutoScaleEvaluate, PoolResize, PoolSpec
 from local_cloud.batch_service.contracts.serialization import format_time, now
 from local_cloud.batch_service.operations.pools import NODE_AGENT, NODE_IMAGE_REFERENCE
-from local_cloud.batch_service.routes.odata import select_properties
 from local_cloud.batch_service.routes.responses import (
     SERVICE,
     check_preconditions,
     entity_headers,
     json_response,
     list_response,
+    operation_headers,
     read_body,
+    selected_properties,
 )
 from local_cloud.batch_service.routes.serializers import EntitySerializer, evaluation_result
 from local_cloud.batch_service.state.models import Pool
@@ -58,7 +59,7 @@ class _PoolRoutes:
     async def get(self, request: web.Request) -> web.Response:
         pool = self._find(request)
         body = self._serializer.metadata("pools/@Element") | self._serializer.pool(pool)
-        return json_response(select_properties(body, request.query.get("$select")), headers=entity_headers(pool))
+        return json_response(selected_properties(request, body, kind="pools"), headers=entity_headers(pool))
 
     async def delete(self, request: web.Request) -> web.Response:
         self._service.pools.delete(self._find(request).id)
@@ -66,17 +67,20 @@ class _PoolRoutes:
 
     async def resize(self, request: web.Request) -> web.Response:
         body = await read_body(request, PoolResize)
-        self._service.pools.resize(self._find(request).id, body)
-        return json_response(status=202)
+        pool = self._find(request)
+        self._service.pools.resize(pool.id, body)
+        return self._changed(request, pool.id, status=202)
 
     async def enable_auto_scale(self, request: web.Request) -> web.Response:
         body = await read_body(request, AutoScaleEnable)
-        self._service.pools.enable_auto_scale(self._find(request).id, body)
-        return json_response()
+        pool = self._find(request)
+        self._service.pools.enable_auto_scale(pool.id, body)
+        return self._changed(request, pool.id)
 
     async def disable_auto_scale(self, request: web.Request) -> web.Response:
-        self._service.pools.disable_auto_scale(self._find(request).id)
-        return json_response()
+        pool = self._find(request)
+        self._service.pools.disable_auto_scale(pool.id)
+        return self._changed(request, pool.id)
 
     async def evaluate_auto_scale(self, request: web.Request) -> web.Response:
         await read_body(request, AutoScaleEvaluate)
@@ -94,6 +98,9 @@ class _PoolRoutes:
 
     async def supported_images(self, request: web.Request) -> web.Response:
         return list_response(request, [_SUPPORTED_IMAGE], kind="supportedimages", key="nodeAgentSKUId")
+
+    def _changed(self, request: web.Request, pool_id: str, *, status: int = 200) -> web.Response:
+        return json_response(status=status, headers=operation_headers(request, self._service.store.pool(pool_id)))
 
     def _find(self, request: web.Request) -> Pool:
         pool = self._service.store.pool(request.match_info["pool"])

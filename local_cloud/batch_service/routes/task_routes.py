@@ -3,7 +3,6 @@
 from aiohttp import web
 
 from local_cloud.batch_service.contracts.requests import TaskUpdate
-from local_cloud.batch_service.routes.odata import select_properties
 from local_cloud.batch_service.routes.responses import (
     SERVICE,
     check_preconditions,
@@ -11,8 +10,10 @@ from local_cloud.batch_service.routes.responses import (
     json_response,
     list_response,
     new_request_id,
+    operation_headers,
     read_body,
     read_json,
+    selected_properties,
 )
 from local_cloud.batch_service.routes.serializers import EntitySerializer
 from local_cloud.batch_service.state.models import Task
@@ -61,13 +62,13 @@ class _TaskRoutes:
     async def get(self, request: web.Request) -> web.Response:
         job, task = self._find(request)
         body = self._serializer.metadata("tasks/@Element") | self._serializer.task(job, task)
-        return json_response(select_properties(body, request.query.get("$select")), headers=entity_headers(task))
+        return json_response(selected_properties(request, body, kind="tasks"), headers=entity_headers(task))
 
     async def put(self, request: web.Request) -> web.Response:
         body = await read_body(request, TaskUpdate)
         job, task = self._find(request)
         self._service.tasks.replace(job, task.id, body)
-        return json_response(headers=entity_headers(self._service.store.task(job, task.id)))
+        return json_response(headers=operation_headers(request, self._service.store.task(job, task.id)))
 
     async def delete(self, request: web.Request) -> web.Response:
         job, task = self._find(request)
@@ -77,12 +78,12 @@ class _TaskRoutes:
     async def reactivate(self, request: web.Request) -> web.Response:
         job, task = self._find(request)
         self._service.tasks.reactivate(job, task.id)
-        return json_response(status=204)
+        return json_response(status=204, headers=operation_headers(request, self._service.store.task(job, task.id)))
 
     async def terminate(self, request: web.Request) -> web.Response:
         job, task = self._find(request)
         await self._service.tasks.terminate(job, task.id)
-        return json_response(status=204)
+        return json_response(status=204, headers=operation_headers(request, self._service.store.task(job, task.id)))
 
     def _find(self, request: web.Request) -> tuple[str, Task]:
         job = request.match_info["job"]

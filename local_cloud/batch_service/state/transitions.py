@@ -3,13 +3,16 @@
     task   active -> running -> completed; running -> active by retry or requeue, completed -> active by reactivation
     job    active <-> disabled, either -> completed -> deleted
 
-ETag and lastModified do not change here: only users' operations change them.
+ETag and lastModified do not change here: only users' operations change them (`changed_by_user`).
 """
 
 from datetime import datetime
+from typing import TypeVar
 
 from local_cloud.batch_service.contracts.requests import NameValue
+from local_cloud.batch_service.contracts.serialization import etag
 from local_cloud.batch_service.state.models import (
+    Entity,
     FailureInfo,
     Job,
     JobExecution,
@@ -20,6 +23,13 @@ from local_cloud.batch_service.state.models import (
     TaskNode,
     TaskState,
 )
+
+E = TypeVar("E", bound=Entity)
+
+
+def changed_by_user(entity: E, *, at: datetime) -> E:
+    """Return the entity with a new ETag and lastModified."""
+    return entity.model_copy(update={"e_tag": etag(at), "last_modified": at})
 
 
 def task_started(task: Task, node: TaskNode, *, at: datetime) -> Task:

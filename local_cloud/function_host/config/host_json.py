@@ -7,6 +7,7 @@ Source: https://learn.microsoft.com/azure/azure-functions/functions-host-json
 
 import os
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +15,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from local_cloud.function_host.config.json_file import load_json
+
+_OVERRIDE_PREFIX = "azurefunctionsjobhost"
 _TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{1,2}):(\d{1,2}(?:\.\d+)?)")
 
 
@@ -104,12 +108,34 @@ class HostJson(_Section):
     extensions: Extensions = Field(default_factory=Extensions)
 
 
-def read_host_json(path: Path) -> HostJson:
-    """Read and validate the file. Without it, Azure's defaults apply. Raises HostJsonError with each invalid key."""
-    if not path.exists():
-        return HostJson()
+def _overridden(content: object, settings: Mapping[str, str]) -> object:
+    for name, value in settings.items():
+        prefix, *path = name.split("__")
+        if path and prefix.lower() == _OVERRIDE_PREFIX:
+            content = _with_value(content, path, value)
+    return content
+
+
+def _with_value(section: object, path: list[str], value: str) -> object:
+    """Return the section with one value replaced; keys are case-insensitive."""
+    if not path:
+        return value
+    items = dict(section) if isinstance(section, dict) else {}
+    key = next((key for key in items if key.lower() == path[0].lower()), path[0])
+    return items | {key: _with_value(items.get(key), path[1:], value)}
+
+
+def read_host_json(path: Path, settings: Mapping[str, str]) -> HostJson:
+    """Read and validate the file. Without it, Azure's defaults apply. Raises HostJsonError with each invalid key.
+
+    Settings override it: `AzureFunctionsJobHost__extensions__queues__batchSize` is `extensions.queues.batchSize`.
+    """
     try:
-        return HostJson.model_validate_json(path.read_bytes())
+        content = load_json(path) if path.exists() else {}
+    except ValueError as error:
+        raise HostJsonError(f"{path} is not valid JSON: {error}") from error
+    try:
+        return HostJson.model_validate(_overridden(content, settings))
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, item['loc'])) or 'the file'}: {item['msg']}" for item in error.errors())
         raise HostJsonError(f"{path} is not valid: {'; '.join(problems)}") from error

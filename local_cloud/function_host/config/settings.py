@@ -5,7 +5,6 @@ Environment variables take precedence over `Values` in local.settings.json. As i
 """
 
 import hashlib
-import json
 import re
 import socket
 from collections.abc import Mapping
@@ -13,11 +12,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from local_cloud.function_host.config.expressions import resolve_settings
 from local_cloud.function_host.config.host_json import HostJson, read_host_json
+from local_cloud.function_host.config.json_file import load_json
 
 HOST_STORAGE = "AzureWebJobsStorage"
+_LOCAL_SETTINGS = "local.settings.json"
 _HOST_ID_SETTING = "AzureFunctionsWebHost__hostid"
 _INVISIBILITY_SETTING = "LOCAL_HOST_MESSAGE_INVISIBILITY"
 # Azurite's published development account, which UseDevelopmentStorage=true stands for; it is not a secret.
@@ -60,6 +62,12 @@ class HostSettings:
             )
         raise SettingsError(f"connection {name} is not set: set {name} to a connection string")
 
+    def is_disabled(self, function: str) -> bool:
+        """Return whether the setting `AzureWebJobs.<function>.Disabled` (or with `__`) is true or 1."""
+        names = {f"azurewebjobs{mark}{function.lower()}{mark}disabled" for mark in (".", "__")}
+        values = [value for name, value in self.values.items() if name.lower() in names]
+        return any(value.lower() in ("true", "1") for value in values)
+
     def resolve(self, text: str) -> str:
         """Return `text` with each %SETTING% replaced. Raises ExpressionError."""
         return resolve_settings(text, self.values)
@@ -67,29 +75,42 @@ class HostSettings:
 
 def read_settings(root: Path, environ: Mapping[str, str]) -> HostSettings:
     """Read host.json and local.settings.json in `root`. Raises SettingsError or HostJsonError."""
-    values = MappingProxyType({**_local_values(root / "local.settings.json"), **environ})
+    values = MappingProxyType({**_local_values(_local_settings(root)), **environ})
     return HostSettings(
         root=root,
         values=values,
-        host_json=read_host_json(root / "host.json"),
+        host_json=read_host_json(root / "host.json", values),
         host_id=_host_id(root, values),
         message_invisibility=_invisibility(values),
     )
 
 
-def _local_values(path: Path) -> dict[str, str]:
+def local_http_port(root: Path) -> int | None:
+    """Return `Host.LocalHttpPort` of local.settings.json, or None. Raises SettingsError."""
+    host = _local_settings(root).get("Host")
+    port = host.get("LocalHttpPort") if isinstance(host, dict) else None
+    if port is not None and not (isinstance(port, int) and 0 <= port <= 65535):
+        raise SettingsError(f"Host.LocalHttpPort {port!r} in local.settings.json must be a port from 0 to 65535")
+    return port
+
+
+def _local_settings(root: Path) -> dict[str, Any]:
+    path = root / _LOCAL_SETTINGS
     if not path.exists():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        values = content.get("Values", {})
-        encrypted = content.get("IsEncrypted", False)
-        pairs = {str(key): str(value) for key, value in values.items()}
-    except (ValueError, AttributeError) as error:
-        raise SettingsError(f'{path} must be a JSON object with an object "Values": {error}') from error
-    if encrypted:
+        content = load_json(path)
+    except ValueError as error:
+        raise SettingsError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("Values", {}), dict):
+        raise SettingsError(f'{path} must be a JSON object with an object "Values"')
+    if content.get("IsEncrypted"):
         raise SettingsError(f'{path} is encrypted; decrypt it and set "IsEncrypted" to false')
-    return pairs
+    return content
+
+
+def _local_values(content: Mapping[str, Any]) -> dict[str, str]:
+    return {str(key): str(value) for key, value in content.get("Values", {}).items()}
 
 
 def _host_id(root: Path, values: Mapping[str, str]) -> str:

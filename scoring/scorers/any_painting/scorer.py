@@ -9,13 +9,13 @@ import math
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
 from numpy.typing import NDArray
 
+from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.errors import InternalError, NextStep
 from frame_tools.media import images
 from scoring.inference.allocator import keep_freed_memory
@@ -47,7 +47,7 @@ _REMEDY = "Check the style and the weights: python -m scoring weights"
 class AnyPainting(DeviceScorer):
     """The any-painting network on one device; see `scoring.types.Scorer`."""
 
-    makes: Literal["pictures", "records"] = "pictures"
+    makes: Makes = "pictures"
     in_order = False
 
     def __init__(self, networks: Networks, device: torch.device) -> None:

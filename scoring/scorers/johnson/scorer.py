@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 import torch
 
+from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.errors import InputError, InternalError, NextStep, TemporaryError
-from frame_tools.contracts.scorers import Makes
 from scoring.inference.allocator import keep_freed_memory
 from scoring.inference.cpu_workers import CpuWorkers
 from scoring.inference.device import DeviceScorer

@@ -3,9 +3,9 @@
 import hashlib
 from typing import Final
 
+from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.errors import InputError, NextStep
 from frame_tools.contracts.plan import PlannedProgram
-from frame_tools.contracts.scorers import Makes
 from frame_tools.storage.blobs import Container
 from scoring.scorers.programs.context import ProgramContext
 from scoring.scorers.programs.model import ExportedModel, TorchScriptModel

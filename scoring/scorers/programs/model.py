@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch.export.passes import move_to_device_pass
 
+from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.errors import InputError, InternalError, NextStep
-from frame_tools.contracts.scorers import Makes
 from scoring.inference.allocator import keep_freed_memory
 from scoring.inference.device import DeviceScorer
 from scoring.inference.tensors import check_finite, check_frames, to_pictures, to_tensor

@@ -13,9 +13,9 @@ from typing import Any, Final, NoReturn
 import numpy as np
 import torch
 
+from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.errors import InputError, InternalError, NextStep
 from frame_tools.contracts.plan import PlannedProgram
-from frame_tools.contracts.scorers import Makes
 from scoring.inference.tensors import check_frames, device_label
 from scoring.scorers.programs.context import ProgramContext
 from scoring.types import Describe, FramePositions, PictureError, Pictures, Prepared, Record, RunInputs, Score

@@ -29,7 +29,7 @@ def test_concurrent_last_messages_make_one_video(world: World, run_id: str) -> N
     world.score(run_id, message=False)
     in_parallel([lambda: finish_batch(world.app, message(run_id, 2))] * 8)
     world.deliver_messages()
-    finish_batch(world.app, message(run_id, "look"))
+    finish_batch(world.app, message(run_id, "advance"))
     assert world.status(run_id) == "finished"
     assert world.frame_count(run_id) == 6
     blocks = world.storage.output._client.get_blob_client(RunPaths(run_id).video("mp4")).get_block_list("all")
@@ -69,12 +69,12 @@ def records(world: World, run_id: str) -> list[int]:
 
 
 def test_concurrent_last_messages_make_one_records_file(world: World) -> None:
-    run_id = world.start("clip", scorer="look")
+    run_id = world.start("clip", scorer="describe")
     world.deliver_messages()
     world.score(run_id, message=False)
     in_parallel([lambda: finish_batch(world.app, message(run_id, 2))] * 8)
     world.deliver_messages()
-    finish_batch(world.app, message(run_id, "look"))
+    finish_batch(world.app, message(run_id, "advance"))
     assert (world.status(run_id), records(world, run_id)) == ("finished", [0, 1, 2, 3, 4, 5])
     blocks = world.storage.output._client.get_blob_client(RunPaths(run_id).records).get_block_list("all")
     assert blocks[1] == [], "a second file has left uncommitted blocks"

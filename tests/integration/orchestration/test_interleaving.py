@@ -257,8 +257,8 @@ def settle_and_check(scenario: Scenario) -> str:
 def uploaded(world: World) -> str:
     """Upload frames and the trigger files of two runs."""
     world.upload_frames("clip", 2)
-    world.upload_trigger("next", input="clip", scorer="look", frames_per_batch=1)
-    blob = world.upload_trigger("clip", scorer="look", frames_per_batch=1)
+    world.upload_trigger("next", input="clip", scorer="describe", frames_per_batch=1)
+    blob = world.upload_trigger("clip", scorer="describe", frames_per_batch=1)
     return ids.run_id_for(blob, world.storage.triggers.need(blob).etag)
 
 
@@ -311,7 +311,7 @@ def damaged(world: World) -> str:
 def video_uploaded(world: World) -> str:
     """Upload a video that the cloud splits, and its trigger file."""
     world.storage.input.write("clip/video.mp4", b"a video")
-    blob = world.upload_trigger("clip", video="video.mp4", scorer="look", frames_per_batch=1)
+    blob = world.upload_trigger("clip", video="video.mp4", scorer="describe", frames_per_batch=1)
     return ids.run_id_for(blob, world.storage.triggers.need(blob).etag)
 
 

@@ -20,27 +20,21 @@ PROGRAMS = {
 }
 
 
-def upload(world: World, **files: bytes) -> None:
-    world.upload_frames("clip", 6)
-    for name, data in files.items():
-        world.storage.input.write(f"clip/{name.replace('_', '.')}", data)
-
-
 def test_program_is_planned_with_file_and_hash(world: World) -> None:
     world = world.changed(allowed_programs=json.dumps(PROGRAMS))
-    upload(world)
-    words: dict[str, Any] = {"scorer": "script", "program": "count", "arguments": {"a": 1}}
-    plan = read_plan(world.storage, world.fire_trigger(world.upload_trigger("clip", **words)))
+    world.upload_frames("clip")
+    options: dict[str, Any] = {"scorer": "script", "program": "count", "arguments": {"a": 1}}
+    plan = read_plan(world.storage, world.fire_trigger(world.upload_trigger("clip", **options)))
     assert plan.program == PlannedProgram(name="count", file="count.py", sha256=SHA, kind="script")
     assert (plan.makes, plan.options.arguments, plan.weights_sha256) == ("records", {"a": 1}, None)
-    words = {"scorer": "model", "program": "cartoon", "input": "clip"}
-    model = read_plan(world.storage, world.fire_trigger(world.upload_trigger("clip2", **words)))
+    options = {"scorer": "model", "program": "cartoon", "input": "clip"}
+    model = read_plan(world.storage, world.fire_trigger(world.upload_trigger("clip2", **options)))
     assert model.program is not None
     assert (model.makes, model.program.kind) == ("pictures", "torchscript")
 
 
 def test_empty_list_refuses_every_program(world: World) -> None:
-    upload(world)
+    world.upload_frames("clip")
     run_id = world.fire_trigger(world.upload_trigger("clip", scorer="script", program="posterise"))
     assert world.status(run_id) == "refused"
     assert "ALLOWED_PROGRAMS" in world.outcome(run_id).remedy

@@ -9,14 +9,15 @@ import pytest
 import function_app
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import InputError, VersionSkewError
-from frame_tools.contracts.messages import parse_message
+from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.version import IMPASTO_VERSION
 from orchestration.handlers.finish_batch import finish_batch
 from orchestration.handlers.poison import batch_poisoned, finish_poisoned, trigger_poisoned
-from orchestration.handlers.resubmit import resubmit
+from orchestration.handlers.resubmit import parse_resubmit_request, resubmit
 from orchestration.handlers.submit_batch import submit_batch
 from orchestration.handlers.sweep import sweep
+from tests.support.fake_node import read_plan
 from tests.support.host_call import call
 from tests.support.memory_world import InMemoryCloud
 from tests.support.world import World, drain, message
@@ -38,9 +39,9 @@ class Upgrade:
         self._world.storage.runs.write(self._name, self._known)
 
 
-def upgrading(world: World, **words: Any) -> tuple[str, Upgrade]:
+def upgrading(world: World, **options: Any) -> tuple[str, Upgrade]:
     """Start a run whose plan this program cannot read."""
-    run_id = world.start("clip", **words)
+    run_id = world.start("clip", **options)
     return run_id, Upgrade(world, RunPaths(run_id).plan)
 
 
@@ -143,7 +144,7 @@ def test_newer_message_is_retried_and_then_kept(world: World) -> None:
 @pytest.mark.parametrize("text", ['{"v": 99, "run_id": "../x", "batch": 0}', '{"v": 99}', '{"v": 1, "x": 2}', "99"])
 def test_foreign_message_is_not_a_newer_one(text: str) -> None:
     with pytest.raises(InputError) as caught:
-        parse_message(text)
+        BatchMessage.parse(text)
     assert not isinstance(caught.value, VersionSkewError)
 
 
@@ -193,3 +194,73 @@ def test_plan_of_an_older_version_uses_the_setting(cloud: InMemoryCloud, world: 
     world.storage.runs.write(RunPaths(run_id).plan, json.dumps(plan | {"version": 2}).encode())
     world.changed(node_image=NEW_IMAGE).deliver_messages()
     assert images(cloud, run_id) == {"b00000": NEW_IMAGE}
+
+
+# Blob names and words of earlier versions.
+
+
+def test_error_of_an_old_node_image_is_shown_and_used_and_deleted(cloud: InMemoryCloud, world: World) -> None:
+    world = world.changed(sweep_retries=0)
+    run_id = world.start("clip", 2)
+    world.deliver_messages()
+    old = {
+        "version": 1,
+        "run_id": run_id,
+        "step": "00000",
+        "reason": "The program p failed",
+        "remedy": "Ask the operator",
+        "task_id": "b00000",
+        "exit_code": 70,
+        "happened_at": "2026-01-01T00:00:00+00:00",
+    }
+    world.storage.runs.write(f"{run_id}/troubles/00000.json", json.dumps(old).encode())
+    assert "The program p failed" in world.status_document(run_id)["trouble"][0]
+    cloud.jobs.end_step(run_id, 0, exit_code=70)
+    sweep(world.app)
+    assert world.outcome(run_id).reason == "Batch 0 failed: The program p failed"
+    resubmit(world.app, run_id, "missing")
+    assert f"{run_id}/troubles/00000.json" not in {item.name for item in world.storage.runs.list(run_id)}
+
+
+def test_child_run_takes_no_number_that_an_earlier_version_gave(world: World) -> None:
+    run_id = world.start("clip")
+    world.finish(run_id)
+    for number in ("001", "002"):
+        world.storage.runs.write(f"{run_id}/offspring/{number}", b"")
+    child = resubmit(world.app, run_id, "all")
+    assert child == ids.run_id_for("clip.json", f"{run_id}+3")
+    assert "child-runs/003" in world.runs_blobs(run_id)
+
+
+@pytest.mark.parametrize("queue", ["frame_batches", "finished_batches"])
+def test_advance_message_of_an_earlier_version_is_understood(world: World, queue: str) -> None:
+    run_id = world.start("clip", 2)
+    drain(world.storage.frame_batches)
+    world.score(run_id, message=False)
+    handler = {"frame_batches": submit_batch, "finished_batches": finish_batch}[queue]
+    handler(world.app, json.dumps({"v": 1, "run_id": run_id, "batch": "look"}))
+    assert not list(world.storage.logs.list("dead-letter/"))
+    assert world.status(run_id) == ("finished" if queue == "finished_batches" else "joining")
+
+
+def test_resubmission_accepts_old_option_names(world: World) -> None:
+    run_id = world.start("clip", even="pad")
+    world.finish(run_id)
+    wish = parse_resubmit_request(b'{"which": "all", "options": {"even": "exact", "steady": 0.5, "strength": 0.5}}')
+    child = resubmit(world.app, run_id, wish.which, wish.options)
+    assert read_plan(world.storage, run_id).options.odd_size == "pad"
+    options = read_plan(world.storage, child).options
+    assert (options.odd_size, options.temporal_smoothing) == ("exact", 0.5)
+
+
+def test_resubmission_rejects_an_option_under_both_names() -> None:
+    with pytest.raises(InputError, match="odd_size"):
+        parse_resubmit_request(b'{"which": "all", "options": {"even": "exact", "odd_size": "exact"}}')
+
+
+def test_plan_shows_new_option_names(world: World) -> None:
+    run_id = world.start("clip", scorer="look", steady=0.5, even="pad")
+    plan = json.loads(world.storage.runs.need(RunPaths(run_id).plan).data)
+    assert plan["options"]["scorer"] == "describe"
+    assert {"odd_size", "temporal_smoothing"} <= set(plan["options"])
+    assert not {"even", "steady"} & set(plan["options"])

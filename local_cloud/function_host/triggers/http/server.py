@@ -52,15 +52,15 @@ class HttpServer:
     def application(self) -> web.Application:
         """Return the aiohttp application."""
         app = web.Application(client_max_size=_MAX_BODY_BYTES)
-        app.router.add_get("/", self._root)
-        app.router.add_get("/admin/host/ping", self._root)
+        app.router.add_get("/admin/host/ping", self._ping)
+        app.router.add_post("/admin/host/ping", self._ping)
         app.router.add_get("/admin/host/status", self._status)
         app.router.add_post("/admin/functions/{name}", self._run_timer)
         app.router.add_post(WEBHOOK_PATH, self._webhook)
         app.router.add_route("*", "/{path:.*}", self._function)
         return app
 
-    async def _root(self, _: web.Request) -> web.Response:
+    async def _ping(self, _: web.Request) -> web.Response:
         return web.Response()
 
     async def _status(self, request: web.Request) -> web.Response:
@@ -99,6 +99,8 @@ class HttpServer:
     async def _function(self, request: web.Request) -> web.Response:
         match = find_route(self._routes, request.method, request.rel_url.raw_path)
         if match is None:
+            if request.path == "/":
+                return web.Response()  # the host's home page
             raise web.HTTPNotFound(text="")
         route, parameters = match
         function = route.function

@@ -1,12 +1,13 @@
 """Queue triggers: a message becomes a call with the real host's metadata and binding data."""
 
 import json
+import logging
 from datetime import datetime
 
 from local_cloud.function_host.config.settings import HostSettings
 from local_cloud.function_host.invocation.functions import Function
 from local_cloud.function_host.invocation.invoker import Invoker, TriggerEvent
-from local_cloud.function_host.invocation.worker import json_datum, text_datum
+from local_cloud.function_host.invocation.worker import bytes_datum, json_datum, text_datum
 from local_cloud.function_host.storage.clients import Storage
 from local_cloud.function_host.storage.messages import Message
 from local_cloud.function_host.triggers.queue.duplicate_delivery import DuplicateDelivery
@@ -14,6 +15,7 @@ from local_cloud.function_host.triggers.queue.listener import PollRules, QueueLi
 from local_cloud.function_host.triggers.queue.message_lease import LeaseRules
 
 _POISON_SUFFIX = "-poison"
+_log = logging.getLogger(__name__)
 
 
 def queue_listener(
@@ -30,7 +32,14 @@ def queue_listener(
     queue = settings.resolve(function.trigger.arguments["queueName"]).lower()
 
     async def handle(message: Message) -> bool:
-        return (await invoker.invoke(function, queue_event(message, queue))).ok
+        try:
+            event = queue_event(message, queue, is_binary=function.trigger.is_binary)
+        except UnicodeDecodeError as error:
+            _log.error(
+                "Message %s on %s cannot be bound: not UTF-8 (%s). Use dataType binary.", message.id, queue, error
+            )
+            return False
+        return (await invoker.invoke(function, event)).ok
 
     async def poison(text: str) -> None:
         await storage.send(connection, queue + _POISON_SUFFIX, text)
@@ -55,9 +64,13 @@ def queue_listener(
     )
 
 
-def queue_event(message: Message, queue: str) -> TriggerEvent:
-    """Return the event of a message. Top-level values of a JSON object become binding data and take precedence."""
-    text = message.body.decode("utf-8", "replace")
+def queue_event(message: Message, queue: str, *, is_binary: bool = False) -> TriggerEvent:
+    """Return the event of a message. Top-level values of a JSON object become binding data and take precedence.
+
+    Raises UnicodeDecodeError if the body is not UTF-8 and the binding not binary: as in Azure, the binding fails then
+    and the function is not called.
+    """
+    text = message.body.decode("utf-8", "replace" if is_binary else "strict")
     properties = {
         "DequeueCount": message.dequeue_count,
         "ExpirationTime": _iso(message.expires_on),
@@ -66,7 +79,7 @@ def queue_event(message: Message, queue: str) -> TriggerEvent:
     }
     names = {"Id": message.id, "PopReceipt": message.pop_receipt, "QueueTrigger": text}
     return TriggerEvent(
-        datum=text_datum(text),
+        datum=bytes_datum(message.body) if is_binary else text_datum(text),
         reason=f"New queue message detected on '{queue}'.",
         metadata={
             **{name: text_datum(value) for name, value in names.items()},

@@ -12,7 +12,7 @@ from PIL import Image
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import ExitCode
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.trigger import load_trigger
+from frame_tools.contracts.trigger import parse_trigger
 from frame_tools.storage.accounts import DATA, OPS
 from frame_tools.storage.deployment import Storage
 from local_cloud.accounts import DATA_KEY, OPS_KEY
@@ -175,7 +175,7 @@ def test_upload_sends_styles_and_masks(storage: Storage, folder: Path, tmp_path:
     stored = {item.name for item in storage.input.list("several/")} - {"several/manifest.json", "several/audio.mp4"}
     expected = {"sea.png", "bay.jpg", "my masks/000001.png", "my masks/000002.png"}
     assert {name.removeprefix("several/") for name in stored if "/frames/" not in name} == expected
-    trigger = load_trigger(storage.triggers.need("several.json").data)
+    trigger = parse_trigger(storage.triggers.need("several.json").data)
     assert (trigger.style, trigger.mask) == ({"sea.png": 0.5}, "my masks")
     assert [(key.at, key.style) for key in trigger.key_styles] == [(0.04, "bay.jpg")]
 
@@ -187,7 +187,7 @@ def test_upload_of_a_video_sends_styles_and_mask(storage: Storage, clip: Path, t
     assert {item.name for item in storage.input.list("whole/")} == {
         f"whole/{n}" for n in ("clip.mp4", "mask.mp4", "sea.png")
     }
-    trigger = load_trigger(storage.triggers.need("whole.json").data)
+    trigger = parse_trigger(storage.triggers.need("whole.json").data)
     assert (trigger.video, trigger.style, trigger.mask) == ("clip.mp4", "sea.png", "mask.mp4")
 
 

@@ -18,10 +18,11 @@ from azure.batch import models as m
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.storage.blob import BlobServiceClient
 
-from local_cloud.batch_service.launch import ServiceProcess, start_service
+from local_cloud.batch_service.launch import BatchServiceProcess, start_service
 from tests.support.waiting import until
 
 DEADLINE_S = 20.0
+START_S = 60.0  # Azurite needs most of 20 s on a busy machine
 IMAGE = "painter:1"
 PATH = f"{Path(sys.executable).parent}:/usr/bin:/bin"
 REPOSITORY = Path(__file__).resolve().parents[4]
@@ -41,7 +42,7 @@ class Cloud:
     data: Path
     pools: Mapping[str, tuple[int, int]] = field(default_factory=lambda: {"gpu": (1, 1)})
     images: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: {IMAGE: {"PATH": PATH}})
-    service: ServiceProcess | None = None
+    service: BatchServiceProcess | None = None
 
     def start(self) -> "Cloud":
         self.service = start_service(data=self.data, pools=self.pools, images=self.images)
@@ -183,7 +184,7 @@ def azurite_for_batch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azur
 
 
 def _await_port(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

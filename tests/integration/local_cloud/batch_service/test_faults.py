@@ -66,10 +66,22 @@ def test_collection_limit(cloud: Any) -> None:
     assert cloud.client.get_job_task_counts("hundred").task_counts.active == 100
 
 
+def test_quota_fault_hits_one_operation(cloud: Any) -> None:
+    cloud.job("before-quota")
+    cloud.fault(kind="http_error", code="ActiveJobAndScheduleQuotaReached", method="POST", path="/jobs")
+    cloud.add("before-quota", "t", "true")
+    with pytest.raises(HttpResponseError) as caught:
+        cloud.job("over-quota")
+    assert (caught.value.status_code, caught.value.error.code) == (409, "ActiveJobAndScheduleQuotaReached")
+    cloud.job("over-quota")
+
+
 def test_faults_are_validated_listed_and_cleared(cloud: Any) -> None:
     for wrong in (
         {"kind": "flood"},
         {"kind": "http_error", "status": 404},
+        {"kind": "http_error", "status": 500, "code": "ServerBusy"},
+        {"kind": "http_error", "code": "NoSuchCode"},
         {"kind": "preempt_when", "task_id": "t", "after_output": "("},
     ):
         assert cloud.raw("POST", "/local/faults", wrong)[0] == 400

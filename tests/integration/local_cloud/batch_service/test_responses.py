@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from azure.batch import models as m
 
 VERSION = "?api-version=2025-06-01"
@@ -117,3 +118,74 @@ def test_evaluate_auto_scale(cloud: Any, assert_like_recorded: Any) -> None:
     status, body, _ = cloud.raw("POST", f"/pools/gpu/evaluateautoscale{VERSION}", formula)
     assert status == 200
     assert_like_recorded(body, "evaluate_auto_scale")
+
+
+def test_operations_return_new_etag(cloud: Any) -> None:
+    cloud.job("stamped")
+    etags = [cloud.raw("GET", f"/jobs/stamped{VERSION}")[1]["eTag"]]
+    for operation, body in (("disable", {"disableTasks": "wait"}), ("enable", None), ("terminate", None)):
+        if operation == "enable":
+            cloud.await_job("stamped", "disabled")
+        _, _, headers = cloud.raw("POST", f"/jobs/stamped/{operation}{VERSION}", body)
+        assert headers["DataServiceId"].endswith(f"/jobs/stamped/{operation}")
+        assert "Last-Modified" in headers
+        etags.append(headers["ETag"])
+    assert len(set(etags)) == 4
+    assert cloud.await_job("stamped", "completed").etag == etags[-1]
+
+
+def test_task_operations_return_new_etag(cloud: Any) -> None:
+    cloud.job("stamped-tasks")
+    etags = [cloud.run("stamped-tasks", "t", "sh -c 'test -e $AZ_BATCH_NODE_ROOT_DIR/../hold && sleep 300'").etag]
+    (cloud.data / "nodes" / "gpu" / "hold").touch()
+    for operation in ("reactivate", "terminate"):
+        status, _, headers = cloud.raw("POST", f"/jobs/stamped-tasks/tasks/t/{operation}{VERSION}")
+        assert (status, headers["DataServiceId"].endswith(f"/t/{operation}")) == (204, True)
+        etags.append(headers["ETag"])
+    assert len(set(etags)) == 3
+    assert cloud.client.get_task("stamped-tasks", "t").etag == etags[-1]
+
+
+def test_modification_time_preconditions(cloud: Any) -> None:
+    cloud.job("dated")
+    earlier, later = "Mon, 01 Jan 2024 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT"
+    results = [
+        cloud.raw(method, f"/jobs/dated{VERSION}", body, headers={name: value})[0]
+        for method, body, name, value in (
+            ("PATCH", {"priority": 1}, "If-Unmodified-Since", earlier),
+            ("PATCH", {"priority": 1}, "If-Unmodified-Since", later),
+            ("GET", None, "If-Modified-Since", later),
+            ("GET", None, "If-Modified-Since", earlier),
+        )
+    ]
+    assert results == [412, 200, 304, 200]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/jobschedules"),
+        ("PATCH", "/pools/gpu"),
+        ("POST", "/pools/gpu/removenodes"),
+        ("GET", "/pools/gpu/nodes/n/files"),
+    ],
+)
+def test_unsupported_operation_is_named(cloud: Any, method: str, path: str) -> None:
+    status, body, _ = cloud.raw(method, f"{path}{VERSION}", {} if method != "GET" else None)
+    assert (status, body["code"]) == (501, "NotImplemented")
+    assert path in body["values"][0]["value"]
+
+
+def test_client_request_id_is_returned_on_request(cloud: Any) -> None:
+    sent = {"client-request-id": "abc"}
+    for path in ("/jobs", "/jobs/missing"):
+        assert "client-request-id" not in cloud.raw("GET", f"{path}{VERSION}", headers=sent)[2]
+        headers = cloud.raw("GET", f"{path}{VERSION}", headers=sent | {"return-client-request-id": "true"})[2]
+        assert headers["client-request-id"] == "abc"
+
+
+def test_unknown_property_in_query_is_rejected(cloud: Any) -> None:
+    cloud.job("queried")
+    for path in ("/jobs", "/jobs/queried", "/pools", "/jobs/queried/tasks"):
+        status, body, _ = cloud.raw("GET", f"{path}{VERSION}&$select=id,State")
+        assert (status, body["code"]) == (400, "InvalidQueryParameterValue")

@@ -106,6 +106,14 @@ def test_plain_text_message_is_poisoned(environment: HostEnvironment) -> None:
     assert not [line for line in environment.records("on_poison") if "plain" in line["body"]]
 
 
+def test_message_that_is_not_utf8_reaches_binary_binding_only(environment: HostEnvironment, host: HostProcess) -> None:
+    work = environment.queue(f"{environment.prefix}-work", plain=True)
+    message = work.send_message(base64.b64encode(b"\xff no text").decode())
+    until(lambda: calls(environment, "on_poison", body="\\xff no text"), "the poison function gets the message")
+    assert host.output().count(f"Message {message.id} on {environment.prefix}-work cannot be bound") == 3
+    assert message.id not in {line["id"] for line in environment.records("on_work")}
+
+
 def test_log_lines_name_function_and_invocation(environment: HostEnvironment, host: HostProcess) -> None:
     environment.send(name="talker")
     until(lambda: calls(environment, "on_work_end", order={"name": "talker"}))

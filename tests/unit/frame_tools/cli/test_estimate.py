@@ -46,7 +46,7 @@ def test_scorer_without_known_throughput_needs_seconds(clip: Path, scorer: str) 
 
 
 def test_scorer_of_records_has_an_estimate(clip: Path) -> None:
-    assert f"{FRAMES} frames" in estimate(clip, "--scorer", "look")
+    assert f"{FRAMES} frames" in estimate(clip, "--scorer", "describe")
 
 
 @pytest.mark.parametrize(

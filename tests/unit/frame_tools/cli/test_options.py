@@ -13,9 +13,8 @@ from typer.testing import CliRunner
 from frame_tools.cli.main import app
 from frame_tools.cli.options import PAINTING, parse_argument, parse_key_style, parse_style, style_fields
 from frame_tools.contracts.errors import ExitCode, InputError
-from frame_tools.contracts.option_specs import all_words, word_of
 from frame_tools.contracts.options import Options
-from frame_tools.contracts.trigger import Trigger, load_trigger
+from frame_tools.contracts.trigger import Trigger, all_option_specs, option_spec, parse_trigger
 from frame_tools.storage.deployment import DataStorage
 from tests.support.cli import run, run_failing
 
@@ -28,10 +27,10 @@ def flag(name: str) -> str:
 def test_help_lists_schema_options_in_panels(command: str) -> None:
     panels = help_panels(command)
     for name in PAINTING:
-        assert f"{flag(name)} " in panels[word_of(name).group]
-    assert "--set " in panels["What paints"]
-    text = panels[word_of("strength").group]
-    assert word_of("strength").meaning in text
+        assert f"{flag(name)} " in panels[option_spec(name).group]
+    assert "--set " in panels["Scorer and style"]
+    text = panels[option_spec("strength").group]
+    assert option_spec("strength").meaning in text
     assert ("[default: 1.0]" in text) == (command != "resubmit"), "an omitted option of a resubmission is unchanged"
 
 
@@ -48,18 +47,18 @@ def help_panels(command: str) -> dict[str, str]:
 
 def test_no_schema_option_is_missing() -> None:
     own = {"style", "key_styles", "arguments", "mask"}
-    elsewhere = {"input", "video", "frames", "rate", "image_format", "keep_place"}
-    assert {*PAINTING, *own, *elsewhere} == {spec.name for spec in all_words()}
+    elsewhere = {"input", "video", "frames", "rate", "image_format", "keep_location"}
+    assert {*PAINTING, *own, *elsewhere} == {spec.name for spec in all_option_specs()}
     assert {*PAINTING, "arguments"} == set(Options.model_fields)
 
 
 def written_trigger(storage: DataStorage, *options: object) -> Trigger:
     result = run("trigger", "test", *options)
     assert result.exit_code == ExitCode.OK, result.stderr
-    return load_trigger(storage.triggers.need("test.json").data)
+    return parse_trigger(storage.triggers.need("test.json").data)
 
 
-PLAIN_OPTIONS = [spec for spec in all_words() if spec.name not in ("style", "key_styles", "arguments")]
+PLAIN_OPTIONS = [spec for spec in all_option_specs() if spec.name not in ("style", "key_styles", "arguments")]
 
 
 @pytest.mark.parametrize("spec", PLAIN_OPTIONS, ids=lambda spec: spec.name)
@@ -146,13 +145,13 @@ def test_styles_key_styles_and_arguments(storage: DataStorage, options: list[str
         (["--style", "a.jpg", "--key-style", "0=b.jpg"], "not both"),
         (["--scorer", "copy", "--set", "a"], "NAME=VALUE"),
         (["--scorer", "copy", "--set", "=1"], "NAME=VALUE"),
-        (["--scorer", "copy", "--set", "a=1"], "takes no arguments"),
+        (["--scorer", "copy", "--set", "a=1"], "no arguments"),
         (["--scorer", "script", "--program", "x", "--set", "a=NaN"], "arguments.a"),
         (["--scorer", "tunned"], "did you mean 'tuned'"),
         (["--style", "a.jpg", "--preserve-color", "lume"], "did you mean 'luma'"),
         (["--style", "a.jpg", "--size", 480, "--style-scale", 1], "size or style_scale"),
-        (["--style", "a.jpg", "--steady", 1], "steady"),
-        (["--scorer", "look", "--mask", "m"], "makes no pictures"),
+        (["--style", "a.jpg", "--temporal-smoothing", 1], "temporal_smoothing"),
+        (["--scorer", "describe", "--mask", "m"], "makes no pictures"),
     ],
 )
 def test_invalid_option_is_named(storage: DataStorage, options: list[object], named: str) -> None:

@@ -74,7 +74,9 @@ def test_join_rejects_folder_without_manifest(tmp_path: Path) -> None:
 
 
 def test_join_rejects_unknown_odd_size(folder: Path, tmp_path: Path) -> None:
-    assert "'exact' or 'pad'" in run_failing(ExitCode.INPUT, "join", folder, tmp_path / "out.mp4", "--even", "round")
+    assert "'exact' or 'pad'" in run_failing(
+        ExitCode.INPUT, "join", folder, tmp_path / "out.mp4", "--odd-size", "round"
+    )
 
 
 def test_join_names_invalid_frame(folder: Path, tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from frame_tools.contracts.base import StoredDocument
+from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import Manifest
-from frame_tools.contracts.messages import parse_message
+from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.plan import Plan, Request
 from frame_tools.contracts.receipt import Failure, Outcome, Receipt, SplitReceipt, TaskError
-from frame_tools.contracts.trigger import load_trigger
+from frame_tools.contracts.trigger import parse_trigger
 from orchestration.preflight import PoolCheck
 
 OLD = Path(__file__).parent / "old_documents"
@@ -70,9 +71,23 @@ def test_old_errors_have_no_code() -> None:
 
 @pytest.mark.parametrize("step", ["3", "split", "join", "look"])
 def test_old_message_is_read(step: str) -> None:
-    message = parse_message(old(f"message_{step}_v1").decode())
-    assert message.run_id == "holiday-0123456789"
+    message = BatchMessage.parse(old(f"message_{step}_v1").decode())
+    assert (message.v, message.run_id) == (1, "holiday-0123456789")
+    assert str(message.batch) == {"look": "advance"}.get(step, step)
 
 
-def test_old_trigger_is_read() -> None:
-    assert load_trigger(old("trigger_v1")).video == "holiday.mp4"
+def test_old_options_and_scorers_have_their_new_names() -> None:
+    trigger = parse_trigger(old("trigger_v1"))
+    assert (trigger.odd_size, trigger.keep_location, trigger.temporal_smoothing) == ("pad", True, 0.5)
+    assert Request.load_stored(old("request_v1")).trigger == trigger
+    options = Plan.load_stored(old("plan_v2")).options
+    assert (options.odd_size, options.temporal_smoothing) == ("pad", 0.5)
+    assert Plan.load_stored(old("plan_look_v2")).options.scorer == "describe"
+
+
+@pytest.mark.parametrize(
+    ("words", "name"), [({"even": "pad", "odd_size": "pad"}, "odd_size"), ({"steady": 2}, "temporal_smoothing")]
+)
+def test_error_in_a_renamed_option_names_the_new_one(words: dict[str, Any], name: str) -> None:
+    with pytest.raises(InputError, match=name):
+        parse_trigger(json.dumps({"scorer": "copy"} | words).encode())

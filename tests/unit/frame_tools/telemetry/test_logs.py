@@ -44,6 +44,12 @@ def test_host_formatter_changes_our_records_only(monkeypatch: pytest.MonkeyPatch
     assert handler.format(theirs) == "plain hello"
 
 
+def test_host_logging_silences_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("azure"), "level", logging.INFO)
+    logs.configure_host_logging()
+    assert logging.getLogger("azure").level == logging.WARNING
+
+
 def test_task_lines_carry_run_and_step() -> None:
     code = (
         "import logging, sys\nfrom frame_tools.telemetry import logs\n"

@@ -16,14 +16,14 @@ from orchestration.azure_batch.client import _pool_view
     ],
 )
 def test_pool_view_has_mounts(mount: dict[str, Any]) -> None:
-    shares = {"azureFileShareConfiguration": {"relativeMountPath": "share"}}
+    normalized_weights = {"azureFileShareConfiguration": {"relativeMountPath": "share"}}
     assert _pool_view(
         models.BatchPool(
             {
                 "id": "gpu",
                 "currentDedicatedNodes": 0,
                 "currentLowPriorityNodes": 0,
-                "mountConfiguration": [mount, shares],
+                "mountConfiguration": [mount, normalized_weights],
             }
         )
     ).mounts == ("input",)

@@ -40,7 +40,7 @@ def verdicts(
 ) -> dict[str, str]:
     """What is not in order."""
     findings = pool_findings(pool, pool_id="gpu", image=image, identity=identity, mounts=mounts)
-    return {one.check: one.verdict for one in findings if one.verdict != "ok"}
+    return {finding.check: finding.verdict for finding in findings if finding.verdict != "ok"}
 
 
 def resize_error(code: str, *, message: str = "no cores") -> PoolError:
@@ -52,7 +52,7 @@ def test_pool_of_the_templates_has_no_problem() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "found"),
+    ("change", "findings"),
     [
         ({"state": "deleting"}, {"pool": "stop"}),
         ({"takes_containers": False}, {"containers": "stop"}),
@@ -72,8 +72,8 @@ def test_pool_of_the_templates_has_no_problem() -> None:
         ({"errors": (resize_error("AccountCoreQuotaReached"),)}, {"nodes": "warning"}),
     ],
 )
-def test_pool_finding_of_each_property(change: dict[str, Any], found: dict[str, str]) -> None:
-    assert verdicts(dataclasses.replace(GOOD, **change)) == found
+def test_pool_finding_of_each_property(change: dict[str, Any], findings: dict[str, str]) -> None:
+    assert verdicts(dataclasses.replace(GOOD, **change)) == findings
 
 
 def test_missing_pool_stops_and_public_image_warns() -> None:
@@ -87,11 +87,11 @@ def test_missing_mounts_stop_the_run() -> None:
     assert verdicts(mounted, mounts=MOUNTS) == {}
     assert verdicts(dataclasses.replace(GOOD, mounts=("work",)), mounts=MOUNTS) == {"mounts": "stop"}
     assert verdicts(GOOD) == {}
-    (said,) = (
+    (mounts,) = (
         f for f in pool_findings(GOOD, pool_id="gpu", image="", identity="", mounts=MOUNTS) if f.check == "mounts"
     )
-    assert "do not mount input, work" in said.message
-    assert "STORAGE_MODE to sdk" in said.remedy
+    assert "do not mount input, work" in mounts.message
+    assert "STORAGE_MODE to sdk" in mounts.remedy
 
 
 def test_pool_errors_have_specific_remedies() -> None:
@@ -142,9 +142,9 @@ def test_registry_of_image_name(image: str, server: str) -> None:
 
 
 def test_unusable_nodes_are_reported() -> None:
-    found = node_findings(GOOD, NodeCounts(total=3, idle=1, unusable=1, start_task_failed=1))
-    assert [one.verdict for one in found] == ["warning", "warning", "ok"]
-    assert [one.verdict for one in node_findings(GOOD, NodeCounts(total=2, running=2))] == ["ok"]
+    findings = node_findings(GOOD, NodeCounts(total=3, idle=1, unusable=1, start_task_failed=1))
+    assert [finding.verdict for finding in findings] == ["warning", "warning", "ok"]
+    assert [finding.verdict for finding in node_findings(GOOD, NodeCounts(total=2, running=2))] == ["ok"]
 
 
 def test_unsupported_node_agent_is_a_warning() -> None:

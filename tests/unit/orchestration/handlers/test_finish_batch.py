@@ -77,7 +77,7 @@ def test_failed_batch_does_not_stop_other_batches(world: World, run_id: str) -> 
 
 
 def test_message_of_unknown_run_is_dropped(world: World) -> None:
-    for step in (0, "look", "join"):
+    for step in (0, "advance", "join"):
         finish_batch(world.app, message("never-was-0123456789", step))
     assert drain(world.storage.finished_batches) == []
 

@@ -139,9 +139,9 @@ def test_rerun_of_a_rerun(world: World) -> None:
 def test_concurrent_reruns_create_one_run_each(world: World) -> None:
     old = world.start("clip", 2)
     world.finish(old)
-    made = in_parallel([lambda: resubmit(world.app, old, "all")] * 3)
-    assert len(set(made)) == 3
-    assert {world.finish(run_id) for run_id in made} == {"finished"}
+    reruns = in_parallel([lambda: resubmit(world.app, old, "all")] * 3)
+    assert len(set(reruns)) == 3
+    assert {world.finish(run_id) for run_id in reruns} == {"finished"}
 
 
 @pytest.mark.parametrize("batches", [[], [3], [-1], [0, 99], [10**30]])
@@ -267,7 +267,7 @@ def test_rerun_with_options_does_not_split_again(world: World) -> None:
     split(world.storage, old, 4)
     world.deliver_messages()
     assert world.finish(old) == "finished"
-    new = resubmit(world.app, old, "all", {"scorer": "look"})
+    new = resubmit(world.app, old, "all", {"scorer": "describe"})
     assert world.finish(new) == "finished"
     assert "split" not in world.tasks(new)
     assert world.status_document(new)["records"] == f"output/{new}/records.jsonl"
@@ -277,7 +277,7 @@ def test_rerun_with_options_does_not_split_again(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "fragment"),
     [
         ({"strength": 2}, "strength"),
         ({"scorer": "any"}, "style is missing"),
@@ -285,9 +285,9 @@ def test_rerun_with_options_does_not_split_again(world: World) -> None:
         ({"size": 480, "style_scale": 1}, "size or style_scale"),
     ],
 )
-def test_rerun_rejects_conflicting_options(world: World, options: dict[str, object], words: str) -> None:
+def test_rerun_rejects_conflicting_options(world: World, options: dict[str, object], fragment: str) -> None:
     run_id = world.start("clip")
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=fragment):
         resubmit(world.app, run_id, "all", options)
     assert "child-runs/001" not in world.runs_blobs(run_id)
 
@@ -298,7 +298,7 @@ def test_rerun_with_options_needs_a_plan(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "fragment"),
     [
         (b'{"options": {"strength": 0.5}}', "all"),
         (b'{"which": "failed", "options": {"strength": 0.5}}', "all"),
@@ -312,10 +312,10 @@ def test_rerun_with_options_needs_a_plan(world: World) -> None:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_parse_rejects_invalid_options(body: bytes, words: str) -> None:
+def test_parse_rejects_invalid_options(body: bytes, fragment: str) -> None:
     with pytest.raises(InputError) as raised:
         parse_resubmit_request(body)
-    assert words in str(raised.value)
+    assert fragment in str(raised.value)
     assert len(str(raised.value)) < 400
 
 

@@ -7,14 +7,8 @@ from tests.support.fake_node import read_plan
 from tests.support.world import World
 
 
-def upload(world: World, **files: bytes) -> None:
-    world.upload_frames("clip", 6)
-    for name, data in files.items():
-        world.storage.input.write(f"clip/{name.replace('_', '.')}", data)
-
-
 def upload_masks(world: World, *mask_names: str) -> None:
-    upload(world)
+    world.upload_frames("clip")
     for name in mask_names:
         world.storage.input.write(f"clip/masks/{name}", b"" if name.startswith("empty") else b"a mask")
 
@@ -31,14 +25,15 @@ def test_mask_folder_is_planned_with_its_suffix(world: World) -> None:
 
 
 def test_mask_video_is_planned(world: World) -> None:
-    upload(world, masks_mp4=b"a film")
+    world.upload_frames("clip")
+    world.upload_files("clip", {"masks.mp4": b"a film"})
     plan = read_plan(world.storage, world.fire_trigger(world.upload_trigger("clip", mask="masks.mp4")))
     assert plan.mask is not None
     assert (plan.mask.kind, plan.mask.suffix, plan.mask.blob.name) == ("video", None, "clip/masks.mp4")
 
 
 @pytest.mark.parametrize(
-    ("there", "said"),
+    ("names", "fragment"),
     [
         (MASK_NAMES[:-1], "'000006.png'"),
         ([*MASK_NAMES, "000007.png"], "'000007.png'"),
@@ -46,10 +41,10 @@ def test_mask_video_is_planned(world: World) -> None:
         (["readme.txt"], "no images"),
     ],
 )
-def test_mismatched_masks_are_refused(world: World, there: list[str], said: str) -> None:
-    upload_masks(world, *there)
+def test_mismatched_masks_are_refused(world: World, names: list[str], fragment: str) -> None:
+    upload_masks(world, *names)
     run_id = world.fire_trigger(world.upload_trigger("clip", mask="masks"))
-    assert said in world.outcome(run_id).reason
+    assert fragment in world.outcome(run_id).reason
 
 
 def test_empty_mask_is_refused(world: World) -> None:

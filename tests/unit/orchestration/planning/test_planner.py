@@ -41,66 +41,51 @@ def test_frame_sizes_stops_after_too_many_blobs(world: World) -> None:
         _frame_sizes(Store(), "clip/frames/", 50)
 
 
-def assert_refused(world: World, run_id: str, *words: str) -> None:
-    """The run's status and report say `refused` with all `words`; nothing of it is left behind."""
-    outcome = world.outcome(run_id)
-    said = f"{outcome.reason} | {outcome.remedy}"
-    assert outcome.status == "refused", said
-    assert [word for word in words if word not in said] == [], said
-    assert outcome.remedy
-    status_document = world.status_document(run_id)
-    assert (status_document["status"], status_document["reason"]) == ("refused", outcome.reason)
-    report = world.report(run_id)
-    assert (report["status"], report["reason"], report["remedy"]) == ("refused", outcome.reason, outcome.remedy)
-    assert world.is_released(run_id)
-    assert world.storage.frame_batches.oldest() == []
-
-
 def test_run_without_frames_is_refused(world: World) -> None:
-    assert_refused(world, world.fire_trigger(world.upload_trigger("clip")), "no frames", "000001.jpg")
+    world.assert_refused(world.fire_trigger(world.upload_trigger("clip")), "no frames", "000001.jpg")
 
 
 def test_missing_frame_of_manifest_is_refused(world: World) -> None:
     world.upload_frames("clip")
     world.storage.input.delete("clip/frames/000004.jpg")
-    assert_refused(
-        world, world.fire_trigger(world.upload_trigger("clip")), "000004.jpg", "upload the trigger file again"
+    world.assert_refused(
+        world.fire_trigger(world.upload_trigger("clip")), "000004.jpg", "upload the trigger file again"
     )
 
 
 def test_missing_frame_without_manifest_is_refused(world: World) -> None:
     world.upload_frames("clip", manifest=False)
     world.storage.input.delete("clip/frames/000004.jpg")
-    assert_refused(world, world.fire_trigger(world.upload_trigger("clip", rate="25")), "000004.jpg")
+    world.assert_refused(world.fire_trigger(world.upload_trigger("clip", rate="25")), "000004.jpg")
 
 
 def test_empty_frame_is_refused(world: World) -> None:
     world.upload_frames("clip")
     world.storage.input.write("clip/frames/000003.jpg", b"")
-    assert_refused(world, world.fire_trigger(world.upload_trigger("clip")), "000003.jpg", "empty")
+    world.assert_refused(world.fire_trigger(world.upload_trigger("clip")), "000003.jpg", "empty")
 
 
 def test_extra_frame_is_refused(world: World) -> None:
     world.upload_frames("clip")
     world.storage.input.write("clip/frames/000099.jpg", frame(99))
-    assert_refused(world, world.fire_trigger(world.upload_trigger("clip")), "000099.jpg")
+    world.assert_refused(world.fire_trigger(world.upload_trigger("clip")), "000099.jpg")
 
 
 def test_missing_rate_is_refused(world: World) -> None:
     world.upload_frames("clip", manifest=False)
-    assert_refused(world, world.fire_trigger(world.upload_trigger("clip")), "rate", "30000/1001")
+    world.assert_refused(world.fire_trigger(world.upload_trigger("clip")), "rate", "30000/1001")
 
 
 def test_invalid_first_frame_is_refused(world: World) -> None:
     world.upload_frames("clip", manifest=False)
     world.storage.input.write("clip/frames/000001.jpg", b"<html>not found</html>")
-    assert_refused(world, world.fire_trigger(world.upload_trigger("clip", rate="25")), "000001.jpg")
+    world.assert_refused(world.fire_trigger(world.upload_trigger("clip", rate="25")), "000001.jpg")
 
 
 def test_invalid_manifest_is_refused(world: World) -> None:
     world.upload_frames("clip")
     world.storage.input.write("clip/manifest.json", b'{"version": 1, "source": ')
-    assert_refused(world, world.fire_trigger(world.upload_trigger("clip")), "manifest")
+    world.assert_refused(world.fire_trigger(world.upload_trigger("clip")), "manifest")
 
 
 def test_missing_audio_is_refused(world: World) -> None:
@@ -110,53 +95,53 @@ def test_missing_audio_is_refused(world: World) -> None:
         update={"audio_file": "audio.mp4", "audio": (track,)}
     )
     world.storage.input.write("clip/manifest.json", manifest.dumps())
-    assert_refused(world, world.fire_trigger(world.upload_trigger("clip")), "clip/audio.mp4", "Upload it")
+    world.assert_refused(world.fire_trigger(world.upload_trigger("clip")), "clip/audio.mp4", "Upload it")
 
 
 def test_missing_style_is_refused(world: World) -> None:
     world.upload_frames("clip")
-    assert_refused(
-        world, world.fire_trigger(world.upload_trigger("clip", scorer="any", style="sea.jpg")), "sea.jpg", "Upload it"
+    world.assert_refused(
+        world.fire_trigger(world.upload_trigger("clip", scorer="any", style="sea.jpg")), "sea.jpg", "Upload it"
     )
 
 
 def test_invalid_style_is_refused(world: World) -> None:
     world.upload_frames("clip")
     world.storage.input.write("clip/sea.jpg", b"%PDF-1.7 not a painting")
-    assert_refused(world, world.fire_trigger(world.upload_trigger("clip", scorer="any", style="sea.jpg")), "sea.jpg")
+    world.assert_refused(world.fire_trigger(world.upload_trigger("clip", scorer="any", style="sea.jpg")), "sea.jpg")
 
 
 def test_large_style_is_refused(world: World) -> None:
     world.upload_frames("clip")
     world.storage.input.write("clip/sea.png", painting())
     heavy = world.changed(max_style_bytes=10)
-    assert_refused(
-        heavy, heavy.fire_trigger(heavy.upload_trigger("clip", scorer="any", style="sea.png")), "sea.png", "10 bytes"
+    heavy.assert_refused(
+        heavy.fire_trigger(heavy.upload_trigger("clip", scorer="any", style="sea.png")), "sea.png", "10 bytes"
     )
     world.upload_frames("small", 2, size=(16, 16))
     world.storage.input.write("small/sea.png", painting())
     wide = world.changed(max_frame_pixels=256)
-    assert_refused(
-        wide, wide.fire_trigger(wide.upload_trigger("small", scorer="any", style="sea.png")), "sea.png", "40x30"
+    wide.assert_refused(
+        wide.fire_trigger(wide.upload_trigger("small", scorer="any", style="sea.png")), "sea.png", "40x30"
     )
 
 
 def test_too_many_frames_are_refused(world: World) -> None:
     small = world.changed(max_frames=5)
     small.upload_frames("clip")
-    assert_refused(small, small.fire_trigger(small.upload_trigger("clip")), "6", "MAX_FRAMES")
+    small.assert_refused(small.fire_trigger(small.upload_trigger("clip")), "6", "MAX_FRAMES")
 
 
 def test_large_frames_are_refused(world: World) -> None:
     small = world.changed(max_frame_pixels=1000)
     small.upload_frames("clip")
-    assert_refused(small, small.fire_trigger(small.upload_trigger("clip")), "64x48", "MAX_FRAME_PIXELS")
+    small.assert_refused(small.fire_trigger(small.upload_trigger("clip")), "64x48", "MAX_FRAME_PIXELS")
 
 
 def test_too_many_batches_are_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planner, "MAX_BATCHES", 2)
     world.upload_frames("clip")
-    assert_refused(world, world.fire_trigger(world.upload_trigger("clip")), "3 batches", "frames_per_batch")
+    world.assert_refused(world.fire_trigger(world.upload_trigger("clip")), "3 batches", "frames_per_batch")
 
 
 def test_frames_with_a_rate_need_no_manifest(world: World) -> None:
@@ -194,14 +179,14 @@ def test_video_is_split_before_planning(world: World) -> None:
     assert world.frame_count(run_id) == 5
 
 
-@pytest.mark.parametrize(("there", "words"), [([], "film.mp4"), (["film.mp4"], "starry.jpg")])
-def test_missing_video_or_style_creates_no_task(world: World, there: list[str], words: str) -> None:
-    for name in there:
-        world.storage.input.write(f"film/{name}", b"a film")
-    run_id = world.fire_trigger(world.upload_trigger("film", video="film.mp4", scorer="any", style="starry.jpg"))
+@pytest.mark.parametrize(("uploaded", "fragment"), [([], "video.mp4"), (["video.mp4"], "starry.jpg")])
+def test_missing_video_or_style_creates_no_task(world: World, uploaded: list[str], fragment: str) -> None:
+    for name in uploaded:
+        world.storage.input.write(f"video/{name}", b"a video")
+    run_id = world.fire_trigger(world.upload_trigger("video", video="video.mp4", scorer="any", style="starry.jpg"))
     world.deliver_messages()
     assert world.status(run_id) == "refused"
-    assert words in world.outcome(run_id).reason
+    assert fragment in world.outcome(run_id).reason
     assert world.app.batch.tasks(ids.job_id(run_id, 0)) == []
 
 
@@ -221,36 +206,32 @@ PROGRAMS = {
 }
 
 
-def upload(world: World, **files: bytes) -> None:
-    world.upload_frames("clip", 6)
-    for name, data in files.items():
-        world.storage.input.write(f"clip/{name.replace('_', '.')}", data)
-
-
 def test_plan_stores_the_default_of_steady(world: World) -> None:
     """Else a later version with another default would paint the rest of a run otherwise."""
-    upload(world, sea_png=painting())
+    world.upload_frames("clip")
+    world.upload_files("clip", {"sea.png": painting()})
     painted = {"input": "clip", "scorer": "any", "style": "sea.png"}
-    for name, said, planned in (
-        ("unsaid", painted, SCORERS["any"].steady),
-        ("said", {**painted, "steady": 0}, 0),
+    for name, options, planned in (
+        ("default", painted, SCORERS["any"].temporal_smoothing),
+        ("explicit", {**painted, "temporal_smoothing": 0}, 0),
         ("copied", {"input": "clip", "scorer": "copy"}, 0),
     ):
-        plan = read_plan(world.storage, world.fire_trigger(world.upload_trigger(name, **said)))
-        assert plan.options.steady == plan.options.weight_of_before == planned
-    assert SCORERS["any"].steady > 0
+        plan = read_plan(world.storage, world.fire_trigger(world.upload_trigger(name, **options)))
+        assert plan.options.temporal_smoothing == plan.options.smoothing_weight == planned
+    assert SCORERS["any"].temporal_smoothing > 0
 
 
 def test_older_plan_without_steady_is_read(world: World) -> None:
-    upload(world, sea_png=painting())
+    world.upload_frames("clip")
+    world.upload_files("clip", {"sea.png": painting()})
     run_id = world.fire_trigger(world.upload_trigger("clip", scorer="any", style="sea.png"))
     earlier = json.loads(world.storage.runs.need(RunPaths(run_id).plan).data)
-    del earlier["options"]["steady"]
-    assert Plan.load_stored(json.dumps(earlier)).options.weight_of_before == SCORERS["any"].steady
+    del earlier["options"]["temporal_smoothing"]
+    assert Plan.load_stored(json.dumps(earlier)).options.smoothing_weight == SCORERS["any"].temporal_smoothing
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("options", "fragment"),
     [
         ({"scorer": "any", "style": {"sea.png": 1, "nowhere.jpg": 1}}, "'nowhere.jpg' is not in input/clip/"),
         ({"scorer": "tuned", "style": "sea.png"}, "tuned styles"),
@@ -263,25 +244,26 @@ def test_older_plan_without_steady_is_read(world: World) -> None:
         ({"scorer": "script", "program": "count", "mask": "masks"}, "mask"),
     ],
 )
-def test_unusable_options_are_refused(world: World, words: dict[str, Any], said: str) -> None:
+def test_unusable_options_are_refused(world: World, options: dict[str, Any], fragment: str) -> None:
     world = world.changed(allowed_programs=json.dumps(PROGRAMS))
-    upload(world, sea_png=painting())
-    run_id = world.fire_trigger(world.upload_trigger("clip", **words))
-    assert (world.status(run_id), said in world.outcome(run_id).reason) == ("refused", True), world.outcome(run_id)
+    world.upload_frames("clip")
+    world.upload_files("clip", {"sea.png": painting()})
+    run_id = world.fire_trigger(world.upload_trigger("clip", **options))
+    assert (world.status(run_id), fragment in world.outcome(run_id).reason) == ("refused", True), world.outcome(run_id)
     assert world.outcome(run_id).remedy
 
 
 @pytest.mark.parametrize(
-    "words",
+    "options",
     [
         {"scorer": "any", "style": "nowhere.jpg"},
         {"mask": "masks"},
         {"scorer": "script", "program": "unlisted"},
     ],
 )
-def test_options_are_checked_before_the_split(world: World, words: dict[str, Any]) -> None:
-    world.storage.input.write("film/film.mp4", b"a film")
-    run_id = world.fire_trigger(world.upload_trigger("film", video="film.mp4", **words))
+def test_options_are_checked_before_the_split(world: World, options: dict[str, Any]) -> None:
+    world.storage.input.write("video/video.mp4", b"a video")
+    run_id = world.fire_trigger(world.upload_trigger("video", video="video.mp4", **options))
     world.deliver_messages()
     assert world.status(run_id) == "refused"
     assert world.app.batch.tasks(ids.job_id(run_id, 0)) == []

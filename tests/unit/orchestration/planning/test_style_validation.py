@@ -1,43 +1,17 @@
 """Validation of style files."""
 
-import io
-import json
 import struct
-import zipfile
 from contextlib import suppress
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.scorers import SCORERS
 from orchestration.planning.style_validation import inspect_style
+from tests.support.style_files import checkpoint, jpeg_painting, safetensors
 from tests.support.world import painting
-
-
-def safetensors(*, metadata: bool = False, header: bytes | None = None, room: int = 8) -> bytes:
-    """A file with one tensor of `room` bytes, or with another header."""
-    entries: dict[str, Any] = {"w": {"dtype": "F32", "shape": [room // 4], "data_offsets": [0, room]}}
-    if metadata:
-        entries["__metadata__"] = {"made": "here"}
-    head = json.dumps(entries).encode() if header is None else header
-    return struct.pack("<Q", len(head)) + head + bytes(room)
-
-
-def other_painting() -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (20, 16), "navy").save(out, "JPEG")
-    return out.getvalue()
-
-
-def checkpoint() -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr("archive/data.pkl", b"")
-    return out.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -47,7 +21,7 @@ def checkpoint() -> bytes:
         ("any", "sea", painting(), "painting", (40, 30)),
         ("any", "sea.SafeTensors", safetensors(), "tuned", (None, None)),
         ("tuned", "sea.safetensors", safetensors(metadata=True), "tuned", (None, None)),
-        ("gatys", "sea.jpg", other_painting(), "painting", (20, 16)),
+        ("gatys", "sea.jpg", jpeg_painting(), "painting", (20, 16)),
         ("johnson", "mosaic.safetensors", safetensors(), "checkpoint", (None, None)),
         ("johnson", "mosaic.pth", checkpoint(), "checkpoint", (None, None)),
         ("johnson", "mosaic.model", b"\x80\x02old", "checkpoint", (None, None)),
@@ -58,22 +32,22 @@ def checkpoint() -> bytes:
 def test_inspect_style_returns_kind_and_size(
     scorer: str, name: str, data: bytes, kind: str, size: tuple[int | None, int | None]
 ) -> None:
-    looked = inspect_style(name, data, SCORERS[scorer])
-    assert (looked.kind, (looked.width, looked.height)) == (kind, size)
+    style = inspect_style(name, data, SCORERS[scorer])
+    assert (style.kind, (style.width, style.height)) == (kind, size)
 
 
 HEADER = b'{"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}'
 
 
 @pytest.mark.parametrize(
-    ("scorer", "name", "data", "words"),
+    ("scorer", "name", "data", "fragment"),
     [
         ("tuned", "sea.png", painting(), "tuned styles"),
         ("gatys", "sea.safetensors", safetensors(), "paintings"),
         ("johnson", "sea.png", painting(), "checkpoints"),
         ("any", "sea.pth", checkpoint(), "paintings (image files) and tuned styles"),
         ("any", "sea.png", b"no picture", "invalid"),
-        ("any", "sea.png", other_painting()[:-200], "invalid"),
+        ("any", "sea.png", jpeg_painting()[:-200], "invalid"),
         ("any", "sea.png", safetensors(), "invalid"),
         ("johnson", "sea.pth", painting(), "torch.save"),
         ("johnson", "sea.pth", b"", "torch.save"),
@@ -93,10 +67,10 @@ HEADER = b'{"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}'
     ],
     ids=lambda value: f"{len(value)} bytes" if isinstance(value, bytes) else None,
 )
-def test_inspect_style_rejects_invalid_files(scorer: str, name: str, data: bytes, words: str) -> None:
+def test_inspect_style_rejects_invalid_files(scorer: str, name: str, data: bytes, fragment: str) -> None:
     with pytest.raises(InputError) as raised:
         inspect_style(name, data, SCORERS[scorer])
-    assert words in raised.value.what
+    assert fragment in raised.value.what
     assert name in raised.value.what
     assert raised.value.remedy
 

@@ -44,25 +44,25 @@ def receipt(batch: int, seconds: float, *, end_s: float = 0.0, dedicated: bool |
 def test_actual_cost_prices_spot_and_dedicated_separately() -> None:
     prices = Prices(vm_hour_usd={"standard_nc4as_t4_v3": 3.6}, spot_factor=0.5)
     receipts = [receipt(0, 100, end_s=100, dedicated=True), receipt(1, 60, end_s=200, dedicated=False)]
-    said = actual_cost(plan(2), receipts, PRICED, prices)
-    assert said["usd"]["tasks"] == pytest.approx(0.001 * 100 + 0.0005 * 60)
-    assert (said["task_seconds"], said["task_seconds_on_spot"], said["nodes_at_once"]) == (160, 60, 1)
-    assert said["idle_node_seconds_estimated"] == model.BOOT_SECONDS + model.RELEASE_SECONDS
-    assert said["usd"]["total"] == pytest.approx(sum(v for k, v in said["usd"].items() if k != "total"), abs=1e-3)
+    cost = actual_cost(plan(2), receipts, PRICED, prices)
+    assert cost["usd"]["tasks"] == pytest.approx(0.001 * 100 + 0.0005 * 60)
+    assert (cost["task_seconds"], cost["task_seconds_on_spot"], cost["nodes_at_once"]) == (160, 60, 1)
+    assert cost["idle_node_seconds_estimated"] == model.BOOT_SECONDS + model.RELEASE_SECONDS
+    assert cost["usd"]["total"] == pytest.approx(sum(v for k, v in cost["usd"].items() if k != "total"), abs=1e-3)
 
 
 def test_actual_cost_excludes_reused_batches() -> None:
-    said = actual_cost(plan(3, redo=(2,), parent="old"), [receipt(b, 100) for b in range(3)], PRICED, Prices())
-    assert said["task_seconds"] == 100
+    cost = actual_cost(plan(3, redo=(2,), parent="old"), [receipt(b, 100) for b in range(3)], PRICED, Prices())
+    assert cost["task_seconds"] == 100
 
 
 def test_expected_cost_is_unknown_without_throughput() -> None:
     manifest = Manifest.plain(20, Fraction(25), width=640, height=360)
-    known, slow = plan(2), plan(2).model_copy(update={"options": Options(scorer="gatys")})
-    assert expected_cost(known, manifest, PRICED, Prices())["usd"]["spot"] > 0
-    said = expected_cost(slow, manifest, PRICED, Prices())
-    assert (said["wall_seconds"], said["usd"]) == (None, {"spot": None, "dedicated": None})
-    assert "gatys" in said["pace"]
+    supported, slow = plan(2), plan(2).model_copy(update={"options": Options(scorer="gatys")})
+    assert expected_cost(supported, manifest, PRICED, Prices())["usd"]["spot"] > 0
+    cost = expected_cost(slow, manifest, PRICED, Prices())
+    assert (cost["wall_seconds"], cost["usd"]) == (None, {"spot": None, "dedicated": None})
+    assert "gatys" in cost["pace"]
 
 
 def test_actual_cost_divides_by_task_slots() -> None:
@@ -75,8 +75,8 @@ def test_actual_cost_divides_by_task_slots() -> None:
 
 def test_actual_cost_without_price_has_seconds_only() -> None:
     for check in (None, PRICED.model_copy(update={"vm_size": "local"})):
-        said = actual_cost(plan(1), [receipt(0, 5)], check, Prices())
-        assert (said["task_seconds"], said["usd"]) == (5, None)
+        cost = actual_cost(plan(1), [receipt(0, 5)], check, Prices())
+        assert (cost["task_seconds"], cost["usd"]) == (5, None)
 
 
 @given(st.lists(st.tuples(st.integers(0, 100), st.integers(1, 50)), max_size=12))
@@ -95,10 +95,10 @@ def test_expected_cost_counts_scored_batches_only() -> None:
     assert expected_cost(plan(3), manifest, None, Prices())["usd"] == {"spot": None, "dedicated": None}
 
 
-@pytest.mark.parametrize(("said", "dedicated"), [("true", True), ("False", False), ("", None)])
-def test_task_reads_node_kind_from_environment(said: str, dedicated: bool | None) -> None:
+@pytest.mark.parametrize(("setting", "dedicated"), [("true", True), ("False", False), ("", None)])
+def test_task_reads_node_kind_from_environment(setting: str, dedicated: bool | None) -> None:
     environ = {f"{account}__{what}ServiceUri": "https://x" for account in ("DATA", "OPS") for what in ("blob", "queue")}
-    task = Task.from_environment(environ | {"AZ_BATCH_NODE_IS_DEDICATED": said}, "clip-0123456789", 0)
+    task = Task.from_environment(environ | {"AZ_BATCH_NODE_IS_DEDICATED": setting}, "clip-0123456789", 0)
     assert task.dedicated is dedicated
 
 

@@ -66,22 +66,24 @@ def receipt(*, sums: SteadinessSums | None = None, bad: tuple[BadFrame, ...] = (
 
 
 def sums(pairs: int, value: float) -> SteadinessSums:
-    return SteadinessSums(pairs=pairs, **{name: value * (place + 1) for place, name in enumerate(MEASURES)})
+    return SteadinessSums(pairs=pairs, **{name: value * (position + 1) for position, name in enumerate(MEASURES)})
 
 
 def test_mean_steadiness_weights_by_pairs() -> None:
-    said = mean_steadiness([receipt(sums=sums(3, 0.9)), receipt(), receipt(sums=sums(1, 0.3))])
-    assert said is not None
-    assert said["pairs"] == 4
-    assert [said[name] for name in MEASURES] == pytest.approx([0.3 * (place + 1) for place in range(len(MEASURES))])
+    summary = mean_steadiness([receipt(sums=sums(3, 0.9)), receipt(), receipt(sums=sums(1, 0.3))])
+    assert summary is not None
+    assert summary["pairs"] == 4
+    assert [summary[name] for name in MEASURES] == pytest.approx(
+        [0.3 * (position + 1) for position in range(len(MEASURES))]
+    )
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.floats(0, 100)), min_size=1, max_size=8))
 def test_mean_steadiness_is_between_batch_means(parts: list[tuple[int, float]]) -> None:
-    said = mean_steadiness([receipt(sums=sums(pairs, value * pairs)) for pairs, value in parts])
-    assert said is not None
+    summary = mean_steadiness([receipt(sums=sums(pairs, value * pairs)) for pairs, value in parts])
+    assert summary is not None
     values = [value for _, value in parts]
-    assert min(values) - 1e-5 <= said["warp_error"] <= max(values) + 1e-5
+    assert min(values) - 1e-5 <= summary["warp_error"] <= max(values) + 1e-5
 
 
 def test_mean_steadiness_without_pairs_is_none() -> None:
@@ -94,9 +96,9 @@ def test_bad_frames_are_counted_and_listed() -> None:
         BadFrame(index=index, name=f"{index}.jpg", what="it is black", done="original" if index % 2 else "retried")
         for index in range(150, 0, -1)
     ]
-    said = summarize_bad_frames([receipt(bad=tuple(bad[:70])), receipt(bad=tuple(bad[70:]))])
-    assert (said["count"], said["done"]) == (150, {"original": 75, "retried": 75})
-    assert [frame["index"] for frame in said["first"]] == list(range(1, 101))
+    summary = summarize_bad_frames([receipt(bad=tuple(bad[:70])), receipt(bad=tuple(bad[70:]))])
+    assert (summary["count"], summary["done"]) == (150, {"original": 75, "retried": 75})
+    assert [frame["index"] for frame in summary["first"]] == list(range(1, 101))
     assert summarize_bad_frames([receipt()]) == {"count": 0, "done": {}, "first": []}
 
 
@@ -106,8 +108,8 @@ def test_report_has_steadiness_and_bad_frames(world: World) -> None:
     world.score(run_id, message=False)
     plain = read_receipt(world.storage, run_id, 1)
     frame = BadFrame(index=3, name="000004.jpg", what="it is flat", done="previous")
-    told = plain.model_copy(update={"steadiness": sums(2, 0.5), "bad_frames": (frame,)})
-    world.storage.runs.write(RunPaths(run_id).receipt(1), told.dumps())
+    changed = plain.model_copy(update={"steadiness": sums(2, 0.5), "bad_frames": (frame,)})
+    world.storage.runs.write(RunPaths(run_id).receipt(1), changed.dumps())
     assert world.finish(run_id) == "finished"
     report = world.report(run_id)
     assert report["steadiness"]["pairs"] == 2

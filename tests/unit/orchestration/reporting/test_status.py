@@ -1,5 +1,6 @@
 """The status document of a run."""
 
+from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import TaskError
 from orchestration.preflight import check_pool, store_check
@@ -57,3 +58,14 @@ def test_status_hides_error_of_failed_step(world: World) -> None:
     fail(world.storage, run_id, 0)
     document = world.status_document(run_id)
     assert (document["trouble"], list(document["failures"])) == ([], ["00000"])
+
+
+def test_status_has_code_and_next_step_of_a_failed_run(world: World) -> None:
+    run_id = world.start("clip", 2)
+    world.deliver_messages()
+    document = world.status_document(run_id)
+    assert (document["code"], document["next_step"]) == (None, None)
+    fail(world.storage, run_id, 0)
+    world.deliver_messages()
+    document = world.status_document(run_id)
+    assert (document["code"], document["next_step"]) == (ErrorCode.INVALID_INPUT, NextStep.RESUBMIT)

@@ -142,11 +142,11 @@ def test_crash_while_invalidating_receipt(world: World) -> None:
         return run_id
 
     ends = []
-    for run_id in crash_everywhere(world, damaged, lambda app, run_id: finish_batch(app, message(run_id, "look"))):
+    for run_id in crash_everywhere(world, damaged, lambda app, run_id: finish_batch(app, message(run_id, "advance"))):
         sweep(world.changed(sweep_grace_seconds=0).app)
         assert world.tasks(run_id)["b00001"].is_active
         world.score(run_id, 1, message=False)
-        finish_batch(world.app, message(run_id, "look"))
+        finish_batch(world.app, message(run_id, "advance"))
         status, reason, video, blobs, *rest = final_state(world, run_id)
         ends.append((status, reason, video, [blob.split("-0x")[0] for blob in blobs], *rest))
     assert_all_equal(ends, "finished")
@@ -176,23 +176,23 @@ def test_crash_while_resubmitting_missing(world: World) -> None:
 
 
 def test_crash_while_resubmitting_all(world: World) -> None:
-    """A second call makes a second run; the one that died half made must not hang either."""
+    """A second call creates a second run; the incomplete one must not hang either."""
     roomy = world.changed(max_open_runs=100)
     old = start_two_batches(roomy)
     assert roomy.finish(old) == "finished"
-    made: list[str] = []
+    reruns: list[str] = []
 
     def redo(app: App, run_id: str) -> None:
-        made.append(resubmit(app, run_id, "all"))
+        reruns.append(resubmit(app, run_id, "all"))
 
     deaths_survived = len(list(crash_everywhere(roomy, lambda: old, redo)))
     assert deaths_survived > 5
     sweep(roomy.app)
     folders = set(roomy.storage.runs.folders()) - {old, "open", "slots"}
-    assert folders >= set(made)
+    assert folders >= set(reruns)
     assert {item.name.removeprefix("open/") for item in roomy.storage.runs.list("open/")} == folders, "a run hangs"
     assert {roomy.status(run_id) for run_id in folders} == {"scoring"}
-    half_made = min(folders - set(made))
-    for run_id in (half_made, made[-1]):
+    incomplete = min(folders - set(reruns))
+    for run_id in (incomplete, reruns[-1]):
         assert roomy.finish(run_id) == "finished"
         assert roomy.video(run_id) == roomy.video(old)

@@ -51,7 +51,7 @@ def _empty_frame(world: World, run_id: str) -> None:
 def test_damaged_batch_is_scored_again(world: World, run_id: str, damage) -> None:
     world.score(run_id, message=False)
     damage(world, run_id)
-    finish_batch(world.app, message(run_id, "look"))
+    finish_batch(world.app, message(run_id, "advance"))
     assert world.status(run_id) == "scoring"
     assert not world.storage.output.exists(RunPaths(run_id).video("mp4"))
     blobs = world.runs_blobs(run_id)
@@ -61,7 +61,7 @@ def test_damaged_batch_is_scored_again(world: World, run_id: str, damage) -> Non
     assert world.tasks(run_id)["b00001"].is_active, "the batch has a task that will score it again"
     world.score(run_id, 1)
     world.deliver_messages()
-    finish_batch(world.app, message(run_id, "look"))
+    finish_batch(world.app, message(run_id, "advance"))
     assert world.status(run_id) == "finished"
     assert world.frame_count(run_id) == 6
 
@@ -70,7 +70,7 @@ def test_rewritten_identical_frames_are_not_damaged(world: World, run_id: str) -
     world.score(run_id, message=False)
     for stored in read_receipt(world.storage, run_id, 1).frames:
         world.storage.work.write(stored.name, world.storage.work.need(stored.name).data)
-    finish_batch(world.app, message(run_id, "look"))
+    finish_batch(world.app, message(run_id, "advance"))
     assert world.status(run_id) == "finished"
 
 
@@ -95,7 +95,7 @@ def test_invalid_segment_fails_run(world: World, run_id: str) -> None:
         update={"size": 20, "sha256": sha256_of(b"proved, but no video"), "etag": etag}
     )
     world.storage.runs.write(RunPaths(run_id).receipt(2), receipt.model_copy(update={"segment": segment}).dumps())
-    finish_batch(world.app, message(run_id, "look"))
+    finish_batch(world.app, message(run_id, "advance"))
     outcome = world.outcome(run_id)
     assert outcome.status == "failed"
     assert receipt.segment.name in outcome.reason

@@ -23,7 +23,7 @@ from tests.support.world import World, message
 @pytest.fixture
 def run_id(world: World) -> str:
     """A run of three batches that makes records; their tasks have been placed."""
-    run_id = world.start("clip", scorer="look")
+    run_id = world.start("clip", scorer="describe")
     world.deliver_messages()
     return run_id
 
@@ -89,7 +89,7 @@ def test_part_with_wrong_record_count_fails_run(world: World, run_id: str, lines
     world.storage.runs.write(RunPaths(run_id).receipt(1), lying.dumps())
     with pytest.raises(DamagedError):
         assemble_output(world.storage, run_id)
-    finish_batch(world.app, message(run_id, "look"))
+    finish_batch(world.app, message(run_id, "advance"))
     assert (world.status(run_id), has_records(world, run_id)) == ("failed", False)
     assert world.outcome(run_id).code == ErrorCode.DAMAGED_DATA
 
@@ -135,7 +135,7 @@ def test_crash_at_any_write_still_finishes_run(world: World, run_id: str) -> Non
     world.score(run_id, message=False)
     for writes in range(40):
         try:
-            finish_batch(crash_after(world.app, writes), message(run_id, "look"))
+            finish_batch(crash_after(world.app, writes), message(run_id, "advance"))
         except SimulatedCrash:
             continue
         break
@@ -149,7 +149,7 @@ def test_crash_at_any_write_still_finishes_run(world: World, run_id: str) -> Non
 
 def test_large_records_are_joined_by_a_task(world: World) -> None:
     small = world.changed(join_in_function_bytes=10)
-    run_id = small.start("clip", scorer="look")
+    run_id = small.start("clip", scorer="describe")
     small.finish(run_id)
     assert small.status(run_id) == "joining"
     assert "join" in small.tasks(run_id)

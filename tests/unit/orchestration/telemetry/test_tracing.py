@@ -34,9 +34,9 @@ def traced(world: World, exporter: InMemorySpanExporter, monkeypatch: pytest.Mon
     """The world with an app that makes spans, and the app's functions working on it."""
     provider = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    made = replace(world.app, spans=OpenTelemetrySpans(provider.get_tracer("impasto")))
-    monkeypatch.setattr(function_app, "application", lambda: made)
-    yield World(made)
+    app = replace(world.app, spans=OpenTelemetrySpans(provider.get_tracer("impasto")))
+    monkeypatch.setattr(function_app, "application", lambda: app)
+    yield World(app)
     provider.shutdown()
 
 

@@ -33,3 +33,16 @@ def test_filter_supports_paths_and_quotes() -> None:
     assert paginate(entities, {"$filter": "info/name ne 'it''s'"}).items == [{"id": "b"}]
     with pytest.raises(BatchError):
         paginate(entities, {"$filter": "id eq 'a' or id eq 'b'"})
+
+
+@pytest.mark.parametrize("query", [{"$filter": "State eq 'active'"}, {"$select": "id,stat"}])
+def test_unknown_property_is_rejected(query: dict[str, str]) -> None:
+    with pytest.raises(BatchError) as caught:
+        paginate([], query, names={"id", "state"})
+    assert caught.value.code == "InvalidQueryParameterValue"
+    assert caught.value.values["QueryParameterName"] in query
+
+
+def test_known_property_may_be_absent() -> None:
+    page = paginate([{"id": "a"}], {"$filter": "state ne 'x'", "$select": "id,state"}, names={"id", "state"})
+    assert page.items == [{"id": "a"}]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local_cloud.function_host.config.settings import SettingsError, read_settings
+from local_cloud.function_host.config.settings import SettingsError, local_http_port, read_settings
 
 
 def test_environment_overrides_local_settings(tmp_path: Path) -> None:
@@ -61,3 +61,25 @@ def test_host_id_depends_on_folder(tmp_path: Path) -> None:
     other = read_settings(tmp_path / "other", {}).host_id
     assert first == again != other
     assert len(first) <= 32
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_disabled"),
+    [
+        ("AzureWebJobs.Sweep.Disabled", "true", True),
+        ("AzureWebJobs__sweep__Disabled", "1", True),
+        ("AzureWebJobs.Sweep.Disabled", "false", False),
+        ("AzureWebJobs.Other.Disabled", "true", False),
+    ],
+)
+def test_disabled_functions(tmp_path: Path, name: str, value: str, is_disabled: bool) -> None:
+    assert read_settings(tmp_path, {name: value}).is_disabled("sweep") is is_disabled
+
+
+def test_local_http_port(tmp_path: Path) -> None:
+    assert local_http_port(tmp_path) is None
+    (tmp_path / "local.settings.json").write_text('{"Host": {"LocalHttpPort": 7072 /* second app */}}')
+    assert local_http_port(tmp_path) == 7072
+    (tmp_path / "local.settings.json").write_text('{"Host": {"LocalHttpPort": "x"}}')
+    with pytest.raises(SettingsError, match="LocalHttpPort 'x'"):
+        local_http_port(tmp_path)

@@ -53,9 +53,11 @@ def on_work(message: func.QueueMessage) -> None:
     record("on_work_end", order=order)
 
 
-@app.queue_trigger(arg_name="message", queue_name="%PREFIX%-work-poison", connection="Data")
+@app.queue_trigger(
+    arg_name="message", queue_name="%PREFIX%-work-poison", connection="Data", data_type=func.DataType.BINARY
+)
 def on_poison(message: func.QueueMessage) -> None:
-    record("on_poison", body=message.get_body().decode())
+    record("on_poison", body=message.get_body().decode("utf-8", "backslashreplace"))
 
 
 @app.blob_trigger(arg_name="blob", path="%PREFIX%-told/{name}", connection="Data", source=func.BlobSource.EVENT_GRID)

@@ -32,12 +32,19 @@ class RecordingInvoker:
         return InvocationResult(ok=True, returned=text_datum(function.name))
 
 
-def send(*paths: str, body: bytes = b"", **headers: str) -> tuple[list[int], list[dict[str, Any]]]:
+def send(
+    *paths: str, body: bytes = b"", route: str = "echo", prefix: str = "api", **headers: str
+) -> tuple[list[int], list[dict[str, Any]]]:
     """Send requests to a server with one function; return the statuses and the function's requests."""
     invoker: Any = RecordingInvoker()
     unused: Any = None
     server = HttpServer(
-        [Route.of(function("echo"), "api")], invoker, blob_queue=unused, timers=(), keys=None, host_id="id"
+        [Route.of(function("echo", route=route), prefix)],
+        invoker,
+        blob_queue=unused,
+        timers=(),
+        keys=None,
+        host_id="id",
     )
 
     async def run() -> list[int]:
@@ -68,3 +75,13 @@ def test_too_large_body_is_server_error(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(server_module, "_MAX_BODY_BYTES", 10)
     statuses, received = send("/api/echo", body=b"x" * 11)
     assert (statuses, received) == ([500], [])
+
+
+def test_home_page_is_last_resort() -> None:
+    assert send("/", "/other")[0] == [200, 404]
+    statuses, received = send("/", route="{*path}", prefix="")
+    assert (statuses, len(received)) == ([200], 1)
+
+
+def test_ping_accepts_post() -> None:
+    assert send("/admin/host/ping") == ([200], [])

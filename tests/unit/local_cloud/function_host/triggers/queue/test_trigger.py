@@ -24,3 +24,11 @@ def test_unparsable_message_has_no_properties(body: bytes) -> None:
     assert set(event.data) == {
         "DequeueCount", "ExpirationTime", "InsertionTime", "NextVisibleTime", "Id", "PopReceipt", "QueueTrigger"
     }  # fmt: skip
+
+
+def test_message_that_is_not_utf8_needs_binary_binding() -> None:
+    now = datetime.now(UTC)
+    message = Message("i", "t", b"\xff{}", 1, "receipt", now, now, now)
+    with pytest.raises(UnicodeDecodeError):
+        queue_event(message, "queue")
+    assert queue_event(message, "queue", is_binary=True).datum.value == b"\xff{}"

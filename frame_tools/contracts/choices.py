@@ -1,0 +1,27 @@
+"""Closed sets of values that several documents and packages share, and limits that both app and nodes apply."""
+
+from typing import Final, Literal
+
+ImageFormat = Literal["jpg", "png"]
+"""How frames are stored."""
+OddSize = Literal["exact", "pad"]
+"""Odd widths and heights: kept (4:4:4), or padded to even ones (4:2:0)."""
+PreserveColor = Literal["no", "luma", "statistics"]
+StatisticsScope = Literal["shared", "frame"]
+BadFramePolicy = Literal["fail", "original", "previous"]
+"""What replaces a bad output frame: nothing (the run fails), the input frame, or the previous output frame."""
+BadFrameAction = Literal["retried", "original", "previous"]
+"""What was done about a bad output frame."""
+Makes = Literal["pictures", "records"]
+"""What a scorer makes of its frames: pictures, or one JSON record each."""
+StyleKind = Literal["painting", "tuned", "checkpoint"]
+ProgramKind = Literal["script", "torchscript", "exported"]
+VideoContainer = Literal["mp4", "mov", "mkv"]
+InputContainer = Literal["input", "work"]
+"""Blob containers that hold what tasks read."""
+RunOutcome = Literal["finished", "failed", "refused", "cancelled"]
+"""How a run ends."""
+TERMINAL_STATES: Final[frozenset[str]] = frozenset({"finished", "failed", "refused", "cancelled"})
+
+MAX_FRAME_BYTES: Final = 200 * 2**20
+"""Size of one frame file."""

@@ -1,0 +1,126 @@
+"""The system under faults: the resulting video is byte-identical to the one without faults.
+
+Messages are delivered up to five times and out of order; storage and Batch return 503 and 429, before and after
+executing a request; nodes are preempted and lost; the function host and a task are killed during their work.
+"""
+
+import random
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from frame_tools.contracts.paths import RunPaths
+from local_cloud.accounts import Ports
+from local_cloud.cloud import CloudOptions
+from tests.support import flaky_proxy
+from tests.support.system import TIMEOUT_SECONDS, RunningSystem, digest, running_system, upload_split
+from tests.support.waiting import until
+
+SEEDS = (1, 2)
+BATCHES = 9
+OPTIONS = {"scorer": "copy", "frames_per_batch": 4}
+
+
+@pytest.fixture(scope="module")
+def expected_digest(system: RunningSystem, split_clip: Path) -> str:
+    """Hash of the video without faults."""
+    upload_split(system, split_clip, "quiet")
+    status = system.wait(system.start("quiet", **OPTIONS))
+    assert status["batches"]["planned"] == BATCHES
+    return digest(system.video(status))
+
+
+@pytest.fixture
+def faulty_system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningSystem]:
+    """A local cloud behind a proxy that returns 503 at random, with a host that duplicates and reorders messages."""
+    seed = request.param
+    ports = Ports(**{name: free_port() for name in ("blob", "queue", "table", "batch", "functions")})
+    proxy_ports = Ports(blob=free_port(), queue=free_port(), table=ports.table)
+    options = CloudOptions(
+        folder=tmp_path,
+        ports=ports,
+        proxy_ports=proxy_ports,
+        in_memory=True,
+        nodes=2,
+        duplicate_seed=seed,
+        settings={
+            "LOCAL_HOST_MESSAGE_INVISIBILITY": "5",
+            "SWEEP_SCHEDULE": "*/3 * * * * *",
+            "SWEEP_GRACE_SECONDS": "6",
+        },
+    )
+    with proxy(seed, proxy_ports, ports), running_system(options) as running:
+        yield running
+
+
+@pytest.mark.parametrize("faulty_system", SEEDS, indirect=True)
+def test_video_is_identical_under_faults(faulty_system: RunningSystem, expected_digest: str, split_clip: Path) -> None:
+    for fault in (
+        {"kind": "http_error", "status": 503, "retry_after": 1, "times": 2, "path_contains": "/tasks"},
+        {"kind": "http_error", "status": 429, "retry_after": 1, "times": 1, "path_contains": "/jobs"},
+        {"kind": "http_error", "status": 500, "times": 1, "path_contains": "/tasks"},
+        {"kind": "preempt_when", "task_id": "b00002", "after_output": "begins"},
+        {"kind": "kill_when", "task_id": "b00006", "after_output": "begins"},
+    ):
+        faulty_system.inject_fault(**fault)
+    upload_split(faulty_system, split_clip, "faulty")
+    run_id = faulty_system.start("faulty", **OPTIONS)
+    until(lambda: receipts(faulty_system, run_id) >= 1, "1 receipts", seconds=TIMEOUT_SECONDS)
+    faulty_system.inject_fault(kind="preempt_node")
+    host = faulty_system.cloud.services["Function host"]
+    host.kill()
+    host.start()
+    until(lambda: receipts(faulty_system, run_id) >= 3, "3 receipts", seconds=TIMEOUT_SECONDS)
+    faulty_system.inject_fault(kind="lose_node")
+    status = faulty_system.wait(run_id)
+    assert faulty_system.pending_faults() == []
+    assert digest(faulty_system.video(status)) == expected_digest
+    assert status["batches"] == {"planned": BATCHES, "done": BATCHES, "failed": []}
+
+
+@pytest.mark.parametrize("faulty_system", SEEDS[:1], indirect=True)
+def test_restarted_batch_service_continues(
+    faulty_system: RunningSystem, expected_digest: str, split_clip: Path
+) -> None:
+    upload_split(faulty_system, split_clip, "restart")
+    run_id = faulty_system.start("restart", **OPTIONS)
+    until(lambda: receipts(faulty_system, run_id) >= 2, "2 receipts", seconds=TIMEOUT_SECONDS)
+    batch = faulty_system.cloud.services["Batch service"]
+    batch.kill()
+    batch.start()
+    assert digest(faulty_system.video(faulty_system.wait(run_id))) == expected_digest
+
+
+def receipts(system: RunningSystem, run_id: str) -> int:
+    return sum(1 for _ in system.storage.runs.list(RunPaths(run_id).receipts))
+
+
+def free_port() -> int:
+    """Return a free port below the ephemeral range, so that no connection takes it meanwhile."""
+    for port in random.Random().sample(range(20_000, 30_000), 1000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port")
+
+
+@contextmanager
+def proxy(seed: int, proxy_ports: Ports, ports: Ports) -> Iterator[None]:
+    pairs = [f"{proxy_ports.blob}:{ports.blob}", f"{proxy_ports.queue}:{ports.queue}"]
+    argv = [sys.executable, flaky_proxy.__file__, str(seed), *pairs]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "listening" in process.stdout.readline()
+        try:
+            yield
+        finally:
+            process.terminate()
+            assert "busy" in process.stdout.read()
