@@ -1,22 +1,22 @@
-"""The figures that are watched, each with unit and meaning; they go to the log when nothing better is set up."""
+"""The metrics, each with its unit and meaning. Without Application Insights they are log lines."""
 
 import logging
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from frame_tools.telemetry.logs import fields
+from frame_tools.telemetry.logs import log_fields
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One figure. A counter adds up, a gauge is the value now, a histogram is one of many like it."""
+    """One metric: a counter is summed, a gauge is the current value, a histogram collects a distribution."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
     unit: str
-    """As UCUM writes it: https://ucum.org/ucum"""
+    """In UCUM notation: https://ucum.org/ucum"""
     meaning: str
 
 
@@ -24,13 +24,13 @@ FRAMES_DONE: Final = Metric(
     name="impasto.frames_done",
     kind="counter",
     unit="{frame}",
-    meaning="Frames of batches that said they are done; a message that came twice counts twice",
+    meaning="Frames of batches reported as done; a message that is delivered twice counts twice",
 )
 FRAME_SECONDS: Final = Metric(
     name="impasto.frame_seconds",
     kind="histogram",
     unit="s",
-    meaning="Seconds that a task needs for a frame once it has started, mean of a run, told when it ends",
+    meaning="Seconds per frame of a task after its start-up: the mean of a run, recorded when the run ends",
 )
 QUEUE_AGE: Final = Metric(
     name="impasto.queue_age", kind="gauge", unit="s", meaning="Age of the oldest visible message of a queue"
@@ -39,29 +39,32 @@ TASK_RETRIES: Final = Metric(
     name="impasto.task_retries",
     kind="counter",
     unit="{task}",
-    meaning="Tasks that the sweep placed once more after they had failed for good",
+    meaning="Tasks that the sweep submitted again after they had failed permanently",
 )
 RUN_COST: Final = Metric(
-    name="impasto.run_cost", kind="histogram", unit="USD", meaning="What a run that ended has cost, by the price table"
+    name="impasto.run_cost",
+    kind="histogram",
+    unit="USD",
+    meaning="Cost of a run, by the price table, recorded when the run ends",
 )
 
 
 class Metrics(Protocol):
-    """Takes figures and brings them to where they are looked at."""
+    """A destination of metrics."""
 
     def record(self, metric: Metric, value: float, **attributes: str) -> None:
-        """Take one value; attributes are few and of few values (a queue's name), never a run's id."""
+        """Record one value. Attributes have few distinct values (a queue's name), never a run's id."""
 
 
 class LogMetrics:
-    """One log line for each value."""
+    """Metrics as log lines, one for each value."""
 
     def record(self, metric: Metric, value: float, **attributes: str) -> None:
-        """Log the value, with name and unit as fields of their own."""
-        log.info(
+        """Log the value, with its name and unit as fields."""
+        _log.info(
             "%s = %g %s",
             metric.name,
             value,
             metric.unit,
-            extra=fields(metric=metric.name, value=value, unit=metric.unit, **attributes),
+            extra=log_fields(metric=metric.name, value=value, unit=metric.unit, **attributes),
         )

@@ -8,7 +8,7 @@ from frame_tools.contracts import ids
 from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Outcome
-from frame_tools.telemetry.logs import fields, with_run_context
+from frame_tools.telemetry.logs import log_fields, with_run_context
 from frame_tools.telemetry.metrics import FRAME_SECONDS, RUN_COST
 from orchestration.app import App
 from orchestration.reporting.report import build_report, report_json
@@ -71,7 +71,7 @@ def _log_outcome(outcome: Outcome) -> None:
         outcome.run_id,
         outcome.status,
         outcome.reason,
-        extra=fields(event=f"run_{outcome.status}", code=outcome.code, next_step=outcome.next_step),
+        extra=log_fields(event=f"run_{outcome.status}", code=outcome.code, next_step=outcome.next_step),
     )
 
 

@@ -54,5 +54,5 @@ def test_metrics_are_log_lines_without_connection_string(caplog: pytest.LogCaptu
     assert isinstance(metrics, LogMetrics)
     with caplog.at_level(logging.INFO):
         metrics.record(QUEUE_AGE, 3.5, queue="frame-batches")
-    (line,) = (json.loads(logs.JsonLines().format(record)) for record in caplog.records)
+    (line,) = (json.loads(logs.JsonFormatter().format(record)) for record in caplog.records)
     assert (line["metric"], line["value"], line["unit"], line["queue"]) == (QUEUE_AGE.name, 3.5, "s", "frame-batches")

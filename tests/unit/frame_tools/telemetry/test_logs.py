@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[4]
 def line_of(text: str, name: str = "orchestration.x", **extra: object) -> dict[str, str]:
     record = logging.LogRecord(name, logging.INFO, __file__, 1, text, None, None)
     record.__dict__.update(extra)
-    return json.loads(logs.JsonLines({"step": 3}).format(record))
+    return json.loads(logs.JsonFormatter({"step": 3}).format(record))
 
 
 def test_line_is_one_json_object() -> None:
@@ -27,7 +27,7 @@ def test_line_is_one_json_object() -> None:
         int("broken")
     except ValueError:
         record = logging.LogRecord("orchestration", logging.ERROR, __file__, 1, "x", None, sys.exc_info())
-    text = logs.JsonLines().format(record)
+    text = logs.JsonFormatter().format(record)
     assert "\n" not in text
     assert "ValueError: invalid literal" in json.loads(text)["trace"]
 
@@ -68,3 +68,21 @@ def test_run_id_is_logged_within_the_run_context_only() -> None:
 
     assert work(None, "clip-0123456789") == "clip-0123456789"
     assert "correlation_id" not in line_of("after")
+
+
+@pytest.mark.parametrize(
+    "configure", ["configure_host_logging()", "configure_task_logging(sys.stdout, correlation_id='r', step=3)"]
+)
+def test_sdk_requests_are_not_logged_and_its_warnings_are(configure: str) -> None:
+    """The real host sets the root logger to INFO, where each storage request logged two lines."""
+    code = (
+        "import logging, sys\nfrom frame_tools.telemetry import logs\n"
+        "if 'host' in sys.argv[1]: logging.basicConfig(level=logging.INFO, stream=sys.stdout)\n"
+        f"logs.{configure}\n"
+        "sdk = logging.getLogger('azure.core.pipeline.policies.http_logging_policy')\n"
+        "sdk.info('Request URL: x')\nsdk.warning('throttled')\nlogging.getLogger('orchestration').info('own')"
+    )
+    command = [sys.executable, "-c", code, configure]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60)
+    assert "Request URL" not in done.stdout
+    assert ["throttled" in line or "own" in line for line in done.stdout.splitlines()] == [True, True]

@@ -68,7 +68,7 @@ def test_log_lines_of_a_run_carry_its_id(world: World, caplog: pytest.LogCapture
             lines.append(json.loads(self.format(record)))
 
     collect = Collect()
-    collect.setFormatter(logs.JsonLines())
+    collect.setFormatter(logs.JsonFormatter())
     logging.getLogger("orchestration").addHandler(collect)
     try:
         with caplog.at_level(logging.INFO):
