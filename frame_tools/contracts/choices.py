@@ -17,6 +17,10 @@ Makes = Literal["pictures", "records"]
 StyleKind = Literal["painting", "tuned", "checkpoint"]
 ProgramKind = Literal["script", "torchscript", "exported"]
 VideoContainer = Literal["mp4", "mov", "mkv"]
+ContainerChoice = Literal["auto", "mp4", "mov", "mkv"]
+"""Container of the output; auto: MP4, or Matroska where only that holds a sound without conversion."""
+Sound = Literal["copy", "convert", "drop"]
+"""Sound of the output: copied where players decode it there (else converted), always converted, or left out."""
 InputContainer = Literal["input", "work"]
 """Blob containers that hold what tasks read."""
 RunOutcome = Literal["finished", "failed", "refused", "cancelled"]

@@ -1,13 +1,8 @@
 """Options of a split: what is kept of a video, and in which form."""
 
-from typing import Literal, TypeAlias
-
 from pydantic import BaseModel, ConfigDict
 
-from frame_tools.contracts.choices import ImageFormat
-
-Sound: TypeAlias = Literal["copy", "convert", "drop"]
-ContainerChoice: TypeAlias = Literal["auto", "mp4", "mov", "mkv"]
+from frame_tools.contracts.choices import ContainerChoice, ImageFormat, Sound
 
 
 class SplitOptions(BaseModel):

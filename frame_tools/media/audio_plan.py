@@ -15,9 +15,8 @@ import av
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 
-from frame_tools.contracts.choices import VideoContainer
+from frame_tools.contracts.choices import ContainerChoice, Sound, VideoContainer
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.split_options import ContainerChoice, Sound
 from frame_tools.media.packet_timeline import PacketTimeline
 
 AudioEncoder: TypeAlias = Literal["aac", "alac", "flac"]
