@@ -1,4 +1,4 @@
-"""What all tests share: quiet rules for Hypothesis and azure.batch, and Azurite with a Batch service beside it."""
+"""Fixtures and settings of all tests: Hypothesis profiles, warning filters, and local storage with a Batch service."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from local_cloud.cloud import Cloud
 
-# Times differ from machine to machine, so no example has a deadline; fixtures here are safe to share between examples.
-# Examples are the same every time, so that a test turns red by the change at hand; `make hunt` draws new ones.
+# Examples have no deadline, because run times differ between machines; the fixtures may be shared between examples.
+# Examples are the same in every run, so that a failure comes from the change under test; `make hunt` draws new ones.
 EVERYWHERE = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.register_profile("impasto", EVERYWHERE, derandomize=True)
 settings.register_profile("hunt", EVERYWHERE, max_examples=5000)
@@ -18,15 +18,15 @@ settings.load_profile("impasto")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the Batch client's own use of `utcnow` pass; it also runs in the threads of its pollers."""
+    """Ignore the Batch client's own use of `utcnow`, which also happens in its poller threads."""
     config.addinivalue_line("filterwarnings", r"ignore:datetime\.datetime\.utcnow:DeprecationWarning:azure\.batch")
 
 
 @pytest.fixture(scope="session")
 def emulators(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Cloud]":
-    """Azurite with both accounts, in memory, and a Batch service without nodes: tasks are taken and stay active.
+    """Azurite with both accounts, in memory, and a Batch service without nodes, whose tasks stay active.
 
-    Imported here because the scorer's environment, which reads this file too, has no use for the local cloud.
+    The imports are local because the scorer's environment, which loads this file too, cannot import the local cloud.
     """
     from local_cloud.accounts import FREE_PORTS
     from local_cloud.cloud import CloudOptions, running_cloud

@@ -89,6 +89,8 @@ class Host:
         ]
         self._queues = [self._queue_listener(function) for function in self._triggered_by("queuetrigger")]
         self._blob_triggers = [BlobTrigger.of(function, settings) for function in self._triggered_by("blobtrigger")]
+        if self._timers or self._blob_triggers:
+            settings.connection_string(None)  # locks, receipts and timer status need the host's own storage
         self._blob_queue = BlobQueue(self._blob_triggers, self._invoker, settings, self._storage)
         prefix = settings.host_json.extensions.http.route_prefix
         self._routes = [Route.of(function, prefix) for function in self._triggered_by("httptrigger")]
@@ -178,6 +180,8 @@ class Host:
             _log.warning("The app has no functions")
         for name in self._disabled:
             _log.info("  %s: disabled by the setting AzureWebJobs.%s.Disabled", name, name)
+        for name in self._settings.ignored:
+            _log.warning("%s is not supported by this host and has no effect", name)
         if self._options.duplicate_seed is not None:
             _log.warning(
                 "Duplicate delivery (seed %d), for tests only: each message comes one to five times, out of order.",

@@ -7,7 +7,7 @@ Environment variables take precedence over `Values` in local.settings.json. As i
 import hashlib
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from local_cloud.function_host.config.host_json import HostJson, read_host_json
 from local_cloud.function_host.config.json_file import load_json
 
 HOST_STORAGE = "AzureWebJobsStorage"
+_PROCESS_COUNT_SETTING = "FUNCTIONS_WORKER_PROCESS_COUNT"
 _LOCAL_SETTINGS = "local.settings.json"
 _HOST_ID_SETTING = "AzureFunctionsWebHost__hostid"
 _INVISIBILITY_SETTING = "LOCAL_HOST_MESSAGE_INVISIBILITY"
@@ -48,6 +49,9 @@ class HostSettings:
     message_invisibility: timedelta
     """The time for which a message in process is hidden, renewed at half time; 10 minutes in Azure."""
 
+    ignored: tuple[str, ...] = ()
+    """Names of settings that the real host or Core Tools obey and this host does not support."""
+
     def connection_string(self, name: str | None) -> str:
         """Return the connection string of a `connection` name (None or empty: the host's own). Raises SettingsError."""
         name = name or HOST_STORAGE
@@ -75,13 +79,15 @@ class HostSettings:
 
 def read_settings(root: Path, environ: Mapping[str, str]) -> HostSettings:
     """Read host.json and local.settings.json in `root`. Raises SettingsError or HostJsonError."""
-    values = MappingProxyType({**_local_values(_local_settings(root)), **environ})
+    local = _local_settings(root)
+    values = MappingProxyType({**_local_values(local), **environ})
     return HostSettings(
         root=root,
         values=values,
         host_json=read_host_json(root / "host.json", values),
         host_id=_host_id(root, values),
         message_invisibility=_invisibility(values),
+        ignored=tuple(_ignored(local, values)),
     )
 
 
@@ -107,6 +113,13 @@ def _local_settings(root: Path) -> dict[str, Any]:
     if content.get("IsEncrypted"):
         raise SettingsError(f'{path} is encrypted; decrypt it and set "IsEncrypted" to false')
     return content
+
+
+def _ignored(local: Mapping[str, Any], values: Mapping[str, str]) -> Iterator[str]:
+    if isinstance(local.get("Host"), dict) and local["Host"].get("CORS"):
+        yield "Host.CORS"
+    if values.get(_PROCESS_COUNT_SETTING, "1") != "1":
+        yield _PROCESS_COUNT_SETTING
 
 
 def _local_values(content: Mapping[str, Any]) -> dict[str, str]:

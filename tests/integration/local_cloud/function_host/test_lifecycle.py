@@ -177,6 +177,7 @@ def test_enable_auth_requires_keys(environment: HostEnvironment) -> None:
         ("sample", {"SCHEDULE": "every day"}, "'every day' has 2 fields"),
         ("sample", {"Data": "", "Data__blobServiceUri": "https://x"}, "Data__blobServiceUri"),
         ("sample", {"PREFIX": None}, "setting PREFIX"),
+        ("sample", {"AzureWebJobsStorage": None}, "connection AzureWebJobsStorage"),
     ],
 )
 def test_unloadable_app_exits_with_cause(

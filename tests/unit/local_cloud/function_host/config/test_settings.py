@@ -83,3 +83,10 @@ def test_local_http_port(tmp_path: Path) -> None:
     (tmp_path / "local.settings.json").write_text('{"Host": {"LocalHttpPort": "x"}}')
     with pytest.raises(SettingsError, match="LocalHttpPort 'x'"):
         local_http_port(tmp_path)
+
+
+def test_unsupported_settings_are_named(tmp_path: Path) -> None:
+    assert read_settings(tmp_path, {"FUNCTIONS_WORKER_PROCESS_COUNT": "1"}).ignored == ()
+    (tmp_path / "local.settings.json").write_text('{"Host": {"CORS": "*"}}')
+    ignored = read_settings(tmp_path, {"FUNCTIONS_WORKER_PROCESS_COUNT": "2"}).ignored
+    assert ignored == ("Host.CORS", "FUNCTIONS_WORKER_PROCESS_COUNT")
