@@ -1,4 +1,4 @@
-"""Make the README's picture: a frame before, the painting, the same frame after.
+"""Write the README's image: a frame of the video, the painting, and the same frame restyled.
 
     .venv/bin/python samples/before_after.py .local/samples/sailing.mp4 .local/samples/painting.jpg \
         out/sailing_by_painting.mp4 docs/before_after.jpg
@@ -21,13 +21,13 @@ def frame_of(video: Path, number: int) -> Image.Image:
     with av.open(str(video)) as container:
         for index, frame in enumerate(container.decode(video=0)):
             if index == number:
-                image: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]  # PyAV's stub leaves it bare
+                image: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]  # untyped in PyAV's stub
                 return image
     raise SystemExit(f"{video} has no frame {number}")
 
 
 def side_by_side(images: list[Image.Image]) -> Image.Image:
-    """Lay images beside each other at one height, on white."""
+    """Arrange images side by side at one height, on white."""
     scaled = [i.resize((round(i.width * HEIGHT / i.height), HEIGHT), Image.Resampling.LANCZOS) for i in images]
     sheet = Image.new("RGB", (sum(i.width for i in scaled) + GAP * (len(scaled) - 1), HEIGHT), "white")
     left = 0
@@ -38,7 +38,7 @@ def side_by_side(images: list[Image.Image]) -> Image.Image:
 
 
 def main(before: Path, painting: Path, after: Path, out: Path) -> None:
-    """Write the picture."""
+    """Write the image."""
     images = [frame_of(before, FRAME), Image.open(painting).convert("RGB"), frame_of(after, FRAME)]
     part = out.with_name(f".{out.name}.part")
     side_by_side(images).save(part, "JPEG", quality=88)

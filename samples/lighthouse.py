@@ -1,4 +1,4 @@
-"""The lighthouse on its rock, and its beam."""
+"""The lighthouse on its cliff, and its beam."""
 
 import math
 import random
@@ -13,7 +13,7 @@ _SEED: Final = 37
 
 @lru_cache
 def cliff() -> Image.Image:
-    """The lighthouse on its rock."""
+    """Return a layer with the lighthouse on its cliff."""
     rng = random.Random(_SEED)  # noqa: S311
     layer = Image.new("RGBA", (640, HIGH - 120), (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
@@ -23,7 +23,7 @@ def cliff() -> Image.Image:
     for _ in range(2200):
         x, y = rng.uniform(4, 640), rng.uniform(240, 476)
         if layer.getpixel((int(x), int(y))) != (0, 0, 0, 0):
-            # The sun is on the left; the rock darkens away from it and downwards.
+            # The sun is on the left; the cliff is darker to the right and at the bottom.
             light = 1.1 - x / 420 - (y - 240) / 520 + rng.gauss(0, 0.22)
             tone = mix((58, 52, 72), (226, 172, 128), light)
             draw.line((x, y, x + rng.uniform(-9, 6), y + rng.uniform(8, 26)), fill=tone, width=rng.choice((3, 4, 6)))
@@ -50,12 +50,12 @@ def cliff() -> Image.Image:
 
 
 def beam(picture: Image.Image, time: float, *, x: float, y: float) -> None:
-    """The lighthouse's light, going round twice."""
+    """Draw the lighthouse's beam; it turns twice in the clip."""
     turn = math.cos(math.tau * 2 * time)
     reach = 620 * turn
     mask = Image.new("L", (WIDE, 160))
     draw = ImageDraw.Draw(mask)
-    for step in range(24):  # the light fades on its way
+    for step in range(24):  # the light fades with distance
         near, far = step / 24, (step + 1) / 24
         edges = (x - reach * near, x - reach * far)
         top, bottom = (tuple(80 + side * share for share in (near, far)) for side in (-60, 42))

@@ -1,8 +1,8 @@
-"""Make the sample inputs, all by code: a short video with sound (sailing.mp4) and a painting (painting.jpg).
+"""Generate the sample inputs: a short video with audio (sailing.mp4) and a painting (painting.jpg).
 
     python samples/make_samples.py FOLDER
 
-The same files come out every time.
+The files have the same bytes every time.
 """
 
 import argparse
@@ -20,9 +20,9 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from canvas import HEIGHT, WIDTH
+from melody import SAMPLE_RATE, make_melody
 from painting import make_painting
 from scene import FRAMES, draw_frame
-from tune import SAMPLE_RATE, make_tune
 
 RATE: Final = Fraction(30_000, 1001)
 VIDEO_NAME: Final = "sailing.mp4"
@@ -32,8 +32,8 @@ _LIMITED: Final = 1
 
 
 def main() -> None:
-    """Write both files into the folder named on the command line, made if missing."""
-    parser = argparse.ArgumentParser(description="Make the sample video and painting.")
+    """Write both files into the folder named on the command line; creates it if it does not exist."""
+    parser = argparse.ArgumentParser(description="Generate the sample video and painting.")
     parser.add_argument("folder", type=Path)
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,31 +44,31 @@ def main() -> None:
 
 
 def make_video(path: Path) -> None:
-    """Write the scene with its tune: H.264 and AAC in MP4, a little over three seconds."""
+    """Write the scene with its melody: H.264 and AAC in MP4, a little over three seconds."""
     part = path.with_name(f".{path.name}.part")
     options = {"movflags": "faststart", "fflags": "+bitexact"}
     with av.open(str(part), "w", format="mp4", container_options=options) as output:
         output.metadata["title"] = "Sailing home"
-        picture, sound = _picture_stream(output), _sound_stream(output)
-        packets: list[Packet[Any]] = [*_pictures(picture), *_sounds(sound)]
+        video, audio = _video_stream(output), _audio_stream(output)
+        packets: list[Packet[Any]] = [*_video_packets(video), *_audio_packets(audio)]
         for packet in sorted(packets, key=lambda packet: (packet.dts or 0) * packet.time_base):
             output.mux(packet)
     part.replace(path)
 
 
-def _picture_stream(output: OutputContainer) -> VideoStream:
-    # Without x264's macroblock tree, whose AVX-512 code gives other bytes from run to run.
+def _video_stream(output: OutputContainer) -> VideoStream:
+    # Without x264's macroblock tree, whose AVX-512 code gives different bytes from run to run.
     stream = output.add_stream("libx264", rate=RATE, options={"crf": "17", "preset": "medium", "mbtree": "0"})
     context = stream.codec_context
     context.width, context.height, context.pix_fmt = WIDTH, HEIGHT, "yuv420p"
     context.time_base = 1 / RATE
-    context.thread_count = 2  # fixed, since it is part of the result
+    context.thread_count = 2  # fixed, because it affects the bytes
     context.color_primaries = context.color_trc = context.colorspace = _BT709
     context.color_range = _LIMITED
     return stream
 
 
-def _pictures(stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
+def _video_packets(stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
     for number in range(FRAMES):
         drawn: VideoFrame = VideoFrame.from_image(draw_frame(number))  # type: ignore[no-untyped-call]
         frame = drawn.reformat(format="yuv420p", dst_colorspace=_BT709, dst_color_range=_LIMITED)
@@ -77,7 +77,7 @@ def _pictures(stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
     yield from stream.encode(None)
 
 
-def _sound_stream(output: OutputContainer) -> AudioStream:
+def _audio_stream(output: OutputContainer) -> AudioStream:
     stream = output.add_stream("aac", rate=SAMPLE_RATE, options={"b": "128k"})
     stream.codec_context.layout = "stereo"
     stream.codec_context.time_base = Fraction(1, SAMPLE_RATE)
@@ -85,8 +85,8 @@ def _sound_stream(output: OutputContainer) -> AudioStream:
     return stream
 
 
-def _sounds(stream: AudioStream) -> "Iterator[Packet[AudioStream]]":
-    samples: array.array[int] = make_tune(float(FRAMES / RATE))
+def _audio_packets(stream: AudioStream) -> "Iterator[Packet[AudioStream]]":
+    samples: array.array[int] = make_melody(float(FRAMES / RATE))
     resampler = av.AudioResampler(format="fltp", layout="stereo", rate=SAMPLE_RATE, frame_size=1024)
     frame = AudioFrame(format="s16", layout="stereo", samples=len(samples) // 2, align=1)
     frame.planes[0].update(samples.tobytes())

@@ -1,7 +1,7 @@
-"""A painting made of strokes: a landscape under a swirling evening sky, in thick paint and a strong palette.
+"""A painting made of brush strokes: a landscape under a swirling evening sky, with thick paint and a strong palette.
 
-Strokes follow a flow field, coarse ones first. Each is a bundle of bristles in slightly different tones, drawn twice:
-into the picture and, as grey, into a map of how high the paint stands. Light from the upper left on that map gives
+Strokes follow a flow field, coarse ones first. Each is a bundle of bristles in slightly different tones. It is drawn
+twice: into the picture and, in gray, into a height map of the paint. Light from the upper left on the height map gives
 the relief of impasto.
 """
 
@@ -13,15 +13,15 @@ from typing import Final
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 SIZE: Final = 768
-_SCALE: Final = 2  # drawn larger and reduced, which smooths the bristles
+_SCALE: Final = 2  # drawn larger and then reduced, which smooths the bristles
 _SEED: Final = 1889
 
 Rgb = tuple[int, int, int]
 Field = Callable[[float, float], float]
 
 _SUN: Final = (0.74, 0.20)
-# Centre, radius and turning sense of each whirl of the sky.
-_WHIRLS: Final = (
+# Center, radius and direction of each vortex in the sky.
+_VORTICES: Final = (
     ((0.74, 0.20), 0.20, 1.0),
     ((0.33, 0.30), 0.19, -1.0),
     ((0.52, 0.46), 0.11, 1.0),
@@ -37,12 +37,12 @@ _CYPRESS: Final = ((18, 46, 40), (28, 66, 44), (44, 84, 40), (14, 30, 44), (70, 
 
 
 def make_painting() -> Image.Image:
-    """Paint the picture, SIZE x SIZE, RGB; always the same."""
+    """Return the painting, SIZE x SIZE, RGB; always the same."""
     rng = random.Random(_SEED)  # noqa: S311 - a picture, not a secret
     side = SIZE * _SCALE
     color = Image.new("RGB", (side, side), (30, 48, 110))
     height = Image.new("L", (side, side), 90)
-    # Width of the stroke and its length, both as parts of the side; number of strokes.
+    # Width and length of the strokes as fractions of the image's side, and their number.
     for width, length, count in ((0.040, 0.15, 700), (0.024, 0.12, 2300), (0.015, 0.10, 3600), (0.009, 0.075, 1500)):
         for _ in range(count):
             _stroke(color, height, rng, width=width, length=length)
@@ -50,7 +50,7 @@ def make_painting() -> Image.Image:
 
 
 def _stroke(color: Image.Image, height: Image.Image, rng: random.Random, *, width: float, length: float) -> None:
-    """Lay one stroke: bristles beside one another along the flow."""
+    """Draw one stroke: parallel bristles along the flow."""
     x, y = rng.random(), rng.random()
     region = _region(x, y)
     tone = _tone(x, y, region, rng)
@@ -70,12 +70,12 @@ def _stroke(color: Image.Image, height: Image.Image, rng: random.Random, *, widt
         ]
         shade = rng.gauss(0, 13) - 26 * abs(across) + load / 3
         paint.line(line, fill=_shaded(tone, shade), width=thick, joint="curve")
-        ridge = 150 + load + rng.gauss(0, 26) + 70 * abs(across)  # paint is pushed to the stroke's edges
+        ridge = 150 + load + rng.gauss(0, 26) + 70 * abs(across)  # the brush pushes paint to the stroke's edges
         relief.line(line, fill=max(0, min(255, round(ridge))), width=thick, joint="curve")
 
 
 def _spine(x: float, y: float, region: str, length: float) -> list[tuple[float, float, float, float]]:
-    """Follow the flow both ways from a point; returns positions with the normal at each."""
+    """Follow the flow in both directions from a point; returns positions with their normals."""
     step = length / 10
     halves: list[list[tuple[float, float, float, float]]] = []
     for sense in (-1, 1):
@@ -93,7 +93,7 @@ def _skyline(x: float) -> float:
 
 
 def _region(x: float, y: float) -> str:
-    """Say what part of the landscape a point belongs to."""
+    """Return the part of the landscape that contains a point."""
     reach = (y - 0.14) / 0.72
     if 0 < reach < 1 and abs(x - 0.145 - 0.012 * math.sin(15 * y)) < 0.085 * reach**0.7 * (1 - reach**9) ** 0.5:
         return "cypress"
@@ -105,7 +105,7 @@ def _region(x: float, y: float) -> str:
 
 
 def _flow(x: float, y: float, region: str) -> float:
-    """Direction of the stroke at a point, in radians."""
+    """Return the direction of the flow at a point, in radians."""
     if region == "cypress":
         return -math.pi / 2 + 0.5 * math.sin(17 * y + 9 * x)
     if region == "field":
@@ -115,18 +115,18 @@ def _flow(x: float, y: float, region: str) -> float:
     if region == "hills":
         return -0.45 * math.cos(5 * x + 0.4) + 0.3 * math.sin(12 * y)
     vx, vy = 1.0, 0.45 * math.sin(6.5 * x + 1) + 0.2 * math.sin(11 * y)
-    for (cx, cy), radius, sense in _WHIRLS:
+    for (cx, cy), radius, sense in _VORTICES:
         dx, dy = x - cx, y - cy
         distance = math.hypot(dx, dy) + 1e-6
         pull = 6 * math.exp(-((distance / radius) ** 2)) * sense
-        # A little inward motion turns circles into spirals.
+        # A small inward component turns circles into spirals.
         vx += pull * (-dy - 0.25 * dx) / distance
         vy += pull * (dx - 0.25 * dy) / distance
     return math.atan2(vy, vx)
 
 
 def _tone(x: float, y: float, region: str, rng: random.Random) -> Rgb:
-    """Choose the colour on the brush."""
+    """Choose the color of a stroke."""
     palettes = {"hills": _HILLS, "meadow": _MEADOW, "field": _FIELD, "cypress": _CYPRESS}
     if region in palettes:
         return rng.choice(palettes[region])
@@ -135,7 +135,7 @@ def _tone(x: float, y: float, region: str, rng: random.Random) -> Rgb:
         return rng.choice(_GOLD[2:3] + _GOLD[:1])
     if sun < 0.19 and rng.random() < 1.3 - sun * 5:
         return rng.choice(_GOLD if math.sin(sun * 75) > -0.3 else _PALE)
-    for (cx, cy), radius, _ in _WHIRLS[1:]:
+    for (cx, cy), radius, _ in _VORTICES[1:]:
         distance = math.hypot(x - cx, y - cy)
         arm = math.sin(distance / radius * 11 + math.atan2(y - cy, x - cx) * 2)
         if distance < radius * 0.22:
@@ -153,7 +153,7 @@ def _shaded(tone: Rgb, shade: float) -> Rgb:
 
 
 def _lit(color: Image.Image, height: Image.Image) -> Image.Image:
-    """Light the relief from the upper left."""
+    """Return the picture with its height map lit from the upper left."""
     smooth = height.filter(ImageFilter.GaussianBlur(1.2))
     slope = smooth.filter(ImageFilter.Kernel((3, 3), (2, 1, 0, 1, 0, -1, 0, -1, -2), scale=1.6, offset=128))
     relief = Image.merge("RGB", (slope, slope, slope))

@@ -1,7 +1,7 @@
-"""A small moving scene, drawn: evening over hills and the sea, a sailing boat, clouds, gulls and a lighthouse.
+"""A small animated scene: evening over hills and the sea, with a sailing boat, clouds, gulls and a lighthouse.
 
-Everything is drawn at twice the size and reduced. Nearer things move faster when the view glides to the right, so the
-picture has depth; waves, grass, wings and the beam of the lighthouse move by themselves.
+The scene is drawn at twice the size and reduced. The camera moves to the right, and nearer objects move faster, which
+gives parallax; waves, grass, wings and the beam of the lighthouse are animated.
 """
 
 import math
@@ -18,11 +18,11 @@ FRAMES: Final = 96
 _HORIZON: Final = 400
 _SEED: Final = 7
 _GRAIN: Final = 2.5
-"""Grey levels: the paper's grain in the sky, at the size it is drawn at. An even gradient would have visible rows."""
+"""Noise in the sky in gray levels, at the drawn size. A gradient without noise would have visible bands."""
 
 
 def draw_frame(number: int) -> Image.Image:
-    """Draw the frame `number` of FRAMES, WIDTH x HEIGHT, RGB; always the same."""
+    """Return frame `number` of FRAMES, WIDTH x HEIGHT, RGB; always the same."""
     time = number / FRAMES
     picture = _sky().copy()
     _sun(picture, time)
@@ -41,7 +41,7 @@ def draw_frame(number: int) -> Image.Image:
 
 @lru_cache
 def _sky() -> Image.Image:
-    """Evening sky, from deep blue through rose to gold at the horizon."""
+    """Return the evening sky: deep blue, rose, and gold at the horizon."""
     stops: tuple[tuple[float, Rgb], ...] = (
         (0.0, (40, 72, 148)),
         (0.45, (112, 146, 204)),
@@ -59,8 +59,8 @@ def _sky() -> Image.Image:
 
 
 def _grained(picture: Image.Image) -> Image.Image:
-    """Lay the paper's grain over a picture."""
-    rng = random.Random(_SEED)  # noqa: S311 - paper, not a secret
+    """Return the picture with noise."""
+    rng = random.Random(_SEED)  # noqa: S311 - noise, not a secret
     grain = Image.new("L", picture.size)
     grain.putdata([round(rng.gauss(128, _GRAIN)) for _ in range(picture.width * picture.height)])
     return ImageChops.add(picture, Image.merge("RGB", (grain,) * 3), offset=-128)
@@ -76,7 +76,7 @@ def _sun(picture: Image.Image, time: float) -> None:
 
 @lru_cache
 def _clouds(depth: int) -> Image.Image:
-    """A strip of heaped clouds, lit from below by the low sun; those of `depth` 1 are nearer."""
+    """Return a strip of clouds, lit from below by the low sun; those of `depth` 1 are nearer."""
     rng = random.Random(_SEED + depth)  # noqa: S311 - a picture, not a secret
     layer = Image.new("RGBA", (WIDE + 700, 260), (255, 190, 170, 0))
     draw = ImageDraw.Draw(layer)
@@ -96,7 +96,7 @@ def _clouds(depth: int) -> Image.Image:
 
 @lru_cache
 def _hills(depth: int) -> Image.Image:
-    """A range of hills with light on their left slopes; those of `depth` 1 are nearer and greener."""
+    """Return a range of hills with lit left slopes; those of `depth` 1 are nearer and greener."""
     rng = random.Random(_SEED + 10 + depth)  # noqa: S311
     layer = Image.new("RGBA", (WIDE + 200, _HORIZON + 6), (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
@@ -121,7 +121,7 @@ def _hills(depth: int) -> Image.Image:
 
 
 def _sea(picture: Image.Image, time: float) -> None:
-    """Water with rows of moving waves, finer towards the horizon, and the sun's glitter."""
+    """Draw water with moving waves, finer towards the horizon, and the reflection of the sun."""
     draw = ImageDraw.Draw(picture)
     rng = random.Random(_SEED + 20)  # noqa: S311
     for y in range(_HORIZON, HIGH, 4):
@@ -149,7 +149,7 @@ def _sea(picture: Image.Image, time: float) -> None:
 
 
 def _boat(picture: Image.Image, time: float) -> None:
-    """A boat with a red hull and two sails that crosses the view, rocking."""
+    """Draw a boat with a red hull and two sails that crosses the view, rocking, and its reflection."""
     sprite = _boat_sprite().rotate(4 * math.sin(math.tau * 2 * time), resample=Image.Resampling.BICUBIC)
     x, y = 300 + 190 * time, 352 + 6 * math.sin(math.tau * 2 * time + 1)
     mirrored = sprite.transpose(Image.Transpose.FLIP_TOP_BOTTOM).resize((sprite.width, 110))
@@ -185,7 +185,7 @@ def _gulls(picture: Image.Image, time: float) -> None:
 
 
 def _meadow(picture: Image.Image, time: float) -> None:
-    """Grass and flowers in front, swaying, gliding by fastest."""
+    """Draw swaying grass and flowers in the foreground, which move fastest."""
     rng = random.Random(_SEED + 40)  # noqa: S311
     draw = ImageDraw.Draw(picture)
 

@@ -1,4 +1,4 @@
-"""A gentle tune over the wash of the sea, computed sample by sample."""
+"""A melody over the sound of the sea, synthesized sample by sample."""
 
 import array
 import math
@@ -8,7 +8,7 @@ from typing import Final
 SAMPLE_RATE: Final = 48_000
 _SEED: Final = 3
 _BEAT: Final = 0.2
-# Beat, semitones from A4, beats it rings, place between left (0) and right (1).
+# Beat, semitones from A4, duration in beats, stereo position from left (0) to right (1).
 _NOTES: Final = (
     (0, -21, 8, 0.5), (0, 3, 4, 0.3), (1, 7, 4, 0.4), (2, 10, 4, 0.5), (3, 15, 5, 0.6),
     (4, 14, 4, 0.7), (5, 10, 4, 0.6), (6, 7, 4, 0.5), (7, 10, 5, 0.4),
@@ -18,17 +18,17 @@ _NOTES: Final = (
 _PARTIALS: Final = ((1, 1.0), (2, 0.35), (3, 0.12))
 
 
-def make_tune(seconds: float) -> "array.array[int]":
-    """Return 16-bit stereo samples, left and right in turn, at SAMPLE_RATE; always the same."""
+def make_melody(seconds: float) -> "array.array[int]":
+    """Return interleaved 16-bit stereo samples at SAMPLE_RATE; always the same."""
     count = round(seconds * SAMPLE_RATE)
     left, right = _sea(count)
-    for beat, semitones, ring, place in _NOTES:
+    for beat, semitones, beats, position in _NOTES:
         begin = round(beat * _BEAT * SAMPLE_RATE)
-        for offset, value in enumerate(_plucked(440 * 2 ** (semitones / 12), ring * _BEAT)):
+        for offset, value in enumerate(_plucked(440 * 2 ** (semitones / 12), beats * _BEAT)):
             if begin + offset >= count:
                 break
-            left[begin + offset] += value * (1 - place)
-            right[begin + offset] += value * place
+            left[begin + offset] += value * (1 - position)
+            right[begin + offset] += value * position
     samples: array.array[int] = array.array("h")
     for index in range(count):
         fade = min(1.0, (count - index) / (0.25 * SAMPLE_RATE))
@@ -37,7 +37,7 @@ def make_tune(seconds: float) -> "array.array[int]":
 
 
 def _plucked(frequency: float, seconds: float) -> list[float]:
-    """A plucked string: three partials, the higher ones dying sooner."""
+    """Return a plucked string: three partials, of which the higher ones decay faster."""
     values = []
     for index in range(round(seconds * SAMPLE_RATE)):
         time = index / SAMPLE_RATE
@@ -51,7 +51,7 @@ def _plucked(frequency: float, seconds: float) -> list[float]:
 
 
 def _sea(count: int) -> tuple[list[float], list[float]]:
-    """Soft noise that swells twice."""
+    """Return low-pass noise for both sides that swells twice."""
     rng = random.Random(_SEED)  # noqa: S311 - noise, not a secret
     sides = []
     for shift in (0.0, 0.4):
