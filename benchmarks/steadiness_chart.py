@@ -64,7 +64,7 @@ def _draw_panel(axes: Axes, panel: _Panel, curves: Sequence[Curve]) -> None:
         means = [fmean(map(panel.value, column)) for column in columns]
         axes.plot(weights, means, color=color, lw=2.6, label=label)
     axes.set_title(panel.title)
-    axes.set_xlabel("weight (option steady)")
+    axes.set_xlabel("weight (temporal_smoothing)")
     axes.set_ylim(0, AXIS_LIMIT)
     axes.set_xticks((0, 0.3, 0.6, 0.9))
 

@@ -10,7 +10,7 @@ BEGIN: Final = "<!-- figures: begin -->"
 END: Final = "<!-- figures: end -->"
 _EXACT: Final = " (exact flow)"
 _HEADER: Final = (
-    "| clip | painting | steady | warping error | its root | sharpness | style loss | input's warping error |",
+    "| clip | painting | weight | warping error | its root | sharpness | style loss | input's warping error |",
     "|---|---|---|---|---|---|---|---|",
 )
 

@@ -6,8 +6,6 @@ white, and 16 bits are reduced to 8.
 """
 
 import io
-import struct
-import zlib
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -16,17 +14,14 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from frame_tools.contracts.errors import InputError
+from frame_tools.media.images import DECODE_ERRORS, JPEG_QUALITY, MAX_PIXELS
 from scoring.postprocess.alpha import RGBA, with_alpha
 from scoring.types import Alpha, Picture
 
-MAX_PIXELS: Final = 2**26  # 67 megapixels: twice 8K; 200 MB decoded
-JPEG_QUALITY: Final = 95
 FRAME_FORMATS: Final = ("JPEG", "PNG")
 """Formats of frames, by Pillow's names."""
 _PNG_OPTIONS: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 _WHITE: Final = (255, 255, 255, 255)
-# Raised by Pillow's readers for damaged files.
-_DAMAGE_ERRORS: Final = (OSError, SyntaxError, ValueError, EOFError, TypeError, struct.error, zlib.error, OverflowError)
 
 # An image is decoded on one thread of the pipeline; OpenCV's own threads would only take cores from the network.
 cv2.setNumThreads(1)
@@ -56,7 +51,7 @@ def decode_with_alpha(data: bytes, name: str, *, formats: tuple[str, ...] = FRAM
                 return _blended_with_white(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large(name) from None
-    except _DAMAGE_ERRORS as error:
+    except DECODE_ERRORS as error:
         raise _unreadable(name, formats) from error
     # OpenCV's type hints leave out that it returns None for a file that it cannot decode.
     picture = cast("Picture | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB))

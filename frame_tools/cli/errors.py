@@ -19,11 +19,11 @@ def report_errors() -> Iterator[None]:
     try:
         yield
     except (ImpastoError, AzureError, OSError) as error:
-        known = to_impasto_error(error)
-        if known is None:
+        reported = to_impasto_error(error)
+        if reported is None:
             raise
-        sys.stderr.write(f"{known}\n")
-        raise typer.Exit(known.exit_code) from None
+        sys.stderr.write(f"{reported}\n")
+        raise typer.Exit(reported.exit_code) from None
 
 
 def to_impasto_error(error: Exception) -> ImpastoError | None:

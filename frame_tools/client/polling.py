@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from frame_tools.client.api import ApiClient
+from frame_tools.contracts.choices import TERMINAL_STATES
 from frame_tools.contracts.errors import InputError, MissingError, TemporaryError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.storage.deployment import DataStorage
 
-ENDED: Final = frozenset({"finished", "failed", "refused", "cancelled"})
 MAX_SILENCE_SECONDS: Final = 90
 """How long a run may be unknown (its trigger has not been processed yet) or the interface unreachable."""
 
@@ -39,7 +39,7 @@ def follow(
         if status is not None:
             silent_since = time.monotonic()
             yield status
-            if status["status"] in ENDED:
+            if status["status"] in TERMINAL_STATES:
                 return
         elif time.monotonic() - silent_since > MAX_SILENCE_SECONDS:
             raise MissingError(

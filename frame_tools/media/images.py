@@ -15,13 +15,13 @@ from PIL import Image, ImageOps
 from frame_tools.contracts.errors import InputError
 
 MAX_BYTES: Final = 64 * 2**20
-MAX_PIXELS: Final = 64 * 2**20
+MAX_PIXELS: Final = 64 * 2**20  # twice 8K; 200 MB decoded
 JPEG_QUALITY: Final = 95
 _PNG_COMPRESSION: Final = 1  # frames are written once and read once: speed matters more than size
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 _REMEDY: Final = "Use a JPEG, PNG, WebP or TIFF image that opens in an image viewer."
 # What Pillow's readers raise on damaged files, besides OSError.
-_DECODE_ERRORS: Final = (
+DECODE_ERRORS: Final = (
     OSError,
     SyntaxError,
     ValueError,
@@ -44,7 +44,7 @@ def image_size(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     with _open_image(data, max_pixels) as image:
         try:
             is_rotated = image.getexif().get(_ORIENTATION_TAG, 1) in _ROTATED_90
-        except _DECODE_ERRORS as error:
+        except DECODE_ERRORS as error:
             raise _damaged(error) from error
         width, height = image.size
         return (height, width) if is_rotated else (width, height)
@@ -60,7 +60,7 @@ def read_rgb(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     with _open_image(data, max_pixels) as image:
         try:
             return _to_rgb(ImageOps.exif_transpose(image))
-        except _DECODE_ERRORS as error:
+        except DECODE_ERRORS as error:
             raise _damaged(error) from error
 
 
@@ -93,7 +93,7 @@ def _open_image(data: bytes, max_pixels: int) -> Image.Image:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError("The image has too many pixels", too_large) from error
-    except _DECODE_ERRORS as error:
+    except DECODE_ERRORS as error:
         raise InputError("The file is not a readable image", _REMEDY) from error
     width, height = image.size
     if width * height > max_pixels:
