@@ -94,7 +94,7 @@ var allTags = union(tags, { 'azd-env-name': environmentName })
 var fromAnywhere = contains(uploadFrom, 'any')
 var openMode = network == 'private' && fromAnywhere ? fail('uploadFrom "any" contradicts network "private": name IP ranges, or choose "serviceEndpoints".') : network
 var mountsClosed = mounts == 'nfs' && (network == 'public' || fromAnywhere) ? fail('mounts "nfs" has no passwords, the network is its only lock: choose network "serviceEndpoints" or "private", and no "any" in uploadFrom.') : mounts
-var subnetIds = [vnet.outputs.functionsSubnetId, vnet.outputs.batchSubnetId]
+var subnetNames = openMode == 'private' ? [] : ['functions', 'batch']
 var storageSuffix = environment().suffixes.storage
 
 module identities 'modules/identities.bicep' = {
@@ -130,7 +130,8 @@ module data 'modules/storage.bicep' = {
     tags: allTags
     containers: ['input', 'triggers', 'work', 'output']
     deleteRules: [{ container: 'work', days: workRetentionDays }]
-    subnetIds: openMode == 'private' ? [] : subnetIds
+    vnetName: vnet.outputs.name
+    subnetNames: subnetNames
     allowFrom: uploadFrom
     nfs: mountsClosed == 'nfs'
     customerKey: customerKey
@@ -150,7 +151,8 @@ module ops 'modules/storage.bicep' = {
       { container: 'logs', days: 90 }
       { container: 'deadletter', days: 90 }
     ]
-    subnetIds: openMode == 'private' ? [] : subnetIds
+    vnetName: vnet.outputs.name
+    subnetNames: subnetNames
     customerKey: customerKey
     workspaceId: monitoring.outputs.workspaceId
     blobLogs: ['StorageDelete']
@@ -251,13 +253,13 @@ module endpoints 'modules/endpoints.bicep' = if (openMode == 'private') {
     vnetId: vnet.outputs.vnetId
     subnetId: vnet.outputs.endpointsSubnetId
     targets: [
-      { name: 'data-blob', id: data.outputs.id, group: 'blob', zone: 'privatelink.blob.${storageSuffix}' }
-      { name: 'ops-blob', id: ops.outputs.id, group: 'blob', zone: 'privatelink.blob.${storageSuffix}' }
-      { name: 'ops-queue', id: ops.outputs.id, group: 'queue', zone: 'privatelink.queue.${storageSuffix}' }
-      { name: 'ops-table', id: ops.outputs.id, group: 'table', zone: 'privatelink.table.${storageSuffix}' }
-      { name: 'batch-account', id: batch.outputs.id, group: 'batchAccount', zone: 'privatelink.batch.azure.com' }
-      { name: 'batch-nodes', id: batch.outputs.id, group: 'nodeManagement', zone: 'privatelink.batch.azure.com' }
-      { name: 'registry', id: registry.outputs.id, group: 'registry', zone: 'privatelink.azurecr.io' }
+      { name: 'data-blob', resourceType: 'Microsoft.Storage/storageAccounts', resourceName: data.outputs.name, group: 'blob', zone: 'privatelink.blob.${storageSuffix}' }
+      { name: 'ops-blob', resourceType: 'Microsoft.Storage/storageAccounts', resourceName: ops.outputs.name, group: 'blob', zone: 'privatelink.blob.${storageSuffix}' }
+      { name: 'ops-queue', resourceType: 'Microsoft.Storage/storageAccounts', resourceName: ops.outputs.name, group: 'queue', zone: 'privatelink.queue.${storageSuffix}' }
+      { name: 'ops-table', resourceType: 'Microsoft.Storage/storageAccounts', resourceName: ops.outputs.name, group: 'table', zone: 'privatelink.table.${storageSuffix}' }
+      { name: 'batch-account', resourceType: 'Microsoft.Batch/batchAccounts', resourceName: batch.outputs.name, group: 'batchAccount', zone: 'privatelink.batch.azure.com' }
+      { name: 'batch-nodes', resourceType: 'Microsoft.Batch/batchAccounts', resourceName: batch.outputs.name, group: 'nodeManagement', zone: 'privatelink.batch.azure.com' }
+      { name: 'registry', resourceType: 'Microsoft.ContainerRegistry/registries', resourceName: registry.outputs.name, group: 'registry', zone: 'privatelink.azurecr.io' }
     ]
   }
 }

@@ -142,8 +142,11 @@ type privateTarget = {
   @description('Required. Name of the endpoint.')
   name: string
 
-  @description('Required. Resource id.')
-  id: string
+  @description('Required. Type of the resource, for example Microsoft.Storage/storageAccounts.')
+  resourceType: string
+
+  @description('Required. Name of the resource.')
+  resourceName: string
 
   @description('Required. Sub-resource, for example blob.')
   group: string

@@ -67,7 +67,7 @@ def test_each_role_has_its_name_behind_its_id() -> None:
     text = (BICEP / "modules" / "roles.bicep").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", line)]
     assert len(lines) == 11
-    assert all(re.search(r"role\('[0-9a-f-]{36}'\) // [A-Z]\w+", line) for line in lines)
+    assert all(re.search(r"= '[0-9a-f-]{36}' // [A-Z]\w+", line) for line in lines)
 
 
 def test_containers_and_queues_are_those_of_the_code() -> None:

@@ -9,7 +9,7 @@ from tests.infra.deployments import REPOSITORY, SETS, deployment, of_kind
 
 ROLES = dict(
     re.findall(
-        r"role\('([0-9a-f-]+)'\) // (.+)", (REPOSITORY / "infra/bicep/modules/roles.bicep").read_text(encoding="utf-8")
+        r"= '([0-9a-f-]{36})' // (.+)", (REPOSITORY / "infra/bicep/modules/roles.bicep").read_text(encoding="utf-8")
     )
 )
 PEOPLE = {

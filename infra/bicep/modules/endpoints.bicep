@@ -50,7 +50,7 @@ resource endpoints 'Microsoft.Network/privateEndpoints@2025-05-01' = [for target
       {
         name: target.name
         properties: {
-          privateLinkServiceId: target.id
+          privateLinkServiceId: resourceId(target.resourceType, target.resourceName)
           groupIds: [target.group]
         }
       }

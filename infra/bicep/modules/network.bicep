@@ -165,6 +165,9 @@ resource vnet 'Microsoft.Network/virtualNetworks@2025-05-01' = {
   }
 }
 
+@description('Name of the network.')
+output name string = vnet.name
+
 @description('Resource id of the network.')
 output vnetId string = vnet.id
 

@@ -32,19 +32,17 @@ param uploaders person[]
 @description('Required. Object id of the user who looks after the system; empty for none.')
 param operatorPrincipalId string
 
-func role(id string) string => subscriptionResourceId('Microsoft.Authorization/roleDefinitions', id)
-
-var blobOwner = role('b7e6dc6d-f1e8-4753-8033-0f276bb0955b') // Storage Blob Data Owner
-var blobContributor = role('ba92f5b4-2d11-453d-a403-e96b0029c9fe') // Storage Blob Data Contributor
-var blobReader = role('2a2b9908-6ea1-4ae2-8e65-a410df84e7d1') // Storage Blob Data Reader
-var blobDelegator = role('db58b8e5-c6ad-4a2a-8342-4190687cbf4a') // Storage Blob Delegator
-var queueContributor = role('974c5e8b-45b9-4653-ba55-5f855dd0fb88') // Storage Queue Data Contributor
-var queueSender = role('c6a89b2d-59bc-44d0-9896-0f6e12d7b80a') // Storage Queue Data Message Sender
-var tableContributor = role('0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3') // Storage Table Data Contributor
-var imagePull = role('7f951dda-4ed3-4680-a7ca-43fe172d538d') // AcrPull
-var metricsPublisher = role('3913510d-42f4-4e42-8a64-420c390055eb') // Monitoring Metrics Publisher
-var batchSubmitter = role('48e5e92e-a480-4e71-aa9c-2778f4c13781') // Azure Batch Job Submitter
-var batchReader = role('11076f67-66f6-4be0-8f6b-f0609fd05cc9') // Azure Batch Account Reader
+var blobOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b' // Storage Blob Data Owner
+var blobContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe' // Storage Blob Data Contributor
+var blobReader = '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1' // Storage Blob Data Reader
+var blobDelegator = 'db58b8e5-c6ad-4a2a-8342-4190687cbf4a' // Storage Blob Delegator
+var queueContributor = '974c5e8b-45b9-4653-ba55-5f855dd0fb88' // Storage Queue Data Contributor
+var queueSender = 'c6a89b2d-59bc-44d0-9896-0f6e12d7b80a' // Storage Queue Data Message Sender
+var tableContributor = '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3' // Storage Table Data Contributor
+var imagePull = '7f951dda-4ed3-4680-a7ca-43fe172d538d' // AcrPull
+var metricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb' // Monitoring Metrics Publisher
+var batchSubmitter = '48e5e92e-a480-4e71-aa9c-2778f4c13781' // Azure Batch Job Submitter
+var batchReader = '11076f67-66f6-4be0-8f6b-f0609fd05cc9' // Azure Batch Account Reader
 
 var appWho = { id: appPrincipalId, type: 'ServicePrincipal' }
 var poolWho = { id: poolPrincipalId, type: 'ServicePrincipal' }
@@ -146,7 +144,7 @@ resource dataContainers_rights 'Microsoft.Authorization/roleAssignments@2022-04-
   scope: dataContainers[i]
   name: guid(dataAccount.id, right.place, right.who.id, right.role)
   properties: {
-    roleDefinitionId: right.role
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', right.role)
     principalId: right.who.id
     principalType: right.who.type
   }
@@ -157,7 +155,7 @@ resource dataAccount_delegators 'Microsoft.Authorization/roleAssignments@2022-04
   scope: dataAccount
   name: guid(dataAccount.id, one.id, blobDelegator)
   properties: {
-    roleDefinitionId: blobDelegator
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', blobDelegator)
     principalId: one.id
     principalType: one.type
   }
@@ -167,7 +165,7 @@ resource opsAccount_rights 'Microsoft.Authorization/roleAssignments@2022-04-01' 
   scope: opsAccount
   name: guid(opsAccount.id, right.who.id, right.role)
   properties: {
-    roleDefinitionId: right.role
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', right.role)
     principalId: right.who.id
     principalType: right.who.type
   }
@@ -177,7 +175,7 @@ resource opsContainers_rights 'Microsoft.Authorization/roleAssignments@2022-04-0
   scope: opsContainers[i]
   name: guid(opsAccount.id, right.place, right.who.id, right.role)
   properties: {
-    roleDefinitionId: right.role
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', right.role)
     principalId: right.who.id
     principalType: right.who.type
   }
@@ -188,7 +186,7 @@ resource finishedQueue_sender 'Microsoft.Authorization/roleAssignments@2022-04-0
   scope: opsAccount::queues::finished
   name: guid(opsAccount::queues::finished.id, poolPrincipalId, queueSender)
   properties: {
-    roleDefinitionId: queueSender
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', queueSender)
     principalId: poolPrincipalId
     principalType: 'ServicePrincipal'
   }
@@ -198,7 +196,7 @@ resource batchAccount_rights 'Microsoft.Authorization/roleAssignments@2022-04-01
   scope: batchAccount
   name: guid(batchAccount.id, right.who.id, right.role)
   properties: {
-    roleDefinitionId: right.role
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', right.role)
     principalId: right.who.id
     principalType: right.who.type
   }
@@ -208,7 +206,7 @@ resource registry_pull 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: registry
   name: guid(registry.id, poolPrincipalId, imagePull)
   properties: {
-    roleDefinitionId: imagePull
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', imagePull)
     principalId: poolPrincipalId
     principalType: 'ServicePrincipal'
   }
@@ -218,7 +216,7 @@ resource insights_publisher 'Microsoft.Authorization/roleAssignments@2022-04-01'
   scope: insights
   name: guid(insights.id, appPrincipalId, metricsPublisher)
   properties: {
-    roleDefinitionId: metricsPublisher
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', metricsPublisher)
     principalId: appPrincipalId
     principalType: 'ServicePrincipal'
   }

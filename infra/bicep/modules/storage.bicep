@@ -22,8 +22,11 @@ param queues string[] = []
 @description('Required. What is deleted when.')
 param deleteRules deleteRule[]
 
-@description('Required. Subnets that may come in by service endpoint; empty with private endpoints.')
-param subnetIds string[]
+@description('Required. Virtual network of the subnets.')
+param vnetName string
+
+@description('Required. Subnets with access through their service endpoints; empty with private endpoints.')
+param subnetNames string[]
 
 @description('Optional. IP ranges that may come in over the internet, or any; empty for none.')
 param allowFrom string[] = []
@@ -44,7 +47,7 @@ param blobLogs string[]
 param softDeleteDays int = 7
 
 var fromAnywhere = contains(allowFrom, 'any')
-var isReachable = !empty(subnetIds) || !empty(allowFrom)
+var isReachable = !empty(subnetNames) || !empty(allowFrom)
 var services = {
   blob: {
     enabled: true
@@ -76,6 +79,15 @@ var platformEncryption = {
   requireInfrastructureEncryption: true
   services: services
 }
+
+resource vnet 'Microsoft.Network/virtualNetworks@2025-05-01' existing = {
+  name: vnetName
+}
+
+resource subnets 'Microsoft.Network/virtualNetworks/subnets@2025-05-01' existing = [for name in subnetNames: {
+  parent: vnet
+  name: name
+}]
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: name
@@ -112,8 +124,8 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
         value: range
         action: 'Allow'
       }]
-      virtualNetworkRules: [for id in subnetIds: {
-        id: id
+      virtualNetworkRules: [for (name, i) in subnetNames: {
+        id: subnets[i].id
         action: 'Allow'
       }]
     }
