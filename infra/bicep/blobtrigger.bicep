@@ -1,4 +1,4 @@
-metadata description = 'The second stage: tells the function start_run of new trigger files. Deploy it after the code (docs/deploy.md says why).'
+metadata description = 'The second stage: Event Grid calls the function start_run for new trigger files. Deploy it after the code (docs/deploy.md).'
 
 @description('Required. Name of the Function App.')
 param functionAppName string
@@ -6,10 +6,10 @@ param functionAppName string
 @description('Required. Name of the Event Grid topic.')
 param topicName string
 
-@description('Required. Name of the ops account, which takes what could not be delivered.')
+@description('Required. Name of the ops account, which stores dead letters.')
 param opsAccountName string
 
-resource app 'Microsoft.Web/sites@2024-11-01' existing = {
+resource app 'Microsoft.Web/sites@2025-03-01' existing = {
   name: functionAppName
 }
 
@@ -21,7 +21,7 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
   name: topicName
 }
 
-resource topic_toFunction 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
+resource subscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
   parent: topic
   name: 'triggers-to-start-run'
   properties: {
@@ -29,9 +29,9 @@ resource topic_toFunction 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2
     destination: {
       endpointType: 'WebHook'
       properties: {
-        // The one key in these templates: the host made it when the code came. It lies in the subscription, not here.
+        // The only key of the templates. The host creates it when the code is deployed, and the subscription stores it.
         #disable-next-line use-resource-symbol-reference use-secure-value-for-secure-inputs
-        endpointUrl: 'https://${app.properties.defaultHostName}/runtime/webhooks/blobs?functionName=Host.Functions.start_run&code=${listKeys('${app.id}/host/default', '2024-11-01').systemKeys.blobs_extension}'
+        endpointUrl: 'https://${app.properties.defaultHostName}/runtime/webhooks/blobs?functionName=Host.Functions.start_run&code=${listKeys('${app.id}/host/default', '2025-03-01').systemKeys.blobs_extension}'
         maxEventsPerBatch: 1
         preferredBatchSizeInKilobytes: 64
         minimumTlsVersionAllowed: '1.2'
@@ -41,7 +41,7 @@ resource topic_toFunction 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2
       includedEventTypes: ['Microsoft.Storage.BlobCreated']
       subjectBeginsWith: '/blobServices/default/containers/triggers/'
       subjectEndsWith: '.json'
-      // Only calls that end a blob: a half-written one starts nothing.
+      // Only operations that complete a blob: a partly written one starts nothing.
       advancedFilters: [
         {
           operatorType: 'StringIn'

@@ -1,68 +1,51 @@
 metadata name = 'Impasto'
-metadata description = 'A video in, a restyled video out: Functions orchestrate, a Batch pool of GPU nodes paints. No account keys.'
+metadata description = 'Repaints videos in the style of a painting: Functions orchestrate, a Batch pool of GPU nodes renders. No account keys.'
 
-import { customerKeySettings, mountKind, networkMode, person, poolSettings, runLimits, tagSet } from 'types.bicep'
+import { customerKeySettings, mountKind, networkMode, person, poolOptions, runLimits, tagSet } from 'types.bicep'
 
-@description('Required. Short name of the environment; part of every resource\'s name.')
+@description('Required. Name of the environment; part of the names of most resources.')
 @minLength(2)
-@maxLength(10)
+@maxLength(64)
 param environmentName string
 
 @description('Optional. Region of every resource.')
 @metadata({ azd: { type: 'location' } })
 param location string = resourceGroup().location
 
-@description('Optional. public: nodes and app use public addresses of their own, nothing costs at rest. serviceEndpoints: nodes have none and leave by a NAT gateway. private: storage, Batch and registry only by private endpoints.')
+@description('Optional. public: nodes and app have public addresses and no NAT gateway, which is the cheapest at rest. serviceEndpoints: nodes have no public address and use a NAT gateway. private: storage, Batch and registry are reached by private endpoints only.')
 param network networkMode = 'serviceEndpoints'
 
-@description('Optional. Who may reach the data account over the internet, with Entra ID or a SAS: IP ranges such as 203.0.113.0/24, or any. Empty: nobody, not even its owner.')
+@description('Optional. IP addresses and ranges (203.0.113.7, 203.0.113.0/24) that may reach the data account over the internet with Entra ID or a SAS, or any. Empty: no access from the internet, not even for the owner.')
 param uploadFrom string[] = []
 
-@description('Optional. People who write input and triggers and read output, and nothing else.')
+@description('Optional. IP addresses and ranges that may reach the ops account (runs, logs, queues, scripts) over the internet with Entra ID. Empty: no access from the internet, not even for the operator.')
+param operateFrom string[] = []
+
+@description('Optional. Users and groups who may write input and triggers and read output.')
 param uploaders person[] = []
 
-@description('Optional. Object id of the user who looks after the system; empty for none.')
+@description('Optional. Object id of the operator; empty for none.')
 param operatorPrincipalId string = ''
 
-@description('Optional. Size, image and scaling of the GPU pool.')
-param pool poolSettings = {
-  vmSize: 'Standard_NC4as_T4_v3'
-  maxSpotNodes: 4
-  maxDedicatedNodes: 2
-  minNodes: 0
-  taskSlotsPerNode: 1
-  warmMinutes: 15
-  ubuntuRelease: '2404'
-  imageVersion: 'latest'
-  gpuDriver: 'image'
-  encryptionAtHost: true
-}
+@description('Optional. Type of the operator. A deployment pipeline is a ServicePrincipal.')
+param operatorPrincipalType 'User' | 'Group' | 'ServicePrincipal' = 'User'
 
-@description('Optional. How tasks read frames. none: by the SDK. blobfuse, nfs: every node mounts the containers input and work, and tasks read from there; nfs decides how the data account is made, so it can\'t be changed later.')
+@description('Optional. Size, image and scaling of the GPU pool.')
+param pool poolOptions = {}
+
+@description('Optional. How tasks read frames. none: with the SDK. blobfuse, nfs: every node mounts the containers input and work. nfs gives the data account a hierarchical namespace, which cannot be changed later.')
 param mounts mountKind = 'none'
 
 @description('Optional. Tag of the node image in the registry.')
 param nodeImageTag string = '1'
 
-@description('Optional. What the app allows.')
-param limits runLimits = {
-  sweepSchedule: '0 */2 * * * *'
-  sweepGraceSeconds: 120
-  maxOpenRuns: 20
-  maxFrames: 200000
-  maxFramePixels: 33177600
-  maxStyleBytes: 52428800
-  maxTaskRetries: 2
-  sweepRetries: 1
-  taskMinutes: 60
-  runHours: 48
-  joinInFunctionBytes: 2147483648
-}
+@description('Optional. Limits of the app.')
+param limits runLimits = {}
 
-@description('Optional. Prices that differ from the code\'s own, as JSON (see docs/cost.md); empty for the code\'s.')
+@description('Optional. Prices that override the defaults in the code, as JSON (docs/cost.md); empty for none.')
 param prices string = ''
 
-@description('Optional. Programs in the container scripts that triggers may name, as JSON (see docs/scorers.md); empty for none.')
+@description('Optional. Programs in the container scripts that triggers may name, as JSON (docs/scorers.md); empty for none.')
 param allowedPrograms string = ''
 
 @description('Optional. Days after which frames and segments are deleted.')
@@ -70,38 +53,62 @@ param allowedPrograms string = ''
 @maxValue(365)
 param workRetentionDays int = 14
 
-@description('Optional. A key of your own for both storage accounts; null for Microsoft\'s.')
+@description('Optional. Customer-managed key for both storage accounts; null for keys managed by Microsoft.')
 param customerKey customerKeySettings?
 
-@description('Optional. Log every read and write of the data account; a run of 15,000 frames makes some 60,000 lines.')
+@description('Optional. Log every read and write of the data account. A run of 15,000 frames adds about 60,000 lines.')
 param auditData bool = false
 
 @description('Optional. Mail addresses for alerts and the budget.')
 param alertEmails string[] = []
 
-@description('Optional. Monthly budget in the subscription\'s currency; 0 for none.')
+@description('Optional. Monthly budget in the currency of the subscription; 0 for none.')
 @minValue(0)
 param monthlyBudget int = 0
 
-@description('Optional. First day of the budget, the first of a month. Give the same day at each later deployment.')
-param budgetStart string = utcNow('yyyy-MM-01')
+@description('Optional. First day of the budget, the first of a month; empty for the current month. Pass the same day in later deployments, because it cannot be changed.')
+param budgetStart string = ''
+
+@description('Optional. Do not set: the first day of the current month, which is known only as the default of a parameter.')
+param currentMonth string = utcNow('yyyy-MM-01')
+
+@description('Optional. Instances of the HTTP functions and of the blob trigger that always run; they shorten cold starts and cost money at rest.')
+@minValue(0)
+param alwaysReady int = 0
 
 @description('Optional. Tags of every resource.')
 param tags tagSet = {}
 
 var token = take(uniqueString(subscription().id, resourceGroup().id, environmentName), 8)
+// Some resource names are limited to 24 characters plus a prefix; azd environment names are up to 64 long.
+var prefix = length(environmentName) <= 20 ? environmentName : '${take(environmentName, 12)}${token}'
 var allTags = union(tags, { 'azd-env-name': environmentName })
 var fromAnywhere = contains(uploadFrom, 'any')
-var openMode = network == 'private' && fromAnywhere ? fail('uploadFrom "any" contradicts network "private": name IP ranges, or choose "serviceEndpoints".') : network
-var mountsClosed = mounts == 'nfs' && (network == 'public' || fromAnywhere) ? fail('mounts "nfs" has no passwords, the network is its only lock: choose network "serviceEndpoints" or "private", and no "any" in uploadFrom.') : mounts
-var subnetNames = openMode == 'private' ? [] : ['functions', 'batch']
-var storageSuffix = environment().suffixes.storage
+var checkedNetwork = network == 'private' && fromAnywhere
+  ? fail('uploadFrom "any" contradicts network "private". List IP ranges, or choose network "serviceEndpoints".')
+  : network
+var checkedMounts = mounts == 'nfs' && (network == 'public' || fromAnywhere)
+  ? fail('mounts "nfs" has no authentication besides the network. Choose network "serviceEndpoints" or "private", and remove "any" from uploadFrom.')
+  : mounts
+
+// Names are computed here and not taken from module outputs, so that what-if and snapshots know every resource id.
+var dataAccountName = 'stdata${token}'
+var opsAccountName = 'stops${token}'
+var batchAccountName = 'ba${token}'
+var registryName = 'cr${token}'
+var vnetName = 'vnet-${prefix}'
+var insightsName = 'appi-${prefix}'
+var appIdentityName = 'id-${prefix}-app'
+var poolIdentityName = 'id-${prefix}-pool'
+var topicName = 'evgt-${prefix}'
+var subnetNames = checkedNetwork == 'private' ? [] : ['functions', 'batch']
 
 module identities 'modules/identities.bicep' = {
   params: {
     location: location
     tags: allTags
-    prefix: environmentName
+    appIdentityName: appIdentityName
+    poolIdentityName: poolIdentityName
   }
 }
 
@@ -109,7 +116,8 @@ module monitoring 'modules/monitoring.bicep' = {
   params: {
     location: location
     tags: allTags
-    prefix: environmentName
+    prefix: prefix
+    insightsName: insightsName
     alertEmails: alertEmails
   }
 }
@@ -118,75 +126,89 @@ module vnet 'modules/network.bicep' = {
   params: {
     location: location
     tags: allTags
-    prefix: environmentName
-    mode: openMode
+    prefix: prefix
+    name: vnetName
+    mode: checkedNetwork
   }
 }
 
 module data 'modules/storage.bicep' = {
   params: {
-    name: 'stdata${token}'
+    name: dataAccountName
     location: location
     tags: allTags
     containers: ['input', 'triggers', 'work', 'output']
     deleteRules: [{ container: 'work', days: workRetentionDays }]
-    vnetName: vnet.outputs.name
+    vnetName: vnetName
     subnetNames: subnetNames
     allowFrom: uploadFrom
-    nfs: mountsClosed == 'nfs'
+    nfs: checkedMounts == 'nfs'
     customerKey: customerKey
     workspaceId: monitoring.outputs.workspaceId
     blobLogs: auditData ? ['StorageRead', 'StorageWrite', 'StorageDelete'] : ['StorageDelete']
   }
+  dependsOn: [
+    vnet
+  ]
 }
 
 module ops 'modules/storage.bicep' = {
   params: {
-    name: 'stops${token}'
+    name: opsAccountName
     location: location
     tags: allTags
     containers: ['runs', 'logs', 'scripts', 'app-package', 'deadletter']
-    queues: ['frame-batches', 'finished-batches', 'frame-batches-poison', 'finished-batches-poison', 'webjobs-blobtrigger-poison']
+    queues: [
+      'frame-batches'
+      'finished-batches'
+      'frame-batches-poison'
+      'finished-batches-poison'
+      'webjobs-blobtrigger-poison'
+    ]
     deleteRules: [
       { container: 'logs', days: 90 }
       { container: 'deadletter', days: 90 }
     ]
-    vnetName: vnet.outputs.name
+    vnetName: vnetName
     subnetNames: subnetNames
+    allowFrom: operateFrom
     customerKey: customerKey
     workspaceId: monitoring.outputs.workspaceId
     blobLogs: ['StorageDelete']
   }
+  dependsOn: [
+    vnet
+  ]
 }
 
 module registry 'modules/registry.bicep' = {
   params: {
-    name: 'cr${token}'
+    name: registryName
     location: location
     tags: allTags
-    isPrivate: openMode == 'private'
+    isPrivate: checkedNetwork == 'private'
   }
 }
 
 module batch 'modules/batch.bicep' = {
   params: {
-    name: 'ba${token}'
+    name: batchAccountName
     location: location
     tags: allTags
     pool: pool
-    mounts: mountsClosed
-    mode: openMode
+    mounts: checkedMounts
+    mode: checkedNetwork
     poolIdentityId: identities.outputs.pool.id
     subnetId: vnet.outputs.batchSubnetId
     registryServer: registry.outputs.loginServer
-    dataAccountName: data.outputs.name
+    dataAccountName: dataAccountName
     workspaceId: monitoring.outputs.workspaceId
   }
 }
 
 module functions 'modules/functions.bicep' = {
   params: {
-    name: 'func-${environmentName}-${token}'
+    name: 'func-${prefix}-${token}'
     location: location
     tags: allTags
     app: identities.outputs.app
@@ -200,99 +222,165 @@ module functions 'modules/functions.bicep' = {
     batchEndpoint: batch.outputs.endpoint
     batchPoolId: batch.outputs.poolName
     nodeImage: '${registry.outputs.loginServer}/impasto-node:${nodeImageTag}'
-    storageMode: mountsClosed == 'none' ? 'sdk' : 'mount'
+    storageMode: checkedMounts == 'none' ? 'sdk' : 'mount'
     limits: limits
     prices: prices
     allowedPrograms: allowedPrograms
+    alwaysReady: alwaysReady
   }
 }
 
 module topic 'modules/events.bicep' = {
   params: {
-    name: 'evgt-${environmentName}'
+    name: topicName
     location: location
     tags: allTags
-    dataAccountName: data.outputs.name
+    dataAccountName: dataAccountName
   }
+  dependsOn: [
+    data
+  ]
 }
 
 module roles 'modules/roles.bicep' = {
   params: {
-    dataAccountName: data.outputs.name
-    opsAccountName: ops.outputs.name
-    batchAccountName: batch.outputs.name
-    registryName: registry.outputs.name
-    insightsName: monitoring.outputs.insightsName
+    dataAccountName: dataAccountName
+    opsAccountName: opsAccountName
+    batchAccountName: batchAccountName
+    registryName: registryName
+    insightsName: insightsName
+    appIdentityName: appIdentityName
+    poolIdentityName: poolIdentityName
+    topicName: topicName
     appPrincipalId: identities.outputs.app.principalId
     poolPrincipalId: identities.outputs.pool.principalId
     topicPrincipalId: topic.outputs.principalId
     uploaders: uploaders
     operatorPrincipalId: operatorPrincipalId
+    operatorPrincipalType: operatorPrincipalType
   }
+  dependsOn: [
+    batch
+    data
+    monitoring
+    ops
+    registry
+  ]
 }
 
 module alerts 'modules/alerts.bicep' = {
   params: {
     location: location
     tags: allTags
-    prefix: environmentName
+    prefix: prefix
     workspaceId: monitoring.outputs.workspaceId
     actionGroupId: monitoring.outputs.actionGroupId
     batchAccountId: batch.outputs.id
     alertEmails: alertEmails
     monthlyBudget: monthlyBudget
-    budgetStart: budgetStart
-    minNodes: pool.minNodes
+    budgetStart: empty(budgetStart) ? currentMonth : budgetStart
+    minNodes: pool.?minNodes ?? 0
   }
 }
 
-module endpoints 'modules/endpoints.bicep' = if (openMode == 'private') {
+module endpoints 'modules/endpoints.bicep' = if (checkedNetwork == 'private') {
   params: {
     location: location
     tags: allTags
     vnetId: vnet.outputs.vnetId
     subnetId: vnet.outputs.endpointsSubnetId
     targets: [
-      { name: 'data-blob', resourceType: 'Microsoft.Storage/storageAccounts', resourceName: data.outputs.name, group: 'blob', zone: 'privatelink.blob.${storageSuffix}' }
-      { name: 'ops-blob', resourceType: 'Microsoft.Storage/storageAccounts', resourceName: ops.outputs.name, group: 'blob', zone: 'privatelink.blob.${storageSuffix}' }
-      { name: 'ops-queue', resourceType: 'Microsoft.Storage/storageAccounts', resourceName: ops.outputs.name, group: 'queue', zone: 'privatelink.queue.${storageSuffix}' }
-      { name: 'ops-table', resourceType: 'Microsoft.Storage/storageAccounts', resourceName: ops.outputs.name, group: 'table', zone: 'privatelink.table.${storageSuffix}' }
-      { name: 'batch-account', resourceType: 'Microsoft.Batch/batchAccounts', resourceName: batch.outputs.name, group: 'batchAccount', zone: 'privatelink.batch.azure.com' }
-      { name: 'batch-nodes', resourceType: 'Microsoft.Batch/batchAccounts', resourceName: batch.outputs.name, group: 'nodeManagement', zone: 'privatelink.batch.azure.com' }
-      { name: 'registry', resourceType: 'Microsoft.ContainerRegistry/registries', resourceName: registry.outputs.name, group: 'registry', zone: 'privatelink.azurecr.io' }
+      {
+        name: 'data-blob'
+        resourceType: 'Microsoft.Storage/storageAccounts'
+        resourceName: dataAccountName
+        group: 'blob'
+        zone: 'blob'
+      }
+      {
+        name: 'ops-blob'
+        resourceType: 'Microsoft.Storage/storageAccounts'
+        resourceName: opsAccountName
+        group: 'blob'
+        zone: 'blob'
+      }
+      {
+        name: 'ops-queue'
+        resourceType: 'Microsoft.Storage/storageAccounts'
+        resourceName: opsAccountName
+        group: 'queue'
+        zone: 'queue'
+      }
+      {
+        name: 'ops-table'
+        resourceType: 'Microsoft.Storage/storageAccounts'
+        resourceName: opsAccountName
+        group: 'table'
+        zone: 'table'
+      }
+      {
+        name: 'batch-account'
+        resourceType: 'Microsoft.Batch/batchAccounts'
+        resourceName: batchAccountName
+        group: 'batchAccount'
+        zone: 'batch'
+      }
+      {
+        name: 'batch-nodes'
+        resourceType: 'Microsoft.Batch/batchAccounts'
+        resourceName: batchAccountName
+        group: 'nodeManagement'
+        zone: 'batch'
+      }
+      {
+        name: 'registry'
+        resourceType: 'Microsoft.ContainerRegistry/registries'
+        resourceName: registryName
+        group: 'registry'
+        zone: 'registry'
+      }
     ]
   }
+  dependsOn: [
+    batch
+    data
+    ops
+    registry
+  ]
 }
 
 @description('Name of the Function App.')
 output AZURE_FUNCTION_APP_NAME string = functions.outputs.name
 
-@description('Address of the Function App, without a key.')
+@description('Base URL of the HTTP functions, without a key.')
 output IMPASTO_API string = 'https://${functions.outputs.hostName}/api'
 
+@description('How nodes and accounts are reached, for the scripts.')
+output IMPASTO_NETWORK string = checkedNetwork
+
 @description('Name of the registry, for az acr build.')
-output AZURE_CONTAINER_REGISTRY_NAME string = registry.outputs.name
+output AZURE_CONTAINER_REGISTRY_NAME string = registryName
 
 @description('Name of the Event Grid topic, for blobtrigger.bicep.')
-output EVENT_TOPIC_NAME string = topic.outputs.name
+output EVENT_TOPIC_NAME string = topicName
 
 @description('Name of the Batch account, for az batch.')
-output AZURE_BATCH_ACCOUNT_NAME string = batch.outputs.name
+output AZURE_BATCH_ACCOUNT_NAME string = batchAccountName
 
-@description('As the app\'s setting of this name.')
+@description('App setting of the same name.')
 output BATCH_ENDPOINT string = batch.outputs.endpoint
 
-@description('As the app\'s setting of this name.')
+@description('App setting of the same name.')
 output BATCH_POOL_ID string = batch.outputs.poolName
 
-@description('As the app\'s setting of this name.')
+@description('App setting of the same name.')
 output NODE_IMAGE string = '${registry.outputs.loginServer}/impasto-node:${nodeImageTag}'
 
-@description('As the app\'s setting of this name; all that python -m frame_tools needs.')
+@description('App setting of the same name; the only setting that python -m frame_tools needs.')
 output DATA__blobServiceUri string = data.outputs.blobUri
 
-@description('As the app\'s setting of this name.')
+@description('App setting of the same name.')
 output OPS__blobServiceUri string = ops.outputs.blobUri
 
-@description('As the app\'s setting of this name.')
+@description('App setting of the same name.')
 output OPS__queueServiceUri string = ops.outputs.queueUri

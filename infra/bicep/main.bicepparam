@@ -1,8 +1,24 @@
-// The environment's values; azd fills in the first two. docs/deploy.md tells what each is for.
+// Values of the azd environment: `azd env set NAME VALUE`. Lists are separated by commas; objects are JSON.
 using './main.bicep'
 
 param environmentName = readEnvironmentVariable('AZURE_ENV_NAME', 'dev')
 param operatorPrincipalId = readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')
+param operatorPrincipalType = readEnvironmentVariable('AZURE_PRINCIPAL_TYPE', 'User')
 param network = readEnvironmentVariable('IMPASTO_NETWORK', 'serviceEndpoints')
-param uploadFrom = empty(readEnvironmentVariable('IMPASTO_UPLOAD_FROM', '')) ? [] : split(readEnvironmentVariable('IMPASTO_UPLOAD_FROM', ''), ',')
-param alertEmails = empty(readEnvironmentVariable('IMPASTO_ALERT_EMAILS', '')) ? [] : split(readEnvironmentVariable('IMPASTO_ALERT_EMAILS', ''), ',')
+param uploadFrom = filter(split(readEnvironmentVariable('IMPASTO_UPLOAD_FROM', ''), ','), range => !empty(range))
+param operateFrom = filter(split(readEnvironmentVariable('IMPASTO_OPERATE_FROM', ''), ','), range => !empty(range))
+param uploaders = json(readEnvironmentVariable('IMPASTO_UPLOADERS', '[]'))
+param pool = json(readEnvironmentVariable('IMPASTO_POOL', '{}'))
+param mounts = readEnvironmentVariable('IMPASTO_MOUNTS', 'none')
+param nodeImageTag = readEnvironmentVariable('IMPASTO_NODE_IMAGE_TAG', '1')
+param limits = json(readEnvironmentVariable('IMPASTO_LIMITS', '{}'))
+param prices = readEnvironmentVariable('IMPASTO_PRICES', '')
+param allowedPrograms = readEnvironmentVariable('IMPASTO_ALLOWED_PROGRAMS', '')
+param workRetentionDays = int(readEnvironmentVariable('IMPASTO_WORK_RETENTION_DAYS', '14'))
+param customerKey = json(readEnvironmentVariable('IMPASTO_CUSTOMER_KEY', 'null'))
+param auditData = bool(readEnvironmentVariable('IMPASTO_AUDIT_DATA', 'false'))
+param alertEmails = filter(split(readEnvironmentVariable('IMPASTO_ALERT_EMAILS', ''), ','), address => !empty(address))
+param monthlyBudget = int(readEnvironmentVariable('IMPASTO_MONTHLY_BUDGET', '0'))
+param budgetStart = readEnvironmentVariable('IMPASTO_BUDGET_START', '')
+param alwaysReady = int(readEnvironmentVariable('IMPASTO_ALWAYS_READY', '0'))
+param tags = json(readEnvironmentVariable('IMPASTO_TAGS', '{}'))

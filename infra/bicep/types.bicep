@@ -1,125 +1,126 @@
-metadata description = 'The types that main.bicep and its modules share.'
+metadata description = 'Types that main.bicep and its modules share.'
 
 @export()
 @description('Tags of a resource: name to value.')
 type tagSet = {
+  @description('Optional. Value of the tag.')
   *: string
 }
 
 @export()
-@description('How the nodes and the app reach the world, and who reaches the accounts.')
+@description('How nodes and the app reach the internet, and which networks reach the accounts.')
 type networkMode = 'public' | 'serviceEndpoints' | 'private'
 
 @export()
-@description('How every node mounts the containers that hold frames, if it does.')
+@description('How every node mounts the containers that hold frames.')
 type mountKind = 'none' | 'blobfuse' | 'nfs'
 
 @export()
-@description('Size, image and scaling of the GPU pool.')
-type poolSettings = {
-  @description('Required. VM size of a node, for example Standard_NC4as_T4_v3.')
-  vmSize: string
+@description('Size, image and scaling of the GPU pool. Members without a value keep their default.')
+type poolOptions = {
+  @description('Optional. VM size of a node. Default: Standard_NC4as_T4_v3.')
+  vmSize: string?
 
-  @description('Required. Most Spot nodes; they are ordered first.')
+  @description('Optional. Maximum number of Spot nodes, which are requested first. Default: 4.')
   @minValue(0)
-  maxSpotNodes: int
+  maxSpotNodes: int?
 
-  @description('Required. Most dedicated nodes; they stand in for Spot nodes that were taken away or never came.')
+  @description('Optional. Maximum number of dedicated nodes, which replace Spot nodes that are preempted or unavailable. Default: 2.')
   @minValue(0)
-  maxDedicatedNodes: int
+  maxDedicatedNodes: int?
 
-  @description('Required. Nodes that are always there; 0 lets the pool cost nothing at rest.')
+  @description('Optional. Nodes that always run; with 0 an idle pool costs nothing. Default: 0.')
   @minValue(0)
-  minNodes: int
+  minNodes: int?
 
-  @description('Required. Tasks at once on one node. They share its first GPU: more than 1 pays only where one task leaves it idle.')
+  @description('Optional. Concurrent tasks on one node. They share the first GPU, so more than 1 helps only if one task leaves it idle. Default: 1.')
   @minValue(1)
-  taskSlotsPerNode: int
+  taskSlotsPerNode: int?
 
-  @description('Required. Minutes that one node stays after the last task; 0 for none.')
+  @description('Optional. Minutes that one node stays after the last task; 0 for none. Default: 15.')
   @minValue(0)
-  warmMinutes: int
+  warmMinutes: int?
 
-  @description('Required. Release of the image microsoft-dsvm/ubuntu-hpc.')
-  ubuntuRelease: '2404' | '2204'
+  @description('Optional. Release of the image microsoft-dsvm/ubuntu-hpc. Default: 2404.')
+  ubuntuRelease: ('2404' | '2204')?
 
-  @description('Required. Version of that image: latest, or one that was tried.')
-  imageVersion: string
+  @description('Optional. Version of that image: latest, or a fixed version. Default: latest.')
+  imageVersion: string?
 
-  @description('Required. image: its own driver (T4, A100, H100). extension: the driver extension (A10).')
-  gpuDriver: 'image' | 'extension'
+  @description('Optional. GPU driver. image: the driver of the image (T4, A100, H100). extension: the driver extension (A10). Default: image.')
+  gpuDriver: ('image' | 'extension')?
 
-  @description('Required. Encrypt temporary disks and caches too; needs the feature EncryptionAtHost.')
-  encryptionAtHost: bool
+  @description('Optional. Encrypt temporary disks and caches at the host. Requires the subscription feature EncryptionAtHost and a VM size that supports it. Default: false.')
+  encryptionAtHost: bool?
 }
 
 @export()
-@description('What the app allows; each member is the setting of the same name, with its default.')
+@description('Limits of the app. Each member is the app setting of the same name; members without a value keep their default.')
 type runLimits = {
-  @description('Required. NCRONTAB of the sweep.')
-  sweepSchedule: string
+  @description('Optional. NCRONTAB schedule of the sweep. Default: every two minutes.')
+  sweepSchedule: string?
 
-  @description('Required. Seconds that a queued batch may be without a Batch task.')
-  sweepGraceSeconds: int
+  @description('Optional. Seconds that a queued batch may wait without a Batch task before the sweep resubmits it. Default: 120.')
+  sweepGraceSeconds: int?
 
-  @description('Required. Runs under way at once.')
-  maxOpenRuns: int
+  @description('Optional. Maximum number of open runs. Default: 20.')
+  maxOpenRuns: int?
 
-  @description('Required. Frames of one run.')
-  maxFrames: int
+  @description('Optional. Maximum number of frames of one run. Default: 200000.')
+  maxFrames: int?
 
-  @description('Required. Pixels of one frame or painting.')
-  maxFramePixels: int
+  @description('Optional. Maximum number of pixels of a frame or style image. Default: 33177600.')
+  maxFramePixels: int?
 
-  @description('Required. Bytes of a painting.')
-  maxStyleBytes: int
+  @description('Optional. Maximum size of a style image in bytes. Default: 52428800.')
+  maxStyleBytes: int?
 
-  @description('Required. Times that Batch runs a failed task again.')
-  maxTaskRetries: int
+  @description('Optional. Retries of a failed task by Batch. Default: 2.')
+  maxTaskRetries: int?
 
-  @description('Required. Times that the sweep starts a failed task anew.')
-  sweepRetries: int
+  @description('Optional. Times that the sweep resubmits a failed task. Default: 1.')
+  sweepRetries: int?
 
-  @description('Required. Wall-clock limit of one attempt of a task, in minutes.')
-  taskMinutes: int
+  @description('Optional. Wall-clock limit of one attempt of a task in minutes. Default: 60.')
+  taskMinutes: int?
 
-  @description('Required. Hours after which an unfinished run is ended.')
-  runHours: int
+  @description('Optional. Hours after which an unfinished run is ended. Default: 48.')
+  runHours: int?
 
-  @description('Required. Largest video in bytes that the function joins itself.')
-  joinInFunctionBytes: int
+  @description('Optional. Size in bytes of the largest video that the function joins itself. Default: 2147483648.')
+  joinInFunctionBytes: int?
 }
 
 @export()
-@description('A person or group with rights on the containers.')
+@description('A user, group or service principal with rights on the containers.')
 type person = {
   @description('Required. Object id in Entra ID.')
   id: string
 
-  @description('Required. What the id stands for.')
+  @description('Required. Type of the principal.')
   type: 'User' | 'Group' | 'ServicePrincipal'
 }
 
 @export()
-@description('An identity with its three ids.')
+@description('The three ids of a managed identity.')
 type identityIds = {
   @description('Required. Resource id.')
   id: string
 
-  @description('Required. Client id, with which code asks for tokens.')
+  @description('Required. Client id, which code passes to request tokens.')
   clientId: string
 
-  @description('Required. Principal id, to which roles are given.')
+  @description('Required. Principal id, which role assignments name.')
   principalId: string
 }
 
 @export()
-@description('A key of the person\'s own for encryption at rest.')
+@description('A customer-managed key for encryption at rest.')
 type customerKeySettings = {
   @description('Required. Resource id of a user-assigned identity with the role Key Vault Crypto Service Encryption User.')
   identityId: string
 
-  @description('Required. Vault that holds the key, https://NAME.vault.azure.net.')
+  @description('Required. URI of the vault that holds the key, https://NAME.vault.azure.net.')
   vaultUri: string
 
   @description('Required. Name of the key; its newest version is used.')
@@ -127,7 +128,7 @@ type customerKeySettings = {
 }
 
 @export()
-@description('A rule that deletes what is old.')
+@description('A lifecycle rule that deletes old blobs.')
 type deleteRule = {
   @description('Required. Name of the container.')
   container: string
@@ -135,6 +136,10 @@ type deleteRule = {
   @description('Required. Days after the last change.')
   days: int
 }
+
+@export()
+@description('Keys of the private DNS zones; endpoints.bicep holds their names.')
+type dnsZoneKey = 'blob' | 'queue' | 'table' | 'batch' | 'registry'
 
 @export()
 @description('A resource that gets a private endpoint.')
@@ -151,6 +156,6 @@ type privateTarget = {
   @description('Required. Sub-resource, for example blob.')
   group: string
 
-  @description('Required. DNS zone of the sub-resource.')
-  zone: string
+  @description('Required. Private DNS zone of the sub-resource.')
+  zone: dnsZoneKey
 }

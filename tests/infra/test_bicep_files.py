@@ -1,117 +1,104 @@
-"""The Bicep files as they are written: readable, names that exist, each parameter explained, a fixed order."""
+"""The text of the Bicep files: what neither the compiler nor its linter checks."""
 
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from frame_tools.contracts import paths
-from tests.infra.bicep import tree as t
-from tests.infra.bicep.lexer import BicepError
-from tests.infra.bicep.names import findings
-from tests.infra.bicep.parser import parse, parse_text
-from tests.infra.deployments import BICEP, deployment
+from tests.infra.deployments import BICEP, REPOSITORY, deployment
 
 FILES = sorted(BICEP.rglob("*.bicep"))
-PARAMETER_FILES = sorted(BICEP.rglob("*.bicepparam"))
-ORDER = (t.Metadata, t.Import, t.TypeDefinition, t.Param, t.Function, t.Variable, t.Resource, t.Module, t.Output)
+ORDER = ("metadata", "import", "type", "param", "var", "resource", "output")
+DOCS = REPOSITORY / "docs" / "deploy.md"
 
 
-def name_of(path: Path) -> str:
-    return path.name
+def described(text: str) -> Iterator[tuple[str, str, str]]:
+    """Give (description, keyword, declaration) of each declaration and member that has a description."""
+    description, depth = None, 0
+    for line in map(str.strip, text.splitlines()):
+        if match := re.fullmatch(r"@description\('((?:[^'\\]|\\.)*)'\)", line):
+            description = match[1]
+        elif depth or line.startswith("@"):
+            depth += line.count("(") - line.count(")")
+        elif description is not None:
+            keyword, _, rest = line.partition(" ")
+            yield (description, keyword, rest) if keyword in ORDER else (description, "member", line)
+            description = None
 
 
-@pytest.mark.parametrize("path", [*FILES, *PARAMETER_FILES], ids=name_of)
-def test_names_exist_and_are_used(path: Path) -> None:
-    assert findings(path) == []
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_param_description_says_whether_required(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    count = 0
+    for description, keyword, declaration in described(text):
+        count += 1
+        assert description.endswith("."), declaration
+        if keyword in ("param", "member"):
+            name, _, rest = declaration.partition(" ")
+            is_optional = " = " in rest or rest.endswith("?") or name == "*:"
+            assert description.startswith("Optional. " if is_optional else "Required. "), declaration
+    assert count == text.count("@description(")
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_each_param_says_whether_it_is_needed(path: Path) -> None:
-    for declaration in parse(path):
-        if isinstance(declaration, t.Param):
-            is_optional = declaration.default is not None or (declaration.type and declaration.type.is_nullable)
-            assert declaration.description().startswith("Optional. " if is_optional else "Required. "), declaration.name
-        if isinstance(declaration, t.TypeDefinition) and declaration.type.members != (("*", ()),):
-            for name, decorators in declaration.type.members:
-                assert any(decorator.name == "description" for decorator in decorators), name
+def test_description_parser_reads_all_forms() -> None:
+    text = (
+        "@description('Required. It\\'s a.')\n@minLength(2)\nparam a string\n\n@description('B.')\noutput b int = 1\n"
+    )
+    members = "type t = {\n  @description('Optional. C.')\n  @minValue(0)\n  c: int?\n}\n"
+    assert list(described(text + members)) == [
+        ("Required. It\\'s a.", "param", "a string"),
+        ("B.", "output", "b int = 1"),
+        ("Optional. C.", "member", "c: int?"),
+    ]
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_descriptions_end_with_a_full_stop(path: Path) -> None:
-    for declaration in parse(path):
-        if isinstance(declaration, t.Param | t.Output | t.TypeDefinition):
-            assert declaration.description().endswith("."), declaration.name
-
-
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_the_order_in_a_file_is_always_the_same(path: Path) -> None:
-    places = [ORDER.index(type(d)) for d in parse(path)]
-    resources = {ORDER.index(t.Resource), ORDER.index(t.Module)}
-    assert [p for p in places if p not in resources] == sorted(p for p in places if p not in resources)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_declarations_are_in_order(path: Path) -> None:
+    keywords = re.findall(r"^(\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    places = [ORDER.index("resource" if word == "module" else word) for word in keywords if word in (*ORDER, "module")]
+    assert places == sorted(places)
     assert places[0] == 0
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_no_param_is_a_bare_object(path: Path) -> None:
-    for declaration in parse(path):
-        if isinstance(declaration, t.Param) and declaration.type:
-            assert not {"object", "array"} & set(declaration.type.names), declaration.name
+def test_main_declares_modules_only() -> None:
+    text = (BICEP / "main.bicep").read_text(encoding="utf-8")
+    assert re.findall(r"^module ", text, re.MULTILINE)
+    assert not re.findall(r"^resource ", text, re.MULTILINE)
 
 
-def test_main_composes_and_makes_nothing_itself() -> None:
-    assert not [d.name for d in parse(BICEP / "main.bicep") if isinstance(d, t.Resource)]
+def test_only_roles_module_assigns_roles() -> None:
+    assert [path.name for path in FILES if "roleAssignments@" in path.read_text(encoding="utf-8")] == ["roles.bicep"]
 
 
-def test_each_role_has_its_name_behind_its_id() -> None:
+def test_each_role_id_has_its_name() -> None:
     text = (BICEP / "modules" / "roles.bicep").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", line)]
     assert len(lines) == 11
     assert all(re.search(r"= '[0-9a-f-]{36}' // [A-Z]\w+", line) for line in lines)
 
 
-def test_containers_and_queues_are_those_of_the_code() -> None:
-    made = deployment("main")
-    stored = {str(one.name) for one in made if one.kind.endswith(("blobServices/containers", "queueServices/queues"))}
-    needed = {value for key, value in vars(paths).items() if key.isupper() and isinstance(value, str) and key[0] != "_"}
+def test_containers_and_queues_match_the_code() -> None:
+    kinds = ("blobServices/containers", "queueServices/queues")
+    stored = {resource.name for resource in deployment("main") if resource.kind.endswith(kinds)}
+    needed = {
+        value for key, value in vars(paths).items() if key.isupper() and isinstance(value, str) and key[0] != "_"
+    } - {paths.TRIGGER_SUFFIX}
     assert needed <= stored
     assert stored - needed == {"app-package", "deadletter"}
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "param a string = 'no end",
-        "var a = [1, 2",
-        "var a = { b: 1, c: }",
-        "var a = f(1,)",
-        "var a = [1,\n2]",
-        "param string",
-        "let a = 1",
-        "var a = 1 var b = 2",
-        "var a = '${b'",
-        "var a = '\\q'",
-    ],
-)
-def test_the_reader_refuses_what_is_no_bicep(text: str) -> None:
-    with pytest.raises(BicepError):
-        parse_text(text)
-
-
-def test_the_check_of_names_finds_what_is_wrong(tmp_path: Path) -> None:
-    (tmp_path / "part.bicep").write_text(
-        "param needed string\nparam spare int = 1\nvar a = [needed, spare]\nvar b = a\n"
-    )
-    template = tmp_path / "main.bicep"
-    template.write_text(
-        "param unused string\nvar list = [for one in nothing: one]\nvar twice = map(list, x => uper(x))\n"
-        "module part 'part.bicep' = {\n  params: {\n    other: twice\n  }\n}\n"
-    )
-    assert findings(template) == [
-        "main.bicep: module part: needed is missing",
-        "main.bicep: module part: no param other there",
-        "main.bicep: nothing is unknown",
-        "main.bicep: unused is never used",
-        "main.bicep: uper() is unknown",
-    ]
-    assert findings(tmp_path / "part.bicep") == ["part.bicep: b is never used"]
+def test_every_linter_exception_is_explained() -> None:
+    """All rules of the linter are errors, and the page names each exception."""
+    config = json.loads((BICEP / "bicepconfig.json").read_text(encoding="utf-8"))
+    levels = {name: rule["level"] for name, rule in config["analyzers"]["core"]["rules"].items()}
+    assert len(levels) > 50
+    exceptions = {name for name, level in levels.items() if level != "error"}
+    for path in FILES:
+        for line in re.findall(r"#disable-next-line ([^/\n]+)", path.read_text(encoding="utf-8")):
+            exceptions |= set(line.split())
+    explained = set(re.findall(r"`([a-z-]+)`", DOCS.read_text(encoding="utf-8")))
+    assert exceptions
+    assert exceptions <= explained

@@ -1,11 +1,10 @@
-"""Who may do what: the rights that the templates give are those of the table in docs/security.md, no more, no less."""
+"""The role assignments of the templates are exactly those of the table in docs/security.md."""
 
 import re
 
 import pytest
 
-from tests.infra.bicep.evaluate import Made
-from tests.infra.deployments import REPOSITORY, SETS, deployment, of_kind
+from tests.infra.deployments import REPOSITORY, SETS, Resource, deployment, of_kind
 
 ROLES = dict(
     re.findall(
@@ -20,22 +19,19 @@ PEOPLE = {
 Right = tuple[str, str, str]
 
 
-def right(role: Made) -> Right:
-    """(who, role, where), in the words of the table."""
-    principal = str(role.get("properties", "principalId"))
-    who = PEOPLE.get(principal) or next(
-        word for sign, word in (("-app.", "app"), ("-pool.", "nodes"), ("evgt-", "Event Grid")) if sign in principal
-    )
-    definition = str(role.get("properties", "roleDefinitionId"))
-    name = next(name for number, name in ROLES.items() if number in definition)
-    assert role.scope is not None
-    place = re.sub(r"^(stdata|stops|ba|cr)\w+$", r"\1", str(role.scope.name))
-    words = {"stdata": "data account", "stops": "ops account", "ba": "Batch account", "cr": "registry"}
-    return who, name, words.get(place, "Application Insights" if place.startswith("appi-") else f"`{place}`")
+def right(assignment: Resource) -> Right:
+    """Return (principal, role, scope) with the terms of the table."""
+    principal = str(assignment.get("properties", "principalId"))
+    terms = (("-app'", "app"), ("-pool'", "nodes"), ("/evgt-", "Event Grid"))
+    who = PEOPLE.get(principal) or next(term for sign, term in terms if sign in principal)
+    role = ROLES[str(assignment.get("properties", "roleDefinitionId")).rpartition("/")[2]]
+    name = re.sub(r"^(stdata|stops|ba|cr)\w+$", r"\1", assignment.scope.rpartition("/")[2])
+    scopes = {"stdata": "data account", "stops": "ops account", "ba": "Batch account", "cr": "registry"}
+    return who, role, scopes.get(name, "Application Insights" if name.startswith("appi-") else f"`{name}`")
 
 
 def rights(name: str) -> set[Right]:
-    return {right(role) for role in of_kind(deployment(name), "Authorization/roleAssignments")}
+    return {right(assignment) for assignment in of_kind(deployment(name), "Authorization/roleAssignments")}
 
 
 def table() -> set[Right]:
@@ -45,28 +41,28 @@ def table() -> set[Right]:
     return {(who, role, place) for who, role, places, _why in cells for place in places.split(", ")}
 
 
-def test_the_rights_are_those_of_the_table() -> None:
+def test_assignments_match_the_table() -> None:
     assert rights("service_endpoints") == table()
 
 
 @pytest.mark.parametrize("name", sorted(SETS))
-def test_no_set_gives_more(name: str) -> None:
+def test_no_parameter_set_assigns_more(name: str) -> None:
     assert rights(name) <= table()
 
 
-def test_nodes_may_only_send_and_only_on_finished_batches() -> None:
-    queues = {one for one in rights("main") if one[0] == "nodes" and "Queue" in one[1]}
+def test_nodes_may_only_send_to_finished_batches() -> None:
+    queues = {entry for entry in rights("main") if entry[0] == "nodes" and "Queue" in entry[1]}
     assert queues == {("nodes", "Storage Queue Data Message Sender", "`finished-batches`")}
 
 
-def test_people_from_outside_reach_three_containers() -> None:
-    found = {(role, place) for who, role, place in rights("service_endpoints") if who == "uploaders"}
-    assert found == {
+def test_uploaders_reach_three_containers() -> None:
+    entries = {(role, scope) for who, role, scope in rights("service_endpoints") if who == "uploaders"}
+    assert entries == {
         ("Storage Blob Data Contributor", "`input`"),
         ("Storage Blob Data Contributor", "`triggers`"),
         ("Storage Blob Data Reader", "`output`"),
     }
 
 
-def test_nobody_owns_or_contributes_to_a_whole_resource() -> None:
+def test_no_broad_role_is_assigned() -> None:
     assert not {name for name in ROLES.values() if name in ("Owner", "Contributor", "User Access Administrator")}

@@ -33,9 +33,13 @@ LOCAL_ONLY = {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage", "AzureFunctions
 
 
 def deployed_settings(name: str) -> dict[str, Any]:
+    """Return the app settings of a parameter set, with the storage suffix of the public cloud."""
     (settings,) = of_kind(deployment(name), "Web/sites/config")
-    assert isinstance(settings.body["properties"], dict)
-    return settings.body["properties"]
+    endpoint = re.compile(r"\[format\('https://\{0\}\.(\w+)\.\{1\}', '(\w+)', environment\(\)\.suffixes\.storage\)\]")
+    return {
+        key: endpoint.sub(r"https://\2.\1.core.windows.net", value)
+        for key, value in settings.body["properties"].items()
+    }
 
 
 @pytest.mark.parametrize("name", sorted(SETS))

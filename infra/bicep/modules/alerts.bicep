@@ -1,4 +1,4 @@
-metadata description = 'What a person is told of without looking: poisoned messages, failed runs, a pool in trouble, money.'
+metadata description = 'Alerts on poison messages, failed runs and the pool, and the budget.'
 
 import { tagSet } from '../types.bicep'
 
@@ -8,16 +8,16 @@ param location string
 @description('Required. Tags.')
 param tags tagSet
 
-@description('Required. Beginning of the names.')
+@description('Required. Prefix of the names.')
 param prefix string
 
-@description('Required. Log Analytics workspace.')
+@description('Required. Resource id of the Log Analytics workspace.')
 param workspaceId string
 
-@description('Required. Who is told.')
+@description('Required. Resource id of the action group that the alerts notify.')
 param actionGroupId string
 
-@description('Required. Batch account that is watched.')
+@description('Required. Resource id of the Batch account.')
 param batchAccountId string
 
 @description('Required. Mail addresses for the budget.')
@@ -29,110 +29,141 @@ param monthlyBudget int
 @description('Required. First day of the budget.')
 param budgetStart string
 
-@description('Required. Nodes that are meant to be there at all times.')
+@description('Required. Nodes that always run.')
 param minNodes int
 
+// The app writes each log record as one JSON object; a host that forwards custom dimensions adds its fields to Properties.
+var runFailedQuery = '''
+AppTraces
+| extend event = coalesce(tostring(Properties.event), tostring(parse_json(Message).event))
+| where event == "run_failed"
+'''
+var poisonQuery = '''
+StorageQueueLogs
+| where OperationName == "PutMessage" and Uri contains "-poison/messages"
+'''
+// Autoscaling stops a resize to start the next one, and a new or idle pool has too few samples: neither is a fault.
+var resizeQuery = '''
+AzureDiagnostics
+| where ResourceProvider == "MICROSOFT.BATCH"
+| extend resizeCode = column_ifexists("resultCode_s", ""), formulaCode = column_ifexists("error_code_s", "")
+| where (OperationName == "PoolResizeCompleteEvent" and resizeCode !in ("", "Success", "ResizeStopped"))
+    or (OperationName == "PoolAutoScaleEvent" and formulaCode !in ("", "InsufficientSampleData"))
+'''
 var logAlerts = [
   {
     name: 'poison'
-    description: 'A message was put on a poison queue: a handler failed five times on it.'
+    description: 'A message was moved to a poison queue: a function failed on it five times.'
     severity: 2
-    query: 'StorageQueueLogs | where OperationName == "PutMessage" and Uri has "-poison/messages"'
+    query: poisonQuery
   }
   {
     name: 'run-failed'
-    description: 'A run ended as failed. The report in the container output says why.'
+    description: 'A run failed. Its report in the container output names the reason.'
     severity: 3
-    query: 'AppTraces | where Message matches regex @"\\brun [a-z0-9-]+ failed: "'
+    query: runFailedQuery
   }
   {
     name: 'resize'
-    description: 'The pool could not be resized: quota, capacity, or a wrong formula.'
+    description: 'The pool could not be resized because of quota, capacity or an error in the autoscale formula.'
     severity: 2
-    query: 'AzureDiagnostics | where ResourceProvider == "MICROSOFT.BATCH" and ((OperationName == "PoolResizeCompleteEvent" and column_ifexists("resultCode_s", "Success") !in ("Success", "")) or (OperationName == "PoolAutoScaleEvent" and isnotempty(column_ifexists("error_code_s", ""))))'
+    query: resizeQuery
   }
 ]
 
+// Batch reports node counts once a minute and only their sum over a window, so thresholds are in node-minutes.
+// TotalNodeCount counts dedicated nodes, TotalLowPriorityNodeCount counts Spot nodes.
+var idleThreshold = (minNodes + 1) * 6 * 60
 var poolAlerts = [
   {
     name: 'start-task-failed'
-    description: 'A node has no working GPU, or its start task failed for another reason. Such nodes cost and do nothing.'
+    description: 'The start task of a node failed, usually because its GPU does not work. Such nodes are billed and run no tasks.'
     metric: 'StartTaskFailedNodeCount'
     window: 'PT15M'
-    aggregation: 'Total'
-    threshold: 0
+    threshold: 1
   }
   {
-    name: 'nodes-for-hours'
-    description: 'There were more nodes than the least for six hours on end.'
+    name: 'dedicated-nodes-for-hours'
+    description: 'For six hours there were on average more dedicated nodes than minNodes.'
     metric: 'TotalNodeCount'
     window: 'PT6H'
-    aggregation: 'Minimum'
-    threshold: minNodes
+    threshold: idleThreshold
+  }
+  {
+    name: 'spot-nodes-for-hours'
+    description: 'For six hours there were on average more Spot nodes than minNodes.'
+    metric: 'TotalLowPriorityNodeCount'
+    window: 'PT6H'
+    threshold: idleThreshold
   }
 ]
 
-resource queryAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert in logAlerts: {
-  name: '${prefix}-${alert.name}'
-  location: location
-  tags: tags
-  properties: {
-    description: alert.description
-    severity: alert.severity
-    enabled: true
-    scopes: [workspaceId]
-    evaluationFrequency: 'PT5M'
-    windowSize: 'PT15M'
-    // Before the first line arrives the tables do not exist.
-    skipQueryValidation: true
-    criteria: {
-      allOf: [
-        {
-          query: alert.query
-          timeAggregation: 'Count'
-          operator: 'GreaterThan'
-          threshold: 0
-        }
-      ]
-    }
-    autoMitigate: true
-    actions: {
-      actionGroups: [actionGroupId]
+resource queryAlerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
+  for alert in logAlerts: {
+    name: '${prefix}-${alert.name}'
+    location: location
+    tags: tags
+    properties: {
+      description: alert.description
+      severity: alert.severity
+      enabled: true
+      scopes: [workspaceId]
+      evaluationFrequency: 'PT5M'
+      // Longer than the ingestion delay of the logs: a line that arrives late is still inside the window.
+      windowSize: 'PT30M'
+      // The tables do not exist before the first line arrives.
+      skipQueryValidation: true
+      criteria: {
+        allOf: [
+          {
+            query: alert.query
+            timeAggregation: 'Count'
+            operator: 'GreaterThan'
+            threshold: 0
+          }
+        ]
+      }
+      autoMitigate: true
+      actions: {
+        actionGroups: [actionGroupId]
+      }
     }
   }
-}]
+]
 
-resource metricAlerts 'Microsoft.Insights/metricAlerts@2018-03-01' = [for alert in poolAlerts: {
-  name: '${prefix}-${alert.name}'
-  location: 'global'
-  tags: tags
-  properties: {
-    description: alert.description
-    severity: 2
-    enabled: true
-    scopes: [batchAccountId]
-    evaluationFrequency: 'PT5M'
-    windowSize: alert.window
-    criteria: {
-      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
-      allOf: [
-        {
-          name: alert.name
-          criterionType: 'StaticThresholdCriterion'
-          metricName: alert.metric
-          operator: 'GreaterThan'
-          threshold: alert.threshold
-          timeAggregation: alert.aggregation
-        }
+resource metricAlerts 'Microsoft.Insights/metricAlerts@2026-01-01' = [
+  for alert in poolAlerts: {
+    name: '${prefix}-${alert.name}'
+    location: 'global'
+    tags: tags
+    properties: {
+      description: alert.description
+      severity: 2
+      enabled: true
+      scopes: [batchAccountId]
+      evaluationFrequency: 'PT5M'
+      windowSize: alert.window
+      criteria: {
+        'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+        allOf: [
+          {
+            name: alert.name
+            criterionType: 'StaticThresholdCriterion'
+            metricName: alert.metric
+            operator: 'GreaterThanOrEqual'
+            threshold: alert.threshold
+            timeAggregation: 'Total'
+          }
+        ]
+      }
+      actions: [
+        { actionGroupId: actionGroupId }
       ]
     }
-    actions: [
-      { actionGroupId: actionGroupId }
-    ]
   }
-}]
+]
 
-resource budget 'Microsoft.Consumption/budgets@2024-08-01' = if (monthlyBudget > 0 && !empty(alertEmails)) {
+resource budget 'Microsoft.Consumption/budgets@2026-06-01' = if (monthlyBudget > 0 && !empty(alertEmails)) {
   name: 'budget-${prefix}'
   properties: {
     category: 'Cost'

@@ -1,6 +1,6 @@
-metadata description = 'The Batch account, without keys, and its pool of GPU nodes that starts from zero.'
+metadata description = 'The Batch account without keys, and its pool of GPU nodes, which scales from zero.'
 
-import { mountKind, networkMode, poolSettings, tagSet } from '../types.bicep'
+import { mountKind, networkMode, poolOptions, tagSet } from '../types.bicep'
 
 @description('Required. Name of the account.')
 @minLength(3)
@@ -14,35 +14,43 @@ param location string
 param tags tagSet
 
 @description('Required. Size, image and scaling of the pool.')
-param pool poolSettings
+param pool poolOptions
 
 @description('Required. How every node mounts the containers that hold frames.')
 param mounts mountKind
 
-@description('Required. How nodes reach the world.')
+@description('Required. How nodes reach the internet.')
 param mode networkMode
 
-@description('Required. Resource id of the nodes\' identity.')
+@description('Required. Resource id of the identity of the nodes.')
 param poolIdentityId string
 
-@description('Required. Subnet of the nodes.')
+@description('Required. Resource id of the subnet of the nodes.')
 param subnetId string
 
-@description('Required. Registry that holds the node image.')
+@description('Required. Host name of the registry of the node image.')
 param registryServer string
 
-@description('Required. Account whose containers can be mounted.')
+@description('Required. Name of the data account, whose containers can be mounted.')
 param dataAccountName string
 
-@description('Required. Log Analytics workspace.')
+@description('Required. Resource id of the Log Analytics workspace.')
 param workspaceId string
 
-var formulaText = loadTextContent('autoscale.txt')
-var formulaWithSpot = replace(formulaText, '__MAX_SPOT__', string(pool.maxSpotNodes))
-var formulaWithMost = replace(formulaWithSpot, '__MAX_DEDICATED__', string(pool.maxDedicatedNodes))
-var formulaWithLeast = replace(formulaWithMost, '__MIN_NODES__', string(pool.minNodes))
-var formulaWithWarm = replace(formulaWithLeast, '__WARM_NODES__', string(pool.warmMinutes > 0 ? 1 : 0))
-var formula = replace(formulaWithWarm, '__WARM_MINUTES__', string(max(pool.warmMinutes, 5)))
+var warmMinutes = pool.?warmMinutes ?? 15
+var ubuntuRelease = pool.?ubuntuRelease ?? '2404'
+var formulaValues = [
+  { name: '__MAX_SPOT__', value: pool.?maxSpotNodes ?? 4 }
+  { name: '__MAX_DEDICATED__', value: pool.?maxDedicatedNodes ?? 2 }
+  { name: '__MIN_NODES__', value: pool.?minNodes ?? 0 }
+  { name: '__WARM_NODES__', value: warmMinutes > 0 ? 1 : 0 }
+  { name: '__WARM_MINUTES__', value: max(warmMinutes, 5) }
+]
+var formula = reduce(
+  formulaValues,
+  loadTextContent('autoscale.txt'),
+  (text, next) => replace(text, next.name, string(next.value))
+)
 
 var driverExtension = {
   name: 'nvidia'
@@ -55,42 +63,46 @@ var driverExtension = {
 }
 
 var blobHost = '${dataAccountName}.blob.${environment().suffixes.storage}'
-// Tasks look for a folder that is called like the container. Frames are read there and nothing is written.
+// Tasks expect a folder with the name of the container. They only read there.
 var mountedContainers = ['input', 'work']
-// allow_other: root mounts, and the image's user is another. A file that is not there yet may be there a moment later
-// (negative_timeout=0), and a frame that was uploaded again is seen after two minutes.
+// allow_other: root mounts, and tasks run as another user. A missing file may appear a moment later
+// (negative_timeout=0), and a frame that is uploaded again becomes visible after two minutes.
 var blobfuseOptions = '-o ro -o allow_other -o attr_timeout=120 -o entry_timeout=120 -o negative_timeout=0 --file-cache-timeout-in-seconds=120'
-var blobfuseMounts = [for container in mountedContainers: {
-  azureBlobFileSystemConfiguration: {
-    accountName: dataAccountName
-    containerName: container
-    relativeMountPath: container
-    blobfuseOptions: blobfuseOptions
-    identityReference: {
-      resourceId: poolIdentityId
+var blobfuseMounts = [
+  for container in mountedContainers: {
+    azureBlobFileSystemConfiguration: {
+      accountName: dataAccountName
+      containerName: container
+      relativeMountPath: container
+      blobfuseOptions: blobfuseOptions
+      identityReference: {
+        resourceId: poolIdentityId
+      }
     }
   }
-}]
-var nfsMounts = [for container in mountedContainers: {
-  nfsMountConfiguration: {
-    source: '${blobHost}:/${dataAccountName}/${container}'
-    relativeMountPath: container
-    mountOptions: '-o sec=sys,vers=3,nolock,proto=tcp,ro,nosuid,nodev'
+]
+var nfsMounts = [
+  for container in mountedContainers: {
+    nfsMountConfiguration: {
+      source: '${blobHost}:/${dataAccountName}/${container}'
+      relativeMountPath: container
+      mountOptions: '-o sec=sys,vers=3,nolock,proto=tcp,ro,nosuid,nodev'
+    }
   }
-}]
+]
 var mountConfigurations = {
   none: []
   blobfuse: blobfuseMounts
   nfs: nfsMounts
 }
 
-resource account 'Microsoft.Batch/batchAccounts@2024-07-01' = {
+resource account 'Microsoft.Batch/batchAccounts@2025-06-01' = {
   name: name
   location: location
   tags: tags
   properties: {
     poolAllocationMode: 'BatchService'
-    // Without SharedKey the account has no keys that could leak.
+    // Without SharedKey the account has no keys.
     allowedAuthenticationModes: ['AAD']
     publicNetworkAccess: mode == 'private' ? 'Disabled' : 'Enabled'
     encryption: {
@@ -99,7 +111,7 @@ resource account 'Microsoft.Batch/batchAccounts@2024-07-01' = {
   }
 }
 
-resource gpuPool 'Microsoft.Batch/batchAccounts/pools@2024-07-01' = {
+resource gpuPool 'Microsoft.Batch/batchAccounts/pools@2025-06-01' = {
   parent: account
   name: 'gpu'
   identity: {
@@ -110,24 +122,23 @@ resource gpuPool 'Microsoft.Batch/batchAccounts/pools@2024-07-01' = {
   }
   properties: {
     displayName: 'GPU nodes'
-    vmSize: pool.vmSize
-    taskSlotsPerNode: pool.taskSlotsPerNode
-    // Pack fills a node's GPUs before the next node's, so that idle nodes can leave.
+    vmSize: pool.?vmSize ?? 'Standard_NC4as_T4_v3'
+    taskSlotsPerNode: pool.?taskSlotsPerNode ?? 1
+    // Pack fills one node before the next, so that idle nodes can be removed.
     taskSchedulingPolicy: {
       nodeFillType: 'Pack'
     }
     interNodeCommunication: 'Disabled'
-    targetNodeCommunicationMode: 'Simplified'
     deploymentConfiguration: {
       virtualMachineConfiguration: {
         imageReference: {
           publisher: 'microsoft-dsvm'
           offer: 'ubuntu-hpc'
-          sku: pool.ubuntuRelease
-          version: pool.imageVersion
+          sku: ubuntuRelease
+          version: pool.?imageVersion ?? 'latest'
         }
-        nodeAgentSkuId: 'batch.node.ubuntu ${take(pool.ubuntuRelease, 2)}.${substring(pool.ubuntuRelease, 2, 2)}'
-        // No containerImageNames: a task pulls the image that it names, so a new image needs a setting, not a pool.
+        nodeAgentSkuId: 'batch.node.ubuntu ${take(ubuntuRelease, 2)}.${substring(ubuntuRelease, 2, 2)}'
+        // No containerImageNames: a task pulls the image that it names, so a new image does not need a new pool.
         containerConfiguration: {
           type: 'DockerCompatible'
           containerRegistries: [
@@ -139,8 +150,8 @@ resource gpuPool 'Microsoft.Batch/batchAccounts/pools@2024-07-01' = {
             }
           ]
         }
-        extensions: pool.gpuDriver == 'extension' ? [driverExtension] : []
-        // Docker keeps the image's layers (some 10 GB with torch) on this disk.
+        extensions: pool.?gpuDriver == 'extension' ? [driverExtension] : []
+        // Docker keeps the layers of the image (about 10 GB with torch) on this disk.
         osDisk: {
           caching: 'ReadOnly'
           diskSizeGB: 256
@@ -149,7 +160,7 @@ resource gpuPool 'Microsoft.Batch/batchAccounts/pools@2024-07-01' = {
           }
         }
         securityProfile: {
-          encryptionAtHost: pool.encryptionAtHost
+          encryptionAtHost: pool.?encryptionAtHost ?? false
         }
         nodePlacementConfiguration: {
           policy: 'Regional'
@@ -170,7 +181,7 @@ resource gpuPool 'Microsoft.Batch/batchAccounts/pools@2024-07-01' = {
         formula: formula
       }
     }
-    // A node without a working GPU never takes a task: it stays "start task failed", and an alert tells.
+    // A node without a working GPU gets no task: its start task fails, and an alert fires.
     startTask: {
       commandLine: '/bin/bash -c "nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv"'
       waitForSuccess: true
@@ -185,6 +196,7 @@ resource gpuPool 'Microsoft.Batch/batchAccounts/pools@2024-07-01' = {
   }
 }
 
+#disable-next-line use-recent-api-versions // the newest version that has metrics and category groups
 resource account_logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   scope: account
   name: 'to-workspace'
@@ -205,13 +217,10 @@ resource account_logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview'
   }
 }
 
-@description('Resource id.')
+@description('Resource id of the account.')
 output id string = account.id
 
-@description('Name of the account.')
-output name string = account.name
-
-@description('URL for the SDK.')
+@description('URL of the account.')
 output endpoint string = 'https://${account.properties.accountEndpoint}'
 
 @description('Id of the pool.')

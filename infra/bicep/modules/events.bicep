@@ -1,4 +1,4 @@
-metadata description = 'The Event Grid topic of the data account. Its subscription is blobtrigger.bicep: it needs a running function.'
+metadata description = 'The Event Grid topic of the data account. blobtrigger.bicep adds its subscription after the code is deployed.'
 
 import { tagSet } from '../types.bicep'
 
@@ -11,7 +11,7 @@ param location string
 @description('Required. Tags.')
 param tags tagSet
 
-@description('Required. Account whose blobs are announced.')
+@description('Required. Name of the account whose blob events are published.')
 param dataAccountName string
 
 resource dataAccount 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
@@ -22,7 +22,7 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
   name: name
   location: location
   tags: tags
-  // System-assigned: only such an identity passes the firewall of the account that takes dead letters.
+  // Only a system-assigned identity passes the firewall of the account that stores dead letters.
   identity: {
     type: 'SystemAssigned'
   }
@@ -32,8 +32,5 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
   }
 }
 
-@description('Name of the topic.')
-output name string = topic.name
-
-@description('Principal id of the topic\'s identity.')
+@description('Principal id of the identity of the topic.')
 output principalId string = topic.identity.principalId

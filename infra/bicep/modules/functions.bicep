@@ -1,4 +1,4 @@
-metadata description = 'The Function App on Flex Consumption, and its settings.'
+metadata description = 'The Function App on Flex Consumption and its settings.'
 
 import { identityIds, runLimits, tagSet } from '../types.bicep'
 
@@ -11,10 +11,10 @@ param location string
 @description('Required. Tags.')
 param tags tagSet
 
-@description('Required. The app\'s identity.')
+@description('Required. Identity of the app.')
 param app identityIds
 
-@description('Required. The nodes\' identity, which the app hands to tasks by name.')
+@description('Required. Identity of the nodes, which the app names in tasks.')
 param pool identityIds
 
 @description('Required. Blob endpoint of the data account.')
@@ -29,7 +29,7 @@ param opsQueueUri string
 @description('Required. Table endpoint of the ops account.')
 param opsTableUri string
 
-@description('Required. Subnet of the app.')
+@description('Required. Resource id of the subnet of the app.')
 param subnetId string
 
 @description('Required. Connection string of Application Insights.')
@@ -47,23 +47,23 @@ param nodeImage string
 @description('Required. How tasks read frames.')
 param storageMode 'sdk' | 'mount'
 
-@description('Required. What the app allows.')
+@description('Required. Limits of the app.')
 param limits runLimits
 
-@description('Required. Price table as JSON, over the code\'s own; empty for those.')
+@description('Required. Prices that override the defaults in the code, as JSON; empty for none.')
 param prices string
 
 @description('Required. Programs that triggers may name, as JSON; empty for none.')
 param allowedPrograms string
 
-// On purpose: each queue function scales by itself and takes 8 messages at a time (host.json), so 40 instances are far
-// more than runs allowed at once can feed; the number caps what a flood of messages could cost.
-@description('Optional. Most instances of each function.')
-@minValue(40)
+// Each of the nine scale groups (HTTP, blob trigger, every queue and timer function) has this limit for itself, and an
+// instance of a queue function takes 8 messages at a time (host.json). The limit caps the cost of a flood of messages.
+@description('Optional. Maximum number of instances of each scale group.')
+@minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
-// Joining streams a video through one process in blocks of some MiB; 2 GB is room for several at once.
+// Joining streams a video in blocks of a few MiB; 2 GB are enough for several joins at a time.
 @description('Optional. Memory of an instance in MB.')
 @allowed([
   2048
@@ -71,11 +71,14 @@ param maximumInstanceCount int = 40
 ])
 param instanceMemoryMB int = 2048
 
-// Status requests read tens of small blobs each; more at once on one instance would only queue behind each other.
-@description('Optional. HTTP requests at once on one instance.')
+// A status request reads tens of small blobs; more concurrent requests on one instance only wait for each other.
+@description('Optional. Concurrent HTTP requests on one instance.')
 param httpConcurrency int = 16
 
-resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
+@description('Required. Instances of the HTTP functions and of the blob trigger that always run; 0 for none.')
+param alwaysReady int
+
+resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: 'plan-${name}'
   location: location
   tags: tags
@@ -89,7 +92,7 @@ resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
   }
 }
 
-resource site 'Microsoft.Web/sites@2024-11-01' = {
+resource site 'Microsoft.Web/sites@2025-03-01' = {
   name: name
   location: location
   tags: union(tags, { 'azd-service-name': 'functions' })
@@ -122,6 +125,12 @@ resource site 'Microsoft.Web/sites@2024-11-01' = {
       scaleAndConcurrency: {
         maximumInstanceCount: maximumInstanceCount
         instanceMemoryMB: instanceMemoryMB
+        alwaysReady: alwaysReady == 0
+          ? []
+          : [
+              { name: 'http', instanceCount: alwaysReady }
+              { name: 'blob', instanceCount: alwaysReady }
+            ]
         triggers: {
           http: {
             perInstanceConcurrency: httpConcurrency
@@ -138,7 +147,7 @@ resource site 'Microsoft.Web/sites@2024-11-01' = {
   }
 }
 
-resource site_settings 'Microsoft.Web/sites/config@2024-11-01' = {
+resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: site
   name: 'appsettings'
   properties: {
@@ -148,8 +157,8 @@ resource site_settings 'Microsoft.Web/sites/config@2024-11-01' = {
     AzureWebJobsStorage__credential: 'managedidentity'
     AzureWebJobsStorage__clientId: app.clientId
     DATA__blobServiceUri: dataBlobUri
-    // The host writes poisoned trigger files to the queue service of the trigger's connection; the data account has
-    // no queues, so that is the ops account's, where the app listens for them.
+    // The host reports poison trigger files to the queue service of the connection DATA. The data account has no
+    // queues, so this is the queue service of the ops account, where the app reads them.
     DATA__queueServiceUri: opsQueueUri
     DATA__credential: 'managedidentity'
     DATA__clientId: app.clientId
@@ -161,29 +170,29 @@ resource site_settings 'Microsoft.Web/sites/config@2024-11-01' = {
     APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${app.clientId};Authorization=AAD'
     TRIGGER_SOURCE: 'EventGrid'
-    SWEEP_SCHEDULE: limits.sweepSchedule
+    SWEEP_SCHEDULE: limits.?sweepSchedule ?? '0 */2 * * * *'
     BATCH_ENDPOINT: batchEndpoint
     BATCH_POOL_ID: batchPoolId
     BATCH_POOL_IDENTITY: pool.id
     NODE_CLIENT_ID: pool.clientId
     NODE_IMAGE: nodeImage
     STORAGE_MODE: storageMode
-    SWEEP_GRACE_SECONDS: string(limits.sweepGraceSeconds)
-    MAX_OPEN_RUNS: string(limits.maxOpenRuns)
-    MAX_FRAMES: string(limits.maxFrames)
-    MAX_FRAME_PIXELS: string(limits.maxFramePixels)
-    MAX_STYLE_BYTES: string(limits.maxStyleBytes)
-    MAX_TASK_RETRIES: string(limits.maxTaskRetries)
-    SWEEP_RETRIES: string(limits.sweepRetries)
-    TASK_MINUTES: string(limits.taskMinutes)
-    RUN_HOURS: string(limits.runHours)
-    JOIN_IN_FUNCTION_BYTES: string(limits.joinInFunctionBytes)
+    SWEEP_GRACE_SECONDS: string(limits.?sweepGraceSeconds ?? 120)
+    MAX_OPEN_RUNS: string(limits.?maxOpenRuns ?? 20)
+    MAX_FRAMES: string(limits.?maxFrames ?? 200000)
+    MAX_FRAME_PIXELS: string(limits.?maxFramePixels ?? 33177600)
+    MAX_STYLE_BYTES: string(limits.?maxStyleBytes ?? 52428800)
+    MAX_TASK_RETRIES: string(limits.?maxTaskRetries ?? 2)
+    SWEEP_RETRIES: string(limits.?sweepRetries ?? 1)
+    TASK_MINUTES: string(limits.?taskMinutes ?? 60)
+    RUN_HOURS: string(limits.?runHours ?? 48)
+    JOIN_IN_FUNCTION_BYTES: string(limits.?joinInFunctionBytes ?? 2147483648)
     PRICES: prices
     ALLOWED_PROGRAMS: allowedPrograms
   }
 }
 
-resource site_noFtp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01' = {
+resource ftpPolicy 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: site
   name: 'ftp'
   properties: {
@@ -191,7 +200,7 @@ resource site_noFtp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024
   }
 }
 
-resource site_noPasswords 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01' = {
+resource scmPolicy 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: site
   name: 'scm'
   properties: {

@@ -1,4 +1,4 @@
-metadata description = 'Two identities: the app thinks with one, the nodes paint with the other.'
+metadata description = 'The two managed identities: one for the Function App, one for the nodes.'
 
 import { identityIds, tagSet } from '../types.bicep'
 
@@ -8,29 +8,32 @@ param location string
 @description('Required. Tags.')
 param tags tagSet
 
-@description('Required. Beginning of the names.')
-param prefix string
+@description('Required. Name of the identity of the Function App.')
+param appIdentityName string
+
+@description('Required. Name of the identity of the nodes.')
+param poolIdentityName string
 
 resource app 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
-  name: 'id-${prefix}-app'
+  name: appIdentityName
   location: location
   tags: tags
 }
 
 resource pool 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
-  name: 'id-${prefix}-pool'
+  name: poolIdentityName
   location: location
   tags: tags
 }
 
-@description('The Function App\'s identity.')
+@description('Identity of the Function App.')
 output app identityIds = {
   id: app.id
   clientId: app.properties.clientId
   principalId: app.properties.principalId
 }
 
-@description('The nodes\' identity.')
+@description('Identity of the nodes.')
 output pool identityIds = {
   id: pool.id
   clientId: pool.properties.clientId

@@ -1,4 +1,4 @@
-metadata description = 'Where logs and metrics go, and who is told.'
+metadata description = 'Log Analytics, Application Insights and the action group of the alerts.'
 
 import { tagSet } from '../types.bicep'
 
@@ -8,13 +8,16 @@ param location string
 @description('Required. Tags.')
 param tags tagSet
 
-@description('Required. Beginning of the names.')
+@description('Required. Prefix of the names of the workspace and the action group.')
 param prefix string
+
+@description('Required. Name of the Application Insights component.')
+param insightsName string
 
 @description('Required. Mail addresses for alerts.')
 param alertEmails string[]
 
-@description('Optional. GB a day after which the workspace takes no more: a loop that logs can\'t run up a bill.')
+@description('Optional. Daily cap of the workspace in GB; it limits the cost of a logging loop.')
 param dailyQuotaGb int = 1
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {
@@ -37,7 +40,7 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {
 }
 
 resource insights 'Microsoft.Insights/components@2020-02-02' = {
-  name: 'appi-${prefix}'
+  name: insightsName
   location: location
   tags: tags
   kind: 'web'
@@ -56,21 +59,20 @@ resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
   properties: {
     groupShortName: take(prefix, 12)
     enabled: true
-    emailReceivers: [for (mail, i) in alertEmails: {
-      name: 'mail${i}'
-      emailAddress: mail
-      useCommonAlertSchema: true
-    }]
+    emailReceivers: [
+      for (address, i) in alertEmails: {
+        name: 'mail${i}'
+        emailAddress: address
+        useCommonAlertSchema: true
+      }
+    ]
   }
 }
 
 @description('Resource id of the workspace.')
 output workspaceId string = workspace.id
 
-@description('Name of the Application Insights component.')
-output insightsName string = insights.name
-
-@description('Connection string; it names the place and holds no secret, since local authentication is off.')
+@description('Connection string. It contains no secret, because local authentication is disabled.')
 output connectionString string = insights.properties.ConnectionString
 
 @description('Resource id of the action group.')

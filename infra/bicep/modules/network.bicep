@@ -1,4 +1,4 @@
-metadata description = 'The virtual network: a subnet for the app, one for the nodes, one for private endpoints.'
+metadata description = 'The virtual network with subnets for the app, the nodes and private endpoints.'
 
 import { networkMode, tagSet } from '../types.bicep'
 
@@ -8,25 +8,30 @@ param location string
 @description('Required. Tags.')
 param tags tagSet
 
-@description('Required. Beginning of the names.')
+@description('Required. Prefix of the names of the security groups, the NAT gateway and its address.')
 param prefix string
 
-@description('Required. How nodes and app reach the world.')
+@description('Required. Name of the network.')
+param name string
+
+@description('Required. How nodes and the app reach the internet.')
 param mode networkMode
 
-@description('Optional. Addresses of the network; the subnets take the first three blocks of 256.')
+@description('Optional. Address range of the network; the subnets use its first three /24 blocks.')
 param addressPrefix string = '10.60.0.0/16'
 
-// A NAT gateway is by far the largest cost at rest; in mode public the nodes have addresses of their own instead.
+// The NAT gateway is by far the largest cost at rest. In mode public the nodes have public addresses instead.
 var hasNat = mode != 'public'
 var natReference = hasNat ? { id: nat.id } : null
-var serviceEndpoints = mode == 'private' ? [] : [
-  { service: 'Microsoft.Storage' }
-]
+var serviceEndpoints = mode == 'private'
+  ? []
+  : [
+      { service: 'Microsoft.Storage' }
+    ]
 var denyFromInternet = {
   name: 'DenyFromInternet'
   properties: {
-    description: 'Nothing here is a server: simplified node communication calls out, never in.'
+    description: 'Nothing here accepts connections: with simplified node communication the nodes connect to Batch.'
     priority: 4000
     direction: 'Inbound'
     access: 'Deny'
@@ -40,7 +45,7 @@ var denyFromInternet = {
 var denyRemoteShells = {
   name: 'DenyRemoteShells'
   properties: {
-    description: 'A node that was taken over finds no way to the next one.'
+    description: 'A compromised node cannot open a shell on another node.'
     priority: 200
     direction: 'Outbound'
     access: 'Deny'
@@ -98,7 +103,7 @@ resource nat 'Microsoft.Network/natGateways@2025-05-01' = if (hasNat) {
 }
 
 resource vnet 'Microsoft.Network/virtualNetworks@2025-05-01' = {
-  name: 'vnet-${prefix}'
+  name: name
   location: location
   tags: tags
   properties: {
@@ -165,17 +170,14 @@ resource vnet 'Microsoft.Network/virtualNetworks@2025-05-01' = {
   }
 }
 
-@description('Name of the network.')
-output name string = vnet.name
-
 @description('Resource id of the network.')
 output vnetId string = vnet.id
 
-@description('Subnet of the Function App.')
+@description('Resource id of the subnet of the Function App.')
 output functionsSubnetId string = vnet::functionsSubnet.id
 
-@description('Subnet of the nodes.')
+@description('Resource id of the subnet of the nodes.')
 output batchSubnetId string = vnet::batchSubnet.id
 
-@description('Subnet of the private endpoints.')
+@description('Resource id of the subnet of the private endpoints.')
 output endpointsSubnetId string = vnet::endpointsSubnet.id

@@ -1,4 +1,4 @@
-metadata description = 'The container registry that holds the node image.'
+metadata description = 'The container registry of the node image.'
 
 import { tagSet } from '../types.bicep'
 
@@ -13,7 +13,7 @@ param location string
 @description('Required. Tags.')
 param tags tagSet
 
-@description('Required. Whether it is reached by private endpoint only; that needs the Premium tier.')
+@description('Required. Allow access by private endpoint only, which requires the Premium tier.')
 param isPrivate bool
 
 resource registry 'Microsoft.ContainerRegistry/registries@2025-04-01' = {
@@ -31,11 +31,5 @@ resource registry 'Microsoft.ContainerRegistry/registries@2025-04-01' = {
   }
 }
 
-@description('Resource id.')
-output id string = registry.id
-
-@description('Name.')
-output name string = registry.name
-
-@description('Address of the registry, for image names.')
+@description('Host name of the registry, for image names.')
 output loginServer string = registry.properties.loginServer

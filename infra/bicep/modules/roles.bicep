@@ -1,36 +1,48 @@
-metadata description = 'Every right in the system: who may do what, and where. Nothing else gives a role.'
+metadata description = 'Every role assignment of the deployment. No other module assigns a role.'
 
 import { person } from '../types.bicep'
 
-@description('Required. Data account.')
+@description('Required. Name of the data account.')
 param dataAccountName string
 
-@description('Required. Ops account.')
+@description('Required. Name of the ops account.')
 param opsAccountName string
 
-@description('Required. Batch account.')
+@description('Required. Name of the Batch account.')
 param batchAccountName string
 
-@description('Required. Container registry.')
+@description('Required. Name of the container registry.')
 param registryName string
 
-@description('Required. Application Insights component.')
+@description('Required. Name of the Application Insights component.')
 param insightsName string
 
-@description('Required. The Function App\'s identity.')
+@description('Required. Name of the identity of the Function App.')
+param appIdentityName string
+
+@description('Required. Name of the identity of the nodes.')
+param poolIdentityName string
+
+@description('Required. Name of the Event Grid topic, which has a system-assigned identity.')
+param topicName string
+
+@description('Required. Principal id of the identity of the Function App.')
 param appPrincipalId string
 
-@description('Required. The nodes\' identity.')
+@description('Required. Principal id of the identity of the nodes.')
 param poolPrincipalId string
 
-@description('Required. The Event Grid topic\'s identity.')
+@description('Required. Principal id of the identity of the topic.')
 param topicPrincipalId string
 
-@description('Required. People who bring videos and fetch results.')
+@description('Required. Users and groups who upload videos and download results.')
 param uploaders person[]
 
-@description('Required. Object id of the user who looks after the system; empty for none.')
+@description('Required. Object id of the operator; empty for none.')
 param operatorPrincipalId string
+
+@description('Required. Type of the operator.')
+param operatorPrincipalType 'User' | 'Group' | 'ServicePrincipal'
 
 var blobOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b' // Storage Blob Data Owner
 var blobContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe' // Storage Blob Data Contributor
@@ -44,55 +56,78 @@ var metricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb' // Monitoring Metr
 var batchSubmitter = '48e5e92e-a480-4e71-aa9c-2778f4c13781' // Azure Batch Job Submitter
 var batchReader = '11076f67-66f6-4be0-8f6b-f0609fd05cc9' // Azure Batch Account Reader
 
-var appWho = { id: appPrincipalId, type: 'ServicePrincipal' }
-var poolWho = { id: poolPrincipalId, type: 'ServicePrincipal' }
-var topicWho = { id: topicPrincipalId, type: 'ServicePrincipal' }
-var operators = empty(operatorPrincipalId) ? [] : [{ id: operatorPrincipalId, type: 'User' }]
-var people = union(uploaders, operators)
+// The principal id of a managed identity is known only after the identity exists. Lists and names below use the id of its
+// resource instead, so that what-if and snapshots can predict them. People have their object id as key.
+var principalIds = {
+  '${appIdentity.id}': appPrincipalId
+  '${poolIdentity.id}': poolPrincipalId
+  '${topic.id}': topicPrincipalId
+}
+var app = { key: appIdentity.id, type: 'ServicePrincipal' }
+var pool = { key: poolIdentity.id, type: 'ServicePrincipal' }
+var eventGrid = { key: topic.id, type: 'ServicePrincipal' }
+var operators = empty(operatorPrincipalId) ? [] : [{ key: operatorPrincipalId, type: operatorPrincipalType }]
+// union removes an operator who is also listed as an uploader: the same assignment twice is an error.
+var people = union(map(uploaders, uploader => { key: uploader.id, type: uploader.type }), operators)
 
-var onDataContainers = concat(
+var dataContainerRoles = concat(
   [
-    { place: 'input', role: blobReader, who: appWho }
-    { place: 'triggers', role: blobReader, who: appWho }
-    { place: 'work', role: blobContributor, who: appWho }
-    { place: 'output', role: blobContributor, who: appWho }
-    { place: 'input', role: blobReader, who: poolWho }
-    { place: 'work', role: blobContributor, who: poolWho }
-    { place: 'output', role: blobContributor, who: poolWho }
+    { container: 'input', role: blobReader, principal: app }
+    { container: 'triggers', role: blobReader, principal: app }
+    { container: 'work', role: blobContributor, principal: app }
+    { container: 'output', role: blobContributor, principal: app }
+    { container: 'input', role: blobReader, principal: pool }
+    { container: 'work', role: blobContributor, principal: pool }
+    { container: 'output', role: blobContributor, principal: pool }
   ],
-  flatten(map(people, one => [
-    { place: 'input', role: blobContributor, who: one }
-    { place: 'triggers', role: blobContributor, who: one }
-    { place: 'output', role: blobReader, who: one }
-  ])))
+  flatten(map(people, principal => [
+    { container: 'input', role: blobContributor, principal: principal }
+    { container: 'triggers', role: blobContributor, principal: principal }
+    { container: 'output', role: blobReader, principal: principal }
+  ]))
+)
 
-// The host keeps locks, keys and timers in containers and tables that it makes itself: it needs the whole ops account.
-var onOps = [
-  { role: blobOwner, who: appWho }
-  { role: queueContributor, who: appWho }
-  { role: tableContributor, who: appWho }
+// The host creates containers and tables for its locks, keys and timers at run time: it needs the whole ops account.
+var opsAccountRoles = [
+  { role: blobOwner, principal: app }
+  { role: queueContributor, principal: app }
+  { role: tableContributor, principal: app }
 ]
 
-var onOpsContainers = concat(
+var opsContainerRoles = concat(
   [
-    { place: 'runs', role: blobContributor, who: poolWho }
-    { place: 'logs', role: blobContributor, who: poolWho }
-    { place: 'scripts', role: blobReader, who: poolWho }
-    { place: 'deadletter', role: blobContributor, who: topicWho }
+    { container: 'runs', role: blobContributor, principal: pool }
+    { container: 'logs', role: blobContributor, principal: pool }
+    { container: 'scripts', role: blobReader, principal: pool }
+    { container: 'deadletter', role: blobContributor, principal: eventGrid }
   ],
-  flatten(map(operators, one => [
-    { place: 'runs', role: blobReader, who: one }
-    { place: 'logs', role: blobReader, who: one }
-    { place: 'scripts', role: blobContributor, who: one }
-    { place: 'deadletter', role: blobReader, who: one }
-  ])))
+  flatten(map(operators, principal => [
+    { container: 'runs', role: blobReader, principal: principal }
+    { container: 'logs', role: blobReader, principal: principal }
+    { container: 'scripts', role: blobContributor, principal: principal }
+    { container: 'deadletter', role: blobReader, principal: principal }
+  ]))
+)
 
-var onBatch = concat(
+var batchRoles = concat(
   [
-    { role: batchSubmitter, who: appWho }
-    { role: batchReader, who: appWho }
+    { role: batchSubmitter, principal: app }
+    { role: batchReader, principal: app }
   ],
-  map(operators, one => { role: batchReader, who: one }))
+  map(operators, principal => { role: batchReader, principal: principal })
+)
+
+resource appIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
+  name: appIdentityName
+}
+
+resource poolIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
+  name: poolIdentityName
+}
+
+resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
+  name: topicName
+}
 
 resource dataAccount 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
   name: dataAccountName
@@ -118,17 +153,21 @@ resource opsAccount 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
   }
 }
 
-resource dataContainers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' existing = [for right in onDataContainers: {
-  parent: dataAccount::blobs
-  name: right.place
-}]
+resource dataContainers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' existing = [
+  for assignment in dataContainerRoles: {
+    parent: dataAccount::blobs
+    name: assignment.container
+  }
+]
 
-resource opsContainers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' existing = [for right in onOpsContainers: {
-  parent: opsAccount::blobs
-  name: right.place
-}]
+resource opsContainers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' existing = [
+  for assignment in opsContainerRoles: {
+    parent: opsAccount::blobs
+    name: assignment.container
+  }
+]
 
-resource batchAccount 'Microsoft.Batch/batchAccounts@2024-07-01' existing = {
+resource batchAccount 'Microsoft.Batch/batchAccounts@2025-06-01' existing = {
   name: batchAccountName
 }
 
@@ -140,84 +179,94 @@ resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
   name: insightsName
 }
 
-resource dataContainers_rights 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (right, i) in onDataContainers: {
-  scope: dataContainers[i]
-  name: guid(dataAccount.id, right.place, right.who.id, right.role)
-  properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', right.role)
-    principalId: right.who.id
-    principalType: right.who.type
+resource dataContainerAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (assignment, i) in dataContainerRoles: {
+    scope: dataContainers[i]
+    name: guid(dataContainers[i].id, assignment.principal.key, assignment.role)
+    properties: {
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', assignment.role)
+      principalId: principalIds[?assignment.principal.key] ?? assignment.principal.key
+      principalType: assignment.principal.type
+    }
   }
-}]
+]
 
-// To sign a SAS for somebody without an account. It gives no data by itself: a SAS can do what its signer may do.
-resource dataAccount_delegators 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for one in operators: {
-  scope: dataAccount
-  name: guid(dataAccount.id, one.id, blobDelegator)
-  properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', blobDelegator)
-    principalId: one.id
-    principalType: one.type
+// Lets the operator sign a SAS for a guest without an account. It grants no data access: a SAS can do what its signer can.
+resource delegatorAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for principal in operators: {
+    scope: dataAccount
+    name: guid(dataAccount.id, principal.key, blobDelegator)
+    properties: {
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', blobDelegator)
+      principalId: principal.key
+      principalType: principal.type
+    }
   }
-}]
+]
 
-resource opsAccount_rights 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for right in onOps: {
-  scope: opsAccount
-  name: guid(opsAccount.id, right.who.id, right.role)
-  properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', right.role)
-    principalId: right.who.id
-    principalType: right.who.type
+resource opsAccountAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for assignment in opsAccountRoles: {
+    scope: opsAccount
+    name: guid(opsAccount.id, assignment.principal.key, assignment.role)
+    properties: {
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', assignment.role)
+      principalId: principalIds[?assignment.principal.key] ?? assignment.principal.key
+      principalType: assignment.principal.type
+    }
   }
-}]
+]
 
-resource opsContainers_rights 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (right, i) in onOpsContainers: {
-  scope: opsContainers[i]
-  name: guid(opsAccount.id, right.place, right.who.id, right.role)
-  properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', right.role)
-    principalId: right.who.id
-    principalType: right.who.type
+resource opsContainerAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (assignment, i) in opsContainerRoles: {
+    scope: opsContainers[i]
+    name: guid(opsContainers[i].id, assignment.principal.key, assignment.role)
+    properties: {
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', assignment.role)
+      principalId: principalIds[?assignment.principal.key] ?? assignment.principal.key
+      principalType: assignment.principal.type
+    }
   }
-}]
+]
 
-// All that a node may do to a queue: say that a batch has ended.
-resource finishedQueue_sender 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+// The only queue right of a node: report that a batch has finished.
+resource finishedQueueAssignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: opsAccount::queues::finished
-  name: guid(opsAccount::queues::finished.id, poolPrincipalId, queueSender)
+  name: guid(opsAccount::queues::finished.id, pool.key, queueSender)
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', queueSender)
     principalId: poolPrincipalId
-    principalType: 'ServicePrincipal'
+    principalType: pool.type
   }
 }
 
-resource batchAccount_rights 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for right in onBatch: {
-  scope: batchAccount
-  name: guid(batchAccount.id, right.who.id, right.role)
-  properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', right.role)
-    principalId: right.who.id
-    principalType: right.who.type
+resource batchAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for assignment in batchRoles: {
+    scope: batchAccount
+    name: guid(batchAccount.id, assignment.principal.key, assignment.role)
+    properties: {
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', assignment.role)
+      principalId: principalIds[?assignment.principal.key] ?? assignment.principal.key
+      principalType: assignment.principal.type
+    }
   }
-}]
+]
 
-resource registry_pull 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+resource registryAssignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: registry
-  name: guid(registry.id, poolPrincipalId, imagePull)
+  name: guid(registry.id, pool.key, imagePull)
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', imagePull)
     principalId: poolPrincipalId
-    principalType: 'ServicePrincipal'
+    principalType: pool.type
   }
 }
 
-resource insights_publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+resource insightsAssignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: insights
-  name: guid(insights.id, appPrincipalId, metricsPublisher)
+  name: guid(insights.id, app.key, metricsPublisher)
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', metricsPublisher)
     principalId: appPrincipalId
-    principalType: 'ServicePrincipal'
+    principalType: app.type
   }
 }

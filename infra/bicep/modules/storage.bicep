@@ -1,4 +1,4 @@
-metadata description = 'One storage account: no keys, no public blobs, closed but for what is named.'
+metadata description = 'A storage account without keys and public blobs, closed to all networks that are not listed.'
 
 import { customerKeySettings, deleteRule, tagSet } from '../types.bicep'
 
@@ -13,37 +13,37 @@ param location string
 @description('Required. Tags.')
 param tags tagSet
 
-@description('Required. Containers to make.')
+@description('Required. Containers to create.')
 param containers string[]
 
-@description('Optional. Queues to make.')
+@description('Optional. Queues to create.')
 param queues string[] = []
 
-@description('Required. What is deleted when.')
+@description('Required. Lifecycle rules.')
 param deleteRules deleteRule[]
 
-@description('Required. Virtual network of the subnets.')
+@description('Required. Name of the virtual network of the subnets.')
 param vnetName string
 
-@description('Required. Subnets with access through their service endpoints; empty with private endpoints.')
+@description('Required. Names of the subnets with access by service endpoint; empty with private endpoints.')
 param subnetNames string[]
 
-@description('Optional. IP ranges that may come in over the internet, or any; empty for none.')
+@description('Optional. IP addresses and ranges with access over the internet, or any; empty for none.')
 param allowFrom string[] = []
 
-@description('Optional. Whether the account serves NFS 3; decided when it is made.')
+@description('Optional. Enable NFS 3 and the hierarchical namespace; cannot be changed later.')
 param nfs bool = false
 
-@description('Optional. A key of the person\'s own.')
+@description('Optional. Customer-managed key; null for keys managed by Microsoft.')
 param customerKey customerKeySettings?
 
-@description('Required. Log Analytics workspace.')
+@description('Required. Resource id of the Log Analytics workspace.')
 param workspaceId string
 
-@description('Required. Categories of the blob service that are logged.')
+@description('Required. Log categories of the blob service.')
 param blobLogs string[]
 
-@description('Optional. Days in which deleted blobs and containers can be brought back; they cost until then.')
+@description('Optional. Days during which deleted blobs and containers can be restored. They are billed until then.')
 param softDeleteDays int = 7
 
 var fromAnywhere = contains(allowFrom, 'any')
@@ -62,7 +62,7 @@ var services = {
     keyType: 'Account'
   }
 }
-var ownEncryption = {
+var customerEncryption = {
   keySource: 'Microsoft.Keyvault'
   keyvaultproperties: {
     keyvaulturi: customerKey.?vaultUri
@@ -84,10 +84,12 @@ resource vnet 'Microsoft.Network/virtualNetworks@2025-05-01' existing = {
   name: vnetName
 }
 
-resource subnets 'Microsoft.Network/virtualNetworks/subnets@2025-05-01' existing = [for name in subnetNames: {
-  parent: vnet
-  name: name
-}]
+resource subnets 'Microsoft.Network/virtualNetworks/subnets@2025-05-01' existing = [
+  for name in subnetNames: {
+    parent: vnet
+    name: name
+  }
+]
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: name
@@ -97,12 +99,14 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
     name: 'Standard_LRS'
   }
   kind: 'StorageV2'
-  identity: customerKey == null ? { type: 'None' } : {
-    type: 'UserAssigned'
-    userAssignedIdentities: {
-      '${customerKey!.identityId}': {}
-    }
-  }
+  identity: customerKey == null
+    ? { type: 'None' }
+    : {
+        type: 'UserAssigned'
+        userAssignedIdentities: {
+          '${customerKey!.identityId}': {}
+        }
+      }
   properties: {
     accessTier: 'Hot'
     allowBlobPublicAccess: false
@@ -117,19 +121,23 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
     publicNetworkAccess: isReachable ? 'Enabled' : 'Disabled'
     supportsHttpsTrafficOnly: true
     networkAcls: {
-      // Event Grid's dead letters and the platform's own logs come in as trusted services.
+      // Event Grid writes dead letters and the platform writes logs as trusted services.
       bypass: 'AzureServices'
       defaultAction: fromAnywhere ? 'Allow' : 'Deny'
-      ipRules: [for range in (fromAnywhere ? [] : allowFrom): {
-        value: range
-        action: 'Allow'
-      }]
-      virtualNetworkRules: [for (name, i) in subnetNames: {
-        id: subnets[i].id
-        action: 'Allow'
-      }]
+      ipRules: [
+        for range in (fromAnywhere ? [] : allowFrom): {
+          value: range
+          action: 'Allow'
+        }
+      ]
+      virtualNetworkRules: [
+        for (name, i) in subnetNames: {
+          id: subnets[i].id
+          action: 'Allow'
+        }
+      ]
     }
-    encryption: customerKey == null ? platformEncryption : ownEncryption
+    encryption: customerKey == null ? platformEncryption : customerEncryption
     sasPolicy: {
       sasExpirationPeriod: '1.00:00:00'
       expirationAction: 'Block'
@@ -152,47 +160,53 @@ resource blobService 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01'
   }
 }
 
-resource blobContainers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = [for container in containers: {
-  parent: blobService
-  name: container
-  properties: {
-    publicAccess: 'None'
+resource blobContainers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = [
+  for container in containers: {
+    parent: blobService
+    name: container
+    properties: {
+      publicAccess: 'None'
+    }
   }
-}]
+]
 
 resource queueService 'Microsoft.Storage/storageAccounts/queueServices@2025-06-01' = if (!empty(queues)) {
   parent: account
   name: 'default'
 }
 
-resource storageQueues 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' = [for queue in queues: {
-  parent: queueService
-  name: queue
-}]
+resource storageQueues 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' = [
+  for queue in queues: {
+    parent: queueService
+    name: queue
+  }
+]
 
 resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06-01' = {
   parent: account
   name: 'default'
   properties: {
     policy: {
-      rules: [for rule in deleteRules: {
-        name: 'delete-${rule.container}'
-        enabled: true
-        type: 'Lifecycle'
-        definition: {
-          filters: {
-            blobTypes: ['blockBlob', 'appendBlob']
-            prefixMatch: ['${rule.container}/']
-          }
-          actions: {
-            baseBlob: {
-              delete: {
-                daysAfterModificationGreaterThan: rule.days
+      rules: [
+        for rule in deleteRules: {
+          name: 'delete-${rule.container}'
+          enabled: true
+          type: 'Lifecycle'
+          definition: {
+            filters: {
+              blobTypes: ['blockBlob', 'appendBlob']
+              prefixMatch: ['${rule.container}/']
+            }
+            actions: {
+              baseBlob: {
+                delete: {
+                  daysAfterModificationGreaterThan: rule.days
+                }
               }
             }
           }
         }
-      }]
+      ]
     }
   }
   dependsOn: [
@@ -200,15 +214,18 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06
   ]
 }
 
+#disable-next-line use-recent-api-versions // the newest version that has metrics and category groups
 resource blobService_logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   scope: blobService
   name: 'to-workspace'
   properties: {
     workspaceId: workspaceId
-    logs: [for category in blobLogs: {
-      category: category
-      enabled: true
-    }]
+    logs: [
+      for category in blobLogs: {
+        category: category
+        enabled: true
+      }
+    ]
     metrics: [
       {
         category: 'Transaction'
@@ -218,6 +235,7 @@ resource blobService_logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-prev
   }
 }
 
+#disable-next-line use-recent-api-versions // the newest version that has metrics and category groups
 resource queueService_logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(queues)) {
   scope: queueService
   name: 'to-workspace'
@@ -225,7 +243,7 @@ resource queueService_logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-pre
     workspaceId: workspaceId
     logs: [
       {
-        // Writes only: the host asks each queue every few seconds, and those reads would fill the workspace.
+        // Writes only: the host polls each queue every few seconds, and those reads would fill the workspace.
         category: 'StorageWrite'
         enabled: true
       }
@@ -239,17 +257,11 @@ resource queueService_logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-pre
   }
 }
 
-@description('Resource id.')
-output id string = account.id
-
-@description('Name.')
-output name string = account.name
-
-@description('Blob endpoint, without a slash at its end.')
+@description('Blob endpoint without a trailing slash.')
 output blobUri string = 'https://${account.name}.blob.${environment().suffixes.storage}'
 
-@description('Queue endpoint, without a slash at its end.')
+@description('Queue endpoint without a trailing slash.')
 output queueUri string = 'https://${account.name}.queue.${environment().suffixes.storage}'
 
-@description('Table endpoint, without a slash at its end.')
+@description('Table endpoint without a trailing slash.')
 output tableUri string = 'https://${account.name}.table.${environment().suffixes.storage}'

@@ -1,4 +1,4 @@
-// Nothing but private endpoints, a key of one's own, and every access to the data account logged.
+// Private endpoints only, a customer-managed key, and a log of every access to the data account.
 using '../main.bicep'
 
 param environmentName = 'closed'

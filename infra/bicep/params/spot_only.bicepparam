@@ -1,16 +1,9 @@
-// Spot nodes alone: the cheapest painting, for work that can wait while there are none.
+// Spot nodes only: the cheapest rendering, for runs that can wait until Spot capacity is available.
 using '../main.bicep'
 
 param environmentName = 'spot'
 param pool = {
-  vmSize: 'Standard_NC4as_T4_v3'
   maxSpotNodes: 8
   maxDedicatedNodes: 0
-  minNodes: 0
-  taskSlotsPerNode: 1
   warmMinutes: 0
-  ubuntuRelease: '2404'
-  imageVersion: 'latest'
-  gpuDriver: 'image'
-  encryptionAtHost: true
 }

@@ -1,4 +1,4 @@
-// One node is always there, and a burst finds more: runs start at once, and the pool costs day and night.
+// One node always runs and up to four serve a burst: runs start at once, and the pool costs money at rest.
 using '../main.bicep'
 
 param environmentName = 'warm'
@@ -7,10 +7,8 @@ param pool = {
   maxSpotNodes: 0
   maxDedicatedNodes: 4
   minNodes: 1
-  taskSlotsPerNode: 1
   warmMinutes: 60
   ubuntuRelease: '2204'
-  imageVersion: 'latest'
   gpuDriver: 'extension'
-  encryptionAtHost: false
 }
+param alwaysReady = 1
