@@ -83,9 +83,7 @@ def test_each_role_id_has_its_name() -> None:
 def test_containers_and_queues_match_the_code() -> None:
     kinds = ("blobServices/containers", "queueServices/queues")
     stored = {resource.name for resource in deployment("main") if resource.kind.endswith(kinds)}
-    needed = {
-        value for key, value in vars(paths).items() if key.isupper() and isinstance(value, str) and key[0] != "_"
-    } - {paths.TRIGGER_SUFFIX}
+    needed = {value for key, value in vars(paths).items() if key.isupper() and isinstance(value, str) and key[0] != "_"}
     assert needed <= stored
     assert stored - needed == {"app-package", "deadletter"}
 

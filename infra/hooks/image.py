@@ -1,0 +1,88 @@
+"""The node image: its build context, its tag, and the build in the registry."""
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from infra.hooks.azure import ROOT, AzureCli, HookError, value
+
+_PACKAGES = ("frame_tools", "scoring")
+_DOCKERFILE = "scoring/Dockerfile"
+TAG_LENGTH = 16
+
+
+def context_files(root: Path) -> Iterator[PurePosixPath]:
+    """Give the files of the build context in a fixed order: both packages without caches and weights made here."""
+    for package in _PACKAGES:
+        for path in sorted((root / package).rglob("*")):
+            relative = PurePosixPath(path.relative_to(root).as_posix())
+            is_made_here = "__pycache__" in relative.parts or relative.parts[:2] == ("scoring", "weights")
+            if path.is_file() and not is_made_here and relative.suffix != ".pyc":
+                yield relative
+
+
+def content_tag(root: Path) -> str:
+    """Return the tag of the image: a hash of the build context, so a change of the scorer is a new image."""
+    digest = hashlib.sha256()
+    for relative in context_files(root):
+        content = (root / relative).read_bytes()
+        digest.update(f"{relative}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:TAG_LENGTH]
+
+
+def copy_context(root: Path, target: Path) -> None:
+    """Copy the build context to a folder. `az acr build` uploads a whole folder and reads no `*.dockerignore`."""
+    for relative in context_files(root):
+        (target / relative).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / relative, target / relative)
+
+
+def build_image(az: AzureCli, environ: Mapping[str, str]) -> None:
+    """Build the image `NODE_IMAGE` in the registry, unless it exists.
+
+    A subscription without ACR Tasks (free and credit subscriptions) builds with Docker. If there is no Docker either,
+    or the registry is private, the commands for another machine are printed and the deployment goes on.
+    """
+    image, registry = value(environ, "NODE_IMAGE"), value(environ, "AZURE_CONTAINER_REGISTRY_NAME")
+    name = image.partition("/")[2]
+    if environ.get("IMPASTO_NETWORK") == "private":
+        print(f"The registry is private, so {image} is not built here. {_by_hand(registry, image)}")
+        return
+    if az.read("acr", "repository", "show", "--name", registry, "--image", name) is not None:
+        print(f"{image} exists.")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        context = Path(folder)
+        copy_context(ROOT, context)
+        options = ["--image", name, "--file", _DOCKERFILE, "--platform", "linux/amd64"]
+        if az.run("acr", "build", "--registry", registry, *options, str(context)):
+            return
+        docker = shutil.which("docker")
+        if docker is None:
+            print(f"The registry did not build {image}, and there is no Docker. {_by_hand(registry, image)}")
+            return
+        print(f"The registry did not build {image}. Building it with Docker.")
+        _build_with_docker(az, docker, registry, image, context)
+
+
+def _build_with_docker(az: AzureCli, docker: str, registry: str, image: str, context: Path) -> None:
+    build = [docker, "build", "--platform", "linux/amd64", "--tag", image, "--file", str(context / _DOCKERFILE)]
+    done = (
+        az.run("acr", "login", "--name", registry)
+        and subprocess.run([*build, str(context)], check=False).returncode == 0
+        and subprocess.run([docker, "push", image], check=False).returncode == 0
+    )
+    if not done:
+        raise HookError(f"Docker did not build and push {image}. Fix the error above and run `azd provision`.")
+
+
+def _by_hand(registry: str, image: str) -> str:
+    return (
+        "On a machine with Docker that reaches the registry, run in the root of the project:\n"
+        f"  az acr login --name {registry}\n"
+        f"  docker build --platform linux/amd64 --tag {image} --file {_DOCKERFILE} . && docker push {image}\n"
+        "Runs that start before are refused with the name of the missing image."
+    )

@@ -1,0 +1,454 @@
+"""The hooks of `azd up` against a stand-in for the Azure CLI."""
+
+import http.server
+import json
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.hooks import image, package, preflight
+from infra.hooks.__main__ import HOOKS, main
+from infra.hooks.azure import AzureCli, HookError
+from infra.hooks.image import content_tag, context_files, copy_context
+from infra.hooks.trigger import Waiting, connect_trigger, validate
+from tests.infra.deployments import BICEP, REPOSITORY, outputs
+from tests.infra.test_package import tracked
+
+STUB = f"""#!{sys.executable}
+import json, pathlib, sys
+folder = pathlib.Path(__file__).parent
+line = " ".join([pathlib.Path(__file__).name, *sys.argv[1:]])
+with (folder / "calls").open("a") as calls:
+    calls.write(line + "\\n")
+context = pathlib.Path(sys.argv[-1])
+if "build" in sys.argv and context.is_dir():
+    (folder / "context").write_text("\\n".join(str(p.relative_to(context)) for p in context.rglob("*") if p.is_file()))
+for start, code, text in json.loads((folder / "answers").read_text()):
+    if line.startswith(start):
+        print(text)
+        sys.exit(code)
+"""
+
+
+class Commands:
+    """Stand-ins for `az`, `azd` and `docker`, which record their calls. A call without an answer succeeds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.answers: list[tuple[str, int, str]] = []
+        self.answer()
+
+    def install(self, name: str) -> None:
+        (self.folder / name).write_text(STUB, encoding="utf-8")
+        (self.folder / name).chmod(0o755)
+
+    def answer(self, start: str = "", code: int = 0, text: str = "") -> None:
+        """Answer calls that begin with `start`; the first answer that fits counts."""
+        if start:
+            self.answers.append((start, code, text))
+        (self.folder / "answers").write_text(json.dumps(self.answers), encoding="utf-8")
+
+    @property
+    def calls(self) -> list[str]:
+        calls = self.folder / "calls"
+        return calls.read_text(encoding="utf-8").splitlines() if calls.exists() else []
+
+    @property
+    def context(self) -> set[str]:
+        """Files of the folder that the last build uploaded."""
+        return set((self.folder / "context").read_text(encoding="utf-8").splitlines())
+
+
+ENVIRON = {
+    "AZURE_LOCATION": "westeurope",
+    "AZURE_RESOURCE_GROUP": "paint",
+    "AZURE_FUNCTION_APP_NAME": "func-1",
+    "AZURE_CONTAINER_REGISTRY_NAME": "crx",
+    "AZURE_BATCH_ACCOUNT_NAME": "bax",
+    "EVENT_TOPIC_NAME": "evgt-1",
+    "NODE_IMAGE": "crx.azurecr.io/impasto-node:1",
+    "IMPASTO_API": "https://func-1.example.org/api",
+    "OPS__blobServiceUri": "https://stops123.blob.core.windows.net",
+}
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    for name, value in ENVIRON.items():
+        monkeypatch.setenv(name, value)
+    for name in ("IMPASTO_NETWORK", "IMPASTO_POOL", "IMPASTO_UPLOAD_FROM"):
+        monkeypatch.delenv(name, raising=False)
+    made = Commands(folder)
+    for name in ("az", "azd"):
+        made.install(name)
+    return made
+
+
+def test_azure_yaml_runs_the_hooks_on_every_system() -> None:
+    text = (REPOSITORY / "azure.yaml").read_text(encoding="utf-8")
+    posix = [line.partition("run: ")[2] for line in text.splitlines() if "run: python3 " in line]
+    windows = [line.partition("run: ")[2] for line in text.splitlines() if "run: python " in line]
+    assert {line.rpartition(" ")[2] for line in posix} == set(HOOKS)
+    assert all(line.startswith("python3 -m infra.hooks ") for line in posix)
+    assert [line.replace("python3 ", "python ") for line in posix] == windows
+
+
+def test_pipeline_gets_every_parameter_of_the_environment() -> None:
+    text = (REPOSITORY / "azure.yaml").read_text(encoding="utf-8")
+    parameters = (BICEP / "main.bicepparam").read_text(encoding="utf-8")
+    names = set(re.findall(r"'(IMPASTO_\w+)'", parameters))
+    # The preprovision hook sets the tag.
+    assert set(re.findall(r"^    - (\w+)$", text, re.MULTILINE)) == names - {"IMPASTO_NODE_IMAGE_TAG"}
+
+
+def test_environment_of_the_hooks_comes_from_azd_and_the_outputs() -> None:
+    of_azd = {"AZURE_LOCATION", "AZURE_RESOURCE_GROUP"}
+    assert set(ENVIRON) - of_azd <= set(outputs("main"))
+
+
+@pytest.mark.parametrize("arguments", [[], ["nothing"], ["postup", "more"]])
+def test_wrong_usage_lists_the_hooks(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert "postprovision" in capsys.readouterr().err
+
+
+def test_missing_azure_cli_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert main(["postup"]) == 1
+    assert "install-azure-cli" in capsys.readouterr().err
+
+
+def test_missing_value_is_named(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("NODE_IMAGE")
+    assert main(["postprovision"]) == 1
+    assert "NODE_IMAGE" in capsys.readouterr().err
+    assert not commands.calls
+
+
+# The node image.
+
+
+def test_build_context_holds_both_packages_only() -> None:
+    files = {str(name) for name in context_files(REPOSITORY)}
+    expected = {name for name in tracked() if name.startswith(("frame_tools/", "scoring/"))}
+    assert "scoring/Dockerfile" in files
+    assert files == {name for name in expected if (REPOSITORY / name).is_file()}
+
+
+def test_build_context_leaves_out_what_was_made_here(tmp_path: Path) -> None:
+    for name in ("scoring/a.py", "scoring/weights/w.safetensors", "frame_tools/__pycache__/b.pyc", ".venv/c", "d.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    copy_context(tmp_path, tmp_path / "out")
+    assert [str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file()] == [
+        "scoring/a.py"
+    ]
+
+
+def test_tag_follows_content_and_names(tmp_path: Path) -> None:
+    (tmp_path / "scoring").mkdir()
+    file = tmp_path / "scoring" / "a.py"
+    file.write_text("1")
+    first = content_tag(tmp_path)
+    assert content_tag(tmp_path) == first
+    file.write_text("2")
+    assert content_tag(tmp_path) != first
+    file.write_text("1")
+    (tmp_path / "other.py").write_text("not in the image")
+    assert content_tag(tmp_path) == first
+    file.rename(tmp_path / "scoring" / "b.py")
+    assert content_tag(tmp_path) != first
+
+
+def test_image_is_built_in_the_registry(commands: Commands) -> None:
+    commands.answer("az acr repository", 1)
+    assert main(["postprovision"]) == 0
+    (build,) = [line for line in commands.calls if line.startswith("az acr build")]
+    assert "--registry crx --image impasto-node:1 --file scoring/Dockerfile --platform linux/amd64" in build
+    assert {name.partition("/")[0] for name in commands.context} == {"scoring", "frame_tools"}
+
+
+def test_existing_image_is_not_built(commands: Commands) -> None:
+    assert main(["postprovision"]) == 0
+    assert [line.partition("--")[0] for line in commands.calls] == ["az acr repository show "]
+
+
+def test_docker_builds_where_the_registry_refuses(commands: Commands) -> None:
+    commands.install("docker")
+    commands.answer("az acr repository", 1)
+    commands.answer("az acr build", 1)
+    assert main(["postprovision"]) == 0
+    assert [line for line in commands.calls if "login" in line] == ["az acr login --name crx"]
+    (build, push) = [line for line in commands.calls if line.startswith("docker")]
+    assert build.startswith("docker build --platform linux/amd64 --tag crx.azurecr.io/impasto-node:1 ")
+    assert push == "docker push crx.azurecr.io/impasto-node:1"
+
+
+def test_failing_docker_build_is_an_error(commands: Commands) -> None:
+    commands.install("docker")
+    commands.answer("az acr repository", 1)
+    commands.answer("az acr build", 1)
+    commands.answer("docker build", 1)
+    assert main(["postprovision"]) == 1
+    assert not [line for line in commands.calls if line.startswith("docker push")]
+
+
+@pytest.mark.parametrize("reason", ["private", "refused"])
+def test_image_that_cannot_be_built_does_not_stop_azd(
+    commands: Commands, reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands.answer("az acr repository", 1)
+    commands.answer("az acr build", 1)
+    if reason == "private":
+        monkeypatch.setenv("IMPASTO_NETWORK", "private")
+    assert main(["postprovision"]) == 0
+    assert bool(commands.calls) is (reason == "refused")
+    printed = capsys.readouterr().out
+    assert "az acr login --name crx" in printed
+    assert "docker push crx.azurecr.io/impasto-node:1" in printed
+
+
+# The checks before a deployment.
+
+
+@pytest.fixture
+def region(commands: Commands) -> Commands:
+    """A subscription in which everything is registered and the region offers everything."""
+    commands.answer("az provider show", 0, "Registered")
+    commands.answer("az functionapp list-flexconsumption-locations", 0, "northeurope\nwesteurope")
+    commands.answer("az batch location list-skus", 0, "Standard_D2s_v3\nStandard_NC4as_T4_v3")
+    return commands
+
+
+def test_preflight_sets_the_image_tag(region: Commands) -> None:
+    assert main(["preprovision"]) == 0
+    assert f"azd env set IMPASTO_NODE_IMAGE_TAG {content_tag(REPOSITORY)}" in region.calls
+    assert not [line for line in region.calls if "register" in line]
+
+
+def test_preflight_registers_providers(commands: Commands) -> None:
+    commands.answer("az provider show --namespace Microsoft.Batch ", 0, "NotRegistered")
+    commands.answer("az provider show", 0, "Registered")
+    commands.answer("az batch", 0, "Standard_NC4as_T4_v3")
+    assert main(["preprovision"]) == 0
+    assert [line for line in commands.calls if "register" in line] == [
+        "az provider register --namespace Microsoft.Batch --wait"
+    ]
+
+
+def test_preflight_covers_the_providers_of_the_templates() -> None:
+    types = set()
+    for path in BICEP.rglob("*.snapshot.json"):
+        types |= {item["type"].partition("/")[0] for item in json.loads(path.read_text())["predictedResources"]}
+    # These are registered in every subscription.
+    assert types - {"Microsoft.Authorization", "Microsoft.Consumption"} <= set(preflight.PROVIDERS)
+
+
+@pytest.mark.parametrize(
+    ("start", "code", "text", "pool", "named"),
+    [
+        ("az provider register", 1, "", "", "Microsoft.App"),
+        ("az functionapp list-flex", 0, "northeurope", "", "northeurope"),
+        ("az batch location", 1, "", "", "westeurope"),
+        ("az batch location", 0, "Standard_NV6\nStandard_D2", "", "Standard_NV6"),
+        ("az nothing", 0, "", '{"vmSize": "Standard_X"}', "Standard_X"),
+        ("az nothing", 0, "", "[1]", "IMPASTO_POOL"),
+        ("az feature show", 0, "NotRegistered", '{"encryptionAtHost": true}', "EncryptionAtHost"),
+    ],
+)
+def test_preflight_names_what_is_missing(
+    commands: Commands,
+    start: str,
+    code: int,
+    text: str,
+    pool: str,
+    named: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    commands.answer(start, code, text)
+    commands.answer("az provider show", 0, "" if "register" in start else "Registered")
+    commands.answer("az functionapp list-flex", 0, "westeurope")
+    commands.answer("az batch location", 0, "Standard_NC4as_T4_v3")
+    monkeypatch.setenv("IMPASTO_POOL", pool)
+    assert main(["preprovision"]) == 1
+    assert named in capsys.readouterr().err
+    assert not [line for line in commands.calls if line.startswith("azd")]
+
+
+# The trigger.
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def waiting(self) -> Waiting:
+        return Waiting(now=lambda: self.seconds, sleep=self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class App(http.server.BaseHTTPRequestHandler):
+    """The webhook of the app: answers each request with the next of `codes`, the last one for ever."""
+
+    codes: list[int]
+    requests: list[tuple[str, str | None]]
+    echo = True
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        type(self).requests.append((self.path, self.headers["aeg-event-type"]))
+        code = self.codes.pop(0) if len(self.codes) > 1 else self.codes[0]
+        self.send_response(code)
+        self.end_headers()
+        answer = body[0]["data"]["validationCode"] if self.echo else "hello"
+        self.wfile.write(json.dumps({"validationResponse": answer}).encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def app() -> Iterator[type[App]]:
+    handler = type("Handler", (App,), {"codes": [200], "requests": []})
+    server = http.server.HTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    handler.url = f"http://127.0.0.1:{server.server_port}/api"
+    yield handler
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def connect(url: str, clock: Clock) -> None:
+    connect_trigger(AzureCli(), {**ENVIRON, "IMPASTO_API": url}, clock.waiting())
+
+
+def test_trigger_waits_for_the_key_and_the_function(commands: Commands, app: type[App]) -> None:
+    app.codes = [404, 401, 200]
+    commands.answer("az functionapp keys", 0, "s3cret/key")
+    clock = Clock()
+    connect(app.url, clock)
+    assert clock.seconds == 30
+    path, event_type = app.requests[-1]
+    assert path == "/runtime/webhooks/blobs?functionName=Host.Functions.start_run&code=s3cret%2Fkey"
+    assert event_type == "SubscriptionValidation"
+    (deployment,) = [line for line in commands.calls if line.startswith("az deployment")]
+    assert deployment.endswith("--parameters functionAppName=func-1 topicName=evgt-1 opsAccountName=stops123")
+    assert str(BICEP / "blobtrigger.bicep") in deployment
+
+
+def test_trigger_gives_up_after_ten_minutes(commands: Commands, app: type[App]) -> None:
+    clock = Clock()
+    with pytest.raises(HookError, match=r"blobs_extension.*azd hooks run postdeploy"):
+        connect(app.url, clock)
+    assert clock.seconds == 600
+    assert not app.requests
+    assert not [line for line in commands.calls if line.startswith("az deployment")]
+
+
+def test_trigger_repeats_a_refused_deployment(commands: Commands, app: type[App]) -> None:
+    commands.answer("az functionapp keys", 0, "key")
+    commands.answer("az deployment", 1)
+    with pytest.raises(HookError, match="Event Grid"):
+        connect(app.url, Clock())
+    assert len([line for line in commands.calls if line.startswith("az deployment")]) == 41
+
+
+def test_validation_rejects_other_answers(app: type[App]) -> None:
+    assert validate(app.url, "key") is None
+    app.echo = False
+    assert "validation code" in str(validate(app.url, "key"))
+    app.codes = [503]
+    assert "503" in str(validate(app.url, "key"))
+    assert validate("http://127.0.0.1:1/api", "key")
+
+
+def test_key_is_never_printed(commands: Commands, app: type[App], capfd: pytest.CaptureFixture[str]) -> None:
+    app.codes = [500, 200]
+    commands.answer("az functionapp keys", 0, "s3cret")
+    connect(app.url, Clock())
+    printed = capfd.readouterr()
+    assert "s3cret" not in printed.out + printed.err
+
+
+# The package and the summary.
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the packages, with an old file."""
+    target = tmp_path / ".python_packages"
+    (target / "old").mkdir(parents=True)
+    monkeypatch.setattr(package, "_TARGET", target)
+    return target
+
+
+@pytest.mark.parametrize("installer", ["uv", f"python{package.PYTHON}"])
+def test_package_is_built_for_the_runtime(
+    commands: Commands, packages: Path, installer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands.install(installer)
+    monkeypatch.setattr(sys, "version_info", (3, 12, 0))
+    assert main(["prepackage"]) == 0
+    assert not (packages / "old").exists()
+    (call,) = commands.calls
+    target = packages / "lib" / "site-packages"
+    assert call.endswith(f"--requirement {REPOSITORY / 'requirements.txt'} --target {target}")
+    assert "manylinux_2_28" in call
+    assert ("--python-version 3.13" in call) is (installer == "uv")
+
+
+def test_package_needs_an_installer_for_the_runtime(
+    commands: Commands, packages: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 12, 0))
+    assert main(["prepackage"]) == 1
+    assert package.PYTHON in capsys.readouterr().err
+
+
+def test_failing_installation_is_an_error(commands: Commands, packages: Path) -> None:
+    commands.install("uv")
+    commands.answer("uv pip", 1)
+    assert main(["prepackage"]) == 1
+
+
+def test_packages_are_removed_after_packaging(commands: Commands, packages: Path) -> None:
+    assert main(["postpackage"]) == 0
+    assert not packages.exists()
+    assert main(["postpackage"]) == 0
+
+
+def test_package_python_is_the_runtime_of_the_app() -> None:
+    text = (BICEP / "modules" / "functions.bicep").read_text(encoding="utf-8")
+    assert f"version: '{package.PYTHON}'" in text
+
+
+def test_tag_is_a_valid_image_tag() -> None:
+    assert len(content_tag(REPOSITORY)) == image.TAG_LENGTH
+
+
+@pytest.mark.parametrize(("reach", "spot"), [("", "0"), ("203.0.113.7", "16")])
+def test_summary_names_the_next_steps(
+    commands: Commands, reach: str, spot: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("IMPASTO_UPLOAD_FROM", reach)
+    commands.answer("az batch account show", 0, spot)
+    assert main(["postup"]) == 0
+    printed = capsys.readouterr().out
+    assert "https://func-1.example.org/api" in printed
+    assert (reach or "azd env set IMPASTO_UPLOAD_FROM") in printed
+    assert ("Quota:" in printed) is (spot == "0")
+    assert "frame_tools restyle" in printed
