@@ -26,10 +26,12 @@ OUT ?=
 WITH ?=
 HOST ?= local
 TESTS ?= tests
+# All tracked shell scripts; .ci/run has no suffix.
+SHELL_SCRIPTS = $(shell git ls-files '*.sh') .ci/run
 export VIDEO STYLE OUT
 
-.PHONY: help setup vgg demo up test test-unit test-app test-scoring hunt lint lint-project types contracts check lock \
-  format clean
+.PHONY: help setup vgg demo up test test-unit test-app test-scoring hunt lint lint-project lint-infra types contracts \
+  bicep bicep-snapshots check lock format clean
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -80,7 +82,19 @@ lint-project: $(APP) ## Check workflows and templates for GitHub, and spelling
 	.venv/bin/zizmor --offline --quiet .github
 	.venv/bin/typos
 
-check: lint lint-project types contracts test ## All that CI does
+bicep: $(APP) ## Compile, lint and format-check the Bicep templates and compare their snapshots
+	.venv/bin/python -m infra.tools.bicep
+
+bicep-snapshots: $(APP) ## Format the Bicep templates and write their snapshots
+	.venv/bin/python -m infra.tools.bicep --write
+
+lint-infra: $(APP) ## Check azure.yaml, host.json and the shell scripts
+	.venv/bin/check-jsonschema --schemafile infra/schemas/azure.yaml.schema.json azure.yaml
+	.venv/bin/check-jsonschema --schemafile infra/schemas/host.schema.json host.json
+	@command -v shellcheck >/dev/null || { echo "No shellcheck found. Install it: apt-get install shellcheck, or brew install shellcheck." >&2; exit 1; }
+	shellcheck $(SHELL_SCRIPTS)
+
+check: lint lint-project lint-infra types contracts bicep test ## All that CI does
 
 # uv keeps every pin of an existing lock; `make lock UPGRADE=--upgrade` moves the transitive ones to their newest versions.
 # Direct versions stand in the .in files. The version of Python is that of the oldest interpreter that installs the lock.

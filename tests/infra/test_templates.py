@@ -9,7 +9,7 @@ import pytest
 from frame_tools.storage.mode import MOUNTS
 from infra.tools.bicep.compiler import BicepError
 from tests.infra.conftest import Deploy
-from tests.infra.deployments import BICEP, SETS, Resource, account, deployment, of_kind
+from tests.infra.deployments import BICEP, REPOSITORY, SETS, Resource, account, deployment, of_kind
 
 
 def test_sets_cover_the_choices() -> None:
@@ -261,6 +261,15 @@ def test_idle_node_alerts_count_both_kinds_of_nodes() -> None:
         criterion = criteria[f"warm-{name}-nodes-for-hours"]
         assert (criterion["metricName"], criterion["timeAggregation"]) == (metric, "Total")
         assert (criterion["operator"], criterion["threshold"]) == ("GreaterThanOrEqual", 2 * 6 * 60)
+
+
+def test_rows_that_alerts_read_are_not_sampled() -> None:
+    host = json.loads((REPOSITORY / "host.json").read_text(encoding="utf-8"))
+    sampling = host["logging"]["applicationInsights"]["samplingSettings"]
+    alerts = of_kind(deployment("main"), "Insights/scheduledQueryRules")
+    queries = [item.get("properties", "criteria", "allOf")[0]["query"] for item in alerts]
+    assert any("AppTraces" in query for query in queries)
+    assert "Trace" in sampling["excludedTypes"].split(";")
 
 
 def test_log_alert_window_exceeds_the_ingestion_delay() -> None:
