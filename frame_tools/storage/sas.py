@@ -13,9 +13,10 @@ from frame_tools.contracts import paths
 from frame_tools.contracts.errors import InputError
 from frame_tools.storage.blobs import BlobAccount
 
-MAX_HOURS: Final = 24 * 7
-"""A user delegation key lasts seven days at most."""
+MAX_HOURS: Final = 24
+"""Longest interval between start and expiry that the accounts' SAS policy (storage.bicep) accepts."""
 CLOCK_SKEW: Final = dt.timedelta(minutes=15)
+"""How much earlier than now a URL starts, for clients whose clock is slow."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,15 @@ GRANTS: Final = (
 
 
 def guest_settings(account: BlobAccount, *, hours: int, now: dt.datetime) -> dict[str, str]:
-    """Return setting → signed URL for a guest, good for `hours` from `now`; raises InputError for a bad length."""
+    """Return setting → signed URL for a guest.
+
+    The URLs start `CLOCK_SKEW` before `now` and expire `hours` after their start, because the SAS policy limits the
+    whole interval. Raises InputError unless `hours` is between 1 and `MAX_HOURS`.
+    """
     if not 1 <= hours <= MAX_HOURS:
-        raise InputError(f"{hours} hours is no length for a guest's URL", f"Give 1 to {MAX_HOURS}")
-    start, end = now - CLOCK_SKEW, now + dt.timedelta(hours=hours)
+        raise InputError(f"{hours} hours is not a valid lifetime of a guest's URL", f"Pass 1 to {MAX_HOURS}")
+    start = now - CLOCK_SKEW
+    end = start + dt.timedelta(hours=hours)
     return {
         door.setting: account.signed_url(door.container, permissions=door.permissions, start=start, end=end)
         for door in GRANTS

@@ -1,12 +1,16 @@
 """What the templates deploy: the committed parameter sets, and variants that the compiler evaluates."""
 
+import datetime as dt
 import json
 import re
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from frame_tools.storage.blobs import BlobAccount
 from frame_tools.storage.mode import MOUNTS
+from frame_tools.storage.sas import MAX_HOURS, guest_settings
 from infra.tools.bicep.compiler import BicepError
 from tests.infra.conftest import Deploy
 from tests.infra.deployments import BICEP, REPOSITORY, SETS, Resource, account, deployment, of_kind
@@ -146,6 +150,26 @@ def test_private_endpoints_reach_all_services() -> None:
     for item, zone in zip(groups, used, strict=True):
         group = item.get("properties", "privateDnsZoneConfigs")[0]["name"]
         assert {"registry": "azurecr", "batchAccount": "batch", "nodeManagement": "batch"}.get(group, group) in zone
+
+
+@pytest.mark.parametrize("hours", [1, MAX_HOURS])
+def test_guest_urls_keep_the_sas_policy(hours: int) -> None:
+    """The policy limits the time from start to expiry, and blocks a URL that is longer."""
+    intervals: list[dt.timedelta] = []
+
+    def signed_url(_container: str, *, permissions: str, start: dt.datetime, end: dt.datetime) -> str:
+        intervals.append(end - start)
+        return permissions
+
+    fake = SimpleNamespace(signed_url=signed_url)
+    guest_settings(cast(BlobAccount, fake), hours=hours, now=dt.datetime(2026, 12, 1, tzinfo=dt.UTC))
+    policy = account(deployment("main"), "stdata").get("properties", "sasPolicy")
+    days, clock = policy["sasExpirationPeriod"].split(".")
+    period = dt.timedelta(days=int(days), hours=int(clock.partition(":")[0]))
+    assert policy["expirationAction"] == "Block"
+    assert len(intervals) == 3
+    assert all(interval == dt.timedelta(hours=hours) <= period for interval in intervals)
+    assert period == dt.timedelta(hours=MAX_HOURS)
 
 
 def test_work_container_expires(deployed: Deploy) -> None:
