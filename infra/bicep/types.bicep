@@ -159,3 +159,7 @@ type privateTarget = {
   @description('Required. Private DNS zone of the sub-resource.')
   zone: dnsZoneKey
 }
+
+@export()
+@description('Return a value, or a default if the value is empty. Pipelines pass variables without a value as empty text.')
+func orDefault(value string, default string) string => empty(value) ? default : value

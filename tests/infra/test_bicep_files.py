@@ -11,7 +11,7 @@ from frame_tools.contracts import paths
 from tests.infra.deployments import BICEP, REPOSITORY, deployment
 
 FILES = sorted(BICEP.rglob("*.bicep"))
-ORDER = ("metadata", "import", "type", "param", "var", "resource", "output")
+ORDER = ("metadata", "import", "type", "func", "param", "var", "resource", "output")
 DOCS = REPOSITORY / "docs" / "deploy.md"
 
 

@@ -105,7 +105,11 @@ def test_pipeline_gets_every_parameter_of_the_environment() -> None:
     parameters = (BICEP / "main.bicepparam").read_text(encoding="utf-8")
     names = set(re.findall(r"'(IMPASTO_\w+)'", parameters))
     # The preprovision hook sets the tag.
-    assert set(re.findall(r"^    - (\w+)$", text, re.MULTILINE)) == names - {"IMPASTO_NODE_IMAGE_TAG"}
+    names.remove("IMPASTO_NODE_IMAGE_TAG")
+    assert set(re.findall(r"^    - (\w+)$", text, re.MULTILINE)) == names
+    workflow = (REPOSITORY / ".github" / "workflows" / "azure-dev.yml").read_text(encoding="utf-8")
+    passed = re.findall(r"^      (IMPASTO_\w+): \$\{\{ vars\.\1( \|\| '\w+')? \}\}$", workflow, re.MULTILINE)
+    assert {name for name, _ in passed} == names
 
 
 def test_environment_of_the_hooks_comes_from_azd_and_the_outputs() -> None:
