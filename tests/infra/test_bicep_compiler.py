@@ -149,7 +149,7 @@ def test_check_reports_a_missing_snapshot(compiler: Compiler, folder: Path) -> N
 @pytest.mark.parametrize(
     ("file", "before", "after", "named"),
     [
-        ("main.bicep", "name: name", "name: nam", "BCP057"),
+        ("main.bicep", "name: name", "name: nothing", "BCP057"),
         ("main.bicep", "param name string", "param name string\nparam spare string = 'a'", "no-unused-params"),
         ("main.bicepparam", "'st1'", "1", "BCP033"),
         ("main.bicep", "  name: name", "    name:   name", "not formatted"),
