@@ -156,7 +156,7 @@ def agent_finding(pool: PoolView, supported: Sequence[SupportedAgent]) -> Findin
             check="node agent",
             verdict="warning",
             message=f"Batch does not list the node agent {pool.node_agent!r} as supported",
-            remedy="az batch pool supported-images list shows those that are; set ubuntuRelease in main.bicepparam",
+            remedy="az batch pool supported-images list shows those that are; set ubuntuRelease in IMPASTO_POOL",
         )
     ends_at = max(agent.ends_at for agent in matching)
     return Finding(
@@ -263,7 +263,7 @@ def _vm_size(pool: PoolView) -> Finding:
         verdict="warning",
         message=f"{pool.vm_size} nodes have no GPU that the node image supports: they compute on the CPU, many times"
         " slower, or fail their start task",
-        remedy="Set pool.vmSize in main.bicepparam to a size with an NVIDIA GPU, for example Standard_NC4as_T4_v3",
+        remedy="Set vmSize in IMPASTO_POOL to a size with an NVIDIA GPU, for example Standard_NC4as_T4_v3",
     )
 
 
