@@ -2,7 +2,6 @@
 
 import http.server
 import json
-import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -98,18 +97,6 @@ def test_azure_yaml_runs_the_hooks_on_every_system() -> None:
     assert {line.rpartition(" ")[2] for line in posix} == set(HOOKS)
     assert all(line.startswith("python3 -m infra.hooks ") for line in posix)
     assert [line.replace("python3 ", "python ") for line in posix] == windows
-
-
-def test_pipeline_gets_every_parameter_of_the_environment() -> None:
-    text = (REPOSITORY / "azure.yaml").read_text(encoding="utf-8")
-    parameters = (BICEP / "main.bicepparam").read_text(encoding="utf-8")
-    names = set(re.findall(r"'(IMPASTO_\w+)'", parameters))
-    # The preprovision hook sets the tag.
-    names.remove("IMPASTO_NODE_IMAGE_TAG")
-    assert set(re.findall(r"^    - (\w+)$", text, re.MULTILINE)) == names
-    workflow = (REPOSITORY / ".github" / "workflows" / "azure-dev.yml").read_text(encoding="utf-8")
-    passed = re.findall(r"^      (IMPASTO_\w+): \$\{\{ vars\.\1( \|\| '\w+')? \}\}$", workflow, re.MULTILINE)
-    assert {name for name, _ in passed} == names
 
 
 def test_environment_of_the_hooks_comes_from_azd_and_the_outputs() -> None:
