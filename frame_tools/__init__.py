@@ -1,1 +1,1 @@
-"""What the Function App, the node image and people share: words (manifest, plan, receipt), blobs and queues, media."""
+"""What the Function App, the node image and the command line share: contracts, storage, media, costs and the client."""

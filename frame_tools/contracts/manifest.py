@@ -1,8 +1,8 @@
-"""The manifest: what splitting learned of a video, as versioned JSON. Pure values, no files, no codecs.
+"""The manifest: what the split found out about a video, as versioned JSON; values only, no files or codecs.
 
-It is enough to name every frame, to encode frames again in the same colours and pixel shape, and to give the
-result the time stamps, the sound and the titles of the original. Frames are stored upright, so width, height
-and pixel aspect are those of the upright picture and the result carries no rotation.
+It suffices to name every frame, to encode frames with the same colors and pixel aspect ratio, and to give the output
+the timestamps, audio and metadata of the original. Frames are stored upright: width, height and pixel aspect ratio are
+those of the upright picture, and the output has no rotation.
 """
 
 import re
@@ -37,7 +37,7 @@ _RATIO: Final = re.compile(r"(-?[0-9]{1,10})/([0-9]{1,10})")
 
 
 def parse_ratio(value: object) -> Fraction:
-    """Read "n/d" (or take a Fraction); both parts must fit 32 bits, as they must in ffmpeg's AVRational."""
+    """Return "n/d" or a Fraction as a Fraction whose parts fit 32 bits, as in FFmpeg's AVRational; else ValueError."""
     if isinstance(value, str) and (match := _RATIO.fullmatch(value)):
         if int(match[2]) == 0:
             raise ValueError("the denominator is zero")
@@ -56,8 +56,8 @@ def _positive(value: object) -> Fraction:
     return ratio
 
 
-def _checked_pattern(pattern: str) -> str:
-    # The one replacement field takes no name and no attribute, so that str.format can't reach into an object.
+def _check_pattern(pattern: str) -> str:
+    # The only replacement field has no name and no attribute, so that str.format cannot access an object.
     if not re.fullmatch(r"[^\x00-\x1f\x7f/\\{}]*\{:(0[1-9])?d\}[^\x00-\x1f\x7f/\\{}]*", pattern):
         raise ValueError('must be a file name with one number in it, like "{:06d}.jpg"')
     return pattern
@@ -72,7 +72,7 @@ Pts = Annotated[int, Field(ge=0, le=_MAX_PTS)]
 Step = Annotated[int, Field(ge=1, le=_MAX_PTS)]
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Cut = Annotated[int, Field(ge=1, lt=MAX_FRAMES)]
-Pattern = Annotated[str, StringConstraints(max_length=200), AfterValidator(_checked_pattern)]
+Pattern = Annotated[str, StringConstraints(max_length=200), AfterValidator(_check_pattern)]
 
 
 class _Value(BaseModel):
@@ -80,7 +80,7 @@ class _Value(BaseModel):
 
 
 class Color(_Value):
-    """Colour tags as code points of ITU-T H.273 (the integers that ffmpeg uses too); None where untagged."""
+    """Color tags as code points of ITU-T H.273 (FFmpeg uses the same integers); None where untagged."""
 
     primaries: Code | None = None
     transfer: Code | None = None
@@ -94,10 +94,10 @@ Disposition: TypeAlias = Literal[
 
 
 class AudioTrack(_Value):
-    """One audio track of the original, in its order there.
+    """One audio track of the original, in the original order.
 
-    `start` is the time of the first packet in seconds on the clock of the video's time stamps (negative where
-    an encoder's priming is cut off by an edit list); `language` is an ISO 639 code as the file had it.
+    `start` is the time of the first packet in seconds on the video's clock (negative where an edit list removes an
+    encoder's priming); `language` is the file's ISO 639 code.
     """
 
     codec: Line
@@ -111,13 +111,13 @@ class AudioTrack(_Value):
 
 
 class Manifest(StoredDocument):
-    """What splitting learned of the video `source`.
+    """What the split found out about the video `source`.
 
-    Time stamps are integers in `time_base` seconds, none below zero, either constant (`first_pts`,
-    `pts_step`) or one per frame (`pts`, strictly rising); read them with `frame_pts`. `last_duration` is how
-    long the last frame stands. `rate` is the nominal or average rate in frames per second. `rotation` is by
-    how many degrees clockwise the source had to be turned to stand upright. `cuts` are the indices of the frames
-    that begin new scenes, as far as splitting saw. `notes` tells what splitting could not keep or had to put right.
+    Timestamps are integers in units of `time_base` seconds, not negative, either constant (`first_pts`, `pts_step`) or
+    one per frame (`pts`, strictly increasing); read them with `frame_pts`. `last_duration` is the duration of the last
+    frame. `rate` is the nominal or average rate in frames per second. `rotation` is the number of degrees by which the
+    source was rotated clockwise to be upright. `cuts` are the indices of frames that begin a scene, as far as the split
+    detected them. `notes` says what the split could not keep or had to repair.
     """
 
     model_config = ConfigDict(strict=True)
@@ -153,7 +153,7 @@ class Manifest(StoredDocument):
     notes: Annotated[tuple[Line, ...], Field(max_length=50)] = ()
 
     @model_validator(mode="after")
-    def _times_fit(self) -> Self:
+    def _check_timestamps(self) -> Self:
         if (self.pts is None) == (self.pts_step is None):
             raise ValueError("give either pts_step or pts")
         if self.pts is not None:
@@ -162,28 +162,28 @@ class Manifest(StoredDocument):
             if self.pts[0] != self.first_pts:
                 raise ValueError("first_pts is not the first of pts")
             if any(later <= earlier for earlier, later in pairwise(self.pts)):
-                raise ValueError("pts does not rise strictly")
+                raise ValueError("pts does not increase strictly")
         if self.frame_pts[-1] + self.last_duration > _MAX_PTS:
-            raise ValueError("the last frame's time stamp is too large")
+            raise ValueError("the last frame's timestamp is too large")
         return self
 
     @model_validator(mode="after")
-    def _cuts_fit(self) -> Self:
+    def _check_cuts(self) -> Self:
         if any(later <= earlier for earlier, later in pairwise(self.cuts)):
-            raise ValueError("cuts do not rise strictly")
+            raise ValueError("cuts do not increase strictly")
         if self.cuts and self.cuts[-1] >= self.frame_count:
             raise ValueError(f"cuts names frame {self.cuts[-1]} of {self.frame_count}")
         return self
 
     @model_validator(mode="after")
-    def _audio_fits(self) -> Self:
+    def _check_audio(self) -> Self:
         if (self.audio_file is None) != (not self.audio):
             raise ValueError("audio_file and audio go together")
         return self
 
     @property
     def frame_pts(self) -> Sequence[int]:
-        """Time stamp of each frame in presentation order, in `time_base`; strictly rising."""
+        """The timestamp of each frame in presentation order, in units of `time_base`; strictly increasing."""
         if self.pts is not None:
             return self.pts
         step = self.pts_step or 1
@@ -191,12 +191,12 @@ class Manifest(StoredDocument):
 
     @property
     def duration(self) -> Fraction:
-        """Seconds from the first frame's appearance to the last one's end."""
+        """Seconds from the start of the first frame to the end of the last."""
         pts = self.frame_pts
         return (pts[-1] - pts[0] + self.last_duration) * self.time_base
 
     def frame_name(self, index: int) -> str:
-        """File name of the frame `index`, counted from zero."""
+        """Return the file name of frame `index`, counted from zero; raises IndexError."""
         if not 0 <= index < self.frame_count:
             raise IndexError(f"frame {index} of {self.frame_count}")
         return self.pattern.format(self.first_number + index)
@@ -227,12 +227,12 @@ class Manifest(StoredDocument):
         first_number: int = 1,
         source: str = "frames",
     ) -> Self:
-        """Describe frames that came without a manifest: constant `rate` from zero, square pixels, no sound.
+        """Return the manifest of frames that have none: constant `rate` from zero, square pixels, no audio.
 
-        Raises InputError with the reason if a value is out of bounds.
+        Raises InputError that names the value out of bounds.
         """
         if rate <= 0:
-            raise InputError(f"A rate of {rate} frames per second is not over zero", 'Give a rate like "30000/1001".')
+            raise InputError(f"A rate of {rate} frames per second is not over zero", 'Give a rate like "30000/1001"')
         values: dict[str, Any] = {
             "source": source,
             "frame_count": frame_count,

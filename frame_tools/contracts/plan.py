@@ -1,4 +1,4 @@
-"""The request as it was accepted, and the plan made of it: what will be done, written once per run, never changed."""
+"""The accepted request, and the plan: what the run will do, written once per run and never changed."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.trigger import Trigger
 
 MAX_SAMPLE: Final = 8
-"""Frames that shared statistics are taken of."""
+"""Number of frames from which shared statistics are computed."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Request(StoredDocument):
-    """A trigger file that was accepted: the first durable fact of a run."""
+    """An accepted trigger file: the first document of a run."""
 
     document_name: ClassVar = "request"
     version: Literal[1, 2] = 2
@@ -31,25 +31,25 @@ class Request(StoredDocument):
     trigger_etag: str
     trigger: Trigger
     folder: str
-    """Folder of `input` with the person's files."""
+    """Folder in `input` with the user's files."""
     received_at: str
-    """UTC, ISO 8601; decides the order in which waiting runs are admitted."""
+    """UTC, ISO 8601; waiting runs are admitted in this order."""
     correlation_id: str
-    """One id from trigger to video, in every log line and task of the run."""
+    """Id in every log line and task of the run."""
     parent: str | None = None
-    """The run whose batches are kept, but for those in `redo`; or, without `redo`, whose input is painted otherwise."""
+    """The run whose batches are kept except those in `redo`; without `redo`, the run whose input is scored again."""
     redo: tuple[int, ...] = ()
 
 
 class BlobRef(Document):
-    """A blob of the data account; `name` may be a prefix that ends with "/"."""
+    """A blob in the data account; `name` may be a prefix that ends with "/"."""
 
     container: InputContainer
     name: str
 
 
 class PlannedStyle(Document):
-    """A style file as the person called it, and the run's own copy of it; a painting has a size in pixels."""
+    """A style file: its name in `input`, and the run's own copy. A painting has a size in pixels."""
 
     name: str
     blob: BlobRef
@@ -60,15 +60,15 @@ class PlannedStyle(Document):
 
 
 class PlannedKeyframe(Document):
-    """At `at` seconds from the first frame the styles count with `weights`, one for each style, sum 1."""
+    """Weights of the styles at `at` seconds after the first frame: one per style, summing to 1."""
 
     at: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     weights: Annotated[tuple[float, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _shares(self) -> Self:
+    def _check_weights(self) -> Self:
         if any(weight < 0 for weight in self.weights) or not isclose(sum(self.weights), 1, abs_tol=1e-6):
-            raise ValueError("weights must be shares that sum up to 1")
+            raise ValueError("weights must not be negative and must sum to 1")
         return self
 
 
@@ -96,7 +96,7 @@ class PlannedMask(Document):
 
 
 class PlannedProgram(Document):
-    """A program of the operator's list: `file` in the container `scripts`, which must have this hash."""
+    """A program from the operator's list: `file` in the container `scripts`, which must have this SHA-256."""
 
     name: str
     file: str
@@ -105,11 +105,11 @@ class PlannedProgram(Document):
 
 
 class Plan(StoredDocument):
-    """What will be done for a run.
+    """What a run will do.
 
-    `borders` are frame indices: batch i is [borders[i], borders[i+1]). The manifest's bytes are fixed by hash;
-    `frames` is the prefix of the input frames, `audio` the file that splitting copied the sound into. `key_styles`
-    rise in time; a style that does not change is one key at 0. `sample` are indices of frames spread over the run.
+    `borders` are frame indices: batch i is [borders[i], borders[i+1]). The manifest is identified by its hash;
+    `frames` is the prefix of the input frames, `audio` the file with the audio that the split copied. `key_styles`
+    have increasing times; a constant style is one keyframe at 0. `sample` are indices of frames spread over the run.
     """
 
     document_name: ClassVar = "plan"
@@ -119,7 +119,7 @@ class Plan(StoredDocument):
     correlation_id: str
     options: Options
     makes: Makes = "pictures"
-    """What a task leaves of its frames: pictures and a segment of the video, or one record each."""
+    """What tasks make of their frames: pictures and a segment of the video, or one record each."""
     borders: Annotated[tuple[int, ...], Field(min_length=2)]
     manifest_sha256: Sha256
     frames: BlobRef
@@ -134,81 +134,81 @@ class Plan(StoredDocument):
     node_image: str = ""
     """Container image of all tasks of the run, successors included; empty in plans of version 2: the app's setting."""
     versions: Annotated[dict[str, str], Field(default_factory=dict)]
-    """Of what made the plan; tasks tell theirs in their receipts."""
+    """Versions of the programs that made the plan, by name; receipts have those of the tasks."""
     parent: str | None = None
-    """The run that this one redoes in part; its receipts and files stand for the batches that are kept."""
+    """The run that this one redoes in part; its receipts and files are used for the kept batches."""
     redo: tuple[int, ...] = ()
-    """With a parent: the batches that are scored again."""
+    """With a parent: the batches to score again."""
 
     @model_validator(mode="after")
-    def _borders_rise(self) -> Self:
+    def _check_borders(self) -> Self:
         if self.borders[0] != 0 or any(b <= a for a, b in pairwise(self.borders)):
-            raise ValueError("borders must start at 0 and rise")
+            raise ValueError("borders must start at 0 and increase")
         return self
 
     @model_validator(mode="after")
-    def _styles_fit(self) -> Self:
+    def _check_styles(self) -> Self:
         if bool(self.styles) != bool(self.key_styles):
             raise ValueError("styles and key_styles go together")
         if any(len(key.weights) != len(self.styles) for key in self.key_styles):
-            raise ValueError("each of key_styles needs one weight for each style")
+            raise ValueError("each keyframe in key_styles needs one weight per style")
         if any(after.at <= before.at for before, after in pairwise(self.key_styles)):
-            raise ValueError("key_styles must rise in time")
+            raise ValueError("the times of key_styles must increase")
         return self
 
     @model_validator(mode="after")
-    def _sample_fits(self) -> Self:
+    def _check_sample(self) -> Self:
         if any(not 0 <= index < self.frame_count for index in self.sample):
-            raise ValueError("sample names a frame that is not there")
+            raise ValueError("sample contains an index out of range")
         return self
 
     @property
     def product(self) -> str:
-        """The blob in `output` that the run is for: its video, or its records."""
+        """The blob in `output` that the run produces: its video or its records."""
         return RunPaths(self.run_id).records if self.makes == "records" else RunPaths(self.run_id).video(self.container)
 
     @property
     def batch_count(self) -> int:
-        """How many batches there are."""
+        """Number of batches."""
         return len(self.borders) - 1
 
     @property
     def scored(self) -> tuple[int, ...]:
-        """The batches that this run scores: all, or those that it redoes."""
+        """The batches that this run scores: all, or those in `redo`."""
         return tuple(range(self.batch_count)) if self.parent is None else self.redo
 
     @property
     def frame_count(self) -> int:
-        """How many frames there are."""
+        """Number of frames."""
         return self.borders[-1]
 
     def span(self, batch: int) -> tuple[int, int]:
-        """Frames [start, end) of a batch."""
+        """Return the frame indices [start, end) of a batch; raises IndexError."""
         if not 0 <= batch < self.batch_count:
             raise IndexError(f"batch {batch} of {self.batch_count}")
         return self.borders[batch], self.borders[batch + 1]
 
 
 def spread_sample(frame_count: int, count: int = MAX_SAMPLE) -> tuple[int, ...]:
-    """Return up to `count` different frame indices in [0, frame_count), evenly spread: the middles of equal parts."""
+    """Return up to `count` distinct frame indices in [0, frame_count): the middles of equal parts."""
     taken = min(count, frame_count)
     return tuple((2 * i + 1) * frame_count // (2 * taken) for i in range(taken))
 
 
 def even_borders(frame_count: int, frames_per_batch: int) -> tuple[int, ...]:
-    """Borders that cover [0, frame_count) with as few batches of at most `frames_per_batch` as possible, evenly.
+    """Return borders of the fewest batches of at most `frames_per_batch` that cover [0, frame_count), of equal size.
 
-    Even batches end at about the same time; a last batch of one frame would pay a whole start-up for itself.
+    Equal batches end at about the same time; a last batch of a single frame would pay for a start-up of its own.
     """
     count = -(-frame_count // frames_per_batch)
     return tuple(frame_count * i // count for i in range(count + 1))
 
 
 def borders_near_cuts(frame_count: int, frames_per_batch: int, cuts: Sequence[int]) -> tuple[int, ...]:
-    """Even borders, each moved to the nearest scene cut (index of a scene's first frame) up to a quarter batch away.
+    """Return even borders, each moved to the nearest scene cut (a scene's first frame) up to a quarter batch away.
 
-    Where a batch begins with a scene, nothing has to be scored before it for the sake of steadiness. No batch becomes
-    longer than one and a quarter of the longest even one; a border that would make one stays where it is.
+    A batch that begins with a scene needs no warm-up frames for temporal smoothing. No batch becomes longer than
+    1.25 times the longest even one; a border that would cause that is not moved.
     """
     borders = list(even_borders(frame_count, frames_per_batch))
     count = len(borders) - 1
@@ -223,6 +223,6 @@ def borders_near_cuts(frame_count: int, frames_per_batch: int, cuts: Sequence[in
 
 
 def _nearest(cuts: Sequence[int], border: int, reach: int) -> int:
-    """Return the cut nearest to `border` within `reach` (of two as near, the earlier), or the border itself."""
+    """Return the cut nearest to `border` within `reach` frames (the earlier of two), or `border` itself."""
     around = cuts[bisect_left(cuts, border - reach) : bisect_right(cuts, border + reach)]
     return min(around, key=lambda cut: abs(cut - border), default=border)

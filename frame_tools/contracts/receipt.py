@@ -1,4 +1,4 @@
-"""Proof of work: what a task leaves when it is done, when it failed for good, and how a run ended."""
+"""What tasks leave behind: receipts of finished work, permanent failures and retryable errors; and how a run ended."""
 
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -11,20 +11,20 @@ from frame_tools.contracts.plan import Sha256
 
 
 class StoredFile(Document):
-    """A blob of `work` that must still be what it was when the task wrote it."""
+    """A blob in `work` that must not change after the task wrote it."""
 
     name: str
     size: Annotated[int, Field(ge=0)]
     sha256: Sha256
     etag: str
-    """Of the write; an unchanged ETag spares reading the bytes again."""
+    """ETag of the write; an unchanged ETag makes reading the bytes again unnecessary."""
 
 
 class TaskTimes(Document):
-    """Where a task's time went, in seconds of wall clock; load, infer and save overlap each other."""
+    """How a task spent its time, in seconds of wall clock; load, infer and save overlap."""
 
     start_up: float
-    """From the process's start to the first frame asked for: imports, weights, style."""
+    """From the start of the process to the first requested frame: imports, weights, style."""
     load: float
     infer: float
     save: float
@@ -32,14 +32,14 @@ class TaskTimes(Document):
 
 
 class SteadinessSums(Document):
-    """How steady a batch is, as sums over `pairs` of neighbouring frames, beside the same sums of its input."""
+    """Temporal consistency of a batch: sums over `pairs` of adjacent frames, of the output and of its input."""
 
     pairs: Annotated[int, Field(ge=0)]
     warp_error: float
-    """Mean square difference to the frame before, moved along with the input's flow, where nothing is hidden."""
+    """Mean squared difference to the previous frame warped by the input's optical flow, occluded areas excluded."""
     warp_error_input: float
     difference: float
-    """Mean difference to the frame before as it is."""
+    """Mean difference to the previous frame."""
     difference_input: float
     sharpness: float
     """Variance of the Laplacian of the later frame."""
@@ -47,17 +47,17 @@ class SteadinessSums(Document):
 
 
 class BadFrame(Document):
-    """A frame that came out black, flat or as no numbers: `what` it was, and what was `done` about it."""
+    """A frame that came out black, blank or non-finite: `what` was wrong, and what was `done` about it."""
 
     index: int
     name: str
     what: str
     done: BadFrameAction
-    """`retried`: computed again in full precision, and then it was good."""
+    """`retried`: scoring it again in full precision succeeded."""
 
 
 class Receipt(StoredDocument):
-    """What a task leaves as proof for its batch: written once, after everything it names."""
+    """Proof that a batch is scored: written once, after all files that it names."""
 
     document_name: ClassVar = "receipt"
     version: Literal[2, 3] = 3
@@ -67,40 +67,40 @@ class Receipt(StoredDocument):
     end: int
     plan_sha256: Sha256
     frames: tuple[StoredFile, ...] = ()
-    """Styled frames, with a segment only."""
+    """Styled frames; only with a segment."""
     segment: StoredFile | None = None
     records: StoredFile | None = None
-    """JSON lines, one a frame, of a scorer that makes records: in place of frames and segment."""
+    """JSON lines, one per frame, of a scorer that makes records; instead of frames and segment."""
     log: str
     task_id: str
     device: str
     dedicated: bool | None = None
-    """Whether the node was a dedicated one, else Spot; None if Batch did not say."""
+    """Whether the node was dedicated (True) or Spot (False); None if Batch does not report it."""
     times: TaskTimes
     steadiness: SteadinessSums | None = None
     bad_frames: tuple[BadFrame, ...] = ()
     versions: Annotated[dict[str, str], Field(default_factory=dict)]
-    """Of the libraries that the task computed with."""
+    """Versions of the libraries that the task used, by name."""
     finished_at: str
 
     @model_validator(mode="after")
-    def _one_kind(self) -> Self:
+    def _check_product(self) -> Self:
         if (self.segment is None) == (self.records is None):
             raise ValueError("a receipt names either a segment or records")
         if self.records is not None and self.frames:
-            raise ValueError("a batch of records has no styled frames")
+            raise ValueError("a receipt with records has no styled frames")
         return self
 
     @property
     def product(self) -> StoredFile:
-        """The batch's part of what the run makes: its segment, or its records."""
+        """The batch's part of the run's output: its segment or its records."""
         part = self.segment or self.records
-        assert part is not None  # noqa: S101 - checked when it was read
+        assert part is not None  # noqa: S101 - validated
         return part
 
 
 class SplitReceipt(StoredDocument):
-    """What the task `split` leaves: the manifest's hash, and where frames and sound are."""
+    """Proof that the video is split: the manifest's hash and the number of frames."""
 
     document_name: ClassVar = "split receipt"
     version: Literal[1, 2] = 2
@@ -130,9 +130,9 @@ class Failure(StoredDocument):
 
 
 class TaskError(StoredDocument):
-    """What a task said of an error that is tried again; a later one of the same step takes its place.
+    """The last retryable error of a step's task; a later error of the same step replaces it.
 
-    It becomes the step's failure if the step's last task ended just so; a person's resubmission removes it.
+    It becomes the step's failure if the step's last task ended with it. A resubmission deletes it.
     Version 1 had no `code` and no `next_step`.
     """
 
@@ -146,11 +146,11 @@ class TaskError(StoredDocument):
     next_step: NextStep | None = None
     task_id: str
     exit_code: int
-    """That the process was about to end with."""
+    """Exit code with which the process was about to end."""
     happened_at: str
 
-    def tells_of(self, *, task_id: str, exit_code: int | None) -> bool:
-        """Whether a task that ended with this code ended of this; one that was killed later ends with another."""
+    def explains(self, *, task_id: str, exit_code: int | None) -> bool:
+        """Return whether this error ended the task; a task that was killed afterwards has another exit code."""
         return (self.task_id, self.exit_code) == (task_id, exit_code)
 
 
@@ -171,6 +171,6 @@ class Outcome(StoredDocument):
     name: str
     ended_at: str
     video: str | None = None
-    """Blob in `output`, when a run that makes pictures finished."""
+    """Blob in `output`, if a run that makes pictures finished."""
     records: str | None = None
-    """Blob in `output`, when a run that makes records finished."""
+    """Blob in `output`, if a run that makes records finished."""

@@ -143,7 +143,7 @@ def _describe_failure(app: App, run_id: str, step: str, last: TaskView) -> Failu
     error = read_task_error(app.storage, run_id, step)
     if error is None:
         return failure
-    if error.tells_of(task_id=last.task_id, exit_code=last.exit_code):
+    if error.explains(task_id=last.task_id, exit_code=last.exit_code):
         own_error = {
             "reason": error.reason,
             "remedy": f"{sentence(error.remedy)} See {output} for details.",

@@ -243,10 +243,10 @@ def test_a_plan_with_styles_over_time_reads_back() -> None:
     [
         ({"styles": (PAINTING,)}, "go together"),
         ({"key_styles": (PlannedKeyframe(at=0, weights=(1,)),)}, "go together"),
-        ({"styles": (PAINTING,), "key_styles": (PlannedKeyframe(at=0, weights=(0.5, 0.5)),)}, "one weight for each"),
-        ({"styles": (PAINTING,), "key_styles": (PlannedKeyframe(at=1, weights=(1,)),) * 2}, "rise in time"),
-        ({"sample": (5,)}, "not there"),
-        ({"sample": (-1,)}, "not there"),
+        ({"styles": (PAINTING,), "key_styles": (PlannedKeyframe(at=0, weights=(0.5, 0.5)),)}, "one weight per style"),
+        ({"styles": (PAINTING,), "key_styles": (PlannedKeyframe(at=1, weights=(1,)),) * 2}, "must increase"),
+        ({"sample": (5,)}, "out of range"),
+        ({"sample": (-1,)}, "out of range"),
         ({"version": 1}, "version"),
     ],
 )

@@ -88,7 +88,7 @@ def test_plain_frames_come_at_a_constant_rate() -> None:
         ({"rate": "99999999999/1"}, "rate"),
         ({"rate": 25}, 'must be text like "30000/1001"'),
         ({"sample_aspect": "0/1"}, "must be over zero"),
-        ({"pts": [5, 7, 7]}, "pts does not rise strictly"),
+        ({"pts": [5, 7, 7]}, "pts does not increase strictly"),
         ({"pts": [0, 7, 9]}, "first_pts is not the first of pts"),
         ({"pts": [5, 7, 2**60]}, "pts"),
         ({"pts": [-5, 7, 9], "first_pts": -5}, "first_pts"),

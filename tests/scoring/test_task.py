@@ -327,7 +327,7 @@ def test_what_is_tried_again_leaves_its_words_but_no_failure(error, code, reason
     trouble = trouble_of(storage)
     assert (trouble.reason, trouble.exit_code, trouble.task_id, trouble.step) == (reason, code, "b00000", "00000")
     assert trouble.remedy.startswith(remedy)
-    assert trouble.tells_of(task_id="b00000", exit_code=int(code))
+    assert trouble.explains(task_id="b00000", exit_code=int(code))
     assert not storage.runs.exists(RunPaths(RUN).failure("00000"))
     assert storage.finished_batches.messages == []
 
