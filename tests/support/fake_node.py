@@ -48,7 +48,7 @@ def split(storage: Storage, run_id: str, count: int) -> None:
 
 
 def fail(storage: Storage, run_id: str, step: int | str, reason: str = "The frame 000002.jpg is damaged") -> None:
-    """End a task as one that met an InputError: the failure is recorded, then the message sent."""
+    """End a task as after an InputError: record the failure, then send the message."""
     name = ids.step_name(step)
     record = Failure(
         run_id=run_id,

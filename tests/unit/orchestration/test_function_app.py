@@ -103,7 +103,7 @@ def test_list_runs_returns_open_runs_first(world: World, ask: Ask) -> None:
         ended: "finished",
         refused: "refused",
     }
-    assert listed["runs"][0]["run_id"] == still, "open ones first"
+    assert listed["runs"][0]["run_id"] == still, "open runs first"
 
 
 def test_get_run_explains_refusal(world: World, ask: Ask) -> None:
@@ -161,7 +161,7 @@ def test_cancel_returns_status(world: World, ask: Ask) -> None:
 
 
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    """Have the handler of `cancel_run` raise an error."""
+    """Make the handler of `cancel_run` raise an error."""
 
     def raise_error(*_: object) -> None:
         raise error

@@ -1,4 +1,4 @@
-"""During an upgrade one version of Impasto meets documents of another: a temporary state that ends no run."""
+"""Version skew during an upgrade: documents of a newer version cause temporary errors that fail no run."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ NEW_IMAGE = "stub:2"
 
 
 class Upgrade:
-    """A stored document that a newer version of Impasto has written, until `finish` makes this program that version."""
+    """A stored document that appears to be of a newer version of Impasto, until `finish` completes the upgrade."""
 
     def __init__(self, world: World, name: str) -> None:
         self._world, self._name = world, name
@@ -40,7 +40,7 @@ class Upgrade:
 
 
 def upgrading(world: World, **options: Any) -> tuple[str, Upgrade]:
-    """Start a run whose plan this program cannot read."""
+    """Start a run whose plan this version cannot read."""
     run_id = world.start("clip", **options)
     return run_id, Upgrade(world, RunPaths(run_id).plan)
 
@@ -184,7 +184,7 @@ def test_child_run_keeps_the_image_for_redone_batches(cloud: InMemoryCloud, worl
     repainted = resubmit(upgraded.app, run_id, "all", {"strength": 0.5})
     upgraded.deliver_messages()
     assert images(cloud, redone) == {"b00001": "stub:1"}
-    assert set(images(cloud, repainted).values()) == {NEW_IMAGE}, "it is planned anew"
+    assert set(images(cloud, repainted).values()) == {NEW_IMAGE}, "it has a new plan"
 
 
 def test_plan_of_an_older_version_uses_the_setting(cloud: InMemoryCloud, world: World) -> None:

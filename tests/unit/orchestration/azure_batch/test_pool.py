@@ -38,7 +38,7 @@ GOOD = PoolView(
 def verdicts(
     pool: PoolView | None, *, image: str = f"{ACR}/node:1", identity: str = IDENTITY, mounts: Sequence[str] = ()
 ) -> dict[str, str]:
-    """What is not in order."""
+    """Return check → verdict of the findings that are not ok."""
     findings = pool_findings(pool, pool_id="gpu", image=image, identity=identity, mounts=mounts)
     return {finding.check: finding.verdict for finding in findings if finding.verdict != "ok"}
 

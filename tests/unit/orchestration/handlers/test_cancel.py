@@ -119,7 +119,7 @@ def test_cancelled_run_can_be_resumed(world: World) -> None:
     cancel(world.app, run_id)
     assert resubmit(world.app, run_id, "missing") == run_id
     assert world.status(run_id) == "scoring"
-    assert sorted(world.tasks(run_id)) == ["b00001", "b00002"], "only what is missing"
+    assert sorted(world.tasks(run_id)) == ["b00001", "b00002"], "missing batches only"
     assert world.finish(run_id) == "finished"
 
 

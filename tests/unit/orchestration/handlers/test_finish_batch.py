@@ -13,7 +13,7 @@ from tests.support.world import World, drain, message
 
 @pytest.fixture
 def run_id(world: World) -> str:
-    """A run of three batches whose tasks have been placed."""
+    """A run of three batches whose tasks have been created."""
     run_id = world.start("clip")
     world.deliver_messages()
     return run_id
@@ -64,7 +64,7 @@ def test_full_completion_log_advances_on_every_message(world: World, run_id: str
 def test_failed_batch_does_not_stop_other_batches(world: World, run_id: str) -> None:
     fail(world.storage, run_id, 1)
     world.deliver_messages()
-    assert world.status(run_id) == "scoring", "the others continue"
+    assert world.status(run_id) == "scoring", "the other batches continue"
     world.score(run_id, 0, 2)
     world.deliver_messages()
     outcome = world.outcome(run_id)

@@ -101,7 +101,7 @@ def test_rerun_of_one_batch_reuses_other_segments(world: World) -> None:
     world.finish(old)
     new = resubmit(world.app, old, [1, 1])
     world.deliver_messages()
-    assert sorted(world.tasks(new)) == ["b00001"], "the others are not scored"
+    assert sorted(world.tasks(new)) == ["b00001"], "the other batches are not scored"
     assert read_receipt(world.storage, new, 0).segment.name == RunPaths(old).segment(0)
     world.score(new, 1)
     world.deliver_messages()
@@ -253,7 +253,7 @@ def test_rerun_with_options_uses_the_same_input(world: World) -> None:
     assert (second.parent, second.scored) == (None, (0, 1))
     assert (second.frames, second.manifest_sha256) == (first.frames, first.manifest_sha256)
     (style,) = second.styles
-    assert style.blob.name.startswith(f"{new}/"), "a copy of its own, of the painting as it was"
+    assert style.blob.name.startswith(f"{new}/"), "its own copy of the original painting"
     assert world.storage.work.need(style.blob.name).data == painting()
     assert (world.status_document(new)["parent"], world.status_document(new)["options"]["strength"]) == (old, 0.5)
     assert world.finish(new) == "finished"

@@ -34,7 +34,7 @@ def start_run_with_ended_task(world: World, cloud: InMemoryCloud, *, exit_code: 
 
 def test_lost_messages_are_replaced_after_the_grace(world: World) -> None:
     run_id = world.start("clip")
-    drain(world.storage.frame_batches)  # all lost
+    drain(world.storage.frame_batches)  # every message is lost
     sweep(world.app)
     assert world.tasks(run_id) == {}, "they may still be in transit"
     end_grace(world)

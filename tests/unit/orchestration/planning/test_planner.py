@@ -114,15 +114,15 @@ def test_invalid_style_is_refused(world: World) -> None:
 def test_large_style_is_refused(world: World) -> None:
     world.upload_frames("clip")
     world.storage.input.write("clip/sea.png", painting())
-    heavy = world.changed(max_style_bytes=10)
-    heavy.assert_refused(
-        heavy.fire_trigger(heavy.upload_trigger("clip", scorer="any", style="sea.png")), "sea.png", "10 bytes"
+    limited = world.changed(max_style_bytes=10)
+    limited.assert_refused(
+        limited.fire_trigger(limited.upload_trigger("clip", scorer="any", style="sea.png")), "sea.png", "10 bytes"
     )
     world.upload_frames("small", 2, size=(16, 16))
     world.storage.input.write("small/sea.png", painting())
-    wide = world.changed(max_frame_pixels=256)
-    wide.assert_refused(
-        wide.fire_trigger(wide.upload_trigger("small", scorer="any", style="sea.png")), "sea.png", "40x30"
+    narrow = world.changed(max_frame_pixels=256)
+    narrow.assert_refused(
+        narrow.fire_trigger(narrow.upload_trigger("small", scorer="any", style="sea.png")), "sea.png", "40x30"
     )
 
 
@@ -207,7 +207,7 @@ PROGRAMS = {
 
 
 def test_plan_stores_the_default_of_steady(world: World) -> None:
-    """Else a later version with another default would paint the rest of a run otherwise."""
+    """Otherwise a later version with another default would change the rest of an open run."""
     world.upload_frames("clip")
     world.upload_files("clip", {"sea.png": painting()})
     painted = {"input": "clip", "scorer": "any", "style": "sea.png"}

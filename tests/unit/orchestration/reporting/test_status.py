@@ -48,7 +48,7 @@ def test_status_shows_error_of_retried_task(world: World) -> None:
     assert problem.startswith("Batch 0 failed at 2026-01-02T03:04:05+00:00")
     assert problem.endswith("The program p failed: line 3: KeyError: 'k'. Ask the operator to fix the script.")
     world.score(run_id, 0)
-    assert world.status_document(run_id)["trouble"] == [], "it is done"
+    assert world.status_document(run_id)["trouble"] == [], "the batch has a receipt"
     assert world.finish(run_id) == "finished"
 
 

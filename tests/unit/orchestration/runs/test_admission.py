@@ -97,6 +97,6 @@ def test_waiting_run_can_be_cancelled(world: World) -> None:
 
 def test_finished_run_releases_all_its_slots(world: World) -> None:
     run_id = world.start("clip", 2)
-    world.storage.runs.create(paths.slot(7), run_id.encode())  # a crash between two writes may leave a second one
+    world.storage.runs.create(paths.slot(7), run_id.encode())  # as after a crash between two writes
     assert world.finish(run_id) == "finished"
     assert slot_count(world) == 0

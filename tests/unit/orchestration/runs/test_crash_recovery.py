@@ -21,28 +21,26 @@ from tests.support.world import World, drain, message
 MAX_WRITES = 40
 
 
-def crash_everywhere(
-    world: World, start_two_batches: Callable[[], str], act: Callable[[App, str], None]
-) -> Iterator[str]:
-    """Yield the run of each way to die, after `act` was called again; the first one yielded did not die at all."""
-    run_id = start_two_batches()
+def crash_everywhere(world: World, prepare: Callable[[], str], act: Callable[[App, str], None]) -> Iterator[str]:
+    """Yield a run without a crash, then one per crash point, after `act` was called again."""
+    run_id = prepare()
     act(world.app, run_id)
     yield run_id
     for writes in range(MAX_WRITES):
-        run_id = start_two_batches()
+        run_id = prepare()
         try:
             act(crash_after(world.app, writes), run_id)
         except SimulatedCrash:
             act(world.app, run_id)
             yield run_id
         else:
-            assert writes >= 3, "the fuse is in the way of no write"
+            assert writes >= 3, "no write is intercepted"
             return
     pytest.fail(f"more than {MAX_WRITES} writes")
 
 
 def final_state(world: World, run_id: str) -> tuple[object, ...]:
-    """What of a run is the same, however it came about."""
+    """Return everything about a run that must not depend on crashes."""
     return (
         world.status(run_id),
         world.outcome(run_id).reason,
@@ -61,12 +59,12 @@ def start_two_batches(world: World) -> str:
     return run_id
 
 
-def assert_all_equal(ends: list[tuple[object, ...]], status: str) -> None:
-    assert len(ends) > 3
-    assert ends[0][0] == status
-    assert ends[0][-1], "all is let go"
-    for number, end in enumerate(ends):
-        assert end == ends[0], f"the {number}th death shows in the end"
+def assert_all_equal(states: list[tuple[object, ...]], status: str) -> None:
+    assert len(states) > 3
+    assert states[0][0] == status
+    assert states[0][-1], "the run holds nothing"
+    for number, state in enumerate(states):
+        assert state == states[0], f"the crash number {number} changes the final state"
 
 
 def test_crash_while_starting(world: World) -> None:
@@ -76,16 +74,16 @@ def test_crash_while_starting(world: World) -> None:
         blob = world.upload_trigger("clip", frames_per_batch=1)
         return ids.run_id_for(blob, world.storage.triggers.need(blob).etag)
 
-    ends = []
+    states = []
     for run_id in crash_everywhere(world, trigger, lambda app, _: start_run(app, "clip.json")):
         messages = {text.replace(run_id, "RUN") for text in drain(world.storage.frame_batches)}
         plan = world.storage.runs.need(RunPaths(run_id).plan).data.decode().replace(run_id, "RUN")
         slots = [item.name for item in world.storage.runs.list("slots/")]
-        ends.append((world.status(run_id), messages, plan, sorted(world.runs_blobs(run_id)), len(slots)))
+        states.append((world.status(run_id), messages, plan, sorted(world.runs_blobs(run_id)), len(slots)))
         cancel(world.app, run_id)
-    assert ends[0][0] == "scoring"
-    assert len(ends[0][1]) == 2, "a message for each batch"
-    assert ends == [ends[0]] * len(ends)
+    assert states[0][0] == "scoring"
+    assert len(states[0][1]) == 2, "one message per batch"
+    assert states == [states[0]] * len(states)
 
 
 def test_crash_while_refusing(world: World) -> None:
@@ -106,17 +104,17 @@ def test_crash_while_submitting_task(world: World) -> None:
     def place(app: App, run_id: str) -> None:
         submit_batch(app, message(run_id, 0))
 
-    ends = []
+    states = []
     for run_id in crash_everywhere(world, unplaced, place):
         submit_batch(world.app, message(run_id, 1))
         assert sorted(world.tasks(run_id)) == ["b00000", "b00001"]
         world.finish(run_id)
-        ends.append(final_state(world, run_id))
-    assert_all_equal(ends, "finished")
+        states.append(final_state(world, run_id))
+    assert_all_equal(states, "finished")
 
 
 def test_crash_while_finishing(world: World) -> None:
-    """Either the message comes again, or only the sweep comes."""
+    """After the crash, either the message is delivered again, or only the sweep runs."""
     again = itertools.cycle([lambda app, run_id: finish_batch(app, message(run_id, 1)), lambda app, _: sweep(app)])
 
     def scored() -> str:
@@ -141,15 +139,15 @@ def test_crash_while_invalidating_receipt(world: World) -> None:
         world.storage.work.delete(RunPaths(run_id).segment(1))
         return run_id
 
-    ends = []
+    states = []
     for run_id in crash_everywhere(world, damaged, lambda app, run_id: finish_batch(app, message(run_id, "advance"))):
         sweep(world.changed(sweep_grace_seconds=0).app)
         assert world.tasks(run_id)["b00001"].is_active
         world.score(run_id, 1, message=False)
         finish_batch(world.app, message(run_id, "advance"))
         status, reason, video, blobs, *rest = final_state(world, run_id)
-        ends.append((status, reason, video, [blob.split("-0x")[0] for blob in blobs], *rest))
-    assert_all_equal(ends, "finished")
+        states.append((status, reason, video, [blob.split("-0x")[0] for blob in blobs], *rest))
+    assert_all_equal(states, "finished")
 
 
 def test_crash_while_cancelling(world: World) -> None:
@@ -166,33 +164,35 @@ def test_crash_while_resubmitting_missing(world: World) -> None:
         assert world.status(run_id) == "failed"
         return run_id
 
-    ends = []
+    states = []
     for run_id in crash_everywhere(world, failed, lambda app, run_id: resubmit(app, run_id, "missing") and None):
         assert sorted(world.tasks(run_id, 1)) == ["b00001"]
-        ends.append((world.status_document(run_id)["failures"], world.status(run_id), sorted(world.runs_blobs(run_id))))
-    assert ends[0][:2] == ({}, "scoring")
-    assert ends == [ends[0]] * len(ends)
+        states.append(
+            (world.status_document(run_id)["failures"], world.status(run_id), sorted(world.runs_blobs(run_id)))
+        )
+    assert states[0][:2] == ({}, "scoring")
+    assert states == [states[0]] * len(states)
     assert world.finish(run_id) == "finished"
 
 
 def test_crash_while_resubmitting_all(world: World) -> None:
     """A second call creates a second run; the incomplete one must not hang either."""
-    roomy = world.changed(max_open_runs=100)
-    old = start_two_batches(roomy)
-    assert roomy.finish(old) == "finished"
+    wide = world.changed(max_open_runs=100)
+    old = start_two_batches(wide)
+    assert wide.finish(old) == "finished"
     reruns: list[str] = []
 
     def redo(app: App, run_id: str) -> None:
         reruns.append(resubmit(app, run_id, "all"))
 
-    deaths_survived = len(list(crash_everywhere(roomy, lambda: old, redo)))
+    deaths_survived = len(list(crash_everywhere(wide, lambda: old, redo)))
     assert deaths_survived > 5
-    sweep(roomy.app)
-    folders = set(roomy.storage.runs.folders()) - {old, "open", "slots"}
+    sweep(wide.app)
+    folders = set(wide.storage.runs.folders()) - {old, "open", "slots"}
     assert folders >= set(reruns)
-    assert {item.name.removeprefix("open/") for item in roomy.storage.runs.list("open/")} == folders, "a run hangs"
-    assert {roomy.status(run_id) for run_id in folders} == {"scoring"}
+    assert {item.name.removeprefix("open/") for item in wide.storage.runs.list("open/")} == folders, "a run hangs"
+    assert {wide.status(run_id) for run_id in folders} == {"scoring"}
     incomplete = min(folders - set(reruns))
     for run_id in (incomplete, reruns[-1]):
-        assert roomy.finish(run_id) == "finished"
-        assert roomy.video(run_id) == roomy.video(old)
+        assert wide.finish(run_id) == "finished"
+        assert wide.video(run_id) == wide.video(old)

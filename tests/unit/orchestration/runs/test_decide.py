@@ -53,7 +53,7 @@ def failure(step: str) -> Failure:
         run_id=RUN,
         step=step,
         reason=f"{step} broke",
-        remedy="Mend it.",
+        remedy="Fix it.",
         code=ErrorCode.INVALID_INPUT,
         next_step=NextStep.FIX_INPUT,
         failed_at=NOW.isoformat(),
@@ -128,7 +128,7 @@ def test_failure_names_batches_and_first_reason() -> None:
     run = state(plan=PLAN, receipts={1}, failures={"00000": failure("00000"), "00002": failure("00002")})
     step = decide(run, now=NOW, run_limit=LIMIT)
     assert step.reason == "Batches 0, 2 failed: 00000 broke"
-    assert step.remedy == "Mend it. Then resubmit what is missing."
+    assert step.remedy == "Fix it. Then resubmit what is missing."
 
 
 states = st.builds(

@@ -19,7 +19,7 @@ from tests.support.world import World, message
 
 @pytest.fixture
 def run_id(world: World) -> str:
-    """A run of three batches whose tasks have been placed."""
+    """A run of three batches whose tasks have been created."""
     run_id = world.start("clip")
     world.deliver_messages()
     return run_id
@@ -58,7 +58,7 @@ def test_damaged_batch_is_scored_again(world: World, run_id: str, damage) -> Non
     assert "batches/00001.json" not in blobs
     assert {"batches/00000.json", "batches/00002.json"} <= blobs
     assert len([name for name in blobs if name.startswith("damaged/00001-")]) == 1
-    assert world.tasks(run_id)["b00001"].is_active, "the batch has a task that will score it again"
+    assert world.tasks(run_id)["b00001"].is_active, "the batch has a task again"
     world.score(run_id, 1)
     world.deliver_messages()
     finish_batch(world.app, message(run_id, "advance"))
@@ -111,7 +111,7 @@ def test_large_video_is_joined_by_a_task(world: World) -> None:
     small.score(run_id)
     small.deliver_messages(times=3)
     assert (small.status(run_id), sorted(small.tasks(run_id))) == ("joining", ["b00000", "b00001", "join"])
-    finish_batch(world.app, message(run_id, "join"))  # the other limit: the function joins it now
+    finish_batch(world.app, message(run_id, "join"))  # with the default limit: the function joins it
     assert world.status(run_id) == "finished"
 
 

@@ -22,14 +22,14 @@ from tests.support.world import World, message
 
 @pytest.fixture
 def run_id(world: World) -> str:
-    """A run of three batches that makes records; their tasks have been placed."""
+    """A run of three batches that makes records; their tasks have been created."""
     run_id = world.start("clip", scorer="describe")
     world.deliver_messages()
     return run_id
 
 
 def records(world: World, run_id: str) -> list[int]:
-    """Return the frames of the records in `output`, in their order."""
+    """Return the frame numbers of the records in `output`, in their order."""
     data = world.storage.output.need(RunPaths(run_id).records).data
     assert data.endswith(b"\n")
     return [json.loads(line)["frame"] for line in data.splitlines()]
@@ -128,7 +128,7 @@ def test_held_lease_is_respected(world: World, run_id: str) -> None:
         assert assemble_output(world.storage, run_id) is None
         assert not has_records(world, run_id)
     assert assemble_output(world.storage, run_id) == RunPaths(run_id).records
-    assert assemble_output(world.storage, run_id) == RunPaths(run_id).records, "once more changes nothing"
+    assert assemble_output(world.storage, run_id) == RunPaths(run_id).records, "repetition has no effect"
 
 
 def test_crash_at_any_write_still_finishes_run(world: World, run_id: str) -> None:

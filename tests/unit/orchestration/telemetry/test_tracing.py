@@ -31,7 +31,7 @@ def exporter() -> InMemorySpanExporter:
 
 @pytest.fixture
 def traced(world: World, exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """The world with an app that makes spans, and the app's functions working on it."""
+    """A world with an app that creates spans, which the functions use as well."""
     provider = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     app = replace(world.app, spans=OpenTelemetrySpans(provider.get_tracer("impasto")))
@@ -41,19 +41,19 @@ def traced(world: World, exporter: InMemorySpanExporter, monkeypatch: pytest.Mon
 
 
 class Stream:
-    """A trigger blob as the host hands it over."""
+    """A trigger blob as the host binds it."""
 
     def __init__(self, blob: str) -> None:
         self.name = f"{paths.TRIGGERS}/{blob}"
 
 
 def ended_spans(exporter: InMemorySpanExporter) -> list[tuple[str, object]]:
-    """Name and batch of each span that has ended, in the order of their ends."""
+    """Return name and batch of each ended span, in the order of their ends."""
     return [(span.name, (span.attributes or {}).get("impasto.batch")) for span in exporter.get_finished_spans()]
 
 
 def parents(spans: Sequence[ReadableSpan]) -> dict[str, str]:
-    """The name of each span's parent; "host" for the host's own."""
+    """Return span name → name of its parent; "host" is the host's span."""
     by_id = {span.context.span_id: span.name for span in spans if span.context} | {int(HOST_SPAN, 16): "host"}
     return {span.name: by_id[span.parent.span_id] for span in spans if span.parent}
 
@@ -110,8 +110,8 @@ def test_split_has_its_own_span(traced: World, exporter: InMemorySpanExporter) -
 
 def test_invocation_without_parent_starts_a_trace(traced: World, exporter: InMemorySpanExporter) -> None:
     request = func.HttpRequest(method="GET", url="/api/runs", body=b"")
-    call("list_runs", request, traceparent="not one")
-    with traced.app.spans.phase("join", "clip-0123456789"):  # of another call, left open in this thread
+    call("list_runs", request, traceparent="invalid")
+    with traced.app.spans.phase("join", "clip-0123456789"):  # the open span of another invocation in this thread
         call("list_runs", request)
     first, second, _ = exporter.get_finished_spans()
     assert (first.parent, second.parent) == (None, None)
