@@ -6,6 +6,7 @@ from itertools import chain, islice
 from typing import Any, Final, Literal
 
 from frame_tools.contracts import ids, paths
+from frame_tools.contracts.choices import RunOutcome
 from frame_tools.contracts.errors import DamagedError, VersionSkewError, sentence
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
@@ -15,7 +16,7 @@ from orchestration.preflight import read_check
 from orchestration.reporting.cost import expected_cost
 from orchestration.state import RunState, open_runs, read_state, read_task_error
 
-Status = Literal["waiting", "splitting", "planning", "scoring", "joining", "finished", "failed", "refused", "cancelled"]
+Status = Literal["waiting", "splitting", "planning", "scoring", "joining"] | RunOutcome
 MAX_LISTED: Final = 200
 """Runs in one listing."""
 MAX_TASK_ERRORS: Final = 10

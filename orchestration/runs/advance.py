@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, assert_never
 
+from frame_tools.contracts.choices import RunOutcome
 from frame_tools.contracts.errors import InputError, NextStep
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
@@ -13,7 +14,7 @@ from orchestration.app import App
 from orchestration.planning import planner
 from orchestration.runs.admission import acquire_slot
 from orchestration.runs.decide import Action, NextAction, decide
-from orchestration.runs.finalize import OutcomeStatus, clean_up, finalize_run, terminate_jobs
+from orchestration.runs.finalize import clean_up, finalize_run, terminate_jobs
 from orchestration.runs.joining import join_run
 from orchestration.state import RunState, read_state
 
@@ -116,7 +117,7 @@ def _refuse_invalid_input(app: App, state: RunState, check: Callable[[], None]) 
     return False
 
 
-def _end_run(app: App, state: RunState, status: OutcomeStatus, next_action: NextAction) -> None:
+def _end_run(app: App, state: RunState, status: RunOutcome, next_action: NextAction) -> None:
     is_finished = status == "finished"
     finalize_run(
         app,

@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from frame_tools.contracts import ids
+from frame_tools.contracts.choices import RunOutcome
 from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Outcome
@@ -16,8 +17,6 @@ from orchestration.runs.admission import admit_next, release_slots
 
 _log = logging.getLogger(__name__)
 
-OutcomeStatus = Literal["finished", "failed", "refused", "cancelled"]
-
 
 @with_run_context
 def finalize_run(
@@ -25,7 +24,7 @@ def finalize_run(
     run_id: str,
     *,
     name: str,
-    status: OutcomeStatus,
+    status: RunOutcome,
     reason: str,
     remedy: str = "",
     code: ErrorCode | None = None,

@@ -4,10 +4,11 @@ import logging
 
 import pytest
 
+from frame_tools.contracts.choices import RunOutcome
 from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
 from orchestration.runs import finalize
-from orchestration.runs.finalize import OutcomeStatus, finalize_run
+from orchestration.runs.finalize import finalize_run
 from tests.support.memory_world import InMemoryCloud
 
 RUN = "clip-0123456789"
@@ -17,9 +18,7 @@ RUN = "clip-0123456789"
     ("status", "level"),
     [("finished", "INFO"), ("failed", "ERROR"), ("refused", "INFO"), ("cancelled", "INFO")],
 )
-def test_finalize_logs_the_event_as_a_field(
-    status: OutcomeStatus, level: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_finalize_logs_the_event_as_a_field(status: RunOutcome, level: str, caplog: pytest.LogCaptureFixture) -> None:
     world = InMemoryCloud().world()
     with caplog.at_level(logging.INFO):
         finalize_run(world.app, RUN, name="clip", status=status, reason="R", code=ErrorCode.RUN_TIMED_OUT)
