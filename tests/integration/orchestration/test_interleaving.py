@@ -304,7 +304,7 @@ def task_killed(world: World) -> str:
 def damaged(world: World) -> str:
     """All batches have receipts, but the files of one are gone."""
     run_id = all_scored(world)
-    world.storage.execute_pending.delete(RunPaths(run_id).records_part(1))
+    world.storage.work.delete(RunPaths(run_id).records_part(1))
     return run_id
 
 
