@@ -1,11 +1,8 @@
-"""A local Batch service as a process, the real `azure-batch` client for it, and a real Azurite."""
+"""A local Batch service as a process, and the real `azure-batch` client for it."""
 
 import json
 import re
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,23 +13,14 @@ import requests
 from azure.batch import BatchClient
 from azure.batch import models as m
 from azure.core.credentials import AzureNamedKeyCredential
-from azure.storage.blob import BlobServiceClient
 
 from local_cloud.batch_service.launch import BatchServiceProcess, start_service
 from tests.support.waiting import until
 
 DEADLINE_S = 20.0
-START_S = 60.0  # Azurite needs most of 20 s on a busy machine
 IMAGE = "painter:1"
 PATH = f"{Path(sys.executable).parent}:/usr/bin:/bin"
-REPOSITORY = Path(__file__).resolve().parents[4]
-AZURITE = REPOSITORY / "node_modules" / ".bin" / "azurite"
 T = TypeVar("T")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Let the Batch client's own use of `utcnow` pass; it also runs in the threads of its pollers."""
-    config.addinivalue_line("filterwarnings", r"ignore:datetime\.datetime\.utcnow:DeprecationWarning:azure\.batch")
 
 
 @dataclass
@@ -148,51 +136,6 @@ def own_cloud(tmp_path: Path) -> Iterator[Cloud]:
     assert cloud.service is not None
     if cloud.service.process.returncode is None:
         assert cloud.service.stop() == 0
-
-
-@dataclass(frozen=True)
-class Azurite:
-    """A real Azurite's blob service, and the connection string of an account of it."""
-
-    connection_string: str
-
-    @property
-    def blobs(self) -> BlobServiceClient:
-        return BlobServiceClient.from_connection_string(self.connection_string)
-
-
-@pytest.fixture(scope="session")
-def azurite_for_batch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
-    """Azurite on a free port, in memory, with an account for the tests."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    key = "bG9jYWwtYmF0Y2gtdGVzdHMta2V5"
-    log = tmp_path_factory.mktemp("azurite") / "azurite.log"
-    command = [str(AZURITE.with_name("azurite-blob")), "--blobPort", str(port), "--inMemoryPersistence"]
-    command += ["--skipApiVersionCheck", "--silent", "--disableTelemetry"]
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            command, env={"PATH": PATH, "AZURITE_ACCOUNTS": f"localops:{key}"}, stdout=sink, stderr=sink
-        )
-    try:
-        _await_port(port, process, log)
-        endpoint = f"BlobEndpoint=http://127.0.0.1:{port}/localops"
-        yield Azurite(f"DefaultEndpointsProtocol=http;AccountName=localops;AccountKey={key};{endpoint}")
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _await_port(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError(f"azurite did not start: {log.read_text()}")
 
 
 _PLACEHOLDERS = {

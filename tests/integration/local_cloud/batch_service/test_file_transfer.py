@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from azure.batch import models as m
-from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, generate_container_sas
 
 
 @pytest.fixture(scope="module")
-def storage_cloud(azurite_for_batch: Any, cloud: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def storage_cloud(emulators: Any, cloud: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A service with an image that knows the storage account, and one that does not."""
     path = {"PATH": "/usr/bin:/bin"}
-    knowing = path | {"OTHER": "a=b;c", "OPS_STORAGE": azurite_for_batch.connection_string}
+    knowing = path | {"OTHER": "a=b;c", "OPS_STORAGE": emulators.settings["OPS"]}
     own = type(cloud)(data=tmp_path_factory.mktemp("batch-storage"), images={"knowing": knowing, "blind": path})
     own.start()
     yield own
@@ -23,8 +23,9 @@ def storage_cloud(azurite_for_batch: Any, cloud: Any, tmp_path_factory: pytest.T
 
 
 @pytest.fixture
-def container(azurite_for_batch: Any) -> Any:
-    return azurite_for_batch.blobs.create_container(f"test-{uuid.uuid4().hex}")
+def container(emulators: Any) -> Any:
+    blobs = BlobServiceClient.from_connection_string(emulators.settings["OPS"])
+    return blobs.create_container(f"test-{uuid.uuid4().hex}")
 
 
 def output(pattern: str, url: str, path: str | None, *, condition: str = "taskcompletion") -> m.OutputFile:
