@@ -103,12 +103,8 @@ def node_environment(ports: Ports) -> dict[str, str]:
 
 
 def _client_ports(options: CloudOptions, ports: Ports) -> Ports:
-    proxy_ports = options.proxy_ports
-    return (
-        ports
-        if proxy_ports is None
-        else replace(ports, blob=proxy_ports.blob, queue=proxy_ports.queue, table=proxy_ports.table)
-    )
+    proxy = options.proxy_ports
+    return ports if proxy is None else replace(ports, blob=proxy.blob, queue=proxy.queue, table=proxy.table)
 
 
 def _azurite(options: CloudOptions, ports: Ports) -> ServiceProcess:

@@ -119,7 +119,15 @@ class QueueListener:
     async def _deliver(self, lease: MessageLease, message: Message, *, times: int) -> None:
         for _ in range(times):
             async with self._concurrency:
-                lease.record_delivery(ok=await self._handle(message))
+                lease.record_delivery(ok=await self._handled(message))
+
+    async def _handled(self, message: Message) -> bool:
+        try:
+            return await self._handle(message)
+        except Exception:
+            # Without an outcome the lease would be renewed forever and the message would never come again.
+            _log.exception("Message %s on %s could not be handled", message.id, self._queue.queue_name)
+            return False
 
 
 def _start_task(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:

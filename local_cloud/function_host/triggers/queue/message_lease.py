@@ -66,20 +66,20 @@ class MessageLease:
         while not await wait_for_any(self._finished, timeout=pause):
             pause = half if await self._renew() else half / 5
         if not self._failed:
-            await self._end("deleted", self._delete())
+            await self._complete("deleted", self._delete())
         elif self._rules.poison is None:
             # Like the real host, do not make it visible at once, which would be a fast endless loop.
             _log.warning("Message %s failed and stays hidden for now: this queue has no poison queue", self._raw.id)
         elif (self._raw.dequeue_count or 1) >= self._rules.max_dequeue_count:
             await self.reject(f"it has failed {self._raw.dequeue_count} times (maxDequeueCount)")
         else:
-            await self._end("shown again", self._show_again())
+            await self._complete("made visible again", self._make_visible())
 
     async def reject(self, reason: str) -> None:
         """Move the message to the poison queue; without such a queue it stays hidden."""
         _log.warning("Message %s on %s is poison: %s", self._raw.id, self._queue.queue_name, reason)
         if self._rules.poison is not None:
-            await self._end("moved to its poison queue", self._move(self._rules.poison))
+            await self._complete("moved to its poison queue", self._move(self._rules.poison))
 
     async def _move(self, poison: Poison) -> None:
         await poison(self._raw.content)
@@ -88,7 +88,7 @@ class MessageLease:
     async def _delete(self) -> None:
         await self._queue.delete_message(self._raw.id, self._receipt)
 
-    async def _show_again(self) -> None:
+    async def _make_visible(self) -> None:
         after = int(self._rules.visibility_timeout.total_seconds())
         await self._queue.update_message(self._raw.id, self._receipt, visibility_timeout=after)
         self._wake.set()
@@ -103,7 +103,7 @@ class MessageLease:
         self._receipt = answer.pop_receipt or self._receipt
         return True
 
-    async def _end(self, outcome: str, step: Awaitable[None]) -> None:
+    async def _complete(self, outcome: str, step: Awaitable[None]) -> None:
         try:
             await step
         except AzureError as error:

@@ -128,6 +128,19 @@ def test_failing_message_is_retried_then_poisoned(
     assert "it has failed 3 times" in caplog.text
 
 
+def test_exception_of_handler_counts_as_failure(bench: ListenerBench, azurite_for_host: Azurite) -> None:
+    async def broken(_: Message) -> bool:
+        raise RecursionError
+
+    async def run() -> None:
+        bench.put("deep")
+        async with bench.listening(azurite_for_host.connection_string, broken):
+            await bench.until(lambda: bool(bench.poisoned) and bench.is_empty())
+
+    asyncio.run(run())
+    assert [message.dequeue_count for message in bench.received] == [1, 2, 3]
+
+
 def test_failed_message_without_poison_queue_stays_hidden(bench: ListenerBench, azurite_for_host: Azurite) -> None:
     async def run() -> None:
         bench.put("bad")
