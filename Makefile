@@ -28,6 +28,9 @@ HOST ?= local
 TESTS ?= tests
 # All tracked shell scripts; .ci/run has no suffix.
 SHELL_SCRIPTS = $(shell git ls-files '*.sh') .ci/run
+# These tests need torch and OpenCV: they run in the scorer's environment, all others in the app's.
+SCORING_TESTS := $(wildcard tests/scoring) tests/unit/scoring tests/unit/benchmarks/scoring tests/contract/test_masks.py
+SCORING_IGNORED := $(foreach t,$(SCORING_TESTS),--ignore $(t))
 export VIDEO STYLE OUT
 
 .PHONY: help setup vgg demo up test test-unit test-app test-scoring hunt lint lint-project lint-infra types contracts \
@@ -51,24 +54,25 @@ vgg: setup ## Make VGG16's weights, which tuning a style and the scorer gatys ne
 test: test-app test-scoring ## Run all tests
 
 test-unit: $(APP) ## Run the tests that need no storage emulator, no Batch service and no torch
-	.venv/bin/python -m pytest tests/unit --ignore tests/unit/scoring -n auto
+	.venv/bin/python -m pytest tests/unit $(SCORING_IGNORED) -n auto
 
 test-app: setup
-	.venv/bin/python -m pytest $(TESTS) --ignore tests/scoring --ignore tests/unit/scoring
+	.venv/bin/python -m pytest $(TESTS) $(SCORING_IGNORED)
 
 test-scoring: setup
-	.venv-scoring/bin/python -m pytest tests/scoring tests/unit/scoring tests/frame_tools
+	.venv-scoring/bin/python -m pytest $(SCORING_TESTS) $(wildcard tests/frame_tools) tests/unit/frame_tools
 
 hunt: setup ## Try the property tests on 5000 new examples each (half an hour; no part of check)
-	.venv/bin/python -m pytest tests --ignore tests/scoring --ignore tests/unit/scoring -m hypothesis --hypothesis-profile hunt
-	.venv-scoring/bin/python -m pytest tests/scoring tests/unit/scoring -m hypothesis --hypothesis-profile hunt
+	.venv/bin/python -m pytest tests $(SCORING_IGNORED) -m hypothesis --hypothesis-profile hunt
+	.venv-scoring/bin/python -m pytest $(SCORING_TESTS) -m hypothesis --hypothesis-profile hunt
 
 lint: setup
 	.venv/bin/ruff check --no-cache .
 	.venv/bin/ruff format --no-cache --check .
 
 types: setup
-	.venv/bin/mypy function_app.py orchestration frame_tools scoring local_cloud samples benchmarks infra
+	.venv/bin/python -m mypy --python-version 3.13 function_app.py orchestration frame_tools local_cloud samples infra
+	.venv-scoring/bin/python -m mypy --python-version 3.12 --cache-dir .mypy_cache/scoring scoring benchmarks $(SCORING_TESTS)
 
 contracts: setup
 	.venv/bin/lint-imports

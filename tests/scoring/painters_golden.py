@@ -2,7 +2,7 @@
 
     python -m tests.scoring.painters_golden
 
-makes them anew in tests/scoring/golden, in the scorer's environment, with the weights where tasks look for them; look
+makes them anew in tests/support/golden, in the scorer's environment, with the weights where tasks look for them; look
 at the pictures before they are kept.
 """
 
@@ -12,7 +12,7 @@ from scoring import image_codec
 from scoring.inference.weight_files import weights_folder
 from scoring.scorers.any_painting.scorer import AnyPainting
 from scoring.types import FramePosition, Picture, StyleMix
-from tests.scoring.controls_golden import FOLDER, scene
+from tests.support.golden_pictures import FOLDER, scene
 from tests.support.scorer_runs import opened, painting, run_of
 
 CASES = ("shared", "frame", "mixed")

@@ -18,8 +18,8 @@ from scoring.scorers.any_painting.scorer import AnyPainting, Stop, pad, style_at
 from scoring.scorers.any_painting.tuned import dump_style, load_style
 from scoring.scorers.sampling import SAMPLE_PIXELS, subsample
 from scoring.types import FramePosition, NonFiniteOutputError, StyleMix
-from tests.scoring.controls_golden import FOLDER
 from tests.scoring.painters_golden import CASES, painted
+from tests.support.golden_pictures import FOLDER
 from tests.support.scorer_runs import moments, opened, painting, run_of
 
 sides = st.integers(1, 45)

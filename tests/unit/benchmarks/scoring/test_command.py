@@ -1,4 +1,4 @@
-"""The bench: what it compares is what it says, its arithmetic is right, and one JSON object comes out."""
+"""The scoring benchmark: contenders, figures, options and output."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from benchmarks.scoring.plain_loop import PlainLoop, PlainNetwork
 from frame_tools.contracts.errors import ImpastoError, InputError
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.scorers import SCORERS
-from tests.scoring import bench_contenders
+from tests.support import benchmark_contenders
 
 # Of the network that pytorch/examples publishes for fast_neural_style: kernels, biases, and two numbers for each norm.
 PUBLISHED_PARAMETERS = 1_679_235
@@ -39,28 +39,28 @@ def setting(clip, device="cpu"):
     return Setting(clip, Options(), device, Path("no-weights"))
 
 
-def test_the_default_task_is_a_batch_as_planned():
+def test_default_frames_equal_a_planned_batch():
     assert SCORERS["any"].frames_per_batch == FRAMES
 
 
 @given(st.integers(SMALLEST_SIDE, 9000), st.integers(SMALLEST_SIDE, 7000))
-def test_a_size_is_read_as_it_is_written(width, height):
+def test_size_parse_round_trip(width, height):
     assert Size.parse(str(Size(width, height))) == Size(width, height)
 
 
 @pytest.mark.parametrize("text", ["", "640", "640x", "640x360x3", "axb", "16x640", "-640x360", "99999x99999"])
-def test_other_sizes_are_refused_in_words(text):
+def test_invalid_size_is_rejected(text):
     with pytest.raises(InputError):
         Size.parse(text)
 
 
-def test_frames_are_of_one_size_and_move(clip):
+def test_clip_frames_have_one_size_and_move(clip):
     frames = [np.asarray(Image.open(path)) for path in clip.paths]
     assert [frame.shape for frame in frames] == [(48, 64, 3)] * 3
     assert not np.array_equal(frames[0], frames[1])
 
 
-def test_the_plain_network_is_the_published_one():
+def test_plain_network_matches_the_published_one():
     network = PlainNetwork().eval()
     assert sum(parameter.numel() for parameter in network.parameters()) == PUBLISHED_PARAMETERS
     kernels = [tuple(p.shape) for p in network.parameters() if p.ndim == 4]
@@ -71,7 +71,7 @@ def test_the_plain_network_is_the_published_one():
         assert network(torch.rand(1, 3, 36, 52)).shape == (1, 3, 36, 52)
 
 
-def test_the_plain_loop_goes_from_file_to_file(clip, tmp_path):
+def test_plain_loop_converts_a_file(clip, tmp_path):
     seen = []
     target = tmp_path / "out.jpg"
     PlainLoop(lambda x: seen.append(x) or 300 - x, torch.device("cpu")).restyle(clip.paths[0], target)
@@ -82,20 +82,20 @@ def test_the_plain_loop_goes_from_file_to_file(clip, tmp_path):
     assert np.abs(out - np.clip(300 - source, 0, 255)).mean() < 8
 
 
-def test_the_loop_takes_the_clips_frames_in_turn(clip, monkeypatch):
+def test_loop_cycles_through_the_clip(clip, monkeypatch):
     taken = []
     monkeypatch.setattr(PlainLoop, "restyle", lambda _self, source, _target: taken.append(source.name))
     others.Loop(lambda x: x, setting(clip)).rate(0.02)
     assert taken[1:6] == ["000000.jpg", "000001.jpg", "000002.jpg", "000000.jpg", "000001.jpg"]
 
 
-def test_rates_count_calls_and_make_at_least_one():
+def test_frames_per_second_calls_at_least_once():
     calls = []
     assert frames_per_second(calls.append, 0) > 0
     assert calls == [0]
 
 
-def test_files_behave_as_blobs(tmp_path):
+def test_folder_container_behaves_like_blobs(tmp_path):
     folder, memory = FolderContainer(tmp_path / "work"), MemoryContainer("work")
     for container in (folder, memory):
         assert container.read("a/b") is None
@@ -115,32 +115,32 @@ def test_files_behave_as_blobs(tmp_path):
     assert not folder.delete("a/b")
 
 
-def test_each_contender_has_a_process_and_rounds_take_turns(clip):
-    makers = {"first": bench_contenders.Counting, "second": bench_contenders.Counting}
+def test_each_contender_has_its_own_process(clip):
+    makers = {"first": benchmark_contenders.Counting, "second": benchmark_contenders.Counting}
     with opened(makers, setting(clip)) as contenders:
         run_rounds(contenders, 2, 1.5)
-        known = [facts(contender) for contender in contenders]
+        contender_facts = [facts(contender) for contender in contenders]
         assert [contender.rates for contender in contenders] == [[1.5, 3.0]] * 2
-    assert len({os.getpid(), *(fact["pid"] for fact in known)}) == 3
-    assert [fact["gpus"] for fact in known] == [b"", b""]  # asked for the CPU, it must not find a GPU
-    for fact in known:
+    assert len({os.getpid(), *(fact["pid"] for fact in contender_facts)}) == 3
+    assert [fact["gpus"] for fact in contender_facts] == [b"", b""]  # asked for the CPU, it must not find a GPU
+    for fact in contender_facts:
         with pytest.raises(ProcessLookupError):
             os.kill(fact["pid"], 0)
 
 
-def test_an_error_of_a_contender_arrives_in_its_words(clip):
-    makers = {"first": bench_contenders.Counting, "second": bench_contenders.refusing}
-    with pytest.raises(InputError, match="does not want to"), opened(makers, setting(clip)):
+def test_contender_error_is_raised_here(clip):
+    makers = {"first": benchmark_contenders.Counting, "second": benchmark_contenders.refusing}
+    with pytest.raises(InputError, match="refuses"), opened(makers, setting(clip)):
         pytest.fail("nothing was opened")
 
 
-def test_figures_are_medians_and_ratios_within_a_round():
-    found = figures({"model": [10, 20, 40], "task": [9, 10, 30], "plain_loop": [3, 1, 2]})
-    assert (found["model_fps"], found["task_fps"], found["plain_loop_fps"]) == (20, 10, 2)
-    assert found["ratios"]["task_to_plain_loop"] == 10  # of 3, 10, 15; of the medians it would be 5
-    assert found["ratios"]["task_to_model"] == 0.75
-    assert found["lite_fps"] is None
-    assert found["ratios"]["task_to_lite"] is None
+def test_figures_are_medians_and_ratios_per_round():
+    result = figures({"model": [10, 20, 40], "task": [9, 10, 30], "plain_loop": [3, 1, 2]})
+    assert (result["model_fps"], result["task_fps"], result["plain_loop_fps"]) == (20, 10, 2)
+    assert result["ratios"]["task_to_plain_loop"] == 10  # of 3, 10, 15; of the medians it would be 5
+    assert result["ratios"]["task_to_model"] == 0.75
+    assert result["lite_fps"] is None
+    assert result["ratios"]["task_to_lite"] is None
 
 
 STAGES = {
@@ -159,32 +159,31 @@ STAGES = {
         (90, 20, 16, "the network: at most 90.0"),
     ],
 )
-def test_the_lowest_limit_bounds(model_fps, task_cpu_ms, cores, words):
+def test_lowest_limit_is_the_bottleneck(model_fps, task_cpu_ms, cores, words):
     most = limits(model_fps=model_fps, task_cpu_ms=task_cpu_ms, stages=STAGES, cores=cores)
-    said = bound(most, task_cpu_ms=task_cpu_ms, network_cpu_ms=1.0, stages=STAGES)
-    assert words in said
-    assert "segment 8.0, follow 5.0, encode 3.0, read 2.0, network 1.0, all else 1.0" in said
+    text = bound(most, task_cpu_ms=task_cpu_ms, network_cpu_ms=1.0, stages=STAGES)
+    assert words in text
+    assert "segment 8.0, follow 5.0, encode 3.0, read 2.0, network 1.0, all else 1.0" in text
 
 
-def test_steadying_may_bound_and_a_run_without_it_has_no_such_limit():
+def test_smoothing_can_be_the_bottleneck():
     slow = STAGES | {"follow": {"ms": 10.0, "cpu_ms": 12.0}}
     most = limits(model_fps=500, task_cpu_ms=20, stages=slow, cores=16)
-    said = bound(most, task_cpu_ms=20, network_cpu_ms=1.0, stages=slow)
-    assert said.startswith("the steadying, which takes frames in order: at most 100.0")
+    text = bound(most, task_cpu_ms=20, network_cpu_ms=1.0, stages=slow)
+    assert text.startswith("the steadying, which takes frames in order: at most 100.0")
     without = {name: times for name, times in STAGES.items() if name != "follow"}
     assert set(limits(model_fps=500, task_cpu_ms=20, stages=without, cores=16)) == {"network", "segment", "cores"}
 
 
-def test_options_are_read_by_the_schema_of_runs():
-    assert command.read_options(["temporal_smoothing=0", "preserve_color=luma"]) == Options(
-        temporal_smoothing=0, preserve_color="luma"
-    )
+def test_read_options_uses_the_schema():
+    options = command.read_options(["temporal_smoothing=0", "preserve_color=luma"])
+    assert options == Options(temporal_smoothing=0, preserve_color="luma")
 
 
 @pytest.mark.parametrize(
     "word", ["temporal_smoothing", "temporal_smoothing=2", "temporal_smothing=0", "scorer=copy", "preserve_color=maybe"]
 )
-def test_options_that_mean_nothing_are_refused_in_words(word):
+def test_invalid_option_is_rejected(word):
     with pytest.raises(InputError):
         command.read_options([word])
 
@@ -200,20 +199,20 @@ def test_devices(monkeypatch):
     assert command.devices_of(["cuda", "cpu"]) == ("cuda", "cpu")
 
 
-def test_without_the_package_that_comparison_is_left_out_in_words(monkeypatch):
+def test_missing_lite_package_is_reported(monkeypatch):
     monkeypatch.setattr(others, "LITE", ("no_such_package", "json"))
     assert others.lite_missing().startswith("no_such_package not installed: pip install -r scoring/requirements-bench")
     assert set(command.contenders()) == {"model", "task", "plain_loop", "plain_loop_our_network"}
 
 
 @pytest.mark.parametrize(("load", "said"), [(0.1, 0), (3.0, 1)])
-def test_a_busy_machine_is_noted(monkeypatch, load, said):
+def test_busy_machine_is_reported(monkeypatch, load, said):
     monkeypatch.setattr(others, "lite_missing", lambda: None)
     notes = list(command._notes({"load_before": load, "cores": 2}))
     assert len([note for note in notes if "busy" in note]) == len(notes) == said
 
 
-def test_the_command_prints_one_object(weights):
+def test_command_prints_one_json_object(weights):
     words = ["--size", "64x48", "--frames", "4", "--rounds", "1", "--seconds", "0.1", "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.scoring", *words, "--device", "cpu"],
@@ -238,7 +237,7 @@ def test_the_command_prints_one_object(weights):
     assert sum("frames/s" in line for line in lines) == len(measured) + 1
 
 
-def test_errors_pickle_between_processes():
+def test_errors_can_be_pickled():
     import pickle
 
     error = pickle.loads(pickle.dumps(InputError("what", "remedy")))  # noqa: S301 - made here

@@ -1,4 +1,4 @@
-"""Out of memory: fewer frames, then one, then tiles without a seam; nothing is held, everything is told once."""
+"""Out of memory: the batch is halved, then a frame is tiled without seams; each step is logged once."""
 
 import logging
 import subprocess
@@ -26,11 +26,11 @@ from scoring.types import FramePosition
 
 CPU = torch.device("cpu")
 OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 15.77 GiB."
-LEAST_DB = 40
+MIN_DB = 40
 
 
 @pytest.fixture(autouse=True)
-def _as_in_a_lane():
+def _as_in_a_cpu_worker():
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with torch.inference_mode():
@@ -38,19 +38,19 @@ def _as_in_a_lane():
     torch.set_num_threads(threads)
 
 
-class Small(StyleTransferNet):
-    """The real network on a device that holds only `most` pixels at once; it notes the frames that it was given."""
+class LimitedNetwork(StyleTransferNet):
+    """The real network on a device with memory for `max_pixels` pixels; it records the shapes of its inputs."""
 
-    def __init__(self, full, most):
+    def __init__(self, full, max_pixels):
         super().__init__()
         self.load_state_dict(full.state_dict())
         self.eval().requires_grad_(requires_grad=False)
-        self.most = most
-        self.given = []
+        self.max_pixels = max_pixels
+        self.input_shapes = []
 
     def forward(self, frames, brush):
-        self.given.append(tuple(frames.shape))
-        if frames.shape[0] * frames.shape[2] * frames.shape[3] > self.most:
+        self.input_shapes.append(tuple(frames.shape))
+        if frames.shape[0] * frames.shape[2] * frames.shape[3] > self.max_pixels:
             raise torch.OutOfMemoryError(OUT_OF_MEMORY)
         return super().forward(frames, brush)
 
@@ -69,7 +69,7 @@ def style(transformer):
 
 
 def smooth(frames, height, width, seed=0):
-    """Frames with broad areas, some noise, and a dark left side, (B, 3, H, W) in 0..1."""
+    """Return frames with broad areas, some noise, and a dark left side, (B, 3, H, W) in 0..1."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(frames, 3, 2 + height // 24, 2 + width // 24, generator=generator)
     x = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")
@@ -81,7 +81,7 @@ def painted_tiled(transformer, brush, x, limit, look=RECEPTIVE_FIELD):
 
 
 @given(st.integers(16, 110), st.integers(16, 110), st.floats(0.3, 0.95))
-def test_tiles_with_shared_statistics_show_no_seam(transformer, style, rows, columns, share):
+def test_tiling_with_shared_statistics_is_seamless(transformer, style, rows, columns, share):
     x = smooth(1, rows * STRIDE, columns * STRIDE)
     brush = StyleCondition(style, transformer.measure(x, style))
     limit = max(int(share * x[0, 0].numel()), (2 * MIN_CORE_SIDE + 2 * REACH) ** 2)
@@ -89,7 +89,7 @@ def test_tiles_with_shared_statistics_show_no_seam(transformer, style, rows, col
     torch.testing.assert_close(tiled, transformer(x, brush), atol=1e-5, rtol=0)
 
 
-def test_less_overlap_would_show(transformer, style):
+def test_smaller_overlap_shows_seams(transformer, style):
     x = smooth(1, 256, 384)
     brush = StyleCondition(style, transformer.measure(x, style))
     whole = transformer(x, brush)
@@ -100,21 +100,21 @@ def test_less_overlap_would_show(transformer, style):
 
 
 @pytest.mark.parametrize(("height", "width", "limit"), [(256, 384, 90_000), (128, 512, 40_000)])
-def test_tiles_with_the_frames_own_statistics_show_no_seam(transformer, style, height, width, limit):
+def test_tiling_with_frame_statistics_is_seamless(transformer, style, height, width, limit):
     x = smooth(2, height, width)
     whole = transformer(x, StyleCondition(style))
     forward = lambda part: transformer(part, StyleCondition(style))  # noqa: E731
     tiled = MemoryBoundedRunner(RECEPTIVE_FIELD, limit=limit)(
         forward, x, tile_adapter=partial(localised, transformer, style)
     )
-    assert psnr(tiled, whole, span=1) > 2 * LEAST_DB
+    assert psnr(tiled, whole, span=1) > 2 * MIN_DB
     blind = MemoryBoundedRunner(RECEPTIVE_FIELD, limit=limit)(forward, x)  # each tile with its own statistics
-    assert psnr(blind, whole, span=1) < LEAST_DB
+    assert psnr(blind, whole, span=1) < MIN_DB
 
 
 @given(st.integers(1, 600), st.integers(1, 600), st.integers(0, 3_000_000))
 @example(15, 282, 0)  # lower than the smallest core: its width can still be cut
-def test_cut_covers_every_pixel_once_and_keeps_to_the_limit(rows, columns, limit):
+def test_tile_grid_covers_pixels_once_within_limit(rows, columns, limit):
     height, width = rows * STRIDE, columns * STRIDE
     limit = max(limit, (2 * MIN_CORE_SIDE + STRIDE + 2 * REACH) ** 2)
     tiles = tile_grid(height, width, limit, RECEPTIVE_FIELD)
@@ -131,17 +131,17 @@ def test_cut_covers_every_pixel_once_and_keeps_to_the_limit(rows, columns, limit
     assert len(tiles) == 1 or height * width > limit
 
 
-def test_half_the_frames_then_one_and_the_limit_is_kept(transformer, style, caplog):
-    small = Small(transformer, most=2 * 64 * 80)
+def test_out_of_memory_halves_the_batch(transformer, style, caplog):
+    limited = LimitedNetwork(transformer, max_pixels=2 * 64 * 80)
     x = smooth(8, 64, 80)
     brush = StyleCondition(style)
-    frugal = MemoryBoundedRunner(RECEPTIVE_FIELD)
+    runner = MemoryBoundedRunner(RECEPTIVE_FIELD)
     with caplog.at_level(logging.WARNING):
-        first = frugal(lambda part: small(part, brush), x)
-        assert [shape[0] for shape in small.given] == [8, 4, 2, 2, 2, 2]
-        small.given.clear()
-        second = frugal(lambda part: small(part, brush), x)
-    assert [shape[0] for shape in small.given] == [2, 2, 2, 2]
+        first = runner(lambda part: limited(part, brush), x)
+        assert [shape[0] for shape in limited.input_shapes] == [8, 4, 2, 2, 2, 2]
+        limited.input_shapes.clear()
+        second = runner(lambda part: limited(part, brush), x)
+    assert [shape[0] for shape in limited.input_shapes] == [2, 2, 2, 2]
     torch.testing.assert_close(first, transformer(x, brush), atol=1e-5, rtol=0)
     assert torch.equal(first, second)
     assert caplog.text.count("2 frames in one forward pass instead of 8") == 1
@@ -149,24 +149,24 @@ def test_half_the_frames_then_one_and_the_limit_is_kept(transformer, style, capl
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_then_tiles(transformer, style, caplog, shared):
-    small = Small(transformer, most=90_000)
+def test_out_of_memory_falls_back_to_tiles(transformer, style, caplog, shared):
+    limited = LimitedNetwork(transformer, max_pixels=90_000)
     x = smooth(2, 256, 384)
     brush = StyleCondition(style, transformer.measure(x, style) if shared else None)
-    tile_adapter = None if shared else partial(localised, small, style)
+    tile_adapter = None if shared else partial(localised, limited, style)
     with caplog.at_level(logging.WARNING):
-        tiled = MemoryBoundedRunner(RECEPTIVE_FIELD)(lambda part: small(part, brush), x, tile_adapter=tile_adapter)
-    assert psnr(tiled, transformer(x, brush), span=1) > 2 * LEAST_DB
+        tiled = MemoryBoundedRunner(RECEPTIVE_FIELD)(lambda part: limited(part, brush), x, tile_adapter=tile_adapter)
+    assert psnr(tiled, transformer(x, brush), span=1) > 2 * MIN_DB
     assert caplog.text.count("384x256 pass through the network in 4 overlapping tiles") == 1
 
 
-def test_a_device_without_memory_is_said_in_words(transformer, style):
-    small = Small(transformer, most=1000)
+def test_too_little_memory_is_a_temporary_error(transformer, style):
+    limited = LimitedNetwork(transformer, max_pixels=1000)
     with pytest.raises(TemporaryError, match=r"tile of \d+ pixels"):
-        MemoryBoundedRunner(RECEPTIVE_FIELD)(lambda part: small(part, StyleCondition(style)), smooth(1, 256, 256))
+        MemoryBoundedRunner(RECEPTIVE_FIELD)(lambda part: limited(part, StyleCondition(style)), smooth(1, 256, 256))
 
 
-def test_other_errors_pass():
+def test_other_runtime_errors_pass_through():
     def broken(_x):
         raise RuntimeError("CUDA error: an illegal memory access")
 
@@ -174,7 +174,7 @@ def test_other_errors_pass():
         MemoryBoundedRunner(RECEPTIVE_FIELD)(broken, torch.zeros(2, 3, 64, 64))
 
 
-def test_nothing_of_a_failed_forward_is_held_in_the_next_try():
+def test_failed_forward_releases_its_tensors():
     held = []
 
     def forward(x):
@@ -185,35 +185,35 @@ def test_nothing_of_a_failed_forward_is_held_in_the_next_try():
             raise torch.OutOfMemoryError(OUT_OF_MEMORY)
         return x
 
-    frugal = MemoryBoundedRunner(RECEPTIVE_FIELD)
-    frugal(forward, torch.zeros(2, 3, 64, 64))
+    runner = MemoryBoundedRunner(RECEPTIVE_FIELD)
+    runner(forward, torch.zeros(2, 3, 64, 64))
     assert len(held) == 3
 
 
-def test_two_threads_find_one_limit(transformer, style):
-    small = Small(transformer, most=2 * 64 * 80)
-    frugal = MemoryBoundedRunner(RECEPTIVE_FIELD)
+def test_limit_is_shared_by_threads(transformer, style):
+    limited = LimitedNetwork(transformer, max_pixels=2 * 64 * 80)
+    runner = MemoryBoundedRunner(RECEPTIVE_FIELD)
     brush = StyleCondition(style)
     xs = [smooth(4, 64, 80, seed) for seed in range(6)]
     with ThreadPoolExecutor(3) as pool:
-        call = torch.inference_mode()(lambda x: frugal(lambda part: small(part, brush), x))
+        call = torch.inference_mode()(lambda x: runner(lambda part: limited(part, brush), x))
         out = list(pool.map(call, xs))
     for x, y in zip(xs, out, strict=True):
         torch.testing.assert_close(y, transformer(x, brush), atol=1e-5, rtol=0)
-    small.given.clear()
-    frugal(lambda part: small(part, brush), xs[0])
-    assert [shape[0] for shape in small.given] == [2, 2]
+    limited.input_shapes.clear()
+    runner(lambda part: limited(part, brush), xs[0])
+    assert [shape[0] for shape in limited.input_shapes] == [2, 2]
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_the_painter_delivers_the_same_from_little_memory(transformer, style, shared):
+def test_painter_result_is_the_same_with_little_memory(transformer, style, shared):
     frames = (smooth(2, 254, 381).permute(0, 2, 3, 1) * 255).to(torch.uint8).numpy()
     moments = (FramePosition(0, 0.0), FramePosition(1, 0.04))
     statistics = transformer.measure(smooth(2, 256, 384), style) if shared else None
     stops = (Stop(0.0, style, statistics),)
     plenty, little = (
         Painter(network, stops, CpuWorkers(1), CPU)(frames, moments)
-        for network in (transformer, Small(transformer, most=90_000))
+        for network in (transformer, LimitedNetwork(transformer, max_pixels=90_000))
     )
     assert np.abs(plenty.astype(int) - little).max() <= 1
 
@@ -240,7 +240,7 @@ for index in range(3):
 """
 
 
-def test_4k_frames_on_a_cpu_and_memory_stays_flat(weights):
+def test_4k_memory_on_cpu_is_bounded(weights):
     done = subprocess.run(
         [sys.executable, "-c", FOUR_K, str(weights)], capture_output=True, text=True, check=False, timeout=300
     )

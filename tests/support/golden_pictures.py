@@ -1,8 +1,8 @@
-"""Golden pictures of the controls, each a small frame as it should come out.
+"""Golden pictures of the postprocessing options: small frames with the expected result.
 
-    python -m tests.scoring.controls_golden
+    python -m tests.support.golden_pictures
 
-makes them anew in tests/scoring/golden, in the scorer's environment; look at the pictures before they are kept.
+writes them to tests/support/golden, in the scorer's environment. Inspect the pictures before committing them.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ SIZE = (64, 48)
 
 
 def scene() -> Picture:
-    """Draw the input: a sky that grows lighter, a green hill, a red ball with a dark edge, fine stripes."""
+    """Draw the input: a sky with a gradient, a green hill, a red ball with a dark edge, fine stripes."""
     width, height = SIZE
     rows, columns = np.mgrid[0:height, 0:width]
     picture = np.stack([60 + rows, 110 + rows, 200 - rows], axis=2).astype(np.uint8)
@@ -35,7 +35,7 @@ def scene() -> Picture:
 
 
 def painting() -> Picture:
-    """Draw what a network might have made of it: other colours, and strokes."""
+    """Draw a stand-in for the output of a network: other colors, and strokes."""
     picture = scene().astype(np.float64)
     rows, columns = np.mgrid[0 : SIZE[1], 0 : SIZE[0]]
     strokes = 24 * np.sin(columns / 2.1 + np.sin(rows / 3))
@@ -44,22 +44,22 @@ def painting() -> Picture:
 
 
 def mask() -> np.ndarray:
-    """Draw a soft mask: black at the left, white at the right."""
+    """Draw a soft mask: black on the left, white on the right."""
     return np.broadcast_to(np.linspace(-80, 335, SIZE[0]).clip(0, 255).astype(np.uint8), SIZE[::-1]).copy()
 
 
-def touched(*, small: int = 1, masked: bool = False, **options: object) -> Picture:
-    """Finish the painting, scored at 1 / `small` of its size."""
-    scored = to_working_size(painting(), (SIZE[0] // small, SIZE[1] // small))
-    return Compositor(Options.model_validate(options))(scene(), scored, mask() if masked else None)
+def composited(*, reduction: int = 1, use_mask: bool = False, **options: object) -> Picture:
+    """Composite the painting, scored at 1 / `reduction` of its size."""
+    scored = to_working_size(painting(), (SIZE[0] // reduction, SIZE[1] // reduction))
+    return Compositor(Options.model_validate(options))(scene(), scored, mask() if use_mask else None)
 
 
 CASES: dict[str, Callable[[], Picture]] = {
-    "luma": lambda: touched(preserve_color="luma"),
-    "statistics": lambda: touched(preserve_color="statistics"),
-    "enlarged": lambda: touched(small=2),
-    "masked": lambda: touched(masked=True),
-    "all": lambda: touched(small=2, masked=True, preserve_color="luma", strength=0.7),
+    "luma": lambda: composited(preserve_color="luma"),
+    "statistics": lambda: composited(preserve_color="statistics"),
+    "enlarged": lambda: composited(reduction=2),
+    "masked": lambda: composited(use_mask=True),
+    "all": lambda: composited(reduction=2, use_mask=True, preserve_color="luma", strength=0.7),
 }
 
 

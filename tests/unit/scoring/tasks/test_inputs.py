@@ -1,4 +1,4 @@
-"""What a task hands from the plan to its scorer: every style, every key with all its weights, the planned sample."""
+"""Run inputs: every style, every style mix, and the planned sample."""
 
 from fractions import Fraction
 
@@ -29,7 +29,7 @@ KEYS = ((0.0, (0.75, 0.25, 0.0)), (0.1, (0.25, 0.0, 0.75)), (0.2, (0.0, 1.0, 0.0
 
 @pytest.fixture
 def storage():
-    """Storage with the styles' copies and six numbered frames."""
+    """Return storage with copies of the styles and six numbered frames."""
     storage = memory_storage()
     for name, data in STYLES.items():
         storage.work.write(name, data)
@@ -39,7 +39,7 @@ def storage():
 
 
 def inputs(storage, **words):
-    """Return what a task makes of a plan with three styles that change with time."""
+    """Return the run inputs of a plan with three styles that change with time."""
     plan = Plan(
         run_id=RUN,
         name="clip",
@@ -60,20 +60,20 @@ def inputs(storage, **words):
     return run_inputs(task, plan, MANIFEST, BlobFrames(storage.input, ""))
 
 
-def test_every_style_and_every_key_with_all_its_weights_reaches_the_scorer(storage):
+def test_run_inputs_has_all_styles_and_mixes(storage):
     run = inputs(storage, seed=7)
     assert run.styles == tuple(StyleFile(name, data) for name, data in STYLES.items())
     assert run.style_mixes == tuple(StyleMix(at, weights) for at, weights in KEYS)
     assert run.options.seed == 7
 
 
-def test_the_sample_is_the_planned_frames_at_the_size_at_which_they_are_scored(storage):
+def test_sample_is_planned_frames_at_working_size(storage):
     whole, small = inputs(storage).sample(), inputs(storage, size=24).sample()
     assert [read_number(Image.fromarray(picture)) for picture in whole] == [1, 4]
     assert [picture.shape for picture in small] == [(24, 32, 3)] * 2
 
 
-def test_a_style_that_is_not_the_planned_one_is_damage_told_by_name(storage):
+def test_changed_style_is_damaged_and_named(storage):
     storage.work.write("bay.png", b"overwritten")
     with pytest.raises(DamagedError, match=r"bay\.png"):
         inputs(storage)

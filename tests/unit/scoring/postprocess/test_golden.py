@@ -1,11 +1,11 @@
-"""The controls give the pictures that were looked at when they were kept, and the same bytes however often."""
+"""The postprocessing options reproduce the golden pictures."""
 
 import cv2
 import numpy as np
 import pytest
 
 from scoring import image_codec
-from tests.scoring.controls_golden import CASES, FOLDER
+from tests.support.golden_pictures import CASES, FOLDER
 
 
 def psnr(a, b):
@@ -14,13 +14,13 @@ def psnr(a, b):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_control_gives_its_golden_picture(name):
+def test_option_matches_golden_picture(name):
     golden = image_codec.decode((FOLDER / f"controls_{name}.png").read_bytes(), name)
     assert psnr(CASES[name](), golden) > 50
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_control_gives_the_same_bytes_on_any_number_of_threads(name):
+def test_result_does_not_depend_on_threads(name):
     alone = CASES[name]()
     cv2.setNumThreads(4)
     try:
@@ -29,7 +29,7 @@ def test_a_control_gives_the_same_bytes_on_any_number_of_threads(name):
         cv2.setNumThreads(1)
 
 
-def test_golden_pictures_differ_from_each_other():
+def test_golden_pictures_differ():
     pictures = [make() for make in CASES.values()]
-    for i, one in enumerate(pictures):
-        assert all(psnr(one, other) < 35 for other in pictures[i + 1 :])
+    for i, picture in enumerate(pictures):
+        assert all(psnr(picture, other) < 35 for other in pictures[i + 1 :])

@@ -1,4 +1,4 @@
-"""Bad frames are caught, done again in full precision, handled as the run asks, and told."""
+"""Bad frames are detected, retried in full precision, and handled by the run's policy."""
 
 import logging
 
@@ -30,22 +30,22 @@ def frame(seed):
     return np.random.default_rng(seed).integers(0, 256, SHAPE, np.uint8)
 
 
-def moments(*indices):
+def positions(*indices):
     return tuple(FramePosition(index, index / 25) for index in indices)
 
 
 class Negative:
-    """Gives the negative; the frames in `faults` come out as they say: black, flat or as no numbers."""
+    """Returns the negative; the frames in `faults` become black, flat or NaN."""
 
     def __init__(self, faults):
         self.faults = faults
         self.calls = []
 
-    def __call__(self, pictures, moments):
-        self.calls.append(tuple(moment.index for moment in moments))
+    def __call__(self, pictures, positions):
+        self.calls.append(tuple(position.index for position in positions))
         out = 255 - pictures
-        for place, moment in enumerate(moments):
-            fault = self.faults.get(moment.index)
+        for place, position in enumerate(positions):
+            fault = self.faults.get(position.index)
             if fault == "nan":
                 raise NonFiniteOutputError(place, "no numbers", "")
             if fault is not None:
@@ -54,23 +54,23 @@ class Negative:
 
 
 class Half(Negative):
-    """The same in half precision; in full precision only `full_faults` come out badly."""
+    """The same in half precision; in full precision only the frames in `full_faults` are bad."""
 
     def __init__(self, faults, full_faults=None):
         super().__init__(faults)
         self.full = Negative(full_faults or {})
 
-    def score_full_precision(self, pictures, moments):
-        return self.full(pictures, moments)
+    def score_full_precision(self, pictures, positions):
+        return self.full(pictures, positions)
 
 
 def through(guard, indices, size=2):
-    """Score frames in batches and settle them in order; give the pictures."""
+    """Score frames in batches and resolve them in order; return the pictures."""
     out = []
     for start in range(0, len(indices), size):
         part = indices[start : start + size]
         pictures = np.stack([frame(index) for index in part])
-        for index, picture, scored in zip(part, pictures, guard(pictures, moments(*part)), strict=True):
+        for index, picture, scored in zip(part, pictures, guard(pictures, positions(*part)), strict=True):
             out.append(guard.resolve(index, f"{index}.jpg", picture, scored))
     return out
 
@@ -80,7 +80,7 @@ def negatives(*indices):
 
 
 @pytest.mark.parametrize("policy", ["fail", "original", "previous"])
-def test_good_frames_pass_as_they_are(policy):
+def test_good_frames_pass_unchanged(policy):
     score = Negative({})
     guard = Guard(score, policy)
     assert np.array_equal(through(guard, [0, 1, 2, 3]), negatives(0, 1, 2, 3))
@@ -90,22 +90,22 @@ def test_good_frames_pass_as_they_are(policy):
 
 @pytest.mark.parametrize(("fault", "words"), [("black", BLACK), ("flat", BLANK), ("nan", NON_FINITE)])
 @pytest.mark.parametrize("place", [2, 3])
-def test_fail_names_the_frame_and_the_way_out(fault, words, place):
+def test_fail_policy_names_frame_and_remedy(fault, words, place):
     with pytest.raises(InputError, match=f"{place}.jpg.*{words}") as caught:
         through(Guard(Negative({place: fault}), "fail"), [0, 1, 2, 3])
     assert "bad_frame" in caught.value.remedy
 
 
-def test_of_several_bad_frames_the_first_of_the_order_is_named():
+def test_fail_policy_names_the_first_frame_in_order():
     guard = Guard(Negative({1: "flat", 3: "black"}), "fail")
-    scored = {index: guard(frame(index)[None], moments(index))[0] for index in (3, 2, 1, 0)}
+    scored = {index: guard(frame(index)[None], positions(index))[0] for index in (3, 2, 1, 0)}
     assert np.array_equal(guard.resolve(0, "0.jpg", frame(0), scored[0]), negatives(0)[0])
     with pytest.raises(InputError, match=r"1\.jpg .* blank"):
         guard.resolve(1, "1.jpg", frame(1), scored[1])
 
 
 @pytest.mark.parametrize("fault", ["black", "flat", "nan"])
-def test_original_gives_the_frame_back_and_tells(fault, caplog):
+def test_original_policy_delivers_the_input(fault, caplog):
     guard = Guard(Negative({2: fault}), "original")
     with caplog.at_level(logging.WARNING):
         out = through(guard, [0, 1, 2, 3])
@@ -116,13 +116,13 @@ def test_original_gives_the_frame_back_and_tells(fault, caplog):
 
 
 @pytest.mark.parametrize("fault", ["black", "flat", "nan"])
-def test_previous_gives_the_last_good_one_of_the_order(fault):
+def test_previous_policy_delivers_the_last_good_frame(fault):
     guard = Guard(Negative({2: fault, 3: "black"}), "previous")
     assert np.array_equal(through(guard, [0, 1, 2, 3, 4]), [*negatives(0, 1, 1, 1, 4)])
     assert [bad.done for bad in guard.bad_frames(0, 5)] == ["previous", "previous"]
 
 
-def test_previous_at_the_start_falls_back_to_the_frame_and_says_so():
+def test_previous_policy_without_previous_delivers_the_input():
     guard = Guard(Negative({7: "black"}), "previous")
     assert np.array_equal(through(guard, [7, 8]), [frame(7), *negatives(8)])
     assert guard.bad_frames(0, 9) == (BadFrame(index=7, name="7.jpg", what=BLACK, done="original"),)
@@ -130,7 +130,7 @@ def test_previous_at_the_start_falls_back_to_the_frame_and_says_so():
 
 @pytest.mark.parametrize("policy", ["fail", "original", "previous"])
 @pytest.mark.parametrize("fault", ["black", "flat", "nan"])
-def test_what_half_precision_spoils_is_done_again_in_full(policy, fault, caplog):
+def test_retry_in_full_precision_recovers(policy, fault, caplog):
     score = Half({1: fault, 4: "nan"})
     guard = Guard(score, policy)
     with caplog.at_level(logging.WARNING):
@@ -142,7 +142,7 @@ def test_what_half_precision_spoils_is_done_again_in_full(policy, fault, caplog)
 
 
 @pytest.mark.parametrize("still", ["black", "nan"])
-def test_what_full_precision_does_not_cure_is_handled(still):
+def test_policy_applies_after_a_failed_retry(still):
     guard = Guard(Half({1: "nan"}, {1: still}), "original")
     assert np.array_equal(through(guard, [0, 1]), [*negatives(0), frame(1)])
     assert [bad.done for bad in guard.bad_frames(0, 2)] == ["original"]
@@ -150,36 +150,36 @@ def test_what_full_precision_does_not_cure_is_handled(still):
         through(Guard(Half({1: "nan"}, {1: still}), "fail"), [0, 1])
 
 
-def test_a_retried_frame_can_be_the_previous_of_the_next():
+def test_recovered_frame_counts_as_last_good():
     guard = Guard(Half({0: "flat", 1: "flat"}, {1: "flat"}), "previous")
     assert np.array_equal(through(guard, [0, 1]), negatives(0, 0))
 
 
-def test_a_program_may_mean_black_but_never_no_numbers():
+def test_blank_is_allowed_for_programs_but_nan_is_not():
     guard = Guard(Negative({0: "black", 1: "nan"}), "original", reject_blank=False)
     out = through(guard, [0, 1])
     assert not out[0].any()
     assert np.array_equal(out[1], frame(1))
 
 
-def test_found_leaves_out_frames_that_are_not_delivered():
+def test_bad_frames_excludes_warm_up():
     guard = Guard(Negative({1: "black", 2: "black"}), "original")
     through(guard, [0, 1, 2, 3])
     assert [bad.index for bad in guard.bad_frames(2, 4)] == [2]
 
 
-def test_other_faults_of_a_picture_are_not_the_guards():
-    def score(pictures, moments):
+def test_other_picture_errors_pass_through():
+    def score(pictures, positions):
         raise PictureError(0, "has the wrong size", "", fault=InternalError)
 
     with pytest.raises(PictureError, match="wrong size"):
         through(Guard(score, "original"), [0])
 
 
-def test_the_scorers_own_array_is_left_alone():
+def test_scorer_array_is_not_modified():
     class Cached(Half):
-        def __call__(self, pictures, moments):
-            self.own = super().__call__(pictures, moments)
+        def __call__(self, pictures, positions):
+            self.own = super().__call__(pictures, positions)
             return self.own
 
     score = Cached({0: "black"})
@@ -188,7 +188,7 @@ def test_the_scorers_own_array_is_left_alone():
 
 
 @given(st.integers(0, 255), st.integers(0, 2**31))
-def test_a_picture_that_comes_back_as_it_is_is_never_bad(level, seed):
+def test_unchanged_picture_is_never_bad(level, seed):
     noise = np.random.default_rng(seed).integers(0, 1 + level, SHAPE, np.uint8)
     assert blank_fault(noise, noise.copy()) is None
 

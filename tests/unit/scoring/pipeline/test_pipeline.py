@@ -1,4 +1,4 @@
-"""The pipeline keeps order, bounds memory, stops at the first error, and leaves no thread behind."""
+"""The frame pipeline keeps order, bounds memory, stops at the first error, and leaves no thread behind."""
 
 import os
 import sys
@@ -14,6 +14,7 @@ from frame_tools.contracts.errors import InputError, InternalError
 from scoring import image_codec
 from scoring.pipeline.pipeline import CONCURRENT_BATCHES, describe_frames, score_frames
 from scoring.pipeline.types import FrameRecord, Outputs, SourceFrame, Stages, Workers
+from scoring.thread_pools import PoolGroup
 from scoring.types import FramePosition, PictureError
 
 DEADLINE = 20  # seconds; only a failing test ever waits that long
@@ -34,7 +35,7 @@ def source(count, start=0, warm_up=0):
         yield item(index, lambda index=index: image_codec.encode_png(picture(index % 256)), delivered=index >= start)
 
 
-def same(pictures, moments):
+def same(pictures, positions):
     return pictures
 
 
@@ -47,41 +48,41 @@ def keep(index, name, data):
 
 
 @pytest.fixture(autouse=True)
-def no_thread_is_left():
+def no_thread_left():
     before = set(threading.enumerate())
     yield
     assert {t for t in threading.enumerate() if t.name.startswith("stream-")} <= before
 
 
 @given(st.integers(0, 25), st.integers(1, 5), st.integers(1, 4), st.integers(1, 6))
-def test_everything_arrives_once_and_in_order(count, per_forward, threads, waiting):
-    told, segment, batches = [], [], []
+def test_frames_arrive_once_and_in_order(count, per_forward, threads, waiting):
+    reported, segment, batches = [], [], []
 
-    def invert(pictures, moments):
-        assert [m.index for m in moments] == list(pictures[:, 0, 0, 0])
-        assert all(m.pts_seconds == m.index / 25 for m in moments)
+    def invert(pictures, positions):
+        assert [m.index for m in positions] == list(pictures[:, 0, 0, 0])
+        assert all(m.pts_seconds == m.index / 25 for m in positions)
         batches.append(len(pictures))
         return 255 - pictures
 
     stored = score_frames(
         source(count, start=3),
         invert,
-        Outputs(keep, encode=png, segment=lambda p: segment.append(p[0, 0, 0]), on_frame=told.append),
+        Outputs(keep, encode=png, segment=lambda p: segment.append(p[0, 0, 0]), on_frame=reported.append),
         frames_per_forward=per_forward,
         workers=Workers(readers=threads, writers=threads, waiting=waiting),
     )
     expected = [(i, f"{i:05}.png", 255 - i) for i in range(3, 3 + count)]
-    assert list(stored) == [record.stored for record in told] == expected
+    assert list(stored) == [record.stored for record in reported] == expected
     assert segment == [value for _, _, value in expected]
     assert sum(batches) == count
     assert max(batches, default=0) <= per_forward
-    assert all(min(r.load_ms, r.infer_ms, r.save_ms, r.segment_ms) >= 0 for r in told)
+    assert all(min(r.load_ms, r.infer_ms, r.save_ms, r.segment_ms) >= 0 for r in reported)
 
 
-def test_frames_of_another_size_get_a_forward_of_their_own():
+def test_batches_hold_frames_of_one_size():
     widths, shapes = [6, 6, 7, 7, 7, 6], []
 
-    def score(pictures, moments):
+    def score(pictures, positions):
         shapes.append(pictures.shape)
         return pictures
 
@@ -90,22 +91,27 @@ def test_frames_of_another_size_get_a_forward_of_their_own():
     assert sorted(shape[0] * 100 + shape[2] for shape in shapes) == [106, 206, 307]
 
 
-def test_a_record_says_which_frame_and_what_the_sink_gave():
-    told = []
-    score_frames(source(1, start=8), same, Outputs(lambda i, n, d: "etag", on_frame=told.append))
-    assert isinstance(told[0], FrameRecord)
-    assert (told[0].index, told[0].name, told[0].stored, told[0].segment_ms) == (8, "00008.png", "etag", 0)
+def test_record_names_the_frame_and_sink_result():
+    reported = []
+    score_frames(source(1, start=8), same, Outputs(lambda i, n, d: "etag", on_frame=reported.append))
+    assert isinstance(reported[0], FrameRecord)
+    assert (reported[0].index, reported[0].name, reported[0].stored, reported[0].segment_ms) == (
+        8,
+        "00008.png",
+        "etag",
+        0,
+    )
 
 
-def test_jpeg_is_written_unless_told_otherwise():
+def test_default_encoding_is_jpeg():
     assert score_frames(source(1), same, Outputs(lambda i, n, d: d[:2])) == (b"\xff\xd8",)
 
 
-def test_few_frames_are_in_memory_however_long_the_batch():
+def test_frames_in_memory_are_bounded():
     alive = set()
     peak = 0
 
-    def score(pictures, moments):
+    def score(pictures, positions):
         nonlocal peak
         scored = pictures.copy()
         alive.add(id(scored))
@@ -134,7 +140,7 @@ def test_few_frames_are_in_memory_however_long_the_batch():
     assert peak <= 3 + CONCURRENT_BATCHES + 2
 
 
-def test_reading_goes_on_while_a_forward_is_computed():
+def test_reading_overlaps_with_scoring():
     third_read = threading.Event()
 
     def items():
@@ -142,17 +148,17 @@ def test_reading_goes_on_while_a_forward_is_computed():
             fetch = frame.fetch
             yield item(index, lambda fetch=fetch: third_read.set() or fetch()) if index == 2 else frame
 
-    def score(pictures, moments):
+    def score(pictures, positions):
         assert third_read.wait(DEADLINE)
         return pictures
 
     assert len(score_frames(items(), score, Outputs(keep))) == 3
 
 
-def test_writing_overlaps_with_the_next_forward():
+def test_writing_overlaps_with_scoring():
     second_forward = threading.Event()
 
-    def score(pictures, moments):
+    def score(pictures, positions):
         if pictures[0, 0, 0, 0] == 1:
             second_forward.set()
         return pictures
@@ -163,7 +169,7 @@ def test_writing_overlaps_with_the_next_forward():
     assert len(score_frames(source(2), score, Outputs(sink))) == 2
 
 
-def test_the_segment_gets_frames_in_order_even_if_one_takes_long():
+def test_segment_gets_frames_in_order():
     later_frame_written, order = threading.Event(), []
 
     def segment(frame):
@@ -179,7 +185,7 @@ def test_the_segment_gets_frames_in_order_even_if_one_takes_long():
     assert order == [0, 1, 2, 3, 4, 5]
 
 
-def test_a_corrupt_frame_is_named():
+def test_corrupt_frame_is_named():
     items = [*source(2), item(2, lambda: b"\x89PNG but no more")]
     with pytest.raises(InputError, match=r"00002\.png"):
         score_frames(items, same, Outputs(keep))
@@ -201,7 +207,7 @@ STAGES = [
 
 
 @pytest.mark.parametrize("stage", [*STAGES, "encode", "sink", "segment", "on_frame"])
-def test_an_error_of_any_stage_ends_the_run(stage):
+def test_error_of_any_stage_stops_the_pipeline(stage):
     class BrokenError(Exception):
         pass
 
@@ -220,7 +226,7 @@ def test_an_error_of_any_stage_ends_the_run(stage):
 
         return wrapped
 
-    told = []
+    reported = []
     reading, opening = fails_at_5("read", lambda fetch: fetch()), fails_at_5("source", lambda frame: frame)
 
     def items():
@@ -241,29 +247,36 @@ def test_an_error_of_any_stage_ends_the_run(stage):
         fails_at_5("sink", keep),
         encode=fails_at_5("encode", image_codec.encode_png),
         segment=fails_at_5("segment", lambda p: None),
-        on_frame=fails_at_5("on_frame", told.append),
+        on_frame=fails_at_5("on_frame", reported.append),
     )
     with pytest.raises(BrokenError):
         score_frames(items(), fails_at_5("score", same), outputs, stages=stages)
-    assert len(told) <= 5
+    assert len(reported) <= 5
 
 
-def test_the_first_error_wins_even_while_another_frame_is_waited_for():
+def test_first_error_wins_over_a_pending_frame(monkeypatch):
     failed = threading.Event()
+    record_failure = PoolGroup._record_failure
+
+    def record(pools, future):
+        record_failure(pools, future)
+        if future.exception() is not None:
+            failed.set()
+
+    monkeypatch.setattr(PoolGroup, "_record_failure", record)
 
     def sink(index, *_):
-        if index == 0:  # slow, and fails as well when everything is already lost
+        if index == 0:  # still running when the other frame fails, and then fails, too
             assert failed.wait(DEADLINE)
             raise ValueError("late")
-        failed.set()
         raise KeyError("first")
 
     with pytest.raises(KeyError, match="first"):
         score_frames(source(2), same, Outputs(sink))
 
 
-def test_a_picture_error_is_told_by_the_name_of_its_frame():
-    def score(pictures, moments):
+def test_picture_error_names_its_frame():
+    def score(pictures, positions):
         for position, value in enumerate(pictures[:, 0, 0, 0]):
             if value == 7:
                 raise PictureError(position, "It is a seven", "Remove it", fault=InputError)
@@ -274,13 +287,13 @@ def test_a_picture_error_is_told_by_the_name_of_its_frame():
 
 
 @pytest.mark.parametrize("bad", [lambda p, m: p[:, :-1], lambda p, m: p.astype(float), lambda p, m: p[:1]])
-def test_a_scorer_that_breaks_its_promise_is_caught(bad):
+def test_invalid_scorer_output_is_rejected(bad):
     with pytest.raises(InternalError, match=r"uint8 \(2, 4, 6, 3\)"):
         score_frames(source(4), bad, Outputs(keep), frames_per_forward=2)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux only")
-def test_only_the_scorer_keeps_its_priority():
+def test_only_scoring_and_smoothing_keep_priority():
     niceness = {}
 
     def note(stage, result):
@@ -296,7 +309,7 @@ def test_only_the_scorer_keeps_its_priority():
         measure=lambda before, frame: note("measure", None),
         measure_every=1,
     )
-    score_frames(items, lambda pictures, moments: note("score", pictures), outputs, stages=stages)
+    score_frames(items, lambda pictures, positions: note("score", pictures), outputs, stages=stages)
     own = os.getpriority(os.PRIO_PROCESS, 0)
     assert niceness["score"] == niceness["smooth"] == own
     assert (
@@ -305,8 +318,8 @@ def test_only_the_scorer_keeps_its_priority():
 
 
 @given(st.integers(1, 12), st.integers(0, 5), st.integers(1, 4), st.integers(1, 4))
-def test_stages_follow_in_order_and_warm_up_frames_are_not_delivered(count, warm_up, per_forward, waiting):
-    followed, told, segment = [], [], []
+def test_smoothing_is_ordered_and_warm_up_is_not_delivered(count, warm_up, per_forward, waiting):
+    followed, reported, segment = [], [], []
 
     def follow(frame, scored, link):
         assert link == (None if not followed else (followed[-1], frame.position.index))
@@ -315,8 +328,8 @@ def test_stages_follow_in_order_and_warm_up_frames_are_not_delivered(count, warm
 
     stored = score_frames(
         source(count, start=20, warm_up=warm_up),
-        lambda pictures, moments: pictures + 100,
-        Outputs(keep, encode=png, segment=lambda p: segment.append(int(p[0, 0, 0])), on_frame=told.append),
+        lambda pictures, positions: pictures + 100,
+        Outputs(keep, encode=png, segment=lambda p: segment.append(int(p[0, 0, 0])), on_frame=reported.append),
         stages=Stages(
             estimate_motion=lambda before, frame: (before.position.index, frame.position.index),
             smooth=follow,
@@ -328,24 +341,24 @@ def test_stages_follow_in_order_and_warm_up_frames_are_not_delivered(count, warm
     wanted = [(20 + i) * 2 + 101 for i in range(count)]
     assert followed == list(range(20 - warm_up, 20 + count))
     assert [value for _, _, value in stored] == segment == wanted
-    assert [record.index for record in told] == list(range(20, 20 + count))
+    assert [record.index for record in reported] == list(range(20, 20 + count))
 
 
-def test_pairs_of_delivered_frames_are_measured_as_they_are_delivered():
-    pairs, told = [], []
+def test_delivered_pairs_are_measured():
+    pairs, reported = [], []
 
     def measure(before, frame):
         pairs.append((int(before.picture[0, 0, 0]), int(frame.picture[0, 0, 0])))
         return frame.decoded.position.index
 
     stages = Stages(composite=lambda frame, scored: scored + 50, measure=measure, measure_every=4)
-    outputs = Outputs(keep, on_frame=told.append)
+    outputs = Outputs(keep, on_frame=reported.append)
     score_frames(source(9, start=8, warm_up=3), same, outputs, stages=stages, workers=Workers(waiting=2))
     assert sorted(pairs) == [(61, 62), (65, 66)]  # not 57 to 58: frame 7 is delivered by the batch before
-    assert [(record.index, record.measured) for record in told if record.measured] == [(12, 12), (16, 16)]
+    assert [(record.index, record.measured) for record in reported if record.measured] == [(12, 12), (16, 16)]
 
 
-def test_the_scorer_sees_the_small_picture_and_the_touch_the_whole_one():
+def test_scorer_gets_working_picture_and_composite_full_size():
     def touch(frame, scored):
         assert scored.shape == frame.working_picture.shape == (2, 6, 3)
         return frame.picture
@@ -357,7 +370,7 @@ def test_the_scorer_sees_the_small_picture_and_the_touch_the_whole_one():
     assert shapes == [(4, 6, 3)] * 3
 
 
-def test_frames_of_another_size_are_not_linked():
+def test_no_motion_across_a_size_change():
     widths, links = [6, 6, 7, 7], []
 
     def follow(frame, scored, link):
@@ -374,19 +387,19 @@ def test_frames_of_another_size_are_not_linked():
     assert links == [None, 1, None, 3]
 
 
-def test_transparency_reaches_the_encoder():
+def test_alpha_reaches_the_encoder():
     alpha = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
     items = [item(0, lambda: image_codec.encode_png(picture(9), alpha))]
     (stored,) = score_frames(items, same, Outputs(lambda i, n, d: d, encode=png), stages=Stages())
     assert np.array_equal(image_codec.decode_with_alpha(stored, "").alpha, alpha)
 
 
-def test_a_scorer_in_order_has_one_frame_after_the_other():
+def test_in_order_scorer_runs_on_one_thread():
     seen, on = [], set()
 
-    def score(pictures, moments):
+    def score(pictures, positions):
         on.add(threading.get_ident())
-        seen.extend(moment.index for moment in moments)
+        seen.extend(moment.index for moment in positions)
         return pictures
 
     score_frames(source(40), score, Outputs(lambda *_: None), in_order=True)
@@ -394,30 +407,30 @@ def test_a_scorer_in_order_has_one_frame_after_the_other():
     assert len(on) == 1
 
 
-def brightness(pictures, moments):
-    return [{"frame": m.index, "mean": float(p.mean())} for m, p in zip(moments, pictures, strict=True)]
+def brightness(pictures, positions):
+    return [{"frame": m.index, "mean": float(p.mean())} for m, p in zip(positions, pictures, strict=True)]
 
 
-def test_records_come_in_order_and_not_of_warm_up_frames():
-    told = []
-    describe_frames(source(7, start=5, warm_up=2), brightness, told.append, frames_per_forward=3)
-    assert [record.stored for record in told] == [{"frame": i, "mean": float(i)} for i in range(5, 12)]
-    assert [(record.index, record.name) for record in told] == [(i, f"{i:05}.png") for i in range(5, 12)]
+def test_records_are_ordered_and_skip_warm_up():
+    reported = []
+    describe_frames(source(7, start=5, warm_up=2), brightness, reported.append, frames_per_forward=3)
+    assert [record.stored for record in reported] == [{"frame": i, "mean": float(i)} for i in range(5, 12)]
+    assert [(record.index, record.name) for record in reported] == [(i, f"{i:05}.png") for i in range(5, 12)]
 
 
-def test_a_describer_that_forgets_a_frame_is_caught():
+def test_missing_record_is_rejected():
     with pytest.raises(InternalError, match="1 records for 2 frames"):
         describe_frames(source(4), lambda p, m: brightness(p, m)[1:], lambda _: None, frames_per_forward=2)
 
 
-def test_a_frame_that_cannot_be_described_is_named():
-    def describe(pictures, moments):
+def test_describe_error_names_its_frame():
+    def describe(pictures, positions):
         raise PictureError(1, "It is a seven", "Remove it", fault=InputError)
 
     with pytest.raises(InputError, match=r"00001\.png"):
         describe_frames(source(2), describe, lambda _: None, frames_per_forward=2)
 
 
-def test_an_error_while_telling_of_a_record_ends_the_run():
+def test_error_in_record_callback_stops_the_pipeline():
     with pytest.raises(KeyError):
         describe_frames(source(100_000), brightness, lambda record: {}[record.index])

@@ -1,8 +1,8 @@
-"""What runs on a GPU, run without one: on tensors that have a device, a shape and a type, but no values.
+"""GPU code paths without a GPU: on tensors with a device, a shape and a dtype, but no values.
 
-Painting runs on fake CUDA tensors. This build of torch has no gradients for those, so what needs gradients runs on the
-device "meta". Each operation is looked at, and fails where a GPU's would: for tensors of two devices, for a convolution
-of two types, and for want of memory.
+Painting runs on fake CUDA tensors. The CPU build of torch has no gradients for those, so training runs on the device
+"meta". Each operation is checked and fails where a GPU's would: for tensors of two devices, for a convolution of two
+dtypes, and on out-of-memory.
 """
 
 from contextlib import nullcontext
@@ -33,42 +33,44 @@ from tests.support.scorer_runs import moments, opened, painting, run_of, sample
 
 aten = torch.ops.aten
 CPU, CUDA, META = torch.device("cpu"), torch.device("cuda", 0), torch.device("meta")
-IN_A_FORWARD = 16  # convolutions of the transformer
+CONVOLUTIONS = 16  # convolutions of the transformer
 both_statistics = pytest.mark.parametrize("statistics", ["shared", "frame"])
 
 
-class Watch(TorchDispatchMode):
-    """Looks at each operation; notes the types of convolutions on a device, and answers where values are asked for."""
+class OperationChecker(TorchDispatchMode):
+    """Checks each operation, records the dtypes of convolutions on a device, and supplies values that are read."""
 
     def __init__(self):
         super().__init__()
-        self.convolved, self.refusal = [], torch.OutOfMemoryError("CUDA out of memory")
-        self.room = float("inf")  # most numbers that a convolution on a device may be given
+        self.convolutions, self.error = [], torch.OutOfMemoryError("CUDA out of memory")
+        self.max_numel = float("inf")  # largest input of a convolution on a device
 
     def __torch_dispatch__(self, operation, _types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if operation.namespace == "aten":
             with self:
-                done = operation.decompose(*args, **kwargs)  # what is made of others; inference mode leaves it whole
+                done = operation.decompose(*args, **kwargs)  # inference mode does not decompose them
             if done is not NotImplemented:
                 return done
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-        away = any(tensor.device.type != "cpu" for tensor in tensors)
-        strays = [tensor for tensor in tensors if tensor.device.type == "cpu" and tensor.dim()]
-        assert not (away and strays) or operation is aten._to_copy.default, f"{operation} gets tensors of two devices"
-        if away and operation is aten.convolution.default:
+        on_device = any(tensor.device.type != "cpu" for tensor in tensors)
+        cpu_tensors = [tensor for tensor in tensors if tensor.device.type == "cpu" and tensor.dim()]
+        assert not (on_device and cpu_tensors) or operation is aten._to_copy.default, (
+            f"{operation} gets tensors of two devices"
+        )
+        if on_device and operation is aten.convolution.default:
             assert len({tensor.dtype for tensor in tensors}) == 1, "a convolution of two types"
-            self.convolved.append(tensors[0].dtype)
-            if tensors[0].numel() > self.room:
-                raise self.refusal
-        if away and operation is aten._local_scalar_dense.default:
-            return 0.0  # for any value; as a difference it says that half precision paints alike
+            self.convolutions.append(tensors[0].dtype)
+            if tensors[0].numel() > self.max_numel:
+                raise self.error
+        if on_device and operation is aten._local_scalar_dense.default:
+            return 0.0  # any value; as a difference it means that half precision matches
         if operation is aten._to_copy.default and args[0].is_meta and kwargs.get("device") == CPU:
             return torch.zeros(args[0].shape, dtype=kwargs.get("dtype") or args[0].dtype)
         return operation(*args, **kwargs)
 
 
-def part_of(tensor, places):
+def index_tensor(tensor, places):
     places = list(places) if isinstance(places, tuple) else [places]
     if ... in places:
         places[(gap := places.index(...)) : gap + 1] = [slice(None)] * (tensor.dim() + 1 - len(places))
@@ -77,12 +79,12 @@ def part_of(tensor, places):
     return tensor
 
 
-STAND_INS = {  # for methods of FakeTensor that this build of torch has for its own devices only
+STAND_INS = {  # for FakeTensor methods that the CPU build of torch supports for its own devices only
     "numpy": lambda t: np.zeros(t.shape, str(t.dtype)[6:]) if t.device == CPU else pytest.fail("a GPU has no numpy"),
     "contiguous": lambda tensor, memory_format=torch.contiguous_format: tensor.clone(memory_format=memory_format),
     "__float__": torch.Tensor.item,
-    "__getitem__": part_of,
-    "__setitem__": lambda tensor, places, values: part_of(tensor, places) + values,
+    "__getitem__": index_tensor,
+    "__setitem__": lambda tensor, places, values: index_tensor(tensor, places) + values,
 }
 
 
@@ -101,25 +103,25 @@ def checkpoint(monkeypatch):
 
 @pytest.fixture
 def cuda(monkeypatch, networks, checkpoint):
-    # Other threads don't see fake tensors.
+    # The fake mode is not active on other threads.
     monkeypatch.setattr(CpuWorkers, "map", lambda _workers, call, xs: [torch.inference_mode()(call)(x) for x in xs])
     for name, stand_in in STAND_INS.items():
         monkeypatch.setattr(FakeTensor, name, stand_in, raising=False)
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # given back afterwards
-    with FakeTensorMode(allow_non_fake_inputs=True), Watch() as watch:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # restored afterwards
+    with FakeTensorMode(allow_non_fake_inputs=True), OperationChecker() as checker:
         networks.predictor.to(CUDA), networks.transformer.to(CUDA)
-        yield watch
-    space_to_depth._taps.cache_clear()  # no fake one for the tests to come
+        yield checker
+    space_to_depth._taps.cache_clear()  # remove the fake one
 
 
 @pytest.fixture
 def meta(monkeypatch, networks):
-    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # it knows no meta device
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # it does not support the meta device
     space_to_depth._taps.cache_clear()
     networks.predictor.to(META), networks.transformer.to(META)
-    with Watch() as watch:
-        yield watch
+    with OperationChecker() as checker:
+        yield checker
 
 
 def clip(*shape):
@@ -131,44 +133,46 @@ def test_any_painting(cuda, networks, statistics):
     keys = (StyleMix(0, (1.0, 0.0)), StyleMix(0.08, (0.0, 1.0)))
     run = run_of(("a.png", painting()), ("b.png", painting(1)), style_mixes=keys, statistics=statistics)
     score = opened(scorer.AnyPainting(networks, CUDA), run)
-    cuda.convolved.clear()
+    cuda.convolutions.clear()
     assert score(clip(4, 41, 55), moments(4)).shape == (4, 41, 55, 3)
-    assert cuda.convolved.count(torch.float32) == IN_A_FORWARD, "one frame, to compare with"
-    assert cuda.convolved.count(torch.float16) == IN_A_FORWARD * (1 + 3), "that frame, then those of one brush together"
+    assert cuda.convolutions.count(torch.float32) == CONVOLUTIONS, "one frame, for comparison"
+    assert cuda.convolutions.count(torch.float16) == CONVOLUTIONS * (1 + 3), (
+        "that frame, then those of one style together"
+    )
     score.score_full_precision(clip(1), moments(1))
-    assert cuda.convolved.count(torch.float32) == 2 * IN_A_FORWARD
+    assert cuda.convolutions.count(torch.float32) == 2 * CONVOLUTIONS
 
 
 @both_statistics
 def test_any_painting_in_tiles(cuda, networks, statistics, caplog):
     score = opened(scorer.AnyPainting(networks, CUDA), run_of(statistics=statistics))
-    cuda.room = 300 * 72 * 8
+    cuda.max_numel = 300 * 72 * 8
     assert score(clip(1, 512, 64), moments(1)).shape == (1, 512, 64, 3)
     assert "4 overlapping tiles" in caplog.text
 
 
-def test_large_frames_go_in_smaller_groups(cuda, networks, monkeypatch):
+def test_large_frames_are_grouped_by_pixels(cuda, networks, monkeypatch):
     score = opened(scorer.AnyPainting(networks, CUDA), run_of(statistics="frame"))
     monkeypatch.setattr(scorer, "GPU_PIXELS", 3 * 40 * 56)
-    cuda.convolved.clear()
+    cuda.convolutions.clear()
     assert len(score(clip(8), moments(8))) == 8
-    assert cuda.convolved.count(torch.float16) == IN_A_FORWARD * (1 + 3)
+    assert cuda.convolutions.count(torch.float16) == CONVOLUTIONS * (1 + 3)
 
 
 @both_statistics
 def test_johnson(cuda, statistics, caplog):
     score = opened(johnson.Johnson(CUDA), run_of(("a.pth", b""), statistics=statistics))
-    assert not torch.backends.cudnn.allow_tf32, "full precision is full"
+    assert not torch.backends.cudnn.allow_tf32, "TF32 is off"
     frames = clip(2, 512, 64)
     assert score(frames, moments(2)).shape == frames.shape
-    assert torch.float16 in cuda.convolved
-    cuda.room, cuda.refusal = 300 * 72 * 32, RuntimeError("GET was unable to find an engine")
+    assert torch.float16 in cuda.convolutions
+    cuda.max_numel, cuda.error = 300 * 72 * 32, RuntimeError("GET was unable to find an engine")
     with nullcontext() if statistics == "shared" else pytest.raises(TemporaryError, match="a whole frame of 64x512"):
         assert score(frames, moments(2)).shape == frames.shape
         assert "4 overlapping tiles" in caplog.text
 
 
-def test_johnsons_tiles_have_no_seam(checkpoint):
+def test_johnson_tiling_is_seamless(checkpoint):
     x = 255 * torch.rand(1, 3, 256, 64, generator=torch.Generator().manual_seed(2))
     statistics = johnson.Network(checkpoint, CPU).measure([x], lambda call, xs: [call(x) for x in xs])
     network = johnson.Network(checkpoint, CPU, statistics)
@@ -177,14 +181,14 @@ def test_johnsons_tiles_have_no_seam(checkpoint):
     )
 
 
-def test_look(cuda, networks):
+def test_describe(cuda, networks):
     assert len(opened(FrameDescriber(networks.predictor, CUDA))(clip(4), moments(4))) == 4
 
 
 def test_gatys(meta):
     score = opened(Gatys(Vgg().to(META), META), run_of(scorer="gatys", arguments={"steps": 2}))
     assert score(clip(2), moments(2)).shape == (2, 40, 56, 3)
-    meta.room, meta.refusal = 0, RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")
+    meta.max_numel, meta.error = 0, RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")
     with pytest.raises(TemporaryError, match="a frame of 56x40 pixels"):
         score(clip(1), moments(1))
 
@@ -194,8 +198,8 @@ def test_training_after_painting(meta, networks):
         networks.transformer(
             torch.ones(1, 3, 8, 8, device=META), StyleCondition(torch.ones(STYLE_NUMBERS, device=META))
         )
-    vgg, told = Vgg().to(META), []
+    vgg, steps = Vgg().to(META), []
     photo, tuning = sample(1, 64, 64)[0], Tuning(steps=1, squares=5, side=64)
-    style = tune(networks, vgg, photo, lambda _: photo, tuning=tuning, on_step=lambda step, _: told.append(step))
-    finetune(networks, vgg, [photo], [photo], recipe=Recipe(steps=1, side=64), on_step=lambda *now: told.append(now[0]))
-    assert (style.device, told) == (META, [1, 1])
+    style = tune(networks, vgg, photo, lambda _: photo, tuning=tuning, on_step=lambda step, _: steps.append(step))
+    finetune(networks, vgg, [photo], [photo], recipe=Recipe(steps=1, side=64), on_step=lambda *a: steps.append(a[0]))
+    assert (style.device, steps) == (META, [1, 1])

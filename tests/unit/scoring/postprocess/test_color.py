@@ -1,4 +1,4 @@
-"""The video's colours stay: its chroma exactly as far as it can be shown, or its mean and spread of colours."""
+"""Color preservation: the chroma of the input as far as it is in gamut, or its mean and covariance."""
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ def luma(picture):
 
 
 def smooth(seed, mean, spread, shape=(90, 120)):
-    """A picture of soft blobs with about this mean and spread of colours."""
+    """Return a picture of soft blobs with about this mean and spread of colors."""
     random = np.random.default_rng(seed)
     blobs = cv2.GaussianBlur(random.normal(0, 1, (*shape, 3)), (0, 0), 2)
     axes = np.linalg.qr(random.normal(0, 1, (3, 3)))[0]
@@ -29,37 +29,37 @@ def smooth(seed, mean, spread, shape=(90, 120)):
 
 
 @given(shapes, st.integers(0, 2**31))
-def test_luma_is_the_painting_s(shape, seed):
+def test_keep_luma_keeps_luma_of_the_painting(shape, seed):
     painted, picture = noise(shape, seed), noise(shape, seed + 1)
     assert np.abs(luma(keep_luma(painted, picture)) - luma(painted)).max() <= 0.51
 
 
 @given(shapes, st.integers(0, 2**31))
-def test_chroma_is_the_input_s_wherever_it_can_be_shown(shape, seed):
+def test_keep_luma_restores_chroma_in_gamut(shape, seed):
     painted, picture = noise(shape, seed), noise(shape, seed + 1, 90, 160)
-    wanted = picture - luma(picture)[..., None]
-    shown = luma(painted)[..., None] + wanted
+    expected = picture - luma(picture)[..., None]
+    shown = luma(painted)[..., None] + expected
     fits = ((shown >= 0) & (shown <= 255)).all(axis=2)
     result = keep_luma(painted, picture)
     chroma = result - luma(result)[..., None]
-    assert np.abs(chroma - wanted)[fits].max(initial=0) <= 1.01
+    assert np.abs(chroma - expected)[fits].max(initial=0) <= 1.01
     codes = [cv2.cvtColor(x, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(int) for x in (result, picture)]
     assert np.abs(codes[0] - codes[1])[fits].max(initial=0) <= 2
 
 
 @given(shapes, st.integers(0, 2**31))
-def test_where_it_can_t_be_shown_chroma_is_weaker_and_of_the_same_hue(shape, seed):
+def test_keep_luma_reduces_chroma_out_of_gamut(shape, seed):
     painted, picture = noise(shape, seed), noise(shape, seed + 1)
-    wanted = (picture - luma(picture)[..., None]).reshape(-1, 3)
+    expected = (picture - luma(picture)[..., None]).reshape(-1, 3)
     result = keep_luma(painted, picture)
     chroma = (result - luma(result)[..., None]).reshape(-1, 3)
-    share = (chroma * wanted).sum(axis=1) / np.maximum((wanted**2).sum(axis=1), 1)
+    share = (chroma * expected).sum(axis=1) / np.maximum((expected**2).sum(axis=1), 1)
     assert share.min() >= -0.1
-    assert (np.abs(chroma - share[:, None] * wanted)).max() <= 1.5
-    assert np.linalg.norm(chroma, axis=1).max(initial=0) <= np.linalg.norm(wanted, axis=1).max() + 1.5
+    assert (np.abs(chroma - share[:, None] * expected)).max() <= 1.5
+    assert np.linalg.norm(chroma, axis=1).max(initial=0) <= np.linalg.norm(expected, axis=1).max() + 1.5
 
 
-def test_a_pure_blue_in_bright_light_is_a_bright_blue():
+def test_keep_luma_makes_blue_brighter():
     blue = np.full((4, 4, 3), (0, 0, 255), np.uint8)
     bright = np.full((4, 4, 3), 200, np.uint8)
     red, green, shown = keep_luma(bright, blue)[0, 0]
@@ -68,19 +68,19 @@ def test_a_pure_blue_in_bright_light_is_a_bright_blue():
 
 
 @pytest.mark.parametrize("level", [0, 255])
-def test_black_and_white_of_the_painting_stay(level):
+def test_keep_luma_keeps_black_and_white(level):
     painted = np.full((5, 7, 3), level, np.uint8)
     assert (keep_luma(painted, noise((5, 7), 3)) == level).all()
 
 
-def test_a_picture_keeps_itself():
+def test_identical_pictures_are_unchanged():
     picture = noise((300, 200), 5)
     assert np.array_equal(keep_luma(picture, picture), picture)
     assert np.abs(match_statistics(picture, picture).astype(int) - picture).max() <= 1
 
 
 @given(st.integers(0, 2**31))
-def test_moments_are_those_of_all_pixels(seed):
+def test_color_statistics_match_numpy(seed):
     picture = noise((31, 47), seed)
     colors = picture.reshape(-1, 3).astype(float)
     mean, spread = color_statistics(picture)
@@ -89,7 +89,7 @@ def test_moments_are_those_of_all_pixels(seed):
 
 
 @given(st.integers(0, 2**31))
-def test_mean_and_spread_become_the_input_s(seed):
+def test_match_statistics_matches_mean_and_covariance(seed):
     picture = smooth(seed, mean=(150, 120, 100), spread=(6, 10, 20))
     painted = smooth(seed + 1, mean=(90, 110, 160), spread=(6, 10, 20))
     mean, spread = color_statistics(picture)
@@ -100,7 +100,7 @@ def test_mean_and_spread_become_the_input_s(seed):
     assert np.abs(matched_spread / np.outer(matched, matched) - spread / np.outer(deviations, deviations)).max() < 0.1
 
 
-def test_a_flat_painting_is_not_blown_up():
+def test_match_statistics_limits_gain():
     picture = noise((60, 80), 1)
     painted = noise((60, 80), 2, 127, 130)
     matched = match_statistics(painted, picture)
@@ -109,18 +109,18 @@ def test_a_flat_painting_is_not_blown_up():
 
 
 @given(shapes, st.integers(0, 2**31))
-def test_any_shape_has_statistics(shape, seed):
+def test_match_statistics_accepts_any_shape(shape, seed):
     assert match_statistics(noise(shape, seed), noise(shape, seed + 1)).shape == (*shape, 3)
 
 
 @given(st.integers(0, 59), st.integers(0, 79))
-def test_statistics_do_not_flicker_when_the_picture_only_moves(down, right):
+def test_match_statistics_is_translation_invariant(down, right):
     painted, picture = noise((60, 80), 1), noise((60, 80), 2, 50, 200)
     moved = match_statistics(np.roll(painted, (down, right), (0, 1)), np.roll(picture, (right, down), (0, 1)))
     assert np.array_equal(moved, np.roll(match_statistics(painted, picture), (down, right), (0, 1)))
 
 
-def test_the_map_moves_colours_as_little_as_can_be():
+def test_match_statistics_keeps_hues():
     # Two pictures that differ by a change of brightness and contrast: hues must not turn.
     painted = smooth(4, mean=(120, 120, 120), spread=(8, 8, 12))
     picture = np.clip(painted.astype(int) * 3 // 2 - 50, 0, 255).astype(np.uint8)

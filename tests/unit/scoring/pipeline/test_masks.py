@@ -1,4 +1,4 @@
-"""Masks: the one of each frame, from a folder or the middle of a video, however odd; refused in words if it is not."""
+"""Masks of each frame, from a folder or from any part of a video; unusable ones are rejected by name."""
 
 import io
 import threading
@@ -34,55 +34,55 @@ def frame_name(index):
 
 
 def folder(files, suffix=".png"):
-    """Masks of a folder whose files are these, and the list of what was asked for."""
-    asked = []
+    """Return the masks of a folder with these files, and the list of the names that are read."""
+    read_names = []
 
     def read(name):
-        asked.append(name)
+        read_names.append(name)
         return files.get(name)
 
     return open_masks(
         PlannedMask(blob=BlobRef(container="input", name="film/masks/"), kind="folder", suffix=suffix),
         read=read,
         frame_name=frame_name,
-    ), asked
+    ), read_names
 
 
 def video_of(name):
     return PlannedMask(blob=BlobRef(container="input", name=name), kind="video")
 
 
-GREY = np.linspace(0, 255, 48 * 64).reshape(48, 64).astype(np.uint8)
+GRAY = np.linspace(0, 255, 48 * 64).reshape(48, 64).astype(np.uint8)
 
 
-def test_a_mask_is_found_by_its_frame_s_name():
-    masks, _ = folder({"film/masks/0001.png": png(GREY), "film/masks/0002.png": png(255 - GREY)})
-    assert np.array_equal(masks.mask(0, SIZE), GREY)
-    assert np.array_equal(masks.mask(1, SIZE), 255 - GREY)
+def test_folder_mask_is_found_by_frame_name():
+    masks, _ = folder({"film/masks/0001.png": png(GRAY), "film/masks/0002.png": png(255 - GRAY)})
+    assert np.array_equal(masks.mask(0, SIZE), GRAY)
+    assert np.array_equal(masks.mask(1, SIZE), 255 - GRAY)
 
 
 def test_folder_masks_read_only_the_planned_suffix():
-    masks, read_names = folder({"film/masks/0002.TIF": png(GREY)}, suffix=".TIF")
-    assert np.array_equal(masks.mask(1, SIZE), GREY)
+    masks, read_names = folder({"film/masks/0002.TIF": png(GRAY)}, suffix=".TIF")
+    assert np.array_equal(masks.mask(1, SIZE), GRAY)
     assert read_names == ["film/masks/0002.TIF"]
 
 
-def test_a_missing_mask_is_told_by_name():
-    masks, _ = folder({"film/masks/0001.png": png(GREY)})
+def test_missing_mask_is_named():
+    masks, _ = folder({"film/masks/0001.png": png(GRAY)})
     masks.mask(0, SIZE)
     with pytest.raises(InputError, match=r"0008\.png.*film/masks"):
         masks.mask(7, SIZE)
 
 
-@pytest.mark.parametrize("data", [b"", b"no picture", png(GREY)[:-200]], ids=["empty", "text", "torn"])
-def test_a_mask_that_is_no_picture_is_told_by_name(data):
+@pytest.mark.parametrize("data", [b"", b"no picture", png(GRAY)[:-200]], ids=["empty", "text", "torn"])
+def test_undecodable_mask_is_named(data):
     masks, _ = folder({"film/masks/0001.png": data})
     with pytest.raises(InputError, match=r"0001\.png"):
         masks.mask(0, SIZE)
 
 
-def test_a_huge_mask_is_refused_by_its_header():
-    data = bytearray(png(GREY))
+def test_oversized_mask_is_rejected_by_header():
+    data = bytearray(png(GRAY))
     data[16:24] = (60_000).to_bytes(4, "big") * 2
     data[29:33] = __import__("zlib").crc32(data[12:29]).to_bytes(4, "big")
     masks, _ = folder({"film/masks/0001.png": bytes(data)})
@@ -91,14 +91,14 @@ def test_a_huge_mask_is_refused_by_its_header():
 
 
 @pytest.mark.parametrize("size", [(128, 96), (32, 24), (63, 48), (1, 1), (200, 20)])
-def test_a_mask_of_another_size_is_stretched(size):
-    masks, _ = folder({"film/masks/0001.png": png(GREY)})
+def test_mask_is_resized_to_the_frame(size):
+    masks, _ = folder({"film/masks/0001.png": png(GRAY)})
     mask = masks.mask(0, size)
     assert mask.shape == size[::-1]
-    assert abs(float(mask.mean()) - GREY.mean()) < 3
+    assert abs(float(mask.mean()) - GRAY.mean()) < 3
 
 
-def test_black_and_white_stay_when_a_mask_is_stretched():
+def test_resized_mask_keeps_black_and_white():
     half = np.zeros((48, 64), np.uint8)
     half[:, 32:] = 255
     masks, _ = folder({"film/masks/0001.png": png(half)})
@@ -109,18 +109,18 @@ def test_black_and_white_stay_when_a_mask_is_stretched():
         assert (mask[:, -third:] == 255).all()
 
 
-def test_fine_lines_become_grey_when_a_mask_shrinks():
+def test_downscaled_mask_averages_fine_lines():
     lines = np.zeros((48, 64), np.uint8)
     lines[:, ::4] = 255
     masks, _ = folder({"film/masks/0001.png": png(lines)})
     assert np.abs(masks.mask(0, (16, 12)).astype(int) - 64).max() <= 1
 
 
-def test_transparent_parts_are_not_painted():
+def test_transparent_mask_is_black():
     white = np.full((48, 64, 4), 255, np.uint8)
-    white[..., 3] = GREY  # a cut-out: the shape is in the transparency
+    white[..., 3] = GRAY  # a cut-out: the shape is in the transparency
     masks, _ = folder({"film/masks/0001.png": png(white)})
-    assert np.abs(masks.mask(0, SIZE).astype(int) - GREY).max() <= 1
+    assert np.abs(masks.mask(0, SIZE).astype(int) - GRAY).max() <= 1
 
 
 VIDEOS = {
@@ -145,7 +145,7 @@ def videos(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", VIDEOS)
-def test_a_video_s_frames_are_found_from_any_start(videos, name):
+def test_mask_video_reads_from_any_frame(videos, name):
     count = VIDEOS[name].frames
     video = MaskVideo(videos[name], name=name)
     for start in (0, 1, 11, 12, 13, count - 1, count, count + 9):
@@ -165,31 +165,31 @@ def damaged(path, packets):
 
 
 @pytest.mark.parametrize("name", ["b_frames.mp4", "b_frames.mkv"])
-def test_only_what_follows_the_key_frame_before_is_decoded(videos, name):
+def test_mask_video_decodes_from_the_key_frame(videos, name):
     # Key frames are 12 apart: what lies before the last of them is damaged and must not matter.
     video = MaskVideo(damaged(videos[name], slice(0, 24)), name=name)
     assert [number_of(np.asarray(image)) for image in video.images(30)] == list(range(30, 40))
 
 
 @pytest.mark.parametrize("name", ["vp8.webm", "mpeg4.avi", "stream.ts", "same_times.mkv"])
-def test_where_packets_may_not_tell_frames_are_counted(videos, name):
+def test_mask_video_counts_frames_without_index(videos, name):
     assert MaskVideo(videos[name], name=name)._index is None
 
 
 @pytest.mark.parametrize("name", ["b_frames.mp4", "full.mp4", "vp9.webm"])
-def test_white_is_255_and_black_0(videos, name):
+def test_mask_video_has_full_range(videos, name):
     mask = VideoMasks(videos[name], name=name).mask(3, SIZE)
     assert mask.min() <= 2
     assert mask.max() >= 253
 
 
-def test_masks_of_a_video_in_any_order(videos):
+def test_video_masks_in_any_order(videos):
     masks = VideoMasks(videos["b_frames.mp4"], name="x")
     for index in (20, 21, 19, 22, 5, 6, 39, 0):
         assert number_of(masks.mask(index, SIZE)) == index
 
 
-def test_threads_may_ask_at_once(videos):
+def test_video_masks_are_thread_safe(videos):
     masks = VideoMasks(videos["b_frames.mp4"], name="x")
     start = threading.Barrier(4)
 
@@ -202,14 +202,14 @@ def test_threads_may_ask_at_once(videos):
     assert found == [list(range(offset, 40, 4)) for offset in range(4)]
 
 
-def test_only_some_masks_are_kept(videos):
+def test_video_mask_cache_is_bounded(videos):
     masks = VideoMasks(videos["b_frames.mp4"], name="x")
     for index in range(40):
         masks.mask(index, SIZE)
     assert len(masks._cache) == CACHED_MASKS
 
 
-def test_a_video_is_read_by_its_name(videos):
+def test_open_masks_reads_a_video(videos):
     blobs = {"film/mask.mp4": videos["b_frames.mp4"].read_bytes()}
     masks = open_masks(video_of("film/mask.mp4"), read=blobs.get, frame_name=frame_name)
     assert number_of(masks.mask(17, (128, 96))) == 17
@@ -217,7 +217,7 @@ def test_a_video_is_read_by_its_name(videos):
         open_masks(video_of("film/gone.mp4"), read=blobs.get, frame_name=frame_name)
 
 
-def test_a_mask_shorter_than_the_video_is_told(videos):
+def test_short_mask_video_is_rejected(videos):
     for first in (39, 60):
         masks = VideoMasks(videos["b_frames.mp4"], name="film.mp4")
         with pytest.raises(InputError, match=r"'film\.mp4' is shorter than the video: it has no frame 6[01]"):
@@ -225,13 +225,13 @@ def test_a_mask_shorter_than_the_video_is_told(videos):
 
 
 @pytest.mark.parametrize("data", [b"", b"#EXTM3U\n/etc/passwd\n", b"no video" * 100], ids=["empty", "list", "text"])
-def test_what_is_no_video_is_refused(data):
+def test_mask_that_is_no_video_is_rejected(data):
     with pytest.raises(InputError, match=r"mask\.mp4"):
         VideoMasks(io.BytesIO(data), name="mask.mp4")
 
 
 @pytest.mark.parametrize("name", ["b_frames.mp4", "b_frames.mkv"])
-def test_a_cut_off_video_is_refused(videos, name):
+def test_truncated_mask_video_is_rejected(videos, name):
     with av.open(str(videos[name])) as container:
         end = [packet.pos for packet in container.demux(video=0) if packet.size][20]
     cut = io.BytesIO(videos[name].read_bytes()[:end])
@@ -239,7 +239,7 @@ def test_a_cut_off_video_is_refused(videos, name):
         MaskVideo(cut, name="mask")
 
 
-def test_a_damaged_frame_is_an_error_every_time(videos):
+def test_damaged_mask_frame_fails_every_time(videos):
     masks = VideoMasks(damaged(videos["b_frames.mp4"], slice(10, 20)), name="mask.mp4")
     for _ in range(2):
         with pytest.raises(InputError, match=r"mask\.mp4 is damaged"):
@@ -247,7 +247,7 @@ def test_a_damaged_frame_is_an_error_every_time(videos):
 
 
 @pytest.mark.parametrize("lost", [14, 39])
-def test_a_frame_that_is_not_there_any_more_is_missed(videos, tmp_path, lost):
+def test_missing_mask_frame_is_named(videos, tmp_path, lost):
     file = io.BytesIO(videos["b_frames.mp4"].read_bytes())
     video = MaskVideo(file, name="mask.mp4")
     kept = [number for number in range(40) if number != lost]
@@ -258,13 +258,13 @@ def test_a_frame_that_is_not_there_any_more_is_missed(videos, tmp_path, lost):
         list(video.images(12))
 
 
-def test_a_video_of_too_many_pixels_is_refused(videos, monkeypatch):
+def test_oversized_mask_video_is_rejected(videos, monkeypatch):
     monkeypatch.setattr("frame_tools.media.mask_video.MAX_PIXELS", 64 * 48 - 1)
     with pytest.raises(InputError, match="64x48 pixels"):
         VideoMasks(videos["b_frames.mp4"], name="mask.mp4")
 
 
-def test_folders_and_videos_are_told_apart():
-    masks, asked = folder({})
+def test_open_masks_opens_a_folder_lazily():
+    masks, read_names = folder({})
     assert isinstance(masks, FolderMasks)
-    assert asked == []
+    assert read_names == []

@@ -1,4 +1,4 @@
-"""Frames are scored at the size that was asked for, and come back at their own, sharp and without halos."""
+"""Working sizes, and resizing back to full size without halos."""
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ def noise(height, width, seed=0):
 
 
 def texture(height, width):
-    """Rings of light and dark that grow finer outwards; the outermost are eight pixels apart."""
+    """Return rings of light and dark that grow finer outwards; the outermost are eight pixels apart."""
     rows, columns = np.mgrid[0:height, 0:width]
     distance = np.hypot(rows - height / 2, columns - width / 2)
     wave = 90 * np.sign(np.sin(distance**2 * np.pi / (4 * max(width, height))))
@@ -51,7 +51,7 @@ def psnr(a, b):
         ((1, 1), {"style_scale": 10}, (4, 4)),
     ],
 )
-def test_the_working_size_is_what_was_asked(frame, asked, expected):
+def test_working_size_of_options(frame, asked, expected):
     assert working_size(*frame, Options(**asked)) == expected
 
 
@@ -60,7 +60,7 @@ def test_the_working_size_is_what_was_asked(frame, asked, expected):
     st.integers(1, 8192),
     st.builds(Options, size=st.integers(16, 8192)) | st.builds(Options, style_scale=st.floats(0.1, 10)),
 )
-def test_the_working_size_keeps_shape_and_bounds(width, height, options):
+def test_working_size_keeps_shape_and_limits(width, height, options):
     w, h = working_size(width, height, options)
     scale = min(w, h) / min(width, height)
     assert abs(w - width * scale) <= 0.5 + 1e-9
@@ -74,14 +74,14 @@ def test_the_working_size_keeps_shape_and_bounds(width, height, options):
         assert min(w, h) == min(options.size, width, height)
 
 
-def test_an_equal_size_costs_no_copy():
+def test_equal_size_does_not_copy():
     picture = noise(20, 30)
     assert to_working_size(picture, (30, 20)) is picture
     assert to_full_size(picture, noise(20, 30, seed=1)) is picture
 
 
 @given(sizes, sizes)
-def test_any_size_goes_to_any_other_and_back(frame, working):
+def test_any_size_resizes_to_any_other(frame, working):
     picture = noise(*frame)
     small = to_working_size(picture, working)
     assert small.shape == (working[1], working[0], 3)
@@ -91,28 +91,28 @@ def test_any_size_goes_to_any_other_and_back(frame, working):
 
 
 @given(sizes, sizes, st.tuples(*[st.integers(0, 255)] * 3))
-def test_one_flat_colour_stays(frame, working, color):
+def test_flat_color_is_unchanged(frame, working, color):
     scored = np.full((working[1], working[0], 3), color, np.uint8)
     flat = np.full((*frame, 3), (9, 90, 200), np.uint8)
     assert (to_full_size(scored, flat) == color).all()
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
-def test_the_frame_s_own_detail_comes_back(factor):
+def test_upscaling_restores_input_detail(factor):
     picture = texture(240, 360)
     small = to_working_size(picture, (360 // factor, 240 // factor))
     plain = cv2.resize(small, (360, 240), interpolation=cv2.INTER_CUBIC)
     assert psnr(to_full_size(small, picture), picture) > psnr(plain, picture) + 3
 
 
-def test_detail_comes_back_upside_down_where_the_painting_turned_light_into_dark():
+def test_upscaling_inverts_detail_of_a_negative():
     picture = texture(240, 360)
     small = 255 - to_working_size(picture, (120, 80))
     plain = cv2.resize(small, (360, 240), interpolation=cv2.INTER_CUBIC)
     assert psnr(to_full_size(small, picture), 255 - picture) > psnr(plain, 255 - picture) + 3
 
 
-def test_grain_of_a_flat_sky_does_not_come_back():
+def test_upscaling_does_not_restore_grain():
     random = np.random.default_rng(1)
     sky = np.clip(random.normal(150, 4, (240, 360, 1)), 0, 255).astype(np.uint8).repeat(3, axis=2)
     strokes = noise(80, 120) // 3 + 80
@@ -122,7 +122,7 @@ def test_grain_of_a_flat_sky_does_not_come_back():
 
 
 @pytest.mark.parametrize("factor", [2, 3, 5])
-def test_edges_become_steeper_without_halos(factor):
+def test_upscaling_sharpens_without_halos(factor):
     small = np.full((30, 40, 3), 60, np.uint8)
     small[:, 20:] = 180
     picture = np.full((30 * factor, 40 * factor, 3), 100, np.uint8)
@@ -133,13 +133,13 @@ def test_edges_become_steeper_without_halos(factor):
     assert full.max() <= plain.max()
 
 
-def test_what_was_scored_larger_is_averaged():
+def test_downscaling_averages():
     large = noise(40, 60)
     small = to_full_size(large, noise(20, 30))
     assert np.abs(small - large.reshape(20, 2, 30, 2, 3).mean(axis=(1, 3))).max() <= 0.5
 
 
 @given(st.integers(1, 200), st.integers(1, 100_000))
-def test_strips_cover_each_row_once(height, width):
+def test_row_bands_cover_each_row_once(height, width):
     rows = [row for strip in row_bands(height, width) for row in range(strip.start, strip.stop)]
     assert rows == list(range(height))

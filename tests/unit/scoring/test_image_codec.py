@@ -1,4 +1,4 @@
-"""Any kind of JPEG and PNG becomes uint8 RGB; what can't is refused by name."""
+"""Every kind of JPEG and PNG decodes to uint8 RGB; other files are rejected by name."""
 
 import io
 
@@ -44,14 +44,14 @@ def test_16_bit_png_keeps_its_high_bytes():
 
 
 @pytest.mark.parametrize("mode", ["RGB", "CMYK"])
-def test_orientation_is_obeyed(mode):
+def test_exif_orientation_is_applied(mode):
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees
     data = encoded(Image.fromarray(GRADIENT).convert(mode), "JPEG", exif=exif)
     assert image_codec.decode(data, "a.jpg").shape == (64, 48, 3)
 
 
-def test_transparent_parts_are_laid_on_white():
+def test_transparent_parts_are_blended_with_white():
     pixels = np.dstack([GRADIENT, np.zeros(GRADIENT.shape[:2], np.uint8)])
     pixels[0, :, 3] = 255
     decoded = image_codec.decode(encoded(Image.fromarray(pixels), "PNG"), "a.png")
@@ -59,14 +59,14 @@ def test_transparent_parts_are_laid_on_white():
     assert (decoded[1:] == 255).all()
 
 
-def test_a_torn_picture_with_transparency_is_named():
+def test_truncated_transparent_png_is_named():
     pixels = np.dstack([GRADIENT, GRADIENT[..., 0]])
     with pytest.raises(InputError, match=r"a\.png"):
         image_codec.decode(encoded(Image.fromarray(pixels), "PNG")[:-400], "a.png")
 
 
 def layers():
-    """A picture with every level of transparency, and the picture as it looks on white."""
+    """Return a picture with every level of transparency, and the picture as it looks on white."""
     random = np.random.default_rng(3)
     pixels = random.integers(0, 256, (64, 256, 4), np.uint8)
     pixels[..., 3] = np.arange(256)
@@ -74,7 +74,7 @@ def layers():
     return pixels, pixels[..., :3] * alpha + 255 * (1 - alpha)
 
 
-def test_transparency_is_kept_beside_the_picture():
+def test_alpha_is_returned_beside_the_picture():
     pixels, on_white = layers()
     decoded = image_codec.decode_with_alpha(encoded(Image.fromarray(pixels), "PNG"), "a.png")
     assert np.array_equal(decoded.alpha, pixels[..., 3])
@@ -82,13 +82,13 @@ def test_transparency_is_kept_beside_the_picture():
     assert np.array_equal(decoded.picture, image_codec.decode(encoded(Image.fromarray(pixels), "PNG"), "a.png"))
 
 
-def test_what_has_no_transparency_has_no_alpha():
+def test_opaque_image_has_no_alpha():
     for data in (image_codec.encode_jpeg(GRADIENT), image_codec.encode_png(GRADIENT)):
         assert image_codec.decode_with_alpha(data, "a").alpha is None
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
-def test_a_clear_colour_is_transparency(mode):
+def test_transparent_color_becomes_alpha(mode):
     drawn = Image.new("RGB", (8, 6), (0, 255, 0))
     drawn.paste("white", (0, 0, 4, 6))
     image = drawn.convert(mode)
@@ -98,7 +98,7 @@ def test_a_clear_colour_is_transparency(mode):
     assert (decoded.picture == 255).all()
 
 
-def test_16_bit_grey_with_a_clear_level_keeps_its_high_bytes():
+def test_16_bit_gray_with_transparent_level():
     wide = GRADIENT[..., 0].astype(np.uint16) * 256 + 77
     data = encoded(Image.fromarray(wide), "PNG", transparency=int(wide[10, 0]))
     decoded = image_codec.decode_with_alpha(data, "a.png")
@@ -107,7 +107,7 @@ def test_16_bit_grey_with_a_clear_level_keeps_its_high_bytes():
     assert np.array_equal(decoded.picture[..., 0], np.where(clear, 255, GRADIENT[..., 0]))
 
 
-def test_transparency_is_turned_with_the_picture():
+def test_exif_orientation_applies_to_alpha():
     pixels, _ = layers()
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -123,7 +123,7 @@ def reread(data):
 
 
 @given(st.integers(1, 40), st.integers(1, 40))
-def test_alpha_is_delivered_exactly(height, width):
+def test_encode_png_keeps_alpha_exactly(height, width):
     random = np.random.default_rng(height * 41 + width)
     picture, alpha = random.integers(0, 256, (height, width, 3), np.uint8), random.integers(0, 256, (height, width))
     delivered = reread(image_codec.encode_png(picture, alpha.astype(np.uint8)))
@@ -134,7 +134,7 @@ def test_alpha_is_delivered_exactly(height, width):
     assert np.array_equal(delivered[clear, :3], picture[clear])
 
 
-def test_a_delivered_picture_looks_on_white_as_it_was_painted():
+def test_encoded_picture_looks_the_same_on_white():
     pixels, _ = layers()
     decoded = image_codec.decode_with_alpha(encoded(Image.fromarray(pixels), "PNG"), "a.png")
     again = image_codec.decode_with_alpha(image_codec.encode_png(decoded.picture, decoded.alpha), "b.png")
@@ -142,7 +142,7 @@ def test_a_delivered_picture_looks_on_white_as_it_was_painted():
     assert np.array_equal(again.alpha, decoded.alpha)
 
 
-def test_half_clear_edges_do_not_glow_on_black():
+def test_semi_transparent_edges_do_not_glow():
     # A red disc with soft edges: over black, its edge must be dark red and not the pink that it is over white.
     alpha = np.array([[255, 128, 64, 1]], np.uint8)
     red = np.full((1, 4, 4), (200, 0, 0, 0), np.uint8)
@@ -159,7 +159,7 @@ def test_png_round_trip_is_exact(height, width):
     assert np.array_equal(image_codec.decode(image_codec.encode_png(picture), "a.png"), picture)
 
 
-def test_jpeg_keeps_colour_at_full_size():
+def test_encode_jpeg_does_not_subsample():
     red_and_blue = np.zeros((32, 32, 3), np.uint8)
     red_and_blue[:, ::2, 0] = red_and_blue[:, 1::2, 2] = 200
     data = image_codec.encode_jpeg(red_and_blue)
@@ -180,13 +180,13 @@ def test_jpeg_keeps_colour_at_full_size():
     ],
     ids=["empty", "text", "cut JPEG", "cut PNG", "GIF", "cut CMYK"],
 )
-def test_what_cannot_be_decoded_is_named(data):
+def test_undecodable_file_is_named(data):
     with pytest.raises(InputError, match=r"frame_00007\.jpg.*Upload"):
         image_codec.decode(data, "frame_00007.jpg")
 
 
 @pytest.mark.parametrize("side", [8_193, 10_000, 60_000])
-def test_a_huge_picture_is_refused_by_its_header(side):
+def test_oversized_image_is_rejected_by_header(side):
     header = bytearray(encoded(Image.new("1", (8, 8)), "PNG"))
     header[16:24] = side.to_bytes(4, "big") * 2
     header[29:33] = __import__("zlib").crc32(header[12:29]).to_bytes(4, "big")

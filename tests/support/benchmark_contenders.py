@@ -1,4 +1,4 @@
-"""Contenders for the tests of the bench: what lives in a process must be importable there."""
+"""Contenders for tests of the benchmark; in a module of its own, so that their processes can import them."""
 
 import ctypes
 import os
@@ -7,7 +7,7 @@ from frame_tools.contracts.errors import InputError
 
 
 class Counting:
-    """Tells where it lives; its rate rises with each round."""
+    """Reports its process; its rate rises with each round."""
 
     def __init__(self, setting):
         self.setting = setting
@@ -18,14 +18,14 @@ class Counting:
         return self.rounds * seconds
 
     def facts(self):
-        return {"pid": os.getpid(), "gpus": seen_by_libraries("CUDA_VISIBLE_DEVICES")}
+        return {"pid": os.getpid(), "gpus": c_environment_variable("CUDA_VISIBLE_DEVICES")}
 
 
-def seen_by_libraries(name):
+def c_environment_variable(name):
     getenv = ctypes.CDLL(None).getenv
     getenv.restype = ctypes.c_char_p
     return getenv(name.encode())
 
 
 def refusing(_setting):
-    raise InputError("The contender does not want to", "Ask another")
+    raise InputError("The contender refuses", "Use another one")

@@ -1,4 +1,4 @@
-"""The touch: exact at its ends, off where nothing is asked, in its order; masks let through what they say."""
+"""Compositing: exact at its limits, free when off, in the documented order."""
 
 import numpy as np
 import pytest
@@ -19,35 +19,35 @@ def noise(*shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
 
 
-def test_nothing_asked_gives_the_scored_frame_itself():
+def test_default_options_return_the_scored_frame():
     picture, scored = noise(20, 30, 3), noise(20, 30, 3, seed=1)
     assert Compositor(Options())(picture, scored) is scored
 
 
 @pytest.mark.parametrize("more", [{}, {"preserve_color": "luma"}, {"preserve_color": "statistics"}, {"size": 16}])
-def test_strength_0_gives_exactly_the_input(more):
+def test_strength_0_returns_the_input(more):
     picture, scored = noise(20, 30, 3), noise(16, 24, 3, seed=1)
-    touch = Compositor(Options(strength=0, **more))
-    assert np.array_equal(touch(picture, scored, noise(20, 30, seed=2)), picture)
+    compositor = Compositor(Options(strength=0, **more))
+    assert np.array_equal(compositor(picture, scored, noise(20, 30, seed=2)), picture)
 
 
 @given(shapes, st.sampled_from(["no", "luma", "statistics"]))
-def test_a_black_mask_gives_exactly_the_input_and_a_white_one_the_painting(shape, preserve_color):
+def test_black_and_white_masks_are_exact(shape, preserve_color):
     picture, scored = noise(*shape, 3), noise(*shape, 3, seed=1)
-    touch = Compositor(Options(preserve_color=preserve_color))
-    assert np.array_equal(touch(picture, scored, np.zeros(shape, np.uint8)), picture)
-    assert np.array_equal(touch(picture, scored, np.full(shape, 255, np.uint8)), touch(picture, scored))
+    compositor = Compositor(Options(preserve_color=preserve_color))
+    assert np.array_equal(compositor(picture, scored, np.zeros(shape, np.uint8)), picture)
+    assert np.array_equal(compositor(picture, scored, np.full(shape, 255, np.uint8)), compositor(picture, scored))
 
 
 @given(shapes, st.integers(0, 2**31))
-def test_a_grey_mask_paints_partly(shape, seed):
+def test_gray_mask_blends(shape, seed):
     picture, painted, mask = noise(*shape, 3, seed=seed), noise(*shape, 3, seed=seed + 1), noise(*shape, seed=seed + 2)
     share = mask[..., None] / 255
     exact = painted * share + picture * (1 - share)
     assert np.abs(with_mask(painted, picture, mask) - exact).max() <= 0.5 + 1e-9
 
 
-def test_every_pair_of_levels_and_every_grey_is_rounded_to_the_nearest():
+def test_mask_blend_rounds_to_nearest():
     mask, painted = (axis.astype(np.uint8) for axis in np.mgrid[0:256, 0:256])
     for level in (0, 1, 127, 128, 200, 254, 255):
         picture = np.full((256, 256, 3), level, np.uint8)
@@ -57,28 +57,28 @@ def test_every_pair_of_levels_and_every_grey_is_rounded_to_the_nearest():
 
 
 @given(shapes, st.floats(0, 1))
-def test_strength_is_a_share(shape, strength):
+def test_strength_blends_linearly(shape, strength):
     picture, painted = noise(*shape, 3), noise(*shape, 3, seed=1)
     exact = painted * strength + picture * (1 - strength)
     assert np.abs(with_strength(painted, picture, strength) - exact).max() <= 0.51
 
 
-def test_strength_at_its_ends_costs_no_copy():
+def test_strength_0_and_1_do_not_copy():
     picture, painted = noise(4, 5, 3), noise(4, 5, 3, seed=1)
     assert with_strength(painted, picture, 1) is painted
     assert with_strength(painted, picture, 0) is picture
 
 
-def test_the_steps_come_in_their_order():
+def test_steps_run_in_order():
     picture, scored, mask = noise(40, 60, 3), noise(20, 30, 3, seed=1), noise(40, 60, seed=2)
     for name, color in (("luma", keep_luma), ("statistics", match_statistics)):
-        touched = Compositor(Options(preserve_color=name, strength=0.5))(picture, scored, mask)
+        composited = Compositor(Options(preserve_color=name, strength=0.5))(picture, scored, mask)
         by_hand = with_mask(color(to_full_size(scored, picture), picture), picture, mask)
-        assert np.array_equal(touched, with_strength(by_hand, picture, 0.5))
+        assert np.array_equal(composited, with_strength(by_hand, picture, 0.5))
 
 
 @pytest.mark.parametrize("more", [{}, {"preserve_color": "luma"}, {"preserve_color": "statistics"}])
-def test_what_comes_in_is_not_changed(more):
+def test_inputs_are_not_modified(more):
     picture, scored, mask = noise(20, 30, 3), noise(20, 30, 3, seed=1), noise(20, 30, seed=2)
     before = [array.copy() for array in (picture, scored, mask)]
     Compositor(Options(strength=0.5, **more))(picture, scored, mask)
@@ -86,6 +86,6 @@ def test_what_comes_in_is_not_changed(more):
     assert all(np.array_equal(a, b) for a, b in zip(before, (picture, scored, mask), strict=True))
 
 
-def test_a_mask_of_another_size_is_our_mistake():
+def test_mask_of_wrong_size_is_an_internal_error():
     with pytest.raises(InternalError, match="mask"):
         Compositor(Options())(noise(20, 30, 3), noise(20, 30, 3), noise(30, 20))

@@ -1,0 +1,149 @@
+"""Planned runs in memory for tests of the scoring tasks."""
+
+import dataclasses
+import time
+from fractions import Fraction
+
+import pytest
+
+from benchmarks.memory_storage import MemoryContainer, memory_storage
+from frame_tools.contracts.errors import TemporaryError
+from frame_tools.contracts.manifest import Manifest
+from frame_tools.contracts.messages import BatchMessage
+from frame_tools.contracts.options import Options
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.plan import BlobRef, Plan, PlannedKeyframe, PlannedProgram, PlannedStyle
+from frame_tools.contracts.receipt import Receipt
+from frame_tools.contracts.scorers import SCORERS
+from frame_tools.media.images import encode_jpeg, encode_png
+from frame_tools.storage.blobs import sha256_of
+from scoring.tasks.base import Task, perform
+from scoring.tasks.score import score_batch
+from tests.support.clips import draw
+from tests.support.scorer_runs import painting
+
+RUN = "clip-0123456789"
+SIZE = (64, 48)
+BORDERS = (0, 3, 5)
+
+
+def planned(scorer="copy", *, image_format="jpg", options=None, **changes):
+    """Return storage with five frames, numbered 0 to 4, planned as two batches."""
+    storage = memory_storage()
+    manifest = Manifest.plain(
+        BORDERS[-1],
+        Fraction(25),
+        width=SIZE[0],
+        height=SIZE[1],
+        image_format=image_format,
+        pattern="{:06d}." + image_format,
+    )
+    encode = encode_png if image_format == "png" else encode_jpeg
+    for index in range(manifest.frame_count):
+        storage.input.write(f"clip/frames/{manifest.frame_name(index)}", encode(draw(index, SIZE)))
+    storage.runs.write(RunPaths(RUN).manifest, manifest.dumps())
+    fields = {
+        "run_id": RUN,
+        "name": "clip",
+        "correlation_id": RUN,
+        "options": Options(**{"scorer": scorer, "temporal_smoothing": 0} | (options or {})),
+        "borders": BORDERS,
+        "manifest_sha256": sha256_of(manifest.dumps()),
+        "frames": BlobRef(container="input", name="clip/frames/"),
+        "weights_sha256": SCORERS[scorer].weights_sha256,
+        "container": "mp4",
+    }
+    storage.runs.write(RunPaths(RUN).plan, Plan(**fields | changes).dumps())
+    return storage
+
+
+def planned_with_painting(**options):
+    data = painting()
+    style = PlannedStyle(
+        name="swirls.png",
+        blob=BlobRef(container="work", name="style"),
+        sha256=sha256_of(data),
+        kind="painting",
+        width=400,
+        height=300,
+    )
+    keys = (PlannedKeyframe(at=0, weights=(1.0,)),)
+    storage = planned("any", styles=(style,), key_styles=keys, sample=(0, 2, 4), options=options)
+    storage.work.write("style", data)
+    return storage
+
+
+def task_for(storage, batch=0):
+    return Task(storage=storage, run_id=RUN, step=batch, task_id=f"b0000{batch}", dedicated=False)
+
+
+def score(storage, batch=0, *, weights=None):
+    perform(task_for(storage, batch), lambda task: score_batch(task, weights=weights, started=time.monotonic()))
+
+
+def message(batch=0):
+    return BatchMessage(run_id=RUN, batch=batch)
+
+
+def receipt_of(storage, batch=0):
+    return Receipt.load_stored(storage.runs.need(RunPaths(RUN).receipt(batch)).data)
+
+
+def never(_task):
+    pytest.fail("the work was started")
+
+
+class Journal(MemoryContainer):
+    """A container that records its writes in a shared list, and fails at the write of `fails_at`."""
+
+    def __init__(self, name, journal, fails_at=None):
+        super().__init__(name)
+        self._journal, self._fails_at = journal, fails_at
+
+    def _record(self, name):
+        if name == self._fails_at:
+            raise TemporaryError("The connection was lost", "Try again")
+        self._journal.append(f"{self.name}/{name}")
+
+    def write(self, name, data):
+        self._record(name)
+        return super().write(name, data)
+
+    def create(self, name, data):
+        self._record(name)
+        return super().create(name, data)
+
+
+def journaled(fails_at=None):
+    """Return planned storage that records all writes and messages, and the list of them in order."""
+    storage, journal = planned(), []
+    containers = {}
+    for container_name in ("work", "logs", "runs"):
+        container = Journal(container_name, journal, fails_at)
+        container.blobs.update(getattr(storage, container_name).blobs)
+        containers[container_name] = container
+
+    class RecordingQueue(type(storage.finished_batches)):
+        def send(self, message):
+            journal.append("message")
+            super().send(message)
+
+    return dataclasses.replace(storage, **containers, finished_batches=RecordingQueue()), journal
+
+
+COUNTER = b"""
+class Counter:
+    def describe(self, frames, moments):
+        return [{"mean": float(frame.mean())} for frame in frames]
+
+def load(context):
+    return Counter()
+"""
+
+
+def planned_with_script(data=COUNTER, *, listed=COUNTER, **options):
+    """Plan a run with the script `listed`, and store `data` as its file."""
+    program = PlannedProgram(name="counter", file="counter.py", sha256=sha256_of(listed), kind="script")
+    storage = planned("script", options={"program": "counter", **options}, program=program, makes="records")
+    storage.scripts.write("counter.py", data)
+    return storage

@@ -1,0 +1,44 @@
+"""The start time of the process, and the start-up time of a task that is derived from it."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from scoring import process_start
+
+IMPORT_SECONDS = 0.6
+SLOW_IMPORT = f"""
+import sys, time
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            time.sleep({IMPORT_SECONDS})
+
+sys.meta_path.insert(0, Slow())
+from scoring import cli
+from scoring.tasks import score
+
+score.score_batch = lambda task, weights, started: print(time.monotonic() - started)
+cli._perform = lambda run, step, work: work(None)
+sys.argv = ["scoring", "run", "--run", "clip-0123456789", "--batch", "0"]
+cli.main()
+"""
+
+
+def test_start_up_time_includes_slow_imports():
+    done = subprocess.run([sys.executable, "-c", SLOW_IMPORT], capture_output=True, text=True, check=True)
+    assert float(done.stdout) >= IMPORT_SECONDS
+
+
+def test_process_start_lies_before_this_test_session():
+    assert process_start.process_start() <= process_start._IMPORTED <= time.monotonic()
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_process_start_falls_back_to_the_import_time(monkeypatch, platform):
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(process_start, "_START_TIME_FIELD", 10_000)
+    assert process_start.process_start() == process_start._IMPORTED
