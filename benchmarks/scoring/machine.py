@@ -1,4 +1,4 @@
-"""What was measured on, in words: processor, cores, load, and the versions that count."""
+"""Description of the machine: processor, cores, load, and versions."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ PACKAGES: Final = (
 
 
 def machine() -> dict[str, Any]:
-    """Describe this machine; `load_before` is the mean number of busy threads over the last minute."""
+    """Return a description of this machine; `load_before` is its load average over the last minute."""
     return {
         "machine": _processor(),
         "cores": available_cores(),
@@ -25,18 +25,18 @@ def machine() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """Name the processor; Linux says more than Python does."""
+    """Return the name of the processor; Linux knows more than Python does."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
-    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return " ".join([*named[:1], platform.machine()])
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return " ".join([*models[:1], platform.machine()])
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

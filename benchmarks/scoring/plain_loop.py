@@ -1,43 +1,41 @@
-"""The plain loop: one picture after the other, float32, from file to file. What a person would write instead of us.
+"""The plain loop: one picture after the other, float32, from file to file, as a user would write it.
 
 `PlainNetwork` is the network of pytorch/examples, fast_neural_style (Johnson et al. 2016, arXiv:1603.08155, with
-instance norms and nearest-neighbour doubling), operation by operation as published, without any care for speed. Its
-weights are drawn at random: they don't show in the time. https://github.com/pytorch/examples/tree/main/fast_neural_style
+instance norms and nearest-neighbour doubling), operation by operation as published, without optimizations. Its
+weights are random; they do not affect the speed. https://github.com/pytorch/examples/tree/main/fast_neural_style
 """
-
-# mypy: disallow-subclassing-any=False
-# (torch is not installed where mypy runs)
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
+import torch.nn.functional as F  # noqa: N812  (PyTorch's usual name)
 from PIL import Image
 from torch import nn
 
-COLOURS = 3
+CHANNELS = 3
 
 Network = Callable[[torch.Tensor], torch.Tensor]
 """Maps (1, 3, H, W) float32 in 0..255 to the same."""
 
 
 class _Conv(nn.Module):
-    """A convolution over a picture reflected at its borders and doubled before if asked for, and an instance norm."""
+    """Optional 2x upsampling, reflection padding, a convolution, and an instance norm."""
 
-    def __init__(self, inputs: int, outputs: int, size: int, *, stride: int = 1, double: bool = False) -> None:
+    def __init__(self, inputs: int, outputs: int, size: int, *, stride: int = 1, upsample: bool = False) -> None:
         super().__init__()
-        self.double = double
+        self.upsample = upsample
         self.pad = nn.ReflectionPad2d(size // 2)
         self.conv = nn.Conv2d(inputs, outputs, size, stride)
-        self.norm = nn.Identity() if outputs == COLOURS else nn.InstanceNorm2d(outputs, affine=True)
+        self.norm = nn.Identity() if outputs == CHANNELS else nn.InstanceNorm2d(outputs, affine=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, inputs, h, w) to (B, outputs, h', w')."""
-        if self.double:
+        if self.upsample:
             x = F.interpolate(x, scale_factor=2, mode="nearest")
-        return self.norm(self.conv(self.pad(x)))
+        return cast("torch.Tensor", self.norm(self.conv(self.pad(x))))
 
 
 class _Residual(nn.Module):
@@ -49,7 +47,7 @@ class _Residual(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, 128, h, w) to the same."""
-        return x + self.second(F.relu(self.first(x)))
+        return cast("torch.Tensor", x + self.second(F.relu(self.first(x))))
 
 
 class PlainNetwork(nn.Module):
@@ -62,24 +60,24 @@ class PlainNetwork(nn.Module):
             *(_Conv(3, 32, 9), nn.ReLU(), _Conv(32, 64, 3, stride=2), nn.ReLU()),
             *(_Conv(64, 128, 3, stride=2), nn.ReLU()),
             *(_Residual() for _ in range(5)),
-            *(_Conv(128, 64, 3, double=True), nn.ReLU(), _Conv(64, 32, 3, double=True), nn.ReLU()),
+            *(_Conv(128, 64, 3, upsample=True), nn.ReLU(), _Conv(64, 32, 3, upsample=True), nn.ReLU()),
             _Conv(32, 3, 9),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Repaint pictures."""
-        return self.layers(x)
+        """Paint pictures."""
+        return cast("torch.Tensor", self.layers(x))
 
 
 class PlainLoop:
-    """Load, score, save: one picture at a time, as the example's command `eval` does with its only one."""
+    """Load, score, save: one picture at a time, as the example's command `eval` does."""
 
     def __init__(self, network: Network, device: torch.device) -> None:
         self._network = network
         self._device = device
 
-    def restyle(self, source: Path, target: Path) -> None:
-        """Read the picture file `source`, score it, write the picture file `target`."""
+    def convert(self, source: Path, target: Path) -> None:
+        """Read the image file `source`, paint it, and write the image file `target`."""
         picture = np.array(Image.open(source).convert("RGB"))
         x = torch.from_numpy(picture).permute(2, 0, 1).contiguous().to(torch.float32).div(255).mul(255)
         with torch.no_grad():

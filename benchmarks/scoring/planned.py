@@ -1,4 +1,4 @@
-"""The clip as a run that was planned: one batch, read from files and written to files."""
+"""The clip as a planned run of one batch, read from files and written to files."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,22 +26,22 @@ FRAMES_PER_SECOND: Final = 30
 
 @dataclass(frozen=True)
 class Planned:
-    """A planned run, and what a task of it reads first."""
+    """A planned run, and what its task reads first."""
 
     task: Task
     plan: Plan
     manifest: Manifest
-    store: FrameSource
+    source: FrameSource
     inputs: RunInputs
 
     @property
     def storage(self) -> Storage:
-        """Where all of it lies."""
+        """Storage of the run."""
         return self.task.storage
 
 
 def planned(setting: Setting, name: str) -> Planned:
-    """Write the run into a folder `name` of its own, and open it as a task does."""
+    """Write the run to a folder `name` of its own, and open it as a task does."""
     clip = setting.clip
     storage = folder_storage(clip.folder / name)
     manifest = Manifest.plain(clip.frames, Fraction(FRAMES_PER_SECOND), width=clip.size.width, height=clip.size.height)
@@ -68,14 +68,14 @@ def planned(setting: Setting, name: str) -> Planned:
     )
     storage.runs.write(RunPaths(RUN).plan, plan.dumps())
     task = Task(storage=storage, run_id=RUN, step=0, task_id="bench")
-    store = open_frames({}, storage, plan.frames)
-    return Planned(task, plan, manifest, store, run_inputs(task, plan, manifest, store))
+    source = open_frames({}, storage, plan.frames)
+    return Planned(task, plan, manifest, source, run_inputs(task, plan, manifest, source))
 
 
 def _style(setting: Setting, painting: bytes) -> PlannedStyle:
     path = setting.clip.painting
-    with Image.open(path) as opened:
-        width, height = opened.size
+    with Image.open(path) as image:
+        width, height = image.size
     return PlannedStyle(
         name=path.name,
         blob=BlobRef(container="work", name=path.name),

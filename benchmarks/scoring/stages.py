@@ -1,4 +1,4 @@
-"""What a frame costs in each stage beside the network: measured one by one, called on one thread, nothing beside it."""
+"""Time of a frame in each stage besides the network; each stage is measured alone, on one thread."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,44 +16,44 @@ from scoring.temporal.flow import estimate_motion
 from scoring.temporal.smooth import TemporalSmoother
 from scoring.types import Picture
 
-MOST_FRAMES: Final = 24
+MAX_FRAMES: Final = 24
 
 
 def stage_times(run: Planned) -> dict[str, dict[str, float]]:
-    """Give for each stage the wall and CPU time of a frame in milliseconds; the run's task must have been done.
+    """Return the wall and CPU time of a frame in each stage, in milliseconds; the run's task must be done.
 
     `read`: file to picture; `encode`: picture to file, with its hash; `segment`: H.264, whose encoder takes frames in
-    order on one thread and has threads of its own. If the run is steadied, `link`: the input's motion and how far to
-    trust it, and `follow`: blending with the frame before, in order too, also with threads of its own.
+    order and has threads of its own. With temporal smoothing, also `estimate_motion`: the motion of the input and its
+    confidence, and `smooth`: blending with the previous frame, also in order and with threads of its own.
     """
-    count = min(run.plan.frame_count, MOST_FRAMES)
+    count = min(run.plan.frame_count, MAX_FRAMES)
     styled = [_styled(run, index) for index in range(count)]
     encoder = SegmentEncoder(run.manifest, odd_size=run.plan.options.odd_size)
 
     def segment(picture: Picture) -> None:
         encoder.add(picture)
 
-    found = {
-        "read": _time(lambda index: read_frame(run.manifest, run.store, index), range(count)),
+    times = {
+        "read": _time(lambda index: read_frame(run.manifest, run.source, index), range(count)),
         "encode": _time(lambda picture: _store(run, encode_jpeg(picture)), styled),
         "segment": _time(segment, styled, finish=encoder.finish),
     }
-    return found | _steadying(run, styled) if run.plan.options.smoothing_weight else found
+    return times | _smoothing_times(run, styled) if run.plan.options.smoothing_weight else times
 
 
-def _steadying(run: Planned, styled: list[Picture]) -> dict[str, dict[str, float]]:
-    inputs = [_shrunk(run, read_frame(run.manifest, run.store, index).picture) for index in range(len(styled))]
-    scored = [_shrunk(run, picture) for picture in styled]
+def _smoothing_times(run: Planned, styled: list[Picture]) -> dict[str, dict[str, float]]:
+    inputs = [_downscaled(run, read_frame(run.manifest, run.source, index).picture) for index in range(len(styled))]
+    scored = [_downscaled(run, picture) for picture in styled]
     pairs = list(pairwise([inputs[0], *inputs]))
-    links = [estimate_motion(*pair) for pair in pairs]
-    steadier = TemporalSmoother(run.plan.options.smoothing_weight)
+    motions = [estimate_motion(*pair) for pair in pairs]
+    smoother = TemporalSmoother(run.plan.options.smoothing_weight)
     return {
-        "link": _time(lambda pair: estimate_motion(*pair), pairs),
-        "follow": _time(lambda pair: steadier.smooth(*pair), list(zip(scored, links, strict=True))),
+        "estimate_motion": _time(lambda pair: estimate_motion(*pair), pairs),
+        "smooth": _time(lambda pair: smoother.smooth(*pair), list(zip(scored, motions, strict=True))),
     }
 
 
-def _shrunk(run: Planned, picture: Picture) -> Picture:
+def _downscaled(run: Planned, picture: Picture) -> Picture:
     whole = (run.manifest.width, run.manifest.height)
     size = working_size(*whole, run.plan.options)
     return picture if size == whole else to_working_size(picture, size)

@@ -17,8 +17,8 @@ from benchmarks.memory_storage import MemoryContainer
 from benchmarks.scoring import command, others
 from benchmarks.scoring.cli import FRAMES
 from benchmarks.scoring.clip import SMALLEST_SIDE, Size, draw_clip
-from benchmarks.scoring.contenders import Setting, facts, frames_per_second, opened, run_rounds
-from benchmarks.scoring.figures import bound, figures, limits
+from benchmarks.scoring.contenders import Setting, facts, frames_per_second, run_rounds, start_contenders
+from benchmarks.scoring.figures import describe_bottleneck, figures, limits
 from benchmarks.scoring.folder_storage import FolderContainer
 from benchmarks.scoring.plain_loop import PlainLoop, PlainNetwork
 from frame_tools.contracts.errors import ImpastoError, InputError
@@ -74,7 +74,7 @@ def test_plain_network_matches_the_published_one():
 def test_plain_loop_converts_a_file(clip, tmp_path):
     seen = []
     target = tmp_path / "out.jpg"
-    PlainLoop(lambda x: seen.append(x) or 300 - x, torch.device("cpu")).restyle(clip.paths[0], target)
+    PlainLoop(lambda x: seen.append(x) or 300 - x, torch.device("cpu")).convert(clip.paths[0], target)
     source = np.asarray(Image.open(clip.paths[0])).astype(int)
     assert seen[0].dtype == torch.float32
     assert np.abs(seen[0][0].permute(1, 2, 0).numpy() - source).max() < 0.01
@@ -84,7 +84,7 @@ def test_plain_loop_converts_a_file(clip, tmp_path):
 
 def test_loop_cycles_through_the_clip(clip, monkeypatch):
     taken = []
-    monkeypatch.setattr(PlainLoop, "restyle", lambda _self, source, _target: taken.append(source.name))
+    monkeypatch.setattr(PlainLoop, "convert", lambda _self, source, _target: taken.append(source.name))
     others.Loop(lambda x: x, setting(clip)).rate(0.02)
     assert taken[1:6] == ["000000.jpg", "000001.jpg", "000002.jpg", "000000.jpg", "000001.jpg"]
 
@@ -116,8 +116,8 @@ def test_folder_container_behaves_like_blobs(tmp_path):
 
 
 def test_each_contender_has_its_own_process(clip):
-    makers = {"first": benchmark_contenders.Counting, "second": benchmark_contenders.Counting}
-    with opened(makers, setting(clip)) as contenders:
+    factories = {"first": benchmark_contenders.Counting, "second": benchmark_contenders.Counting}
+    with start_contenders(factories, setting(clip)) as contenders:
         run_rounds(contenders, 2, 1.5)
         contender_facts = [facts(contender) for contender in contenders]
         assert [contender.rates for contender in contenders] == [[1.5, 3.0]] * 2
@@ -129,8 +129,8 @@ def test_each_contender_has_its_own_process(clip):
 
 
 def test_contender_error_is_raised_here(clip):
-    makers = {"first": benchmark_contenders.Counting, "second": benchmark_contenders.refusing}
-    with pytest.raises(InputError, match="refuses"), opened(makers, setting(clip)):
+    factories = {"first": benchmark_contenders.Counting, "second": benchmark_contenders.refusing}
+    with pytest.raises(InputError, match="refuses"), start_contenders(factories, setting(clip)):
         pytest.fail("nothing was opened")
 
 
@@ -147,7 +147,7 @@ STAGES = {
     "read": {"ms": 2.0, "cpu_ms": 2.0},
     "encode": {"ms": 3.0, "cpu_ms": 3.0},
     "segment": {"ms": 4.0, "cpu_ms": 8.0},
-    "follow": {"ms": 3.0, "cpu_ms": 5.0},
+    "smooth": {"ms": 3.0, "cpu_ms": 5.0},
 }
 
 
@@ -160,18 +160,18 @@ STAGES = {
     ],
 )
 def test_lowest_limit_is_the_bottleneck(model_fps, task_cpu_ms, cores, words):
-    most = limits(model_fps=model_fps, task_cpu_ms=task_cpu_ms, stages=STAGES, cores=cores)
-    text = bound(most, task_cpu_ms=task_cpu_ms, network_cpu_ms=1.0, stages=STAGES)
+    task_limits = limits(model_fps=model_fps, task_cpu_ms=task_cpu_ms, stages=STAGES, cores=cores)
+    text = describe_bottleneck(task_limits, task_cpu_ms=task_cpu_ms, network_cpu_ms=1.0, stages=STAGES)
     assert words in text
-    assert "segment 8.0, follow 5.0, encode 3.0, read 2.0, network 1.0, all else 1.0" in text
+    assert "segment 8.0, smooth 5.0, encode 3.0, read 2.0, network 1.0, other 1.0" in text
 
 
 def test_smoothing_can_be_the_bottleneck():
-    slow = STAGES | {"follow": {"ms": 10.0, "cpu_ms": 12.0}}
-    most = limits(model_fps=500, task_cpu_ms=20, stages=slow, cores=16)
-    text = bound(most, task_cpu_ms=20, network_cpu_ms=1.0, stages=slow)
-    assert text.startswith("the steadying, which takes frames in order: at most 100.0")
-    without = {name: times for name, times in STAGES.items() if name != "follow"}
+    slow = STAGES | {"smooth": {"ms": 10.0, "cpu_ms": 12.0}}
+    task_limits = limits(model_fps=500, task_cpu_ms=20, stages=slow, cores=16)
+    text = describe_bottleneck(task_limits, task_cpu_ms=20, network_cpu_ms=1.0, stages=slow)
+    assert text.startswith("temporal smoothing, which takes frames in order: at most 100.0")
+    without = {name: times for name, times in STAGES.items() if name != "smooth"}
     assert set(limits(model_fps=500, task_cpu_ms=20, stages=without, cores=16)) == {"network", "segment", "cores"}
 
 
@@ -190,18 +190,21 @@ def test_invalid_option_is_rejected(word):
 
 def test_devices(monkeypatch):
     monkeypatch.setattr(command, "best_device", lambda: torch.device("cpu"))
-    assert command.devices_of([]) == command.devices_of(["cpu"]) == ("cpu",)
+    assert command.select_devices([]) == command.select_devices(["cpu"]) == ("cpu",)
     for name in ("cuda", "tpu"):
         with pytest.raises(InputError):
-            command.devices_of([name])
+            command.select_devices([name])
     monkeypatch.setattr(command, "best_device", lambda: torch.device("cuda"))
-    assert command.devices_of([]) == ("cuda",)
-    assert command.devices_of(["cuda", "cpu"]) == ("cuda", "cpu")
+    assert command.select_devices([]) == ("cuda",)
+    assert command.select_devices(["cuda", "cpu"]) == ("cuda", "cpu")
 
 
 def test_missing_lite_package_is_reported(monkeypatch):
-    monkeypatch.setattr(others, "LITE", ("no_such_package", "json"))
-    assert others.lite_missing().startswith("no_such_package not installed: pip install -r scoring/requirements-bench")
+    monkeypatch.setattr(others, "LITE_MODULES", ("no_such_package", "json"))
+    reason = others.lite_missing()
+    assert reason is not None
+    assert reason.startswith("no_such_package")
+    assert "scoring/requirements-bench.txt" in reason
     assert set(command.contenders()) == {"model", "task", "plain_loop", "plain_loop_our_network"}
 
 
@@ -229,7 +232,7 @@ def test_command_prints_one_json_object(weights):
     assert all(result[name] > 0 for name in measured)
     missing = [note for note in result["notes"] if "requirements-bench.txt" in note]
     assert len(missing) == (1 if others.lite_missing() else 0)
-    assert set(result["stages"]) == {"read", "encode", "segment", "link", "follow"}
+    assert set(result["stages"]) == {"read", "encode", "segment", "estimate_motion", "smooth"}
     assert set(result["prepare_s"]) == {"first_task", "other_tasks"}
     assert "at most" in result["bound"]
     assert (result["size"], result["device"], result["more"]) == ("64x48", "cpu", [])
