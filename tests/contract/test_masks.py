@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ PILLOW_FORMATS = {
     ".tiff": "TIFF",
     ".bmp": "BMP",
 }
+OPTIONS_PAGE = Path(__file__).parents[2] / "docs" / "options.md"
 SIZE = (64, 48)
 GRADIENT = np.linspace(0, 255, 48 * 64).reshape(48, 64).astype(np.uint8)
 CASES: tuple[Callable[[str], str], ...] = (str.lower, str.upper, str.title)
@@ -48,6 +50,12 @@ def test_every_planned_suffix_is_decoded(suffix: str, case: Callable[[str], str]
     mask = mask_of(encode(Image.fromarray(GRADIENT), suffix, **options), case(suffix))
     assert mask.shape == GRADIENT.shape
     assert np.abs(mask.astype(int) - GRADIENT).max() <= 4
+
+
+@pytest.mark.parametrize("suffix", MASK_SUFFIXES)
+def test_every_planned_suffix_is_documented(suffix: str) -> None:
+    section = OPTIONS_PAGE.read_text(encoding="utf-8").partition("## Masks")[2].partition("## ")[0]
+    assert f"`{suffix}`" in section
 
 
 @pytest.mark.parametrize("mode", ["RGB", "1", "P"])

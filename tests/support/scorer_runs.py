@@ -1,4 +1,4 @@
-"""Runs for tests: paintings, inputs and moments, as a task would have them."""
+"""Run inputs for tests: paintings, sample frames and positions, as a task has them."""
 
 import numpy as np
 from PIL import Image
@@ -12,8 +12,8 @@ def painting(shift=0.0):
     """Return a painting's file; another `shift`, another painting."""
     rows, columns = np.mgrid[0:300, 0:400]
     swirl = np.sin(rows / 9 + shift) * np.cos(columns / 13)
-    colours = np.stack([swirl, -swirl, np.sin(columns / 5 + shift)], axis=2)
-    return encode_png(Image.fromarray(((colours + 1) * 127).astype(np.uint8)))
+    colors = np.stack([swirl, -swirl, np.sin(columns / 5 + shift)], axis=2)
+    return encode_png(Image.fromarray(((colors + 1) * 127).astype(np.uint8)))
 
 
 def sample(count=3, height=40, width=56):
@@ -21,12 +21,12 @@ def sample(count=3, height=40, width=56):
     return [generator.integers(0, 256, (height, width, 3), np.uint8) for _ in range(count)]
 
 
-def run_of(*styles, style_mixes=None, frames=None, **words):
+def run_of(*styles, style_mixes=None, frames=None, **options):
     """Return a run's inputs; `styles` are files (name, data), by default one painting."""
     files = tuple(StyleFile(*style) for style in styles or (("swirls.png", painting()),))
     first = StyleMix(0, (1.0, *[0.0] * (len(files) - 1)))
     return RunInputs(
-        options=Options(**words), styles=files, style_mixes=style_mixes or (first,), sample=frames or sample
+        options=Options(**options), styles=files, style_mixes=style_mixes or (first,), sample=frames or sample
     )
 
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from benchmarks.memory_storage import MemoryContainer, memory_storage
+from benchmarks.memory_storage import MemoryContainer, MemoryQueue, memory_storage
 from frame_tools.contracts.errors import TemporaryError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.messages import BatchMessage
@@ -116,14 +116,15 @@ class Journal(MemoryContainer):
 
 def journaled(fails_at=None):
     """Return planned storage that records all writes and messages, and the list of them in order."""
-    storage, journal = planned(), []
+    storage = planned()
+    journal: list[str] = []
     containers = {}
     for container_name in ("work", "logs", "runs"):
         container = Journal(container_name, journal, fails_at)
         container.blobs.update(getattr(storage, container_name).blobs)
         containers[container_name] = container
 
-    class RecordingQueue(type(storage.finished_batches)):
+    class RecordingQueue(MemoryQueue):
         def send(self, message):
             journal.append("message")
             super().send(message)

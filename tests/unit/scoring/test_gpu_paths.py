@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from frame_tools.contracts.errors import TemporaryError
 from scoring.inference.cpu_workers import CpuWorkers
+from scoring.inference.tiling import MemoryBoundedRunner
 from scoring.perception.vgg import Vgg
 from scoring.scorers.any_painting import scorer, space_to_depth
 from scoring.scorers.any_painting.conditional_norm import STYLE_NUMBERS, StyleCondition
@@ -26,6 +27,7 @@ from scoring.scorers.describe import FrameDescriber
 from scoring.scorers.gatys import Gatys
 from scoring.scorers.johnson import scorer as johnson
 from scoring.scorers.johnson.layers import expected_shapes
+from scoring.scorers.johnson.network import Network
 from scoring.training.finetune import Recipe, finetune
 from scoring.training.tune import Tuning, tune
 from scoring.types import StyleMix
@@ -90,7 +92,10 @@ STAND_INS = {  # for FakeTensor methods that the CPU build of torch supports for
 
 @pytest.fixture
 def networks():
-    return Networks(*(part.eval().requires_grad_(requires_grad=False) for part in (Predictor(), StyleTransferNet())))
+    networks = Networks(Predictor(), StyleTransferNet())
+    for part in (networks.predictor, networks.transformer):
+        part.eval().requires_grad_(requires_grad=False)
+    return networks
 
 
 @pytest.fixture
@@ -174,10 +179,10 @@ def test_johnson(cuda, statistics, caplog):
 
 def test_johnson_tiling_is_seamless(checkpoint):
     x = 255 * torch.rand(1, 3, 256, 64, generator=torch.Generator().manual_seed(2))
-    statistics = johnson.Network(checkpoint, CPU).measure([x], lambda call, xs: [call(x) for x in xs])
-    network = johnson.Network(checkpoint, CPU, statistics)
+    statistics = Network(checkpoint, CPU).measure([x], lambda call, xs: [call(x) for x in xs])
+    network = Network(checkpoint, CPU, statistics)
     assert torch.allclose(
-        johnson.MemoryBoundedRunner(johnson.RECEPTIVE_FIELD, limit=64 * 192)(network, x), network(x), atol=1e-3
+        MemoryBoundedRunner(johnson.RECEPTIVE_FIELD, limit=64 * 192)(network, x), network(x), atol=1e-3
     )
 
 

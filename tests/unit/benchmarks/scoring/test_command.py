@@ -72,12 +72,12 @@ def test_plain_network_matches_the_published_one():
 
 
 def test_plain_loop_converts_a_file(clip, tmp_path):
-    seen = []
+    inputs: list[torch.Tensor] = []
     target = tmp_path / "out.jpg"
-    PlainLoop(lambda x: seen.append(x) or 300 - x, torch.device("cpu")).convert(clip.paths[0], target)
+    PlainLoop(lambda x: (inputs.append(x), 300 - x)[1], torch.device("cpu")).convert(clip.paths[0], target)
     source = np.asarray(Image.open(clip.paths[0])).astype(int)
-    assert seen[0].dtype == torch.float32
-    assert np.abs(seen[0][0].permute(1, 2, 0).numpy() - source).max() < 0.01
+    assert inputs[0].dtype == torch.float32
+    assert np.abs(inputs[0][0].permute(1, 2, 0).numpy() - source).max() < 0.01
     out = np.asarray(Image.open(target)).astype(int)
     assert np.abs(out - np.clip(300 - source, 0, 255)).mean() < 8
 
@@ -90,7 +90,7 @@ def test_loop_cycles_through_the_clip(clip, monkeypatch):
 
 
 def test_frames_per_second_calls_at_least_once():
-    calls = []
+    calls: list[int] = []
     assert frames_per_second(calls.append, 0) > 0
     assert calls == [0]
 

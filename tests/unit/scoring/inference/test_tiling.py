@@ -175,7 +175,7 @@ def test_other_runtime_errors_pass_through():
 
 
 def test_failed_forward_releases_its_tensors():
-    held = []
+    held: list[weakref.ref] = []
 
     def forward(x):
         assert all(old() is None for old in held)

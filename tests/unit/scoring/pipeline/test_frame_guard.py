@@ -18,10 +18,9 @@ from scoring.pipeline.frame_guard import (
     CONTENT_STD_THRESHOLD,
     NON_FINITE,
     Guard,
-    NonFiniteOutputError,
     blank_fault,
 )
-from scoring.types import FramePosition, PictureError
+from scoring.types import FramePosition, NonFiniteOutputError, PictureError
 
 SHAPE = (24, 32, 3)
 
@@ -88,10 +87,10 @@ def test_good_frames_pass_unchanged(policy):
     assert guard.bad_frames(0, 4) == ()
 
 
-@pytest.mark.parametrize(("fault", "words"), [("black", BLACK), ("flat", BLANK), ("nan", NON_FINITE)])
+@pytest.mark.parametrize(("fault", "reason"), [("black", BLACK), ("flat", BLANK), ("nan", NON_FINITE)])
 @pytest.mark.parametrize("place", [2, 3])
-def test_fail_policy_names_frame_and_remedy(fault, words, place):
-    with pytest.raises(InputError, match=f"{place}.jpg.*{words}") as caught:
+def test_fail_policy_names_frame_and_remedy(fault, reason, place):
+    with pytest.raises(InputError, match=f"{place}.jpg.*{reason}") as caught:
         through(Guard(Negative({place: fault}), "fail"), [0, 1, 2, 3])
     assert "bad_frame" in caught.value.remedy
 

@@ -149,8 +149,8 @@ def test_mask_video_reads_from_any_frame(videos, name):
     count = VIDEOS[name].frames
     video = MaskVideo(videos[name], name=name)
     for start in (0, 1, 11, 12, 13, count - 1, count, count + 9):
-        found = [number_of(np.asarray(image)) for image in video.images(start)]
-        assert found == list(range(start, count))
+        numbers = [number_of(np.asarray(image)) for image in video.images(start)]
+        assert numbers == list(range(start, count))
 
 
 def damaged(path, packets):
@@ -166,7 +166,7 @@ def damaged(path, packets):
 
 @pytest.mark.parametrize("name", ["b_frames.mp4", "b_frames.mkv"])
 def test_mask_video_decodes_from_the_key_frame(videos, name):
-    # Key frames are 12 apart: what lies before the last of them is damaged and must not matter.
+    # Key frames are 12 apart: packets before the last of them are damaged and must not matter.
     video = MaskVideo(damaged(videos[name], slice(0, 24)), name=name)
     assert [number_of(np.asarray(image)) for image in video.images(30)] == list(range(30, 40))
 
@@ -198,8 +198,8 @@ def test_video_masks_are_thread_safe(videos):
         return [number_of(masks.mask(index, SIZE)) for index in range(offset, 40, 4)]
 
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(ask, range(4)))
-    assert found == [list(range(offset, 40, 4)) for offset in range(4)]
+        numbers = list(pool.map(ask, range(4)))
+    assert numbers == [list(range(offset, 40, 4)) for offset in range(4)]
 
 
 def test_video_mask_cache_is_bounded(videos):

@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 import weakref
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +57,8 @@ def no_thread_left():
 
 @given(st.integers(0, 25), st.integers(1, 5), st.integers(1, 4), st.integers(1, 6))
 def test_frames_arrive_once_and_in_order(count, per_forward, threads, waiting):
-    reported, segment, batches = [], [], []
+    reported: list[FrameRecord] = []
+    segment, batches = [], []
 
     def invert(pictures, positions):
         assert [m.index for m in positions] == list(pictures[:, 0, 0, 0])
@@ -92,7 +94,7 @@ def test_batches_hold_frames_of_one_size():
 
 
 def test_record_names_the_frame_and_sink_result():
-    reported = []
+    reported: list[FrameRecord] = []
     score_frames(source(1, start=8), same, Outputs(lambda i, n, d: "etag", on_frame=reported.append))
     assert isinstance(reported[0], FrameRecord)
     assert (reported[0].index, reported[0].name, reported[0].stored, reported[0].segment_ms) == (
@@ -146,7 +148,7 @@ def test_reading_overlaps_with_scoring():
     def items():
         for index, frame in enumerate(source(3)):
             fetch = frame.fetch
-            yield item(index, lambda fetch=fetch: third_read.set() or fetch()) if index == 2 else frame
+            yield item(index, lambda fetch=fetch: (third_read.set(), fetch())[1]) if index == 2 else frame
 
     def score(pictures, positions):
         assert third_read.wait(DEADLINE)
@@ -226,7 +228,7 @@ def test_error_of_any_stage_stops_the_pipeline(stage):
 
         return wrapped
 
-    reported = []
+    reported: list[FrameRecord] = []
     reading, opening = fails_at_5("read", lambda fetch: fetch()), fails_at_5("source", lambda frame: frame)
 
     def items():
@@ -319,7 +321,9 @@ def test_only_scoring_and_smoothing_keep_priority():
 
 @given(st.integers(1, 12), st.integers(0, 5), st.integers(1, 4), st.integers(1, 4))
 def test_smoothing_is_ordered_and_warm_up_is_not_delivered(count, warm_up, per_forward, waiting):
-    followed, reported, segment = [], [], []
+    followed: list[int] = []
+    reported: list[FrameRecord] = []
+    segment: list[int] = []
 
     def follow(frame, scored, link):
         assert link == (None if not followed else (followed[-1], frame.position.index))
@@ -338,20 +342,21 @@ def test_smoothing_is_ordered_and_warm_up_is_not_delivered(count, warm_up, per_f
         frames_per_forward=per_forward,
         workers=Workers(waiting=waiting),
     )
-    wanted = [(20 + i) * 2 + 101 for i in range(count)]
+    expected = [(20 + i) * 2 + 101 for i in range(count)]
     assert followed == list(range(20 - warm_up, 20 + count))
-    assert [value for _, _, value in stored] == segment == wanted
+    assert [value for _, _, value in stored] == segment == expected
     assert [record.index for record in reported] == list(range(20, 20 + count))
 
 
 def test_delivered_pairs_are_measured():
-    pairs, reported = [], []
+    pairs = []
+    reported: list[FrameRecord] = []
 
     def measure(before, frame):
         pairs.append((int(before.picture[0, 0, 0]), int(frame.picture[0, 0, 0])))
         return frame.decoded.position.index
 
-    stages = Stages(composite=lambda frame, scored: scored + 50, measure=measure, measure_every=4)
+    stages: Stages[Any] = Stages(composite=lambda frame, scored: scored + 50, measure=measure, measure_every=4)
     outputs = Outputs(keep, on_frame=reported.append)
     score_frames(source(9, start=8, warm_up=3), same, outputs, stages=stages, workers=Workers(waiting=2))
     assert sorted(pairs) == [(61, 62), (65, 66)]  # not 57 to 58: frame 7 is delivered by the batch before
@@ -363,18 +368,22 @@ def test_scorer_gets_working_picture_and_composite_full_size():
         assert scored.shape == frame.working_picture.shape == (2, 6, 3)
         return frame.picture
 
-    stages = Stages(downscale=lambda p: p[::2], composite=touch)
+    def half_height_only(pictures, positions):
+        assert pictures.shape[1:] == (2, 6, 3)
+        return pictures
+
+    stages: Stages[Any] = Stages(downscale=lambda p: p[::2], composite=touch)
     shapes = []
     outputs = Outputs(lambda *_: None, segment=lambda p: shapes.append(p.shape))
-    score_frames(source(3), lambda p, m: p if p.shape[1:] == (2, 6, 3) else None, outputs, stages=stages)
+    score_frames(source(3), half_height_only, outputs, stages=stages)
     assert shapes == [(4, 6, 3)] * 3
 
 
 def test_no_motion_across_a_size_change():
-    widths, links = [6, 6, 7, 7], []
+    widths, motions = [6, 6, 7, 7], []
 
     def follow(frame, scored, link):
-        links.append(link)
+        motions.append(link)
         return scored
 
     items = [item(i, lambda w=w: image_codec.encode_png(picture(1, width=w))) for i, w in enumerate(widths)]
@@ -384,27 +393,28 @@ def test_no_motion_across_a_size_change():
         Outputs(lambda *_: None),
         stages=Stages(estimate_motion=lambda b, f: f.position.index, smooth=follow),
     )
-    assert links == [None, 1, None, 3]
+    assert motions == [None, 1, None, 3]
 
 
 def test_alpha_reaches_the_encoder():
     alpha = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
     items = [item(0, lambda: image_codec.encode_png(picture(9), alpha))]
     (stored,) = score_frames(items, same, Outputs(lambda i, n, d: d, encode=png), stages=Stages())
-    assert np.array_equal(image_codec.decode_with_alpha(stored, "").alpha, alpha)
+    assert np.array_equal(np.asarray(image_codec.decode_with_alpha(stored, "").alpha), alpha)
 
 
 def test_in_order_scorer_runs_on_one_thread():
-    seen, on = [], set()
+    indices: list[int] = []
+    threads = set()
 
     def score(pictures, positions):
-        on.add(threading.get_ident())
-        seen.extend(moment.index for moment in positions)
+        threads.add(threading.get_ident())
+        indices.extend(position.index for position in positions)
         return pictures
 
     score_frames(source(40), score, Outputs(lambda *_: None), in_order=True)
-    assert seen == list(range(40))
-    assert len(on) == 1
+    assert indices == list(range(40))
+    assert len(threads) == 1
 
 
 def brightness(pictures, positions):
@@ -412,7 +422,7 @@ def brightness(pictures, positions):
 
 
 def test_records_are_ordered_and_skip_warm_up():
-    reported = []
+    reported: list[FrameRecord] = []
     describe_frames(source(7, start=5, warm_up=2), brightness, reported.append, frames_per_forward=3)
     assert [record.stored for record in reported] == [{"frame": i, "mean": float(i)} for i in range(5, 12)]
     assert [(record.index, record.name) for record in reported] == [(i, f"{i:05}.png") for i in range(5, 12)]
@@ -432,5 +442,8 @@ def test_describe_error_names_its_frame():
 
 
 def test_error_in_record_callback_stops_the_pipeline():
+    def fail(record):
+        raise KeyError(record.index)
+
     with pytest.raises(KeyError):
-        describe_frames(source(100_000), brightness, lambda record: {}[record.index])
+        describe_frames(source(100_000), brightness, fail)

@@ -38,13 +38,13 @@ def storage():
     return storage
 
 
-def inputs(storage, **words):
+def inputs(storage, **options):
     """Return the run inputs of a plan with three styles that change with time."""
     plan = Plan(
         run_id=RUN,
         name="clip",
         correlation_id=RUN,
-        options=Options(scorer="any", **words),
+        options=Options(scorer="any", **options),
         borders=(0, 6),
         manifest_sha256="0" * 64,
         frames=BlobRef(container="input", name=""),
@@ -55,6 +55,7 @@ def inputs(storage, **words):
         key_styles=tuple(PlannedKeyframe(at=at, weights=weights) for at, weights in KEYS),
         sample=(1, 4),
         container="mp4",
+        versions={},
     )
     task = Task(storage=storage, run_id=RUN, step=0, task_id="b00000")
     return run_inputs(task, plan, MANIFEST, BlobFrames(storage.input, ""))
