@@ -78,7 +78,8 @@ def demo(
         console.print("creating the sample files (once) …")
         subprocess.run([sys.executable, str(PROJECT / "samples" / "make_samples.py"), str(samples)], check=True)
     video, style = video or samples / "sailing.mp4", style or samples / "painting.jpg"
-    out = out or PROJECT / "out" / f"{video.stem}_by_{style.stem}.mp4"
+    if out is None:  # a file of an earlier demo
+        out, options = PROJECT / "out" / f"{video.stem}_by_{style.stem}.mp4", [*(options or []), "--overwrite"]
     LOCAL.mkdir(exist_ok=True)
     signal.signal(signal.SIGTERM, _interrupt)
     scratch = Path(tempfile.mkdtemp(prefix="demo-", dir=LOCAL))

@@ -16,11 +16,13 @@ from frame_tools.cli.app import new_app
 from frame_tools.cli.errors import report_errors
 from frame_tools.cli.options import (
     PAINTING,
+    SPLITTING,
     ApiKey,
     ApiUrl,
     Arguments,
     KeyStyles,
     MaskPath,
+    Overwrite,
     Styles,
     build_trigger,
     mask_name,
@@ -91,7 +93,7 @@ def upload(
 
 
 @app.command(epilog="Example: python -m frame_tools trigger holiday --style starry_night.jpg --strength 0.8")
-@schema_options(*PAINTING, "mask", "input", "video", "frames", "rate", "image_format", "keep_location")
+@schema_options(*PAINTING, "mask", "input", "video", "frames", "rate", *SPLITTING)
 def trigger(
     name: Annotated[str, typer.Argument(help="Name of the run: writes triggers/<name>.json.")],
     style: Styles = None,
@@ -130,6 +132,8 @@ def watch(
         else:
             console.print(f"waiting for output/{RunPaths(run_id).report} …")
             status = wait_for_report(DataStorage.from_environment(os.environ), run_id, minutes=minutes)
+            for note in status.get("notes", ()):
+                bars.print(f"Note: {note}.")
         check_finished(status)
         typer.echo(f"{status['status']}: {status.get('video') or status.get('records')}")
 
@@ -138,23 +142,25 @@ def watch(
 def download(
     run_id: Annotated[str, typer.Argument(help="The run id.")],
     out: Annotated[Path, typer.Argument(help="The file to write, or a folder.")] = Path(),
+    overwrite: Overwrite = False,
 ) -> None:
     """Download a finished run's video, or its records (JSON lines, one per frame)."""
     from frame_tools.client.download import download as download_output
     from frame_tools.storage.deployment import DataStorage
 
     with report_errors():
-        typer.echo(download_output(DataStorage.from_environment(os.environ), run_id, out))
+        storage = DataStorage.from_environment(os.environ)
+        typer.echo(download_output(storage, run_id, out, overwrite=overwrite))
 
 
 resubmit.add_to(app)
 
 
 @app.command(epilog="Example: python -m frame_tools restyle holiday.mp4 --style starry_night.jpg --out starry.mp4")
-@schema_options(*PAINTING, "image_format", "keep_location")
+@schema_options(*PAINTING, *SPLITTING)
 def restyle(
     video: Annotated[Path, typer.Argument(help="A video file.")],
-    out: Annotated[Path, typer.Option(help="The video to write; records get the suffix .jsonl.")],
+    out: Annotated[Path, typer.Option(help="The video to write: .mp4, .mov or .mkv; records get the suffix .jsonl.")],
     style: Styles = None,
     key_style: KeyStyles = None,
     mask: MaskPath = None,
@@ -163,6 +169,7 @@ def restyle(
     key: ApiKey = "",
     name: Annotated[str | None, typer.Option(help="Name of the run; default: name of the video.")] = None,
     scratch: Annotated[Path, typer.Option(help="Folder for the split frames.")] = Path(".local/split"),
+    overwrite: Overwrite = False,
     **options: Any,
 ) -> None:
     """Do all steps: split, upload, trigger, watch, download."""
@@ -185,6 +192,7 @@ def restyle(
             storage=DataStorage.from_environment(os.environ),
             api=ApiClient(url=api, key=key),
             bars=bars,
+            overwrite=overwrite,
         )
     typer.echo(written)
 

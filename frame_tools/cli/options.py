@@ -20,6 +20,8 @@ from frame_tools.contracts.trigger import Trigger, option_spec
 Command = TypeVar("Command", bound=Callable[..., Any])
 PAINTING: Final = tuple(name for name in Options.model_fields if name != "arguments")
 """The fields of `Options` that are one command-line option each."""
+SPLITTING: Final = ("image_format", "keep_location", "sound", "container")
+"""The options of a split."""
 _FLAGS: Final = {"image_format": "--format"}
 
 
@@ -62,6 +64,8 @@ ApiUrl = Annotated[
     str, typer.Option("--api", envvar="IMPASTO_API", help="URL of the app's HTTP interface, ending with /api.")
 ]
 ApiKey = Annotated[str, typer.Option("--key", envvar="IMPASTO_KEY", help="Function key; not needed for a local app.")]
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")]
 
 
 # Schema options with their own syntax on the command line.

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from frame_tools.cli.errors import report_errors
-from frame_tools.cli.options import build_trigger, schema_options
+from frame_tools.cli.options import SPLITTING, Overwrite, build_trigger, schema_options
 
 console = Console(stderr=True)
 
@@ -18,7 +18,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog="Example: python -m frame_tools join frames/holiday holiday_again.mp4")(join)
 
 
-@schema_options("image_format", "keep_location")
+@schema_options(*SPLITTING)
 def split(
     video: Annotated[Path, typer.Argument(help="A video file with any codec that FFmpeg reads.")],
     folder: Annotated[Path, typer.Argument(help="Output folder for frames/, the audio and manifest.json.")],
@@ -30,14 +30,15 @@ def split(
 
     with report_errors(), progress_bars(console) as bars:
         trigger = build_trigger({"scorer": "copy", **options})
-        manifest = split_video(video, folder, trigger.image_format, keep_location=trigger.keep_location, bars=bars)
+        manifest = split_video(video, folder, trigger.split_options, bars=bars)
         typer.echo(f"{manifest.frame_count} frames, {len(manifest.audio)} audio tracks in {folder}")
 
 
 @schema_options("odd_size")
 def join(
     folder: Annotated[Path, typer.Argument(help="A folder made by split; its frames may have been edited since.")],
-    out: Annotated[Path, typer.Argument(help="The video to write.")],
+    out: Annotated[Path, typer.Argument(help="The video to write: .mp4, .mov or .mkv.")],
+    overwrite: Overwrite = False,
     **options: Any,
 ) -> None:
     """Join a folder of frames into a video, with the audio and timestamps of the original."""
@@ -46,5 +47,5 @@ def join(
 
     with report_errors(), progress_bars(console) as bars:
         trigger = build_trigger({"scorer": "copy", **options})
-        report = join_folder(folder, out, odd_size=trigger.odd_size, bars=bars)
+        report = join_folder(folder, out, odd_size=trigger.odd_size, bars=bars, overwrite=overwrite)
         typer.echo(f"{report.frames} frames, {float(report.seconds):.3f} s, {report.tracks} audio tracks in {out}")

@@ -1,20 +1,22 @@
 """Client workflows with progress bars: split, upload, follow, join a folder, and all steps in one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 from frame_tools.client.api import ApiClient
-from frame_tools.client.download import fetch
+from frame_tools.client.download import fetch, records_target
+from frame_tools.client.output_path import check_target, container_of
 from frame_tools.client.polling import check_finished, follow
 from frame_tools.client.progress import ProgressBars
 from frame_tools.client.upload import UploadResult, put_trigger, split_files, upload, upload_video
 from frame_tools.contracts import ids, paths
-from frame_tools.contracts.choices import ImageFormat, OddSize
+from frame_tools.contracts.choices import OddSize
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.plan import even_borders
+from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.media import images
@@ -28,13 +30,12 @@ from frame_tools.storage.deployment import DataStorage
 SEGMENT_FRAMES: Final = 250
 
 
-def split_video(
-    video: Path, folder: Path, image_format: ImageFormat, *, keep_location: bool, bars: ProgressBars
-) -> Manifest:
-    """Split a video, showing progress."""
-    options = SplitOptions(image_format=image_format, keep_location=keep_location)
+def split_video(video: Path, folder: Path, options: SplitOptions, *, bars: ProgressBars) -> Manifest:
+    """Split a video, showing progress and printing what the split could not keep."""
     manifest = split(video, folder, options, progress=lambda done: bars.show("split", done, None))
     bars.show("split", manifest.frame_count, manifest.frame_count)
+    for note in manifest.notes:
+        bars.print(f"Note: {note}.")
     return manifest
 
 
@@ -49,16 +50,22 @@ def upload_input(
     )
 
 
-def follow_with_progress(api: ApiClient, run_id: str, *, bars: ProgressBars) -> dict[str, Any]:
-    """Follow a run, showing progress and printing each problem that it reports once; returns its last status."""
+def follow_with_progress(
+    api: ApiClient, run_id: str, *, bars: ProgressBars, known_notes: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Follow a run, showing progress and printing each problem and note that it reports once; returns its last status.
+
+    `known_notes` were printed before.
+    """
     last: dict[str, Any] = {}
-    printed: set[str] = set()
+    printed = {f"Note: {note}." for note in known_notes}
     for status in follow(api, run_id):
         last = status
-        for problem in status.get("trouble", ()):
-            if problem not in printed:
-                printed.add(problem)
-                bars.print(problem)
+        notes = [f"Note: {note}." for note in status.get("notes", ())]
+        for message in (*notes, *status.get("trouble", ())):
+            if message not in printed:
+                printed.add(message)
+                bars.print(message)
         batches = status.get("batches") or {}
         bars.show("score", batches.get("done", 0), batches.get("planned"))
         if status["status"] in ("joining", "finished"):
@@ -77,29 +84,56 @@ def restyle(
     storage: DataStorage,
     api: ApiClient,
     bars: ProgressBars,
+    overwrite: bool = False,
 ) -> Path:
     """Split, upload, start, follow and download a run; returns the path of the video or the records.
 
-    Raises RunEndedError if the run does not finish.
+    The suffix of `out` decides the container. Raises InputError before any work if `out` can't be written,
+    RunEndedError if the run does not finish.
     """
     ids.check_name(name, "run's name")
+    trigger = _with_container_of(out, video, trigger, overwrite=overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = scratch / name
-    split_video(video, folder, trigger.image_format, keep_location=trigger.keep_location, bars=bars)
+    manifest = split_video(video, folder, trigger.split_options, bars=bars)
     uploaded = upload_input(folder, name=name, storage=storage, extras=extras, bars=bars)
     bars.show("upload", uploaded.files, uploaded.files)
     run_id = put_trigger(storage, name=name, trigger=trigger)
-    status = follow_with_progress(api, run_id, bars=bars)
+    status = follow_with_progress(api, run_id, bars=bars, known_notes=manifest.notes)
     check_finished(status)
     # Not `download`: the report is written a moment after the run's end.
     blob = str(status.get("video") or status.get("records"))
-    return fetch(storage, run_id, blob.removeprefix(f"{paths.OUTPUT}/"), out)
+    return fetch(storage, run_id, blob.removeprefix(f"{paths.OUTPUT}/"), out, overwrite=overwrite)
 
 
-def join_folder(folder: Path, out: Path, *, odd_size: OddSize, bars: ProgressBars) -> JoinReport:
-    """Encode a folder's frames in segments and join them with the folder's audio, showing progress."""
+def _with_container_of(out: Path, video: Path, trigger: Trigger, *, overwrite: bool) -> Trigger:
+    """Return the trigger with the container that `out` names; raises InputError if `out` can't be written."""
+    if SCORERS[trigger.scorer].makes == "records":
+        check_target(records_target(out), sources=(video,), overwrite=overwrite)
+        return trigger
+    if out.is_dir():
+        return trigger
+    container = container_of(out)
+    if trigger.container not in ("auto", container):
+        raise InputError(
+            f"The option container is {trigger.container}, but the output is {out.name!r}",
+            f"Leave the option out, or give a name like {out.with_suffix(f'.{trigger.container}').name}.",
+        )
+    check_target(out, sources=(video,), overwrite=overwrite)
+    return trigger.model_copy(update={"container": container})
+
+
+def join_folder(
+    folder: Path, out: Path, *, odd_size: OddSize, bars: ProgressBars, overwrite: bool = False
+) -> JoinReport:
+    """Encode a folder's frames in segments and join them with the folder's audio, showing progress.
+
+    The suffix of `out` decides the container. Raises InputError before any work if `out` can't be written.
+    """
+    container = container_of(out)
     files = split_files(folder)
-    manifest = Manifest.parse_input((folder / MANIFEST_FILE).read_bytes())
+    check_target(out, sources=tuple(files.values()), overwrite=overwrite)
+    manifest = Manifest.parse_input((folder / MANIFEST_FILE).read_bytes()).with_container(container)
     borders = even_borders(manifest.frame_count, SEGMENT_FRAMES)
 
     def encode(start: int, end: int) -> Segment:

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from frame_tools.contracts.base import StoredDocument, explain_validation_error
-from frame_tools.contracts.choices import ImageFormat, VideoContainer
+from frame_tools.contracts.choices import ContainerChoice, ImageFormat, VideoContainer
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.split_options import SplitOptions
 
@@ -33,6 +33,8 @@ MAX_SIDE: Final = 16_384
 MAX_JSON_BYTES: Final = 32 * 2**20
 _MAX_INT32: Final = 2**31 - 1
 _MAX_PTS: Final = 2**53
+# FFmpeg's QuickTime muxer does not write them.
+_NOT_IN_MOV: Final = frozenset({"flac", "opus"})
 _RATIO: Final = re.compile(r"(-?[0-9]{1,10})/([0-9]{1,10})")
 
 
@@ -194,6 +196,23 @@ class Manifest(StoredDocument):
         """Seconds from the start of the first frame to the end of the last."""
         pts = self.frame_pts
         return (pts[-1] - pts[0] + self.last_duration) * self.time_base
+
+    def with_container(self, choice: ContainerChoice) -> Self:
+        """Return the manifest with another container of the output; auto keeps it.
+
+        Raises InputError if the audio file does not fit into that container.
+        """
+        if choice in ("auto", self.container):
+            return self
+        needs_mkv = self.audio_file == "audio.mka"
+        not_in_mov = [track.codec for track in self.audio if track.codec in _NOT_IN_MOV]
+        if choice != "mkv" and (needs_mkv or (choice == "mov" and not_in_mov)):
+            codecs = ", ".join(not_in_mov or [track.codec for track in self.audio])
+            raise InputError(
+                f"The audio of this split ({codecs}) does not fit into {choice.upper()}",
+                f"Write {self.container.upper()}, or split the video again with container {choice}.",
+            )
+        return self.model_copy(update={"container": choice})
 
     def frame_name(self, index: int) -> str:
         """Return the file name of frame `index`, counted from zero; raises IndexError."""

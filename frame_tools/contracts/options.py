@@ -133,9 +133,10 @@ class Options(Document):
         None, "Frames that one task scores. Default: depends on the scorer.", example=96, group=OptionGroup.OUTPUT
     )
     odd_size: OddSize = option(
-        "exact",
-        "Odd widths and heights: exact keeps them (4:4:4), pad adds a row or column (4:2:0).",
-        example="pad",
+        "pad",
+        "Odd widths and heights: pad repeats the last row or column (4:2:0, which every player decodes), exact keeps"
+        " them (4:4:4, which QuickTime, phones and Firefox do not decode).",
+        example="exact",
         group=OptionGroup.OUTPUT,
     )
 

@@ -207,7 +207,7 @@ class RunPaths:
     # In `output`.
 
     def video(self, container: str) -> str:
-        """Return the finished video; `container` is "mp4" or "mkv"."""
+        """Return the finished video; `container` is "mp4", "mov" or "mkv"."""
         return f"{self.run_id}/video.{container}"
 
     @property

@@ -13,12 +13,13 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 
 from frame_tools.contracts.base import Document
-from frame_tools.contracts.choices import ImageFormat
+from frame_tools.contracts.choices import ContainerChoice, ImageFormat, Sound
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.ids import check_name
 from frame_tools.contracts.option_specs import OptionGroup, OptionSpec, option, spec_of
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.scorers import SCORERS
+from frame_tools.contracts.split_options import SplitOptions
 
 MAX_TRIGGER_BYTES: Final = 64 * 2**10
 MAX_RATE: Final = 1000
@@ -157,6 +158,20 @@ class Trigger(Options):
     keep_location: bool = option(
         False, "Copy the video's GPS location, if it has one, to the output.", example=True, group=OptionGroup.OUTPUT
     )
+    sound: Sound = option(
+        "copy",
+        "The video's sound: copy keeps what players decode in the output and converts the rest (without loss where the"
+        " original has none), convert makes AAC or ALAC of everything but MP3, drop leaves it out.",
+        example="convert",
+        group=OptionGroup.OUTPUT,
+    )
+    container: ContainerChoice = option(
+        "auto",
+        "The output's container. auto: MP4, or Matroska if only that takes a sound unconverted; a name given with --out"
+        " decides.",
+        example="mov",
+        group=OptionGroup.OUTPUT,
+    )
 
     @model_validator(mode="after")
     def _check_fields(self) -> Self:
@@ -184,6 +199,16 @@ class Trigger(Options):
             raise ValueError(f"the scorer {self.scorer!r} accepts one style, not {len(files)}")
         if len(files) > MAX_STYLES:
             raise ValueError(f"{len(files)} style files are named; the maximum for one run is {MAX_STYLES}")
+
+    @property
+    def split_options(self) -> SplitOptions:
+        """The options of the split of the video."""
+        return SplitOptions(
+            image_format=self.image_format,
+            keep_location=self.keep_location,
+            sound=self.sound,
+            container=self.container,
+        )
 
     @property
     def frames_folder(self) -> str:

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from frame_tools.contracts.errors import DamagedError, InputError
 from frame_tools.contracts.manifest import AudioTrack
 from frame_tools.media.audio_convert import TrackConverter
-from frame_tools.media.audio_plan import AudioPlan, TrackPlan, add_converted_stream
+from frame_tools.media.audio_plan import MUXERS, AudioPlan, TrackPlan, add_converted_stream
 from frame_tools.media.containers import UNREADABLE_REMEDY, ByteSource, open_input
 from frame_tools.media.files import atomic_output
 from frame_tools.media.metadata import read_dispositions, sanitize_text
@@ -282,6 +282,7 @@ class AudioSource:
         self._sources = list(container.streams.audio)
         self._tracks = tracks
         self._targets: dict[int, AudioStream] = {}
+        self._can_start_early = True
         if tracks and len(tracks) != len(self._sources):
             raise DamagedError(
                 f"The audio file has {len(self._sources)} tracks; the manifest names {len(tracks)}",
@@ -295,6 +296,7 @@ class AudioSource:
 
     def add_to(self, output: OutputContainer) -> int:
         """Add a stream to `output` for each track; returns their number."""
+        self._can_start_early = output.format.name != MUXERS["mkv"]
         for position, source in enumerate(self._sources):
             stream = add_copied_stream(output, source)
             if self._tracks:
@@ -306,8 +308,8 @@ class AudioSource:
     def packets(self) -> Iterator[tuple[float, AudioPacket]]:
         """Yield (decode time in seconds, packet) for all tracks, in the file's order.
 
-        Each track is shifted so that it starts at the time in its manifest entry: Matroska can't start before zero and
-        shifts tracks that do.
+        Each track is shifted so that it starts at the time in its manifest entry. Matroska can't start before zero and
+        would shift all tracks; packets that do are left out there.
         """
         shifts: dict[int, int] = {}
         for packet in _packets(self._container):
@@ -316,6 +318,8 @@ class AudioSource:
                 shifts[index] = self._shift(packet)
             shift = shifts[index]
             packet.pts, packet.dts = (packet.pts or 0) + shift, (packet.dts or 0) + shift
+            if packet.dts < 0 and not self._can_start_early:
+                continue
             packet.stream = self._targets[index]
             yield float(packet.dts * packet.time_base), packet
 

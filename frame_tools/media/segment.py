@@ -45,17 +45,17 @@ def coded_size(width: int, height: int, odd_size: OddSize) -> tuple[int, int]:
 class SegmentEncoder:
     """Encodes the frames of one batch, in order; single use.
 
-    `odd_size`: libx264 refuses odd sides in 4:2:0. With `exact`, frames with an odd side are encoded as 4:4:4 (exact
-    size, but few browsers play it); with `pad`, their last column or row is repeated. `quality_crf` is x264's constant
-    rate factor (0 best to 51 worst; 18 is hard to distinguish from the original). `threads` affects the bytes, since
-    x264 writes it into the stream.
+    `odd_size`: libx264 refuses odd sides in 4:2:0. With `pad`, the last column or row of frames with an odd side is
+    repeated; with `exact`, they are encoded as 4:4:4 (exact size, but QuickTime, phones and Firefox do not decode it).
+    `quality_crf` is x264's constant rate factor (0 best to 51 worst; 18 is hard to distinguish from the original).
+    `threads` affects the bytes, since x264 writes it into the stream.
     """
 
     def __init__(
         self,
         manifest: Manifest,
         *,
-        odd_size: OddSize = "exact",
+        odd_size: OddSize = "pad",
         quality_crf: int = 18,
         preset: str = "superfast",
         threads: int = 4,

@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 import av
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from frame_tools.contracts.errors import DamagedError, InputError
@@ -52,6 +53,7 @@ class VideoTrack:
         if self._size not in allowed:
             actual, expected = (f"{width}x{height}" for width, height in (self._size, min(allowed)))
             raise _damaged(first, f"has frames of {actual}, not {expected}")
+        self._stream.disposition = Disposition.default
         self._stream.time_base = manifest.time_base
         self._stream.codec_context.framerate = manifest.rate
 

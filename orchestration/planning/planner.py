@@ -107,6 +107,7 @@ def _complete_plan(
     earlier: Plan | None = None,
 ) -> Plan:
     check_limits(manifest, app.settings)
+    manifest = manifest.with_container(request.trigger.container)
     # An earlier call may have died after this write: its manifest is kept, so that plan and manifest always match.
     app.storage.runs.create(RunPaths(request.run_id).manifest, manifest.dumps())
     data = app.storage.runs.need(RunPaths(request.run_id).manifest).data

@@ -7,6 +7,7 @@ from math import fsum
 from statistics import median
 from typing import Any, Final
 
+from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.receipt import Outcome, Receipt, SteadinessSums
@@ -27,6 +28,9 @@ def report_json(report: dict[str, Any]) -> bytes:
 def build_report(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str, Any]:
     """Return the report of a run: its outcome, its plan, and a summary of all receipts."""
     report: dict[str, Any] = {"version": 1, **outcome.model_dump(exclude_none=True)}
+    manifest = storage.runs.read(RunPaths(outcome.run_id).manifest)
+    if manifest is not None:
+        report["notes"] = list(Manifest.load_stored(manifest.data).notes)
     plan_blob = storage.runs.read(RunPaths(outcome.run_id).plan)
     if plan_blob is not None:
         plan = Plan.load_stored(plan_blob.data)

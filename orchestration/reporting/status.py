@@ -74,20 +74,21 @@ def run_status(app: App, run_id: str) -> dict[str, Any] | None:
 
 
 def _problems_and_cost(app: App, state: RunState) -> dict[str, Any]:
-    """Return the problems that delay the run's tasks, and its expected or actual cost."""
+    """Return the problems that delay the run's tasks, what the split could not keep, and the cost."""
     runs, run_id = app.storage.runs, state.run_id
     if state.outcome is not None:
         report = app.storage.output.read(RunPaths(run_id).report)
-        return {"trouble": [], "cost": json.loads(report.data).get("cost") if report else None}
+        fields = json.loads(report.data) if report else {}
+        return {"trouble": [], "notes": fields.get("notes", []), "cost": fields.get("cost")}
     check = read_check(app.storage, run_id)
-    manifest = runs.read(RunPaths(run_id).manifest) if state.plan else None
-    expected = (
-        expected_cost(state.plan, Manifest.load_stored(manifest.data), check, app.settings.price_table)
-        if state.plan and manifest
-        else None
-    )
+    blob = runs.read(RunPaths(run_id).manifest) if state.plan or state.split else None
+    manifest = Manifest.load_stored(blob.data) if blob else None
+    expected = None
+    if state.plan and manifest:
+        expected = expected_cost(state.plan, manifest, check, app.settings.price_table)
     problems = [*(check.problems if check else []), *_retried_errors(app, state)]
-    return {"trouble": problems, "cost": {"expected": expected}}
+    notes = list(manifest.notes) if manifest else []
+    return {"trouble": problems, "notes": notes, "cost": {"expected": expected}}
 
 
 def _retried_errors(app: App, state: RunState) -> Iterator[str]:

@@ -10,7 +10,6 @@ from frame_tools.contracts.errors import InputError, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
 from frame_tools.contracts.receipt import SplitReceipt
-from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.media.split import split
 from frame_tools.storage.blobs import sha256_of
 from scoring.tasks.base import Task, utc_now
@@ -37,8 +36,7 @@ def split_video(task: Task) -> None:
                     next_step=NextStep.START_NEW_RUN,
                 )
         folder = Path(scratch) / "split"
-        options = SplitOptions(image_format=trigger.image_format, keep_location=trigger.keep_location)
-        manifest = split(video, folder, options)
+        manifest = split(video, folder, trigger.split_options)
         _upload(task, folder)
     data = manifest.dumps()
     task.storage.runs.create(RunPaths(task.run_id).manifest, data)

@@ -48,8 +48,9 @@ def test_interrupted_download_keeps_the_old_file(storage: DataStorage, run_id: s
     put_report(storage, run_id, video=RunPaths(run_id).video("mp4"))
     out = tmp_path / "out.mp4"
     out.write_bytes(b"from yesterday")
+    broken = replace(storage, output=BrokenContainer(storage.output._client))
     with pytest.raises(TemporaryError):
-        download(replace(storage, output=BrokenContainer(storage.output._client)), run_id, out)
+        download(broken, run_id, out, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
     assert out.read_bytes() == b"from yesterday"
 

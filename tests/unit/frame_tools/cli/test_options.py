@@ -47,7 +47,7 @@ def help_panels(command: str) -> dict[str, str]:
 
 def test_no_schema_option_is_missing() -> None:
     own = {"style", "key_styles", "arguments", "mask"}
-    elsewhere = {"input", "video", "frames", "rate", "image_format", "keep_location"}
+    elsewhere = {"input", "video", "frames", "rate", "image_format", "keep_location", "sound", "container"}
     assert {*PAINTING, *own, *elsewhere} == {spec.name for spec in all_option_specs()}
     assert {*PAINTING, "arguments"} == set(Options.model_fields)
 

@@ -100,3 +100,59 @@ def test_join_names_damaged_audio_and_manifest(folder: Path, tmp_path: Path) -> 
     (folder / "manifest.json").write_text("{}")
     assert "manifest" in run_failing(ExitCode.INPUT, "join", folder, out)
     assert [path.name for path in tmp_path.iterdir()] == ["split"], "no incomplete output is left"
+
+
+def test_split_prints_what_it_could_not_keep(tmp_path: Path) -> None:
+    video = make_clip(tmp_path / "clip.avi", Clip(frames=3, b_frames=0, audio=(Tone(seconds=0.1, codec="adpcm_ms"),)))
+    result = run("split", video, tmp_path / "split")
+    assert result.exit_code == ExitCode.OK
+    assert "adpcm_ms" in result.stderr
+    assert result.stdout.startswith("3 frames, 1 audio tracks")
+    dropped = run("split", video, tmp_path / "split", "--sound", "drop")
+    assert dropped.stdout.startswith("3 frames, 0 audio tracks")
+    assert "drop" in dropped.stderr
+
+
+@pytest.mark.parametrize(("name", "brand"), [("out.mp4", "mov"), ("out.mov", "mov"), ("out.mkv", "matroska")])
+def test_suffix_decides_the_container(clip: Path, folder: Path, tmp_path: Path, name: str, brand: str) -> None:
+    assert run("join", folder, tmp_path / name).exit_code == ExitCode.OK
+    with av.open(str(tmp_path / name)) as container:
+        assert container.format.name.startswith(brand)
+        is_quicktime = container.metadata.get("major_brand", "").startswith("qt")
+        assert is_quicktime == (name == "out.mov")
+        assert len(container.streams.audio) == 1
+    times = [float(time) for time, _ in times_and_numbers(tmp_path / name)]
+    assert times == pytest.approx([float(time) for time, _ in times_and_numbers(clip)], abs=0.001)
+
+
+def test_join_rejects_unsuitable_outputs(folder: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old.mp4"
+    old.write_bytes(b"old")
+    assert "out.webm" in run_failing(ExitCode.INPUT, "join", folder, tmp_path / "out.webm")
+    assert "--overwrite" in run_failing(ExitCode.INPUT, "join", folder, old)
+    audio = folder / "audio.mp4"
+    assert "is the input" in run_failing(ExitCode.INPUT, "join", folder, audio, "--overwrite")
+    (tmp_path / "link.mp4").symlink_to(audio)
+    assert "is the input" in run_failing(ExitCode.INPUT, "join", folder, tmp_path / "link.mp4", "--overwrite")
+    assert old.read_bytes() == b"old"
+    assert run("join", folder, old, "--overwrite").exit_code == ExitCode.OK
+    assert len(times_and_numbers(old)) == FRAMES
+
+
+def test_join_rejects_container_that_the_audio_does_not_fit(tmp_path: Path) -> None:
+    video = make_clip(tmp_path / "clip.mkv", Clip(frames=3, audio=(Tone(seconds=0.1, codec="mp2"),)))
+    assert run("split", video, tmp_path / "split").exit_code == ExitCode.OK
+    error = run_failing(ExitCode.INPUT, "join", tmp_path / "split", tmp_path / "out.mp4")
+    assert "mp2" in error
+    assert "mp4" in error
+    assert run("join", tmp_path / "split", tmp_path / "out.mkv").exit_code == ExitCode.OK
+
+
+def test_odd_sizes_are_padded_by_default(tmp_path: Path) -> None:
+    video = make_clip(tmp_path / "clip.mkv", Clip(frames=2, size=(35, 27)))
+    run("split", video, tmp_path / "split")
+    for options, expected in (((), (36, 28, "yuv420p")), (("--odd-size", "exact"), (35, 27, "yuv444p"))):
+        run("join", tmp_path / "split", tmp_path / "out.mp4", "--overwrite", *options)
+        with av.open(str(tmp_path / "out.mp4")) as container:
+            context = container.streams.video[0].codec_context
+            assert (context.width, context.height, context.pix_fmt) == expected

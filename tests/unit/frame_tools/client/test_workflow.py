@@ -1,15 +1,23 @@
-"""`follow_with_progress` prints each problem that a run reports once."""
+"""`follow_with_progress` prints each problem and note of a run once; `restyle` checks its output before any work."""
 
 import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
+import pytest
 from rich.console import Console
 
 from frame_tools.client.api import ApiClient
+from frame_tools.client.download import fetch
 from frame_tools.client.progress import progress_bars
-from frame_tools.client.workflow import follow_with_progress
+from frame_tools.client.workflow import follow_with_progress, restyle
+from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.trigger import Trigger
+from frame_tools.storage.deployment import DataStorage
+from tests.support.in_memory import MemoryContainer, Shelf
 
 QUOTA = "AccountCoreQuotaReached: no cores left. Request more cores."
 RETRY = "Batch 0 failed at [12:00] and may be tried again: KeyError: 'k'. Ask the operator to fix the script."
@@ -43,3 +51,65 @@ def test_each_problem_is_printed_once_and_unwrapped() -> None:
 
 def test_nothing_is_printed_without_problems() -> None:
     assert follow({"status": "scoring", "trouble": []}, {"status": "finished"})[1].strip() == ""
+
+
+def test_notes_are_printed_once_unless_they_are_known() -> None:
+    status = {"status": "scoring", "notes": ["left out a", "left out b"], "trouble": []}
+    out = io.StringIO()
+    with progress_bars(Console(file=out, width=40)) as bars:
+        api = ScriptedApi(url="", statuses=iter([status, status, status | {"status": "finished"}]))
+        follow_with_progress(api, "clip-0123456789", bars=bars, known_notes=["left out a"])
+    assert out.getvalue().splitlines() == ["Note: left out b."]
+
+
+@pytest.mark.parametrize(
+    ("out", "fields", "named"),
+    [
+        ("film.webm", {}, "film.webm"),
+        ("film", {}, "film"),
+        ("film.gif", {}, ".mp4, .mov, .mkv"),
+        ("clip.mp4", {}, "is the input"),
+        ("hard.mp4", {"overwrite": True}, "is the input"),
+        ("symbolic.mp4", {"overwrite": True}, "is the input"),
+        ("old.mp4", {}, "--overwrite"),
+        ("film.mov", {"container": "mkv"}, "container"),
+        ("old.mp4", {"scorer": "describe", "out_exists": "old.jsonl"}, "old.jsonl"),
+    ],
+)
+def test_restyle_rejects_output_before_any_work(tmp_path: Path, out: str, fields: dict[str, Any], named: str) -> None:
+    video = tmp_path / "clip.mp4"
+    video.write_bytes(b"the only copy")
+    (tmp_path / "hard.mp4").hardlink_to(video)
+    (tmp_path / "symbolic.mp4").symlink_to(video)
+    for name in ("old.mp4", "old.jsonl"):
+        (tmp_path / name).write_bytes(b"old")
+    options = {"scorer": "copy"} | {name: value for name, value in fields.items() if name in ("scorer", "container")}
+    with progress_bars(Console(file=io.StringIO())) as bars, pytest.raises(InputError, match=re.escape(named)):
+        restyle(
+            video,
+            tmp_path / out,
+            trigger=Trigger(**options),
+            extras={},
+            name="clip",
+            scratch=tmp_path / "scratch",
+            storage=cast("DataStorage", None),
+            api=ScriptedApi(url="", statuses=iter(())),
+            bars=bars,
+            overwrite=fields.get("overwrite", False),
+        )
+    assert not (tmp_path / "scratch").exists()
+    assert video.read_bytes() == b"the only copy"
+
+
+def test_download_rejects_name_of_another_container(tmp_path: Path) -> None:
+    container = MemoryContainer("output", Shelf())
+    container.write("clip-0123456789/video.mkv", b"the video")
+    storage = DataStorage(input=container, triggers=container, output=container)
+    for name in ("film.mp4", "film.webm"):
+        with pytest.raises(InputError, match=name):
+            fetch(storage, "clip-0123456789", "clip-0123456789/video.mkv", tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "film.MKV").write_bytes(b"old")
+    with pytest.raises(InputError, match="--overwrite"):
+        fetch(storage, "clip-0123456789", "clip-0123456789/video.mkv", tmp_path / "film.MKV")
+    assert (tmp_path / "film.MKV").read_bytes() == b"old"

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frame_tools.assembly import read_receipt
+from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import BadFrame, Receipt, SteadinessSums, StoredFile
 from orchestration.reporting.report import mean_steadiness, summarize_bad_frames
@@ -34,6 +35,21 @@ def test_report_of_finished_run(world: World) -> None:
         "devices": ["cpu"],
         "versions": ["fake_node 1"],
     }
+
+
+def test_report_and_status_list_notes(world: World) -> None:
+    world.upload_frames("clip")
+    document = Manifest.parse_input(world.storage.input.need("clip/manifest.json").data)
+    noted = document.model_copy(update={"notes": ("the subtitles were left out",)})
+    world.storage.input.write("clip/manifest.json", noted.dumps())
+    run_id = world.fire_trigger(world.upload_trigger("clip", container="mov"))
+    world.deliver_messages()
+    assert world.status_document(run_id)["notes"] == ["the subtitles were left out"]
+    world.finish(run_id)
+    report = world.report(run_id)
+    assert report["video"] == f"{run_id}/video.mov"
+    assert report["notes"] == ["the subtitles were left out"]
+    assert world.status_document(run_id)["notes"] == ["the subtitles were left out"]
 
 
 def test_report_keeps_non_ascii_names(world: World) -> None:
