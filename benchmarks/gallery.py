@@ -27,9 +27,9 @@ from frame_tools.contracts.plan import spread_sample
 from scoring.image_codec import decode
 from scoring.inference.weight_files import weights_folder
 from scoring.perception.losses import grid_energy
-from scoring.scorers.any_painting.convert import published
+from scoring.scorers.any_painting.convert import load_published_networks
 from scoring.scorers.any_painting.scorer import AnyPainting
-from scoring.training.pictures import scaled, tensor
+from scoring.training.augmentation import resize_shorter_side, to_batch
 from scoring.types import FramePosition, Picture, RunInputs, StyleFile, StyleMix
 
 LINES: Final = 360
@@ -57,7 +57,8 @@ class Clip:
 def read_clip(path: Path, position: float = 0.4) -> Clip:
     """Read a video; the frame to show is at `position` (0 to 1) of its length."""
     with av.open(str(path)) as container:
-        frames = [scaled(frame.to_ndarray(format="rgb24"), LINES) for frame in container.decode(video=0)]
+        decoded = [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in container.decode(video=0)]
+    frames = [resize_shorter_side(picture, LINES) for picture in decoded]
     sample = [frames[index] for index in spread_sample(len(frames))]
     return Clip(path.stem, sample, frames[int(position * len(frames))])
 
@@ -71,8 +72,7 @@ def paint(scorer: AnyPainting, clip: Clip, style: Path) -> Picture:
         sample=lambda: clip.sample,
     )
     score = scorer.open(run, scorer.prepare(run))
-    painted: Picture = np.asarray(score(clip.shown[None], (FramePosition(0, 0.0),)))[0]
-    return painted
+    return np.asarray(score(clip.shown[None], (FramePosition(0, 0.0),)), np.uint8).squeeze(0)
 
 
 def fitted(picture: Picture, size: tuple[int, int]) -> Picture:
@@ -127,7 +127,7 @@ def tuned_sheet(
 
 def weights_sheet(ours: AnyPainting, clips: Sequence[Clip], paintings: Sequence[Path]) -> Picture:
     """Return a sheet; a row has a crop of the frame, painted with the published weights, and with ours."""
-    theirs = AnyPainting(published(), torch.device("cpu"))
+    theirs = AnyPainting(load_published_networks(), torch.device("cpu"))
     rows = []
     for path in paintings:
         for clip in clips:
@@ -145,7 +145,7 @@ def worst_crop(painted: Picture) -> tuple[int, int]:
         for top in range(0, painted.shape[0] - height + 1, height // 2)
         for left in range(0, painted.shape[1] - width + 1, width // 2)
     ]
-    crops = tensor([painted[top : top + height, left : left + width] for top, left in corners])
+    crops = to_batch([painted[top : top + height, left : left + width] for top, left in corners])
     return corners[int(grid_energy(crops).argmax())]
 
 

@@ -21,13 +21,13 @@ from scoring.inference.weight_files import VGG, weights_folder
 from scoring.perception import losses
 from scoring.perception.vgg import Vgg, load_vgg
 from scoring.scorers.any_painting.conditional_norm import StyleCondition
-from scoring.scorers.any_painting.convert import published
+from scoring.scorers.any_painting.convert import load_published_networks
 from scoring.scorers.any_painting.scorer import pad
 from scoring.scorers.any_painting.tuned import load_style
 from scoring.scorers.any_painting.weights import Networks, load_networks
+from scoring.training.augmentation import to_batch
 from scoring.training.finetune import features
-from scoring.training.pictures import tensor
-from scoring.training.tune import predicted, target_of
+from scoring.training.tune import predicted_style, style_target
 
 COLUMNS: Final = ("content", "style", "grid", "flat", "specks")
 
@@ -38,7 +38,7 @@ def measure(
     """Return the mean of each of `COLUMNS` over the clips' frames."""
     rows = []
     for clip in clips:
-        x = pad(tensor([clip.shown]))
+        x = pad(to_batch([clip.shown]))
         with torch.inference_mode():
             painted = networks.transformer(x, StyleCondition(style))
             painted_features, content = features(vgg, painted), features(vgg, x)
@@ -46,7 +46,7 @@ def measure(
                 losses.content_loss(painted_features, content),
                 losses.style_loss(painted_features, target),
                 losses.grid_energy(painted),
-                losses.flat_energy(painted, losses.flat_places(x)),
+                losses.flat_energy(painted, losses.flat_regions(x)),
                 losses.specks(painted, x),
             )
         rows.append([value.item() for value in values])
@@ -75,11 +75,11 @@ def main() -> None:
     print("|---" * (1 + 3 * len(COLUMNS)) + "|")
     for i, path in enumerate(arguments.paintings):
         painting = decode(path.read_bytes(), path.name)
-        target = target_of(vgg, painting, cpu)
-        own = measure(ours, vgg, predicted(ours, painting), target, clips)
+        target = style_target(vgg, painting, cpu)
+        own = measure(ours, vgg, predicted_style(ours, painting), target, clips)
         if arguments.published:
-            theirs = published()
-            print(row(path.stem, measure(theirs, vgg, predicted(theirs, painting), target, clips), own))
+            theirs = load_published_networks()
+            print(row(path.stem, measure(theirs, vgg, predicted_style(theirs, painting), target, clips), own))
         else:
             style = torch.from_numpy(load_style(arguments.styles[i].read_bytes(), arguments.styles[i].name))
             print(row(path.stem, own, measure(ours, vgg, style, target, clips)))

@@ -18,7 +18,7 @@ from frame_tools.telemetry import logs
 from scoring.inference.weight_files import weights_folder
 from scoring.process_start import process_start
 from scoring.tasks.base import Task, perform
-from scoring.training import cli as training
+from scoring.training import commands as training
 
 app = new_app(
     help="Score batches of frames on a Batch node.",

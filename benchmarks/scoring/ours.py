@@ -15,11 +15,10 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Receipt
 from scoring.pipeline.frame_reader import frame_position, read_frame
 from scoring.pipeline.pipeline import CONCURRENT_BATCHES
-from scoring.scorers import registry
 from scoring.scorers.any_painting.conditional_norm import StyleCondition
 from scoring.scorers.any_painting.scorer import AnyPainting, pad
 from scoring.scorers.any_painting.weights import load_networks
-from scoring.scorers.registry import ScorerResources
+from scoring.scorers.registry import ScorerResources, load_scorer
 from scoring.tasks.inputs import prepare_once
 from scoring.tasks.score import score_batch
 from scoring.types import Pictures, Scorer
@@ -132,7 +131,7 @@ def _opened(run: Planned, setting: Setting) -> tuple[Scorer, Any]:
 
 
 def _loaded(run: Planned, setting: Setting) -> Scorer:
-    return registry.load(
+    return load_scorer(
         run.plan, ScorerResources(weights=setting.weights, storage=run.storage, scratch=setting.clip.folder)
     )
 

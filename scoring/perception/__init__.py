@@ -1,1 +1,1 @@
-"""How a picture looks to a network trained to see (VGG16): features, and the losses that are made of them."""
+"""Perceptual features of pictures (VGG16) and the losses that are built on them."""

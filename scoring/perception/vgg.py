@@ -1,17 +1,14 @@
 """VGG16's features up to relu4_3 (Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556).
 
-The weights are Oxford's (CC BY 4.0), in a file that `python -m scoring vgg` makes; see `vgg_file`.
+The weights are Oxford's (CC BY 4.0), in a file that `python -m scoring vgg` writes; see `vgg_file`.
 """
 
-# mypy: disallow-subclassing-any=False
-# (torch is not installed where mypy runs)
-
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import safetensors.torch
 import torch
-import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
+import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 from safetensors import SafetensorError
 from torch import nn
 
@@ -21,15 +18,19 @@ CHANNELS = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512)
 """Output channels of the ten 3x3 convolutions, conv1_1 to conv4_3."""
 
 TAPS: Mapping[int, str] = {1: "relu1_2", 3: "relu2_2", 6: "relu3_3", 9: "relu4_3"}
-"""Convolution -> name of its activation; the picture is halved behind each."""
+"""Index of a convolution -> name of its activation. Each is followed by a 2x2 max pooling."""
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB in 0..1
 
-_REMEDY = "Make it with: python -m scoring vgg (docs/scorers.md)"
+_REMEDY = "Create the file with: python -m scoring vgg (docs/scorers.md)"
 
 
 class Vgg(nn.Module):
-    """The convolutions of VGG16 as far as relu4_3, frozen."""
+    """The convolutions of VGG16 up to relu4_3, frozen."""
+
+    __call__: Callable[..., dict[str, torch.Tensor]]
+    mean: torch.Tensor
+    std: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,30 +41,33 @@ class Vgg(nn.Module):
         self.eval().requires_grad_(requires_grad=False)
 
     def forward(self, pictures: torch.Tensor, last: str = "relu4_3") -> dict[str, torch.Tensor]:
-        """Give the activations of (B, 3, H, W), RGB in 0..1, H and W at least 8, up to the one named `last`.
+        """Return the activations of (B, 3, H, W), RGB in 0..1, H and W at least 8, up to the one named `last`.
 
         Each is (B, C, h, w): 64 channels at full size, 128 at half, 256 at a quarter, 512 at an eighth.
         """
-        found = {}
+        activations = {}
         x = (pictures - self.mean) / self.std
         for i, convolution in enumerate(self.convolutions):
             x = F.relu(convolution(x))
             if i in TAPS:
-                found[TAPS[i]] = x
+                activations[TAPS[i]] = x
                 if TAPS[i] == last:
                     break
                 x = F.max_pool2d(x, 2)
-        return found
+        return activations
 
 
 def load_vgg(path: Path, device: torch.device) -> Vgg:
-    """Load the features' weights; raises MissingError or DamagedError with the command that makes the file."""
+    """Load the weights onto `device`; raises MissingError or DamagedError with the command that writes the file."""
     vgg = Vgg()
     try:
         vgg.load_state_dict(safetensors.torch.load(path.read_bytes()), strict=True)
     except FileNotFoundError:
-        raise MissingError(f"There are no VGG16 weights at {path}", _REMEDY) from None
+        raise MissingError(f"The VGG16 weights {path} do not exist", _REMEDY) from None
     except (SafetensorError, RuntimeError) as error:
-        raise DamagedError(f"{path} does not hold VGG16's weights ({str(error)[:200]})", _REMEDY) from error
-    placed: Vgg = vgg.to(device, memory_format=torch.channels_last)
-    return placed
+        raise DamagedError(f"{path} does not hold the weights of VGG16 ({str(error)[:200]})", _REMEDY) from error
+    vgg.to(device)
+    for parameter in vgg.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return vgg

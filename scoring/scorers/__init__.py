@@ -1,1 +1,1 @@
-"""Scorers: everything that turns frames into pictures or records."""
+"""Scorers: networks and programs that map frames to pictures or to records."""

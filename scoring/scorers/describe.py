@@ -1,8 +1,8 @@
-"""The scorer `describe`: a few numbers about each frame, for search, sorting and finding cuts. It paints nothing.
+"""The scorer `describe`: measures each frame in a few numbers, for search, sorting and scene detection.
 
-Each frame is described alone, on one thread, from pictures of fixed sizes, so a record depends neither on the other
-frames (but for `distance`) nor on the number of cores. Ways to measure: the vector is the painting predictor's (Ghiasi
-et al. 2017, arXiv:1705.06830), sharpness the variance of the Laplacian, colours a median cut.
+Each frame is described alone, on one thread, from pictures of fixed sizes, so a record depends neither on other frames
+(except for `distance`) nor on the number of cores. The vector is that of the painting predictor (Ghiasi et al. 2017,
+arXiv:1705.06830), sharpness is the variance of the Laplacian, and colors are the result of a median cut.
 """
 
 from pathlib import Path
@@ -19,15 +19,17 @@ from scoring.inference.allocator import keep_freed_memory
 from scoring.inference.cpu_workers import CpuWorkers
 from scoring.inference.device import DeviceScorer
 from scoring.inference.tensors import best_device, check_frames, to_tensor
+from scoring.opencv import resize, to_gray
 from scoring.scorers.any_painting.predictor import PAINTING_SIDE, Predictor
 from scoring.scorers.any_painting.weights import load_networks
 from scoring.types import Describe, FramePositions, Picture, Pictures, Prepared, Record, RunInputs
 
-COLOURS: Final = 5
-COLOUR_SIDE: Final = 64
-"""Pixels: colours are counted in a picture scaled to a square of this side."""
-SHARP_SIDE: Final = 480
-"""Pixels: sharpness is measured where the shorter side is at most this, so that it does not follow the resolution."""
+COLORS: Final = 5
+COLOR_SIDE: Final = 64
+"""Pixels: side of the square to which a frame is scaled to count its colors."""
+SHARPNESS_SIDE: Final = 480
+"""Pixels: shorter side to which larger frames are scaled to measure sharpness, so that it is independent of the
+resolution."""
 GPU_FRAMES: Final = 16
 
 
@@ -50,38 +52,38 @@ class FrameDescriber(DeviceScorer):
         return cls(load_networks(weights, device).predictor, device)
 
     def prepare(self, _run: RunInputs) -> Prepared:
-        """Give nothing."""
+        """Return an empty mapping."""
         return {}
 
     def open(self, _run: RunInputs, _prepared: Prepared) -> Describe:
-        """Give the function that describes frames."""
+        """Return the function that describes frames."""
         return _Describer(self._predictor, self._device, self._workers)
 
 
 class _Describer:
-    """The `Describe` of `ReceptiveField`; it remembers the last frame's vector for the distance to the next."""
+    """The `Describe` of `FrameDescriber`; it keeps the last frame's vector for the distance to the next frame."""
 
-    def __init__(self, predictor: Predictor, device: torch.device, lanes: CpuWorkers) -> None:
+    def __init__(self, predictor: Predictor, device: torch.device, workers: CpuWorkers) -> None:
         self._predictor = predictor
         self._device = device
-        self._workers = lanes
+        self._workers = workers
         self._last: tuple[int, NDArray[np.float32]] | None = None
 
-    def __call__(self, frames: Pictures, moments: FramePositions) -> list[Record]:
-        """Describe (B, H, W, 3) uint8, in the order of frames. `distance` is None behind a gap and at the start."""
+    def __call__(self, frames: Pictures, positions: FramePositions) -> list[Record]:
+        """Describe (B, H, W, 3) uint8, in the order of frames. `distance` is None after a gap and at the start."""
         check_frames(frames)
-        seen = self._workers.map(_simple, frames)
+        measurements = self._workers.map(_measure, frames)
         records: list[Record] = []
-        for moment, simple, vector in zip(moments, seen, self._vectors(frames), strict=True):
+        for position, measured, vector in zip(positions, measurements, self._vectors(frames), strict=True):
             distance = None
-            if self._last is not None and self._last[0] == moment.index - 1:
+            if self._last is not None and self._last[0] == position.index - 1:
                 distance = round(float(np.linalg.norm(vector - self._last[1])), 4)
-            self._last = moment.index, vector
+            self._last = position.index, vector
             records.append(
                 {
-                    "frame": moment.index,
-                    "seconds": round(moment.pts_seconds, 6),
-                    **simple,
+                    "frame": position.index,
+                    "seconds": round(position.pts_seconds, 6),
+                    **measured,
                     "distance": distance,
                     "vector": [round(float(value), 4) for value in vector],
                 }
@@ -89,52 +91,49 @@ class _Describer:
         return records
 
     def _vectors(self, frames: Pictures) -> list[NDArray[np.float32]]:
-        """Give each frame's (100,) vector."""
-        together = len(frames) if self._device.type == "cuda" else 1
-        parts = self._workers.map(lambda i: self._predict(frames[i : i + together]), range(0, len(frames), together))
-        return list(np.concatenate(parts))
+        """Return the (100,) vector of each frame."""
+        group_size = len(frames) if self._device.type == "cuda" else 1
+        starts = range(0, len(frames), group_size)
+        groups = self._workers.map(lambda i: self._predict(frames[i : i + group_size]), starts)
+        return list(np.concatenate(groups))
 
     def _predict(self, frames: Pictures) -> NDArray[np.float32]:
-        """Give the (B, 100) vectors of whole frames, each squeezed into the square that the predictor knows."""
-        side = (PAINTING_SIDE, PAINTING_SIDE)
-        squares = np.stack([cv2.resize(frame, side, interpolation=cv2.INTER_AREA) for frame in frames])
+        """Return the (B, 100) vectors of whole frames, each scaled to the square input of the predictor."""
+        squares = np.stack([resize(frame, PAINTING_SIDE, PAINTING_SIDE, cv2.INTER_AREA) for frame in frames])
         x = (to_tensor(squares, self._device) / 255).contiguous()
-        vectors: NDArray[np.float32] = self._predictor(x).cpu().numpy()
-        return vectors
+        return np.asarray(self._predictor(x).cpu().numpy(), np.float32)
 
 
-def _simple(frame: Picture) -> dict[str, Any]:
-    """Give what needs no network: brightness in 0..1, sharpness in squared grey levels, the most frequent colours."""
-    luma = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+def _measure(frame: Picture) -> dict[str, Any]:
+    """Return what needs no network: brightness in 0..1, sharpness in square gray levels, the most frequent colors."""
+    luma = to_gray(frame)
     return {
         "brightness": round(float(luma.mean()) / 255, 4),
-        "sharpness": round(float(cv2.Laplacian(_at_most(luma, SHARP_SIDE), cv2.CV_64F).var()), 2),
-        "colors": _colours(frame),
+        "sharpness": round(float(cv2.Laplacian(_downscale(luma, SHARPNESS_SIDE), cv2.CV_64F).var()), 2),
+        "colors": _colors(frame),
     }
 
 
-def _at_most(luma: NDArray[np.uint8], shorter_side: int) -> NDArray[np.uint8]:
-    """Shrink (H, W) so that its shorter side is `shorter_side`, if it is longer."""
+def _downscale(luma: NDArray[np.uint8], shorter_side: int) -> NDArray[np.uint8]:
+    """Scale (H, W) down so that its shorter side is at most `shorter_side`."""
     height, width = luma.shape
     scale = shorter_side / min(height, width)
     if scale >= 1:
         return luma
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    shrunk: NDArray[np.uint8] = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
-    return shrunk
+    return resize(luma, max(1, round(width * scale)), max(1, round(height * scale)), cv2.INTER_AREA)
 
 
-def _colours(frame: Picture) -> list[dict[str, Any]]:
-    """Give up to five colours, the most frequent first, with their share of the picture."""
-    small = cv2.resize(frame, (COLOUR_SIDE, COLOUR_SIDE), interpolation=cv2.INTER_AREA)
-    painted = Image.fromarray(small).quantize(COLOURS, Image.Quantize.MEDIANCUT)
-    palette = painted.getpalette() or []
-    normalized_weights = np.bincount(np.asarray(painted).ravel(), minlength=COLOURS) / painted.width / painted.height
+def _colors(frame: Picture) -> list[dict[str, Any]]:
+    """Return up to five colors, the most frequent first, with their share of the picture."""
+    small = Image.fromarray(resize(frame, COLOR_SIDE, COLOR_SIDE, cv2.INTER_AREA))
+    indexed = small.quantize(COLORS, Image.Quantize.MEDIANCUT)
+    palette = indexed.getpalette() or []
+    shares = np.bincount(np.asarray(indexed).ravel(), minlength=COLORS) / indexed.width / indexed.height
     return [
         {
-            "rgb": "#{:02x}{:02x}{:02x}".format(*palette[3 * place : 3 * place + 3]),
-            "share": round(float(normalized_weights[place]), 4),
+            "rgb": "#{:02x}{:02x}{:02x}".format(*palette[3 * index : 3 * index + 3]),
+            "share": round(float(shares[index]), 4),
         }
-        for place in sorted(range(COLOURS), key=lambda place: (-normalized_weights[place], place))
-        if normalized_weights[place] > 0
+        for index in sorted(range(COLORS), key=lambda index: (-shares[index], index))
+        if shares[index] > 0
     ]

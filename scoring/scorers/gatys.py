@@ -1,9 +1,9 @@
-"""The scorer `gatys`: each frame is optimised until VGG16 sees the frame's content and the painting's texture in it.
+"""The scorer `gatys`: optimizes each frame until VGG16 sees the frame's content and the painting's texture in it.
 
-Gatys et al. 2015 (https://arxiv.org/abs/1508.06576). Adam, because for equal work it comes further than L-BFGS: after
-60 evaluations on a frame of 256x144 the loss is 1.92, with L-BFGS 2.30. A frame begins where the one before ended,
-moved along with the picture (Ruder et al. 2016, https://arxiv.org/abs/1604.08610), so frames come in order; the first
-one of a task begins as the frame in the painting's colours.
+Gatys et al. 2015 (https://arxiv.org/abs/1508.06576). The optimizer is Adam, which gets further than L-BFGS with equal
+work: after 60 evaluations on a frame of 256x144 the loss is 1.92, with L-BFGS 2.30. A frame is initialized with the
+result for the frame before, warped along the motion (Ruder et al. 2016, https://arxiv.org/abs/1604.08610), so frames
+are scored in order. The first frame of a task is initialized with the frame in the painting's colors.
 """
 
 import hashlib
@@ -24,27 +24,30 @@ from frame_tools.media import images
 from scoring.inference.tensors import best_device, check_finite, check_frames, device_label, to_pictures, to_tensor
 from scoring.inference.tiling import is_out_of_memory
 from scoring.inference.weight_files import VGG
+from scoring.opencv import remap, resize
 from scoring.perception.losses import CONTENT_TAP, STYLE_TAPS, content_loss, grams, style_loss
 from scoring.perception.vgg import CHANNELS, TAPS, Vgg, load_vgg
-from scoring.temporal.flow import estimate_motion
+from scoring.temporal.flow import estimate_motion, pixel_grid
 from scoring.types import FramePositions, Picture, Pictures, Prepared, RunInputs, Score
 
 STEPS: Final = 60
-"""Of a frame that begins anew, unless the run's argument `steps` says another number."""
+"""Default number of steps for a frame without a predecessor; the run's argument `steps` overrides it."""
 MAX_STEPS: Final = 2000
-FOLLOWING: Final = 3
-"""A frame that begins where another ended takes this fraction of the steps."""
-RATE, FOLLOWING_RATE = 0.05, 0.02
-"""Adam's learning rate at the first step, for pictures in 0..1; it falls to 0 in a straight line."""
+WARM_START_DIVISOR: Final = 3
+"""A frame that is initialized with the result for another takes this fraction of the steps."""
+LEARNING_RATE: Final = 0.05
+WARM_START_LEARNING_RATE: Final = 0.02
+"""Adam's learning rates at the first step, for pictures in 0..1; they fall linearly to 0."""
 STYLE_WEIGHT: Final = 10.0
 SMOOTHNESS_WEIGHT: Final = 30.0
-"""Of the mean squared difference of neighbouring pixels, which keeps noise down."""
+"""Weight of the mean squared difference of neighboring pixels, which keeps noise down."""
 MARGIN: Final = 16
-"""Pixels painted beyond the borders and cut off: the zeros that VGG16 pads with leave dark bars there."""
-SMALLEST_PAINTING: Final = 32  # pixels
+"""Pixels painted beyond the borders and cropped afterwards: VGG16's zero padding leaves dark bars there."""
+MIN_PAINTING_SIDE: Final = 32  # pixels
 
-_COLOURS = "colours"
-_SHAPES: Final = {tap: (CHANNELS[i], CHANNELS[i]) for i, tap in TAPS.items()} | {_COLOURS: (2, 3)}
+_COLORS: Final = "colours"
+"""Key of the painting's colors among the prepared values. It is stored, so it keeps its spelling."""
+_SHAPES: Final = {tap: (CHANNELS[i], CHANNELS[i]) for i, tap in TAPS.items()} | {_COLORS: (2, 3)}
 
 
 class Gatys:
@@ -60,48 +63,49 @@ class Gatys:
 
     @classmethod
     def load(cls, weights: Path) -> "Gatys":
-        """Load VGG16 from the folder `weights`; raises MissingError, or DamagedError for other weights, too."""
+        """Load VGG16 from the folder `weights`; raises MissingError, or DamagedError for other weights."""
         device, path = best_device(), weights / VGG
         vgg = load_vgg(path, device)
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        if found != VGG_WEIGHTS:
-            raise DamagedError(f"{path} has sha256 {found}, not {VGG_WEIGHTS}", "Make it with: python -m scoring vgg")
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        if sha256 != VGG_WEIGHTS:
+            raise DamagedError(
+                f"{path} has sha256 {sha256}, not {VGG_WEIGHTS}", "Create it again with: python -m scoring vgg"
+            )
         return cls(vgg, device)
 
     @property
     def device(self) -> str:
-        """The device in words."""
+        """Label of the device."""
         return device_label(self._device)
 
     def prepare(self, run: RunInputs) -> Prepared:
-        """Give the painting's Gram matrix at each of `STYLE_TAPS`, (C, C), and its colours' mean and deviation, (2, 3).
+        """Return the painting's Gram matrices at `STYLE_TAPS`, (C, C), and mean and deviation of its colors, (2, 3).
 
-        The painting is seen at the size of the frames, so that strokes have the size in the video that they have there.
+        The painting is scaled to the size of the frames, so that strokes are as large in the video as in the painting.
         """
         _steps(run.options)
         if len(run.styles) != 1:
             raise InternalError(f"The scorer gatys got {len(run.styles)} style files", "Plan it with one painting")
-        painting = _at_side(np.array(images.read_rgb(run.styles[0].data)), min(run.sample()[0].shape[:2]))
+        picture = np.array(images.read_rgb(run.styles[0].data))
+        painting = _crop_and_scale(picture, min(run.sample()[0].shape[:2]))
         with torch.no_grad():
-            found = grams(self._vgg(to_tensor(painting[None], self._device) / 255))
-        prepared: dict[str, NDArray[np.float32]] = {tap: gram[0].cpu().numpy() for tap, gram in found.items()}
-        return prepared | {_COLOURS: np.stack(_colours(painting))}
+            matrices = grams(self._vgg(to_tensor(painting[None], self._device) / 255))
+        prepared: dict[str, NDArray[np.float32]] = {tap: gram[0].cpu().numpy() for tap, gram in matrices.items()}
+        return prepared | {_COLORS: np.stack(_mean_and_deviation(painting))}
 
     def open(self, run: RunInputs, prepared: Prepared) -> Score:
-        """Give the function that paints frames."""
+        """Return the function that paints frames."""
         if {name: values.shape for name, values in prepared.items()} != _SHAPES:
             raise InternalError(
-                "What was prepared for this run does not describe a painting",
-                "Start the run anew",
+                "The prepared values of the run do not describe a painting",
+                "Start a new run",
                 next_step=NextStep.START_NEW_RUN,
             )
         return _Painter(self._vgg, self._device, prepared, steps=_steps(run.options))
 
 
 @dataclass(frozen=True)
-class _Before:
-    """The frame before."""
-
+class _PreviousFrame:
     index: int
     frame: Picture
     painted: NDArray[np.float32]
@@ -115,101 +119,100 @@ class _Painter:
         self._vgg = vgg
         self._device = device
         self._target = {tap: torch.from_numpy(prepared[tap].copy()).to(device)[None] for tap in STYLE_TAPS}
-        self._colours = prepared[_COLOURS]
+        self._colors = prepared[_COLORS]
         self._steps = steps
-        self._before: _Before | None = None
+        self._previous: _PreviousFrame | None = None
 
-    def __call__(self, frames: Pictures, moments: FramePositions) -> Pictures:
+    def __call__(self, frames: Pictures, positions: FramePositions) -> Pictures:
         """Paint (B, H, W, 3) uint8, one after the other."""
         check_frames(frames)
-        return np.stack([self._paint(frame, moments[i].index, i) for i, frame in enumerate(frames)])
+        return np.stack([self._paint(frame, positions[i].index, i) for i, frame in enumerate(frames)])
 
     def _paint(self, frame: Picture, index: int, position: int) -> Picture:
-        start, follows = self._start(frame, index)
-        steps = max(1, self._steps // FOLLOWING) if follows else self._steps
+        initial, is_warm_start = self._initialize(frame, index)
+        steps = max(1, self._steps // WARM_START_DIVISOR) if is_warm_start else self._steps
+        rate = WARM_START_LEARNING_RATE if is_warm_start else LEARNING_RATE
         try:
-            y = self._optimised(frame, start, steps=steps, rate=FOLLOWING_RATE if follows else RATE)
+            y = self._optimize(frame, initial, steps=steps, rate=rate)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
             raise TemporaryError(
-                f"The memory does not take VGG16's view of a frame of {frame.shape[1]}x{frame.shape[0]} pixels",
-                "Put the trigger file again with a smaller size, or use a device with more memory",
+                f"VGG16's features of a frame of {frame.shape[1]}x{frame.shape[0]} pixels do not fit into memory",
+                "Upload the trigger file again with a smaller size, or use a device with more memory",
                 next_step=NextStep.START_NEW_RUN,
             ) from error
-        check_finite(y, first=position, remedy="Choose another painting, or fewer steps", fault=InputError)
-        self._before = _Before(index, frame.copy(), y[0].permute(1, 2, 0).cpu().numpy())
-        painted: Picture = to_pictures(y)[0]
-        return painted
+        check_finite(y, first=position, remedy="Choose another painting or fewer steps", fault=InputError)
+        self._previous = _PreviousFrame(index, frame.copy(), y[0].permute(1, 2, 0).cpu().numpy())
+        return to_pictures(y).squeeze(0)
 
-    def _start(self, frame: Picture, index: int) -> tuple[NDArray[np.float32], bool]:
-        """Give where to begin, (H, W, 3), and whether that is where the frame before ended."""
-        mean, deviation = _colours(frame)
-        fresh: NDArray[np.float32] = (frame - mean) / np.maximum(deviation, 1) * self._colours[1] + self._colours[0]
-        before = self._before
-        if before is None or before.index != index - 1 or before.frame.shape != frame.shape:
-            return fresh, False
-        motion = estimate_motion(before.frame, frame)
+    def _initialize(self, frame: Picture, index: int) -> tuple[NDArray[np.float32], bool]:
+        """Return the initial picture, (H, W, 3), and whether it is the result for the frame before."""
+        mean, deviation = _mean_and_deviation(frame)
+        recolored: NDArray[np.float32] = (frame - mean) / np.maximum(deviation, 1) * self._colors[1] + self._colors[0]
+        previous = self._previous
+        if previous is None or previous.index != index - 1 or previous.frame.shape != frame.shape:
+            return recolored, False
+        motion = estimate_motion(previous.frame, frame)
         if motion is None:
-            return fresh, False
+            return recolored, False
         height, width = frame.shape[:2]
-        columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-        places = motion.full_resolution(height, width) + np.stack([columns, rows], axis=-1)
-        moved = cv2.remap(before.painted, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return fresh + motion.full_resolution_confidence(height, width)[..., None] * (moved - fresh), True
+        positions = motion.full_resolution(height, width) + pixel_grid(range(height), width)
+        warped = remap(previous.painted, positions, cv2.INTER_LINEAR)
+        confidence = motion.full_resolution_confidence(height, width)[..., None]
+        return recolored + confidence * (warped - recolored), True
 
-    def _optimised(self, frame: Picture, start: NDArray[np.float32], *, steps: int, rate: float) -> torch.Tensor:
-        """Give (1, 3, H, W) in 0..255."""
-        edges = ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0))
-        x = (to_tensor(np.pad(frame, edges, mode="reflect")[None], self._device) / 255).contiguous()
-        canvas = np.pad(start, edges, mode="reflect").transpose(2, 0, 1)[None].clip(0, 255) / 255
+    def _optimize(self, frame: Picture, initial: NDArray[np.float32], *, steps: int, rate: float) -> torch.Tensor:
+        """Return the optimized picture, (1, 3, H, W) in 0..255."""
+        margins = ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0))
+        x = (to_tensor(np.pad(frame, margins, mode="reflect")[None], self._device) / 255).contiguous()
+        canvas = np.pad(initial, margins, mode="reflect").transpose(2, 0, 1)[None].clip(0, 255) / 255
         y = torch.from_numpy(np.ascontiguousarray(canvas)).to(self._device).requires_grad_()
         with torch.no_grad():
             content = {CONTENT_TAP: self._vgg(x, CONTENT_TAP)[CONTENT_TAP]}
         adam = torch.optim.Adam([y], rate)
-        falling = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.0, steps)
+        linear_decay = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.0, steps)
         with torch.enable_grad():
             for _ in range(steps):
                 adam.zero_grad()
                 self._loss(y, content).backward()
                 adam.step()
-                falling.step()
+                linear_decay.step()
         return y.detach()[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN].clamp(0, 1) * 255
 
     def _loss(self, y: torch.Tensor, content: dict[str, torch.Tensor]) -> torch.Tensor:
-        seen = self._vgg(y)
-        rough = y.diff(dim=2).square().mean() + y.diff(dim=3).square().mean()
-        return (content_loss(seen, content) + STYLE_WEIGHT * style_loss(seen, self._target)).sum() + (
-            SMOOTHNESS_WEIGHT * rough
+        features = self._vgg(y)
+        roughness = y.diff(dim=2).square().mean() + y.diff(dim=3).square().mean()
+        return (content_loss(features, content) + STYLE_WEIGHT * style_loss(features, self._target)).sum() + (
+            SMOOTHNESS_WEIGHT * roughness
         )
 
 
 def _steps(options: Options) -> int:
-    """Give the run's number of steps; raises InputError for an argument that is none."""
+    """Return the run's number of steps; raises InputError for an invalid argument."""
     steps = options.arguments.get("steps", STEPS)
     if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MAX_STEPS:
         raise InputError(
-            f"steps is {str(steps)[:40]!r}",
-            f"Give a whole number from 1 to {MAX_STEPS}, then put the trigger file again",
+            f"The argument steps is {str(steps)[:40]!r}",
+            f"Set a whole number from 1 to {MAX_STEPS}, then upload the trigger file again",
             next_step=NextStep.START_NEW_RUN,
         )
     return steps
 
 
-def _at_side(painting: Picture, side: int) -> Picture:
-    """Scale so that the shorter side is `side`, at least SMALLEST_PAINTING; cut the longer to twice that, centred."""
-    side = max(side, SMALLEST_PAINTING)
+def _crop_and_scale(painting: Picture, side: int) -> Picture:
+    """Scale so that the shorter side is `side`, at least MIN_PAINTING_SIDE; crop the longer to twice that, centered."""
+    side = max(side, MIN_PAINTING_SIDE)
     height, width = painting.shape[:2]
-    keep = [min(length, 2 * min(height, width)) for length in (height, width)]
-    top, left = (height - keep[0]) // 2, (width - keep[1]) // 2
+    crop_height, crop_width = (min(length, 2 * min(height, width)) for length in (height, width))
+    top, left = (height - crop_height) // 2, (width - crop_width) // 2
     scale = side / min(height, width)
-    size = (round(keep[1] * scale), round(keep[0] * scale))
-    kept = painting[top : top + keep[0], left : left + keep[1]]
-    scaled: Picture = cv2.resize(kept, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    return scaled
+    crop = painting[top : top + crop_height, left : left + crop_width]
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return resize(crop, round(crop_width * scale), round(crop_height * scale), interpolation)
 
 
-def _colours(picture: Picture) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Give mean and standard deviation of each channel, (3,)."""
+def _mean_and_deviation(picture: Picture) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and standard deviation of each channel, (3,)."""
     mean, deviation = cv2.meanStdDev(picture)
     return mean[:, 0].astype(np.float32), deviation[:, 0].astype(np.float32)

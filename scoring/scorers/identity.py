@@ -1,4 +1,4 @@
-"""The scorer `copy`: frames come back as they are. It proves the chain around it, and needs no torch."""
+"""The scorer `copy`: returns frames unchanged. It tests the pipeline around it and needs no torch."""
 
 from frame_tools.contracts.choices import Makes
 from scoring.types import FramePositions, Pictures, Prepared, RunInputs, Score
@@ -8,18 +8,18 @@ class IdentityScorer:
     """A scorer without a network; see `scoring.types.Scorer`."""
 
     makes: Makes = "pictures"
-    in_order = False
-    device = "cpu"
-    frames_per_forward = 1
+    in_order: bool = False
+    device: str = "cpu"
+    frames_per_forward: int = 1
 
     def prepare(self, _run: RunInputs) -> Prepared:
-        """Give nothing: there is nothing to know."""
+        """Return an empty mapping."""
         return {}
 
     def open(self, _run: RunInputs, _prepared: Prepared) -> Score:
-        """Give the function that hands frames back."""
-        return _unchanged
+        """Return the function that returns frames unchanged."""
+        return _identity
 
 
-def _unchanged(frames: Pictures, _moments: FramePositions) -> Pictures:
+def _identity(frames: Pictures, _positions: FramePositions) -> Pictures:
     return frames

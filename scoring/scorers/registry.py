@@ -1,8 +1,9 @@
-"""From a plan to the loaded scorer. Networks are imported only by the scorer that needs them."""
+"""Loading of the scorer that a plan names. Each scorer's modules are imported only when it is loaded."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from frame_tools.contracts.errors import InternalError, NextStep
 from frame_tools.contracts.plan import Plan
@@ -14,56 +15,55 @@ from scoring.types import Scorer
 
 @dataclass(frozen=True, kw_only=True)
 class ScorerResources:
-    """Where a scorer's parts lie: weights in the node image, programs in the ops account, an empty scratch folder."""
+    """Where a scorer's files are: weights in the node image, programs in the ops account, an empty scratch folder."""
 
     weights: Path
     storage: Storage
     scratch: Path
 
 
-def load(plan: Plan, shelf: ScorerResources) -> Scorer:
-    """Load the plan's scorer; raises InternalError if this image was built with other weights than were planned."""
+def load_scorer(plan: Plan, resources: ScorerResources) -> Scorer:
+    """Load the plan's scorer; raises InternalError if this image has other weights than the plan names."""
     name = plan.options.scorer
-    wanted, held = plan.weights_sha256, SCORERS[name].weights_sha256
-    if wanted != held:
+    planned, installed = plan.weights_sha256, SCORERS[name].weights_sha256
+    if planned != installed:
         raise InternalError(
-            f"The plan wants weights {wanted}, this node image has {held}",
-            "Deploy function app and node image of one version",
+            f"The plan needs weights {planned}, this node image has {installed}",
+            "Deploy the function app and the node image in the same version",
         )
-    return LOADERS[name](plan, shelf)
+    return LOADERS[name](plan, resources)
 
 
-def _copy(_plan: Plan, _shelf: ScorerResources) -> Scorer:
+def _load_identity(_plan: Plan, _resources: ScorerResources) -> Scorer:
     return IdentityScorer()
 
 
-def _any(_plan: Plan, shelf: ScorerResources) -> Scorer:
-    from scoring.scorers.any_painting.scorer import (
-        AnyPainting,  # torch takes seconds to import; `copy` must not pay for it
-    )
+def _load_any_painting(_plan: Plan, resources: ScorerResources) -> Scorer:
+    # Importing torch takes seconds, which `copy` does not have to spend.
+    from scoring.scorers.any_painting.scorer import AnyPainting
 
-    return AnyPainting.load(shelf.weights)
+    return AnyPainting.load(resources.weights)
 
 
-def _johnson(_plan: Plan, _shelf: ScorerResources) -> Scorer:
+def _load_johnson(_plan: Plan, _resources: ScorerResources) -> Scorer:
     from scoring.scorers.johnson.scorer import Johnson
 
     return Johnson()
 
 
-def _gatys(_plan: Plan, shelf: ScorerResources) -> Scorer:
+def _load_gatys(_plan: Plan, resources: ScorerResources) -> Scorer:
     from scoring.scorers.gatys import Gatys
 
-    return Gatys.load(shelf.weights)
+    return Gatys.load(resources.weights)
 
 
-def _describe(_plan: Plan, shelf: ScorerResources) -> Scorer:
+def _load_describer(_plan: Plan, resources: ScorerResources) -> Scorer:
     from scoring.scorers.describe import FrameDescriber
 
-    return FrameDescriber.load(shelf.weights)
+    return FrameDescriber.load(resources.weights)
 
 
-def _program(plan: Plan, shelf: ScorerResources) -> Scorer:
+def _load_program(plan: Plan, resources: ScorerResources) -> Scorer:
     from scoring.inference.tensors import best_device
     from scoring.scorers.programs.context import ProgramContext
     from scoring.scorers.programs.loading import load_program, read_program
@@ -71,26 +71,26 @@ def _program(plan: Plan, shelf: ScorerResources) -> Scorer:
     if plan.program is None:
         raise InternalError(
             f"The plan names no program for {plan.options.scorer}",
-            "Start the run anew",
+            "Start a new run",
             next_step=NextStep.START_NEW_RUN,
         )
     context = ProgramContext(
         device=best_device().type,
         seed=plan.options.seed,
         arguments=plan.options.arguments,
-        scratch=shelf.scratch,
+        scratch=resources.scratch,
     )
-    return load_program(plan.program, read_program(plan.program, shelf.storage.scripts), context, makes=plan.makes)
+    return load_program(plan.program, read_program(plan.program, resources.storage.scripts), context, makes=plan.makes)
 
 
-LOADERS: Mapping[str, Callable[[Plan, ScorerResources], Scorer]] = {
-    "any": _any,
-    "tuned": _any,
-    "johnson": _johnson,
-    "gatys": _gatys,
-    "describe": _describe,
-    "model": _program,
-    "script": _program,
-    "copy": _copy,
+LOADERS: Final[Mapping[str, Callable[[Plan, ScorerResources], Scorer]]] = {
+    "any": _load_any_painting,
+    "tuned": _load_any_painting,
+    "johnson": _load_johnson,
+    "gatys": _load_gatys,
+    "describe": _load_describer,
+    "model": _load_program,
+    "script": _load_program,
+    "copy": _load_identity,
 }
-"""Name of a scorer, as a trigger file says it -> what loads it."""
+"""Name of a scorer in trigger files -> the function that loads it."""

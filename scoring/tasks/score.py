@@ -26,8 +26,7 @@ from scoring.pipeline.masks import Masks, open_masks
 from scoring.pipeline.pipeline import describe_frames, score_frames
 from scoring.pipeline.stages import first_needed, input_stages, picture_stages
 from scoring.pipeline.types import FrameRecord, Outputs, SourceFrame, opaque_jpeg
-from scoring.scorers import registry
-from scoring.scorers.registry import ScorerResources
+from scoring.scorers.registry import ScorerResources, load_scorer
 from scoring.tasks.base import Task, utc_now
 from scoring.tasks.inputs import prepare_once, run_inputs
 from scoring.types import Alpha, Describe, Picture, Record, RunInputs, Score, Scorer
@@ -52,7 +51,8 @@ def score_batch(task: Task, *, weights: Path, started: float) -> None:
     manifest = read_manifest(task, plan)
     source = open_frames(task.environ, task.storage, plan.frames)
     with tempfile.TemporaryDirectory(prefix="impasto-") as scratch:
-        scorer = registry.load(plan, ScorerResources(weights=weights, storage=task.storage, scratch=Path(scratch)))
+        resources = ScorerResources(weights=weights, storage=task.storage, scratch=Path(scratch))
+        scorer = load_scorer(plan, resources)
         batch = BatchRun(task, plan, manifest, source, plan_sha256=sha256_of(plan_blob.data))
         batch.run(scorer, run_inputs(task, plan, manifest, source), started=started)
 

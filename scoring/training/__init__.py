@@ -1,1 +1,1 @@
-"""How the shipped weights were made, and how a style is fitted to one painting."""
+"""Training: fine-tuning of the shipped weights, and fitting a style to one painting."""

@@ -1,29 +1,31 @@
-"""Reports of a tuning: the losses of each step as CSV, and images before and after."""
+"""Report of a tuning: the losses of each step as CSV, and pictures painted before and after."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import cv2
 import numpy as np
 
-from scoring.training.tune import Losses
+from scoring.opencv import resize
+from scoring.training.tune import StepLosses
 from scoring.types import Picture
 
-GAP = 8
+GAP: Final = 8  # pixels
 
 
-def losses_csv(losses: Sequence[Losses]) -> str:
+def losses_csv(losses: Sequence[StepLosses]) -> str:
     """Return the content and style loss of each step as CSV with a header line; steps count from 1."""
     rows = (f"{step},{loss.content:.6g},{loss.style:.6g}" for step, loss in enumerate(losses, start=1))
     return "\n".join(["step,content,style", *rows]) + "\n"
 
 
 def side_by_side(rows: Sequence[Sequence[Picture]]) -> Picture:
-    """Return one picture of rows of pictures, all of one size, with gaps between them."""
+    """Lay out rows of pictures, scaled to the size of the first, on white with gaps between them."""
     height, width = rows[0][0].shape[:2]
     down, across = len(rows), len(rows[0])
     sheet: Picture = np.full((down * (height + GAP) - GAP, across * (width + GAP) - GAP, 3), 255, np.uint8)
     for i, row in enumerate(rows):
         for j, picture in enumerate(row):
             top, left = i * (height + GAP), j * (width + GAP)
-            sheet[top : top + height, left : left + width] = cv2.resize(picture, (width, height))
+            sheet[top : top + height, left : left + width] = resize(picture, width, height, cv2.INTER_LINEAR)
     return sheet

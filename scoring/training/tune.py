@@ -1,85 +1,90 @@
-"""Fit the any-painting network to one painting: what its norms are told, and a little of its kernels.
+"""Fitting the any-painting network to one painting: the scales and shifts of its norms, and small kernel offsets.
 
-The loss is the style loss in VGG16's eyes, with bounds on what a person would not want in exchange. Against the style
-that the painting has without fitting, the content loss may rise a little, plain places may not fill, dots and rings
-become fewer (the losses like them, people do not), colours stay where they are. The encoder stays as it is for all, so
-the result is a style like any other: it mixes, changes with time, and costs nothing more to paint.
+The loss is the style loss in VGG16's features, with bounds relative to the style that the painting has without fitting:
+the content loss may rise a little, flat regions may not fill with detail, dots and rings become fewer (the losses like
+them, people do not), and colors stay where they are. The encoder is not changed, so the result is a style like any
+other: it can be mixed, can change with time, and costs nothing more to paint.
 """
 
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import torch
-import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
+import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 
 from scoring.perception import losses
 from scoring.perception.vgg import Vgg
-from scoring.scorers.any_painting.conditional_norm import KERNEL_NUMBERS, NORM_CHANNELS, StyleCondition, style_of
-from scoring.scorers.any_painting.predictor import PAINTING_SIDE
+from scoring.scorers.any_painting.conditional_norm import (
+    KERNEL_PARAMETERS,
+    NORM_CHANNELS,
+    StyleCondition,
+    assemble_style,
+)
+from scoring.scorers.any_painting.predictor import PAINTING_SIDE, center_square
 from scoring.scorers.any_painting.weights import Networks
-from scoring.training import pictures
+from scoring.training import augmentation
 from scoring.training.finetune import features
 from scoring.types import Picture
 
-_NO_DETAIL = 1e-5
-"""Mean square of detail that nobody sees; where there is no flat place at all the sum is 0."""
-_NO_SPECKS = 1e-6
-_WARM_UP = 0.1
-"""Share of the steps in which the learning rates rise; at once, the kernels would lose what they know."""
-_AT_ONCE = 4
-"""Pictures looked at together before the first step."""
+_INVISIBLE_DETAIL: Final = 1e-5
+"""Mean square of detail that nobody sees; keeps a ratio finite where a picture has no flat region."""
+_INVISIBLE_SPECKS: Final = 1e-6
+_WARM_UP_SHARE: Final = 0.1
+"""Share of the steps in which the learning rates rise; at full rates from the start, kernels would be destroyed."""
+_PHOTOS_PER_FORWARD: Final = 4
+"""Photos in one forward pass before the first step."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tuning:
-    """How to fit; the defaults take some minutes on two cores."""
+class TuningConfig:
+    """Parameters of a tuning; with the defaults it takes some minutes on two cores."""
 
     steps: int = 600
     side: int = 192
-    """Pixels of the squares that are painted."""
+    """Pixels: side of the squares that are painted."""
     squares: int = 40
-    """Drawn once, for all steps."""
+    """Number of squares, drawn once for all steps."""
     squares_per_step: int = 2
     norm_rate: float = 0.03
     kernel_rate: float = 5e-4
-    """Learning rates, at their highest."""
-    more_content: float = 0.045
-    """By which share the content loss may exceed that of the style it starts from."""
+    """Maximum learning rates."""
+    content_tolerance: float = 0.045
+    """Share by which the content loss may exceed that of the initial style."""
     content_weight: float = 3.0
-    """Of what is above that."""
+    """Weight of the excess."""
     flat_weight: float = 0.2
-    """Of what there is more of fine detail where the photo is flat, as a share: skies must not fill with dots."""
-    specks_kept: float = 0.42
-    """Share of the specks of the style it starts from that may be left: dots, rings, scales, which are no strokes."""
+    """Weight of the relative increase of fine detail where the photo is flat: skies must not fill with dots."""
+    specks_ratio: float = 0.42
+    """Maximum specks (dots, rings and scales, which are not strokes) relative to the initial style."""
     specks_weight: float = 2.5
-    """Of what is above that."""
+    """Weight of the excess."""
     grid_weight: float = 1000.0
-    """Of the network's own grid of 4 pixels, which a style must not bring out."""
+    """Weight of the energy of the network's grid of 4 pixels."""
     chroma_weight: float = 80.0
     light_weight: float = 50.0
-    """Of colours that move away: their chroma over 4 pixels, their luma over 8, less than which a stroke may change."""
+    """Weights of color changes: of chroma over 4 pixels and of luma over 8, so that single strokes are free."""
     contrast: float = 1.1
-    """By what luma is multiplied before, around its mean: fewer specks look paler, and paintings have more of it."""
+    """Contrast that luma should gain: with fewer specks a picture looks paler, and paintings have more contrast."""
     seed: int = 0
 
 
 @dataclass(frozen=True)
-class Losses:
-    """Content and style loss, as means over a step's squares."""
+class StepLosses:
+    """Content and style loss, as means over the squares of a step."""
 
     content: float
     style: float
 
 
 @dataclass(frozen=True, kw_only=True)
-class Practice:
-    """Squares to paint, and what is known of each before the first step.
+class TrainingSquares:
+    """Squares to paint, with measurements of each before the first step.
 
-    photos, before: (B, 3, side, side) in 0..1, as they are and as the style paints them that it starts from. content:
-    VGG's features of `photos` that the content loss compares. content_before, detail_before, specks_before: (B,), of
-    `before`.
+    photos, before: (B, 3, side, side) in 0..1, as they are and painted in the initial style. content: VGG16's features
+    of `photos` for the content loss. flat: mask of flat regions of `photos`. content_before, detail_before,
+    specks_before: (B,), of `before`.
     """
 
     photos: torch.Tensor
@@ -91,113 +96,116 @@ class Practice:
     specks_before: torch.Tensor
 
     @classmethod
-    def of(cls, networks: Networks, vgg: Vgg, style: torch.Tensor, photos: torch.Tensor) -> Self:
-        """Look at photos of one size, (B, 3, side, side), and paint them in `style`."""
-        parts = [cls._of_some(networks, vgg, style, some) for some in photos.split(_AT_ONCE)]
+    def from_photos(cls, networks: Networks, vgg: Vgg, style: torch.Tensor, photos: torch.Tensor) -> Self:
+        """Paint photos of one size, (B, 3, side, side), in `style` and measure the result."""
+        parts = [cls._measure(networks, vgg, style, part) for part in photos.split(_PHOTOS_PER_FORWARD)]
         return cls(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
 
     @staticmethod
-    def _of_some(networks: Networks, vgg: Vgg, style: torch.Tensor, photos: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _measure(networks: Networks, vgg: Vgg, style: torch.Tensor, photos: torch.Tensor) -> dict[str, torch.Tensor]:
         with torch.no_grad():
-            wanted, flat = features(vgg, photos), losses.flat_places(photos)
+            photo_features, flat = features(vgg, photos), losses.flat_regions(photos)
             before = networks.transformer(photos, StyleCondition(style))
             return {
                 "photos": photos,
                 "before": before,
-                "content": wanted[losses.CONTENT_TAP],
+                "content": photo_features[losses.CONTENT_TAP],
                 "flat": flat,
-                "content_before": losses.content_loss(features(vgg, before), wanted),
+                "content_before": losses.content_loss(features(vgg, before), photo_features),
                 "detail_before": losses.flat_energy(before, flat),
                 "specks_before": losses.specks(before, photos),
             }
 
-    def some(self, places: list[int]) -> Self:
-        """Give the squares at these places."""
-        return type(self)(**{name: values[places] for name, values in vars(self).items()})
+    def select(self, indices: list[int]) -> Self:
+        """Return the squares with these indices."""
+        return type(self)(**{name: values[indices] for name, values in vars(self).items()})
 
 
 def tune(
     networks: Networks,
     vgg: Vgg,
     painting: Picture,
-    photo: Callable[[random.Random], Picture],
+    draw_photo: Callable[[random.Random], Picture],
     *,
-    tuning: Tuning,
-    on_step: Callable[[int, Losses], None],
+    config: TuningConfig,
+    on_step: Callable[[int, StepLosses], None],
 ) -> torch.Tensor:
-    """Give the style, (STYLE_NUMBERS,), for `painting`, uint8 (H, W, 3).
+    """Return the style, (STYLE_PARAMETERS,), fitted to `painting`, uint8 (H, W, 3).
 
-    `photo` draws a square to paint, uint8 (side, side, 3). It starts from the style that the predictor sees.
+    It starts from the predicted style. `draw_photo` draws a square to paint, uint8 (side, side, 3).
     """
-    rng = random.Random(tuning.seed)  # noqa: S311 - for variety, not for secrets
-    # The painting as large as its strokes should be: the predictor sees its centre square at 256 pixels.
-    target, start = target_of(vgg, painting, networks.device), predicted(networks, painting)
-    photos = pictures.tensor([photo(rng) for _ in range(tuning.squares)]).to(networks.device)
-    practice = Practice.of(networks, vgg, start, photos)
-    norms, kernels = (part.clone().requires_grad_() for part in start.split([2 * NORM_CHANNELS, KERNEL_NUMBERS]))
-    rates = [tuning.norm_rate, tuning.kernel_rate]
+    rng = random.Random(config.seed)  # noqa: S311 - not for security
+    target, initial = style_target(vgg, painting, networks.device), predicted_style(networks, painting)
+    photos = augmentation.to_batch([draw_photo(rng) for _ in range(config.squares)]).to(networks.device)
+    training_squares = TrainingSquares.from_photos(networks, vgg, initial, photos)
+    norms, kernels = (part.clone().requires_grad_() for part in initial.split([2 * NORM_CHANNELS, KERNEL_PARAMETERS]))
     adam = torch.optim.Adam([{"params": [norms]}, {"params": [kernels]}])
-    rise_and_fall = torch.optim.lr_scheduler.OneCycleLR(
-        adam, rates, total_steps=tuning.steps + 1, pct_start=_WARM_UP, cycle_momentum=False
+    one_cycle = torch.optim.lr_scheduler.OneCycleLR(
+        adam,
+        [config.norm_rate, config.kernel_rate],
+        total_steps=config.steps + 1,
+        pct_start=_WARM_UP_SHARE,
+        cycle_momentum=False,
     )
-    drawn = _drawn(tuning, rng)
-    for step in range(1, tuning.steps + 1):
-        squares = practice.some(next(drawn))
-        painted = networks.transformer(squares.photos, StyleCondition(style_of(norms, kernels)))
-        got = features(vgg, painted)
-        content = losses.content_loss(got, {losses.CONTENT_TAP: squares.content})
-        likeness = losses.style_loss(got, target).mean()
+    indices = _square_indices(config, rng)
+    for step in range(1, config.steps + 1):
+        squares = training_squares.select(next(indices))
+        painted = networks.transformer(squares.photos, StyleCondition(assemble_style(norms, kernels)))
+        painted_features = features(vgg, painted)
+        content = losses.content_loss(painted_features, {losses.CONTENT_TAP: squares.content})
+        style = losses.style_loss(painted_features, target).mean()
         adam.zero_grad()
-        (likeness + bounds(painted, content, squares, tuning=tuning)).backward()
+        (style + bound_penalty(painted, content, squares, config=config)).backward()
         adam.step()
-        rise_and_fall.step()
-        on_step(step, Losses(content.mean().item(), likeness.item()))
-    return style_of(norms, kernels).detach()
+        one_cycle.step()
+        on_step(step, StepLosses(content.mean().item(), style.item()))
+    return assemble_style(norms, kernels).detach()
 
 
-def bounds(painted: torch.Tensor, content: torch.Tensor, squares: Practice, *, tuning: Tuning) -> torch.Tensor:
-    """Give what a style pays for leaving its bounds: a scalar."""
-    content_share = content / squares.content_before
-    detail_share = losses.flat_energy(painted, squares.flat) / (squares.detail_before + _NO_DETAIL)
-    specks_share = losses.specks(painted, squares.photos) / (squares.specks_before + _NO_SPECKS)
+def bound_penalty(
+    painted: torch.Tensor, content: torch.Tensor, squares: TrainingSquares, *, config: TuningConfig
+) -> torch.Tensor:
+    """Return the penalty for leaving the bounds, a scalar; `content` is the content loss of `painted`, (B,)."""
+    content_ratio = content / squares.content_before
+    detail_ratio = losses.flat_energy(painted, squares.flat) / (squares.detail_before + _INVISIBLE_DETAIL)
+    specks_ratio = losses.specks(painted, squares.photos) / (squares.specks_before + _INVISIBLE_SPECKS)
     return (
-        tuning.content_weight * F.relu(content_share - 1 - tuning.more_content).mean()
-        + tuning.flat_weight * F.relu(detail_share - 1).mean()
-        + tuning.specks_weight * F.relu(specks_share - tuning.specks_kept).mean()
-        + tuning.grid_weight * losses.grid_energy(painted).mean()
-        + tuning.chroma_weight * losses.chroma_distance(painted, squares.before).mean()
-        + tuning.light_weight * losses.light_distance(painted, _deepened(squares.before, tuning.contrast)).mean()
+        config.content_weight * F.relu(content_ratio - 1 - config.content_tolerance).mean()
+        + config.flat_weight * F.relu(detail_ratio - 1).mean()
+        + config.specks_weight * F.relu(specks_ratio - config.specks_ratio).mean()
+        + config.grid_weight * losses.grid_energy(painted).mean()
+        + config.chroma_weight * losses.chroma_distance(painted, squares.before).mean()
+        + config.light_weight * losses.light_distance(painted, _with_contrast(squares.before, config.contrast)).mean()
     )
 
 
-def _deepened(pictures: torch.Tensor, contrast: float) -> torch.Tensor:
-    """Draw all colours away from each picture's mean luma, or towards it; (B, 3, H, W)."""
+def _with_contrast(pictures: torch.Tensor, contrast: float) -> torch.Tensor:
+    """Scale the distance of all colors from each picture's mean luma by `contrast`; (B, 3, H, W)."""
     mean = losses.luma(pictures).mean((1, 2, 3), keepdim=True)
     return mean + contrast * (pictures - mean)
 
 
-def _drawn(tuning: Tuning, rng: random.Random) -> Iterator[list[int]]:
-    """Give the places of each step's squares: all come once, in random order, before one comes again."""
-    left: list[int] = []
+def _square_indices(config: TuningConfig, rng: random.Random) -> Iterator[list[int]]:
+    """Yield the indices of each step's squares: a random order of all squares, then another one."""
+    remaining: list[int] = []
     while True:
-        if len(left) < tuning.squares_per_step:
-            left = rng.sample(range(tuning.squares), tuning.squares)
-        yield [left.pop() for _ in range(min(tuning.squares_per_step, tuning.squares))]
+        if len(remaining) < config.squares_per_step:
+            remaining = rng.sample(range(config.squares), config.squares)
+        yield [remaining.pop() for _ in range(min(config.squares_per_step, config.squares))]
 
 
-def predicted(networks: Networks, painting: Picture) -> torch.Tensor:
-    """Give the style, (STYLE_NUMBERS,), that the predictor sees in the painting's centre square."""
+def predicted_style(networks: Networks, painting: Picture) -> torch.Tensor:
+    """Return the style, (STYLE_PARAMETERS,), that the predictor gives the painting's center square."""
     with torch.no_grad():
-        return networks.transformer.style(networks.predictor(_square(painting).to(networks.device))[0])
+        return networks.transformer.style(networks.predictor(_style_input(painting).to(networks.device))[0])
 
 
-def target_of(vgg: Vgg, painting: Picture, device: torch.device) -> dict[str, torch.Tensor]:
-    """Give the Gram matrices of the painting's centre square, at the size at which the predictor sees it."""
+def style_target(vgg: Vgg, painting: Picture, device: torch.device) -> dict[str, torch.Tensor]:
+    """Return the Gram matrices of the painting's center square, at the size at which the predictor sees it."""
     with torch.no_grad():
-        return losses.grams(features(vgg, _square(painting).to(device)))
+        return losses.grams(features(vgg, _style_input(painting).to(device)))
 
 
-def _square(painting: Picture) -> torch.Tensor:
-    side = min(painting.shape[:2])
-    top, left = (painting.shape[0] - side) // 2, (painting.shape[1] - side) // 2
-    return pictures.tensor([pictures.scaled(painting[top : top + side, left : left + side], PAINTING_SIDE)])
+def _style_input(painting: Picture) -> torch.Tensor:
+    """Return the painting's center square as the predictor's input, (1, 3, 256, 256) in 0..1."""
+    return augmentation.to_batch([augmentation.resize_shorter_side(center_square(painting), PAINTING_SIDE)])

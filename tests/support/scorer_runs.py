@@ -9,7 +9,7 @@ from scoring.types import FramePosition, RunInputs, StyleFile, StyleMix
 
 
 def painting(shift=0.0):
-    """Return a painting's file; another `shift`, another painting."""
+    """Return the file of a painting; another `shift` gives another painting."""
     rows, columns = np.mgrid[0:300, 0:400]
     swirl = np.sin(rows / 9 + shift) * np.cos(columns / 13)
     colors = np.stack([swirl, -swirl, np.sin(columns / 5 + shift)], axis=2)
@@ -17,6 +17,7 @@ def painting(shift=0.0):
 
 
 def sample(count=3, height=40, width=56):
+    """Return frames of noise."""
     generator = np.random.default_rng(7)
     return [generator.integers(0, 256, (height, width, 3), np.uint8) for _ in range(count)]
 
@@ -30,11 +31,12 @@ def run_of(*styles, style_mixes=None, frames=None, **options):
     )
 
 
-def moments(count, *, start=0, rate=25):
+def positions(count, *, start=0, rate=25):
+    """Return consecutive frame positions."""
     return tuple(FramePosition(index, index / rate) for index in range(start, start + count))
 
 
 def opened(scorer, run=None):
-    """Return the scorer's function for a run, prepared as the first task does."""
+    """Prepare a run like its first task, and return the scorer's function for it."""
     run = run or run_of()
     return scorer.open(run, scorer.prepare(run))

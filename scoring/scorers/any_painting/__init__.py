@@ -1,1 +1,1 @@
-"""The any-painting network of Ghiasi et al. 2017 (https://arxiv.org/abs/1705.06830), in float at any size."""
+"""The any-painting network of Ghiasi et al. 2017 (https://arxiv.org/abs/1705.06830), in float, for any frame size."""

@@ -1,39 +1,41 @@
-"""How a style enters the transformer: a brush holds what the norms of a forward are told, and bends their kernels.
+"""Conditional instance normalization: how a style controls the transformer during a forward pass.
 
-A style is one row of numbers: the scales of all norms, their shifts, and what is added to each kernel before a norm.
-A painting that was only looked at adds nothing to kernels; one that was fitted (`training.tune`) does. Styles mix by
-weighted sums. The order of norms is that of the network, from its input on.
+A style is one vector: the scales of all norms, their shifts, and offsets of the kernels before the norms. The style
+that is predicted for a painting has no kernel offsets; a style that was fitted to one (`training.tune`) has. Styles
+are mixed by weighted sums. The order of norms is that of the network, from input to output.
+
+A convolution before a norm may have its output in polyphase form (see `space_to_depth`): each channel is then stored as
+several phases, which are normalized together.
 """
-
-# mypy: disallow-subclassing-any=False
-# (torch is not installed where mypy runs)
 
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import torch
-import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
+import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 from torch import nn
 
 from scoring.scorers.any_painting.predictor import STYLE_SIZE
 
 NORM_CHANNELS: Final = 5 * 2 * 32 + 16 + 8 + 3
-"""Channels of all norms together."""
-KERNEL_NUMBERS: Final = 5 * 2 * 32 * 32 * 9 + 16 * 32 * 9 + 8 * 16 * 9 + 3 * 8 * 81
-"""Numbers in all kernels before a norm."""
-STYLE_NUMBERS: Final = 2 * NORM_CHANNELS + KERNEL_NUMBERS
+"""Number of channels of all norms together."""
+KERNEL_PARAMETERS: Final = 5 * 2 * 32 * 32 * 9 + 16 * 32 * 9 + 8 * 16 * 9 + 3 * 8 * 81
+"""Number of parameters of all kernels before a norm."""
+STYLE_PARAMETERS: Final = 2 * NORM_CHANNELS + KERNEL_PARAMETERS
+"""Length of a style."""
 
-_EPS: Final = 1e-5
-Kernel: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+_EPSILON: Final = 1e-5
+KernelTransform: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+"""Converts a kernel to the form in which it is applied."""
 
 
 class ConditionalInstanceNorm(nn.Module):
-    """Where a style enters: scale and shift of each channel are linear in the style vector."""
+    """A norm whose scale and shift of each channel are linear in the style vector."""
 
-    place: slice
+    channels: slice
     """Its channels among those of all norms; set by the transformer."""
-    change: slice
-    """Its convolution's numbers in a style; set by the transformer."""
+    kernel_offsets: slice
+    """The offsets of its convolution's kernel in a style; set by the transformer."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -41,18 +43,23 @@ class ConditionalInstanceNorm(nn.Module):
         self.beta = nn.Linear(STYLE_SIZE, channels)
 
 
-def style_of(scales_and_shifts: torch.Tensor, changes: torch.Tensor | None = None) -> torch.Tensor:
-    """Give the style (`STYLE_NUMBERS`,) of (2, `NORM_CHANNELS`) and what it adds to kernels, (`KERNEL_NUMBERS`,)."""
-    added = scales_and_shifts.new_zeros(KERNEL_NUMBERS) if changes is None else changes
-    return torch.cat([scales_and_shifts.flatten(), added])
+def assemble_style(scales_and_shifts: torch.Tensor, kernel_offsets: torch.Tensor | None = None) -> torch.Tensor:
+    """Return the style (`STYLE_PARAMETERS`,) of scales and shifts, (2, `NORM_CHANNELS`), and kernel offsets.
+
+    `kernel_offsets` is (`KERNEL_PARAMETERS`,); None stands for zeros.
+    """
+    offsets = scales_and_shifts.new_zeros(KERNEL_PARAMETERS) if kernel_offsets is None else kernel_offsets
+    return torch.cat([scales_and_shifts.flatten(), offsets])
 
 
 class StyleCondition:
-    """What the norms of one forward are told: a style, and what to normalise by.
+    """The style of a forward pass, and the statistics that its norms use.
 
-    `style` is (`STYLE_NUMBERS`,). Without `statistics` each channel of each frame is normalised by its own mean and
-    variance; with them, (2, `NORM_CHANNELS`), by those: then a norm is a fixed product and sum, which is folded into
-    the convolution before it, and frames, or parts of a frame, no longer change each other's look.
+    The network passes its convolutions to `convolve`, so that a condition can change kernels and norms together.
+
+    `style` is (`STYLE_PARAMETERS`,). Without `statistics` each channel of each frame is normalized by its own mean and
+    variance. With them, (2, `NORM_CHANNELS`), a norm is a constant scale and shift. It is folded into the convolution
+    before it, and frames, or parts of a frame, no longer affect each other.
     """
 
     def __init__(self, style: torch.Tensor, statistics: torch.Tensor | None = None) -> None:
@@ -68,49 +75,56 @@ class StyleCondition:
         norm: ConditionalInstanceNorm,
         *,
         phases: int = 1,
-        kernel: Kernel = lambda w: w,
+        transform: KernelTransform = lambda kernel: kernel,
     ) -> torch.Tensor:
-        """Convolve `x` with `kernel(weight)`, bent by the style, and normalise each channel over all its phases."""
+        """Convolve `x` with the styled kernel and normalize the result.
+
+        `weight` is the kernel before styling; `transform` converts the styled kernel to the form in which it is
+        applied. `phases` is the number of phases of each channel in the output.
+        """
         if self.statistics is not None:
-            return F.conv2d(x, *self._fold(weight, norm, phases, kernel))
-        y = F.conv2d(x, kernel(self.styled_kernel(weight, norm)))
-        scale, shift = self._scales_and_shifts[:, norm.place].repeat_interleave(phases, 1)
-        return F.group_norm(y, y.shape[1] // phases, scale, shift, eps=_EPS)
+            return F.conv2d(x, *self._fold(weight, norm, phases, transform))
+        y = F.conv2d(x, transform(self.styled_kernel(weight, norm)))
+        scale, shift = self._scales_and_shifts[:, norm.channels].repeat_interleave(phases, 1)
+        return F.group_norm(y, y.shape[1] // phases, scale, shift, eps=_EPSILON)
 
     def styled_kernel(self, weight: torch.Tensor, norm: ConditionalInstanceNorm) -> torch.Tensor:
-        """Give the kernel (O, I, k, k) before a norm as this style has it."""
-        return weight + self.style[norm.change].view(weight.shape)
+        """Return the kernel (O, I, k, k) before a norm with the offsets of the style."""
+        return weight + self.style[norm.kernel_offsets].view(weight.shape)
 
-    def factor_and_shift(self, norm: ConditionalInstanceNorm) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give what each channel is multiplied by to normalise it by the statistics, and what is then added."""
-        assert self.statistics is not None  # noqa: S101 - the caller looked
-        scale, shift = self._scales_and_shifts[:, norm.place]
-        mean, variance = self.statistics[:, norm.place]
-        factor = scale * (variance + _EPS).rsqrt()
-        return factor, shift - mean * factor
+    def scale_and_shift(
+        self, norm: ConditionalInstanceNorm, statistics: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the scale and shift of each channel that normalize by `statistics`, (2, `NORM_CHANNELS`)."""
+        gamma, beta = self._scales_and_shifts[:, norm.channels]
+        mean, variance = statistics[:, norm.channels]
+        scale = gamma * (variance + _EPSILON).rsqrt()
+        return scale, beta - mean * scale
 
     def _fold(
-        self, weight: torch.Tensor, norm: ConditionalInstanceNorm, phases: int, kernel: Kernel
+        self, weight: torch.Tensor, norm: ConditionalInstanceNorm, phases: int, transform: KernelTransform
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give the kernel and bias that convolve and normalise at once; made once, whichever thread comes first."""
-        folded = self._folded.get(norm.place.start)
+        """Return the kernel and bias that convolve and normalize in one step; cached by the first thread to need it."""
+        assert self.statistics is not None  # noqa: S101 - checked by the caller
+        folded = self._folded.get(norm.channels.start)
         if folded is None:
-            # In float32 whatever the forward runs in: it is kept for the next one, which may run in another.
+            # In float32 in any case: it is cached for the next pass, which may have another precision.
             with torch.autocast(weight.device.type, enabled=False):
-                factor, shift = self.factor_and_shift(norm)
+                scale, shift = self.scale_and_shift(norm, self.statistics)
                 folded = (
-                    kernel(self.styled_kernel(weight, norm) * factor.view(-1, 1, 1, 1)),
+                    transform(self.styled_kernel(weight, norm) * scale.view(-1, 1, 1, 1)),
                     shift.repeat_interleave(phases),
                 )
-            self._folded[norm.place.start] = folded
+            self._folded[norm.channels.start] = folded
         return folded
 
 
 class StatisticsRecorder(StyleCondition):
-    """Normalises by the statistics of all frames of the forward together, and keeps them in `statistics`."""
+    """Normalizes by the joint statistics of all frames of a forward pass, and records them in `recorded`."""
 
     def __init__(self, style: torch.Tensor) -> None:
-        super().__init__(style, style.new_zeros(2, NORM_CHANNELS))
+        super().__init__(style)
+        self.recorded = style.new_zeros(2, NORM_CHANNELS)
 
     def convolve(
         self,
@@ -119,13 +133,12 @@ class StatisticsRecorder(StyleCondition):
         norm: ConditionalInstanceNorm,
         *,
         phases: int = 1,
-        kernel: Kernel = lambda w: w,
+        transform: KernelTransform = lambda kernel: kernel,
     ) -> torch.Tensor:
-        """Convolve, measure, normalise."""
-        y = F.conv2d(x, kernel(self.styled_kernel(weight, norm)))
+        """Convolve, record the statistics, normalize by them."""
+        y = F.conv2d(x, transform(self.styled_kernel(weight, norm)))
         channels = y.unflatten(1, (-1, phases))
         variance, mean = torch.var_mean(channels, (0, 2, 3, 4), correction=0)
-        assert self.statistics is not None  # noqa: S101 - given to the base class
-        self.statistics[:, norm.place] = torch.stack([mean, variance])
-        factor, shift = self.factor_and_shift(norm)
-        return y * factor.repeat_interleave(phases).view(-1, 1, 1) + shift.repeat_interleave(phases).view(-1, 1, 1)
+        self.recorded[:, norm.channels] = torch.stack([mean, variance])
+        scale, shift = self.scale_and_shift(norm, self.recorded)
+        return y * scale.repeat_interleave(phases).view(-1, 1, 1) + shift.repeat_interleave(phases).view(-1, 1, 1)

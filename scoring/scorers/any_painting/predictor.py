@@ -1,20 +1,21 @@
-"""The network that turns a painting into a style vector, as Magenta built it (Ghiasi et al. 2017, arXiv:1705.06830)."""
+"""The network that maps a painting to a style vector: Magenta's architecture (Ghiasi et al. 2017, arXiv:1705.06830)."""
 
-# mypy: disallow-subclassing-any=False
-# (torch is not installed where mypy runs)
-
+from collections.abc import Callable
 from typing import Final
 
+import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
+import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 from torch import nn
 
-STYLE_SIZE: Final = 100
-"""Numbers in a style vector."""
-PAINTING_SIDE: Final = 256
-"""Pixels: the network was trained on squares of this side."""
+from scoring.types import Picture
 
-# MobileNet v2 (https://arxiv.org/abs/1801.04381, table 2): expansion, channels, repeats, stride of the first.
+STYLE_SIZE: Final = 100
+"""Length of a style vector."""
+PAINTING_SIDE: Final = 256
+"""Pixels: side of the squares that the network was trained on."""
+
+# MobileNet v2 (https://arxiv.org/abs/1801.04381, table 2): expansion, channels, repeats, stride of the first block.
 _MOBILENET_STAGES = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),
@@ -27,7 +28,9 @@ _MOBILENET_STAGES = (
 
 
 class InvertedResidual(nn.Module):
-    """MobileNet v2's block: widen (1x1), filter each channel (3x3), narrow (1x1)."""
+    """The block of MobileNet v2: widen (1x1), filter each channel (3x3), narrow (1x1)."""
+
+    __call__: Callable[..., torch.Tensor]
 
     def __init__(self, channels_in: int, channels_out: int, *, expansion: int, stride: int) -> None:
         super().__init__()
@@ -39,13 +42,16 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, channels_in, h, w) to (B, channels_out, h / stride, w / stride)."""
-        y = x if self.expand is None else F.relu6(self.expand(x))
-        y = self.project(F.relu6(self.depthwise(_pad_for_stride(y, self.depthwise.stride[0]))))
+        y: torch.Tensor = x if self.expand is None else F.relu6(self.expand(x))
+        y = F.relu6(self.depthwise(_pad_for_stride(y, self.depthwise.stride[0])))
+        y = self.project(y)
         return x + y if self.is_residual else y
 
 
 class Predictor(nn.Module):
     """MobileNet v2 and one linear layer: (B, 3, 256, 256), a painting in 0..1 -> (B, 100), its style vector."""
+
+    __call__: Callable[..., torch.Tensor]
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,9 +70,16 @@ class Predictor(nn.Module):
         """Map (B, 3, 256, 256) to (B, 100)."""
         x = F.relu6(self.stem(_pad_for_stride(painting, 2)))
         x = F.relu6(self.head(self.blocks(x)))
-        return self.style(x.mean((2, 3)))
+        return F.linear(x.mean((2, 3)), self.style.weight)
 
 
 def _pad_for_stride(x: torch.Tensor, stride: int) -> torch.Tensor:
-    """Pad as TensorFlow's SAME does for a 3x3 kernel of stride 2 on even sizes: right and bottom only."""
+    """Pad like TensorFlow's SAME for a 3x3 kernel of stride 2 on even sizes: right and bottom only."""
     return F.pad(x, (0, 1, 0, 1)) if stride == 2 else x
+
+
+def center_square(painting: Picture) -> Picture:
+    """Return the largest centered square of a painting, the part of it that the network sees."""
+    side = min(painting.shape[:2])
+    top, left = (painting.shape[0] - side) // 2, (painting.shape[1] - side) // 2
+    return np.ascontiguousarray(painting[top : top + side, left : left + side])

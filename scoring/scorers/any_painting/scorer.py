@@ -1,18 +1,19 @@
-"""The scorers `any` and `tuned`: repaint frames in the hand of any painting, on the GPU if there is one.
+"""The scorers `any` and `tuned`: repaint frames in the style of any painting, on the GPU if there is one.
 
-On a CPU each frame goes through the network alone, in float32, on one thread; several threads paint several frames.
-So no core waits for another within a frame, and a frame's bytes depend neither on its neighbours nor on the number of
-cores. On a GPU whole batches run in half precision, if the first frame shows that nobody can see the difference.
+On a CPU each frame passes through the network alone, in float32, on one thread; several threads paint several frames.
+No core waits for another within a frame, and the bytes of a frame depend neither on its neighbors nor on the number of
+cores. On a GPU whole batches run in half precision, if the first frame shows that the difference is invisible.
 """
 
 import math
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
+import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 from numpy.typing import NDArray
 
 from frame_tools.contracts.choices import Makes
@@ -25,30 +26,29 @@ from scoring.inference.mixed_precision import CheckedHalfPrecision, NetworkFunct
 from scoring.inference.tensors import best_device, check_finite, check_frames, concatenate, to_pictures
 from scoring.inference.tiling import CPU_PIXELS, MemoryBoundedRunner
 from scoring.scorers.any_painting.conditional_norm import StyleCondition
-from scoring.scorers.any_painting.network import SMALLEST_SIDE, STRIDE, StyleTransferNet
-from scoring.scorers.any_painting.predictor import PAINTING_SIDE
-from scoring.scorers.any_painting.tiled_statistics import RECEPTIVE_FIELD, localised
-from scoring.scorers.any_painting.tuned import load_style
+from scoring.scorers.any_painting.network import MIN_SIDE, STRIDE, StyleTransferNet
+from scoring.scorers.any_painting.predictor import PAINTING_SIDE, center_square
+from scoring.scorers.any_painting.tiled_statistics import RECEPTIVE_FIELD, with_frame_statistics
+from scoring.scorers.any_painting.tuned import TUNED_SUFFIX, load_style
 from scoring.scorers.any_painting.weights import Networks, load_networks
 from scoring.scorers.sampling import subsample
 from scoring.types import FramePositions, Picture, Pictures, Prepared, RunInputs, Score, StyleFile, StyleMix
 
-GPU_FRAMES = 8
-"""Frames in one forward on a GPU."""
-GPU_PIXELS = 2**26
-"""Most pixels in one forward on a GPU, unless one frame has more: eight frames of 3840x2160. PyTorch's padding takes no
-tensor of 2^31 values, of which the network has 8 a pixel, and the frames themselves take memory beside it."""
+GPU_FRAMES: Final = 8
+"""Frames in one forward pass on a GPU."""
+GPU_PIXELS: Final = 2**26
+"""Maximum number of pixels in one forward pass on a GPU, unless one frame has more: eight frames of 3840x2160.
+PyTorch's padding accepts no tensor of 2^31 values; the network has 8 values per pixel, and the frames themselves take
+memory, too."""
 
-TUNED_SUFFIX = ".safetensors"
-
-_REMEDY = "Check the style and the weights: python -m scoring weights"
+_REMEDY: Final = "Check the style file; create the weights again with: python -m scoring weights"
 
 
 class AnyPainting(DeviceScorer):
     """The any-painting network on one device; see `scoring.types.Scorer`."""
 
     makes: Makes = "pictures"
-    in_order = False
+    in_order: bool = False
 
     def __init__(self, networks: Networks, device: torch.device) -> None:
         super().__init__(device, gpu_frames=GPU_FRAMES)
@@ -65,169 +65,172 @@ class AnyPainting(DeviceScorer):
         return cls(load_networks(weights, device), device)
 
     def prepare(self, run: RunInputs) -> Prepared:
-        """Give `styles`, (S, N), one for each style file; and `statistics`, (K, 2, C), for each key, if shared."""
+        """Return `styles`, (S, N), one per style file; and `statistics`, (M, 2, C), one per style mix, if shared."""
         styles = np.stack([self._style(file) for file in run.styles])
         if run.options.statistics == "frame":
             return {"styles": styles}
         sample = subsample(run.sample())
-        measured = [
-            self._workers.map(lambda mix: self._measure(sample, mix), [_mixed(styles, key)])[0]
-            for key in run.style_mixes
+        statistics = [
+            self._workers.map(lambda style: self._measure(sample, style), [_mix(styles, mix)])[0]
+            for mix in run.style_mixes
         ]
-        return {"styles": styles, "statistics": np.stack(measured)}
+        return {"styles": styles, "statistics": np.stack(statistics)}
 
     def open(self, run: RunInputs, prepared: Prepared) -> Score:
-        """Give the function that paints the run's frames."""
+        """Return the function that paints the frames of the run."""
         styles = prepared["styles"]
         if len(styles) != len(run.styles) or not all(np.isfinite(values).all() for values in prepared.values()):
             raise InternalError(
-                "What was prepared for the run does not fit its styles",
-                "Start the run anew",
+                "The prepared values do not match the styles of the run",
+                "Start a new run",
                 next_step=NextStep.START_NEW_RUN,
             )
         statistics = prepared.get("statistics")
-        stops = tuple(
-            Stop(
-                key.seconds,
-                torch.from_numpy(_mixed(styles, key)).to(self._device),
+        keyframes = tuple(
+            ConditionKeyframe(
+                mix.seconds,
+                torch.from_numpy(_mix(styles, mix)).to(self._device),
                 None if statistics is None else torch.from_numpy(statistics[i]).to(self._device),
             )
-            for i, key in enumerate(run.style_mixes)
+            for i, mix in enumerate(run.style_mixes)
         )
-        return Painter(self._networks.transformer, stops, self._workers, self._device)
+        return Painter(self._networks.transformer, keyframes, self._workers, self._device)
 
     def _style(self, file: StyleFile) -> NDArray[np.float32]:
-        """Give a style file's style, (N,): a tuned one as it is, a painting's as the predictor sees it."""
+        """Return the style of a style file, (N,): a tuned style as it is, or the predicted style of a painting."""
         if file.name.lower().endswith(TUNED_SUFFIX):
             return load_style(file.data, file.name)
         painting = np.array(images.read_rgb(file.data))
-        return self._workers.map(self._predict, [centre_square(painting)])[0]
+        return self._workers.map(self._predict, [center_square(painting)])[0]
 
     def _predict(self, square: Picture) -> NDArray[np.float32]:
-        """Give the style of a square painting."""
+        """Return the predicted style of a square painting."""
         x = to_float(torch.from_numpy(square[None]).to(self._device))
         x = F.interpolate(x, (PAINTING_SIDE, PAINTING_SIDE), mode="bilinear", antialias=True)
-        style: NDArray[np.float32] = self._networks.transformer.style(self._networks.predictor(x)[0]).cpu().numpy()
-        return style
+        style = self._networks.transformer.style(self._networks.predictor(x)[0])
+        return np.asarray(style.cpu().numpy(), np.float32)
 
     def _measure(self, sample: list[Picture], style: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give the statistics, (2, C), of the sample painted in this style."""
+        """Return the statistics, (2, C), of the sample painted in this style."""
         x = pad(to_float(torch.from_numpy(np.stack(sample)).to(self._device)))
-        measured = self._networks.transformer.measure(x, torch.from_numpy(style).to(self._device))
-        statistics: NDArray[np.float32] = measured.cpu().numpy()
-        return statistics
+        statistics = self._networks.transformer.measure(x, torch.from_numpy(style).to(self._device))
+        return np.asarray(statistics.cpu().numpy(), np.float32)
 
 
-class Stop:
-    """A point in time at which a style, and the statistics that go with it, hold as they are."""
+class ConditionKeyframe:
+    """A time at which a style, and the statistics that belong to it, are in full effect."""
 
     def __init__(self, seconds: float, style: torch.Tensor, statistics: torch.Tensor | None) -> None:
         self.seconds = seconds
         self.style = style
         self.statistics = statistics
-        self.brush = StyleCondition(style, statistics)
+        self.condition = StyleCondition(style, statistics)
 
-    def towards(self, later: "Stop", share: float) -> StyleCondition:
-        """Give the brush between this stop (share 0) and a later one (share 1)."""
+    def interpolate(self, later: "ConditionKeyframe", share: float) -> StyleCondition:
+        """Return the condition between this keyframe (`share` 0) and a later one (`share` 1)."""
         style = torch.lerp(self.style, later.style, share)
         if self.statistics is None or later.statistics is None:
             return StyleCondition(style)
         return StyleCondition(style, torch.lerp(self.statistics, later.statistics, share))
 
 
-def style_at(stops: tuple[Stop, ...], seconds: float) -> StyleCondition:
-    """Give the brush for a time: between two stops their mixture, before the first and after the last theirs."""
-    later = next((i for i, stop in enumerate(stops) if stop.seconds > seconds), len(stops))
+def style_at(keyframes: tuple[ConditionKeyframe, ...], seconds: float) -> StyleCondition:
+    """Return the condition at a time: interpolated between two keyframes, constant before the first and after the last.
+
+    Frames in a constant part get the same object.
+    """
+    later = next((i for i, keyframe in enumerate(keyframes) if keyframe.seconds > seconds), len(keyframes))
     if later == 0:
-        return stops[0].brush
-    before = stops[later - 1]
-    if later == len(stops) or seconds == before.seconds:
-        return before.brush
-    return before.towards(stops[later], (seconds - before.seconds) / (stops[later].seconds - before.seconds))
+        return keyframes[0].condition
+    before = keyframes[later - 1]
+    if later == len(keyframes) or seconds == before.seconds:
+        return before.condition
+    after = keyframes[later]
+    return before.interpolate(after, (seconds - before.seconds) / (after.seconds - before.seconds))
 
 
 class Painter:
-    """Paints frames on one device, each with the brush of its time; the `Score` of `AnyPainting`."""
+    """Paints frames on one device, each in the style of its time; the `Score` of `AnyPainting`."""
 
     def __init__(
-        self, transformer: StyleTransferNet, stops: tuple[Stop, ...], lanes: CpuWorkers, device: torch.device
+        self,
+        transformer: StyleTransferNet,
+        keyframes: tuple[ConditionKeyframe, ...],
+        workers: CpuWorkers,
+        device: torch.device,
     ) -> None:
-        self._full = transformer
+        self._full_precision = transformer
         self._network = CheckedHalfPrecision(transformer, span=1) if device.type == "cuda" else transformer
-        self._stops = stops
-        self._workers = lanes
+        self._keyframes = keyframes
+        self._workers = workers
         self._device = device
-        shared = all(stop.statistics is not None for stop in stops)
+        shared = all(keyframe.statistics is not None for keyframe in keyframes)
         self._runner = MemoryBoundedRunner(
             RECEPTIVE_FIELD, limit=CPU_PIXELS if shared and device.type == "cpu" else None
         )
 
-    def __call__(self, frames: Pictures, moments: FramePositions) -> Pictures:
-        """Paint (B, H, W, 3) uint8 of any size. Raises NonFiniteOutputError for NaN or infinity."""
-        return self._painted(self._network, frames, moments)
+    def __call__(self, frames: Pictures, positions: FramePositions) -> Pictures:
+        """Paint (B, H, W, 3) uint8 of any size; raises NonFiniteOutputError for NaN or infinity."""
+        return self._paint(self._network, frames, positions)
 
-    def score_full_precision(self, frames: Pictures, moments: FramePositions) -> Pictures:
-        """Paint in full precision, whatever the device."""
-        return self._painted(self._full, frames, moments)
+    def score_full_precision(self, frames: Pictures, positions: FramePositions) -> Pictures:
+        """Paint in float32 on any device."""
+        return self._paint(self._full_precision, frames, positions)
 
-    def _painted(self, network: NetworkFunction, frames: Pictures, moments: FramePositions) -> Pictures:
+    def _paint(self, network: NetworkFunction, frames: Pictures, positions: FramePositions) -> Pictures:
         check_frames(frames)
-        brushes = [style_at(self._stops, moment.pts_seconds) for moment in moments]
-        parts = self._parts(brushes, frames.shape[1] * frames.shape[2])
-        return concatenate(self._workers.map(lambda part: self._paint(network, frames, part, brushes), parts))
+        conditions = [style_at(self._keyframes, position.pts_seconds) for position in positions]
+        groups = self._groups(conditions, frames.shape[1] * frames.shape[2])
+        return concatenate(
+            self._workers.map(lambda group: self._paint_group(network, frames, group, conditions), groups)
+        )
 
-    def _parts(self, brushes: list[StyleCondition], pixels: int) -> list[range]:
-        """Give the places of frames that go through the network together: on a GPU those of one brush, else each one.
+    def _groups(self, conditions: list[StyleCondition], pixels: int) -> list[range]:
+        """Return the indices of frames that pass through the network together; `pixels` is the size of a frame.
 
-        `pixels`: of a frame.
+        On a GPU they are consecutive frames of one condition, by identity (see `style_at`); on a CPU single frames.
         """
         if self._device.type != "cuda":
-            return [range(i, i + 1) for i in range(len(brushes))]
-        most = max(1, GPU_PIXELS // pixels)
-        groups = [list(group) for _, group in groupby(range(len(brushes)), key=lambda i: id(brushes[i]))]
+            return [range(i, i + 1) for i in range(len(conditions))]
+        max_frames = max(1, GPU_PIXELS // pixels)
+        runs = [list(run) for _, run in groupby(range(len(conditions)), key=lambda i: id(conditions[i]))]
         return [
-            range(start, min(start + most, group[-1] + 1))
-            for group in groups
-            for start in range(group[0], group[-1] + 1, most)
+            range(start, min(start + max_frames, run[-1] + 1))
+            for run in runs
+            for start in range(run[0], run[-1] + 1, max_frames)
         ]
 
-    def _paint(
-        self, network: NetworkFunction, frames: Pictures, places: range, brushes: list[StyleCondition]
+    def _paint_group(
+        self, network: NetworkFunction, frames: Pictures, group: range, conditions: list[StyleCondition]
     ) -> Pictures:
-        """Paint the frames at `places` in one forward."""
+        """Paint the frames of a group in one forward pass."""
         height, width = frames.shape[1:3]
-        part = torch.from_numpy(np.ascontiguousarray(frames[places.start : places.stop]))
-        x, brush = pad(to_float(part.to(self._device))), brushes[places.start]
-        tile_adapter = partial(localised, network, brush.style) if brush.statistics is None else None
-        y = self._runner(lambda part: network(part, brush), x, tile_adapter=tile_adapter)[:, :, :height, :width]
-        check_finite(y, first=places.start, remedy=_REMEDY, fault=InternalError)
+        batch = torch.from_numpy(np.ascontiguousarray(frames[group.start : group.stop]))
+        x, condition = pad(to_float(batch.to(self._device))), conditions[group.start]
+        tile_adapter = (
+            partial(with_frame_statistics, network, condition.style) if condition.statistics is None else None
+        )
+        y = self._runner(lambda part: network(part, condition), x, tile_adapter=tile_adapter)[:, :, :height, :width]
+        check_finite(y, first=group.start, remedy=_REMEDY, fault=InternalError)
         return to_pictures(y * 255)
 
 
-def _mixed(styles: NDArray[np.float32], key: StyleMix) -> NDArray[np.float32]:
-    """Give the weighted sum of (S, N) styles."""
-    mixture: NDArray[np.float32] = np.tensordot(np.asarray(key.weights, np.float32), styles, 1).astype(np.float32)
-    return mixture
-
-
-def centre_square(painting: Picture) -> Picture:
-    """Cut the largest square out of the middle."""
-    side = min(painting.shape[:2])
-    top, left = (painting.shape[0] - side) // 2, (painting.shape[1] - side) // 2
-    return np.ascontiguousarray(painting[top : top + side, left : left + side])
+def _mix(styles: NDArray[np.float32], mix: StyleMix) -> NDArray[np.float32]:
+    """Return the weighted sum of (S, N) styles."""
+    return np.tensordot(np.asarray(mix.weights, np.float32), styles, 1).astype(np.float32)
 
 
 def pad(x: torch.Tensor) -> torch.Tensor:
-    """Pad (B, C, H, W) at right and bottom to multiples of 4, at least 8: by reflection where the picture suffices."""
+    """Pad (B, C, H, W) at right and bottom to multiples of 4, at least 8; by reflection if the frame allows."""
     for axis in (2, 3):
         size = x.shape[axis]
-        more = max(SMALLEST_SIDE, math.ceil(size / STRIDE) * STRIDE) - size
-        if more:
-            pads = (0, 0, 0, more) if axis == 2 else (0, more, 0, 0)
-            x = F.pad(x, pads, mode="reflect" if more < size else "replicate")
+        padding = max(MIN_SIDE, math.ceil(size / STRIDE) * STRIDE) - size
+        if padding:
+            pads = (0, 0, 0, padding) if axis == 2 else (0, padding, 0, 0)
+            x = F.pad(x, pads, mode="reflect" if padding < size else "replicate")
     return x
 
 
 def to_float(frames: torch.Tensor) -> torch.Tensor:
-    """Turn uint8 (B, H, W, 3) into float32 (B, 3, H, W) in 0..1, channels last: an eighth faster on a CPU."""
+    """Convert uint8 (B, H, W, 3) to float32 (B, 3, H, W) in 0..1, channels last: an eighth faster on a CPU."""
     return frames.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last).div_(255)

@@ -1,4 +1,4 @@
-"""The file of a style that was fitted to one painting: what the norms are told, and what is added to the kernels."""
+"""The file of a style that was fitted to one painting: scales and shifts of the norms, and kernel offsets."""
 
 import json
 import math
@@ -10,43 +10,43 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from frame_tools.contracts.errors import InputError, NextStep
-from scoring.scorers.any_painting.conditional_norm import KERNEL_NUMBERS, NORM_CHANNELS
+from scoring.scorers.any_painting.conditional_norm import KERNEL_PARAMETERS, NORM_CHANNELS
 
+TUNED_SUFFIX: Final = ".safetensors"
 FORMAT: Final = "impasto-style-2"
-_FORM: Final = {"kernels": ((KERNEL_NUMBERS,), np.float32), "norms": ((2, NORM_CHANNELS), np.float32)}
-_LARGEST: Final = 1e4
-_REMEDY: Final = "Make it again (python -m scoring tune PAINTING -o FILE.safetensors), then put the trigger file again"
+_SHAPES: Final = {"kernels": (KERNEL_PARAMETERS,), "norms": (2, NORM_CHANNELS)}
+_MAX_VALUE: Final = 1e4
+_REMEDY: Final = (
+    "Create it again (python -m scoring tune PAINTING -o FILE.safetensors), then upload the trigger file again"
+)
 
 
 def dump_style(style: NDArray[np.float32], *, painting: str, painting_sha256: str) -> bytes:
-    """Give the bytes of the file for a style, (`STYLE_NUMBERS`,), that was fitted to `painting`."""
-    told = json.dumps({"format": FORMAT, "painting": painting, "sha256": painting_sha256}, sort_keys=True)
+    """Return the file of a style, (`STYLE_PARAMETERS`,), that was fitted to `painting`."""
+    metadata = json.dumps({"format": FORMAT, "painting": painting, "sha256": painting_sha256}, sort_keys=True)
     norms, kernels = np.split(np.ascontiguousarray(style, np.float32), [2 * NORM_CHANNELS])
-    parts = {"norms": norms.reshape(2, NORM_CHANNELS), "kernels": kernels}
-    data: bytes = safetensors.numpy.save(parts, metadata={"impasto": told})
-    return data
+    tensors = {"norms": norms.reshape(2, NORM_CHANNELS), "kernels": kernels}
+    return safetensors.numpy.save(tensors, metadata={"impasto": metadata})
 
 
 def load_style(data: bytes, name: str) -> NDArray[np.float32]:
-    """Read a style, (`STYLE_NUMBERS`,) float32; raises InputError if the file `name` holds none."""
+    """Read a style, (`STYLE_PARAMETERS`,) float32; raises InputError if the file `name` is not one."""
     try:
         tensors = safetensors.numpy.load(data)
     except (SafetensorError, KeyError, ValueError) as error:
-        raise InputError(
-            f"The style {name} is not a safetensors file ({str(error)[:120]})",
-            _REMEDY,
-            next_step=NextStep.START_NEW_RUN,
-        ) from error
-    if {key: (value.shape, value.dtype) for key, value in tensors.items()} != _FORM:
-        held = ", ".join(f"{key} {value.dtype} {value.shape}" for key, value in sorted(tensors.items())[:5])
-        wanted = " and ".join(f"{key} float32 {shape}" for key, (shape, _) in _FORM.items())
-        raise InputError(
-            f"The style {name} must hold {wanted}, not {held or 'nothing'}", _REMEDY, next_step=NextStep.START_NEW_RUN
-        )
-    style: NDArray[np.float32] = np.concatenate([tensors["norms"].ravel(), tensors["kernels"]])
+        raise _invalid(f"The style {name} is not a safetensors file ({str(error)[:120]})") from error
+    is_float32 = all(tensor.dtype == np.float32 for tensor in tensors.values())
+    if not is_float32 or {key: tensor.shape for key, tensor in tensors.items()} != _SHAPES:
+        actual = ", ".join(f"{key} {tensor.dtype} {tensor.shape}" for key, tensor in sorted(tensors.items())[:5])
+        expected = " and ".join(f"{key} float32 {shape}" for key, shape in _SHAPES.items())
+        raise _invalid(f"The style {name} must hold {expected}, not {actual or 'nothing'}")
+    style = np.concatenate([tensors["norms"].ravel(), tensors["kernels"]])
     largest = float(np.abs(style).max())
-    if not math.isfinite(largest) or largest > _LARGEST:
-        raise InputError(
-            f"The style {name} holds values that are no sensible numbers", _REMEDY, next_step=NextStep.START_NEW_RUN
-        )
+    if not math.isfinite(largest) or largest > _MAX_VALUE:
+        raise _invalid(f"The style {name} has values that are not finite or above {_MAX_VALUE:g}")
     return style
+
+
+def _invalid(what: str) -> InputError:
+    """Return the error for a style that cannot be used."""
+    return InputError(what, _REMEDY, next_step=NextStep.START_NEW_RUN)

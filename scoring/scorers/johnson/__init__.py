@@ -1,1 +1,1 @@
-"""The scorer `johnson`: networks trained for one painting each, as pytorch/examples' fast_neural_style makes them."""
+"""The scorer `johnson`: networks trained for one painting each, as by pytorch/examples' fast_neural_style."""

@@ -1,1 +1,1 @@
-"""Programs of the operator as scorers: image-to-image models, and Python files with one protocol (docs/scorers.md)."""
+"""The operator's programs as scorers: image-to-image models, and Python scripts with one protocol (docs/scorers.md)."""

@@ -1,4 +1,4 @@
-"""What a program is told of the run it works for."""
+"""The context that a script gets when it is loaded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from frame_tools.contracts.options import Argument
 
 @dataclass(frozen=True, kw_only=True)
 class ProgramContext:
-    """Handed to a script's `load`; the same in every task of a run, but for the folder and perhaps the device."""
+    """The argument of a script's `load`; the same in all tasks of a run, except for the folder and maybe the device."""
 
     device: str
-    """Where to compute, as torch calls it: "cuda" or "cpu"."""
+    """Where to compute, as a torch device: "cuda" or "cpu"."""
     seed: int
-    """The run's `seed`. A frame should depend on it and the frame's index only, not on what was drawn before."""
+    """The run's `seed`. A frame should depend on it and the frame's index only, not on earlier random draws."""
     arguments: Mapping[str, Argument]
-    """The run's `arguments`, as the trigger file gave them: from outside, so check them."""
+    """The run's `arguments` from the trigger file. They are untrusted input: validate them."""
     scratch: Path
-    """An empty folder of this task, removed when it ends."""
+    """An empty folder of this task, which is deleted when the task ends."""

@@ -1,14 +1,14 @@
-"""The scorer `model`: an image-to-image network as its file has it, TorchScript or an exported program of PyTorch.
+"""The scorer `model`: an image-to-image network from a file, TorchScript or an exported program of PyTorch.
 
-It maps a float32 tensor (1, 3, H, W), RGB in 0..1, to one of the same shape, which is clamped. Frames go through one
-by one; several side by side on a CPU, each on one thread.
+It maps a float32 tensor (1, 3, H, W), RGB in 0..1, to one of the same shape, which is clamped. Frames are scored one by
+one; on a CPU several side by side, each on one thread.
 https://docs.pytorch.org/docs/stable/generated/torch.jit.load.html, .../torch.export.html#serialization
 """
 
 import io
 import warnings
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
@@ -19,24 +19,29 @@ from frame_tools.contracts.errors import InputError, InternalError, NextStep
 from scoring.inference.allocator import keep_freed_memory
 from scoring.inference.device import DeviceScorer
 from scoring.inference.tensors import check_finite, check_frames, to_pictures, to_tensor
-from scoring.types import PictureError, Pictures, Prepared, RunInputs, Score
+from scoring.types import FramePositions, PictureError, Pictures, Prepared, RunInputs, Score
 
-_OF_THE_MACHINE: Final = (MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
-"""Errors that say nothing of the file."""
+ModelFunction: TypeAlias = Callable[[torch.Tensor], Any]
+"""A loaded model; what it returns is checked."""
+
+_MACHINE_ERRORS: Final = (MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
+"""Errors of the machine, which say nothing about the file."""
+
+_jit: Any = torch.jit  # its type hints do not export optimized_execution
 
 
 class _Model(DeviceScorer):
-    """What both kinds share; see `scoring.types.Scorer`."""
+    """The common part of both kinds of model; see `scoring.types.Scorer`."""
 
     makes: Makes = "pictures"
     in_order: bool = False
-    form: str
-    """What the file must be, in words."""
+    format_name: str
+    """The expected format of the file, for messages."""
 
     def __init__(self, name: str, data: bytes, device: str) -> None:
-        """Load the model `name` from its file onto the device "cpu" or "cuda"; raises InputError for an unfit file.
+        """Load the model `name` from its file onto the device "cpu" or "cuda"; raises InputError for an invalid file.
 
-        What a GPU or too little memory makes go wrong is raised as it is: another try, or another node, may have more.
+        Errors of a GPU and a lack of memory are raised unchanged: another attempt, or another node, may succeed.
         """
         super().__init__(torch.device(device), gpu_frames=1)
         self._name = name
@@ -44,52 +49,53 @@ class _Model(DeviceScorer):
             keep_freed_memory()
         try:
             self._network = self._load(io.BytesIO(data), self._device)
-        except _OF_THE_MACHINE:
+        except _MACHINE_ERRORS:
             raise
-        except Exception as error:  # PyTorch's readers raise anything for a file that is something else
+        except Exception as error:  # PyTorch's readers raise any type for another kind of file
             raise InputError(
-                f"The program {name} can't be loaded as {self.form} ({_in_short(error)})",
-                f"Ask the operator to save it again with torch {torch.__version__} (docs/scorers.md), then put the"
+                f"The program {name} cannot be loaded as {self.format_name} ({_summary(error)})",
+                f"Ask the operator to save it again with torch {torch.__version__} (docs/scorers.md), then upload the"
                 " trigger file again",
                 next_step=NextStep.START_NEW_RUN,
             ) from error
 
     def prepare(self, _run: RunInputs) -> Prepared:
-        """Give nothing: a model knows all it needs."""
+        """Return an empty mapping."""
         return {}
 
     def open(self, _run: RunInputs, _prepared: Prepared) -> Score:
-        """Give the function that runs the model."""
+        """Return the function that runs the model."""
         return self._score
 
-    def _score(self, frames: Pictures, _moments: object) -> Pictures:
-        """Score (B, H, W, 3) uint8. Raises PictureError for a frame that the model fails on or answers wrongly."""
+    def _score(self, frames: Pictures, _positions: FramePositions) -> Pictures:
+        """Score (B, H, W, 3) uint8. Raises PictureError if the model fails on a frame or returns an invalid result."""
         check_frames(frames)
-        return np.concatenate(self._workers.map(lambda i: self._one(frames[i : i + 1], i), range(len(frames))))
+        pictures = self._workers.map(lambda i: self._score_frame(frames[i : i + 1], i), range(len(frames)))
+        return np.concatenate(pictures)
 
-    def _one(self, frame: Pictures, position: int) -> Pictures:
+    def _score_frame(self, frame: Pictures, position: int) -> Pictures:
         x = (to_tensor(frame, self._device) / 255).contiguous()
         shape = tuple(x.shape)
         try:
             y: Any = self._run(x)
-        except Exception as error:  # whatever the operator's code raises
+        except Exception as error:  # the operator's code may raise any type
             raise PictureError(
                 position,
-                f"The program {self._name} failed at {shape[3]}x{shape[2]} pixels: {_in_short(error)}",
-                "Ask the operator whether the model takes this size; `size` changes it",
+                f"The program {self._name} failed at {shape[3]}x{shape[2]} pixels: {_summary(error)}",
+                "Ask the operator whether the model accepts this size; the option `size` changes it",
                 fault=InternalError,
             ) from error
         if not isinstance(y, torch.Tensor) or tuple(y.shape) != shape or not y.dtype.is_floating_point:
             raise PictureError(
                 position,
-                f"The program {self._name} answered {_kind_of(y)} to float32 {shape}",
-                "Ask the operator for a model that gives a picture of the size it got (docs/scorers.md), then put the"
+                f"The program {self._name} returned {_type_label(y)} for float32 {shape}",
+                "Ask the operator for a model whose result has the size of its input (docs/scorers.md), then upload the"
                 " trigger file again",
                 fault=InputError,
                 next_step=NextStep.START_NEW_RUN,
             )
         y = y.float()
-        remedy = f"Ask the operator to mend the program {self._name}, then put the trigger file again"
+        remedy = f"Ask the operator to fix the program {self._name}, then upload the trigger file again"
         check_finite(y, first=position, remedy=remedy, fault=InputError, next_step=NextStep.START_NEW_RUN)
         return to_pictures(y * 255)
 
@@ -97,49 +103,46 @@ class _Model(DeviceScorer):
         return self._network(x)
 
     @staticmethod
-    def _load(file: io.BytesIO, device: torch.device) -> Callable[[torch.Tensor], Any]:
+    def _load(file: io.BytesIO, device: torch.device) -> ModelFunction:
         raise NotImplementedError
 
 
 class TorchScriptModel(_Model):
     """A file of torch.jit.save."""
 
-    form = "TorchScript"
+    format_name = "TorchScript"
 
     @staticmethod
-    def _load(file: io.BytesIO, device: torch.device) -> Callable[[torch.Tensor], Any]:
+    def _load(file: io.BytesIO, device: torch.device) -> ModelFunction:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit; its files are still about
-            module = torch.jit.load(file, map_location=device)
-        module.eval()
-        network: Callable[[torch.Tensor], Any] = module
-        return network
+            warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit, whose files are still in use
+            module: torch.nn.Module = _jit.load(file, map_location=device)
+        return module.eval()
 
     def _run(self, x: torch.Tensor) -> Any:
-        # The optimiser recompiles after the first calls: a frame's bytes would depend on how many came before it.
-        with torch.jit.optimized_execution(should_optimize=False):
+        # The optimizer recompiles after the first calls: the bytes of a frame would depend on the number of calls.
+        with _jit.optimized_execution(should_optimize=False):
             return self._network(x)
 
 
 class ExportedModel(_Model):
     """A file of torch.export.save (.pt2)."""
 
-    form = "an exported program"
+    format_name = "an exported program"
 
     @staticmethod
-    def _load(file: io.BytesIO, device: torch.device) -> Callable[[torch.Tensor], Any]:
-        network: Callable[[torch.Tensor], Any] = move_to_device_pass(torch.export.load(file), device).module()
-        return network
+    def _load(file: io.BytesIO, device: torch.device) -> ModelFunction:
+        return move_to_device_pass(torch.export.load(file), device).module()
 
 
-def _in_short(error: Exception) -> str:
-    """Give an error's kind and its last line, where PyTorch says what is wrong."""
+def _summary(error: Exception) -> str:
+    """Return an error's type and its last line, in which PyTorch gives the cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[-1][:200]}" if lines else type(error).__name__
 
 
-def _kind_of(y: object) -> str:
-    """Say what a model answered."""
+def _type_label(y: object) -> str:
+    """Return dtype and shape of a tensor, or the type of another object."""
     return (
         f"{str(y.dtype).removeprefix('torch.')} {tuple(y.shape)}" if isinstance(y, torch.Tensor) else type(y).__name__
     )

@@ -15,11 +15,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from frame_tools.contracts.errors import TemporaryError
+from scoring.inference import space_to_depth
 from scoring.inference.cpu_workers import CpuWorkers
 from scoring.inference.tiling import MemoryBoundedRunner
 from scoring.perception.vgg import Vgg
-from scoring.scorers.any_painting import scorer, space_to_depth
-from scoring.scorers.any_painting.conditional_norm import STYLE_NUMBERS, StyleCondition
+from scoring.scorers.any_painting import scorer
+from scoring.scorers.any_painting.conditional_norm import STYLE_PARAMETERS, StyleCondition
 from scoring.scorers.any_painting.network import StyleTransferNet
 from scoring.scorers.any_painting.predictor import Predictor
 from scoring.scorers.any_painting.weights import Networks
@@ -29,9 +30,9 @@ from scoring.scorers.johnson import scorer as johnson
 from scoring.scorers.johnson.layers import expected_shapes
 from scoring.scorers.johnson.network import Network
 from scoring.training.finetune import Recipe, finetune
-from scoring.training.tune import Tuning, tune
+from scoring.training.tune import TuningConfig, tune
 from scoring.types import StyleMix
-from tests.support.scorer_runs import moments, opened, painting, run_of, sample
+from tests.support.scorer_runs import opened, painting, positions, run_of, sample
 
 aten = torch.ops.aten
 CPU, CUDA, META = torch.device("cpu"), torch.device("cuda", 0), torch.device("meta")
@@ -117,13 +118,13 @@ def cuda(monkeypatch, networks, checkpoint):
     with FakeTensorMode(allow_non_fake_inputs=True), OperationChecker() as checker:
         networks.predictor.to(CUDA), networks.transformer.to(CUDA)
         yield checker
-    space_to_depth._taps.cache_clear()  # remove the fake one
+    space_to_depth._tap_positions.cache_clear()  # remove the fake one
 
 
 @pytest.fixture
 def meta(monkeypatch, networks):
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # it does not support the meta device
-    space_to_depth._taps.cache_clear()
+    space_to_depth._tap_positions.cache_clear()
     networks.predictor.to(META), networks.transformer.to(META)
     with OperationChecker() as checker:
         yield checker
@@ -139,12 +140,12 @@ def test_any_painting(cuda, networks, statistics):
     run = run_of(("a.png", painting()), ("b.png", painting(1)), style_mixes=keys, statistics=statistics)
     score = opened(scorer.AnyPainting(networks, CUDA), run)
     cuda.convolutions.clear()
-    assert score(clip(4, 41, 55), moments(4)).shape == (4, 41, 55, 3)
+    assert score(clip(4, 41, 55), positions(4)).shape == (4, 41, 55, 3)
     assert cuda.convolutions.count(torch.float32) == CONVOLUTIONS, "one frame, for comparison"
     assert cuda.convolutions.count(torch.float16) == CONVOLUTIONS * (1 + 3), (
         "that frame, then those of one style together"
     )
-    score.score_full_precision(clip(1), moments(1))
+    score.score_full_precision(clip(1), positions(1))
     assert cuda.convolutions.count(torch.float32) == 2 * CONVOLUTIONS
 
 
@@ -152,7 +153,7 @@ def test_any_painting(cuda, networks, statistics):
 def test_any_painting_in_tiles(cuda, networks, statistics, caplog):
     score = opened(scorer.AnyPainting(networks, CUDA), run_of(statistics=statistics))
     cuda.max_numel = 300 * 72 * 8
-    assert score(clip(1, 512, 64), moments(1)).shape == (1, 512, 64, 3)
+    assert score(clip(1, 512, 64), positions(1)).shape == (1, 512, 64, 3)
     assert "4 overlapping tiles" in caplog.text
 
 
@@ -160,7 +161,7 @@ def test_large_frames_are_grouped_by_pixels(cuda, networks, monkeypatch):
     score = opened(scorer.AnyPainting(networks, CUDA), run_of(statistics="frame"))
     monkeypatch.setattr(scorer, "GPU_PIXELS", 3 * 40 * 56)
     cuda.convolutions.clear()
-    assert len(score(clip(8), moments(8))) == 8
+    assert len(score(clip(8), positions(8))) == 8
     assert cuda.convolutions.count(torch.float16) == CONVOLUTIONS * (1 + 3)
 
 
@@ -169,11 +170,11 @@ def test_johnson(cuda, statistics, caplog):
     score = opened(johnson.Johnson(CUDA), run_of(("a.pth", b""), statistics=statistics))
     assert not torch.backends.cudnn.allow_tf32, "TF32 is off"
     frames = clip(2, 512, 64)
-    assert score(frames, moments(2)).shape == frames.shape
+    assert score(frames, positions(2)).shape == frames.shape
     assert torch.float16 in cuda.convolutions
     cuda.max_numel, cuda.error = 300 * 72 * 32, RuntimeError("GET was unable to find an engine")
-    with nullcontext() if statistics == "shared" else pytest.raises(TemporaryError, match="a whole frame of 64x512"):
-        assert score(frames, moments(2)).shape == frames.shape
+    with nullcontext() if statistics == "shared" else pytest.raises(TemporaryError, match="64x512 pixels"):
+        assert score(frames, positions(2)).shape == frames.shape
         assert "4 overlapping tiles" in caplog.text
 
 
@@ -187,24 +188,24 @@ def test_johnson_tiling_is_seamless(checkpoint):
 
 
 def test_describe(cuda, networks):
-    assert len(opened(FrameDescriber(networks.predictor, CUDA))(clip(4), moments(4))) == 4
+    assert len(opened(FrameDescriber(networks.predictor, CUDA))(clip(4), positions(4))) == 4
 
 
 def test_gatys(meta):
     score = opened(Gatys(Vgg().to(META), META), run_of(scorer="gatys", arguments={"steps": 2}))
-    assert score(clip(2), moments(2)).shape == (2, 40, 56, 3)
+    assert score(clip(2), positions(2)).shape == (2, 40, 56, 3)
     meta.max_numel, meta.error = 0, RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")
-    with pytest.raises(TemporaryError, match="a frame of 56x40 pixels"):
-        score(clip(1), moments(1))
+    with pytest.raises(TemporaryError, match="56x40 pixels"):
+        score(clip(1), positions(1))
 
 
 def test_training_after_painting(meta, networks):
     with torch.inference_mode():
         networks.transformer(
-            torch.ones(1, 3, 8, 8, device=META), StyleCondition(torch.ones(STYLE_NUMBERS, device=META))
+            torch.ones(1, 3, 8, 8, device=META), StyleCondition(torch.ones(STYLE_PARAMETERS, device=META))
         )
     vgg, steps = Vgg().to(META), []
-    photo, tuning = sample(1, 64, 64)[0], Tuning(steps=1, squares=5, side=64)
-    style = tune(networks, vgg, photo, lambda _: photo, tuning=tuning, on_step=lambda step, _: steps.append(step))
+    photo, config = sample(1, 64, 64)[0], TuningConfig(steps=1, squares=5, side=64)
+    style = tune(networks, vgg, photo, lambda _: photo, config=config, on_step=lambda step, _: steps.append(step))
     finetune(networks, vgg, [photo], [photo], recipe=Recipe(steps=1, side=64), on_step=lambda *a: steps.append(a[0]))
     assert (style.device, steps) == (META, [1, 1])

@@ -17,10 +17,10 @@ from frame_tools.contracts.errors import TemporaryError
 from scoring.inference.cpu_workers import CpuWorkers
 from scoring.inference.mixed_precision import psnr
 from scoring.inference.tiling import MIN_CORE_SIDE, MemoryBoundedRunner, ReceptiveField, tile_grid
-from scoring.scorers.any_painting.conditional_norm import KERNEL_NUMBERS, NORM_CHANNELS, StyleCondition
+from scoring.scorers.any_painting.conditional_norm import KERNEL_PARAMETERS, NORM_CHANNELS, StyleCondition
 from scoring.scorers.any_painting.network import REACH, STRIDE, StyleTransferNet
-from scoring.scorers.any_painting.scorer import Painter, Stop
-from scoring.scorers.any_painting.tiled_statistics import RECEPTIVE_FIELD, localised
+from scoring.scorers.any_painting.scorer import ConditionKeyframe, Painter
+from scoring.scorers.any_painting.tiled_statistics import RECEPTIVE_FIELD, with_frame_statistics
 from scoring.scorers.any_painting.weights import load_networks
 from scoring.types import FramePosition
 
@@ -64,7 +64,7 @@ def transformer(weights):
 def style(transformer):
     with torch.inference_mode():
         plain = transformer.style(torch.randn(100, generator=torch.Generator().manual_seed(3)))
-        styled_kernel = 0.02 * torch.randn(KERNEL_NUMBERS, generator=torch.Generator().manual_seed(4))
+        styled_kernel = 0.02 * torch.randn(KERNEL_PARAMETERS, generator=torch.Generator().manual_seed(4))
         return plain + torch.cat([torch.zeros(2 * NORM_CHANNELS), styled_kernel])
 
 
@@ -105,7 +105,7 @@ def test_tiling_with_frame_statistics_is_seamless(transformer, style, height, wi
     whole = transformer(x, StyleCondition(style))
     forward = lambda part: transformer(part, StyleCondition(style))  # noqa: E731
     tiled = MemoryBoundedRunner(RECEPTIVE_FIELD, limit=limit)(
-        forward, x, tile_adapter=partial(localised, transformer, style)
+        forward, x, tile_adapter=partial(with_frame_statistics, transformer, style)
     )
     assert psnr(tiled, whole, span=1) > 2 * MIN_DB
     blind = MemoryBoundedRunner(RECEPTIVE_FIELD, limit=limit)(forward, x)  # each tile with its own statistics
@@ -153,7 +153,7 @@ def test_out_of_memory_falls_back_to_tiles(transformer, style, caplog, shared):
     limited = LimitedNetwork(transformer, max_pixels=90_000)
     x = smooth(2, 256, 384)
     brush = StyleCondition(style, transformer.measure(x, style) if shared else None)
-    tile_adapter = None if shared else partial(localised, limited, style)
+    tile_adapter = None if shared else partial(with_frame_statistics, limited, style)
     with caplog.at_level(logging.WARNING):
         tiled = MemoryBoundedRunner(RECEPTIVE_FIELD)(lambda part: limited(part, brush), x, tile_adapter=tile_adapter)
     assert psnr(tiled, transformer(x, brush), span=1) > 2 * MIN_DB
@@ -208,11 +208,11 @@ def test_limit_is_shared_by_threads(transformer, style):
 @pytest.mark.parametrize("shared", [True, False])
 def test_painter_result_is_the_same_with_little_memory(transformer, style, shared):
     frames = (smooth(2, 254, 381).permute(0, 2, 3, 1) * 255).to(torch.uint8).numpy()
-    moments = (FramePosition(0, 0.0), FramePosition(1, 0.04))
+    positions = (FramePosition(0, 0.0), FramePosition(1, 0.04))
     statistics = transformer.measure(smooth(2, 256, 384), style) if shared else None
-    stops = (Stop(0.0, style, statistics),)
+    keyframes = (ConditionKeyframe(0.0, style, statistics),)
     plenty, little = (
-        Painter(network, stops, CpuWorkers(1), CPU)(frames, moments)
+        Painter(network, keyframes, CpuWorkers(1), CPU)(frames, positions)
         for network in (transformer, LimitedNetwork(transformer, max_pixels=90_000))
     )
     assert np.abs(plenty.astype(int) - little).max() <= 1
@@ -226,13 +226,13 @@ from scoring.inference.allocator import keep_freed_memory
 from scoring.scorers.any_painting.weights import load_networks
 from scoring.inference.cpu_workers import CpuWorkers
 from scoring.types import FramePosition
-from scoring.scorers.any_painting.scorer import Painter, Stop
+from scoring.scorers.any_painting.scorer import ConditionKeyframe, Painter
 keep_freed_memory()
 transformer = load_networks(Path(sys.argv[1]), torch.device("cpu")).transformer
 with torch.inference_mode():
     style = transformer.style(torch.ones(100))
     statistics = transformer.measure(torch.rand(1, 3, 64, 64), style)
-painter = Painter(transformer, (Stop(0.0, style, statistics),), CpuWorkers(1), torch.device("cpu"))
+painter = Painter(transformer, (ConditionKeyframe(0.0, style, statistics),), CpuWorkers(1), torch.device("cpu"))
 frames = np.random.default_rng(0).integers(0, 256, (1, 2160, 3840, 3), np.uint8)
 for index in range(3):
     assert painter(frames, (FramePosition(index, 0.0),)).shape == frames.shape

@@ -1,4 +1,4 @@
-"""The scorer `model`: real TorchScript and exported programs, and the ways in which such a file can be wrong."""
+"""The scorer `model`: TorchScript and exported programs, and the errors that such a file can have."""
 
 import hashlib
 import io
@@ -13,10 +13,9 @@ from frame_tools.contracts.errors import InputError, InternalError
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.plan import PlannedProgram
 from scoring.inference import device
-from scoring.pipeline.frame_guard import NonFiniteOutputError
 from scoring.scorers.programs.context import ProgramContext
 from scoring.scorers.programs.loading import load_program
-from scoring.types import FramePosition, PictureError, RunInputs
+from scoring.types import FramePosition, NonFiniteOutputError, PictureError, RunInputs
 
 RUN = RunInputs(options=Options(), sample=list)
 KINDS = ("torchscript", "exported")
@@ -41,17 +40,17 @@ class Brighter(nn.Module):
         return x.double() * 3 - 0.5
 
 
-class Half(nn.Module):
+class HalfSize(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x[:, :, ::2, ::2]
 
 
-class Grey(nn.Module):
+class Gray(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.mean(1, keepdim=True)
 
 
-class Whole(nn.Module):
+class Integers(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return (x * 255).to(torch.uint8)
 
@@ -61,15 +60,15 @@ class Pair(nn.Module):
         return x, x
 
 
-class NoNumbers(nn.Module):
-    """Fails where the frame is black."""
+class NanForBlack(nn.Module):
+    """Returns NaN for a black frame."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x / x.amax((1, 2, 3), keepdim=True)
 
 
-class Dropping(nn.Module):
-    """Draws random numbers unless it is told that it is not being trained."""
+class Dropout(nn.Module):
+    """Draws random numbers in training mode."""
 
     def __init__(self):
         super().__init__()
@@ -82,7 +81,7 @@ class Dropping(nn.Module):
 def file_of(module, kind):
     file = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.jit.script says that it is old
+        warnings.simplefilter("ignore")  # torch.jit.script is deprecated
         if kind == "torchscript":
             torch.jit.save(torch.jit.script(module), file)
         else:
@@ -110,7 +109,7 @@ def load(context):
     return make
 
 
-def moments(count):
+def positions(count):
     return tuple(FramePosition(i, i / 25) for i in range(count))
 
 
@@ -123,102 +122,102 @@ def score_of(load):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_model_is_run_as_it_is(score_of, noise, kind):
+def test_model_is_run_unchanged(score_of, noise, kind):
     torch.manual_seed(0)
     module = Blur().eval()
     frames = noise(3, 24, 30, 3)
     x = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
-        wanted = (module(x).clamp(0, 1) * 255).permute(0, 2, 3, 1).numpy()
-    np.testing.assert_allclose(score_of(module, kind)(frames, moments(3)), wanted, atol=0.51, rtol=0)
+        expected = (module(x).clamp(0, 1) * 255).permute(0, 2, 3, 1).numpy()
+    np.testing.assert_allclose(score_of(module, kind)(frames, positions(3)), expected, atol=0.51, rtol=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_negative_is_exact_and_a_batch_is_its_frames(score_of, noise, kind):
+def test_negative_of_a_batch_is_exact(score_of, noise, kind):
     frames = noise(5, 24, 30, 3)
-    assert np.array_equal(score_of(Negative(), kind)(frames, moments(5)), 255 - frames)
+    assert np.array_equal(score_of(Negative(), kind)(frames, positions(5)), 255 - frames)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_leaves_0_to_1_is_clamped_and_other_floats_are_taken(score_of, noise, kind):
+def test_other_float_types_are_accepted_and_clamped(score_of, noise, kind):
     frames = noise(1, 24, 30, 3)
-    wanted = np.clip(frames.astype(float) * 3 - 127.5, 0, 255)
-    np.testing.assert_allclose(score_of(Brighter(), kind)(frames, moments(1)), wanted, atol=0.51)
+    expected = np.clip(frames.astype(float) * 3 - 127.5, 0, 255)
+    np.testing.assert_allclose(score_of(Brighter(), kind)(frames, positions(1)), expected, atol=0.51)
 
 
-def test_the_first_frame_and_the_hundredth_come_out_alike(score_of, noise):
+def test_result_does_not_depend_on_the_number_of_calls(score_of, noise):
     torch.manual_seed(0)
     score = score_of(Blur(), "torchscript")
     frames = noise(2, 24, 30, 3)
-    first = score(frames, moments(2))
-    assert all(np.array_equal(score(frames, moments(2)), first) for _ in range(20))
+    first = score(frames, positions(2))
+    assert all(np.array_equal(score(frames, positions(2)), first) for _ in range(20))
 
 
-def test_a_model_saved_in_training_is_not_trained_here(score_of, noise):
+def test_model_saved_in_training_mode_is_evaluated(score_of, noise):
     frames = noise(1, 24, 30, 3)
-    assert np.array_equal(score_of(Dropping().train(), "torchscript")(frames, moments(1)), frames)
+    assert np.array_equal(score_of(Dropout().train(), "torchscript")(frames, positions(1)), frames)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    ("module", "answer"),
+    ("module", "result"),
     [
-        (Half(), r"float32 \(1, 3, 10, 14\)"),
-        (Grey(), r"float32 \(1, 1, 20, 28\)"),
-        (Whole(), r"uint8 \(1, 3, 20, 28\)"),
-        (Pair(), "answered tuple"),
+        (HalfSize(), r"float32 \(1, 3, 10, 14\)"),
+        (Gray(), r"float32 \(1, 1, 20, 28\)"),
+        (Integers(), r"uint8 \(1, 3, 20, 28\)"),
+        (Pair(), "tuple"),
     ],
 )
-def test_another_answer_than_a_picture_of_the_same_size_is_refused(score_of, noise, kind, module, answer):
-    with pytest.raises(PictureError, match=answer) as caught:
-        score_of(module, kind)(noise(1, 20, 28, 3), moments(1))
+def test_result_of_another_shape_or_type_is_rejected(score_of, noise, kind, module, result):
+    with pytest.raises(PictureError, match=result) as caught:
+        score_of(module, kind)(noise(1, 20, 28, 3), positions(1))
     assert caught.value.fault is InputError
     assert "sea" in caught.value.what
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_values_that_are_no_numbers_name_the_frame(score_of, noise, kind):
+def test_non_finite_output_names_the_frame(score_of, noise, kind):
     frames = noise(3, 20, 28, 3)
     frames[1] = 0
     with pytest.raises(NonFiniteOutputError) as caught:
-        score_of(NoNumbers(), kind)(frames, moments(3))
+        score_of(NanForBlack(), kind)(frames, positions(3))
     assert caught.value.position == 1
     assert caught.value.fault is InputError
 
 
-def test_a_size_that_the_model_can_not_take_is_said_with_the_size(score_of, noise):
-    with pytest.raises(PictureError, match=r"failed at 28x2 pixels: .*>= 4") as caught:
-        score_of(Blur(), "exported")(noise(1, 2, 28, 3), moments(1))
+def test_unsupported_frame_size_is_named(score_of, noise):
+    with pytest.raises(PictureError, match=r"28x2 pixels.*>= 4") as caught:
+        score_of(Blur(), "exported")(noise(1, 2, 28, 3), positions(1))
     assert caught.value.fault is InternalError
     assert caught.value.position == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_another_hash_is_refused_before_the_file_is_looked_at(load, monkeypatch, kind):
+def test_another_hash_is_rejected_before_parsing(load, monkeypatch, kind):
     for module in (torch.jit, torch.export):
-        monkeypatch.setattr(module, "load", lambda *_, **__: pytest.fail("looked at"))
+        monkeypatch.setattr(module, "load", lambda *_, **__: pytest.fail("parsed"))
     data = file_of(Negative(), kind)
-    with pytest.raises(InputError, match="not the planned 0000") as caught:
+    with pytest.raises(InputError, match="planned 0000") as caught:
         load(data, kind, sha256="0" * 64)
     assert hashlib.sha256(data).hexdigest() in caught.value.what
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("cut", [0, 1, 500, -1, -100])
-def test_a_truncated_file_is_refused_in_words(load, kind, cut):
-    with pytest.raises(InputError, match="sea can't be loaded as"):
+def test_truncated_file_is_rejected(load, kind, cut):
+    with pytest.raises(InputError, match="sea"):
         load(file_of(Blur(), kind)[:cut], kind)
 
 
 @pytest.mark.parametrize(("kind", "other"), [KINDS, KINDS[::-1]])
-def test_a_file_of_the_other_kind_is_refused_in_words(load, kind, other):
-    with pytest.raises(InputError, match="can't be loaded as"):
+def test_file_of_the_other_kind_is_rejected(load, kind, other):
+    with pytest.raises(InputError, match="sea"):
         load(file_of(Blur(), other), kind)
 
 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("full"), torch.AcceleratorError("lost")])
-def test_a_machine_that_fails_while_it_loads_is_no_fault_of_the_file(load, monkeypatch, error):
-    """It is tried again; an InputError would end the run for good."""
+def test_machine_errors_while_loading_are_not_input_errors(load, monkeypatch, error):
+    """They are retried; an InputError would end the run permanently."""
 
     def fail(*_args, **_kwargs):
         raise error
@@ -231,26 +230,26 @@ def test_a_machine_that_fails_while_it_loads_is_no_fault_of_the_file(load, monke
         assert caught.value is error
 
 
-def test_a_pickled_module_is_no_exported_program_and_its_code_does_not_run(load, tmp_path):
-    class Evil:
+def test_pickled_module_is_rejected_and_not_run(load, tmp_path):
+    class FolderOnUnpickling:
         def __reduce__(self):
             return tmp_path.joinpath("done").mkdir, ()
 
     file = io.BytesIO()
-    torch.save(Evil(), file)
+    torch.save(FolderOnUnpickling(), file)
     for kind in KINDS:
-        with pytest.raises(InputError, match="can't be loaded as"):
+        with pytest.raises(InputError, match="sea"):
             load(file.getvalue(), kind)
     assert not (tmp_path / "done").exists()
 
 
-def test_a_model_makes_pictures_only(context):
+def test_model_makes_pictures_only(context):
     data = file_of(Negative(), "torchscript")
     with pytest.raises(InputError, match="not records"):
         load_program(planned(data, "torchscript"), data, context, makes="records")
 
 
-def test_frames_side_by_side_are_as_many_as_cores(context, monkeypatch):
+def test_frames_per_forward_is_the_number_of_cores(context, monkeypatch):
     monkeypatch.setattr(device, "cores", lambda: 3)
     data = file_of(Negative(), "torchscript")
     scorer = load_program(planned(data, "torchscript"), data, context, makes="pictures")

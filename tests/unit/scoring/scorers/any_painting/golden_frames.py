@@ -1,10 +1,12 @@
-"""Golden frames of the painter with the shipped weights, each a small frame as it should come out.
+"""Golden frames of the any-painting scorer with the shipped weights.
 
-    python -m tests.scoring.painters_golden
+    .venv-scoring/bin/python -m tests.unit.scoring.scorers.any_painting.golden_frames
 
-makes them anew in tests/support/golden, in the scorer's environment, with the weights where tasks look for them; look
-at the pictures before they are kept.
+writes them to the folder `golden` beside this file, with the weights of the weights folder. Inspect the pictures before
+you commit them.
 """
+
+from pathlib import Path
 
 import numpy as np
 
@@ -12,14 +14,15 @@ from scoring import image_codec
 from scoring.inference.weight_files import weights_folder
 from scoring.scorers.any_painting.scorer import AnyPainting
 from scoring.types import FramePosition, Picture, StyleMix
-from tests.support.golden_pictures import FOLDER, scene
+from tests.support.golden_pictures import scene
 from tests.support.scorer_runs import opened, painting, run_of
 
+FOLDER = Path(__file__).parent / "golden"
 CASES = ("shared", "frame", "mixed")
 
 
 def painted(scorer: AnyPainting, case: str) -> Picture:
-    """Paint the scene twice as large as the controls' scene is: strokes need room."""
+    """Paint the scene at twice its size: strokes need room."""
     picture = np.repeat(np.repeat(scene(), 2, 0), 2, 1)
     moment = (FramePosition(0, 0.0),)
 
@@ -38,7 +41,7 @@ def main() -> None:
     """Write all pictures."""
     scorer = AnyPainting.load(weights_folder({}))
     for case in CASES:
-        (FOLDER / f"painter_{case}.png").write_bytes(image_codec.encode_png(painted(scorer, case)))
+        (FOLDER / f"{case}.png").write_bytes(image_codec.encode_png(painted(scorer, case)))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
-"""The scorer `copy` changes nothing and needs no torch; what a trigger may name, the registry can load."""
+"""The identity scorer returns frames unchanged and needs neither torch nor Azure packages."""
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from frame_tools.contracts.scorers import SCORERS
-from scoring.scorers import registry
+import scoring
 from scoring.scorers.identity import IdentityScorer
-from tests.support.scorer_runs import moments, opened
+from scoring.types import Pictures
+from tests.support.scorer_runs import opened, positions
 
 WITHOUT = """
 import sys
@@ -21,7 +22,7 @@ sys.meta_path.insert(0, Absent())
 {code}
 """
 
-COPY = """
+IDENTITY = """
 import numpy as np
 from scoring import image_codec
 from scoring.scorers.identity import IdentityScorer
@@ -31,34 +32,31 @@ assert IdentityScorer().open(None, {})(picture, (FramePosition(0, 0.0),)) is pic
 """
 
 
-def run_without(names, code):
+def run_without(names: list[str], code: str) -> "subprocess.CompletedProcess[str]":
+    """Run code in an interpreter that cannot import the packages `names`."""
     return subprocess.run(
         [sys.executable, "-c", WITHOUT.format(names=names, code=code)],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(scoring.__file__).parents[1],
         capture_output=True,
         text=True,
         check=False,
     )
 
 
-def test_frames_come_back_as_they_are(noise):
+def test_frames_are_returned_unchanged(noise: Callable[..., Pictures]) -> None:
     frames = noise(2, 5, 7, 3)
-    assert np.array_equal(opened(IdentityScorer())(frames, moments(2)), frames)
+    assert np.array_equal(opened(IdentityScorer())(frames, positions(2)), frames)
 
 
-def test_copying_runs_where_torch_cannot_be_imported():
-    result = run_without(["torch", "onnx", "azure"], COPY)
+def test_identity_scorer_needs_no_torch() -> None:
+    result = run_without(["torch", "onnx", "azure"], IDENTITY)
     assert result.returncode == 0, result.stderr
 
 
-def test_absence_is_real():
+def test_blocked_packages_cannot_be_imported() -> None:
     assert "ModuleNotFoundError: torch" in run_without(["torch"], "import scoring.scorers.any_painting.scorer").stderr
 
 
-def test_scorers_import_no_azure():
+def test_scorers_import_no_azure_packages() -> None:
     result = run_without(["azure"], "import scoring.scorers.any_painting.scorer, scoring.scorers.any_painting.convert")
     assert result.returncode == 0, result.stderr
-
-
-def test_what_a_trigger_may_name_can_be_loaded():
-    assert set(registry.LOADERS) == set(SCORERS)

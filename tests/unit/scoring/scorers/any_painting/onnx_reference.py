@@ -1,6 +1,6 @@
-"""An independent reading of the published ONNX files: each graph run node by node, in float and NHWC as it is written.
+"""Reference execution of the published ONNX files: each graph is run node by node, in float and NHWC as written.
 
-Weights are dequantised, the rounding of activations is skipped. It shares no code with the product's networks.
+Weights are dequantized, and the rounding of activations is skipped. It shares no code with the networks under test.
 """
 
 from pathlib import Path
@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-import torch.nn.functional as F  # noqa: N812  (the name that torch texts use)
+import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 from onnx import helper, numpy_helper
 
-PLAIN = {
+ELEMENTWISE = {
     "Add": torch.add,
     "Sub": torch.sub,
     "Mul": torch.mul,
@@ -22,7 +22,7 @@ PLAIN = {
 }
 
 
-class Oracle:
+class OnnxReference:
     def __init__(self, path: Path):
         graph = onnx.load(str(path)).graph
         self.constants = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
@@ -66,4 +66,5 @@ class Oracle:
                 return x.permute(attributes["perm"])
             case "GlobalAveragePool":
                 return x.mean((2, 3), keepdim=True)
-        return PLAIN[node.op_type](x, values[node.input[1]]) if len(node.input) > 1 else PLAIN[node.op_type](x)
+        operation = ELEMENTWISE[node.op_type]
+        return operation(x, values[node.input[1]]) if len(node.input) > 1 else operation(x)

@@ -1,12 +1,12 @@
-"""The published network once more, written down plainly from its description: the oracle of `scoring.scorers.johnson`.
+"""Plain implementation of the published network, as a reference for `scoring.scorers.johnson`, and random checkpoints.
 
-Also made-up checkpoints of it, as torch.save writes them. Convolutions are random but keep the size of what they get.
+The random convolutions preserve the magnitude of their input.
 """
 
 import io
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 
 WIDTHS = {"conv1": (3, 32, 9), "conv2": (32, 64, 3), "conv3": (64, 128, 3)}
 WIDTHS |= {f"res{i}.conv{k}": (128, 128, 3) for i in range(1, 6) for k in (1, 2)}
@@ -15,7 +15,7 @@ NORM_OF = {"conv1": "in1", "conv2": "in2", "conv3": "in3", "deconv1": "in4", "de
 NORM_OF |= {f"res{i}.conv{k}": f"res{i}.in{k}" for i in range(1, 6) for k in (1, 2)}
 
 
-def made_up_state(seed=0):
+def random_state(seed=0):
     generator = torch.Generator().manual_seed(seed)
     state = {}
     for conv, (inputs, outputs, size) in WIDTHS.items():
@@ -30,7 +30,7 @@ def made_up_state(seed=0):
 
 
 def with_old_keys(state):
-    """As PyTorch 0.3 wrote it, and as later versions do with track_running_stats."""
+    """Add the keys that PyTorch 0.3 wrote, and that later versions write with track_running_stats."""
     old = dict(state)
     for norm in NORM_OF.values():
         old[f"{norm}.running_mean"] = torch.zeros(len(state[f"{norm}.bias"]))
@@ -39,14 +39,14 @@ def with_old_keys(state):
     return old
 
 
-def saved(state, **how):
+def saved(state, **options):
     file = io.BytesIO()
-    torch.save(state, file, **how)
+    torch.save(state, file, **options)
     return file.getvalue()
 
 
-def published(state, x):
-    """Paint (B, 3, H, W) in 0..255; norms refer to all of `x` at once: as published for one picture."""
+def paint_as_published(state, x):
+    """Paint (B, 3, H, W) in 0..255; norms use joint statistics of `x`, which for one picture is as published."""
 
     def conv(name, x, stride=1):
         weight = state[f"{name}.conv2d.weight"]

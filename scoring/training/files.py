@@ -1,0 +1,132 @@
+"""File input and output of the commands `tune` and `finetune`."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from frame_tools.contracts.errors import InputError, MissingError
+from frame_tools.media import images
+from frame_tools.media.files import write_atomically
+from frame_tools.storage.blobs import sha256_of
+from scoring.image_codec import encode_jpeg
+from scoring.inference.tensors import best_device, to_pictures
+from scoring.inference.weight_files import weights_folder
+from scoring.perception.vgg import load_vgg
+from scoring.scorers.any_painting.conditional_norm import StyleCondition
+from scoring.scorers.any_painting.convert import load_published_networks
+from scoring.scorers.any_painting.tuned import TUNED_SUFFIX, dump_style
+from scoring.scorers.any_painting.weights import Networks, load_networks
+from scoring.training import augmentation, report
+from scoring.training.dead_leaves import dead_leaves
+from scoring.training.finetune import Recipe, finetune
+from scoring.training.tune import StepLosses, TuningConfig, predicted_style, tune
+from scoring.types import Picture
+
+BEFORE_AFTER_ROWS: Final = 3
+FINETUNE_SIDE: Final = 400
+"""Pixels: shorter side to which paintings and photos are scaled before squares are cropped for fine-tuning."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunedFiles:
+    """Files that a tuning wrote, and its losses."""
+
+    style: Path
+    loss_table: Path
+    pictures: Path
+    losses: tuple[StepLosses, ...]
+
+
+def tune_file(
+    painting: Path,
+    out: Path,
+    *,
+    photos: Path | None,
+    steps: int,
+    vgg: Path,
+    on_step: Callable[[int], object],
+    weights: Path | None = None,
+) -> TunedFiles:
+    """Fit a style to a painting file and write it to `out`, with its losses and a before/after picture beside it.
+
+    Raises MissingError or InputError for files that cannot be used.
+    """
+    if out.suffix != TUNED_SUFFIX:
+        raise InputError(f"{out} does not end with {TUNED_SUFFIX}", f"Name it {out.stem}{TUNED_SUFFIX}")
+    try:
+        data = painting.read_bytes()
+    except OSError as error:
+        raise MissingError(f"{painting} cannot be read ({error.strerror})", "Give the path of an image file") from error
+    device, config = best_device(), TuningConfig(steps=steps)
+    networks = load_networks(weights or weights_folder({}), device)
+    losses: list[StepLosses] = []
+
+    def record(step: int, step_losses: StepLosses) -> None:
+        losses.append(step_losses)
+        on_step(step)
+
+    draw_photo = _photo_source(photos, config.side)
+    picture = np.array(images.read_rgb(data))
+    style = tune(networks, load_vgg(vgg, device), picture, draw_photo, config=config, on_step=record)
+    files = TunedFiles(
+        style=out,
+        loss_table=out.with_suffix(".loss.csv"),
+        pictures=out.with_suffix(".before_after.jpg"),
+        losses=tuple(losses),
+    )
+    sheet = _before_after(networks, (predicted_style(networks, picture), style), draw_photo, config.side)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(files.loss_table, report.losses_csv(losses).encode())
+    write_atomically(files.pictures, encode_jpeg(sheet))
+    write_atomically(out, dump_style(style.cpu().numpy(), painting=painting.name, painting_sha256=sha256_of(data)))
+    return files
+
+
+def finetune_file(
+    paintings: Path, photos: Path, out: Path, *, recipe: Recipe, vgg: Path, on_step: Callable[[int], object]
+) -> None:
+    """Train the published transformer (of the installed package) further and write its weights to `out`."""
+    device, networks = best_device(), load_published_networks()
+    trained = finetune(
+        Networks(networks.predictor.to(device), networks.transformer.to(device)),
+        load_vgg(vgg, device),
+        augmentation.read_folder(paintings, FINETUNE_SIDE),
+        augmentation.read_folder(photos, FINETUNE_SIDE),
+        recipe=recipe,
+        on_step=lambda step, _terms, _average: on_step(step),
+    )
+    tensors = {name: value.cpu().contiguous() for name, value in trained.state_dict().items()}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, safetensors.torch.save(tensors))
+
+
+def _photo_source(photos: Path | None, side: int) -> Callable[[random.Random], Picture]:
+    """Return a function that draws a square training picture: a crop of a photo of the folder, or dead leaves."""
+    if photos is None:
+        return lambda rng: dead_leaves(side, rng)
+    loaded = augmentation.read_folder(photos, 2 * side)
+    return lambda rng: augmentation.random_square(rng.choice(loaded), side, rng, min_share=0.4)
+
+
+def _before_after(
+    networks: Networks,
+    styles: tuple[torch.Tensor, torch.Tensor],
+    draw_photo: Callable[[random.Random], Picture],
+    side: int,
+) -> Picture:
+    """Paint some pictures in the styles before and after tuning; each row: the picture, before, after."""
+    rng = random.Random(1)  # noqa: S311 - not for security
+    rows = []
+    for _ in range(BEFORE_AFTER_ROWS):
+        photo = draw_photo(rng)
+        x = augmentation.to_batch([photo]).to(networks.device)
+        with torch.inference_mode():
+            painted = [to_pictures(networks.transformer(x, StyleCondition(style)) * 255)[0] for style in styles]
+        rows.append([augmentation.resize_shorter_side(photo, side), *painted])
+    return report.side_by_side(rows)
