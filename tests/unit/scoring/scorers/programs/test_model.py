@@ -250,7 +250,7 @@ def test_model_makes_pictures_only(context):
 
 
 def test_frames_per_forward_is_the_number_of_cores(context, monkeypatch):
-    monkeypatch.setattr(device, "cores", lambda: 3)
+    monkeypatch.setattr(device, "available_cores", lambda: 3)
     data = file_of(Negative(), "torchscript")
     scorer = load_program(planned(data, "torchscript"), data, context, makes="pictures")
     assert scorer.frames_per_forward == 3
