@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import av
-import cv2
 import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.frames import read_frames, resized
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.plan import spread_sample
 from scoring.image_codec import decode
@@ -56,9 +55,7 @@ class Clip:
 
 def read_clip(path: Path, position: float = 0.4) -> Clip:
     """Read a video; the frame to show is at `position` (0 to 1) of its length."""
-    with av.open(str(path)) as container:
-        decoded = [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in container.decode(video=0)]
-    frames = [resize_shorter_side(picture, LINES) for picture in decoded]
+    frames = [resize_shorter_side(frame, LINES) for frame in read_frames(path)]
     sample = [frames[index] for index in spread_sample(len(frames))]
     return Clip(path.stem, sample, frames[int(position * len(frames))])
 
@@ -79,10 +76,8 @@ def fitted(picture: Picture, size: tuple[int, int]) -> Picture:
     """Scale a picture to fill a cell and crop it at the center."""
     width, height = size
     factor = max(width / picture.shape[1], height / picture.shape[0])
-    larger = cv2.resize(
-        picture,
-        (max(width, round(picture.shape[1] * factor)), max(height, round(picture.shape[0] * factor))),
-        interpolation=cv2.INTER_AREA,
+    larger = resized(
+        picture, (max(width, round(picture.shape[1] * factor)), max(height, round(picture.shape[0] * factor)))
     )
     top, left = (larger.shape[0] - height) // 2, (larger.shape[1] - width) // 2
     cell: Picture = larger[top : top + height, left : left + width]

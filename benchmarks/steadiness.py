@@ -18,12 +18,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
-import av
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.frames import read_frames, resized
 from benchmarks.steadiness_table import BEGIN, END, Curve, Point, format_table
 from frame_tools.contracts.options import Options
 from frame_tools.media import images
@@ -72,27 +72,19 @@ class Figures:
 
 def read_clip(path: Path, count: int) -> Clip:
     """Read frames from the middle of a video, scaled down to about 640x360 pixels at the same aspect ratio."""
-    with av.open(str(path)) as container:
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    frames = list(read_frames(path))
     start = max(0, (len(frames) - count) // 2)
     height, width = frames[0].shape[:2]
     scale = min(1.0, (SIZE[0] * SIZE[1] / (width * height)) ** 0.5)
     size = (round(width * scale), round(height * scale))
-    frames = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames[start : start + count]]
+    frames = [resized(frame, size) for frame in frames[start : start + count]]
     return Clip(path.stem, frames, [motion(a, b) for a, b in pairwise(frames)], exact=False)
-
-
-def read_first_frame(path: Path) -> Picture:
-    """Read a video's first frame at its own size."""
-    with av.open(str(path)) as container:
-        still: Picture = next(container.decode(video=0)).to_ndarray(format="rgb24")
-    return still
 
 
 def camera_move(name: str, still: Picture, count: int) -> Clip:
     """Move a window over a still image: "pan" by 3.4 and 1.2 pixels per frame, or "zoom" in by 1.2 % per frame."""
     width, height = SIZE
-    still = cv2.resize(still, (2 * width, 2 * height), interpolation=cv2.INTER_AREA)
+    still = resized(still, (2 * width, 2 * height))
     transforms = []
     for t in range(count):
         scale = 1.0 if name == "pan" else 1.6 * 0.988**t
@@ -100,7 +92,7 @@ def camera_move(name: str, still: Picture, count: int) -> Clip:
         transforms.append(np.array([[scale, 0, x], [0, scale, y], [0, 0, 1]]))
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     frames = [
-        cv2.warpAffine(still, transform[:2], SIZE, flags=flags, borderMode=cv2.BORDER_REFLECT)
+        np.asarray(cv2.warpAffine(still, transform[:2], SIZE, flags=flags, borderMode=cv2.BORDER_REFLECT), np.uint8)
         for transform in transforms
     ]
     return Clip(name, frames, [_exact_motion(before, after) for before, after in pairwise(transforms)], exact=True)
@@ -135,7 +127,8 @@ class Evaluator:
         self._vgg = vgg
         image = np.array(images.read_rgb(painting.read_bytes()))
         scale = 512 / min(image.shape[:2])
-        self._target = grams(self._features(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)))
+        size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+        self._target = grams(self._features(resized(image, size)))
 
     def _features(self, picture: Picture) -> Any:
         with torch.inference_mode():
@@ -195,7 +188,8 @@ def main() -> None:
     scorer = AnyPainting.load(weights_folder(os.environ))
     vgg = load_vgg(arguments.vgg, torch.device("cpu"))
     clips = [read_clip(path, arguments.frames) for path in arguments.clips]
-    clips += [camera_move(name, read_first_frame(arguments.clips[0]), arguments.frames) for name in ("pan", "zoom")]
+    still = next(read_frames(arguments.clips[0]))
+    clips += [camera_move(name, still, arguments.frames) for name in ("pan", "zoom")]
     curves = []
     for painting in arguments.paintings:
         for curve in measure(scorer, Evaluator(vgg, painting), painting, clips):
