@@ -76,7 +76,7 @@ def demo(
     samples = LOCAL / "samples"
     if (video is None or style is None) and not (samples / "painting.jpg").is_file():
         console.print("creating the sample files (once) …")
-        subprocess.run([sys.executable, str(PROJECT / "samples" / "make_samples.py"), str(samples)], check=True)
+        subprocess.run([sys.executable, "-m", "samples.make_samples", str(samples)], cwd=PROJECT, check=True)
     video, style = video or samples / "sailing.mp4", style or samples / "painting.jpg"
     if out is None:  # a file of an earlier demo
         out, options = PROJECT / "out" / f"{video.stem}_by_{style.stem}.mp4", [*(options or []), "--overwrite"]

@@ -1,6 +1,6 @@
 """Write the README's image: a frame of the video, the painting, and the same frame restyled.
 
-    .venv/bin/python samples/before_after.py .local/samples/sailing.mp4 .local/samples/painting.jpg \
+    .venv/bin/python -m samples.before_after .local/samples/sailing.mp4 .local/samples/painting.jpg \
         out/sailing_by_painting.mp4 docs/before_after.jpg
 """
 
@@ -10,6 +10,8 @@ from typing import Final
 
 import av
 from PIL import Image
+
+from frame_tools.media.files import atomic_output
 
 FRAME: Final = 60
 GAP: Final = 12
@@ -40,9 +42,8 @@ def side_by_side(images: list[Image.Image]) -> Image.Image:
 def main(before: Path, painting: Path, after: Path, out: Path) -> None:
     """Write the image."""
     images = [frame_of(before, FRAME), Image.open(painting).convert("RGB"), frame_of(after, FRAME)]
-    part = out.with_name(f".{out.name}.part")
-    side_by_side(images).save(part, "JPEG", quality=88)
-    part.replace(out)
+    with atomic_output(out) as part:
+        side_by_side(images).save(part, "JPEG", quality=88)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ import random
 from functools import lru_cache
 from typing import Final
 
-from canvas import HIGH, WIDE, glow, mix
 from PIL import Image, ImageDraw, ImageFilter
+
+from samples.canvas import HIGH, WIDE, glow, mix
 
 _SEED: Final = 37
 

@@ -1,6 +1,6 @@
 """Generate the sample inputs: a short video with audio (sailing.mp4) and a painting (painting.jpg).
 
-    python samples/make_samples.py FOLDER
+    python -m samples.make_samples FOLDER
 
 The files have the same bytes every time.
 """
@@ -19,10 +19,12 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from canvas import HEIGHT, WIDTH
-from melody import SAMPLE_RATE, make_melody
-from painting import make_painting
-from scene import FRAMES, draw_frame
+
+from frame_tools.media.files import atomic_output
+from samples.canvas import HEIGHT, WIDTH
+from samples.melody import SAMPLE_RATE, make_melody
+from samples.painting import make_painting
+from samples.scene import FRAMES, draw_frame
 
 RATE: Final = Fraction(30_000, 1001)
 VIDEO_NAME: Final = "sailing.mp4"
@@ -38,22 +40,22 @@ def main() -> None:
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     make_video(folder / VIDEO_NAME)
-    part = folder / f".{PAINTING_NAME}.part"
-    make_painting().save(part, "JPEG", quality=92, subsampling=0)
-    part.replace(folder / PAINTING_NAME)
+    with atomic_output(folder / PAINTING_NAME) as part:
+        make_painting().save(part, "JPEG", quality=92, subsampling=0)
 
 
 def make_video(path: Path) -> None:
     """Write the scene with its melody: H.264 and AAC in MP4, a little over three seconds."""
-    part = path.with_name(f".{path.name}.part")
     options = {"movflags": "faststart", "fflags": "+bitexact"}
-    with av.open(str(part), "w", format="mp4", container_options=options) as output:
+    with (
+        atomic_output(path) as part,
+        av.open(str(part), "w", format="mp4", container_options=options) as output,
+    ):
         output.metadata["title"] = "Sailing home"
         video, audio = _video_stream(output), _audio_stream(output)
         packets: list[Packet[Any]] = [*_video_packets(video), *_audio_packets(audio)]
         for packet in sorted(packets, key=lambda packet: (packet.dts or 0) * packet.time_base):
             output.mux(packet)
-    part.replace(path)
 
 
 def _video_stream(output: OutputContainer) -> VideoStream:

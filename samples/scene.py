@@ -10,9 +10,10 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
-from canvas import HEIGHT, HIGH, WIDE, WIDTH, Rgb, glow, mix, paste
-from lighthouse import beam, cliff
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
+
+from samples.canvas import HEIGHT, HIGH, WIDE, WIDTH, Rgb, glow, mix, paste
+from samples.lighthouse import beam, cliff
 
 FRAMES: Final = 96
 _HORIZON: Final = 400

@@ -1,0 +1,1 @@
+"""Generated sample inputs for the demo: a short video and a painting."""
