@@ -78,11 +78,12 @@ def draw(number: int, size: tuple[int, int]) -> Image.Image:
 def read_number(image: Image.Image) -> int:
     """Read a frame's number; raises AssertionError if it is not upright or was not made by `draw`."""
     width, height = image.size
-    gray = image.convert("L")
-    cells = [
-        gray.getpixel((int((cell % GRID + 0.5) * width / GRID), int((cell // GRID + 0.5) * height / GRID)))
+    pixels = image.convert("L").tobytes()
+    centers = [
+        (int((cell % GRID + 0.5) * width / GRID), int((cell // GRID + 0.5) * height / GRID))
         for cell in range(GRID * GRID)
     ]
+    cells = [pixels[y * width + x] for x, y in centers]
     assert all(value < 80 or value > 175 for value in cells), f"gray cells: {cells}"
     assert {cell: cells[cell] > 128 for cell in MARKS} == MARKS, f"not upright: {cells}"
     return sum((cells[cell] > 128) << bit for bit, cell in enumerate(NUMBER_CELLS))

@@ -52,7 +52,8 @@ def psnr(a, b):
     ],
 )
 def test_working_size_of_options(frame, asked, expected):
-    assert working_size(*frame, Options(**asked)) == expected
+    width, height = frame
+    assert working_size(width, height, Options(**asked)) == expected
 
 
 @given(

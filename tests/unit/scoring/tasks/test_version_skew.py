@@ -24,26 +24,31 @@ PLAN = Plan(
     manifest_sha256="a" * 64,
     frames=BlobRef(container="input", name="clip/frames/"),
     container="mp4",
+    versions={},
 )
 
 
-def test_task_fails_temporarily_and_works_after_the_upgrade():
+def messages_of(storage):
+    return storage.finished_batches.messages
+
+
+def test_task_fails_temporarily_and_works_after_the_upgrade(tmp_path):
     storage = memory_storage()
     newer = json.loads(PLAN.dumps()) | {"version": 99, "impasto_version": "9.8.7", "new_field": 1}
     storage.runs.write(PATHS.plan, json.dumps(newer).encode())
     task = Task(storage=storage, run_id=PATHS.run_id, step=0, task_id="b00000")
     with pytest.raises(VersionSkewError) as caught:
-        perform(task, lambda task: score_batch(task, weights=None, started=0.0))
+        perform(task, lambda task: score_batch(task, weights=tmp_path, started=0.0))
     assert "Impasto 9.8.7" in caught.value.what
     assert f"this is Impasto {IMPASTO_VERSION}" in caught.value.what
     assert not storage.runs.exists(PATHS.failure("00000"))
-    noted = TaskError.load_stored(storage.runs.need(PATHS.error("00000")).data)
-    assert (noted.code, noted.next_step) == (ErrorCode.VERSION_SKEW, NextStep.ASK_OPERATOR)
-    assert noted.exit_code == ExitCode.TEMPORARY
-    assert not storage.finished_batches.messages
+    recorded = TaskError.load_stored(storage.runs.need(PATHS.error("00000")).data)
+    assert (recorded.code, recorded.next_step) == (ErrorCode.VERSION_SKEW, NextStep.ASK_OPERATOR)
+    assert recorded.exit_code == ExitCode.TEMPORARY
+    assert messages_of(storage) == []
 
     storage.runs.write(PATHS.plan, PLAN.dumps())
     plans = []
     perform(task, lambda task: plans.append(Plan.load_stored(task.storage.runs.need(PATHS.plan).data)))
     assert plans == [PLAN]
-    assert len(storage.finished_batches.messages) == 1
+    assert len(messages_of(storage)) == 1
