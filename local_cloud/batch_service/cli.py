@@ -29,13 +29,16 @@ def main(
             help="NAME=FILE: FILE is a JSON object with the whole base environment of the image's tasks. Repeatable."
         ),
     ] = None,
+    job_quota: Annotated[
+        int | None, typer.Option(min=0, help="Number of jobs that are not completed; default: no limit.")
+    ] = None,
 ) -> None:
     """Run a local Azure Batch service until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     pools = dict(_parse_pool(text) for text in pool or [])
     images = dict(_parse_image(text) for text in image or [])
     with socket.create_server(("127.0.0.1", port)) as listener:
-        asyncio.run(serve(listener, data=data, pools=pools, images=images, ready=_print_ready))
+        asyncio.run(serve(listener, data=data, pools=pools, images=images, ready=_print_ready, job_quota=job_quota))
 
 
 def _print_ready(url: str) -> None:

@@ -55,6 +55,7 @@ def start_service(
     pools: Mapping[str, tuple[int, int]],
     images: Mapping[str, Mapping[str, str]],
     port: int = 0,
+    job_quota: int | None = None,
     ready_s: float = 30.0,
 ) -> BatchServiceProcess:
     """Start a service on 127.0.0.1 and wait until it answers; its log is `data/service.log`.
@@ -70,6 +71,7 @@ def start_service(
         file = data.resolve() / f"image-{number}.json"
         file.write_text(json.dumps(dict(variables)), encoding="utf-8")
         command += ["--image", f"{name}={file}"]
+    command += [] if job_quota is None else ["--job-quota", str(job_quota)]
     log = data / "service.log"
     with log.open("a", encoding="utf-8") as sink:
         process = subprocess.Popen(command, cwd=_REPOSITORY, stdout=subprocess.PIPE, stderr=sink, text=True)

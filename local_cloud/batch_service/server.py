@@ -52,6 +52,7 @@ async def serve(
     pools: Mapping[str, PoolShape],
     images: Mapping[str, Mapping[str, str]],
     ready: Callable[[str], None],
+    job_quota: int | None = None,
 ) -> None:
     """Serve on a bound socket until SIGTERM or SIGINT; `ready` is called with the URL when requests are answered."""
     host, port = listener.getsockname()[:2]
@@ -59,7 +60,7 @@ async def serve(
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    service = BatchService(data, images=images, base_url=base_url)
+    service = BatchService(data, images=images, base_url=base_url, job_quota=job_quota)
     service.start(pools)
     runner = web.AppRunner(make_app(service), access_log=None, shutdown_timeout=1.0)
     await runner.setup()

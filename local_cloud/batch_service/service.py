@@ -33,8 +33,13 @@ class PoolShape:
 class BatchService:
     """Jobs, tasks and pools of one data folder."""
 
-    def __init__(self, data: Path, *, images: Mapping[str, Mapping[str, str]], base_url: str) -> None:
-        """Open the folder; `images` maps an image name to the whole base environment of its tasks."""
+    def __init__(
+        self, data: Path, *, images: Mapping[str, Mapping[str, str]], base_url: str, job_quota: int | None = None
+    ) -> None:
+        """Open the folder; `images` maps an image name to the whole base environment of its tasks.
+
+        `job_quota` limits the number of jobs that are not completed; None means no limit.
+        """
         data = data.resolve()
         self.base_url = base_url
         self.faults = Faults()
@@ -48,7 +53,7 @@ class BatchService:
         )
         self.nodes = Nodes(self.store, self.scheduler, self.background)
         self.pools = Pools(self.store, self.scheduler, self.nodes, self.background)
-        self.jobs = Jobs(self.store, self.scheduler, self.background)
+        self.jobs = Jobs(self.store, self.scheduler, self.background, quota=job_quota)
         self.tasks = Tasks(self.store, self.scheduler, self.jobs, self.faults)
 
     def start(self, pools: Mapping[str, PoolShape]) -> None:

@@ -16,7 +16,9 @@ _DISABLE_CANCEL_REASONS = {"requeue": CancelReason.REQUEUED, "terminate": Cancel
 class Jobs:
     """The jobs of the account."""
 
-    def __init__(self, store: Store, scheduler: Scheduler, background: Background) -> None:
+    def __init__(self, store: Store, scheduler: Scheduler, background: Background, *, quota: int | None = None) -> None:
+        """`quota` is the number of jobs that may exist without being completed; None means no limit."""
+        self._quota = quota
         self._store = store
         self._scheduler = scheduler
         self._background = background
@@ -25,11 +27,14 @@ class Jobs:
         """Add a job. A missing pool is not an error; the job's tasks stay active.
 
         A new job with `terminatejob` and without tasks stays active (seen in recorded responses). Raises BatchError:
-        JobExists or JobBeingDeleted.
+        JobExists, JobBeingDeleted or ActiveJobAndScheduleQuotaReached.
         """
         if self._store.has_job(spec.id):
             self._require_not_deleting(self._store.job(spec.id))
             raise BatchError("JobExists")
+        open_jobs = sum(job.state != "completed" for job in self._store.jobs())
+        if self._quota is not None and open_jobs >= self._quota:
+            raise BatchError("ActiveJobAndScheduleQuotaReached")
         moment = now()
         job = Job(
             **dict(spec),

@@ -1,12 +1,17 @@
 """Jobs: termination, disabling, limits and lists."""
 
 import datetime as dt
+from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.batch import BatchClient
 from azure.batch import models as m
 from azure.core import MatchConditions
+from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+
+from local_cloud.batch_service.launch import start_service
 
 
 def error_code_of(call: Any, *args: Any, **options: Any) -> str:
@@ -154,3 +159,16 @@ def test_missing_job_and_task(cloud: Any) -> None:
     cloud.job("same")
     with pytest.raises(ResourceExistsError):
         cloud.job("same")
+
+
+def test_job_quota(tmp_path: Path) -> None:
+    service = start_service(data=tmp_path / "batch", pools={}, images={}, job_quota=1)
+    try:
+        client = BatchClient(service.url, AzureNamedKeyCredential("localbatch", "bG9jYWw="))
+        create = [m.BatchJobCreateOptions(id=name, pool_info=m.BatchPoolInfo(pool_id="gpu")) for name in "ab"]
+        client.create_job(create[0])
+        assert error_code_of(client.create_job, create[1]) == "ActiveJobAndScheduleQuotaReached"
+        client.begin_terminate_job("a", options={"terminateReason": "done"}).result()
+        client.create_job(create[1])
+    finally:
+        service.stop()
