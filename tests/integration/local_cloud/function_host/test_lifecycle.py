@@ -13,6 +13,8 @@ from local_cloud.function_host.launch import HostFailedError, running_host
 from tests.integration.local_cloud.function_host.host_environment import APPS, HostEnvironment, connection_string
 from tests.support.waiting import until
 
+PATIENCE = 60  # dozens of calls, of one or two hosts, on a busy machine
+
 
 def test_restart_skips_old_blobs_and_catches_up_timer(environment: HostEnvironment) -> None:
     environment.upload("old.txt", b"old")
@@ -52,12 +54,15 @@ def test_two_hosts_run_nothing_twice(environment: HostEnvironment) -> None:
         for name in names:
             environment.upload(f"{name}.txt", b"x")
             environment.send(name=name)
-        until(lambda: len(environment.records("on_made")) >= 40 and len(environment.records("on_work_end")) >= 20)
-        until(lambda: len(environment.records("on_time")) >= 3)
+        until(
+            lambda: len(environment.records("on_made")) >= 40 and len(environment.records("on_work_end")) >= 20,
+            seconds=PATIENCE,
+        )
+        until(lambda: len(environment.records("on_time")) >= 3, seconds=PATIENCE)
         fired_by = {line["pid"] for line in environment.records("on_time")}
         # The host that holds the lock of the timer stops; the other takes over.
         (first if {first.pid} == fired_by else second).stop()
-        until(lambda: {line["pid"] for line in environment.records("on_time")} > fired_by)
+        until(lambda: {line["pid"] for line in environment.records("on_time")} > fired_by, seconds=PATIENCE)
     assert Counter(line["blob"] for line in environment.records("on_blob")) == {
         f"{environment.prefix}-in/{n}.txt": 1 for n in names
     }
@@ -73,9 +78,12 @@ def test_duplicate_delivery(environment: HostEnvironment) -> None:
         environment.send(name=name)
         environment.upload(f"{name}.txt", b"x")
     with running_host(environment.app, env=environment.env, duplicate_seed=3) as host:
-        until(lambda: {line["order"]["name"] for line in environment.records("on_work_end")} == set(names))
-        until(lambda: len({line["blob"] for line in environment.records("on_blob")}) == len(names))
-        until(lambda: queue_is_empty(environment, f"{environment.prefix}-work"))
+        until(
+            lambda: {line["order"]["name"] for line in environment.records("on_work_end")} == set(names),
+            seconds=PATIENCE,
+        )
+        until(lambda: len({line["blob"] for line in environment.records("on_blob")}) == len(names), seconds=PATIENCE)
+        until(lambda: queue_is_empty(environment, f"{environment.prefix}-work"), seconds=PATIENCE)
         assert "Duplicate delivery (seed 3)" in host.output()
     work = [line["order"]["name"] for line in environment.records("on_work")]
     copies = Counter(work)
