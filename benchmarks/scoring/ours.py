@@ -49,7 +49,7 @@ def plain_loop_our_network(setting: Setting) -> Contender:
 
     def network(x: torch.Tensor) -> torch.Tensor:
         height, width = x.shape[2:]
-        return cast("torch.Tensor", networks.transformer(pad(x / 255), condition)[:, :, :height, :width] * 255)
+        return networks.transformer(pad(x / 255), condition)[:, :, :height, :width] * 255
 
     return Loop(network, setting)
 
