@@ -30,6 +30,7 @@ from frame_tools.contracts.split_options import SplitOptions
 
 MAX_FRAMES: Final = 1_000_000
 MAX_SIDE: Final = 16_384
+MAX_CHAPTERS: Final = 1000
 MAX_JSON_BYTES: Final = 32 * 2**20
 _MAX_INT32: Final = 2**31 - 1
 _MAX_PTS: Final = 2**53
@@ -90,6 +91,11 @@ class Color(_Value):
     range: Literal["limited", "full"] | None = None
 
 
+Tag: TypeAlias = Literal[
+    "artist", "album", "album_artist", "comment", "composer", "copyright", "date", "description", "genre", "network",
+    "show", "synopsis",
+]  # fmt: skip
+"""What a container's metadata says of the work, beside its title; never where it was recorded."""
 Disposition: TypeAlias = Literal[
     "default", "forced", "comment", "original", "dub", "hearing_impaired", "visual_impaired", "descriptions"
 ]
@@ -106,10 +112,28 @@ class AudioTrack(_Value):
     sample_rate: Annotated[int, Field(ge=1, le=10_000_000)]
     channels: Annotated[int, Field(ge=1, le=64)]
     start: Ratio
-    packets: Annotated[int, Field(ge=1, le=100_000_000)]
+    packets: Annotated[int, Field(ge=0, le=100_000_000)]
     language: Line | None = None
     title: Line | None = None
     dispositions: tuple[Disposition, ...] = ()
+
+
+class SubtitleTrack(_Value):
+    """A subtitle track in the audio file, in its order there; `codec` is the one it has there."""
+
+    codec: Line
+    packets: Annotated[int, Field(ge=0, le=1_000_000)]
+    language: Line | None = None
+    title: Line | None = None
+    dispositions: tuple[Disposition, ...] = ()
+
+
+class Chapter(_Value):
+    """A chapter; times in seconds on the clock of the video's timestamps."""
+
+    start: Ratio
+    end: Ratio
+    title: Line | None = None
 
 
 class Manifest(StoredDocument):
@@ -146,6 +170,9 @@ class Manifest(StoredDocument):
     color: Color = Color()
     audio_file: Literal["audio.mp4", "audio.mka"] | None = None
     audio: Annotated[tuple[AudioTrack, ...], Field(max_length=64)] = ()
+    subtitles: Annotated[tuple[SubtitleTrack, ...], Field(max_length=64)] = ()
+    chapters: Annotated[tuple[Chapter, ...], Field(max_length=MAX_CHAPTERS)] = ()
+    tags: Annotated[dict[Tag, Line], Field(default_factory=dict, max_length=32)]
     title: Line | None = None
     creation_time: Line | None = None
     place: Line | None = None
@@ -179,7 +206,7 @@ class Manifest(StoredDocument):
 
     @model_validator(mode="after")
     def _check_audio(self) -> Self:
-        if (self.audio_file is None) != (not self.audio):
+        if (self.audio_file is None) != (not self.audio and not self.subtitles):
             raise ValueError("audio_file and audio go together")
         return self
 
@@ -190,6 +217,11 @@ class Manifest(StoredDocument):
             return self.pts
         step = self.pts_step or 1
         return range(self.first_pts, self.first_pts + self.frame_count * step, step)
+
+    @property
+    def audio_packets(self) -> int:
+        """Number of packets in the audio file."""
+        return sum(track.packets for track in self.audio) + sum(track.packets for track in self.subtitles)
 
     @property
     def duration(self) -> Fraction:
@@ -204,10 +236,17 @@ class Manifest(StoredDocument):
         """
         if choice in ("auto", self.container):
             return self
+        if choice == "mkv" and self.subtitles:
+            raise InputError(
+                f"The subtitles of this split ({self.subtitles[0].codec}) do not fit into MKV",
+                f"Write {self.container.upper()}, or split the video again with container mkv.",
+            )
         needs_mkv = self.audio_file == "audio.mka"
         not_in_mov = [track.codec for track in self.audio if track.codec in _NOT_IN_MOV]
         if choice != "mkv" and (needs_mkv or (choice == "mov" and not_in_mov)):
-            codecs = ", ".join(not_in_mov or [track.codec for track in self.audio])
+            codecs = ", ".join(
+                not_in_mov or [*(track.codec for track in self.audio), *(track.codec for track in self.subtitles)]
+            )
             raise InputError(
                 f"The audio of this split ({codecs}) does not fit into {choice.upper()}",
                 f"Write {self.container.upper()}, or split the video again with container {choice}.",

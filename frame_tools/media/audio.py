@@ -18,10 +18,11 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
+from av.stream import Stream
 from pydantic import ValidationError
 
 from frame_tools.contracts.errors import DamagedError, InputError
-from frame_tools.contracts.manifest import AudioTrack
+from frame_tools.contracts.manifest import AudioTrack, SubtitleTrack
 from frame_tools.media.audio_convert import TrackConverter
 from frame_tools.media.audio_plan import MUXERS, AudioPlan, TrackPlan, add_converted_stream
 from frame_tools.media.containers import UNREADABLE_REMEDY, ByteSource, open_input
@@ -29,6 +30,7 @@ from frame_tools.media.files import atomic_output
 from frame_tools.media.metadata import read_dispositions, sanitize_text
 from frame_tools.media.muxing import OutputFile, add_copied_stream, label_stream, output_container
 from frame_tools.media.packet_timeline import UNCHANGED, AnyPacket, PacketTimeline
+from frame_tools.media.subtitles import is_kept, open_track
 
 AudioPacket: TypeAlias = "Packet[AudioStream]"  # a string: generic in PyAV's stubs only
 AudioFile = Literal["audio.mp4", "audio.mka"]
@@ -40,11 +42,12 @@ _WARM_UP_PACKETS: Final = {"aac": 1, "ac3": 1, "eac3": 1, "mp2": 1, "mp3": 2, "o
 
 @dataclass(frozen=True, slots=True)
 class ExtractedAudio:
-    """Result of `extract_audio`: file name (None: no audio), tracks in their order, notes on what was lost."""
+    """Result of `extract_audio`: file name (None: no tracks), tracks in their order, notes on what was lost."""
 
-    file: AudioFile | None
-    tracks: tuple[AudioTrack, ...]
-    notes: tuple[str, ...]
+    file: AudioFile | None = None
+    tracks: tuple[AudioTrack, ...] = ()
+    subtitles: tuple[SubtitleTrack, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class _Track(Protocol):
@@ -66,12 +69,14 @@ class _Written:
 def extract_audio(
     video: Path, folder: Path, plan: AudioPlan, timeline: PacketTimeline, *, origin: Fraction
 ) -> ExtractedAudio:
-    """Write the planned audio tracks of `video` into `folder`/audio.mp4 or audio.mka; `origin` becomes their time 0.
+    """Write the planned audio tracks, and the subtitles, of `video` into `folder`/audio.mp4 or audio.mka.
 
-    Raises InputError if an audio packet can't be read or written.
+    `origin` becomes their time 0. Raises InputError if a packet can't be read or written.
     """
-    if not plan.tracks:
-        return ExtractedAudio(None, (), ())
+    with open_input(video) as source:
+        has_subtitles = any(is_kept(stream, plan.container, timeline) for stream in source.streams.subtitles)
+    if not plan.tracks and not has_subtitles:
+        return ExtractedAudio()
     name: AudioFile = "audio.mka" if plan.container == "mkv" else "audio.mp4"
     try:
         with (
@@ -82,13 +87,17 @@ def extract_audio(
         ):
             extraction = _Extraction(source, output, plan, timeline, origin)
             extraction.run()
-            tracks, notes = extraction.result()
-        return ExtractedAudio(name, tracks, notes)
+            extracted = extraction.result(name)
     except ValidationError as error:
         reason = error.errors(include_url=False, include_input=False)[0]["msg"]
         raise InputError(f"The audio of {video.name} has an unsupported value ({reason})", UNREADABLE_REMEDY) from error
     except (av.FFmpegError, ValueError) as error:
         raise InputError(f"The audio of {video.name} can't be copied ({error})", UNREADABLE_REMEDY) from error
+    tracks, subtitles = extracted.tracks, extracted.subtitles
+    if not any(track.packets for track in tracks) and not any(track.packets for track in subtitles):
+        (folder / name).unlink()
+        return ExtractedAudio(notes=(*extracted.notes, "Left out the sound and subtitles: they end before the picture"))
+    return extracted
 
 
 class _Extraction:
@@ -108,14 +117,21 @@ class _Extraction:
         self._timeline = timeline
         self._origin = origin
         self._streams = {stream.index: stream for stream in source.streams.audio}
-        self._targets: dict[int, AudioStream] = {}
-        self._written = {track.index: _Written() for track in plan.tracks}
+        self._subtitles = [stream for stream in source.streams.subtitles if is_kept(stream, plan.container, timeline)]
+        self._targets: dict[int, Stream] = {}
+        indices = [*(track.index for track in plan.tracks), *(stream.index for stream in self._subtitles)]
+        self._written = {index: _Written() for index in indices}
         self._damaged: dict[int, int] = {}
 
     def run(self) -> None:
         """Read the source once and write all tracks."""
-        tracks = {track.index: self._open(track) for track in self._plan.tracks}
-        sources = [self._streams[index] for index in tracks]
+        tracks: dict[int, _Track] = {track.index: self._open(track) for track in self._plan.tracks}
+        sources: list[Stream] = [self._streams[index] for index in tracks]
+        for stream in self._subtitles:
+            writer = open_track(self._output, stream, self._plan.container, self._origin)
+            self._targets[stream.index] = writer.target
+            tracks[stream.index] = writer
+            sources.append(stream)
         for packet in self._timeline.demux(self._source, sources):
             index = packet.stream.index
             self._write(index, tracks[index].convert(packet))
@@ -124,15 +140,25 @@ class _Extraction:
             if isinstance(track, TrackConverter):
                 self._damaged[index] = track.damaged
 
-    def result(self) -> tuple[tuple[AudioTrack, ...], tuple[str, ...]]:
-        """Return tracks and notes."""
+    def result(self, name: AudioFile) -> ExtractedAudio:
+        """Return what was written to the file `name`."""
         tracks = [self._describe(track.index) for track in self._plan.tracks]
+        subtitles = [
+            SubtitleTrack(
+                codec=self._targets[stream.index].codec_context.codec.canonical_name,
+                packets=self._written[stream.index].packets,
+                language=sanitize_text(stream.metadata.get("language")),
+                title=_title(stream),
+                dispositions=read_dispositions(stream),
+            )
+            for stream in self._subtitles
+        ]
         notes = [
             f"{count} packets of audio track {number} were damaged and are silent"
             for number, count in enumerate(self._damaged.values(), start=1)
             if count
         ]
-        return tuple(tracks), tuple(notes)
+        return ExtractedAudio(name, tuple(tracks), tuple(subtitles), tuple(notes))
 
     def _open(self, track: TrackPlan) -> _Track:
         """Add the track's stream to the output and return what writes it."""
@@ -168,7 +194,8 @@ class _Extraction:
             self._output.mux(packet)
 
     def _describe(self, index: int) -> AudioTrack:
-        stream, target, written = self._streams[index], self._targets[index], self._written[index]
+        stream, written = self._streams[index], self._written[index]
+        target = cast("AudioStream", self._targets[index])
         return AudioTrack(
             codec=target.codec_context.codec.canonical_name,
             sample_rate=target.codec_context.sample_rate,
@@ -176,7 +203,7 @@ class _Extraction:
             start=written.start,
             packets=written.packets,
             language=sanitize_text(stream.metadata.get("language")),
-            title=sanitize_text(stream.metadata.get("title") or stream.metadata.get("name")),
+            title=_title(stream),
             dispositions=read_dispositions(stream),
         )
 
@@ -252,40 +279,50 @@ def _complete_timestamps(packet: AnyPacket) -> None:
         raise ValueError("an audio packet has no timestamp")
 
 
-def _packets(container: InputContainer) -> Iterator[AudioPacket]:
-    """Read the packets of all audio tracks, each with a decode time."""
-    for packet in UNCHANGED.demux(container, container.streams.audio):
+def _title(stream: Stream) -> str | None:
+    """Return a track's title; MP4 has it as a name, or as the name of the handler."""
+    return sanitize_text(stream.metadata.get("title") or stream.metadata.get("name"))
+
+
+def _packets(container: InputContainer, streams: Sequence[Stream]) -> Iterator[AnyPacket]:
+    """Read the packets of some tracks, each with a decode time."""
+    for packet in UNCHANGED.demux(container, streams):
         if packet.size:
             _complete_timestamps(packet)
-            yield cast("AudioPacket", packet)
+            yield packet
 
 
-def _seconds(packet: AudioPacket) -> Fraction:
+def _seconds(packet: AnyPacket) -> Fraction:
     return Fraction(packet.pts or 0) * packet.time_base
 
 
 def count_packets(file: Path | ByteSource) -> int:
     """Count the packets of all audio tracks of a file by reading it once."""
     with open_input(file, name=AUDIO_NAME) as container:
-        return sum(1 for _ in _packets(container))
+        return sum(1 for _ in _packets(container, container.streams.audio))
 
 
 class AudioSource:
     """The tracks of an audio file that are copied into a joined video.
 
-    `tracks` are those of the manifest; empty for a file without a manifest.
-    Raises DamagedError if the file has another number of tracks.
+    `tracks` and `subtitles` are those of the manifest. For a file without a manifest both are empty, and all audio
+    tracks are copied. Raises DamagedError if the file has another number of tracks.
     """
 
-    def __init__(self, container: InputContainer, tracks: Sequence[AudioTrack]) -> None:
+    def __init__(
+        self, container: InputContainer, tracks: Sequence[AudioTrack], subtitles: Sequence[SubtitleTrack] = ()
+    ) -> None:
         self._container = container
-        self._sources = list(container.streams.audio)
+        self._sources = list(container.streams.audio) if tracks or not subtitles else []
         self._tracks = tracks
-        self._targets: dict[int, AudioStream] = {}
+        self._subtitle_sources = list(container.streams.subtitles) if subtitles else []
+        self._subtitles = subtitles
+        self._targets: dict[int, Stream] = {}
         self._can_start_early = True
-        if tracks and len(tracks) != len(self._sources):
+        found, named = len(self._sources) + len(self._subtitle_sources), len(tracks) + len(subtitles)
+        if named and found != named:
             raise DamagedError(
-                f"The audio file has {len(self._sources)} tracks; the manifest names {len(tracks)}",
+                f"The audio file has {found} tracks; the manifest names {named}",
                 "Use the audio file that the split wrote, or split the video again.",
             )
 
@@ -303,16 +340,20 @@ class AudioSource:
                 track = self._tracks[position]
                 label_stream(stream, language=track.language, title=track.title, dispositions=track.dispositions)
             self._targets[source.index] = stream
-        return len(self._targets)
+        for text, label in zip(self._subtitle_sources, self._subtitles, strict=True):
+            added = add_copied_stream(output, text)
+            label_stream(added, language=label.language, title=label.title, dispositions=label.dispositions)
+            self._targets[text.index] = added
+        return len(self._sources)
 
-    def packets(self) -> Iterator[tuple[float, AudioPacket]]:
+    def packets(self) -> Iterator[tuple[float, AnyPacket]]:
         """Yield (decode time in seconds, packet) for all tracks, in the file's order.
 
         Each track is shifted so that it starts at the time in its manifest entry. Matroska can't start before zero and
         would shift all tracks; packets that do are left out there.
         """
         shifts: dict[int, int] = {}
-        for packet in _packets(self._container):
+        for packet in _packets(self._container, [*self._sources, *self._subtitle_sources]):
             index = packet.stream.index
             if index not in shifts:
                 shifts[index] = self._shift(packet)
@@ -323,9 +364,9 @@ class AudioSource:
             packet.stream = self._targets[index]
             yield float(packet.dts * packet.time_base), packet
 
-    def _shift(self, first: AudioPacket) -> int:
+    def _shift(self, first: AnyPacket) -> int:
         """Return by how many ticks a track must be shifted, given its first packet."""
-        if not self._tracks:
+        if not self._tracks or first.stream.index not in [source.index for source in self._sources]:
             return 0
         position = [source.index for source in self._sources].index(first.stream.index)
         return round((self._tracks[position].start - _seconds(first)) / first.time_base)

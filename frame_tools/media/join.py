@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import av
 from av.container import InputContainer
@@ -29,6 +29,8 @@ from frame_tools.media.containers import ByteSource, open_input
 from frame_tools.media.files import atomic_output
 from frame_tools.media.muxing import Output, OutputFile, mp4_options, output_container
 from frame_tools.media.video_track import Segment, VideoTrack
+
+_CHAPTER_TICK: Final = Fraction(1, 1000)
 
 __all__ = ["JoinReport", "Segment", "join"]
 
@@ -76,9 +78,9 @@ def _join_into(
         if audio is None:
             tracks = _mux(manifest, all_segments, first=first, source=None, audio_packets=0, out=out)
         else:
-            packets = sum(track.packets for track in manifest.audio) or count_packets(audio)
+            packets = manifest.audio_packets or count_packets(audio)
             with ExitStack() as stack:
-                source = AudioSource(_open_audio(stack, audio), manifest.audio)
+                source = AudioSource(_open_audio(stack, audio), manifest.audio, manifest.subtitles)
                 tracks = _mux(manifest, all_segments, first=first, source=source, audio_packets=packets, out=out)
     except av.FFmpegError as error:
         raise InternalError(f"The output can't be written ({error})", "Report this error with the manifest.") from error
@@ -99,6 +101,7 @@ def _mux(
         video = VideoTrack(manifest, output, first)
         tracks = source.add_to(output) if source else 0
         output.metadata.update(_metadata(manifest))
+        output.set_chapters(_chapters(manifest))
         timed: list[Iterator[tuple[float, Packet[Any]]]] = [video.packets(segments)]
         if source:
             timed.append(source.packets())
@@ -114,18 +117,36 @@ def _format(manifest: Manifest, source: AudioSource | None, audio_packets: int) 
     return MUXERS[manifest.container], mp4_options(
         video=manifest.time_base,
         sample_rates=source.sample_rates if source else [],
-        packets=(manifest.frame_count, audio_packets),
+        # Between two subtitles, the muxer writes an empty one.
+        packets=(manifest.frame_count, audio_packets + sum(track.packets for track in manifest.subtitles)),
+        tracks=len(manifest.subtitles) + bool(manifest.chapters),
+        metadata=_metadata(manifest),
+        chapters=len(manifest.chapters),
     )
 
 
 def _metadata(manifest: Manifest) -> dict[str, str]:
     """Return the container metadata that the manifest kept of the original video."""
-    fields = {
+    fields: dict[str, str | None] = {
+        **{str(name): text for name, text in manifest.tags.items()},
         "title": manifest.title,
         "creation_time": manifest.creation_time,
         "location": manifest.place,
     }
     return {key: value for key, value in fields.items() if value is not None}
+
+
+def _chapters(manifest: Manifest) -> list[Any]:
+    return [
+        {
+            "id": number,
+            "start": round(chapter.start / _CHAPTER_TICK),
+            "end": round(chapter.end / _CHAPTER_TICK),
+            "time_base": _CHAPTER_TICK,
+            "metadata": {"title": chapter.title} if chapter.title else {},
+        }
+        for number, chapter in enumerate(manifest.chapters)
+    ]
 
 
 def _open_audio(stack: ExitStack, audio: Path | ByteSource) -> InputContainer:

@@ -1,9 +1,10 @@
 """Output containers: options for exact and reproducible results, and safe handling of incomplete files."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Final, Protocol, TypeVar
 
 import av
@@ -22,6 +23,7 @@ _TRACK_INDEX_BYTES: Final = 1024
 # packet per chunk, chunk offset 8 and sample-to-chunk 12.
 _VIDEO_PACKET_BYTES: Final = 36
 _AUDIO_PACKET_BYTES: Final = 32
+_TAG_BYTES: Final = 64
 
 S = TypeVar("S", bound=Stream)
 
@@ -122,10 +124,19 @@ def label_stream(
     stream.disposition = flags
 
 
-def mp4_options(*, video: Fraction | None, sample_rates: Sequence[int], packets: tuple[int, int]) -> dict[str, str]:
+def mp4_options(
+    *,
+    video: Fraction | None,
+    sample_rates: Sequence[int],
+    packets: tuple[int, int],
+    tracks: int = 0,
+    metadata: Mapping[str, str] = MappingProxyType({}),
+    chapters: int = 0,
+) -> dict[str, str]:
     """Return options of the MP4 muxer: the index in front of the data, and a time scale that makes edit lists exact.
 
-    `video` is the video track's time base (None: audio only), `packets` are the numbers of video and audio packets.
+    `video` is the video track's time base (None: audio only), `packets` are the numbers of video and other packets,
+    `tracks` the number of tracks without samples of sound or video, `metadata` the texts for the container.
     The space reserved for the index is an upper bound; what is not used stays in the file as a free box.
     Source: libavformat/movenc.c (options moov_size and movie_timescale).
     """
@@ -135,8 +146,9 @@ def mp4_options(*, video: Fraction | None, sample_rates: Sequence[int], packets:
         while scale < _MIN_VIDEO_TIMESCALE:  # as the muxer does
             scale *= 2
     exact = math.lcm(scale, *sample_rates)
-    tracks = len(sample_rates) + (video is not None)
-    index = packets[0] * _VIDEO_PACKET_BYTES + packets[1] * _AUDIO_PACKET_BYTES
+    tracks += len(sample_rates) + (video is not None)
+    index = packets[0] * _VIDEO_PACKET_BYTES + (packets[1] + 2 * chapters) * _AUDIO_PACKET_BYTES
+    index += sum(len(text.encode()) + _TAG_BYTES for text in metadata.values())
     return {
         "moov_size": str(_BASE_INDEX_BYTES + tracks * _TRACK_INDEX_BYTES + index),
         "movie_timescale": str(exact if exact <= _MAX_TIMESCALE else scale),

@@ -64,7 +64,7 @@ class PacketTimeline:
 
     @property
     def end(self) -> Fraction:
-        """When the last packet of all streams ends, in seconds on the file's own clock."""
+        """When the last packet of all scanned streams ends, in seconds on the file's own clock."""
         return max((stream.end for stream in self.streams.values()), default=Fraction(0))
 
     def moved_seconds(self, stream: Stream) -> Fraction:
@@ -95,17 +95,20 @@ UNCHANGED: Final = PacketTimeline({}, {})
 
 
 def scan(container: InputContainer, video: Stream) -> PacketTimeline:
-    """Read all packets of the `video` stream and of all audio streams once, without decoding."""
-    streams: list[Stream] = [video, *container.streams.audio]
+    """Read all packets of the `video` stream and of all audio and subtitle streams once, without decoding."""
+    subtitles = [stream for stream in container.streams.subtitles if stream.codec_context is not None]
+    streams: list[Stream] = [video, *container.streams.audio, *subtitles]
     scanner = _Scanner(has_broadcast_clock=container.format.name in BROADCAST_FORMATS)
     results = {stream.index: StreamScan() for stream in streams}
     for packet in _demux(container, streams):
         if packet.size:
             scanner.add(packet, results[packet.stream.index])
     led = results[video.index].jumps
+    sounds = {stream.index for stream in container.streams.audio}
     jumps = {
         index: tuple(result.jumps if index == video.index else _follow(result.jumps, led))
         for index, result in results.items()
+        if index == video.index or index in sounds
     }
     return PacketTimeline(results, jumps)
 

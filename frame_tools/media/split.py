@@ -28,7 +28,8 @@ from frame_tools.media.edit_lists import has_initial_gap
 from frame_tools.media.files import write_atomically
 from frame_tools.media.frame_folder import FRAMES_FOLDER, MANIFEST_FILE, load_complete_manifest, prepare_folder
 from frame_tools.media.frame_writer import FrameWriter
-from frame_tools.media.metadata import sanitize_text
+from frame_tools.media.left_out import describe_left_out
+from frame_tools.media.metadata import read_chapters, read_tags, sanitize_text
 from frame_tools.media.packet_timeline import BROADCAST_FORMATS, PacketTimeline, scan
 from frame_tools.media.scene_detection import SceneCutDetector
 from frame_tools.media.timestamps import choose_origin
@@ -60,6 +61,8 @@ def split(
         cuts = _write_frames(reader, folder / FRAMES_FOLDER, options.image_format, progress)
         origin = _origin(video, container, reader, timeline, plan)
         fields = {**reader.manifest_fields(origin), **_source_metadata(container), "cuts": cuts}
+        fields["chapters"] = read_chapters(container, origin)
+        left_out = describe_left_out(container, reader.stream_index, plan.container, timeline)
         fields["place"] = _recording_location(container) if options.keep_location else None
     audio = extract_audio(video, folder, plan, timeline, origin=origin)
     fields |= {
@@ -70,8 +73,9 @@ def split(
         "pattern": _pattern(options.image_format),
         "audio_file": audio.file,
         "audio": audio.tracks,
+        "subtitles": audio.subtitles,
         "container": plan.container,
-        "notes": (*reader.notes, *_describe_jumps(timeline), *plan.notes, *audio.notes),
+        "notes": (*reader.notes, *_describe_jumps(timeline), *plan.notes, *audio.notes, *left_out),
     }
     manifest = _validated(fields)
     write_atomically(folder / MANIFEST_FILE, manifest.dumps())
@@ -124,14 +128,18 @@ def _write_frames(
     return detector.cuts()
 
 
-def _source_metadata(container: InputContainer) -> dict[str, str | None]:
-    """Return title and creation time, or None where the file has none or not in a usable form."""
+def _source_metadata(container: InputContainer) -> dict[str, Any]:
+    """Return title, tags and creation time, or None where the file has none or not in a usable form."""
     created = sanitize_text(container.metadata.get("creation_time"))
     try:
         datetime.fromisoformat(created or "")
     except ValueError:
         created = None
-    return {"title": sanitize_text(container.metadata.get("title")), "creation_time": created}
+    return {
+        "title": sanitize_text(container.metadata.get("title")),
+        "tags": read_tags(container),
+        "creation_time": created,
+    }
 
 
 def _recording_location(container: InputContainer) -> str | None:

@@ -74,6 +74,11 @@ class VideoReader:
         }
 
     @property
+    def stream_index(self) -> int:
+        """The stream's index in its container."""
+        return self._stream.index
+
+    @property
     def track_id(self) -> int:
         """The stream's id in its container."""
         return self._stream.id

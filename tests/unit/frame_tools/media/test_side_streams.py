@@ -1,0 +1,122 @@
+"""Subtitles, chapters and tags arrive where the container holds them; the rest is named in a note."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from frame_tools.contracts.split_options import SplitOptions
+from tests.support.clips import Clip, Tone, make_clip
+from tests.support.media import join_split, read_video
+
+SUBTITLES = [(Fraction(1, 10), Fraction(1, 5), "Hello"), (Fraction(3, 10), Fraction(1, 10), "World")]
+TAGS = {"title": "My film", "artist": "Me", "comment": "holiday", "date": "2024", "location": "+12.3-045.6/"}
+
+
+def make_film(path: Path, *, offset: Fraction = Fraction(0), extras: bool = True) -> Path:
+    """Write a Matroska file with sound, subtitles, two chapters, tags and an attachment."""
+    plain = make_clip(path.with_name("plain.mkv"), Clip(audio=(Tone(seconds=0.4),), b_frames=0))
+    with av.open(str(plain)) as source, av.open(str(path), "w") as output:
+        targets = {stream.index: output.add_stream_from_template(stream, opaque=True) for stream in source.streams}
+        text = output.add_mux_stream("subrip")
+        text.metadata.update({"language": "fra", "title": "Sous-titres"})
+        if extras:
+            output.add_attachment("font.ttf", "font/ttf", b"a font")
+        output.metadata.update(TAGS)
+        output.set_chapters(
+            [
+                {"id": number, "start": start + round(offset * 1000), "end": start + 200 + round(offset * 1000),
+                 "time_base": Fraction(1, 1000), "metadata": {"title": title}}
+                for number, (start, title) in enumerate([(0, "One"), (200, "Two")])
+            ]
+        )  # fmt: skip
+        packets = [packet for packet in source.demux() if packet.size]
+        for packet in packets:
+            packet.stream = targets[packet.stream.index]
+            packet.pts += round(offset / packet.time_base)
+            packet.dts = packet.pts
+        for start, duration, words in SUBTITLES:
+            packet = av.Packet(words.encode())
+            packet.stream, packet.time_base = text, Fraction(1, 1000)
+            packet.pts = packet.dts = round((start + offset) * 1000)
+            packet.duration = round(duration * 1000)
+            packets.append(packet)
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            output.mux(packet)
+    return path
+
+
+def read_subtitles(path: Path) -> list[tuple[float, float, str]]:
+    found = []
+    with av.open(str(path)) as container:
+        stream = container.streams.subtitles[0]
+        for packet in container.demux(stream):
+            for subtitle in packet.decode() if packet.size else []:
+                if words := subtitle.dialogue.decode():
+                    start, duration = packet.pts * packet.time_base, packet.duration * packet.time_base
+                    found.append((float(start), float(duration), words))
+    return found
+
+
+@pytest.mark.parametrize("offset", [Fraction(0), Fraction(3600)])
+@pytest.mark.parametrize(("container", "codec"), [("mp4", "mov_text"), ("mov", "mov_text"), ("mkv", "subrip")])
+def test_subtitles_chapters_and_tags_arrive(tmp_path: Path, container: str, codec: str, offset: Fraction) -> None:
+    source = make_film(tmp_path / "source.mkv", offset=offset)
+    trip = join_split(source, tmp_path, options=SplitOptions(container=container))
+    expected = [(float(start), float(duration), words) for start, duration, words in SUBTITLES]
+    found = [(round(start, 3), round(duration, 3), words) for start, duration, words in read_subtitles(trip.result)]
+    assert found == expected
+    with av.open(str(trip.result)) as result:
+        (stream,) = result.streams.subtitles
+        assert stream.codec_context.codec.canonical_name == codec
+        assert stream.language == "fra" or container == "mkv"
+        chapters = [
+            (float(chapter["start"] * chapter["time_base"]), float(chapter["end"] * chapter["time_base"]),
+             chapter["metadata"]["title"])
+            for chapter in result.chapters()
+        ]  # fmt: skip
+        tags = {name.lower(): text for name, text in result.metadata.items()}
+    assert chapters == [(0.0, 0.2, "One"), (0.2, 0.4, "Two")]
+    assert {name: tags.get(name) for name in TAGS} == TAGS | {"location": None}
+    assert read_video(trip.result).times == [Fraction(number, 25) for number in range(10)]
+    (note,) = trip.manifest.notes
+    assert "attachments" in note
+
+
+def test_subtitles_without_sound_arrive(tmp_path: Path) -> None:
+    source = make_film(tmp_path / "source.mkv", extras=False)
+    trip = join_split(source, tmp_path, options=SplitOptions(sound="drop"))
+    assert (trip.report.tracks, trip.manifest.audio_file) == (0, "audio.mp4")
+    assert [words for _, _, words in read_subtitles(trip.result)] == ["Hello", "World"]
+
+
+def test_timed_text_of_mp4_becomes_subrip_in_matroska(tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    film = join_split(make_film(tmp_path / "source.mkv", extras=False), tmp_path / "first").result
+    trip = join_split(film, tmp_path, options=SplitOptions(container="mkv"))
+    assert [words for _, _, words in read_subtitles(trip.result)] == ["Hello", "World"]
+    assert trip.manifest.subtitles[0].codec == "subrip"
+    assert trip.manifest.notes == ()
+
+
+def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
+    source = tmp_path / "source.mkv"
+    plain = make_clip(tmp_path / "plain.mkv", Clip(b_frames=0))
+    with av.open(str(plain)) as clip, av.open(str(source), "w") as output:
+        target = output.add_stream_from_template(clip.streams.video[0], opaque=True)
+        pictures = output.add_mux_stream("dvd_subtitle")
+        pictures.metadata["language"] = "deu"
+        for packet in clip.demux():
+            if packet.size:
+                packet.stream = target
+                output.mux(packet)
+        picture = av.Packet(b"a picture")
+        picture.stream, picture.time_base, picture.pts, picture.dts = pictures, Fraction(1, 1000), 100, 100
+        output.mux(picture)
+    for container, notes in (("mp4", 1), ("mkv", 0)):
+        folder = tmp_path / container
+        folder.mkdir()
+        trip = join_split(source, folder, options=SplitOptions(container=container))
+        assert len(trip.manifest.notes) == notes
+        assert all("dvd_subtitle" in note for note in trip.manifest.notes)
