@@ -15,8 +15,9 @@ from frame_tools.contracts.plan import BlobRef, Plan
 from frame_tools.contracts.receipt import Outcome, Receipt, StoredFile
 from frame_tools.media.join import Segment, join
 from frame_tools.media.sink import BlockSink
-from frame_tools.storage.blobs import AlreadyThereError, Lease, RangedReader, sha256_of
+from frame_tools.storage.blobs import AlreadyThereError, sha256_of
 from frame_tools.storage.deployment import Storage
+from frame_tools.storage.ports import BlobReader, Lease
 
 
 class DamagedBatchError(DamagedError):
@@ -86,7 +87,7 @@ def _commit(sink: BlockSink, storage: Storage, plan: Plan, lease: Lease) -> None
         storage.output.delete(plan.product)  # the run ended between the check and the commit
 
 
-def _open_audio(storage: Storage, audio: BlobRef) -> RangedReader:
+def _open_audio(storage: Storage, audio: BlobRef) -> BlobReader:
     """Open the audio file; raises DamagedError if it was deleted after the run was planned."""
     try:
         return storage.data_container(audio.container).open(audio.name)

@@ -13,6 +13,7 @@ from frame_tools.storage.deployment import Storage
 from frame_tools.telemetry import logs
 from frame_tools.telemetry.metrics import LogMetrics, Metrics
 from orchestration.azure_batch.client import BatchService
+from orchestration.azure_batch.ports import BatchClient
 from orchestration.clock import Clock, SystemClock
 from orchestration.settings import Settings
 from orchestration.telemetry.azure_monitor import telemetry_from
@@ -25,7 +26,7 @@ class App:
 
     settings: Settings
     storage: Storage
-    batch: BatchService
+    batch: BatchClient
     metrics: Metrics = field(default_factory=LogMetrics)
     """Receives metric values."""
     spans: Spans = field(default_factory=NoOpSpans)

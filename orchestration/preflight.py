@@ -14,10 +14,9 @@ from azure.core.exceptions import AzureError
 from frame_tools.contracts import paths
 from frame_tools.contracts.base import StoredDocument
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.storage.blobs import Container
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.mode import MOUNTS
-from frame_tools.storage.queues import Queue
+from frame_tools.storage.ports import BlobContainer, MessageQueue
 from orchestration.app import App
 from orchestration.azure_batch.pool import (
     Finding,
@@ -122,13 +121,13 @@ def preflight(app: App) -> dict[str, Any]:
 
 def _storage_findings(storage: Storage) -> Iterator[Finding]:
     names = (paths.INPUT, paths.TRIGGERS, paths.WORK, paths.OUTPUT, paths.RUNS, paths.LOGS)
-    resources: dict[str, Container | Queue] = {
+    resources: dict[str, BlobContainer | MessageQueue] = {
         **{f"container {name}": getattr(storage, name) for name in names},
         f"queue {paths.FRAME_BATCHES}": storage.frame_batches,
         f"queue {paths.FINISHED_BATCHES}": storage.finished_batches,
     }
     for name, resource in resources.items():
-        yield _attempt(name, lambda name=name, resource=resource: _existence(name, resource.is_there()))  # type: ignore[misc]
+        yield _attempt(name, lambda name=name, resource=resource: _existence(name, resource.is_created()))  # type: ignore[misc]
 
 
 def _existence(check: str, exists: bool) -> Finding:

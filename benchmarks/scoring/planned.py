@@ -7,7 +7,6 @@ from typing import Final
 from PIL import Image
 
 from benchmarks.scoring.contenders import Setting
-from benchmarks.scoring.folder_storage import folder_storage
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import BlobRef, Plan, PlannedKeyframe, PlannedStyle, spread_sample
@@ -15,6 +14,7 @@ from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.version import IMPASTO_VERSION
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import Storage
+from frame_tools.storage.in_memory import in_memory_storage
 from scoring.pipeline.frame_source import FrameSource, open_frames
 from scoring.tasks.base import Task
 from scoring.tasks.inputs import run_inputs
@@ -43,7 +43,7 @@ class Planned:
 def planned(setting: Setting, name: str) -> Planned:
     """Write the run to a folder `name` of its own, and open it as a task does."""
     clip = setting.clip
-    storage = folder_storage(clip.folder / name)
+    storage = in_memory_storage()
     manifest = Manifest.plain(clip.frames, Fraction(FRAMES_PER_SECOND), width=clip.size.width, height=clip.size.height)
     for index, path in enumerate(clip.paths):
         storage.input.write(f"bench/frames/{manifest.frame_name(index)}", path.read_bytes())

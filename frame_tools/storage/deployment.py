@@ -1,4 +1,4 @@
-"""The containers and queues of a deployment, opened from settings: what app, node and command line all work on."""
+"""The containers and queues of a deployment, opened from settings by the app, the nodes and the command line."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,24 +6,25 @@ from typing import Self
 
 from frame_tools.contracts import paths
 from frame_tools.storage.accounts import DATA, OPS, Account, account_from
-from frame_tools.storage.blobs import BlobAccount, Container, container_at
-from frame_tools.storage.queues import Queue, QueueAccount
-from frame_tools.storage.sas import GRANTS, is_guest
+from frame_tools.storage.blobs import BlobAccount, container_at
+from frame_tools.storage.ports import BlobContainer, MessageQueue
+from frame_tools.storage.queues import QueueAccount
+from frame_tools.storage.sas import GRANTS, has_sas_urls
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataStorage:
-    """What a person outside can reach: write into two containers, read one."""
+    """The containers that a user can access: two to write to, one to read from."""
 
-    input: Container
-    triggers: Container
-    output: Container
+    input: BlobContainer
+    triggers: BlobContainer
+    output: BlobContainer
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Open what the setting DATA, or a guest's signed URLs, name; nothing is sent yet."""
-        if is_guest(environ):
-            return cls(**{door.container: container_at(environ[door.setting]) for door in GRANTS})
+        """Open the containers named by the setting DATA or by SAS URLs; sends no request."""
+        if has_sas_urls(environ):
+            return cls(**{grant.container: container_at(environ[grant.setting]) for grant in GRANTS})
         blobs = BlobAccount(account_from(environ, DATA))
         return cls(
             input=blobs.container(paths.INPUT),
@@ -34,27 +35,27 @@ class DataStorage:
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """Both accounts' containers, and the two queues that carry work."""
+    """The containers of both accounts and the two work queues."""
 
-    input: Container
-    triggers: Container
-    work: Container
-    output: Container
-    runs: Container
-    logs: Container
-    scripts: Container
-    """Programs that the operator allowed as scorers; the app never reads it."""
-    frame_batches: Queue
-    finished_batches: Queue
+    input: BlobContainer
+    triggers: BlobContainer
+    work: BlobContainer
+    output: BlobContainer
+    runs: BlobContainer
+    logs: BlobContainer
+    scripts: BlobContainer
+    """Programs that the operator allows as scorers; the app never reads it."""
+    frame_batches: MessageQueue
+    finished_batches: MessageQueue
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Open what the settings DATA and OPS name; nothing is sent yet."""
+        """Open the accounts named by the settings DATA and OPS; sends no request."""
         return cls.open(data=account_from(environ, DATA), ops=account_from(environ, OPS))
 
     @classmethod
     def open(cls, *, data: Account, ops: Account) -> Self:
-        """Open two accounts; nothing is sent yet."""
+        """Open two accounts; sends no request."""
         data_blobs, ops_blobs, queues = BlobAccount(data), BlobAccount(ops), QueueAccount(ops)
         return cls(
             input=data_blobs.container(paths.INPUT),
@@ -69,12 +70,12 @@ class Storage:
         )
 
     def ensure(self) -> None:
-        """Create what is missing (local use; in Azure the templates make them)."""
+        """Create missing containers and queues (for local use; in Azure the templates create them)."""
         for container in (self.input, self.triggers, self.work, self.output, self.runs, self.logs, self.scripts):
             container.ensure()
         for queue in (self.frame_batches, self.finished_batches):
             queue.ensure()
 
-    def data_container(self, name: str) -> Container:
-        """Return the container that a BlobRef of a plan names."""
+    def data_container(self, name: str) -> BlobContainer:
+        """Return the container that a BlobRef in a plan names."""
         return {paths.INPUT: self.input, paths.WORK: self.work}[name]

@@ -37,7 +37,7 @@ class Queue:
         except ResourceExistsError:
             return
 
-    def is_there(self) -> bool:
+    def is_created(self) -> bool:
         """Whether the queue exists; raises HttpResponseError if we may not look."""
         try:
             self._client.get_queue_properties()

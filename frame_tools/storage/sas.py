@@ -51,7 +51,7 @@ def guest_settings(account: BlobAccount, *, hours: int, now: dt.datetime) -> dic
     }
 
 
-def is_guest(environ: Mapping[str, str]) -> bool:
+def has_sas_urls(environ: Mapping[str, str]) -> bool:
     """Whether the environment holds a guest's URLs; raises InputError if it holds only some of them."""
     given = [door.setting for door in GRANTS if environ.get(door.setting)]
     if given and len(given) < len(GRANTS):

@@ -9,8 +9,6 @@ https://learn.microsoft.com/python/api/azure-batch/azure.batch.batchclient
 import base64
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final, cast
 
 from azure.batch import BatchClient
@@ -22,6 +20,7 @@ from azure.identity import DefaultAzureCredential
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import TemporaryError
 from orchestration.azure_batch.pool import NodeCounts, PoolError, PoolView, SupportedAgent
+from orchestration.azure_batch.ports import SubmitResult, TaskView
 from orchestration.azure_batch.task_spec import TaskSpec
 from orchestration.settings import Settings
 
@@ -31,34 +30,6 @@ RETENTION: Final = dt.timedelta(days=1)
 """How long nodes keep the files of a completed task."""
 LOCAL_KEY: Final = AzureNamedKeyCredential("impastolocal", base64.b64encode(b"no secret: loopback only").decode())
 _JOB_CLOSED_CODES: Final = {"jobcompleted", "jobbeingterminated", "jobbeingdeleted", "jobnotfound", "jobdisabled"}
-
-
-class SubmitResult(StrEnum):
-    """What Batch did with a task."""
-
-    ADDED = "added"
-    EXISTS = "exists"
-    """The task id is already taken."""
-    JOB_CLOSED = "job_closed"
-    """The job accepts no more tasks."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaskView:
-    """The checked properties of a Batch task."""
-
-    task_id: str
-    state: str
-    """active, preparing, running or completed."""
-    succeeded: bool
-    exit_code: int | None
-    failure: str
-    """Batch's description of the failure, one line; empty if there is none."""
-
-    @property
-    def is_active(self) -> bool:
-        """Whether the task has not completed."""
-        return self.state != "completed"
 
 
 class BatchService:

@@ -16,7 +16,8 @@ from frame_tools.contracts.receipt import Failure
 from frame_tools.telemetry.logs import with_run_context
 from frame_tools.telemetry.metrics import QUEUE_AGE, TASK_RETRIES
 from orchestration.app import App, node_image
-from orchestration.azure_batch.client import TaskView, attempts_by_step
+from orchestration.azure_batch.client import attempts_by_step
+from orchestration.azure_batch.ports import TaskView
 from orchestration.preflight import recheck_pool
 from orchestration.runs.admission import admit_next, reclaim_slots
 from orchestration.runs.advance import advance

@@ -15,9 +15,9 @@ from typing import Final, Protocol
 from frame_tools.contracts.choices import MAX_FRAME_BYTES
 from frame_tools.contracts.errors import ImpastoError, InputError, InternalError, NextStep, TemporaryError
 from frame_tools.contracts.plan import BlobRef
-from frame_tools.storage.blobs import Container
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.mode import STORAGE_MODE
+from frame_tools.storage.ports import BlobContainer
 
 MOUNTS_FOLDER: Final = "AZ_BATCH_NODE_MOUNTS_DIR"
 """Set by Batch: https://learn.microsoft.com/azure/batch/batch-compute-node-environment-variables"""
@@ -47,7 +47,7 @@ class FrameSource(Protocol):
 class BlobFrames:
     """Frames as blobs of a container, under a prefix that is empty or ends with "/"."""
 
-    container: Container
+    container: BlobContainer
     prefix: str
 
     def read(self, name: str) -> bytes:

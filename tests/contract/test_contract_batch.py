@@ -9,9 +9,9 @@ import pytest
 
 from local_cloud.cloud import Cloud
 from orchestration.app import App
-from orchestration.azure_batch.client import BatchService, SubmitResult
+from orchestration.azure_batch.in_memory import InMemoryBatch, InMemoryJobs
+from orchestration.azure_batch.ports import BatchClient, SubmitResult
 from orchestration.azure_batch.task_spec import TaskSpec
-from tests.support.in_memory_batch import Jobs, MemoryBatch
 
 _numbers = itertools.count(1)
 
@@ -20,7 +20,7 @@ _numbers = itertools.count(1)
 class Place:
     """A Batch service, and how its tasks come to a bad end."""
 
-    batch: BatchService
+    batch: BatchClient
     end: Callable[[str, str], None]
     job: str
 
@@ -35,8 +35,8 @@ class Place:
 def place(request: pytest.FixtureRequest) -> Place:
     job = f"contract-{next(_numbers)}"
     if request.param == "memory":
-        jobs = Jobs()
-        return Place(MemoryBatch(jobs), jobs.end_badly, job)
+        jobs = InMemoryJobs()
+        return Place(InMemoryBatch(jobs), jobs.fail_task, job)
     emulators: Cloud = request.getfixturevalue("emulators")
     batch = App.from_environment(emulators.settings).batch
     return Place(batch, batch._client.terminate_task, job)

@@ -17,8 +17,8 @@ from frame_tools.storage import blobs
 from frame_tools.storage.accounts import OPS, account_from
 from frame_tools.storage.blobs import AlreadyThereError, BlobAccount, Container, Lease, large
 from frame_tools.storage.blobs import lease as lease_module
+from frame_tools.storage.in_memory import BlobStore, InMemoryContainer
 from local_cloud.cloud import Cloud
-from tests.support.in_memory import MemoryContainer, Shelf
 from tests.support.waiting import until
 from tests.support.world import in_parallel
 
@@ -37,7 +37,7 @@ def stored(emulators: Cloud) -> Container:
 @pytest.fixture(params=["stored", "memory"])
 def container(request: pytest.FixtureRequest) -> Container:
     if request.param == "memory":
-        return MemoryContainer("contract", Shelf())
+        return InMemoryContainer("contract", BlobStore())
     real: Container = request.getfixturevalue("stored")
     return real
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from azure.storage.queue import QueueClient
 
-from frame_tools.contracts.messages import BatchMessage, parse_message
+from frame_tools.contracts.messages import BatchMessage
 from frame_tools.storage.accounts import OPS, account_from
+from frame_tools.storage.in_memory import InMemoryQueue
 from frame_tools.storage.queues import Queue, QueueAccount
 from local_cloud.cloud import Cloud
-from tests.support.in_memory import MemoryQueue
 from tests.support.world import drain
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -38,7 +38,7 @@ def queue(emulators: Cloud) -> Queue:
 @pytest.fixture(params=["real", "memory"])
 def any_queue(request: pytest.FixtureRequest) -> Queue:
     """The same, or the tests' own in memory."""
-    return MemoryQueue([]) if request.param == "memory" else request.getfixturevalue("queue")
+    return InMemoryQueue([]) if request.param == "memory" else request.getfixturevalue("queue")
 
 
 def raw(emulators: Cloud, queue: Queue) -> QueueClient:
@@ -52,7 +52,7 @@ def test_a_message_lies_on_the_queue_as_base64_of_its_json(emulators: Cloud, que
     (lying,) = raw(emulators, queue).peek_messages()
     assert base64.b64decode(lying.content, validate=True) == message.text().encode()
     assert queue.oldest() == [message.text()]
-    assert [parse_message(text) for text in drain(queue)] == [message]
+    assert [BatchMessage.parse(text) for text in drain(queue)] == [message]
 
 
 def test_what_the_node_s_environment_sends_is_read_here(emulators: Cloud, queue: Queue) -> None:
@@ -63,14 +63,14 @@ def test_what_the_node_s_environment_sends_is_read_here(emulators: Cloud, queue:
     )
     (lying,) = raw(emulators, queue).peek_messages()
     text = base64.b64decode(lying.content, validate=True).decode()
-    assert parse_message(text) == BatchMessage(run_id="clip-0123456789", batch=7)
+    assert BatchMessage.parse(text) == BatchMessage(run_id="clip-0123456789", batch=7)
 
 
 def test_many_messages_all_arrive(any_queue: Queue) -> None:
     any_queue.ensure()
     messages = [BatchMessage(run_id="clip-0123456789", batch=batch) for batch in range(100)]
     any_queue.send_all(messages)
-    assert sorted(parse_message(text).batch for text in drain(any_queue)) == list(range(100))
+    assert sorted(BatchMessage.parse(text).batch for text in drain(any_queue)) == list(range(100))
 
 
 def test_a_queue_that_is_not_there_is_empty_and_is_made_when_needed(any_queue: Queue) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from frame_tools.contracts import paths
 from frame_tools.storage.deployment import Storage
+from frame_tools.storage.in_memory import AccessHook, BlobStore, InMemoryContainer, InMemoryQueue
 from orchestration.app import App
+from orchestration.azure_batch.in_memory import InMemoryBatch, InMemoryJobs
 from orchestration.settings import Settings
-from tests.support.in_memory import Before, MemoryContainer, MemoryQueue, Shelf
-from tests.support.in_memory_batch import Jobs, MemoryBatch
 from tests.support.world import AdjustableClock, World
 
 CONTAINERS = (paths.INPUT, paths.TRIGGERS, paths.WORK, paths.OUTPUT, paths.RUNS, paths.LOGS, paths.SCRIPTS)
@@ -22,22 +22,22 @@ TIMES = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?")
 class InMemoryCloud:
     """The durable state of a world: containers, queues and Batch jobs."""
 
-    shelves: dict[str, Shelf] = field(default_factory=lambda: {name: Shelf() for name in CONTAINERS})
+    shelves: dict[str, BlobStore] = field(default_factory=lambda: {name: BlobStore() for name in CONTAINERS})
     queues: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in QUEUES})
-    jobs: Jobs = field(default_factory=Jobs)
+    jobs: InMemoryJobs = field(default_factory=InMemoryJobs)
 
     def world(self, **settings: Any) -> World:
         """Return an app on this state; `settings` override the defaults."""
         storage = Storage(
-            **{name: MemoryContainer(name, shelf) for name, shelf in self.shelves.items()},
-            **{name: MemoryQueue(texts) for name, texts in self.queues.items()},
+            **{name: InMemoryContainer(name, shelf) for name, shelf in self.shelves.items()},
+            **{name: InMemoryQueue(texts) for name, texts in self.queues.items()},
         )
         defaults = Settings(batch_endpoint="http://127.0.0.1:1", node_image="stub:1")
         return World(
             App(
                 settings=defaults.model_copy(update=settings),
                 storage=storage,
-                batch=MemoryBatch(self.jobs),
+                batch=InMemoryBatch(self.jobs),
                 clock=AdjustableClock(),
                 task_environment={},
             )
@@ -76,9 +76,9 @@ class InMemoryCloud:
         return restore
 
 
-def with_access_hook(app: App, hook: Before) -> App:
+def with_access_hook(app: App, hook: AccessHook) -> App:
     """Return the app of another process, which calls `hook` before each access to storage or Batch."""
     parts: dict[str, Any] = {part.name: getattr(app.storage, part.name) for part in fields(app.storage)}
-    storage = replace(app.storage, **{name: part.seen_through(hook) for name, part in parts.items()})
-    assert isinstance(app.batch, MemoryBatch)
-    return replace(app, storage=storage, batch=app.batch.seen_through(hook))
+    storage = replace(app.storage, **{name: part.with_hook(hook) for name, part in parts.items()})
+    assert isinstance(app.batch, InMemoryBatch)
+    return replace(app, storage=storage, batch=app.batch.with_hook(hook))

@@ -6,7 +6,6 @@ from fractions import Fraction
 
 import pytest
 
-from benchmarks.memory_storage import MemoryContainer, MemoryQueue, memory_storage
 from frame_tools.contracts.errors import TemporaryError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.messages import BatchMessage
@@ -17,6 +16,7 @@ from frame_tools.contracts.receipt import Receipt
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.media.images import encode_jpeg, encode_png
 from frame_tools.storage.blobs import sha256_of
+from frame_tools.storage.in_memory import InMemoryContainer, InMemoryQueue, in_memory_storage
 from scoring.tasks.base import Task, perform
 from scoring.tasks.score import score_batch
 from tests.support.clips import draw
@@ -29,7 +29,7 @@ BORDERS = (0, 3, 5)
 
 def planned(scorer="copy", *, image_format="jpg", options=None, **changes):
     """Return storage with five frames, numbered 0 to 4, planned as two batches."""
-    storage = memory_storage()
+    storage = in_memory_storage()
     manifest = Manifest.plain(
         BORDERS[-1],
         Fraction(25),
@@ -93,11 +93,11 @@ def never(_task):
     pytest.fail("the work was started")
 
 
-class Journal(MemoryContainer):
+class Journal(InMemoryContainer):
     """A container that records its writes in a shared list, and fails at the write of `fails_at`."""
 
-    def __init__(self, name, journal, fails_at=None):
-        super().__init__(name)
+    def __init__(self, container, journal, fails_at=None):
+        super().__init__(container.name, container._store)
         self._journal, self._fails_at = journal, fails_at
 
     def _record(self, name):
@@ -120,11 +120,9 @@ def journaled(fails_at=None):
     journal: list[str] = []
     containers = {}
     for container_name in ("work", "logs", "runs"):
-        container = Journal(container_name, journal, fails_at)
-        container.blobs.update(getattr(storage, container_name).blobs)
-        containers[container_name] = container
+        containers[container_name] = Journal(getattr(storage, container_name), journal, fails_at)
 
-    class RecordingQueue(MemoryQueue):
+    class RecordingQueue(InMemoryQueue):
         def send(self, message):
             journal.append("message")
             super().send(message)

@@ -23,9 +23,10 @@ from frame_tools.media import images
 from frame_tools.storage.accounts import DATA, OPS, account_from
 from frame_tools.storage.blobs import BlobAccount
 from frame_tools.storage.deployment import Storage
+from frame_tools.storage.in_memory import InMemoryQueue
 from frame_tools.storage.queues import Queue, QueueAccount
 from orchestration.app import App
-from orchestration.azure_batch.client import TaskView
+from orchestration.azure_batch.ports import TaskView
 from orchestration.handlers.finish_batch import finish_batch
 from orchestration.handlers.start_run import start_run
 from orchestration.handlers.submit_batch import submit_batch
@@ -33,7 +34,6 @@ from orchestration.reporting.status import run_status
 from orchestration.runs.scheduling import current_job
 from tests.support.clips import draw
 from tests.support.fake_node import SIZE, read_plan, score
-from tests.support.in_memory import MemoryQueue
 from tests.support.interception import intercept
 
 T = TypeVar("T")
@@ -232,8 +232,8 @@ class World:
 
 def drain(queue: Queue) -> list[str]:
     """Remove all messages from a queue and return their texts."""
-    if isinstance(queue, MemoryQueue):
-        return queue.taken()
+    if isinstance(queue, InMemoryQueue):
+        return queue.drain()
     texts: list[str] = []
     client = queue._client
     for message in client.receive_messages(messages_per_page=32, visibility_timeout=600):

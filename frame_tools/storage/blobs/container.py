@@ -38,7 +38,7 @@ class Container:
         except ResourceExistsError:
             return
 
-    def is_there(self) -> bool:
+    def is_created(self) -> bool:
         """Whether the container exists; raises HttpResponseError if we may not look."""
         return bool(self._client.exists())
 

@@ -6,7 +6,7 @@ from typing import Final
 from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.errors import InputError, NextStep
 from frame_tools.contracts.plan import PlannedProgram
-from frame_tools.storage.blobs import Container
+from frame_tools.storage.ports import BlobContainer
 from scoring.scorers.programs.context import ProgramContext
 from scoring.scorers.programs.model import ExportedModel, TorchScriptModel
 from scoring.scorers.programs.script import Script
@@ -16,7 +16,7 @@ MAX_PROGRAM_BYTES: Final = 2**30
 """Maximum size of a program's file, which is held in memory as a whole."""
 
 
-def read_program(program: PlannedProgram, scripts: Container) -> bytes:
+def read_program(program: PlannedProgram, scripts: BlobContainer) -> bytes:
     """Read the program's file from the ops account's container `scripts`, at most MAX_PROGRAM_BYTES.
 
     Raises InputError if it does not exist or is larger. `load_program` compares its hash.

@@ -16,6 +16,7 @@ from frame_tools.contracts import ids, paths
 from frame_tools.contracts.errors import ImpastoError
 from frame_tools.contracts.paths import RunPaths
 from orchestration.app import App
+from orchestration.azure_batch.in_memory import InMemoryBatch
 from orchestration.handlers.cancel import cancel
 from orchestration.handlers.finish_batch import finish_batch
 from orchestration.handlers.poison import finish_poisoned
@@ -30,7 +31,6 @@ from scoring.tasks.base import Task, perform
 from scoring.tasks.join import join_run
 from tests.support.crash import SimulatedCrash
 from tests.support.fake_node import fail, split
-from tests.support.in_memory_batch import MemoryBatch
 from tests.support.interleaving import (
     Gate,
     Handler,
@@ -222,7 +222,7 @@ def fail_step(world: World, run_id: str, step: int | str) -> None:
 
 
 def end_task(world: World, run_id: str, step: int | str, *, exit_code: int = 0) -> None:
-    assert isinstance(world.app.batch, MemoryBatch)
+    assert isinstance(world.app.batch, InMemoryBatch)
     world.app.batch.jobs.end_step(run_id, step, exit_code=exit_code)
 
 

@@ -13,13 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks.memory_storage import MemoryContainer
 from benchmarks.scoring import command, others
 from benchmarks.scoring.cli import FRAMES
 from benchmarks.scoring.clip import SMALLEST_SIDE, Size, draw_clip
 from benchmarks.scoring.contenders import Setting, facts, frames_per_second, run_rounds, start_contenders
 from benchmarks.scoring.figures import describe_bottleneck, figures, limits
-from benchmarks.scoring.folder_storage import FolderContainer
 from benchmarks.scoring.plain_loop import PlainLoop, PlainNetwork
 from frame_tools.contracts.errors import ImpastoError, InputError
 from frame_tools.contracts.options import Options
@@ -93,26 +91,6 @@ def test_frames_per_second_calls_at_least_once():
     calls: list[int] = []
     assert frames_per_second(calls.append, 0) > 0
     assert calls == [0]
-
-
-def test_folder_container_behaves_like_blobs(tmp_path):
-    folder, memory = FolderContainer(tmp_path / "work"), MemoryContainer("work")
-    for container in (folder, memory):
-        assert container.read("a/b") is None
-        assert container.info("a/b") is None
-        assert container.create("a/b", b"12345")
-        assert not container.create("a/b", b"other")
-        assert container.read("a/b").data == b"12345"
-        assert container.read("a/b").etag == container.info("a/b").etag
-        container.write("a/c", b"")
-        container.write("ab", b"")
-        assert [info.name for info in container.list("a/")] == ["a/b", "a/c"]
-        assert container.write("a/b", b"123") == container.info("a/b").etag
-        assert (container.name, container.info("a/b").size) == ("work", 3)
-    assert folder.read("a/b", limit=1).data == b"12"
-    assert not folder.delete("a/b", etag="old")
-    assert folder.delete("a/b", etag=folder.info("a/b").etag)
-    assert not folder.delete("a/b")
 
 
 def test_each_contender_has_its_own_process(clip):

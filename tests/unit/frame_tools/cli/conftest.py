@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from frame_tools.storage.deployment import DataStorage
+from frame_tools.storage.in_memory import BlobStore, InMemoryContainer
 from tests.support.cli import clear_settings
-from tests.support.in_memory import MemoryContainer, Shelf
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def storage(monkeypatch: pytest.MonkeyPatch) -> DataStorage:
     """Storage in memory, which the commands use."""
-    containers = {name: MemoryContainer(name, Shelf()) for name in ("input", "triggers", "output")}
+    containers = {name: InMemoryContainer(name, BlobStore()) for name in ("input", "triggers", "output")}
     memory = DataStorage(**containers)
     monkeypatch.setattr(DataStorage, "from_environment", lambda _settings: memory)
     return memory

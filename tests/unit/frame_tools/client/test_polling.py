@@ -12,7 +12,7 @@ from frame_tools.client.polling import RunEndedError, check_finished, follow, wa
 from frame_tools.contracts.errors import InputError, MissingError, TemporaryError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.storage.deployment import DataStorage
-from tests.support.in_memory import MemoryContainer, Shelf
+from frame_tools.storage.in_memory import BlobStore, InMemoryContainer
 from tests.support.prepared_server import Request, prepared_server
 
 RUN = "clip-0123456789"
@@ -92,8 +92,8 @@ def test_unreachable_app_is_named() -> None:
         list(follow(ApiClient(url=url), RUN, pause=0))
 
 
-def storage_with(output: MemoryContainer) -> DataStorage:
-    empty = MemoryContainer("input", Shelf())
+def storage_with(output: InMemoryContainer) -> DataStorage:
+    empty = InMemoryContainer("input", BlobStore())
     return DataStorage(input=empty, triggers=empty, output=output)
 
 
@@ -105,14 +105,14 @@ def test_wait_for_report_reads_until_it_exists() -> None:
             reads.append(_name)
             if len(reads) == 3:
                 report = {"run_id": RUN, "status": "refused", "reason": "No frames"}
-                MemoryContainer("output", shelf).write(RunPaths(RUN).report, json.dumps(report).encode())
+                InMemoryContainer("output", shelf).write(RunPaths(RUN).report, json.dumps(report).encode())
 
-    shelf = Shelf()
-    output = MemoryContainer("output", shelf, write_at_third_read)
+    shelf = BlobStore()
+    output = InMemoryContainer("output", shelf, write_at_third_read)
     report = wait_for_report(storage_with(output), RUN, minutes=1, pause=0)
     assert (report["status"], report["reason"], len(reads)) == ("refused", "No frames", 3)
 
 
 def test_wait_for_report_has_a_time_limit() -> None:
     with pytest.raises(TemporaryError, match=RUN):
-        wait_for_report(storage_with(MemoryContainer("output", Shelf())), RUN, minutes=0, pause=0)
+        wait_for_report(storage_with(InMemoryContainer("output", BlobStore())), RUN, minutes=0, pause=0)

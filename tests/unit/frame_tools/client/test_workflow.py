@@ -17,7 +17,7 @@ from frame_tools.client.workflow import follow_with_progress, restyle
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.storage.deployment import DataStorage
-from tests.support.in_memory import MemoryContainer, Shelf
+from frame_tools.storage.in_memory import BlobStore, InMemoryContainer
 
 QUOTA = "AccountCoreQuotaReached: no cores left. Request more cores."
 RETRY = "Batch 0 failed at [12:00] and may be tried again: KeyError: 'k'. Ask the operator to fix the script."
@@ -102,7 +102,7 @@ def test_restyle_rejects_output_before_any_work(tmp_path: Path, out: str, fields
 
 
 def test_download_rejects_name_of_another_container(tmp_path: Path) -> None:
-    container = MemoryContainer("output", Shelf())
+    container = InMemoryContainer("output", BlobStore())
     container.write("clip-0123456789/video.mkv", b"the video")
     storage = DataStorage(input=container, triggers=container, output=container)
     for name in ("film.mp4", "film.webm"):

@@ -10,7 +10,7 @@ from frame_tools.contracts import ids
 from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import TaskError
-from orchestration.azure_batch.client import TaskView
+from orchestration.azure_batch.ports import TaskView
 from orchestration.handlers.resubmit import resubmit
 from orchestration.handlers.sweep import sweep
 from tests.support.fake_node import fail, read_plan

@@ -58,9 +58,9 @@ def test_failed_write_leaves_no_receipt(lost):
 def test_finished_batch_only_sends_the_message():
     storage = planned()
     score(storage)
-    before = dict(storage.work.blobs), dict(storage.runs.blobs)
+    before = dict(storage.work.contents), dict(storage.runs.contents)
     perform(task_for(storage), never)
-    assert (storage.work.blobs, storage.runs.blobs) == before
+    assert (storage.work.contents, storage.runs.contents) == before
     assert storage.finished_batches.messages == [message(), message()]
 
 
@@ -68,9 +68,9 @@ def test_finished_batch_only_sends_the_message():
 def test_ended_run_gets_no_work(ended):
     storage = planned()
     storage.runs.write(ended, b"")
-    before = dict(storage.runs.blobs)
+    before = dict(storage.runs.contents)
     perform(task_for(storage), never)
-    assert (storage.runs.blobs, storage.work.blobs) == (before, {})
+    assert (storage.runs.contents, storage.work.contents) == (before, {})
     assert storage.finished_batches.messages == []
 
 
@@ -84,7 +84,7 @@ def _no_picture(storage):
 
 
 def _gone(storage):
-    del storage.input.blobs["clip/frames/000002.jpg"]
+    storage.input.delete("clip/frames/000002.jpg")
 
 
 def _other_size(storage):

@@ -5,13 +5,13 @@ from fractions import Fraction
 import pytest
 from PIL import Image
 
-from benchmarks.memory_storage import memory_storage
 from frame_tools.contracts.errors import DamagedError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.plan import BlobRef, Plan, PlannedKeyframe, PlannedStyle
 from frame_tools.media.images import encode_png
 from frame_tools.storage.blobs import sha256_of
+from frame_tools.storage.in_memory import in_memory_storage
 from scoring.pipeline.frame_source import BlobFrames
 from scoring.tasks.base import Task
 from scoring.tasks.inputs import run_inputs
@@ -30,7 +30,7 @@ KEYS = ((0.0, (0.75, 0.25, 0.0)), (0.1, (0.25, 0.0, 0.75)), (0.2, (0.0, 1.0, 0.0
 @pytest.fixture
 def storage():
     """Return storage with copies of the styles and six numbered frames."""
-    storage = memory_storage()
+    storage = in_memory_storage()
     for name, data in STYLES.items():
         storage.work.write(name, data)
     for index in range(MANIFEST.frame_count):

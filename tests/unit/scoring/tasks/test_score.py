@@ -80,7 +80,7 @@ def test_score_is_deterministic():
     first, second = planned(), planned()
     score(first)
     score(second)
-    assert first.work.blobs == second.work.blobs
+    assert first.work.contents == second.work.contents
 
 
 def _other_size(storage):
@@ -106,7 +106,7 @@ def test_plan_with_other_weights_is_rejected():
     storage = planned(weights_sha256="0" * 64)
     with pytest.raises(InternalError, match="version"):
         score(storage)
-    assert storage.work.blobs == {}
+    assert storage.work.contents == {}
 
 
 @pytest.fixture(scope="module")
@@ -232,8 +232,8 @@ def test_video_only_stores_no_frames():
     for storage in (kept, video_only):
         score(storage)
     assert receipt_of(video_only).frames == ()
-    assert set(video_only.work.blobs) == {RunPaths(RUN).segment(0)}
-    assert video_only.work.blobs[RunPaths(RUN).segment(0)] == kept.work.blobs[RunPaths(RUN).segment(0)]
+    assert set(video_only.work.contents) == {RunPaths(RUN).segment(0)}
+    assert video_only.work.contents[RunPaths(RUN).segment(0)] == kept.work.contents[RunPaths(RUN).segment(0)]
     lines = [json.loads(line) for line in video_only.logs.need(receipt_of(video_only).log).data.splitlines()]
     assert [line["frame"] for line in lines] == [0, 1, 2]
 
@@ -280,4 +280,4 @@ def test_changed_program_is_not_run():
     storage = planned_with_script(b"raise SystemExit(0)")
     with pytest.raises(InputError, match="sha256"):
         score(storage)
-    assert storage.work.blobs == {}
+    assert storage.work.contents == {}

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from benchmarks.memory_storage import memory_storage
 from frame_tools.contracts.errors import ErrorCode, ExitCode, NextStep, VersionSkewError
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import BlobRef, Plan
 from frame_tools.contracts.receipt import TaskError
 from frame_tools.contracts.version import IMPASTO_VERSION
+from frame_tools.storage.in_memory import in_memory_storage
 from scoring.tasks.base import Task, perform
 from scoring.tasks.score import score_batch
 
@@ -33,7 +33,7 @@ def messages_of(storage):
 
 
 def test_task_fails_temporarily_and_works_after_the_upgrade(tmp_path):
-    storage = memory_storage()
+    storage = in_memory_storage()
     newer = json.loads(PLAN.dumps()) | {"version": 99, "impasto_version": "9.8.7", "new_field": 1}
     storage.runs.write(PATHS.plan, json.dumps(newer).encode())
     task = Task(storage=storage, run_id=PATHS.run_id, step=0, task_id="b00000")

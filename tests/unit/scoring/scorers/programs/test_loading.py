@@ -4,10 +4,10 @@ import hashlib
 
 import pytest
 
-from benchmarks.memory_storage import MemoryContainer
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.plan import PlannedProgram
 from frame_tools.storage.blobs import Blob
+from frame_tools.storage.in_memory import InMemoryContainer
 from scoring.scorers.programs import loading
 from scoring.scorers.programs.loading import read_program
 
@@ -17,7 +17,7 @@ def planned_program(data, **changes):
     return PlannedProgram(**{**fields, **changes})
 
 
-class LimitedContainer(MemoryContainer):
+class LimitedContainer(InMemoryContainer):
     """Reads at most `limit` + 1 bytes, like the real container, and records the length of the last read."""
 
     last_length = 0

@@ -1,14 +1,14 @@
-"""A Batch service in memory whose tasks stay active until a test ends them; held to the real one's contract tests."""
+"""Batch in memory: an implementation of the Batch port whose tasks stay active until they are ended, for tests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from frame_tools.contracts import ids
-from orchestration.azure_batch.client import BatchService, SubmitResult, TaskView
-from orchestration.azure_batch.pool import PoolView
+from frame_tools.storage.in_memory import AccessHook, no_hook
+from orchestration.azure_batch.pool import NodeCounts, PoolView, SupportedAgent
+from orchestration.azure_batch.ports import SubmitResult, TaskView
 from orchestration.azure_batch.task_spec import TaskSpec
-from tests.support.in_memory import Before, nothing
 
 POOL: Final = PoolView(
     pool_id="gpu",
@@ -17,25 +17,28 @@ POOL: Final = PoolView(
     vm_size="local",
     slots=1,
     nodes=0,
+    node_agent="local",
     images=("stub:1", "stub:2"),
 )
 
 
 @dataclass
-class Jobs:
-    """What the service remembers: tasks by job and id, and the jobs that take no more."""
+class InMemoryJobs:
+    """The state of the service; several `InMemoryBatch` objects may share it, as processes share an account."""
 
     tasks: dict[str, dict[str, TaskView]] = field(default_factory=dict)
+    """By job and task id."""
     closed: set[str] = field(default_factory=set)
+    """Jobs that accept no tasks."""
     specs: dict[tuple[str, str], TaskSpec] = field(default_factory=dict)
     """What was requested, by job and task id."""
 
-    def end_badly(self, job_id: str, task_id: str) -> None:
-        """End a task as one that failed."""
+    def fail_task(self, job_id: str, task_id: str) -> None:
+        """End a task with exit code 1."""
         self.tasks[job_id][task_id] = replace(self.tasks[job_id][task_id], state="completed", exit_code=1)
 
     def end_step(self, run_id: str, step: int | str, *, exit_code: int) -> None:
-        """End the step's living task; a job whose task went on working for it has been closed."""
+        """End the active tasks of a run's step in all jobs of the run."""
         for job_id, tasks in self.tasks.items():
             for task_id, task in tasks.items():
                 parsed = ids.parse_task_id(task_id)
@@ -44,28 +47,32 @@ class Jobs:
                     self.tasks[job_id][task_id] = ended
 
 
-class MemoryBatch(BatchService):
-    """A Batch service in memory; `before` is called before each access."""
+class InMemoryBatch:
+    """A Batch service in memory. `hook` is called before each access."""
 
-    def __init__(self, jobs: Jobs, before: Before = nothing) -> None:
-        self.jobs = jobs
-        self._before = before
+    def __init__(self, jobs: InMemoryJobs | None = None, hook: AccessHook = no_hook) -> None:
+        self.jobs = InMemoryJobs() if jobs is None else jobs
+        self._hook = hook
 
-    def seen_through(self, before: Before) -> "MemoryBatch":
-        """Return the same service for another process."""
-        return MemoryBatch(self.jobs, before)
+    def with_hook(self, hook: AccessHook) -> "InMemoryBatch":
+        """Return the same service as another process sees it, with its own hook."""
+        return InMemoryBatch(self.jobs, hook)
 
     def ensure_job(self, job_id: str, *, correlation_id: str) -> bool:
-        self._before("batch", True)
+        """Create the job unless it exists; returns whether it accepts tasks."""
+        del correlation_id
+        self._hook("batch", True)
         self.jobs.tasks.setdefault(job_id, {})
         return job_id not in self.jobs.closed
 
     def job_is_open(self, job_id: str) -> bool:
-        self._before("batch", False)
+        """Return whether the job exists and accepts tasks."""
+        self._hook("batch", False)
         return job_id in self.jobs.tasks and job_id not in self.jobs.closed
 
     def add_task(self, job_id: str, spec: TaskSpec) -> SubmitResult:
-        self._before("batch", True)
+        """Add one task."""
+        self._hook("batch", True)
         if job_id not in self.jobs.tasks or job_id in self.jobs.closed:
             return SubmitResult.JOB_CLOSED
         if spec.task_id in self.jobs.tasks[job_id]:
@@ -76,15 +83,18 @@ class MemoryBatch(BatchService):
         return SubmitResult.ADDED
 
     def add_tasks(self, job_id: str, specs: Sequence[TaskSpec]) -> SubmitResult:
+        """Add many tasks, each unless it exists."""
         results = [self.add_task(job_id, spec) for spec in specs]
         return SubmitResult.JOB_CLOSED if SubmitResult.JOB_CLOSED in results else SubmitResult.ADDED
 
     def tasks(self, job_id: str) -> list[TaskView]:
-        self._before("batch", False)
+        """Return all tasks of a job; empty if the job does not exist."""
+        self._hook("batch", False)
         return list(self.jobs.tasks.get(job_id, {}).values())
 
     def reactivate(self, job_id: str, task_id: str) -> bool:
-        self._before("batch", True)
+        """Restart a failed task; returns False if its state does not allow it."""
+        self._hook("batch", True)
         task = self.jobs.tasks.get(job_id, {}).get(task_id)
         if task is None or task.is_active or task.succeeded or job_id in self.jobs.closed:
             return False
@@ -92,10 +102,21 @@ class MemoryBatch(BatchService):
         return True
 
     def terminate_job(self, job_id: str, reason: str) -> None:
-        self._before("batch", True)
+        """Close the job; does nothing if it does not exist."""
+        del reason
+        self._hook("batch", True)
         if job_id in self.jobs.tasks:
             self.jobs.closed.add(job_id)
 
     def pool(self) -> PoolView | None:
-        self._before("batch", False)
+        """Return a pool without nodes."""
+        self._hook("batch", False)
         return POOL
+
+    def node_counts(self) -> NodeCounts:
+        """Return that the pool has no nodes."""
+        return NodeCounts()
+
+    def supported_agents(self) -> list[SupportedAgent]:
+        """Return the pool's node agent."""
+        return [SupportedAgent(node_agent=POOL.node_agent)]

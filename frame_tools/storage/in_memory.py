@@ -1,0 +1,307 @@
+"""Storage in memory: a complete implementation of the storage ports, for tests and benchmarks."""
+
+import datetime as dt
+import hashlib
+import io
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Self
+
+from azure.core.exceptions import HttpResponseError
+
+from frame_tools.contracts import paths
+from frame_tools.contracts.errors import MissingError
+from frame_tools.contracts.messages import BatchMessage
+from frame_tools.storage.blobs import AlreadyThereError, Blob, BlobInfo
+from frame_tools.storage.deployment import Storage
+
+_etags = itertools.count(1)
+
+AccessHook = Callable[[str, bool], None]
+"""Called before each access with what is accessed (`CONTAINER/NAME`, or the kind of service) and whether it writes.
+
+Tests pause or fail there.
+"""
+
+
+def no_hook(accessed: str, writes: bool) -> None:
+    """Do nothing before an access."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredBlob:
+    """One version of a blob."""
+
+    data: bytes
+    created: dt.datetime
+    is_append_blob: bool = False
+    leased: bool = False
+    md5: bytes | None = None
+    etag: str = field(default_factory=lambda: f'"0x{next(_etags):X}"')
+
+
+@dataclass
+class BlobStore:
+    """The content of a container; several `InMemoryContainer` objects may share it, as processes share a container."""
+
+    blobs: dict[str, StoredBlob] = field(default_factory=dict)
+    staged: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    """Uncommitted blocks, by blob name and block id."""
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+
+class InMemoryContainer:
+    """A blob container in memory. `hook` is called before each access."""
+
+    def __init__(self, name: str, store: BlobStore | None = None, hook: AccessHook = no_hook) -> None:
+        self._name = name
+        self._store = BlobStore() if store is None else store
+        self._hook = hook
+
+    def with_hook(self, hook: AccessHook) -> Self:
+        """Return the same container as another process sees it, with its own hook."""
+        return type(self)(self._name, self._store, hook)
+
+    @property
+    def contents(self) -> dict[str, bytes]:
+        """A copy of all blobs, by name."""
+        with self._store.lock:
+            return {name: stored.data for name, stored in self._store.blobs.items()}
+
+    @property
+    def name(self) -> str:
+        """The container's name."""
+        return self._name
+
+    @property
+    def url(self) -> str:
+        """A URL that names the container."""
+        return f"memory://{self._name}"
+
+    def ensure(self) -> None:
+        """Do nothing: the container always exists."""
+
+    def is_created(self) -> bool:
+        """Return True: the container always exists."""
+        return True
+
+    def read(self, name: str, *, limit: int | None = None) -> Blob | None:
+        """Return a blob, or None if it does not exist; of a blob larger than `limit` bytes, the first limit + 1."""
+        self._hook(f"{self._name}/{name}", False)
+        stored = self._store.blobs.get(name)
+        if stored is None:
+            return None
+        return Blob(data=stored.data[: None if limit is None else limit + 1], etag=stored.etag)
+
+    def need(self, name: str) -> Blob:
+        """Return a blob; raises MissingError if it does not exist."""
+        blob = self.read(name)
+        if blob is None:
+            raise MissingError(f"The blob {self.name}/{name} does not exist", "Check the run id and the name")
+        return blob
+
+    def info(self, name: str) -> BlobInfo | None:
+        """Return the properties of a blob, or None if it does not exist."""
+        self._hook(f"{self._name}/{name}", False)
+        stored = self._store.blobs.get(name)
+        return None if stored is None else _info(name, stored)
+
+    def exists(self, name: str) -> bool:
+        """Return whether a blob exists."""
+        return self.info(name) is not None
+
+    def list(self, prefix: str) -> Iterator[BlobInfo]:
+        """Yield the blobs whose names start with `prefix`, in name order."""
+        self._hook(f"{self._name}/{prefix}", False)
+        with self._store.lock:
+            blobs = sorted(self._store.blobs.items())
+        yield from [_info(name, stored) for name, stored in blobs if name.startswith(prefix)]
+
+    def folders(self) -> Iterator[str]:
+        """Yield the names of the top-level folders, in name order."""
+        self._hook(self._name, False)
+        with self._store.lock:
+            names = sorted(self._store.blobs)
+        yield from sorted({name.split("/", 1)[0] for name in names if "/" in name})
+
+    def write(self, name: str, data: bytes) -> str:
+        """Write or overwrite a blob; returns its ETag."""
+        self._hook(f"{self._name}/{name}", True)
+        with self._store.lock:
+            return self._put(name, data)
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Write a blob unless it exists; returns whether this call created it."""
+        self._hook(f"{self._name}/{name}", True)
+        with self._store.lock:
+            if name in self._store.blobs:
+                return False
+            self._put(name, data)
+            return True
+
+    def delete(self, name: str, *, etag: str | None = None) -> bool:
+        """Delete a blob (if given, only while its ETag is `etag`); returns whether this call deleted it."""
+        self._hook(f"{self._name}/{name}", True)
+        with self._store.lock:
+            stored = self._store.blobs.get(name)
+            if stored is None or etag not in (None, stored.etag):
+                return False
+            del self._store.blobs[name]
+            return True
+
+    def append(self, name: str, record: bytes) -> int:
+        """Append `record` to an append blob, created if missing; returns its size before, in bytes."""
+        self._hook(f"{self._name}/{name}", True)
+        with self._store.lock:
+            stored = self._store.blobs.get(name)
+            if stored is not None and not stored.is_append_blob:
+                raise _conflict("The blob is not an append blob")
+            before = stored.data if stored else b""
+            self._put(name, before + record, is_append_blob=True)
+            return len(before)
+
+    def upload_file(self, name: str, path: Path) -> None:
+        """Write a blob from a file and record the MD5 of its content."""
+        data = path.read_bytes()
+        self._hook(f"{self._name}/{name}", True)
+        with self._store.lock:
+            self._put(name, data, md5=hashlib.md5(data, usedforsecurity=False).digest())
+
+    def download_to(self, name: str, target: IO[bytes]) -> bool:
+        """Write a blob to an open file; returns False if it does not exist."""
+        blob = self.read(name)
+        if blob is None:
+            return False
+        target.write(blob.data)
+        return True
+
+    def open(self, name: str) -> io.BytesIO:
+        """Open a blob for reading and seeking; raises MissingError."""
+        return io.BytesIO(self.need(name).data)
+
+    def block_writer(self, name: str) -> "InMemoryBlockWriter":
+        """Return a writer for a new blob, which becomes visible when its blocks are committed."""
+        return InMemoryBlockWriter(self, name, self._store.staged)
+
+    @contextmanager
+    def lease(self, name: str) -> Iterator["InMemoryLease | None"]:
+        """Hold a lease on a blob (created if missing) in the `with` block; None if another process holds it."""
+        self.create(name, b"")
+        self._hook(f"{self._name}/{name}", True)
+        with self._store.lock:
+            stored = self._store.blobs[name]
+            is_free = not stored.leased
+            self._store.blobs[name] = replace(stored, leased=True)
+        if not is_free:
+            yield None
+            return
+        try:
+            yield InMemoryLease()
+        finally:
+            self._hook(f"{self._name}/{name}", True)
+            with self._store.lock:
+                self._store.blobs[name] = replace(self._store.blobs[name], leased=False)
+
+    def _put(self, name: str, data: bytes, *, is_append_blob: bool = False, md5: bytes | None = None) -> str:
+        replaced = self._store.blobs.get(name)
+        created = replaced.created if replaced else dt.datetime.now(dt.UTC)
+        stored = StoredBlob(data=data, created=created, is_append_blob=is_append_blob, md5=md5)
+        self._store.blobs[name] = stored
+        return stored.etag
+
+
+class InMemoryLease:
+    """A lease that is never lost."""
+
+    lost = False
+
+
+class InMemoryBlockWriter:
+    """A new blob in memory, written in blocks."""
+
+    def __init__(self, container: InMemoryContainer, name: str, staged: dict[tuple[str, str], bytes]) -> None:
+        self._container = container
+        self._name = name
+        self._staged = staged
+
+    def stage(self, block_id: str, data: bytes) -> None:
+        """Store one block, which is not visible yet."""
+        self._staged[self._name, block_id] = data
+
+    def commit(self, block_ids: Sequence[str]) -> None:
+        """Create the blob from these blocks, in this order; raises AlreadyThereError if the blob exists."""
+        data = b"".join(self._staged[self._name, block_id] for block_id in block_ids)
+        if not self._container.create(self._name, data):
+            raise AlreadyThereError(self._name)
+
+
+class InMemoryQueue:
+    """A queue in memory. `hook` is called before each message is sent."""
+
+    def __init__(self, texts: list[str] | None = None, hook: AccessHook = no_hook) -> None:
+        self._texts = [] if texts is None else texts
+        self._hook = hook
+
+    def with_hook(self, hook: AccessHook) -> Self:
+        """Return the same queue as another process sees it, with its own hook."""
+        return type(self)(self._texts, hook)
+
+    @property
+    def messages(self) -> list[BatchMessage]:
+        """All waiting messages, oldest first."""
+        return [BatchMessage.parse(text) for text in self._texts]
+
+    def ensure(self) -> None:
+        """Do nothing: the queue always exists."""
+
+    def is_created(self) -> bool:
+        """Return True: the queue always exists."""
+        return True
+
+    def send(self, message: BatchMessage) -> None:
+        """Send one message."""
+        self._hook("queue", True)
+        self._texts.append(message.text())
+
+    def send_all(self, messages: Iterable[BatchMessage]) -> None:
+        """Send many messages, one after the other."""
+        for message in messages:
+            self.send(message)
+
+    def oldest(self, count: int = 32) -> list[str]:
+        """Return the texts of the first `count` waiting messages without removing them."""
+        return self._texts[:count]
+
+    def age_of_oldest(self) -> dt.timedelta:
+        """Return zero: messages in memory have no age."""
+        return dt.timedelta()
+
+    def drain(self) -> list[str]:
+        """Remove all messages and return their texts."""
+        texts = list(self._texts)
+        self._texts.clear()
+        return texts
+
+
+def in_memory_storage() -> Storage:
+    """Return empty storage in memory."""
+    containers = (paths.INPUT, paths.TRIGGERS, paths.WORK, paths.OUTPUT, paths.RUNS, paths.LOGS, paths.SCRIPTS)
+    return Storage(
+        **{name: InMemoryContainer(name) for name in containers},
+        frame_batches=InMemoryQueue(),
+        finished_batches=InMemoryQueue(),
+    )
+
+
+def _info(name: str, stored: StoredBlob) -> BlobInfo:
+    return BlobInfo(name=name, size=len(stored.data), etag=stored.etag, created=stored.created, md5=stored.md5)
+
+
+def _conflict(message: str) -> HttpResponseError:
+    error = HttpResponseError(message)
+    error.status_code = 409
+    return error
