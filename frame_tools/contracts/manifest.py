@@ -128,6 +128,24 @@ class SubtitleTrack(_Value):
     dispositions: tuple[Disposition, ...] = ()
 
 
+StereoLayout: TypeAlias = Literal["side_by_side", "top_bottom"]
+"""How the pictures for both eyes lie in a frame."""
+Angle = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+Bound = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Projection(_Value):
+    """Equirectangular projection of a 360° video: angles in degrees * 65536.
+
+    `bounds` are what is cut off at the top, bottom, left and right, as fractions of the sphere * 2^32.
+    """
+
+    yaw: Angle = 0
+    pitch: Angle = 0
+    roll: Angle = 0
+    bounds: tuple[Bound, Bound, Bound, Bound] = (0, 0, 0, 0)
+
+
 class Chapter(_Value):
     """A chapter; times in seconds on the clock of the video's timestamps."""
 
@@ -171,6 +189,8 @@ class Manifest(StoredDocument):
     audio_file: Literal["audio.mp4", "audio.mka"] | None = None
     audio: Annotated[tuple[AudioTrack, ...], Field(max_length=64)] = ()
     subtitles: Annotated[tuple[SubtitleTrack, ...], Field(max_length=64)] = ()
+    projection: Projection | None = None
+    stereo: StereoLayout | None = None
     chapters: Annotated[tuple[Chapter, ...], Field(max_length=MAX_CHAPTERS)] = ()
     tags: Annotated[dict[Tag, Line], Field(default_factory=dict, max_length=32)]
     title: Line | None = None

@@ -114,7 +114,9 @@ def _format(manifest: Manifest, source: AudioSource | None, audio_packets: int) 
     """Return the name of the muxer and its options."""
     if manifest.container == "mkv":
         return MUXERS["mkv"], {}
-    return MUXERS[manifest.container], mp4_options(
+    # The muxer writes the boxes for 360° video only then.
+    strict = {"strict": "unofficial"} if manifest.projection or manifest.stereo else {}
+    return MUXERS[manifest.container], strict | mp4_options(
         video=manifest.time_base,
         sample_rates=source.sample_rates if source else [],
         # Between two subtitles, the muxer writes an empty one.

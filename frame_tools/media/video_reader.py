@@ -15,13 +15,14 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.manifest import MAX_FRAMES
+from frame_tools.contracts.manifest import MAX_FRAMES, Projection, StereoLayout
 from frame_tools.media import probe
 from frame_tools.media.color import SCALING, conversion_for_tags
 from frame_tools.media.containers import UNREADABLE_REMEDY
 from frame_tools.media.images import from_frame
 from frame_tools.media.orientation import UPRIGHT, read_orientation
 from frame_tools.media.packet_timeline import UNCHANGED, PacketTimeline
+from frame_tools.media.projection import read_projection, read_stereo_layout
 from frame_tools.media.timestamps import TimestampCollector
 
 
@@ -42,6 +43,8 @@ class VideoReader:
         self._size = stream.codec_context.width, stream.codec_context.height
         self._decode_times: list[int | None] = []
         self._orientation = UPRIGHT
+        self._projection: Projection | None = None
+        self._stereo: StereoLayout | None = None
         self._reformatter = VideoReformatter()
 
     def images(self) -> Iterator[Image.Image]:
@@ -51,6 +54,7 @@ class VideoReader:
                 orientation = read_orientation(frame)
                 self.notes += probe.describe_losses(frame, has_orientation=orientation is not None)
                 self._orientation = orientation or UPRIGHT
+                self._read_projection(frame)
             self._collector.add(self._timestamp(frame), frame.duration)
             yield self._orientation.to_upright(self._to_rgb(frame))
         if len(self._collector) == 0:
@@ -70,6 +74,8 @@ class VideoReader:
             "sample_aspect": 1 / aspect if is_sideways else aspect,
             "rotation": self._orientation.rotation,
             "color": self._color,
+            "projection": self._projection,
+            "stereo": self._stereo,
             **self._collector.timestamps(origin).manifest_fields(),
         }
 
@@ -114,6 +120,12 @@ class VideoReader:
         )
         if truncation:
             raise self._damaged(truncation)
+
+    def _read_projection(self, frame: VideoFrame) -> None:
+        """Read what a player needs to show 360° and stereoscopic video."""
+        self._projection, note = read_projection(frame)
+        self._stereo = read_stereo_layout(frame)
+        self.notes += [note] if note else []
 
     def _timestamp(self, frame: VideoFrame) -> int | None:
         """Return the frame's timestamp, if the file has one.

@@ -10,7 +10,7 @@ keyframe that seems to outlast the edit list).
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, TypeAlias
 
@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 from frame_tools.contracts.errors import DamagedError, InputError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.media.containers import ByteSource, open_input
+from frame_tools.media.projection import with_projection
 from frame_tools.media.segment import coded_size
 
 _SEGMENT_REMEDY: Final = "Score this batch again."
@@ -45,7 +46,7 @@ class VideoTrack:
     def __init__(self, manifest: Manifest, output: OutputContainer, first: Segment) -> None:
         self._manifest = manifest
         self._pts = manifest.frame_pts
-        with _open_segment(first) as (_, template):
+        with _open_segment(_with_projection(first, manifest)) as (_, template):
             self._headers = template.codec_context.extradata
             self._size = template.codec_context.width, template.codec_context.height
             self._stream = output.add_stream_from_template(template, opaque=True)
@@ -103,6 +104,17 @@ class VideoTrack:
         if any(later <= earlier for earlier, later in pairwise(stamps)):
             raise _damaged(segment, "has frames out of order")
         return packets
+
+
+def _with_projection(segment: Segment, manifest: Manifest) -> Segment:
+    """Return the segment with the manifest's projection, for use as a template."""
+    if manifest.projection is None and manifest.stereo is None:
+        return segment
+    data = segment.data
+    if not isinstance(data, bytes):
+        data.seek(0)
+        data = data.read()
+    return replace(segment, data=with_projection(data, manifest.projection, manifest.stereo))
 
 
 @contextmanager
