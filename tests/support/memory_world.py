@@ -22,14 +22,14 @@ TIMES = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?")
 class InMemoryCloud:
     """The durable state of a world: containers, queues and Batch jobs."""
 
-    shelves: dict[str, BlobStore] = field(default_factory=lambda: {name: BlobStore() for name in CONTAINERS})
+    containers: dict[str, BlobStore] = field(default_factory=lambda: {name: BlobStore() for name in CONTAINERS})
     queues: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in QUEUES})
     jobs: InMemoryJobs = field(default_factory=InMemoryJobs)
 
     def world(self, **settings: Any) -> World:
         """Return an app on this state; `settings` override the defaults."""
         storage = Storage(
-            **{name: InMemoryContainer(name, shelf) for name, shelf in self.shelves.items()},
+            **{name: InMemoryContainer(name, store) for name, store in self.containers.items()},
             **{name: InMemoryQueue(texts) for name, texts in self.queues.items()},
         )
         defaults = Settings(batch_endpoint="http://127.0.0.1:1", node_image="stub:1")
@@ -45,15 +45,15 @@ class InMemoryCloud:
 
     def expire_leases(self) -> None:
         """Break the leases of crashed holders, as their expiry does."""
-        for shelf in self.shelves.values():
-            shelf.blobs = {name: replace(stored, leased=False) for name, stored in shelf.blobs.items()}
+        for store in self.containers.values():
+            store.blobs = {name: replace(stored, leased=False) for name, stored in store.blobs.items()}
 
     def fingerprint(self) -> Hashable:
         """Return the durable state without times: equal fingerprints lead to equal continuations."""
         blobs = tuple(
-            (shelf, name, TIMES.sub(b"", stored.data))
-            for shelf, held in self.shelves.items()
-            for name, stored in sorted(held.blobs.items())
+            (container, name, TIMES.sub(b"", stored.data))
+            for container, store in self.containers.items()
+            for name, stored in sorted(store.blobs.items())
         )
         texts = tuple(tuple(sorted(waiting)) for waiting in self.queues.values())
         tasks = tuple((job, tuple(sorted(each.items()))) for job, each in sorted(self.jobs.tasks.items()))
@@ -61,14 +61,14 @@ class InMemoryCloud:
 
     def snapshot(self) -> Callable[[], None]:
         """Save the state; return a function that restores it."""
-        blobs = {name: dict(shelf.blobs) for name, shelf in self.shelves.items()}
+        blobs = {name: dict(store.blobs) for name, store in self.containers.items()}
         texts = {name: list(waiting) for name, waiting in self.queues.items()}
         tasks, closed = {job: dict(each) for job, each in self.jobs.tasks.items()}, set(self.jobs.closed)
 
         def restore() -> None:
-            for name, shelf in self.shelves.items():
-                shelf.blobs = dict(blobs[name])
-                shelf.staged = {}
+            for name, store in self.containers.items():
+                store.blobs = dict(blobs[name])
+                store.staged = {}
             for name, waiting in self.queues.items():
                 waiting[:] = texts[name]
             self.jobs.tasks, self.jobs.closed = {job: dict(each) for job, each in tasks.items()}, set(closed)

@@ -118,7 +118,7 @@ class Scenario:
         self.not_called_again = False
         """If True, a Batch job that was being created may remain until its own time limit."""
         self.outcomes: dict[Hashable, str] = {}
-        self.immutable = {f"runs/{name}" for name in self.cloud.shelves["runs"].blobs if IMMUTABLE.search(name)}
+        self.immutable = {f"runs/{name}" for name in self.cloud.containers["runs"].blobs if IMMUTABLE.search(name)}
 
     def interleave(self, operations: Sequence[Operation], schedule: Schedule) -> list[HandlerThread]:
         """Restore the state and run the operations by the schedule; call a handler that crashed or failed again.
