@@ -1,1 +1,1 @@
-"""Blob containers and queues of the two storage accounts, and SAS URLs for outside users."""
+"""Blob containers and queues of the two storage accounts, their ports, and SAS URLs for users without an account."""

@@ -1,7 +1,7 @@
-"""How to reach the two storage accounts, read from settings; the only importer of `azure.identity` on the floor.
+"""Access to the two storage accounts, read from settings; the only module here that imports `azure.identity`.
 
-A connection is named as Azure Functions names it: setting `DATA` holds a connection string (Azurite), or
-`DATA__blobServiceUri` and `DATA__queueServiceUri` hold URLs and the identity signs (Azure).
+Settings are named as for Azure Functions: `DATA` is a connection string (Azurite), or `DATA__blobServiceUri` and
+`DATA__queueServiceUri` are URLs that are accessed with an identity (Azure).
 https://learn.microsoft.com/azure/azure-functions/functions-reference#connections
 """
 
@@ -19,25 +19,25 @@ OPS: Final = "OPS"
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """One storage account: a connection string, or two service URLs for an identity."""
+    """A storage account: a connection string, or two service URLs and an identity."""
 
     setting: str
     connection_string: str | None = None
     blob_url: str | None = None
     queue_url: str | None = None
     client_id: str | None = None
-    """Of the user-assigned identity; None takes the environment's own."""
+    """Client id of the user-assigned identity; None selects the default identity of the environment."""
 
     def credential(self) -> TokenCredential:
-        """Return the identity's credential; tokens are fetched when first needed."""
-        from azure.identity import DefaultAzureCredential  # a fifth of a task's start-up, and Azurite needs none
+        """Return the identity's credential, which fetches tokens on first use."""
+        from azure.identity import DefaultAzureCredential  # takes a fifth of a task's start-up; not needed for Azurite
 
         return DefaultAzureCredential(managed_identity_client_id=self.client_id)
 
     def task_environment(self) -> dict[str, str]:
         """Return the settings that a Batch task needs for this account: URLs, never keys.
 
-        With a connection string there is nothing to hand on: the node has its own (the local pool's image file).
+        They are empty with a connection string: the node has its own (from the local pool's image file).
         """
         if self.connection_string or not self.blob_url:
             return {}
@@ -52,7 +52,7 @@ def account_from(environ: Mapping[str, str], setting: str) -> Account:
     blob_url = environ.get(f"{setting}__blobServiceUri")
     if not blob_url:
         raise InputError(
-            f"The storage account {setting!r} is not set",
+            f"The storage account {setting!r} is not configured",
             f"Set {setting} to a connection string (Azurite), or {setting}__blobServiceUri to the account's blob URL",
         )
     return Account(

@@ -1,7 +1,7 @@
-"""Storage queues; the only importer of `azure.storage.queue`.
+"""Storage queues on Azure, the only module that imports `azure.storage.queue`; it implements `storage.ports`.
 
-Messages travel as base64 because the Functions host expects it (host.json says so too, nothing else does): a plain
-message would land in the poison queue without our code ever seeing it.
+Messages are base64, as host.json configures the Functions host: it would move a plain message to the poison queue
+without calling the app.
 """
 
 import datetime as dt
@@ -21,11 +21,11 @@ from azure.storage.queue import (
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.storage.accounts import Account
 
-SENDERS: Final = 8
+MAX_SENDERS: Final = 8
 
 
 class Queue:
-    """One queue for batch messages."""
+    """A queue of batch messages."""
 
     def __init__(self, client: QueueClient) -> None:
         self._client = client
@@ -38,7 +38,7 @@ class Queue:
             return
 
     def is_created(self) -> bool:
-        """Whether the queue exists; raises HttpResponseError if we may not look."""
+        """Return whether the queue exists; raises HttpResponseError if access is denied."""
         try:
             self._client.get_queue_properties()
         except ResourceNotFoundError:
@@ -46,7 +46,7 @@ class Queue:
         return True
 
     def send(self, message: BatchMessage) -> None:
-        """Put one message; a missing queue is made."""
+        """Send one message; creates a missing queue."""
         try:
             self._client.send_message(message.text())
         except ResourceNotFoundError:
@@ -54,29 +54,29 @@ class Queue:
             self._client.send_message(message.text())
 
     def send_all(self, messages: Iterable[BatchMessage]) -> None:
-        """Put many messages, several at a time; on an error some may have been put."""
-        with ThreadPoolExecutor(SENDERS, thread_name_prefix="queue") as pool:
+        """Send many messages, several in parallel; after an error, some of them may have been sent."""
+        with ThreadPoolExecutor(MAX_SENDERS, thread_name_prefix="queue") as pool:
             for _ in pool.map(self.send, messages):
                 pass
 
     def oldest(self, count: int = 32) -> list[str]:
-        """Return the texts of up to 32 waiting messages without taking them."""
+        """Return the texts of up to 32 waiting messages without removing them; empty if the queue does not exist."""
         try:
             return [str(message.content) for message in self._client.peek_messages(max_messages=count)]
         except ResourceNotFoundError:
             return []
 
     def age_of_oldest(self) -> dt.timedelta:
-        """Return how long the first visible message has been waiting; none for an empty queue or one that is not there.
+        """Return how long the first visible message has been waiting; zero for an empty or missing queue.
 
-        A message that is put back to wait longer keeps the time when it was first put.
+        A message that was returned to the queue counts from when it was first sent.
         """
         try:
-            waiting = self._client.peek_messages(max_messages=1)
+            visible = self._client.peek_messages(max_messages=1)
         except ResourceNotFoundError:
             return dt.timedelta()
-        put = [message.inserted_on for message in waiting if message.inserted_on is not None]
-        return max((dt.datetime.now(dt.UTC) - moment for moment in put), default=dt.timedelta())
+        sent_at = [message.inserted_on for message in visible if message.inserted_on is not None]
+        return max((dt.datetime.now(dt.UTC) - time for time in sent_at), default=dt.timedelta())
 
 
 class QueueAccount:
@@ -90,7 +90,7 @@ class QueueAccount:
             self._client = QueueServiceClient(str(account.queue_url), credential=account.credential(), **options)
 
     def queue(self, name: str) -> Queue:
-        """Return a queue by name; it need not exist yet."""
+        """Return a queue by name, which need not exist yet."""
         return Queue(
             self._client.get_queue_client(
                 name,

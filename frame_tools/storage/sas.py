@@ -1,7 +1,7 @@
-"""Signed URLs for people without an account: what each container allows them, and the settings that carry the URLs.
+"""SAS URLs for users without an account: the permissions on each container, and the settings that hold the URLs.
 
-A guest may write and list `input` (listing shows names, not contents; the upload's own check needs it), put trigger
-files, and read `output`. Nobody gets `work` or anything of the ops account.
+Such a user may write and list `input` (a listing shows names, not content; the upload checks itself with it), create
+trigger files, and read `output`. There are no URLs for `work` or for the ops account.
 """
 
 import datetime as dt
@@ -21,7 +21,7 @@ CLOCK_SKEW: Final = dt.timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class SasGrant:
-    """One container as a guest sees it: the setting with its URL, and what the signature allows."""
+    """The permissions on one container, and the setting with its URL."""
 
     container: str
     setting: str
@@ -36,25 +36,25 @@ GRANTS: Final = (
 
 
 def guest_settings(account: BlobAccount, *, hours: int, now: dt.datetime) -> dict[str, str]:
-    """Return setting → signed URL for a guest.
+    """Return the SAS URLs by setting.
 
     The URLs start `CLOCK_SKEW` before `now` and expire `hours` after their start, because the SAS policy limits the
     whole interval. Raises InputError unless `hours` is between 1 and `MAX_HOURS`.
     """
     if not 1 <= hours <= MAX_HOURS:
-        raise InputError(f"{hours} hours is not a valid lifetime of a guest's URL", f"Pass 1 to {MAX_HOURS}")
+        raise InputError(f"{hours} hours is not a valid lifetime of SAS URLs", f"Use 1 to {MAX_HOURS} hours")
     start = now - CLOCK_SKEW
     end = start + dt.timedelta(hours=hours)
     return {
-        door.setting: account.signed_url(door.container, permissions=door.permissions, start=start, end=end)
-        for door in GRANTS
+        grant.setting: account.signed_url(grant.container, permissions=grant.permissions, start=start, end=end)
+        for grant in GRANTS
     }
 
 
 def has_sas_urls(environ: Mapping[str, str]) -> bool:
-    """Whether the environment holds a guest's URLs; raises InputError if it holds only some of them."""
-    given = [door.setting for door in GRANTS if environ.get(door.setting)]
-    if given and len(given) < len(GRANTS):
-        lacking = ", ".join(door.setting for door in GRANTS if door.setting not in given)
-        raise InputError(f"Of a guest's settings {lacking} is missing", "Set all that `frame_tools sas` printed")
-    return bool(given)
+    """Return whether the environment has the SAS URLs; raises InputError if it has only some of them."""
+    present = [grant.setting for grant in GRANTS if environ.get(grant.setting)]
+    missing = [grant.setting for grant in GRANTS if grant.setting not in present]
+    if present and missing:
+        raise InputError(f"Settings are missing: {', '.join(missing)}", "Set all that `frame_tools sas` printed")
+    return bool(present)

@@ -1,7 +1,7 @@
-"""Blob storage in the few verbs that Impasto needs; the only importer of `azure.storage.blob`.
+"""Blob storage on Azure, the only package that imports `azure.storage.blob`; it implements `storage.ports`.
 
-Every write is whole: a blob appears complete under its name or not at all. `Container.create` (If-None-Match: *) and
-deleting by ETag (If-Match) let exactly one of several writers win, which is what the handlers build on.
+Every write is atomic: a blob is complete under its name or does not exist. `Container.create` (If-None-Match: *) and
+deletion by ETag (If-Match) let exactly one of several writers succeed; the handlers rely on that.
 https://learn.microsoft.com/rest/api/storageservices/specifying-conditional-headers-for-blob-service-operations
 """
 

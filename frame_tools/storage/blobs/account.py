@@ -1,4 +1,4 @@
-"""The blob service of a storage account, entered by connection string, identity, or a guest's signed URL."""
+"""The blob service of a storage account: by connection string, by identity, or one container by its SAS URL."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -25,8 +25,8 @@ class BlobAccount:
                 self._client = BlobServiceClient.from_connection_string(account.connection_string, **options)
             except ValueError as error:
                 raise InputError(
-                    f"The setting {account.setting} is no storage connection string",
-                    "Copy it from local.settings.json.example, or from the account",
+                    f"The setting {account.setting} is not a storage connection string",
+                    "Copy it from local.settings.json.example, or from the storage account",
                 ) from error
         else:
             self._client = BlobServiceClient(str(account.blob_url), credential=account.credential(), **options)
@@ -38,7 +38,7 @@ class BlobAccount:
     def signed_url(self, container: str, *, permissions: str, start: datetime, end: datetime) -> str:
         """Return the container's URL with a signature that allows `permissions` ("cwl", "rl") until `end`.
 
-        Signed by our identity (a user delegation key), or by the emulator's key where that is how we got in.
+        It is signed with a user delegation key of the identity, or with the account key of the emulator.
         https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas
         """
         account = str(self._client.account_name)
@@ -53,11 +53,11 @@ class BlobAccount:
 
 
 def container_at(signed_url: str) -> Container:
-    """Open a container by a URL that carries its signature; raises InputError if it is no such URL."""
+    """Open a container by its SAS URL; raises InputError if the URL is invalid."""
     try:
         return Container(ContainerClient.from_container_url(signed_url, **_client_options()))
     except ValueError as error:
-        raise InputError("That is no URL of a container", "Ask whoever gave it to you for a new one") from error
+        raise InputError("The SAS URL does not name a container", "Ask the operator for new URLs") from error
 
 
 def _client_options() -> dict[str, Any]:
@@ -67,6 +67,6 @@ def _client_options() -> dict[str, Any]:
     session.mount("http://", adapter)
     return {
         "transport": RequestsTransport(session=session, session_owner=False),
-        # The SDK's own first pause is 15 s, an age for a throttled second.
+        # The SDK's default first delay is 15 s, too long for a short throttling.
         "retry_policy": ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=5),
     }

@@ -1,4 +1,4 @@
-"""One container and its verbs: read, list, write whole, create once, append, lease."""
+"""A blob container on Azure."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +16,7 @@ from frame_tools.storage.blobs.values import Blob, BlobInfo, info_of, md5_of
 
 
 class Container:
-    """One container of a storage account."""
+    """A container of a storage account; safe to share between threads."""
 
     def __init__(self, client: ContainerClient) -> None:
         self._client = client
@@ -28,7 +28,7 @@ class Container:
 
     @property
     def url(self) -> str:
-        """The container's URL without any signature."""
+        """The container's URL without a signature."""
         return str(self._client.url).split("?", 1)[0]
 
     def ensure(self) -> None:
@@ -39,11 +39,11 @@ class Container:
             return
 
     def is_created(self) -> bool:
-        """Whether the container exists; raises HttpResponseError if we may not look."""
+        """Return whether the container exists; raises HttpResponseError if access is denied."""
         return bool(self._client.exists())
 
     def read(self, name: str, *, limit: int | None = None) -> Blob | None:
-        """Return the blob, or None if it is not there; of a larger one than `limit` bytes, the first limit + 1."""
+        """Return a blob, or None if it does not exist; of a blob larger than `limit` bytes, the first limit + 1."""
         try:
             part: dict[str, Any] = {} if limit is None else {"offset": 0, "length": limit + 1}
             stream = self._client.download_blob(name, max_concurrency=1, **part)
@@ -51,40 +51,40 @@ class Container:
         except ResourceNotFoundError:
             return None
         except HttpResponseError as error:
-            if error.status_code == 416:  # a range of an empty blob
+            if error.status_code == 416:  # the range of an empty blob
                 return Blob(data=b"", etag=str((info := self.info(name)) and info.etag))
             raise
 
     def need(self, name: str) -> Blob:
-        """Return the blob; raises MissingError if it is not there."""
+        """Return a blob; raises MissingError if it does not exist."""
         blob = self.read(name)
         if blob is None:
-            raise MissingError(f"The blob {self.name}/{name} is not there", "Was it deleted, or is the run id another?")
+            raise MissingError(f"The blob {self.name}/{name} does not exist", "Check the run id and the name")
         return blob
 
     def info(self, name: str) -> BlobInfo | None:
-        """Return size and ETag of a blob, or None if it is not there."""
+        """Return the properties of a blob, or None if it does not exist."""
         try:
-            found = self._client.get_blob_client(name).get_blob_properties()
+            properties = self._client.get_blob_client(name).get_blob_properties()
         except ResourceNotFoundError:
             return None
-        return info_of(name, found, etag=str(found.etag))
+        return info_of(name, properties, etag=str(properties.etag))
 
     def exists(self, name: str) -> bool:
-        """Say whether the blob is there."""
+        """Return whether a blob exists."""
         return self.info(name) is not None
 
     def list(self, prefix: str) -> Iterator[BlobInfo]:
-        """Yield what lies under `prefix` (end it with "/", or siblings come along), in name order."""
+        """Yield the blobs whose names start with `prefix`, in name order. End a folder with "/" to exclude siblings."""
         try:
             for item in self._client.list_blobs(name_starts_with=prefix, results_per_page=5000):
-                # A listing gives ETags bare, every other call with quotes: make them equal.
+                # Listings return ETags without quotes, all other calls with quotes.
                 yield info_of(item.name, item, etag=f'"{item.etag.strip(chr(34))}"')
         except ResourceNotFoundError:
             return
 
     def folders(self) -> Iterator[str]:
-        """Yield the names of the container's top folders, in name order."""
+        """Yield the names of the top-level folders, in name order."""
         try:
             for item in self._client.walk_blobs(delimiter="/"):
                 if item.name.endswith("/"):
@@ -97,7 +97,7 @@ class Container:
         return str(self._client.get_blob_client(name).upload_blob(data, overwrite=True, max_concurrency=1)["etag"])
 
     def create(self, name: str, data: bytes) -> bool:
-        """Write a blob unless it exists; returns whether this call made it."""
+        """Write a blob unless it exists; returns whether this call created it."""
         try:
             self._client.get_blob_client(name).upload_blob(
                 data, overwrite=True, match_condition=MatchConditions.IfMissing, max_concurrency=1
@@ -107,7 +107,7 @@ class Container:
         return True
 
     def delete(self, name: str, *, etag: str | None = None) -> bool:
-        """Delete a blob (only if its ETag is still `etag`, where given); returns whether this call did."""
+        """Delete a blob (if given, only while its ETag is `etag`); returns whether this call deleted it."""
         condition: dict[str, Any] = {}
         if etag is not None:
             condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
@@ -118,17 +118,17 @@ class Container:
         return True
 
     def append(self, name: str, record: bytes) -> int:
-        """Append `record` to an append blob, made if missing; returns how many bytes stood before it."""
+        """Append `record` to an append blob, created if missing; returns its size before, in bytes."""
         client = self._client.get_blob_client(name)
         try:
             return int(str(client.append_block(record)["blob_append_offset"]))
         except ResourceNotFoundError:
-            with suppress(ResourceExistsError, ResourceModifiedError):  # another handler made it in between
+            with suppress(ResourceExistsError, ResourceModifiedError):  # another handler has created it meanwhile
                 client.create_append_blob(match_condition=MatchConditions.IfMissing)
             return int(str(client.append_block(record)["blob_append_offset"]))
 
     def upload_file(self, name: str, path: Path) -> None:
-        """Write a blob from a file of any size, block by block, with the MD5 of its content noted."""
+        """Write a blob from a file of any size, block by block, and record the MD5 of its content."""
         digest = md5_of(path)
         with path.open("rb") as source:
             self._client.get_blob_client(name).upload_blob(
@@ -140,7 +140,7 @@ class Container:
             )
 
     def download_to(self, name: str, target: IO[bytes]) -> bool:
-        """Write a large blob into an open file, part by part; returns False if it is not there."""
+        """Write a blob of any size to an open file, range by range; returns False if it does not exist."""
         try:
             self._client.download_blob(name, max_concurrency=4).readinto(target)
         except ResourceNotFoundError:
@@ -148,21 +148,21 @@ class Container:
         return True
 
     def open(self, name: str) -> "RangedReader":
-        """Open a blob for reading and seeking without holding it; raises MissingError."""
+        """Open a blob for reading and seeking without loading it; raises MissingError."""
         info = self.info(name)
         if info is None:
-            raise MissingError(f"The blob {self.name}/{name} is not there", "Was it deleted?")
+            raise MissingError(f"The blob {self.name}/{name} does not exist", "Check whether it was deleted")
         return RangedReader(self._client, info)
 
     def block_writer(self, name: str) -> "BlockWriter":
-        """Return a target for a large new blob that appears only when its blocks are committed."""
+        """Return a writer for a large new blob, which becomes visible when its blocks are committed."""
         return BlockWriter(self._client, name)
 
     @contextmanager
     def lease(self, name: str) -> Iterator["Lease | None"]:
-        """Hold a renewed lease on the blob `name` (made if missing); yields None if somebody else holds it.
+        """Hold a renewed lease on a blob (created if missing) in the `with` block; None if another process holds it.
 
-        The lease dies with its process within 60 seconds, so a killed holder strands nobody.
+        The lease of a process that is killed expires within 60 seconds.
         """
         self.create(name, b"")
         try:

@@ -1,4 +1,4 @@
-"""Blobs that are too large to hold: written block by block and committed once, read range by range."""
+"""Blobs that are too large for memory: written block by block and committed once, read range by range."""
 
 import base64
 import io
@@ -16,7 +16,7 @@ RANGE_BYTES: Final = 4 * 2**20
 
 
 class BlockWriter:
-    """Stages blocks of a new blob and commits their list once (If-None-Match: *).
+    """A new blob, written in blocks and committed once (If-None-Match: *).
 
     https://learn.microsoft.com/rest/api/storageservices/put-block-list
     """
@@ -25,11 +25,11 @@ class BlockWriter:
         self._client = client.get_blob_client(name)
 
     def stage(self, block_id: str, data: bytes) -> None:
-        """Send one block; nothing is visible yet. Ids of one blob have equal length."""
+        """Upload one block, which is not visible yet. All block ids of a blob have the same length."""
         self._client.stage_block(base64.b64encode(block_id.encode()).decode(), data)
 
     def commit(self, block_ids: Sequence[str]) -> None:
-        """Make the blob of these blocks, in this order; raises AlreadyThereError if the name is taken."""
+        """Create the blob from these blocks, in this order; raises AlreadyThereError if the blob exists."""
         try:
             self._client.commit_block_list(
                 [BlobBlock(block_id=base64.b64encode(i.encode()).decode()) for i in block_ids],
@@ -40,11 +40,11 @@ class BlockWriter:
 
 
 class AlreadyThereError(Exception):
-    """The blob was committed by somebody else before."""
+    """The blob already exists: another process committed it."""
 
 
 class RangedReader(io.RawIOBase):
-    """A blob as a seekable file that keeps one range of 4 MiB in memory."""
+    """A blob as a seekable file that buffers one range of 4 MiB."""
 
     def __init__(self, client: ContainerClient, info: BlobInfo) -> None:
         super().__init__()
@@ -52,14 +52,14 @@ class RangedReader(io.RawIOBase):
         self._info = info
         self._position = 0
         self._start = 0
-        self._held = b""
+        self._buffered = b""
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True: the file is readable."""
         return True
 
     def seekable(self) -> bool:
-        """Say that it can seek."""
+        """Return True: the file is seekable."""
         return True
 
     def tell(self) -> int:
@@ -73,29 +73,29 @@ class RangedReader(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` from the position on; returns how many bytes, 0 at the end."""
+        """Read into `buffer`; returns the number of bytes read, 0 at the end."""
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
     def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes (all that is left for -1) from the position on."""
-        wanted = self._info.size - self._position if size < 0 else min(size, self._info.size - self._position)
+        """Return up to `size` bytes (all remaining bytes for -1)."""
+        remaining = self._info.size - self._position if size < 0 else min(size, self._info.size - self._position)
         parts: list[bytes] = []
-        while wanted > 0:
-            if not self._start <= self._position < self._start + len(self._held):
+        while remaining > 0:
+            if not self._start <= self._position < self._start + len(self._buffered):
                 self._fetch()
             offset = self._position - self._start
-            part = self._held[offset : offset + wanted]
+            part = self._buffered[offset : offset + remaining]
             parts.append(part)
             self._position += len(part)
-            wanted -= len(part)
+            remaining -= len(part)
         return b"".join(parts)
 
     def _fetch(self) -> None:
         length = min(RANGE_BYTES, self._info.size - self._position)
         try:
-            self._held = self._client.download_blob(
+            self._buffered = self._client.download_blob(
                 self._info.name,
                 offset=self._position,
                 length=length,
@@ -103,5 +103,5 @@ class RangedReader(io.RawIOBase):
                 match_condition=MatchConditions.IfNotModified,
             ).readall()
         except ResourceModifiedError:
-            raise DamagedError(f"The blob {self._info.name} changed while it was read", "Start the run anew") from None
+            raise DamagedError(f"The blob {self._info.name} changed while it was read", "Start a new run") from None
         self._start = self._position

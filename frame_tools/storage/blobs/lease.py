@@ -1,4 +1,4 @@
-"""A lease on a blob: mutual exclusion that ends by itself when its holder dies."""
+"""A lease on a blob: mutual exclusion that ends when its holder dies."""
 
 import threading
 from typing import Final
@@ -10,7 +10,7 @@ LEASE_SECONDS: Final = 60
 
 
 class Lease:
-    """A lease that is renewed in the background until it is closed or lost."""
+    """A lease that a background thread renews until it is closed or lost."""
 
     def __init__(self, client: BlobLeaseClient) -> None:
         self._client = client
@@ -21,19 +21,19 @@ class Lease:
 
     @property
     def lost(self) -> bool:
-        """Whether the lease could not be renewed: somebody else may hold it now."""
+        """Whether the lease could not be renewed, so that another process may hold it."""
         return self._lost.is_set()
 
     def _renew(self) -> None:
         while not self._stop.wait(LEASE_SECONDS / 3):
             try:
                 self._client.renew()
-            except AzureError:  # refused, or not reached in all the client's own tries
+            except AzureError:  # refused, or unreachable in all of the client's retries
                 self._lost.set()
                 return
 
     def close(self) -> None:
-        """Stop renewing and let go."""
+        """Stop the renewal and release the lease."""
         self._stop.set()
         self._thread.join()
         try:
