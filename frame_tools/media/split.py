@@ -32,7 +32,7 @@ from frame_tools.media.left_out import describe_left_out
 from frame_tools.media.metadata import read_chapters, read_tags, sanitize_text
 from frame_tools.media.packet_timeline import BROADCAST_FORMATS, PacketTimeline, scan
 from frame_tools.media.scene_detection import SceneCutDetector
-from frame_tools.media.timestamps import choose_origin
+from frame_tools.media.timestamps import MAX_LEAD, choose_origin
 from frame_tools.media.video_reader import VideoReader
 
 Progress = Callable[[int], None]
@@ -75,7 +75,14 @@ def split(
         "audio": audio.tracks,
         "subtitles": audio.subtitles,
         "container": plan.container,
-        "notes": (*reader.notes, *_describe_jumps(timeline), *plan.notes, *audio.notes, *left_out),
+        "notes": (
+            *reader.notes,
+            *_describe_jumps(timeline),
+            *_describe_cut_sound(timeline, plan, origin),
+            *plan.notes,
+            *audio.notes,
+            *left_out,
+        ),
     }
     manifest = _validated(fields)
     write_atomically(folder / MANIFEST_FILE, manifest.dumps())
@@ -107,6 +114,13 @@ def _origin(
         has_gap=is_mp4 and has_initial_gap(video, reader.track_id),
         may_wait=container.format.name not in BROADCAST_FORMATS,
     )
+
+
+def _describe_cut_sound(timeline: PacketTimeline, plan: AudioPlan, origin: Fraction) -> list[str]:
+    """Say how much sound before the first frame is left out, if it is more than an encoder's priming."""
+    starts = [timeline.streams[track.index].start for track in plan.tracks]
+    lead = max((origin - start for start in starts if start is not None), default=Fraction(0))
+    return [f"Left out the first {float(lead):.1f} s of the sound: no frame is shown then"] if lead > MAX_LEAD else []
 
 
 def _describe_jumps(timeline: PacketTimeline) -> list[str]:

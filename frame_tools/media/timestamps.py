@@ -10,7 +10,7 @@ _MAX_RATE: Final = 1000
 _MAX_DENOMINATOR: Final = 30_000
 _RATE_TOLERANCE: Final = Fraction(1, 100)
 # The priming of audio encoders and the delay of reordered frames are shorter; a longer delay is meant.
-_MAX_PICTURE_DELAY: Final = Fraction(1, 4)
+MAX_LEAD: Final = Fraction(1, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,6 @@ def choose_origin(
     if has_gap:
         return min(first_frame, Fraction(0))
     earliest = min(sound_starts, default=first_frame)
-    if may_wait and first_frame - earliest > _MAX_PICTURE_DELAY:
+    if may_wait and first_frame - earliest > MAX_LEAD:
         return earliest // time_base * time_base
     return first_frame

@@ -123,3 +123,14 @@ def test_gap_in_other_formats_is_kept(tmp_path: Path) -> None:
     trip = join_split(source, tmp_path)
     assert read_video(trip.result).times == [Fraction(stamp, 1000) for stamp in pts]
     assert not trip.manifest.notes
+
+
+def test_sound_before_a_broadcast_begins_is_cut_and_said(tmp_path: Path) -> None:
+    """A recording that begins in the middle of a group of pictures: the sound is there before the first picture."""
+    clip = Clip(time_base=Fraction(1, 25), pts=range(20, 30), b_frames=0, audio=(Tone(seconds=2, clicks=(0.3, 1.0)),))
+    source = make_clip(tmp_path / "source.ts", clip)
+    trip = join_split(source, tmp_path)
+    assert read_video(trip.result).times[0] == 0
+    assert clicks_after_first_frame(trip.result) == pytest.approx([0.2], abs=0.002)
+    (note,) = trip.manifest.notes
+    assert "0.8 s" in note
