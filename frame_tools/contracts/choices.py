@@ -21,6 +21,12 @@ ContainerChoice = Literal["auto", "mp4", "mov", "mkv"]
 """Container of the output; auto: MP4, or Matroska where only that holds a sound without conversion."""
 Sound = Literal["copy", "convert", "drop"]
 """Sound of the output: copied where players decode it there (else converted), always converted, or left out."""
+HdrChoice = Literal["tonemap", "refuse"]
+"""What becomes of HDR video: tone-mapped to SDR, or refused."""
+Deinterlace = Literal["on", "off"]
+"""Whether interlaced frames become progressive ones, or keep both fields."""
+DamageChoice = Literal["auto", "keep", "refuse"]
+"""Damaged frames: kept, refused, or with auto kept in the first and last group of pictures of broadcast recordings."""
 InputContainer = Literal["input", "work"]
 """Blob containers that hold what tasks read."""
 RunOutcome = Literal["finished", "failed", "refused", "cancelled"]

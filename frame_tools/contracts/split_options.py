@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from frame_tools.contracts.choices import ContainerChoice, ImageFormat, Sound
+from frame_tools.contracts.choices import ContainerChoice, DamageChoice, Deinterlace, HdrChoice, ImageFormat, Sound
 
 
 class SplitOptions(BaseModel):
@@ -14,3 +14,6 @@ class SplitOptions(BaseModel):
     keep_location: bool = False
     sound: Sound = "copy"
     container: ContainerChoice = "auto"
+    damaged: DamageChoice = "auto"
+    deinterlace: Deinterlace = "on"
+    hdr: HdrChoice = "tonemap"

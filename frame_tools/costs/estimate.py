@@ -38,7 +38,7 @@ def probe_video(video: Path) -> VideoInfo:
     if not video.is_file():
         raise MissingError(f"The file {video} does not exist", "Check the path of the video.")
     with open_input(video) as container:
-        stream = select_video_stream(container, video.name)
+        stream = select_video_stream(container, video.name, video)
         width, height = stream.codec_context.width, stream.codec_context.height
         # MP4 and AVI list their frames; for other formats only duration and rate are known without reading the file.
         listed = len(stream.index_entries) if container.format.name.startswith("mov") else stream.frames

@@ -16,10 +16,11 @@ SD_HEIGHT: Final = 576
 UNSPECIFIED: Final = 2
 PQ: Final = 16
 HLG: Final = 18
+HDR_NAMES: Final = {PQ: "PQ", HLG: "HLG"}
+BT709: Final = 1
 _BT601: Final = 6
-_BT709: Final = 1
 _SWSCALE_MATRICES: Final = {
-    _BT709: Colorspace.ITU709,
+    BT709: Colorspace.ITU709,
     4: Colorspace.FCC,
     5: Colorspace.ITU601,
     _BT601: Colorspace.ITU601,
@@ -38,10 +39,11 @@ SCALING: Final = int(
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """Conversion between YCbCr and RGB: `matrix` and `range` as swscale names them."""
+    """Conversion between YCbCr and RGB: `matrix` and `range` as swscale names them, `code` the matrix of H.273."""
 
     matrix: Colorspace
     range: ColorRange
+    code: int
 
 
 def conversion_for_tags(color: Color, *, height: int) -> Conversion:
@@ -50,15 +52,15 @@ def conversion_for_tags(color: Color, *, height: int) -> Conversion:
     Raises InputError for a matrix that swscale does not support (YCgCo, constant luminance, ICtCp).
     """
     matrix = color.matrix
-    if matrix in (None, UNSPECIFIED):
-        matrix = _BT601 if height <= SD_HEIGHT else _BT709
+    if matrix is None or matrix == UNSPECIFIED:
+        matrix = _BT601 if height <= SD_HEIGHT else BT709
     if matrix not in _SWSCALE_MATRICES:
         raise InputError(
             f"The video's color matrix (code {matrix} of H.273) is not supported",
             "Convert the video to BT.709 first.",
         )
     levels = ColorRange.JPEG if color.range == "full" else ColorRange.MPEG
-    return Conversion(_SWSCALE_MATRICES[matrix], levels)
+    return Conversion(_SWSCALE_MATRICES[matrix], levels, matrix)
 
 
 def conversion_for_manifest(manifest: Manifest) -> Conversion:

@@ -19,15 +19,15 @@ _ENTRY_TIME: Final = {0: (4, 8, 12), 1: (8, 16, 20)}  # end of the duration, of 
 def has_initial_gap(file: Path, track_id: int) -> bool:
     """Return whether the track begins with an empty edit; False if the file has no readable edit list."""
     with file.open("rb") as stream:
-        moov = _read_moov(stream, file.stat().st_size)
-    for trak in _boxes(moov, b"trak"):
-        header = next(_boxes(trak, b"tkhd"), b"")
-        if header and _track_id(header) == track_id:
-            return any(_begins_empty(elst) for edts in _boxes(trak, b"edts") for elst in _boxes(edts, b"elst"))
+        moov = read_moov(stream, file.stat().st_size)
+    for trak in boxes(moov, b"trak"):
+        header = next(boxes(trak, b"tkhd"), b"")
+        if header and read_track_id(header) == track_id:
+            return any(_begins_empty(elst) for edts in boxes(trak, b"edts") for elst in boxes(edts, b"elst"))
     return False
 
 
-def _read_moov(stream: BinaryIO, size: int) -> bytes:
+def read_moov(stream: BinaryIO, size: int) -> bytes:
     """Return the content of the moov box, or no bytes."""
     position = 0
     while position + _HEADER_BYTES <= size:
@@ -43,15 +43,15 @@ def _read_moov(stream: BinaryIO, size: int) -> bytes:
     return b""
 
 
-def _boxes(data: bytes, wanted: bytes) -> Iterator[bytes]:
-    """Yield the content of all boxes of this kind that lie directly in `data`."""
+def boxes(data: bytes, wanted: bytes | None) -> Iterator[bytes]:
+    """Yield the content of all boxes of this kind (None: of every kind) that lie directly in `data`."""
     position = 0
     while position + _HEADER_BYTES <= len(data):
         length, kind, header = _header(data[position : position + 2 * _HEADER_BYTES])
         length = length or len(data) - position
         if length < header:
             return
-        if kind == wanted:
+        if wanted in (None, kind):
             yield data[position + header : position + length]
         position += length
 
@@ -64,7 +64,8 @@ def _header(data: bytes) -> tuple[int, bytes, int]:
     return length, kind, _HEADER_BYTES
 
 
-def _track_id(tkhd: bytes) -> int:
+def read_track_id(tkhd: bytes) -> int:
+    """Return the track id of a track header box."""
     begin = _TKHD_TRACK_ID.get(tkhd[0], len(tkhd))
     return int.from_bytes(tkhd[begin : begin + 4], "big")
 

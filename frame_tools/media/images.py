@@ -78,10 +78,22 @@ def encode_png(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def from_frame(frame: VideoFrame) -> Image.Image:
+def rgb_from_frame(frame: VideoFrame) -> Image.Image:
     """Copy a video frame of format rgb24 into an image."""
     image: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]  # untyped in PyAV's stub
     return image
+
+
+def rgba_from_frame(frame: VideoFrame) -> Image.Image:
+    """Copy a video frame of format rgba into an image."""
+    plane = frame.planes[0]
+    return Image.frombytes("RGBA", (frame.width, frame.height), bytes(plane), "raw", "RGBA", plane.line_size)
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """Composite an image of mode RGBA on white; returns mode RGB."""
+    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, image).convert("RGB")
 
 
 def _open_image(data: bytes, max_pixels: int) -> Image.Image:
@@ -113,9 +125,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         scale = 1 / 256 if (image.getextrema()[1] or 0) > 255 else 1.0  # type: ignore[operator]
         image = image.convert("F").point(lambda value: value * scale).convert("L")
     if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, layer)
+        image = on_white(image.convert("RGBA"))
     rgb = image.convert("RGB")
     rgb.load()
     return rgb

@@ -88,7 +88,7 @@ class MaskVideo:
             raise self._damaged(f"frame {expected} is missing")
 
     def _stream(self, container: InputContainer) -> VideoStream:
-        stream = probe.select_video_stream(container, self._name)
+        stream = probe.select_video_stream(container, self._name, self._file)
         width, height = stream.codec_context.width, stream.codec_context.height
         if width * height > MAX_PIXELS:
             raise InputError(

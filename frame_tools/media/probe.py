@@ -1,18 +1,24 @@
 """Checks of a video before any frame is written: which stream to use, its color tags, and whether it is complete."""
 
 import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
+from pathlib import Path
 from typing import Final
 
+import av
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from frame_tools.contracts.choices import HdrChoice
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import MAX_SIDE, Color
-from frame_tools.media.color import HLG, PQ, UNSPECIFIED
-from frame_tools.media.containers import UNREADABLE_REMEDY
+from frame_tools.media.color import BT709, HDR_NAMES, UNSPECIFIED
+from frame_tools.media.containers import UNREADABLE_REMEDY, ByteSource, open_input
+from frame_tools.media.track_headers import TrackHeader
 
 # Formats that store frames in decoding order without presentation times.
 UNTIMED_FORMATS: Final = frozenset({"avi", "h264", "hevc", "m4v", "mpegvideo"})
@@ -24,23 +30,20 @@ _NO_INFORMATION: Final = (0, UNSPECIFIED, 3)  # 0 and 3 are reserved
 _OUTPUT_BITS: Final = 8
 
 
-def select_video_stream(container: InputContainer, name: str) -> VideoStream:
-    """Return the video stream that a player would show: the default one, or else the first; never a cover image.
+def select_video_stream(container: InputContainer, name: str, file: Path | ByteSource) -> VideoStream:
+    """Return the video stream that is the film; `file` is what `container` reads.
 
-    Raises InputError if there is none, or if it can't be decoded or processed: unknown codec, HDR, too large.
+    Cover images, streams of one frame and previews (less than half of the pixels of the largest stream) never win over
+    another stream. Of the others, it is the default one, or else the first.
+    Raises InputError if there is none, or if it can't be decoded or processed: unknown codec, too large.
     """
     streams = [stream for stream in container.streams.video if not stream.disposition & _STILL_IMAGES]
     if not streams:
         raise InputError(f"{name} has no video stream", "Use a file that contains video.")
-    stream = next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
+    stream = streams[0] if len(streams) == 1 else _select_film(streams, _count_first_frames(file, name))
     context = stream.codec_context
     if context is None:
         raise InputError(f"The video codec of {name} is unknown", UNREADABLE_REMEDY)
-    if context.color_trc in (PQ, HLG):
-        raise InputError(
-            f"{name} is HDR video ({'PQ' if context.color_trc == PQ else 'HLG'}), which would look washed out",
-            "Convert it to SDR (BT.709) first.",
-        )
     if not (1 <= context.width <= MAX_SIDE and 1 <= context.height <= MAX_SIDE):
         raise InputError(
             f"The frames of {name} are {context.width}x{context.height} pixels",
@@ -49,17 +52,67 @@ def select_video_stream(container: InputContainer, name: str) -> VideoStream:
     return stream
 
 
+def _select_film(streams: Sequence[VideoStream], frame_counts: Mapping[int, int]) -> VideoStream:
+    """Return the film among several streams, whose `frame_counts` by index are exact up to 1."""
+    readable = [stream for stream in streams if stream.codec_context is not None] or list(streams)
+    moving = [stream for stream in readable if frame_counts.get(stream.index, 0) > 1] or readable
+    largest = max(_pixels(stream) for stream in moving)
+    films = [stream for stream in moving if 2 * _pixels(stream) >= largest]
+    return next((stream for stream in films if stream.disposition & Disposition.default), films[0])
+
+
+def _pixels(stream: VideoStream) -> int:
+    context = stream.codec_context
+    return 0 if context is None else context.width * context.height
+
+
+def _count_first_frames(file: Path | ByteSource, name: str) -> dict[int, int]:
+    """Return the number of packets of each video stream by index; reads until each has two."""
+    position = None if isinstance(file, Path) else file.tell()
+    with open_input(file, name=name) as container:
+        streams = [stream for stream in container.streams.video if not stream.disposition & _STILL_IMAGES]
+        counts = {stream.index: 0 for stream in streams}
+        with suppress(av.FFmpegError):  # the reader reports damage
+            for packet in container.demux(*counts):
+                counts[packet.stream_index] += bool(packet.size)
+                if min(counts.values()) > 1:
+                    break
+    if position is not None and not isinstance(file, Path):
+        file.seek(position)
+    return counts
+
+
+def check_track(stream: VideoStream, header: TrackHeader, *, name: str, hdr: HdrChoice) -> None:
+    """Raise InputError for encrypted video, Dolby Vision without a base layer that others show, and refused HDR."""
+    if header.is_encrypted:
+        raise InputError(
+            f"{name} is encrypted (DRM), so its frames can't be decoded", "Use a file without copy protection."
+        )
+    if not header.has_plain_base:
+        raise InputError(
+            f"{name} is Dolby Vision of profile {header.dolby_profile}, which has no HDR10, HLG or SDR picture in it",
+            "Export it as SDR (BT.709), HDR10 or HLG, or as Dolby Vision of profile 8.",
+        )
+    transfer = stream.codec_context.color_trc
+    if hdr == "refuse" and transfer in HDR_NAMES:
+        raise InputError(
+            f"{name} is HDR video ({HDR_NAMES[transfer]}), and the option hdr is refuse",
+            "Convert it to SDR (BT.709) first, or set hdr to tonemap.",
+        )
+
+
 def read_color_tags(stream: VideoStream) -> Color:
-    """Read the stream's color tags. Video stored as RGB has no matrix or range of its own."""
+    """Read the stream's color tags. Video stored as RGB has no matrix or range; untagged, it is BT.709."""
     context = stream.codec_context
     pixel_format = context.pix_fmt or ""
-    is_rgb = context.colorspace == _RGB_MATRIX or any(order in pixel_format for order in ("rgb", "gbr", "bgr"))
+    is_rgb = context.colorspace == _RGB_MATRIX or any(order in pixel_format for order in ("rgb", "gbr", "bgr", "pal8"))
     # yuvj420p and similar formats are full range by name.
     levels = "full" if pixel_format.startswith("yuvj") else _RANGES.get(int(context.color_range))
+    default = BT709 if is_rgb else None
     return Color.model_validate(
         {
-            "primaries": _tag_or_none(context.color_primaries),
-            "transfer": _tag_or_none(context.color_trc),
+            "primaries": _tag_or_none(context.color_primaries) or default,
+            "transfer": _tag_or_none(context.color_trc) or default,
             "matrix": None if is_rgb else _tag_or_none(context.colorspace),
             "range": None if is_rgb else levels,
         }
@@ -118,9 +171,7 @@ def describe_losses(frame: VideoFrame, *, has_orientation: bool) -> list[str]:
     if (bits := max(component.bits for component in components)) > _OUTPUT_BITS:
         notes.append(f"The color depth was reduced from {bits} to {_OUTPUT_BITS} bits per channel")
     if any(component.is_alpha for component in components):
-        notes.append("The transparency was dropped")
-    if frame.interlaced_frame:
-        notes.append("The video is interlaced; each frame contains both fields")
+        notes.append("Transparent parts were laid on white")
     if not has_orientation:
         notes.append("The video's rotation is not a multiple of 90 degrees; frames were left as stored")
     return notes

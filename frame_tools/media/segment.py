@@ -23,11 +23,10 @@ from typing_extensions import Buffer
 from frame_tools.contracts.choices import OddSize
 from frame_tools.contracts.errors import InputError, InternalError
 from frame_tools.contracts.manifest import Color, Manifest
-from frame_tools.media.color import SCALING, UNSPECIFIED, conversion_for_manifest
-from frame_tools.media.images import from_frame
+from frame_tools.media.color import SCALING, UNSPECIFIED, Conversion, conversion_for_manifest
+from frame_tools.media.images import rgb_from_frame
 
 MAX_KEYFRAME_INTERVAL: Final = 120
-_LEVELS: Final = {None: ColorRange.UNSPECIFIED, "limited": ColorRange.MPEG, "full": ColorRange.JPEG}
 
 # x264's AVX-512 code for the macroblock tree gave different bytes from run to run (core 165, with B-frames, at 320x240:
 # in 25 of 25 runs). The AVX2 and SSE4.2 code never did; both give the same bytes and are no slower here.
@@ -80,7 +79,7 @@ class SegmentEncoder:
             },
         )
         _configure(self._stream, self._coded, self._tick, threads=threads)
-        _set_color_tags(self._stream, manifest.color, manifest.sample_aspect)
+        _set_color_tags(self._stream, manifest.color, self._conversion, manifest.sample_aspect)
 
     def add(self, rgb: Buffer | VideoFrame) -> None:
         """Encode the next frame.
@@ -122,7 +121,7 @@ class SegmentEncoder:
                 raise self._wrong_size(f"{rgb.width}x{rgb.height}")
             if self._coded == self._size:
                 return rgb
-            rgb = from_frame(rgb).tobytes()
+            rgb = rgb_from_frame(rgb).tobytes()
         data = memoryview(rgb)
         if data.nbytes != width * height * 3:
             raise self._wrong_size(f"{data.nbytes} bytes")
@@ -165,11 +164,14 @@ def _configure(stream: VideoStream, size: tuple[int, int], tick: Fraction, *, th
     context.thread_type = "FRAME"  # PyAV's default is slices, which increase the size and are no faster here
 
 
-def _set_color_tags(stream: VideoStream, color: Color, sample_aspect: Fraction) -> None:
-    """Write color tags and the pixel aspect ratio into the H.264 header (H.273: 2 is "unspecified")."""
+def _set_color_tags(stream: VideoStream, color: Color, conversion: Conversion, sample_aspect: Fraction) -> None:
+    """Write color tags and the pixel aspect ratio into the H.264 header (H.273: 2 is "unspecified").
+
+    Matrix and range are always written, since players guess differently without them.
+    """
     context = stream.codec_context
     context.color_primaries = UNSPECIFIED if color.primaries is None else color.primaries
     context.color_trc = UNSPECIFIED if color.transfer is None else color.transfer
-    context.colorspace = UNSPECIFIED if color.matrix is None else color.matrix
-    context.color_range = _LEVELS[color.range]
+    context.colorspace = conversion.code
+    context.color_range = conversion.range
     context.sample_aspect_ratio = sample_aspect

@@ -2,7 +2,7 @@
 
 A complete folder contains `frames/000001.jpg` and so on, `audio.mp4` or `audio.mka` if the video has audio, and
 `manifest.json`, which is written last. Frames are those that a player shows (edit lists are respected), in presentation
-order; interlaced ones are left as stored.
+order.
 """
 
 import hashlib
@@ -33,6 +33,7 @@ from frame_tools.media.metadata import read_chapters, read_tags, sanitize_text
 from frame_tools.media.packet_timeline import BROADCAST_FORMATS, PacketTimeline, scan
 from frame_tools.media.scene_detection import SceneCutDetector
 from frame_tools.media.timestamps import MAX_LEAD, choose_origin
+from frame_tools.media.track_headers import read_track_header
 from frame_tools.media.video_reader import VideoReader
 
 Progress = Callable[[int], None]
@@ -54,9 +55,9 @@ def split(
         return earlier
     timeline, plan = _survey(video, options)
     with open_input(video) as container:
-        reader = VideoReader(
-            container, probe.select_video_stream(container, video.name), name=video.name, timeline=timeline
-        )
+        stream = probe.select_video_stream(container, video.name, video)
+        header = read_track_header(video, container, stream)
+        reader = VideoReader(container, stream, name=video.name, timeline=timeline, header=header, options=options)
         prepare_folder(folder)
         cuts = _write_frames(reader, folder / FRAMES_FOLDER, options.image_format, progress)
         origin = _origin(video, container, reader, timeline, plan)
@@ -92,7 +93,8 @@ def split(
 def _survey(video: Path, options: SplitOptions) -> tuple[PacketTimeline, AudioPlan]:
     """Read all packets once, without decoding, and decide what becomes of the sound."""
     with open_input(video) as container:
-        stream = probe.select_video_stream(container, video.name)
+        stream = probe.select_video_stream(container, video.name, video)
+        probe.check_track(stream, read_track_header(video, container, stream), name=video.name, hdr=options.hdr)
         try:
             timeline = scan(container, stream)
         except av.FFmpegError as error:

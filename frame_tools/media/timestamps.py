@@ -66,6 +66,10 @@ class TimestampCollector:
         self._pts.append(pts)
         self._last_duration = duration
 
+    def extend_last(self, end: int) -> None:
+        """Let the newest frame last until `end` (ticks) if it ends earlier. Requires at least one frame."""
+        self._last_duration = max(self._last_duration, end - self._pts[-1])
+
     def last_seconds(self) -> float:
         """Return the time of the newest frame in seconds, 0 before the first one."""
         return float(self._pts[-1] * self._time_base) if self._pts else 0.0
