@@ -15,12 +15,13 @@ from frame_tools.contracts import ids
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.option_specs import OptionGroup, OptionSpec
 from frame_tools.contracts.options import Options
+from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.contracts.trigger import Trigger, option_spec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 PAINTING: Final = tuple(name for name in Options.model_fields if name != "arguments")
 """The fields of `Options` that are one command-line option each."""
-SPLITTING: Final = ("image_format", "keep_location", "sound", "container")
+SPLITTING: Final = tuple(SplitOptions.model_fields)
 """The options of a split."""
 _FLAGS: Final = {"image_format": "--format"}
 

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 
 from frame_tools.contracts.base import Document
-from frame_tools.contracts.choices import ContainerChoice, ImageFormat, Sound
+from frame_tools.contracts.choices import ContainerChoice, DamageChoice, Deinterlace, HdrChoice, ImageFormat, Sound
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.ids import check_name
 from frame_tools.contracts.option_specs import OptionGroup, OptionSpec, option, spec_of
@@ -172,6 +172,26 @@ class Trigger(Options):
         example="mov",
         group=OptionGroup.OUTPUT,
     )
+    hdr: HdrChoice = option(
+        "tonemap",
+        "HDR video (HLG, PQ): tonemap converts it to SDR (BT.709) by ITU-R BT.2390, refuse ends the run.",
+        example="refuse",
+        group=OptionGroup.INPUT,
+    )
+    deinterlace: Deinterlace = option(
+        "on",
+        "Interlaced video: on makes one progressive frame of each interlaced one (bwdif), off keeps both fields in it.",
+        example="off",
+        group=OptionGroup.INPUT,
+    )
+    damaged: DamageChoice = option(
+        "auto",
+        "Damaged video: keep repeats the frame before a damaged one and accepts a file that was cut off, refuse ends"
+        " the run. auto keeps damage in the first and last group of pictures of transport and program streams, and"
+        " refuses other damage.",
+        example="keep",
+        group=OptionGroup.INPUT,
+    )
 
     @model_validator(mode="after")
     def _check_fields(self) -> Self:
@@ -203,12 +223,7 @@ class Trigger(Options):
     @property
     def split_options(self) -> SplitOptions:
         """The options of the split of the video."""
-        return SplitOptions(
-            image_format=self.image_format,
-            keep_location=self.keep_location,
-            sound=self.sound,
-            container=self.container,
-        )
+        return SplitOptions(**{name: getattr(self, name) for name in SplitOptions.model_fields})
 
     @property
     def frames_folder(self) -> str:

@@ -23,6 +23,11 @@ class DamagePolicy:
         self._groups = 0
         self._pending: InputError | None = None
 
+    @property
+    def keeps_some(self) -> bool:
+        """Whether damage may be kept."""
+        return self._keeps_all or self._keeps_ends
+
     def begin_group(self) -> None:
         """Note a keyframe; raises InputError for damage in the group before, unless it is the first one."""
         if self._pending is not None:

@@ -83,6 +83,8 @@ class VideoReader:
         self._decoded = 0
         self._repeated_until = 0
         self._damage = DamagePolicy(options.damaged, is_broadcast=container.format.name in BROADCAST_FORMATS)
+        # With frame threads, FFmpeg drops the frames that wait behind a damaged one at the end of the file.
+        self._decoder.thread_type = "SLICE" if self._damage.keeps_some else "AUTO"
         self._damaged_frames = 0
         self._undecodable_packets = 0
         self._scaled_frames = 0
@@ -294,15 +296,13 @@ class VideoReader:
 def _open_decoder(stream: VideoStream) -> VideoCodecContext:
     """Return the stream's decoder; for VP8 and VP9 with alpha, one that decodes it."""
     context = stream.codec_context
-    decoder = context
     if context.name in _ALPHA_DECODERS and stream.metadata.get("alpha_mode") == "1":
         created = CodecContext.create(_ALPHA_DECODERS[context.name], "r")
         assert isinstance(created, VideoCodecContext)  # noqa: S101 - narrows the type
         created.extradata = context.extradata
         created.width, created.height = context.width, context.height
-        decoder = created
-    decoder.thread_type = "AUTO"
-    return decoder
+        return created
+    return context
 
 
 def _is_repetition(packet: "Packet[VideoStream]") -> bool:

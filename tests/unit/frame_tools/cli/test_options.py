@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from frame_tools.cli.main import app
-from frame_tools.cli.options import PAINTING, parse_argument, parse_key_style, parse_style, style_fields
+from frame_tools.cli.options import PAINTING, SPLITTING, parse_argument, parse_key_style, parse_style, style_fields
 from frame_tools.contracts.errors import ExitCode, InputError
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.trigger import Trigger, all_option_specs, option_spec, parse_trigger
@@ -47,8 +47,8 @@ def help_panels(command: str) -> dict[str, str]:
 
 def test_no_schema_option_is_missing() -> None:
     own = {"style", "key_styles", "arguments", "mask"}
-    elsewhere = {"input", "video", "frames", "rate", "image_format", "keep_location", "sound", "container"}
-    assert {*PAINTING, *own, *elsewhere} == {spec.name for spec in all_option_specs()}
+    elsewhere = {"input", "video", "frames", "rate"}
+    assert {*PAINTING, *SPLITTING, *own, *elsewhere} == {spec.name for spec in all_option_specs()}
     assert {*PAINTING, "arguments"} == set(Options.model_fields)
 
 

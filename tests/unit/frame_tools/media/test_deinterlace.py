@@ -1,0 +1,92 @@
+"""Interlaced video becomes progressive, one frame for each frame, at the same times."""
+
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+from PIL import Image, ImageDraw
+
+from frame_tools.contracts.split_options import SplitOptions
+from frame_tools.media.split import split
+from tests.support.clips import Clip, make_clip
+from tests.support.media import frame_images
+
+SIZE = (96, 64)
+FRAMES = 12
+H264 = ("libx264", {"crf": "4", "preset": "ultrafast", "x264opts": "tff=1", "bf": "0"})
+MPEG2 = ("mpeg2video", {"b": "8M", "bf": "0"})
+ENCODINGS = {
+    "AVCHD": (".mts", *H264),
+    "MP4": (".mp4", *H264),
+    "DVD": (".vob", *MPEG2),
+    "MPEG-2 in MKV": (".mkv", *MPEG2),
+}
+
+
+def bar(step: int) -> Image.Image:
+    """Return a white bar that moves four pixels in each step."""
+    image = Image.new("RGB", SIZE)
+    ImageDraw.Draw(image).rectangle((8 + 3 * step, 0, 23 + 3 * step, SIZE[1]), fill="white")
+    return image
+
+
+def woven(number: int) -> Image.Image:
+    """Return a frame of two fields: even lines at the time of step 2n, odd ones at that of step 2n + 1."""
+    even, odd = bar(2 * number), bar(2 * number + 1)
+    image = even.copy()
+    for y in range(1, SIZE[1], 2):
+        image.paste(odd.crop((0, y, SIZE[0], y + 1)), (0, y))
+    return image
+
+
+def write_interlaced(path: Path, codec: str, options: dict[str, str]) -> None:
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        stream.options = options | {"flags": "+ildct+ilme", "g": "6"}
+        for number in range(FRAMES):
+            frame = av.VideoFrame.from_image(woven(number)).reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+
+
+def comb(image: Image.Image) -> float:
+    """Return the mean difference of neighboring lines in the middle of the picture."""
+    gray = image.convert("L")
+    rows = [gray.crop((0, y, gray.width, y + 1)).tobytes() for y in range(16, 48)]
+    return sum(abs(a - b) for above, below in pairwise(rows) for a, b in zip(above, below, strict=True)) / len(rows)
+
+
+@pytest.mark.parametrize(("suffix", "codec", "options"), ENCODINGS.values(), ids=ENCODINGS.keys())
+def test_interlaced_frames_are_deinterlaced(tmp_path: Path, suffix: str, codec: str, options: dict[str, str]) -> None:
+    path = tmp_path / f"v{suffix}"
+    write_interlaced(path, codec, options)
+    plain = split(path, tmp_path / "off", SplitOptions(deinterlace="off"))
+    manifest = split(path, tmp_path / "on")
+    assert manifest.frame_count == plain.frame_count == FRAMES
+    assert (manifest.frame_pts, manifest.last_duration) == (plain.frame_pts, plain.last_duration)
+    combed, smooth = frame_images(tmp_path / "off", plain)[5], frame_images(tmp_path / "on", manifest)[5]
+    assert comb(combed) > 1000
+    assert comb(smooth) < comb(combed) / 4
+    assert any("bwdif" in note for note in manifest.notes)
+    assert any("both fields" in note for note in plain.notes)
+
+
+def test_every_frame_stays_at_its_time(tmp_path: Path) -> None:
+    path = tmp_path / "v.mp4"
+    write_interlaced(path, *H264)
+    manifest = split(path, tmp_path / "out", SplitOptions(image_format="png"))
+    for number, image in enumerate(frame_images(tmp_path / "out", manifest)):
+        left, _, right, _ = image.convert("L").point(lambda value: 255 * (value > 128)).getbbox()
+        assert (left + right) / 2 == pytest.approx(16 + 6 * number, abs=3)
+
+
+def test_progressive_frames_are_unchanged(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "v.mp4", Clip())
+    on, off = (split(path, tmp_path / name, SplitOptions(deinterlace=name)) for name in ("on", "off"))
+    assert on.notes == off.notes == ()
+    for one, other in zip(frame_images(tmp_path / "on", on), frame_images(tmp_path / "off", off), strict=True):
+        assert one.tobytes() == other.tobytes()

@@ -1,0 +1,97 @@
+"""HDR video becomes SDR with the levels that ITU-R BT.2390, BT.2408 and BT.1886 give, and SDR tags."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.split_options import SplitOptions
+from frame_tools.media.split import split
+from frame_tools.media.tone_mapping import cube_text, tone_mapped
+from tests.support.media import frame_images, join_split, read_video
+
+PQ, HLG = 16, 18
+PNG = SplitOptions(image_format="png")
+BT709_TO_BT2020 = ((0.6274, 0.3293, 0.0433), (0.0691, 0.9195, 0.0114), (0.0164, 0.0880, 0.8956))
+
+
+def pq(nits: float) -> float:
+    """Return the signal of a level by SMPTE ST 2084."""
+    power = (nits / 10_000) ** 0.1593017578125
+    return ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
+
+
+def write_hdr(path: Path, transfer: int, rgb: tuple[float, float, float]) -> None:
+    """Write one color, given as an R'G'B' signal, losslessly as 10-bit YCbCr of BT.2020 in limited range."""
+    red, green, blue = rgb
+    luma = 0.2627 * red + 0.6780 * green + 0.0593 * blue
+    codes = (64 + 876 * luma, 512 + 896 * (blue - luma) / 1.8814, 512 + 896 * (red - luma) / 1.4746)
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv444p10le"
+        context = stream.codec_context
+        context.color_primaries, context.color_trc, context.colorspace, context.color_range = 9, transfer, 9, 1
+        for number in range(2):
+            frame = av.VideoFrame(64, 48, "yuv444p10le")
+            for plane, code in zip(frame.planes, codes, strict=True):
+                plane.update(round(code).to_bytes(2, "little") * (plane.buffer_size // 2))
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+
+
+def sdr_color(folder: Path, transfer: int, rgb: tuple[float, float, float]) -> tuple[int, ...]:
+    write_hdr(folder / "v.mkv", transfer, rgb)
+    return frame_images(folder / "out", split(folder / "v.mkv", folder / "out", PNG))[0].getpixel((30, 20))
+
+
+@pytest.mark.parametrize("nits", [0.5, 5, 20, 50, 80])
+def test_levels_below_the_knee_keep_their_light(tmp_path: Path, nits: float) -> None:
+    expected = 255 * (nits / 203) ** (1 / 2.4)
+    assert sdr_color(tmp_path, PQ, (pq(nits),) * 3) == pytest.approx((expected,) * 3, abs=1.5)
+
+
+def test_highlights_are_compressed_not_clipped(tmp_path: Path) -> None:
+    levels = [tone_mapped((pq(nits),) * 3, PQ)[0] for nits in (100, 203, 400, 700, 1000)]
+    assert levels == sorted(set(levels))
+    assert levels[1] == pytest.approx(0.903, abs=0.005)  # 159 of 203 cd/m2
+    assert levels[-1] == pytest.approx(1)
+    assert tone_mapped((pq(4000),) * 3, PQ)[0] == pytest.approx(1)
+    assert sdr_color(tmp_path, PQ, (pq(203),) * 3) == pytest.approx((230, 230, 230), abs=1.5)
+
+
+@pytest.mark.parametrize("channel", [0, 1, 2], ids=["red", "green", "blue"])
+def test_colors_of_bt709_keep_their_hue(tmp_path: Path, channel: int) -> None:
+    light = [50 * row[channel] for row in BT709_TO_BT2020]
+    color = sdr_color(tmp_path, PQ, tuple(pq(nits) for nits in light))
+    expected = [0.0, 0.0, 0.0]
+    expected[channel] = 255 * (50 / 203) ** (1 / 2.4)
+    assert color[channel] == pytest.approx(expected[channel], abs=6)  # 10 bits are coarse near the gamut
+    assert max(value for index, value in enumerate(color) if index != channel) <= 26
+
+
+def test_reference_white_of_hlg_equals_that_of_pq(tmp_path: Path) -> None:
+    """A signal of 75 % of HLG is 203 cd/m2 on a display of 1000 cd/m2 (ITU-R BT.2408)."""
+    assert sdr_color(tmp_path, HLG, (0.75,) * 3) == pytest.approx((230, 230, 230), abs=2)
+
+
+def test_wide_colors_stay_in_gamut() -> None:
+    for line in cube_text(PQ, 1000.0).splitlines()[1:]:
+        assert all(0 <= float(value) <= 1 for value in line.split())
+
+
+def test_output_is_tagged_as_sdr_and_noted(tmp_path: Path) -> None:
+    write_hdr(tmp_path / "v.mkv", HLG, (0.5, 0.4, 0.3))
+    trip = join_split(tmp_path / "v.mkv", tmp_path)
+    assert read_video(trip.result).color == (1, 1, 1, 1)
+    assert any("HLG" in note and "SDR" in note for note in trip.manifest.notes)
+
+
+@pytest.mark.parametrize(("transfer", "name"), [(PQ, "PQ"), (HLG, "HLG")])
+def test_hdr_is_refused_on_request(tmp_path: Path, transfer: int, name: str) -> None:
+    write_hdr(tmp_path / "v.mkv", transfer, (0.5, 0.5, 0.5))
+    with pytest.raises(InputError, match=name) as caught:
+        split(tmp_path / "v.mkv", tmp_path / "out", SplitOptions(hdr="refuse"))
+    assert "tonemap" in caught.value.remedy
