@@ -60,7 +60,7 @@ test-app: setup
 	.venv/bin/python -m pytest $(TESTS) $(SCORING_IGNORED)
 
 test-scoring: setup
-	.venv-scoring/bin/python -m pytest $(SCORING_TESTS) $(wildcard tests/frame_tools) tests/unit/frame_tools
+	.venv-scoring/bin/python -m pytest $(SCORING_TESTS) tests/unit/frame_tools
 
 hunt: setup ## Try the property tests on 5000 new examples each (half an hour; no part of check)
 	.venv/bin/python -m pytest tests $(SCORING_IGNORED) -m hypothesis --hypothesis-profile hunt
