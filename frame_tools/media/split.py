@@ -127,7 +127,7 @@ def _describe_cut_sound(timeline: PacketTimeline, plan: AudioPlan, origin: Fract
 
 def _describe_jumps(timeline: PacketTimeline) -> list[str]:
     count = timeline.jump_count
-    return [f"The clock of the video jumped {count} times; what follows was moved up"] if count else []
+    return [f"Closed {count} {'jump' if count == 1 else 'jumps'} of the video's clock"] if count else []
 
 
 def _write_frames(

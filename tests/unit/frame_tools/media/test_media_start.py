@@ -99,7 +99,7 @@ def test_appended_recordings_follow_each_other(tmp_path: Path, sound: tuple[Tone
     after = read_video(trip.result)
     assert [read_number(image) for image in after.images] == [*range(10), *range(10)]
     assert after.times == [Fraction(number, 25) for number in range(20)]
-    assert "jumped" in " ".join(trip.manifest.notes)
+    assert "1 jump of" in " ".join(trip.manifest.notes)
     if sound:
         assert clicks_after_first_frame(trip.result) == pytest.approx([0.2, 0.6], abs=0.002)
 
