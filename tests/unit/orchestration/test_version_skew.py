@@ -1,6 +1,7 @@
 """Version skew during an upgrade: documents of a newer version cause temporary errors that fail no run."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import azure.functions as func
@@ -17,6 +18,7 @@ from orchestration.handlers.poison import batch_poisoned, finish_poisoned, trigg
 from orchestration.handlers.resubmit import parse_resubmit_request, resubmit
 from orchestration.handlers.submit_batch import submit_batch
 from orchestration.handlers.sweep import sweep
+from orchestration.preflight import PoolCheck
 from tests.support.fake_node import read_plan
 from tests.support.host_call import call
 from tests.support.memory_world import InMemoryCloud
@@ -264,3 +266,10 @@ def test_plan_shows_new_option_names(world: World) -> None:
     assert plan["options"]["scorer"] == "describe"
     assert {"odd_size", "temporal_smoothing"} <= set(plan["options"])
     assert not {"even", "steady"} & set(plan["options"])
+
+
+def test_old_pool_check_is_read() -> None:
+    folder = Path(__file__).parents[1] / "frame_tools" / "contracts" / "old_documents"
+    check = PoolCheck.load_stored((folder / "pool_check_v1.json").read_bytes())
+    assert (check.version, check.impasto_version, len(check.findings)) == (1, "", 1)
+    assert PoolCheck.load_stored(check.dumps()).findings == check.findings

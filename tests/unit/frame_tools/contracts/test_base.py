@@ -1,7 +1,7 @@
 """Reading documents: users' input, stored documents, and documents of another version of Impasto."""
 
 import json
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import pytest
 
@@ -13,16 +13,26 @@ from frame_tools.contracts.plan import Plan, Request
 from frame_tools.contracts.receipt import Failure, Outcome, Receipt, SplitReceipt, TaskError
 from frame_tools.contracts.suggestions import did_you_mean
 from frame_tools.contracts.version import IMPASTO_VERSION
-from orchestration.preflight import PoolCheck
 
 STORED: list[type[StoredDocument]] = [
-    Request, Plan, Receipt, SplitReceipt, Failure, TaskError, Outcome, Manifest, PoolCheck,
+    Request, Plan, Receipt, SplitReceipt, Failure, TaskError, Outcome, Manifest,
 ]  # fmt: skip
-CHECK: dict[str, Any] = {"version": 2, "impasto_version": IMPASTO_VERSION, "checked_at": "2026-01-01T00:00:00+00:00"}
 
 
-def check(**changes: Any) -> bytes:
-    return json.dumps(CHECK | changes).encode()
+class Note(StoredDocument):
+    """A document that this program reads in two versions."""
+
+    document_name: ClassVar = "note"
+    version: Literal[1, 2] = 2
+    written_at: str
+    kind: Literal["good", "bad"] = "good"
+
+
+NOTE: dict[str, Any] = {"version": 2, "impasto_version": IMPASTO_VERSION, "written_at": "2026-01-01T00:00:00+00:00"}
+
+
+def note(**changes: Any) -> bytes:
+    return json.dumps(NOTE | changes).encode()
 
 
 @pytest.mark.parametrize("document", STORED)
@@ -33,15 +43,15 @@ def test_dumps_records_version_and_writer(document: type[StoredDocument]) -> Non
 
 
 def test_load_stored_reads_what_dumps_writes() -> None:
-    written = PoolCheck(checked_at="2026-01-01T00:00:00+00:00")
-    assert PoolCheck.load_stored(written.dumps()) == written
+    written = Note(written_at="2026-01-01T00:00:00+00:00")
+    assert Note.load_stored(written.dumps()) == written
 
 
 def test_old_document_has_no_writer_until_it_is_written_again() -> None:
-    old = {name: value for name, value in CHECK.items() if name != "impasto_version"} | {"version": 1}
-    loaded = PoolCheck.load_stored(json.dumps(old))
+    old = {name: value for name, value in NOTE.items() if name != "impasto_version"} | {"version": 1}
+    loaded = Note.load_stored(json.dumps(old))
     assert (loaded.version, loaded.impasto_version) == (1, "")
-    again = PoolCheck.load_stored(loaded.dumps())
+    again = Note.load_stored(loaded.dumps())
     assert (again.version, again.impasto_version) == (2, IMPASTO_VERSION)
 
 
@@ -51,12 +61,12 @@ def test_old_document_has_no_writer_until_it_is_written_again() -> None:
         {"version": 99},
         {"version": 99, "impasto_version": "9.8.7"},
         {"new_field": 1},
-        {"impasto_version": "9.8.7", "findings": [{"check": "pool", "verdict": "a new verdict", "words": "W"}]},
+        {"impasto_version": "9.8.7", "kind": "a new kind"},
     ],
 )
 def test_document_of_a_newer_version_is_a_temporary_error(changes: dict[str, Any]) -> None:
     with pytest.raises(VersionSkewError) as caught:
-        PoolCheck.load_stored(check(**changes))
+        Note.load_stored(note(**changes))
     error = caught.value
     assert error.exit_code == ExitCode.TEMPORARY
     assert (error.code, error.next_step) == (ErrorCode.VERSION_SKEW, NextStep.ASK_OPERATOR)
@@ -67,17 +77,17 @@ def test_document_of_a_newer_version_is_a_temporary_error(changes: dict[str, Any
 
 def test_unknown_field_of_an_unnamed_writer_is_skew() -> None:
     with pytest.raises(VersionSkewError) as caught:
-        PoolCheck.load_stored(b'{"version": 3, "checked_at": "2026-01-01", "x": 1}')
+        Note.load_stored(b'{"version": 3, "written_at": "2026-01-01", "x": 1}')
     assert "an unknown version of Impasto" in caught.value.what
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"[]", b"3", b'{"version": 2}', check(checked_at=3), check(version="two"), b"\xff\xfe"]
+    "data", [b"", b"{", b"[]", b"3", b'{"version": 2}', note(written_at=3), note(version="two"), b"\xff\xfe"]
 )
 def test_invalid_document_of_a_known_version_is_damaged(data: bytes) -> None:
     with pytest.raises(DamagedError) as caught:
-        PoolCheck.load_stored(data)
-    assert PoolCheck.document_name in caught.value.what
+        Note.load_stored(data)
+    assert Note.document_name in caught.value.what
 
 
 def test_parse_input_blames_the_input_and_names_the_fields() -> None:

