@@ -192,7 +192,7 @@ class Manifest(StoredDocument):
     projection: Projection | None = None
     stereo: StereoLayout | None = None
     chapters: Annotated[tuple[Chapter, ...], Field(max_length=MAX_CHAPTERS)] = ()
-    tags: Annotated[dict[Tag, Line], Field(default_factory=dict, max_length=32)]
+    tags: dict[Tag, Line] = Field(default_factory=dict, max_length=32)
     title: Line | None = None
     creation_time: Line | None = None
     place: Line | None = None

@@ -133,7 +133,7 @@ class Plan(StoredDocument):
     container: VideoContainer
     node_image: str = ""
     """Container image of all tasks of the run, successors included; empty in plans of version 2: the app's setting."""
-    versions: Annotated[dict[str, str], Field(default_factory=dict)]
+    versions: dict[str, str] = Field(default_factory=dict)
     """Versions of the programs that made the plan, by name; receipts have those of the tasks."""
     parent: str | None = None
     """The run that this one redoes in part; its receipts and files are used for the kept batches."""

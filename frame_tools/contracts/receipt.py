@@ -79,7 +79,7 @@ class Receipt(StoredDocument):
     times: TaskTimes
     steadiness: SteadinessSums | None = None
     bad_frames: tuple[BadFrame, ...] = ()
-    versions: Annotated[dict[str, str], Field(default_factory=dict)]
+    versions: dict[str, str] = Field(default_factory=dict)
     """Versions of the libraries that the task used, by name."""
     finished_at: str
 

@@ -9,6 +9,7 @@ import pytest
 
 from local_cloud.cloud import Cloud
 from orchestration.app import App
+from orchestration.azure_batch.client import BatchService
 from orchestration.azure_batch.in_memory import InMemoryBatch, InMemoryJobs
 from orchestration.azure_batch.ports import BatchClient, SubmitResult
 from orchestration.azure_batch.task_spec import TaskSpec
@@ -39,6 +40,7 @@ def place(request: pytest.FixtureRequest) -> Place:
         return Place(InMemoryBatch(jobs), jobs.fail_task, job)
     emulators: Cloud = request.getfixturevalue("emulators")
     batch = App.from_environment(emulators.settings).batch
+    assert isinstance(batch, BatchService)
     return Place(batch, batch._client.terminate_task, job)
 
 

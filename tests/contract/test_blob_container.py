@@ -5,6 +5,7 @@ import itertools
 import random
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from frame_tools.storage.accounts import OPS, account_from
 from frame_tools.storage.blobs import AlreadyThereError, BlobAccount, Container, Lease, large
 from frame_tools.storage.blobs import lease as lease_module
 from frame_tools.storage.in_memory import BlobStore, InMemoryContainer
+from frame_tools.storage.ports import BlobContainer
 from local_cloud.cloud import Cloud
 from tests.support.waiting import until
 from tests.support.world import in_parallel
@@ -35,14 +37,14 @@ def stored(emulators: Cloud) -> Container:
 
 
 @pytest.fixture(params=["stored", "memory"])
-def container(request: pytest.FixtureRequest) -> Container:
+def container(request: pytest.FixtureRequest) -> BlobContainer:
     if request.param == "memory":
         return InMemoryContainer("contract", BlobStore())
     real: Container = request.getfixturevalue("stored")
     return real
 
 
-def test_what_is_written_is_read_with_its_etag(container: Container) -> None:
+def test_what_is_written_is_read_with_its_etag(container: BlobContainer) -> None:
     etag = container.write("a/b c/größe.bin", b"one")
     read = container.need("a/b c/größe.bin")
     assert (read.data, read.etag) == (b"one", etag)
@@ -50,7 +52,7 @@ def test_what_is_written_is_read_with_its_etag(container: Container) -> None:
     assert container.need("a/b c/größe.bin").data == b"two"
 
 
-def test_what_is_not_there_is_none_or_said_so(container: Container) -> None:
+def test_what_is_not_there_is_none_or_said_so(container: BlobContainer) -> None:
     assert (container.read("gone"), container.info("gone"), container.exists("gone")) == (None, None, False)
     assert container.delete("gone") is False
     for look in (container.need, container.open):
@@ -66,33 +68,33 @@ def test_a_container_that_is_not_there_is_empty(stored: Container) -> None:
 
 
 @pytest.mark.parametrize(("size", "limit", "read"), [(0, 5, 0), (4, 5, 4), (5, 5, 5), (6, 5, 6), (9, 5, 6), (3, 0, 1)])
-def test_a_limit_reads_one_byte_more_at_most(container: Container, size: int, limit: int, read: int) -> None:
+def test_a_limit_reads_one_byte_more_at_most(container: BlobContainer, size: int, limit: int, read: int) -> None:
     etag = container.write("blob", bytes(size))
     found = container.read("blob", limit=limit)
     assert found is not None
     assert (len(found.data), found.etag) == (read, etag)
 
 
-def test_of_sixteen_creators_one_wins(container: Container) -> None:
-    made = in_parallel([lambda n=n: container.create("blob", b"%d" % n) for n in range(WRITERS)])
+def test_of_sixteen_creators_one_wins(container: BlobContainer) -> None:
+    made = in_parallel([partial(container.create, "blob", b"%d" % number) for number in range(WRITERS)])
     assert made.count(True) == 1
     assert container.need("blob").data == b"%d" % made.index(True)
     assert container.create("blob", b"late") is False
 
 
-def test_of_sixteen_deleters_one_wins(container: Container) -> None:
+def test_of_sixteen_deleters_one_wins(container: BlobContainer) -> None:
     etag = container.write("blob", b"x")
     assert in_parallel([lambda: container.delete("blob", etag=etag)] * WRITERS).count(True) == 1
 
 
-def test_a_blob_that_changed_is_not_deleted_by_its_old_etag(container: Container) -> None:
+def test_a_blob_that_changed_is_not_deleted_by_its_old_etag(container: BlobContainer) -> None:
     old = container.write("blob", b"x")
     container.write("blob", b"y")
     assert container.delete("blob", etag=old) is False
     assert container.need("blob").data == b"y"
 
 
-def test_listing_is_by_prefix_in_order_with_the_etags_of_reading(container: Container) -> None:
+def test_listing_is_by_prefix_in_order_with_the_etags_of_reading(container: BlobContainer) -> None:
     names = ["frames/10.jpg", "frames/9.jpg", "frames/a/1.jpg", "frames2/1.jpg", "frames.txt"]
     for name in names:
         container.write(name, name.encode())
@@ -107,21 +109,21 @@ def test_listing_is_by_prefix_in_order_with_the_etags_of_reading(container: Cont
     assert list(container.folders()) == ["frames", "frames2"]
 
 
-def test_a_listed_etag_can_be_used_as_a_condition(container: Container) -> None:
+def test_a_listed_etag_can_be_used_as_a_condition(container: BlobContainer) -> None:
     container.write("blob", b"x")
     (item,) = container.list("blob")
     assert container.delete("blob", etag=item.etag) is True
 
 
-def test_appends_of_many_have_an_order_without_gaps(container: Container) -> None:
-    offsets = in_parallel([lambda n=n: container.append("log", b"%015d\n" % n) for n in range(WRITERS)])
+def test_appends_of_many_have_an_order_without_gaps(container: BlobContainer) -> None:
+    offsets = in_parallel([partial(container.append, "log", b"%015d\n" % number) for number in range(WRITERS)])
     assert sorted(offsets) == [16 * n for n in range(WRITERS)]
     data = container.need("log").data
     for number, offset in enumerate(offsets):
         assert data[offset : offset + 16] == b"%015d\n" % number
 
 
-def test_an_append_that_is_refused_is_told_with_its_status(container: Container) -> None:
+def test_an_append_that_is_refused_is_told_with_its_status(container: BlobContainer) -> None:
     container.write("log", b"a block blob")
     with pytest.raises(HttpResponseError) as raised:
         container.append("log", b"x")
@@ -141,7 +143,7 @@ def test_files_go_up_and_down_whole(stored: Container, tmp_path: Path) -> None:
     assert stored.download_to("gone", io.BytesIO()) is False
 
 
-def test_a_lease_has_one_holder(container: Container) -> None:
+def test_a_lease_has_one_holder(container: BlobContainer) -> None:
     barrier = threading.Barrier(4)
 
     def hold() -> bool:
@@ -154,7 +156,7 @@ def test_a_lease_has_one_holder(container: Container) -> None:
         assert lease is not None, "it was let go"
 
 
-def test_a_lease_is_let_go_when_its_work_fails(container: Container) -> None:
+def test_a_lease_is_let_go_when_its_work_fails(container: BlobContainer) -> None:
     with pytest.raises(ValueError, match="boom"), container.lease("lease"):
         raise ValueError("boom")
     with container.lease("lease") as lease:
@@ -175,7 +177,7 @@ def test_a_lease_is_renewed_and_its_loss_is_noticed(stored: Container, monkeypat
         renew()
         renewals.append(time.monotonic())
 
-    client.renew = counted
+    monkeypatch.setattr(client, "renew", counted)
     held = Lease(client)
     try:
         until(lambda: len(renewals) >= 2, "the lease is renewed")
@@ -187,7 +189,7 @@ def test_a_lease_is_renewed_and_its_loss_is_noticed(stored: Container, monkeypat
     assert held.lost
 
 
-def test_blocks_appear_once_and_whole(container: Container) -> None:
+def test_blocks_appear_once_and_whole(container: BlobContainer) -> None:
     one, two = container.block_writer("video"), container.block_writer("video")
     one.stage("000001", b"world")
     one.stage("000000", b"hello ")
@@ -200,7 +202,7 @@ def test_blocks_appear_once_and_whole(container: Container) -> None:
     assert container.need("video").data == b"hello world"
 
 
-def test_of_many_commits_one_wins(container: Container) -> None:
+def test_of_many_commits_one_wins(container: BlobContainer) -> None:
     writers = [container.block_writer("video") for _ in range(8)]
     writers[0].stage("000000", b"same bytes")
 
@@ -211,7 +213,7 @@ def test_of_many_commits_one_wins(container: Container) -> None:
             return False
         return True
 
-    assert in_parallel([lambda n=n: commit(n) for n in range(8)]).count(True) == 1
+    assert in_parallel([partial(commit, number) for number in range(8)]).count(True) == 1
     assert container.need("video").data == b"same bytes"
 
 

@@ -12,6 +12,7 @@ from azure.storage.queue import QueueClient
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.storage.accounts import OPS, account_from
 from frame_tools.storage.in_memory import InMemoryQueue
+from frame_tools.storage.ports import MessageQueue
 from frame_tools.storage.queues import Queue, QueueAccount
 from local_cloud.cloud import Cloud
 from tests.support.world import drain
@@ -24,6 +25,7 @@ SEND = """
 import os, sys
 from frame_tools.storage.accounts import OPS, account_from
 from frame_tools.contracts.messages import BatchMessage
+from frame_tools.storage.ports import MessageQueue
 from frame_tools.storage.queues import QueueAccount
 QueueAccount(account_from(os.environ, OPS)).queue(sys.argv[1]).send(BatchMessage(run_id=sys.argv[2], batch=7))
 """
@@ -36,7 +38,7 @@ def queue(emulators: Cloud) -> Queue:
 
 
 @pytest.fixture(params=["real", "memory"])
-def any_queue(request: pytest.FixtureRequest) -> Queue:
+def any_queue(request: pytest.FixtureRequest) -> MessageQueue:
     """The same, or the tests' own in memory."""
     return InMemoryQueue([]) if request.param == "memory" else request.getfixturevalue("queue")
 
@@ -66,14 +68,14 @@ def test_what_the_node_s_environment_sends_is_read_here(emulators: Cloud, queue:
     assert BatchMessage.parse(text) == BatchMessage(run_id="clip-0123456789", batch=7)
 
 
-def test_many_messages_all_arrive(any_queue: Queue) -> None:
+def test_many_messages_all_arrive(any_queue: MessageQueue) -> None:
     any_queue.ensure()
     messages = [BatchMessage(run_id="clip-0123456789", batch=batch) for batch in range(100)]
     any_queue.send_all(messages)
     assert sorted(BatchMessage.parse(text).batch for text in drain(any_queue)) == list(range(100))
 
 
-def test_a_queue_that_is_not_there_is_empty_and_is_made_when_needed(any_queue: Queue) -> None:
+def test_a_queue_that_is_not_there_is_empty_and_is_made_when_needed(any_queue: MessageQueue) -> None:
     assert any_queue.oldest() == []
     any_queue.send_all(BatchMessage(run_id="clip-0123456789", batch=batch) for batch in range(8))
     assert len(any_queue.oldest()) == 8

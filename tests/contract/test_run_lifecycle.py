@@ -1,5 +1,7 @@
 """The run lifecycle in memory and on Azurite with the local Batch service: keeps the in-memory world honest."""
 
+from functools import partial
+
 import pytest
 
 from frame_tools.assembly import read_receipt
@@ -51,7 +53,7 @@ def test_concurrent_starts_respect_the_limit(world: World) -> None:
     narrow = world.changed(max_open_runs=2)
     narrow.upload_frames("clip", 2)
     triggers = [narrow.upload_trigger(f"clip {number}", input="clip") for number in range(4)]
-    run_ids = in_parallel([lambda trigger=trigger: narrow.fire_trigger(trigger) for trigger in triggers])
+    run_ids = in_parallel([partial(narrow.fire_trigger, trigger) for trigger in triggers])
     sweep(narrow.app)
     assert sorted(map(narrow.status, run_ids)) == ["scoring", "scoring", "waiting", "waiting"]
 
@@ -113,7 +115,7 @@ def test_closed_job_gets_a_successor(world: World) -> None:
     run_id = world.start("clip")
     submit_batch(world.app, message(run_id, 0))
     world.app.batch.terminate_job(ids.job_id(run_id, 0), "test")
-    in_parallel([lambda step=step: submit_batch(world.app, message(run_id, step)) for step in (0, 1, 2)])
+    in_parallel([partial(submit_batch, world.app, message(run_id, step)) for step in (0, 1, 2)])
     assert sorted(world.tasks(run_id, 1)) == ["b00000", "b00001", "b00002"]
 
 

@@ -10,13 +10,14 @@ from PIL import Image
 from frame_tools.contracts import ids
 from frame_tools.contracts.paths import RunPaths
 from tests.support.clips import read_number
+from tests.support.media import to_seconds
 from tests.support.system import RunningSystem, digest, upload_split
 
 
 def timestamps(path: Path) -> list[float]:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        return [float(frame.pts * stream.time_base) for frame in container.decode(stream)]
+        return [float(to_seconds(frame.pts, stream.time_base)) for frame in container.decode(stream)]
 
 
 def numbers(path: Path) -> list[int]:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from frame_tools.contracts.receipt import Outcome
-from frame_tools.telemetry.logs import JsonLines
+from frame_tools.telemetry.logs import JsonFormatter
 from orchestration.runs.finalize import _log_outcome
 from tests.infra.deployments import deployment
 
@@ -23,5 +23,5 @@ def test_failed_run_alert_selects_the_log_line(status: str, selected: bool, capl
     )
     with caplog.at_level(logging.INFO):
         _log_outcome(outcome)
-    (line,) = (json.loads(JsonLines().format(record)) for record in caplog.records)
+    (line,) = (json.loads(JsonFormatter().format(record)) for record in caplog.records)
     assert (line["event"] == event[1]) is selected

@@ -295,6 +295,7 @@ class App(http.server.BaseHTTPRequestHandler):
 
     codes: list[int]
     requests: list[tuple[str, str | None]]
+    url: str
     echo = True
 
     def do_POST(self) -> None:
@@ -312,7 +313,7 @@ class App(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def app() -> Iterator[type[App]]:
-    handler = type("Handler", (App,), {"codes": [200], "requests": []})
+    handler: type[App] = type("Handler", (App,), {"codes": [200], "requests": []})
     server = http.server.HTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -69,15 +69,19 @@ def test_storage_mode_matches_the_mounts(name: str, mode: str) -> None:
     assert bool(pool.get("properties", "mountConfiguration")) is (mode == "mount")
 
 
-def network_of(resources: list[Resource], prefix: str) -> tuple[str, str, int, list[str]]:
+NetworkAccess = tuple[str, str, int, list[str]]
+"""Public network access, default action, number of subnets, and allowed IP addresses of a storage account."""
+
+
+def network_of(resources: list[Resource], prefix: str) -> NetworkAccess:
     properties = account(resources, prefix).body["properties"]
     rules = properties["networkAcls"]
     allowed = [rule["value"] for rule in rules["ipRules"]]
     return properties["publicNetworkAccess"], rules["defaultAction"], len(rules["virtualNetworkRules"]), allowed
 
 
-CLOSED = ("Disabled", "Deny", 0, [])
-SUBNETS = ("Enabled", "Deny", 2, [])
+CLOSED: NetworkAccess = ("Disabled", "Deny", 0, [])
+SUBNETS: NetworkAccess = ("Enabled", "Deny", 2, [])
 
 
 @pytest.mark.parametrize(

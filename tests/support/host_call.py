@@ -11,7 +11,7 @@ from azure_functions_runtime.bindings.tracecontext import TraceContext
 import function_app
 
 FUNCTIONS: Final[Mapping[str, Any]] = {
-    function.get_function_name(): function for function in function_app.app.get_functions()
+    str(function.get_function_name()): function for function in function_app.app.get_functions()
 }
 INVOCATION: Final = "11111111-2222-3333-4444-555555555555"
 

@@ -26,4 +26,4 @@ def intercept(service: T, **hooks: Callable[..., Any]) -> T:
     A hook is called with the original method, then with the arguments of the call.
     """
     intercepted: Any = _Intercepted(service, hooks)
-    return intercepted  # type: ignore[no-any-return]
+    return intercepted

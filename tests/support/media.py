@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 from PIL import Image
 
+from frame_tools.contracts.choices import OddSize
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.media.join import JoinReport, Segment, join
-from frame_tools.media.segment import OddSize, SegmentEncoder
+from frame_tools.media.segment import SegmentEncoder
 from frame_tools.media.split import split
 from tests.support.clips import Clip, make_clip
 
@@ -39,6 +41,19 @@ def segments_of(
     return segments
 
 
+def segment_bytes(segment: Segment) -> bytes:
+    """Return the MP4 file of a segment that lies in memory."""
+    assert isinstance(segment.data, bytes)
+    return segment.data
+
+
+def to_seconds(ticks: int | None, time_base: Fraction | None) -> Fraction:
+    """Return a time stamp in seconds; fail if the file has none."""
+    assert ticks is not None
+    assert time_base is not None
+    return ticks * time_base
+
+
 @dataclass(frozen=True)
 class Video:
     """Everything that a player reads from a file."""
@@ -61,8 +76,8 @@ def read_video(path: Path) -> Video:
         context = stream.codec_context
         frames = list(container.decode(stream))
         aspect = stream.sample_aspect_ratio
-        facts = {
-            "times": [frame.pts * stream.time_base for frame in frames],
+        facts: dict[str, Any] = {
+            "times": [to_seconds(frame.pts, stream.time_base) for frame in frames],
             "images": [frame.to_image() for frame in frames],
             "size": (context.width, context.height),
             "sample_aspect": Fraction(aspect) if aspect else Fraction(1),
@@ -77,9 +92,9 @@ def read_video(path: Path) -> Video:
         decode_times = []
         for packet in container.demux():
             if packet.size and packet.stream.index in tracks:
-                tracks[packet.stream.index].append((packet.pts * packet.time_base, bytes(packet)))
+                tracks[packet.stream.index].append((to_seconds(packet.pts, packet.time_base), bytes(packet)))
             elif packet.dts is not None and packet.size and packet.stream is stream:
-                decode_times.append(packet.dts * packet.time_base)
+                decode_times.append(to_seconds(packet.dts, packet.time_base))
     steps = [later - earlier for earlier, later in pairwise(decode_times)]
     return Video(**facts, audio=list(tracks.values()), decode_steps=steps)
 
@@ -150,16 +165,17 @@ def read_sound(path: Path, track: int = 0) -> Sound:
         rate = stream.codec_context.sample_rate
         frames: list[tuple[Fraction, list[float]]] = []
         for frame in container.decode(stream):
-            time = frame.pts * frame.time_base if frame.pts is not None else None
             resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
-            samples = [
+            samples: list[float] = [
                 sample
                 for one in resampler.resample(frame)
                 for sample in memoryview(one.planes[0]).cast("f").tolist()[: one.samples]
             ]
-            if time is None:
+            if frame.pts is None:
                 before, previous = frames[-1]
                 time = before + Fraction(len(previous), rate)
+            else:
+                time = to_seconds(frame.pts, frame.time_base)
             frames.append((time, samples))
         return Sound(rate, frames)
 

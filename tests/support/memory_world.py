@@ -28,10 +28,9 @@ class InMemoryCloud:
 
     def world(self, **settings: Any) -> World:
         """Return an app on this state; `settings` override the defaults."""
-        storage = Storage(
-            **{name: InMemoryContainer(name, store) for name, store in self.containers.items()},
-            **{name: InMemoryQueue(texts) for name, texts in self.queues.items()},
-        )
+        containers = {name: InMemoryContainer(name, store) for name, store in self.containers.items()}
+        parts: dict[str, Any] = containers | {name: InMemoryQueue(texts) for name, texts in self.queues.items()}
+        storage = Storage(**parts)
         defaults = Settings(batch_endpoint="http://127.0.0.1:1", node_image="stub:1")
         return World(
             App(

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], what: str = "the condition", *, seconds: float = 20.0) -> T:
+def until(condition: Callable[[], T | None], what: str = "the condition", *, seconds: float = 20.0) -> T:
     """Poll until `condition()` is truthy and return its value; fail the test, naming `what`, after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

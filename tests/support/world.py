@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, TypeVar
 
 import av
@@ -24,6 +25,7 @@ from frame_tools.storage.accounts import DATA, OPS, account_from
 from frame_tools.storage.blobs import BlobAccount
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.in_memory import InMemoryQueue
+from frame_tools.storage.ports import MessageQueue
 from frame_tools.storage.queues import Queue, QueueAccount
 from orchestration.app import App
 from orchestration.azure_batch.ports import TaskView
@@ -112,7 +114,7 @@ class World:
 
     def upload_frames(self, name: str, count: int = 6, *, manifest: bool = True, size: tuple[int, int] = SIZE) -> None:
         if manifest:
-            document = Manifest.plain(count, 25, width=size[0], height=size[1], source="clip.mp4")
+            document = Manifest.plain(count, Fraction(25), width=size[0], height=size[1], source="clip.mp4")
             self.storage.input.write(f"{name}/manifest.json", document.dumps())
         for number in range(count):
             self.storage.input.write(f"{name}/frames/{number + 1:06d}.jpg", frame(number, size))
@@ -193,7 +195,7 @@ class World:
 
     def frame_count(self, run_id: str) -> int:
         with av.open(io.BytesIO(self.video(run_id))) as video:
-            return sum(1 for _ in video.decode(video=0))
+            return len(list(video.decode(video=0)))
 
     def tasks(self, run_id: str, job: int | None = None) -> dict[str, TaskView]:
         number = current_job(self.app, run_id) if job is None else job
@@ -230,10 +232,11 @@ class World:
         )
 
 
-def drain(queue: Queue) -> list[str]:
+def drain(queue: MessageQueue) -> list[str]:
     """Remove all messages from a queue and return their texts."""
     if isinstance(queue, InMemoryQueue):
         return queue.drain()
+    assert isinstance(queue, Queue)
     texts: list[str] = []
     client = queue._client
     for message in client.receive_messages(messages_per_page=32, visibility_timeout=600):

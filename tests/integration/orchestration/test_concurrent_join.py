@@ -6,11 +6,12 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
+from azure.storage.blob import BlobBlock
 
 from frame_tools.assembly import assemble_output
 from frame_tools.contracts.errors import TemporaryError
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.storage.blobs import Lease
+from frame_tools.storage.blobs import Container, Lease
 from frame_tools.storage.blobs import lease as lease_module
 from orchestration.handlers.finish_batch import finish_batch
 from tests.support.waiting import until
@@ -25,6 +26,13 @@ def run_id(world: World) -> str:
     return run_id
 
 
+def uncommitted_blocks(world: World, name: str) -> list[BlobBlock]:
+    """Return the uncommitted blocks of a blob in `output`."""
+    assert isinstance(world.storage.output, Container)
+    _, uncommitted = world.storage.output._client.get_blob_client(name).get_block_list("all")
+    return uncommitted
+
+
 def test_concurrent_last_messages_make_one_video(world: World, run_id: str) -> None:
     world.score(run_id, message=False)
     in_parallel([lambda: finish_batch(world.app, message(run_id, 2))] * 8)
@@ -32,8 +40,7 @@ def test_concurrent_last_messages_make_one_video(world: World, run_id: str) -> N
     finish_batch(world.app, message(run_id, "advance"))
     assert world.status(run_id) == "finished"
     assert world.frame_count(run_id) == 6
-    blocks = world.storage.output._client.get_blob_client(RunPaths(run_id).video("mp4")).get_block_list("all")
-    assert blocks[1] == [], "a second video has left uncommitted blocks"
+    assert uncommitted_blocks(world, RunPaths(run_id).video("mp4")) == [], "a second video has left uncommitted blocks"
 
 
 def test_joiner_without_its_lease_commits_nothing(world: World, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,5 +83,4 @@ def test_concurrent_last_messages_make_one_records_file(world: World) -> None:
     world.deliver_messages()
     finish_batch(world.app, message(run_id, "advance"))
     assert (world.status(run_id), records(world, run_id)) == ("finished", [0, 1, 2, 3, 4, 5])
-    blocks = world.storage.output._client.get_blob_client(RunPaths(run_id).records).get_block_list("all")
-    assert blocks[1] == [], "a second file has left uncommitted blocks"
+    assert uncommitted_blocks(world, RunPaths(run_id).records) == [], "a second file has left uncommitted blocks"

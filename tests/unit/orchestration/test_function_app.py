@@ -19,6 +19,7 @@ from frame_tools.contracts.errors import (
     TemporaryError,
 )
 from orchestration.app import App
+from orchestration.handlers import cancel as cancel_handler
 from tests.support.fake_node import fail
 from tests.support.host_call import FUNCTIONS, INVOCATION
 from tests.support.host_call import call as host_call
@@ -166,7 +167,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def raise_error(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(function_app.cancel_handler, "cancel", raise_error)
+    monkeypatch.setattr(cancel_handler, "cancel", raise_error)
 
 
 @pytest.mark.parametrize(

@@ -195,13 +195,14 @@ def test_invalid_style_or_mask_is_rejected_before_sending(storage: Storage, fold
     first, second = image(tmp_path / "a" / "sea.png"), image(tmp_path / "b" / "sea.png")
     frames = image(tmp_path / "frames" / "000001.png").parent
     clip = make_clip(tmp_path / "manifest.json.mp4", Clip(frames=2)).rename(tmp_path / "manifest.json")
-    for code, options, named in [
+    cases: list[tuple[ExitCode, list[str | Path], str]] = [
         (ExitCode.INPUT, ["--style", first, "--key-style", f"1={second}"], "'sea.png'"),
         (ExitCode.INPUT, ["--mask", frames], "'frames'"),
         (ExitCode.INPUT, ["--mask", clip], "'manifest.json'"),
         (ExitCode.MISSING, ["--mask", tmp_path / "nowhere"], "nowhere"),
         (ExitCode.MISSING, ["--key-style", f"1={tmp_path / 'nowhere.jpg'}"], "nowhere.jpg"),
-    ]:
+    ]
+    for code, options, named in cases:
         assert named in run_failing(code, "upload", folder, "--name", "nothing", *options)
     assert list(storage.input.list("nothing/")) == []
 

@@ -48,6 +48,7 @@ def test_interrupted_download_keeps_the_old_file(storage: DataStorage, run_id: s
     put_report(storage, run_id, video=RunPaths(run_id).video("mp4"))
     out = tmp_path / "out.mp4"
     out.write_bytes(b"from yesterday")
+    assert isinstance(storage.output, Container)
     broken = replace(storage, output=BrokenContainer(storage.output._client))
     with pytest.raises(TemporaryError):
         download(broken, run_id, out, overwrite=True)

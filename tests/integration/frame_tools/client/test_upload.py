@@ -130,6 +130,7 @@ class LossyContainer(Container):
 
 
 def lossy(storage: DataStorage, lost: str, *, keeps: int = 0) -> DataStorage:
+    assert isinstance(storage.input, Container)
     container = LossyContainer(storage.input._client)
     container.lost, container.keeps = lost, keeps
     return replace(storage, input=container)

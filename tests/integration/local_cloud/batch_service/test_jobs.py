@@ -2,7 +2,7 @@
 
 import datetime as dt
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from azure.batch import BatchClient
@@ -168,7 +168,7 @@ def test_job_quota(tmp_path: Path) -> None:
         create = [m.BatchJobCreateOptions(id=name, pool_info=m.BatchPoolInfo(pool_id="gpu")) for name in "ab"]
         client.create_job(create[0])
         assert error_code_of(client.create_job, create[1]) == "ActiveJobAndScheduleQuotaReached"
-        client.begin_terminate_job("a", options={"terminateReason": "done"}).result()
+        client.begin_terminate_job("a", options=cast(Any, {"terminateReason": "done"})).result()
         client.create_job(create[1])
     finally:
         service.stop()

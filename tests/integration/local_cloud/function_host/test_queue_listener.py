@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
@@ -209,6 +210,9 @@ def test_sending_wakes_listener(
         "local_cloud.function_host.triggers.queue.listener._MIN_PAUSE_SECONDS", 600.0
     )  # without being woken it would not look again
 
+    def received_last(body: bytes) -> bool:
+        return bool(bench.received) and bench.received[-1].body == body
+
     async def run() -> None:
         storage = Storage(read_settings(environment.app, environment.env))
         bench.wake = storage.wake("Data", bench.name)
@@ -217,7 +221,7 @@ def test_sending_wakes_listener(
                 await asyncio.wait_for(pausing.wait(), 20)
                 pausing.clear()
                 await storage.send("Data", bench.name, encode(body, "base64"))
-                await bench.until(lambda body=body: bool(bench.received) and bench.received[-1].body == body)
+                await bench.until(partial(received_last, body))
         await storage.close()
 
     asyncio.run(run())

@@ -10,6 +10,7 @@ from PIL import Image
 from frame_tools.contracts.errors import ExitCode
 from tests.support.cli import run, run_failing
 from tests.support.clips import Clip, Tone, make_clip, read_number
+from tests.support.media import to_seconds
 
 FRAMES = 7
 RATE = Fraction(30000, 1001)
@@ -31,7 +32,10 @@ def folder(clip: Path, tmp_path: Path) -> Path:
 def times_and_numbers(video: Path) -> list[tuple[Fraction, int]]:
     with av.open(str(video)) as container:
         stream = container.streams.video[0]
-        return [(frame.pts * stream.time_base, read_number(frame.to_image())) for frame in container.decode(stream)]
+        return [
+            (to_seconds(frame.pts, stream.time_base), read_number(frame.to_image()))
+            for frame in container.decode(stream)
+        ]
 
 
 def test_join_restores_the_split_video(clip: Path, folder: Path, tmp_path: Path) -> None:

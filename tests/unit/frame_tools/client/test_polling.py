@@ -65,7 +65,8 @@ def test_unknown_run_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_silence_counts_from_the_last_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each pause lasts a third of the limit: short interruptions add up to more, one long one exceeds it."""
-    clock = SimpleNamespace(monotonic=lambda: clock.now, now=0.0)
+    clock = SimpleNamespace(now=0.0)
+    clock.monotonic = lambda: clock.now
     monkeypatch.setattr(polling, "time", clock)
 
     def advance(_pause: float) -> None:

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from frame_tools.contracts.errors import DamagedError, ExitCode, ImpastoError, InputError, MissingError, TemporaryError
+from frame_tools.contracts.errors import DamagedError, ImpastoError, InputError, MissingError, TemporaryError
 
 
 def test_an_error_is_one_line_of_two_sentences() -> None:
@@ -17,7 +17,7 @@ def test_an_error_is_one_line_of_two_sentences() -> None:
 )
 def test_each_kind_has_its_exit_code(kind: type[ImpastoError], code: int) -> None:
     assert kind.exit_code == code
-    assert ExitCode(code).meaning.endswith(".")
+    assert kind.exit_code.meaning.endswith(".")
 
 
 def test_errors_survive_pickling() -> None:

@@ -8,7 +8,7 @@ import pytest
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.split_options import SplitOptions
 from tests.support.clips import Clip, Tone, make_clip
-from tests.support.media import join_split, read_sound, read_video
+from tests.support.media import join_split, read_sound, read_video, to_seconds
 
 LOSSLESS = {
     "stereo PCM without a layout in AVI": (".avi", Tone(codec="pcm_s16le", layout="stereo")),
@@ -148,7 +148,9 @@ def test_gap_in_converted_sound_becomes_silence(tmp_path: Path) -> None:
     with av.open(str(source)) as whole, av.open(str(gapped), "w") as output:
         targets = {stream.index: output.add_stream_from_template(stream, opaque=True) for stream in whole.streams}
         for packet in whole.demux():
-            if packet.size == 0 or (packet.stream.type == "audio" and 0.2 < packet.pts * packet.time_base < 0.6):
+            if packet.size == 0 or (
+                packet.stream.type == "audio" and 0.2 < to_seconds(packet.pts, packet.time_base) < 0.6
+            ):
                 continue
             packet.stream = targets[packet.stream.index]
             output.mux(packet)

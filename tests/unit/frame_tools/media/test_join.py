@@ -13,7 +13,7 @@ from frame_tools.contracts.manifest import AudioTrack, Manifest
 from frame_tools.media.join import Segment, join
 from frame_tools.media.segment import SegmentEncoder
 from tests.support.clips import Clip, Tone, draw, make_clip, read_number
-from tests.support.media import read_video, segments_of
+from tests.support.media import read_video, segment_bytes, segments_of
 
 COUNT = 12
 BORDERS = [0, 4, 8]
@@ -39,19 +39,20 @@ def other_settings() -> bytes:
 
 def other_size() -> bytes:
     manifest = MANIFEST.model_copy(update={"width": 32, "height": 32})
-    return segments_of(manifest, [draw(number, (32, 32)) for number in range(4)], [0])[0].data
+    return segment_bytes(segments_of(manifest, [draw(number, (32, 32)) for number in range(4)], [0])[0])
 
 
 def reordered() -> bytes:
     """Return a segment whose packets are swapped: B-frames would change the headers as well."""
-    segment = segments_of(MANIFEST, [draw(number, (64, 48)) for number in range(4)], [0])[0].data
+    segment = segments_of(MANIFEST, [draw(number, (64, 48)) for number in range(4)], [0])[0]
     out = io.BytesIO()
-    with av.open(io.BytesIO(segment)) as source, av.open(out, "w", format="mp4") as target:
+    with av.open(io.BytesIO(segment_bytes(segment))) as source, av.open(out, "w", format="mp4") as target:
         stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
         packets = [packet for packet in source.demux(video=0) if packet.size]
-        stamps = [packet.pts for packet in packets]
+        stamps = [packet.pts for packet in packets if packet.pts is not None]
         for packet, stamp in zip(packets, [stamps[index] for index in (0, 2, 1, 3)], strict=True):
             packet.stream = stream
+            assert packet.dts is not None
             packet.pts, packet.dts = stamp, packet.dts - stamps[1]
             target.mux(packet)
     return out.getvalue()
@@ -133,7 +134,7 @@ def test_segments_are_consumed_lazily(segments: list[Segment], tmp_path: Path) -
     def lazily():
         for segment in segments:
             consumed.append(segment.name)
-            yield dataclasses.replace(segment, data=io.BytesIO(segment.data))
+            yield dataclasses.replace(segment, data=io.BytesIO(segment_bytes(segment)))
 
     class Watched(io.BytesIO):
         def write(self, data, /):

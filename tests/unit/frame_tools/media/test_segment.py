@@ -13,7 +13,7 @@ from frame_tools.contracts.manifest import Color, Manifest
 from frame_tools.media.color import conversion_for_manifest
 from frame_tools.media.segment import SegmentEncoder
 from tests.support.clips import draw, read_number
-from tests.support.media import segments_of
+from tests.support.media import segment_bytes, segments_of
 
 
 def plain(count: int = 8, width: int = 64, height: int = 48, **fields: object) -> Manifest:
@@ -22,7 +22,9 @@ def plain(count: int = 8, width: int = 64, height: int = 48, **fields: object) -
 
 def headers(segment: bytes) -> bytes:
     with av.open(io.BytesIO(segment)) as container:
-        return container.streams.video[0].codec_context.extradata
+        extradata = container.streams.video[0].codec_context.extradata
+    assert extradata is not None
+    return extradata
 
 
 def decoded(segment: bytes) -> list[VideoFrame]:
@@ -33,8 +35,8 @@ def decoded(segment: bytes) -> list[VideoFrame]:
 def test_all_segments_share_one_header() -> None:
     images = [draw(number, (64, 48)) for number in range(30)]
     segments = segments_of(plain(30), images, [0, 1, 3, 12])
-    assert len({headers(segment.data) for segment in segments}) == 1
-    numbers = [read_number(frame.to_image()) for segment in segments for frame in decoded(segment.data)]
+    assert len({headers(segment_bytes(segment)) for segment in segments}) == 1
+    numbers = [read_number(frame.to_image()) for segment in segments for frame in decoded(segment_bytes(segment))]
     assert numbers == list(range(30))
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import av
 import pytest
 
+from frame_tools.contracts.choices import ContainerChoice
 from frame_tools.contracts.split_options import SplitOptions
 from tests.support.clips import Clip, Tone, make_clip
-from tests.support.media import join_split, read_video
+from tests.support.media import join_split, read_video, to_seconds
 
 SUBTITLES = [(Fraction(1, 10), Fraction(1, 5), "Hello"), (Fraction(3, 10), Fraction(1, 10), "World")]
 TAGS = {"title": "My film", "artist": "Me", "comment": "holiday", "date": "2024", "location": "+12.3-045.6/"}
@@ -34,15 +35,16 @@ def make_film(path: Path, *, offset: Fraction = Fraction(0), extras: bool = True
         packets = [packet for packet in source.demux() if packet.size]
         for packet in packets:
             packet.stream = targets[packet.stream.index]
-            packet.pts += round(offset / packet.time_base)
-            packet.dts = packet.pts
+            assert packet.pts is not None
+            assert packet.time_base is not None
+            packet.pts = packet.dts = packet.pts + round(offset / packet.time_base)
         for start, duration, words in SUBTITLES:
             packet = av.Packet(words.encode())
             packet.stream, packet.time_base = text, Fraction(1, 1000)
             packet.pts = packet.dts = round((start + offset) * 1000)
             packet.duration = round(duration * 1000)
             packets.append(packet)
-        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+        for packet in sorted(packets, key=lambda packet: to_seconds(packet.dts, packet.time_base)):
             output.mux(packet)
     return path
 
@@ -54,14 +56,17 @@ def read_subtitles(path: Path) -> list[tuple[float, float, str]]:
         for packet in container.demux(stream):
             for subtitle in packet.decode() if packet.size else []:
                 if words := subtitle.dialogue.decode():
-                    start, duration = packet.pts * packet.time_base, packet.duration * packet.time_base
+                    start = to_seconds(packet.pts, packet.time_base)
+                    duration = to_seconds(packet.duration, packet.time_base)
                     found.append((float(start), float(duration), words))
     return found
 
 
 @pytest.mark.parametrize("offset", [Fraction(0), Fraction(3600)])
 @pytest.mark.parametrize(("container", "codec"), [("mp4", "mov_text"), ("mov", "mov_text"), ("mkv", "subrip")])
-def test_subtitles_chapters_and_tags_arrive(tmp_path: Path, container: str, codec: str, offset: Fraction) -> None:
+def test_subtitles_chapters_and_tags_arrive(
+    tmp_path: Path, container: ContainerChoice, codec: str, offset: Fraction
+) -> None:
     source = make_film(tmp_path / "source.mkv", offset=offset)
     trip = join_split(source, tmp_path, options=SplitOptions(container=container))
     expected = [(float(start), float(duration), words) for start, duration, words in SUBTITLES]
@@ -72,8 +77,8 @@ def test_subtitles_chapters_and_tags_arrive(tmp_path: Path, container: str, code
         assert stream.codec_context.codec.canonical_name == codec
         assert stream.language == "fra" or container == "mkv"
         chapters = [
-            (float(chapter["start"] * chapter["time_base"]), float(chapter["end"] * chapter["time_base"]),
-             chapter["metadata"]["title"])
+            (float(to_seconds(chapter["start"], chapter["time_base"])),
+             float(to_seconds(chapter["end"], chapter["time_base"])), chapter["metadata"]["title"])
             for chapter in result.chapters()
         ]  # fmt: skip
         tags = {name.lower(): text for name, text in result.metadata.items()}
@@ -114,7 +119,8 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
         picture = av.Packet(b"a picture")
         picture.stream, picture.time_base, picture.pts, picture.dts = pictures, Fraction(1, 1000), 100, 100
         output.mux(picture)
-    for container, notes in (("mp4", 1), ("mkv", 0)):
+    expected: dict[ContainerChoice, int] = {"mp4": 1, "mkv": 0}
+    for container, notes in expected.items():
         folder = tmp_path / container
         folder.mkdir()
         trip = join_split(source, folder, options=SplitOptions(container=container))

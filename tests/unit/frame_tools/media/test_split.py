@@ -13,7 +13,7 @@ from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.media.split import split
 from tests.support.clips import Clip, Tone, make_clip, read_number
-from tests.support.media import frame_images
+from tests.support.media import frame_images, to_seconds
 
 LONG = Clip(frames=100, size=(320, 240), audio=(Tone(seconds=4),))
 
@@ -192,4 +192,4 @@ def test_audio_of_unknown_length_is_extracted(tmp_path: Path) -> None:
     with av.open(io.BytesIO((tmp_path / "out" / "audio.mp4").read_bytes())) as container:
         packets = [packet for packet in container.demux(audio=0) if packet.size]
     assert len(packets) == manifest.audio[0].packets
-    assert packets[0].pts * packets[0].time_base == pytest.approx(float(manifest.audio[0].start), abs=1e-4)
+    assert to_seconds(packets[0].pts, packets[0].time_base) == pytest.approx(float(manifest.audio[0].start), abs=1e-4)

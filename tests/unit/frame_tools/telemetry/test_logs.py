@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from frame_tools.telemetry import logs
 ROOT = Path(__file__).resolve().parents[4]
 
 
-def line_of(text: str, name: str = "orchestration.x", **extra: object) -> dict[str, str]:
+def line_of(text: str, name: str = "orchestration.x", **extra: object) -> dict[str, Any]:
     record = logging.LogRecord(name, logging.INFO, __file__, 1, text, None, None)
     record.__dict__.update(extra)
     return json.loads(logs.JsonFormatter({"step": 3}).format(record))

@@ -7,7 +7,7 @@ from frame_tools.contracts.errors import InputError, MissingError
 from frame_tools.contracts.paths import RunPaths
 from orchestration.handlers.cancel import cancel
 from orchestration.handlers.finish_batch import finish_batch
-from orchestration.handlers.resubmit import parse_resubmit_request, resubmit
+from orchestration.handlers.resubmit import Which, parse_resubmit_request, resubmit
 from tests.support.fake_node import fail, read_plan, split
 from tests.support.world import World, in_parallel, message, painting
 
@@ -25,7 +25,7 @@ def failed_run(world: World) -> str:
 
 
 @pytest.mark.parametrize("which", ["missing", "failed"])
-def test_resume_scores_missing_batches_only(world: World, failed_run: str, which: str) -> None:
+def test_resume_scores_missing_batches_only(world: World, failed_run: str, which: Which) -> None:
     kept = [world.storage.runs.need(RunPaths(failed_run).receipt(batch)) for batch in (0, 2)]
     assert resubmit(world.app, failed_run, which) == failed_run
     assert (world.status(failed_run), world.status_document(failed_run)["failures"]) == ("scoring", {})

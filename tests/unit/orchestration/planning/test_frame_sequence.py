@@ -1,9 +1,12 @@
 """Frame numbering: detected from names, or compared with the manifest."""
 
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from frame_tools.contracts.choices import ImageFormat
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import Manifest
 from orchestration.planning.frame_sequence import Numbering, check_against_manifest, number_frames
@@ -28,7 +31,7 @@ def sizes(*names: str) -> dict[str, int]:
     ],
 )
 def test_number_frames(names: list[str], pattern: str, first: int, count: int) -> None:
-    image_format = "png" if pattern.endswith("png") else "jpg"
+    image_format: ImageFormat = "png" if pattern.endswith("png") else "jpg"
     assert number_frames(sizes(*names)) == Numbering(
         pattern=pattern, first=first, count=count, image_format=image_format
     )
@@ -84,7 +87,7 @@ def test_number_frames_names_any_gap(count: int, width: int, data: st.DataObject
     assert repr(gone) in raised.value.what
 
 
-MANIFEST = Manifest.plain(3, 25, width=4, height=4)
+MANIFEST = Manifest.plain(3, Fraction(25), width=4, height=4)
 
 
 def test_frames_must_match_manifest() -> None:

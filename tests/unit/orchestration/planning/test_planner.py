@@ -1,6 +1,8 @@
 """The planner: plans of valid input, refusals of invalid input."""
 
+import itertools
 import json
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -27,18 +29,12 @@ def test_frame_sizes_excludes_other_folders(world: World) -> None:
 
 
 def test_frame_sizes_stops_after_too_many_blobs(world: World) -> None:
-    class Endless:
-        def list(self, prefix: str):
-            number = 0
-            while True:
-                number += 1
-                yield BlobInfo(name=f"{prefix}{number}.jpg", size=1, etag="", created=None, md5=None)
-
-    class Store:
-        input = Endless()
+    def endless(_: Callable[..., Any], prefix: str) -> Iterator[BlobInfo]:
+        for number in itertools.count(1):
+            yield BlobInfo(name=f"{prefix}{number}.jpg", size=1, etag="", created=None, md5=None)
 
     with pytest.raises(InputError, match="more than 50 frames"):
-        _frame_sizes(Store(), "clip/frames/", 50)
+        _frame_sizes(world.intercepted("input", list=endless).storage, "clip/frames/", 50)
 
 
 def test_run_without_frames_is_refused(world: World) -> None:
@@ -91,7 +87,7 @@ def test_invalid_manifest_is_refused(world: World) -> None:
 def test_missing_audio_is_refused(world: World) -> None:
     world.upload_frames("clip", 2, manifest=False)
     track = AudioTrack(codec="aac", sample_rate=48_000, channels=1, start=Fraction(0), packets=3)
-    manifest = Manifest.plain(2, 25, width=SIZE[0], height=SIZE[1]).model_copy(
+    manifest = Manifest.plain(2, Fraction(25), width=SIZE[0], height=SIZE[1]).model_copy(
         update={"audio_file": "audio.mp4", "audio": (track,)}
     )
     world.storage.input.write("clip/manifest.json", manifest.dumps())
@@ -192,7 +188,7 @@ def test_missing_video_or_style_creates_no_task(world: World, uploaded: list[str
 
 def test_batch_borders_follow_scene_cuts(world: World) -> None:
     world.upload_frames("clip", 12, manifest=False)
-    manifest = Manifest.plain(12, 25, width=SIZE[0], height=SIZE[1]).model_copy(update={"cuts": (5,)})
+    manifest = Manifest.plain(12, Fraction(25), width=SIZE[0], height=SIZE[1]).model_copy(update={"cuts": (5,)})
     world.storage.input.write("clip/manifest.json", manifest.dumps())
     plan = read_plan(world.storage, world.fire_trigger(world.upload_trigger("clip", frames_per_batch=6)))
     assert plan.borders == (0, 5, 12)

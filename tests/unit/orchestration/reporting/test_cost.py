@@ -88,7 +88,7 @@ def test_peak_concurrency_counts_overlapping_tasks(spans: list[tuple[int, int]])
 
 
 def test_expected_cost_counts_scored_batches_only() -> None:
-    manifest = Manifest.plain(30, 25, width=1920, height=1080, source="clip.mp4")
+    manifest = Manifest.plain(30, Fraction(25), width=1920, height=1080, source="clip.mp4")
     whole, part = (expected_cost(p, manifest, PRICED, Prices()) for p in (plan(3), plan(3, redo=(1,), parent="old")))
     assert 0 < part["usd"]["spot"] < whole["usd"]["spot"] < whole["usd"]["dedicated"]
     assert "guess" in whole["pace"]

@@ -1,6 +1,7 @@
 """Admission control: the limit holds, the longest-waiting run goes first, none is forgotten."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_waiting_runs_are_admitted_in_order(narrow: World) -> None:
 def test_concurrent_starts_respect_the_limit(narrow: World) -> None:
     blobs = [narrow.upload_trigger(f"clip {n}", input="clip") for n in range(5)]
     narrow.upload_frames("clip", 2)
-    in_parallel([lambda blob=blob: narrow.fire_trigger(blob) for blob in blobs])
+    in_parallel([partial(narrow.fire_trigger, blob) for blob in blobs])
     sweep(narrow.app)
     assert slot_count(narrow) == 2
     statuses = sorted(status_document["status"] for status_document in map(narrow.status_document, open_runs(narrow)))

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from tests.support.world import World, drain, message
 MAX_WRITES = 40
 
 
-def crash_everywhere(world: World, prepare: Callable[[], str], act: Callable[[App, str], None]) -> Iterator[str]:
+def crash_everywhere(world: World, prepare: Callable[[], str], act: Callable[[App, str], object]) -> Iterator[str]:
     """Yield a run without a crash, then one per crash point, after `act` was called again."""
     run_id = prepare()
     act(world.app, run_id)
@@ -39,7 +40,7 @@ def crash_everywhere(world: World, prepare: Callable[[], str], act: Callable[[Ap
     pytest.fail(f"more than {MAX_WRITES} writes")
 
 
-def final_state(world: World, run_id: str) -> tuple[object, ...]:
+def final_state(world: World, run_id: str) -> tuple[Any, ...]:
     """Return everything about a run that must not depend on crashes."""
     return (
         world.status(run_id),
@@ -165,7 +166,7 @@ def test_crash_while_resubmitting_missing(world: World) -> None:
         return run_id
 
     states = []
-    for run_id in crash_everywhere(world, failed, lambda app, run_id: resubmit(app, run_id, "missing") and None):
+    for run_id in crash_everywhere(world, failed, lambda app, run_id: resubmit(app, run_id, "missing")):
         assert sorted(world.tasks(run_id, 1)) == ["b00001"]
         states.append(
             (world.status_document(run_id)["failures"], world.status(run_id), sorted(world.runs_blobs(run_id)))

@@ -1,5 +1,7 @@
 """Scheduling of tasks and jobs."""
 
+from functools import partial
+
 from frame_tools.contracts import ids
 from orchestration.handlers.submit_batch import submit_batch
 from tests.support.fake_node import fail
@@ -28,7 +30,7 @@ def test_concurrent_handlers_share_the_successor_job(world: World) -> None:
     run_id = world.start("clip")
     submit_batch(world.app, message(run_id, 0))
     world.app.batch.terminate_job(ids.job_id(run_id, 0), "somebody did")
-    in_parallel([lambda s=s: submit_batch(world.app, message(run_id, s)) for s in (0, 1, 2)])
+    in_parallel([partial(submit_batch, world.app, message(run_id, step)) for step in (0, 1, 2)])
     claims = {blob for blob in world.runs_blobs(run_id) if blob.startswith("jobs/")}
     assert claims == {"jobs/000", "jobs/001"}
     assert sorted(world.tasks(run_id, 1)) == ["b00000", "b00001", "b00002"]

@@ -7,7 +7,7 @@ import pytest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.storage.blobs import BlobInfo
 from orchestration.handlers.cancel import cancel
-from orchestration.handlers.resubmit import resubmit
+from orchestration.handlers.resubmit import Which, resubmit
 from orchestration.runs.advance import advance
 from orchestration.runs.finalize import clean_up
 from tests.support.fake_node import fail
@@ -81,7 +81,7 @@ def test_outcome_survives_concurrent_clean_up(world: World) -> None:
 
 
 @pytest.mark.parametrize("which", ["missing", "failed"])
-def test_late_clean_up_keeps_resumed_run_open(world: World, which: str) -> None:
+def test_late_clean_up_keeps_resumed_run_open(world: World, which: Which) -> None:
     run_id = world.start("clip", 1)
     world.deliver_messages()
     fail(world.storage, run_id, 0)

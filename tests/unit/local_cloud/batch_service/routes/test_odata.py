@@ -27,7 +27,7 @@ def test_pages_join_to_filtered_list(count: int, size: int) -> None:
 
 
 def test_filter_supports_paths_and_quotes() -> None:
-    entities = [{"id": "a", "info": {"name": "it's"}}, {"id": "b"}]
+    entities: list[dict[str, Any]] = [{"id": "a", "info": {"name": "it's"}}, {"id": "b"}]
     page = paginate(entities, {"$filter": "info/name eq 'it''s'", "$select": "id"})
     assert page.items == [{"id": "a"}]
     assert paginate(entities, {"$filter": "info/name ne 'it''s'"}).items == [{"id": "b"}]

@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_cloud.batch_service.contracts.requests import TaskConstraints
-from local_cloud.batch_service.execution.process import ProcessExit
 from local_cloud.batch_service.state import transitions
-from local_cloud.batch_service.state.models import Task
+from local_cloud.batch_service.state.models import ProcessExit, Task
 
 AT = dt.datetime(2026, 1, 22, 20, 18, 17, 854394, tzinfo=dt.UTC)
 

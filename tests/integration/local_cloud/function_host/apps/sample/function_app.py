@@ -25,7 +25,8 @@ def record(function: str, **properties: object) -> None:
 @app.queue_output(arg_name="out", queue_name="%PREFIX%-made", connection="Data")
 def on_blob(blob: func.InputStream, out: func.Out[typing.List[str]]) -> None:  # noqa: UP006 - the worker takes no list[str]
     body = blob.read()
-    record("on_blob", blob=blob.name, body=body.decode(), length=blob.length, uri=blob.uri, metadata=blob.metadata)
+    metadata = blob.metadata  # type: ignore[attr-defined]  # the worker's class has it, its base class does not
+    record("on_blob", blob=blob.name, body=body.decode(), length=blob.length, uri=blob.uri, metadata=metadata)
     if body == b"bad":
         raise ValueError("a bad blob")
     name = blob.name.partition("/")[2].removesuffix(".txt")
@@ -69,7 +70,8 @@ def on_event(blob: func.InputStream) -> None:
 @blueprint.retry(strategy="fixed_delay", max_retry_count="1", delay_interval="00:00:00")
 def on_time(timer: func.TimerRequest, context: func.Context) -> None:
     retry = context.retry_context.retry_count
-    record("on_time", past_due=timer.past_due, status=timer.schedule_status, retry=retry)
+    status = timer.schedule_status  # type: ignore[attr-defined]  # the worker's class has it, its base class does not
+    record("on_time", past_due=timer.past_due, status=status, retry=retry)
     if os.environ.get("TIMER_FAILS_ONCE") and not retry:
         raise RuntimeError("the timer's first try")
 

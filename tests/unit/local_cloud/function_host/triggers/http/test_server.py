@@ -1,6 +1,7 @@
 """HTTP requests and responses of functions, with a stand-in for the invoker."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -33,7 +34,11 @@ class RecordingInvoker:
 
 
 def send(
-    *paths: str, body: bytes = b"", route: str = "echo", prefix: str = "api", **headers: str
+    *paths: str,
+    body: bytes = b"",
+    route: str = "echo",
+    prefix: str = "api",
+    headers: Mapping[str, str] | None = None,
 ) -> tuple[list[int], list[dict[str, Any]]]:
     """Send requests to a server with one function; return the statuses and the function's requests."""
     invoker: Any = RecordingInvoker()
@@ -67,7 +72,7 @@ def test_repeated_query_values_are_joined() -> None:
 
 
 def test_empty_header_reaches_function() -> None:
-    _, (received,) = send("/api/echo", **{"X-Empty": "", "X-Full": "a"})
+    _, (received,) = send("/api/echo", headers={"X-Empty": "", "X-Full": "a"})
     assert [received["headers"][name].value for name in ("x-empty", "x-full")] == ["", "a"]
 
 
