@@ -31,6 +31,7 @@ SHELL_SCRIPTS = $(shell git ls-files '*.sh') .ci/run
 # These tests need torch and OpenCV: they run in the scorer's environment, all others in the app's.
 SCORING_TESTS := $(wildcard tests/scoring) tests/unit/scoring tests/unit/benchmarks/scoring tests/contract/test_masks.py
 SCORING_IGNORED := $(foreach t,$(SCORING_TESTS),--ignore $(t))
+SCORING_HELPERS := tests/support/golden_pictures.py tests/support/moving_scenes.py
 export VIDEO STYLE OUT
 
 .PHONY: help setup vgg demo up test test-unit test-app test-scoring hunt lint lint-project lint-infra types contracts \
@@ -71,7 +72,8 @@ lint: setup
 	.venv/bin/ruff format --no-cache --check .
 
 types: setup
-	.venv/bin/python -m mypy --python-version 3.13 function_app.py orchestration frame_tools local_cloud samples infra
+	.venv/bin/python -m mypy --python-version 3.13 function_app.py orchestration frame_tools local_cloud samples infra tests \
+	  $(foreach t,$(SCORING_TESTS) $(SCORING_HELPERS),--exclude '^$(t)')
 	.venv-scoring/bin/python -m mypy --python-version 3.12 --cache-dir .mypy_cache/scoring scoring benchmarks $(SCORING_TESTS)
 
 contracts: setup
