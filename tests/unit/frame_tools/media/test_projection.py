@@ -1,11 +1,13 @@
 """360° and stereoscopic video stays so: FFmpeg reads the same projection from the output as from the source."""
 
 from pathlib import Path
+from typing import cast
 
 import av
 import pytest
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 
+from frame_tools.contracts.choices import ContainerChoice
 from frame_tools.contracts.manifest import Projection, StereoLayout
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.media.projection import with_projection
@@ -18,7 +20,8 @@ TURNED = Projection(yaw=30 * 65_536, pitch=-10 * 65_536, roll=5 * 65_536)
 def side_data_of(path: Path) -> dict[Type, bytes]:
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))
-        return {data.type: bytes(data) for data in frame.side_data if data.type in (Type.SPHERICAL, Type.STEREO3D)}
+        side_data = cast(SideDataContainer, frame.side_data)  # PyAV's stub says dict[str, str]
+        return {data.type: bytes(data) for data in side_data if data.type in (Type.SPHERICAL, Type.STEREO3D)}
 
 
 def box_of(path: Path, kind: bytes) -> bytes:
@@ -33,7 +36,7 @@ def box_of(path: Path, kind: bytes) -> bytes:
     ("projection", "stereo"), [(Projection(), None), (TURNED, "top_bottom"), (None, "side_by_side")]
 )
 def test_projection_and_stereo_layout_are_kept(
-    tmp_path: Path, projection: Projection | None, stereo: StereoLayout | None, container: str
+    tmp_path: Path, projection: Projection | None, stereo: StereoLayout | None, container: ContainerChoice
 ) -> None:
     kinds = {kind for kind, value in ((Type.SPHERICAL, projection), (Type.STEREO3D, stereo)) if value is not None}
     source = make_clip(tmp_path / "source.mp4", Clip(muxer_options={"movflags": "disable_chpl"}))
