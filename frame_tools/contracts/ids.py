@@ -16,7 +16,7 @@ HASH_CHARS: Final = 10
 TRIGGERS: Final = "triggers"
 TRIGGER_SUFFIX: Final = ".json"
 
-_FORBIDDEN = re.compile(r"""[\x00-\x1f\x7f/\\'"`<>|?*:;&$%#{}]""")
+_FORBIDDEN = re.compile(r"""[\x00-\x1f\x7f\ud800-\udfff/\\'"`<>|?*:;&$%#{}]""")
 RUN_ID = re.compile(rf"^[a-z0-9][a-z0-9-]{{0,{SLUG_CHARS - 1}}}-[0-9a-f]{{{HASH_CHARS}}}$")
 
 

@@ -260,4 +260,9 @@ def parse_trigger(data: bytes) -> Trigger:
             f"The trigger file has {len(data)} bytes; the maximum is {MAX_TRIGGER_BYTES}",
             "Put only options into it; frames and styles are files of their own",
         )
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError(
+            "The trigger file is UTF-16 text, not UTF-8",
+            "Save it as UTF-8; in PowerShell, write it with Set-Content -Encoding utf8 instead of >",
+        )
     return Trigger.parse_input(data.removeprefix(codecs.BOM_UTF8), "trigger file")  # some editors and shells add a BOM

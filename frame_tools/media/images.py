@@ -10,16 +10,19 @@ import zlib
 from typing import Final
 
 from av.video.frame import VideoFrame
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageOps, PngImagePlugin
 
 from frame_tools.contracts.errors import InputError
 
 MAX_BYTES: Final = 64 * 2**20
 MAX_PIXELS: Final = 64 * 2**20  # twice 8K; 200 MB decoded
+MAX_PAINTING_PIXELS: Final = 80 * 2**20  # a large museum scan; Pillow warns above 85 MiB
+KEPT_PAINTING_PIXELS: Final = 7680 * 4320
+"""Larger paintings are scaled down to about this many pixels when they are read."""
 JPEG_QUALITY: Final = 95
 _PNG_COMPRESSION: Final = 1  # frames are written once and read once: speed matters more than size
-_FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
-_REMEDY: Final = "Use a JPEG, PNG, WebP or TIFF image that opens in an image viewer."
+_FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
+_REMEDY: Final = "Use a JPEG, PNG, WebP, AVIF or TIFF image that opens in an image viewer."
 # What Pillow's readers raise on damaged files, besides OSError.
 DECODE_ERRORS: Final = (
     OSError,
@@ -33,6 +36,15 @@ DECODE_ERRORS: Final = (
 )
 _ORIENTATION_TAG: Final = 0x0112  # TIFF 6.0, section 8
 _ROTATED_90: Final = (5, 6, 7, 8)
+_JPEG_BEGIN: Final = b"\xff\xd8"
+_JPEG_END: Final = b"\xff\xd9"
+_JPEG_FILLER: Final = b"\x35\xa6" * 32
+_MAX_BLOCK_ROWS: Final = 18  # the last blocks, and the lines above that their interpolated chroma reaches
+_HEIF_BRANDS: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"})
+
+# Pillow's limits of 1 MiB are below the workflows and color profiles that programs store in PNG files.
+PngImagePlugin.MAX_TEXT_CHUNK = MAX_BYTES
+PngImagePlugin.MAX_TEXT_MEMORY = MAX_BYTES
 
 
 def image_size(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -57,11 +69,57 @@ def read_rgb(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     reduced to its first frame. Raises InputError if the format is not supported, or the image is damaged, truncated
     or too large.
     """
+    try:
+        return _decode_rgb(data, max_pixels)
+    except InputError:
+        completed = _completed_jpeg(data, max_pixels)
+        if completed is None:
+            raise
+        return completed
+
+
+def read_painting(data: bytes) -> Image.Image:
+    """Decode a painting as `read_rgb` does; one of more than `KEPT_PAINTING_PIXELS` is scaled down.
+
+    Raises InputError also if it has more than `MAX_PAINTING_PIXELS`.
+    """
+    image = read_rgb(data, max_pixels=MAX_PAINTING_PIXELS)
+    pixels = image.width * image.height
+    if pixels <= KEPT_PAINTING_PIXELS:
+        return image
+    factor = (KEPT_PAINTING_PIXELS / pixels) ** 0.5
+    size = max(1, int(image.width * factor)), max(1, int(image.height * factor))
+    return image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+
+
+def _decode_rgb(data: bytes, max_pixels: int) -> Image.Image:
     with _open_image(data, max_pixels) as image:
         try:
             return _to_rgb(ImageOps.exif_transpose(image))
         except DECODE_ERRORS as error:
             raise _damaged(error) from error
+
+
+def _completed_jpeg(data: bytes, max_pixels: int) -> Image.Image | None:
+    """Return a JPEG that lacks only its end marker or a part of its last row of blocks; None for any other image.
+
+    The decoder fills what is missing from whatever follows. So the image is decoded with two different continuations:
+    rows that are equal come from the file.
+    """
+    if not data.startswith(_JPEG_BEGIN) or data.endswith(_JPEG_END):
+        return None
+    body = data.rstrip(b"\xff")
+    try:
+        image = _decode_rgb(body + _JPEG_END, max_pixels)
+        other = _decode_rgb(body + _JPEG_FILLER + _JPEG_END, max_pixels)
+    except InputError:
+        return None
+    unsure = ImageChops.difference(image, other).getbbox()
+    if unsure is None:
+        return image
+    left, top, right, bottom = unsure
+    is_last_row = min(right, bottom, image.width - left, image.height - top) <= _MAX_BLOCK_ROWS
+    return image if is_last_row else None
 
 
 def encode_jpeg(image: Image.Image) -> bytes:
@@ -106,6 +164,8 @@ def _open_image(data: bytes, max_pixels: int) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError("The image has too many pixels", too_large) from error
     except DECODE_ERRORS as error:
+        if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+            raise InputError("The image is HEIC, which is not supported", "Export it as JPEG or PNG.") from error
         raise InputError("The file is not a readable image", _REMEDY) from error
     width, height = image.size
     if width * height > max_pixels:
@@ -122,7 +182,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     """Convert any mode to RGB."""
     if image.mode.startswith(("I", "F")):
         # Pillow clips 16-bit grayscale when it converts it; scale it first.
-        scale = 1 / 256 if (image.getextrema()[1] or 0) > 255 else 1.0  # type: ignore[operator]
+        # Floating-point images go from 0 to 1, or have the levels of 8 or 16 bits.
+        brightest = float(image.getextrema()[1] or 0)  # type: ignore[arg-type]
+        is_unit = image.mode.startswith("F") and brightest <= 1
+        scale = 255.0 if is_unit else 1 / 256 if brightest > 255 else 1.0
         image = image.convert("F").point(lambda value: value * scale).convert("L")
     if image.has_transparency_data:
         image = on_white(image.convert("RGBA"))

@@ -12,8 +12,11 @@ from frame_tools.contracts.choices import ImageFormat
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import Manifest
 
-_NUMBERED_IMAGE = re.compile(r"^(?P<stem>[^/]*?)(?P<digits>\d{1,9})(?P<end>\.(?:jpe?g|png))$", re.IGNORECASE)
-_IMAGE = re.compile(r"\.(?:jpe?g|png)$", re.IGNORECASE)
+_NUMBERED_IMAGE = re.compile(r"^(?P<stem>[^/]*?)(?P<digits>\d{1,9})(?P<end>\)?\.(?:jpe?g|png))$", re.IGNORECASE)
+# macOS stores the attributes of a file beside it, under the same name after "._".
+_IMAGE = re.compile(r"^(?!\._).*\.(?:jpe?g|png)$", re.IGNORECASE)
+_OTHER_IMAGE = re.compile(r"^(?!\._).*\.(?:tiff?|webp|bmp|exr|dpx|tga|gif|avif|hei[cf])$", re.IGNORECASE)
+_CONVERT = "Convert them to PNG (ffmpeg -i %06d.tif %06d.png), then upload them again"
 _NAMING = "Name frames 000001.jpg, 000002.jpg, …"
 
 
@@ -44,6 +47,8 @@ def check_against_manifest(sizes: Mapping[str, int], manifest: Manifest) -> None
 def number_frames(sizes: Mapping[str, int]) -> Numbering:
     """Detect the numbering of frames without a manifest. Raises InputError for gaps and images outside the sequence."""
     images = [name for name in sizes if _IMAGE.search(name)]
+    if not images and (others := sorted(name for name in sizes if _OTHER_IMAGE.search(name))):
+        raise InputError(f"The frames are neither JPEG nor PNG files, the first is {others[0]!r}", _CONVERT)
     if not images:
         raise InputError(
             "There are no frames", "Upload numbered images (000001.jpg, 000002.jpg, …) before the trigger file"
@@ -58,7 +63,9 @@ def number_frames(sizes: Mapping[str, int]) -> Numbering:
     if duplicates := sorted(set(images).difference(expected)):
         raise InputError(f"The image {duplicates[0]!r} has the same number as another image", "Keep one of the two")
     _check_not_empty(sizes, expected)
-    return Numbering(pattern=pattern, first=first, count=count, image_format="png" if end.lower() == ".png" else "jpg")
+    return Numbering(
+        pattern=pattern, first=first, count=count, image_format="png" if end.lower().endswith(".png") else "jpg"
+    )
 
 
 def _split_names(images: list[str]) -> tuple[str, str, list[str]]:

@@ -59,7 +59,7 @@ def inspect_style(name: str, data: bytes, spec: ScorerSpec) -> StyleInfo:
 def _painting(name: str, data: bytes) -> StyleInfo:
     """Decode the entire image: a truncated one would fail in every task."""
     try:
-        width, height = images.read_rgb(data).size
+        width, height = images.read_painting(data).size
     except InputError as error:
         raise InputError(f"The style {name!r} is invalid: {error.what}", error.remedy) from error
     return StyleInfo(kind="painting", width=width, height=height)

@@ -86,7 +86,7 @@ class Gatys:
         _steps(run.options)
         if len(run.styles) != 1:
             raise InternalError(f"The scorer gatys got {len(run.styles)} style files", "Plan it with one painting")
-        picture = np.array(images.read_rgb(run.styles[0].data))
+        picture = np.array(images.read_painting(run.styles[0].data))
         painting = _crop_and_scale(picture, min(run.sample()[0].shape[:2]))
         with torch.no_grad():
             matrices = grams(self._vgg(to_tensor(painting[None], self._device) / 255))

@@ -72,7 +72,7 @@ def tune_file(
         on_step(step)
 
     draw_photo = _photo_source(photos, config.side)
-    picture = np.array(images.read_rgb(data))
+    picture = np.array(images.read_painting(data))
     style = tune(networks, load_vgg(vgg, device), picture, draw_photo, config=config, on_step=record)
     files = TunedFiles(
         style=out,

@@ -100,7 +100,7 @@ class AnyPainting(DeviceScorer):
         """Return the style of a style file, (N,): a tuned style as it is, or the predicted style of a painting."""
         if file.name.lower().endswith(TUNED_SUFFIX):
             return load_style(file.data, file.name)
-        painting = np.array(images.read_rgb(file.data))
+        painting = np.array(images.read_painting(file.data))
         return self._workers.map(self._predict, [center_square(painting)])[0]
 
     def _predict(self, square: Picture) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageChops, ImageStat, PngImagePlugin
 
 from frame_tools.contracts.errors import InputError
 from frame_tools.media import images
@@ -121,3 +121,53 @@ def test_damaged_image_decodes_or_raises_input_error(kind: str, place: int, junk
         except InputError:
             continue
         assert isinstance(result, tuple) or result.mode == "RGB"
+
+
+def test_png_with_much_text_is_read() -> None:
+    """Programs such as ComfyUI store their whole workflow in a picture."""
+    text = PngImagePlugin.PngInfo()
+    text.add_text("prompt", "x" * 1_500_000, zip=True)
+    assert read_number(images.read_rgb(encoded(draw(71, (64, 48)), pnginfo=text))) == 71
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"subsampling": 2}], ids=["4:4:4", "progressive", "4:2:0"]
+)
+@pytest.mark.parametrize("missing", [1, 2, 12])
+def test_jpeg_without_its_end_is_read(missing: int, options: dict[str, object]) -> None:
+    image = Image.effect_mandelbrot((128, 96), (-2, -1, 1, 1), 50).convert("RGB")
+    data = encoded(image, "JPEG", quality=95, **{"subsampling": 0} | options)
+    read = images.read_rgb(data[:-missing])
+    upper = (0, 0, 128, 76)
+    assert read.crop(upper).tobytes() == images.read_rgb(data).crop(upper).tobytes()
+
+
+def test_floating_point_image_goes_from_0_to_1() -> None:
+    gray = Image.new("F", (2, 2), 0.5)
+    assert images.read_rgb(encoded(gray, "TIFF")).getpixel((0, 0)) == pytest.approx((127, 127, 127), abs=1)
+    levels = Image.new("F", (2, 2), 200.0)
+    assert images.read_rgb(encoded(levels, "TIFF")).getpixel((0, 0)) == (200, 200, 200)
+
+
+def test_avif_is_read() -> None:
+    assert read_number(images.read_rgb(encoded(draw(300, (64, 48)), "AVIF"))) == 300
+
+
+def test_heic_is_named() -> None:
+    with pytest.raises(InputError, match="HEIC"):
+        images.read_rgb(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+
+
+def test_large_painting_is_scaled_down() -> None:
+    scan = Image.new("1", (8000, 6000), 1)  # 48 megapixels
+    painting = images.read_painting(encoded(scan))
+    assert painting.width * painting.height <= images.KEPT_PAINTING_PIXELS
+    assert painting.width / painting.height == pytest.approx(8000 / 6000, rel=0.001)
+    assert painting.getpixel((100, 100)) == (255, 255, 255)
+    assert images.read_painting(encoded(draw(5, (64, 48)))).size == (64, 48)
+
+
+def test_huge_painting_is_rejected_by_its_limit() -> None:
+    with pytest.raises(InputError, match="9300x9200") as caught:
+        images.read_painting(encoded(Image.new("1", (9300, 9200))))
+    assert str(images.MAX_PAINTING_PIXELS) in caught.value.remedy

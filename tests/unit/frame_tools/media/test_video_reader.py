@@ -136,3 +136,18 @@ def test_empty_packets_keep_the_frame_before(tmp_path: Path) -> None:
     times = [pts * manifest.time_base for pts in manifest.frame_pts]
     assert [later - earlier for earlier, later in pairwise(times)] == [Fraction(n, 25) for n in (1, 1, 2, 2)]
     assert manifest.last_duration * manifest.time_base == Fraction(2, 25)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "pix_fmt"), [(".apng", "apng", "rgb24"), (".y4m", "wrapped_avframe", "yuv420p")]
+)
+def test_animated_png_and_raw_video_are_read(tmp_path: Path, suffix: str, codec: str, pix_fmt: str) -> None:
+    path = make_clip(tmp_path / f"v{suffix}", Clip(codec=codec, pix_fmt=pix_fmt))
+    manifest = split(path, tmp_path / "out")
+    assert [read_number(image) for image in frame_images(tmp_path / "out", manifest)] == list(range(10))
+    assert manifest.duration == Fraction(10, 25)
+
+
+def test_file_name_that_is_not_utf8_is_shown_as_text(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "v.mp4").rename(tmp_path / "bad\udcff.mp4")
+    assert split(path, tmp_path / "out").source == "bad .mp4"

@@ -27,11 +27,13 @@ def sizes(*names: str) -> dict[str, int]:
         ([f"f{n:03d}.jpg" for n in range(98, 1002)], "f{:03d}.jpg", 98, 904),
         (["my clip v1.2 (b)_01.JPG", "my clip v1.2 (b)_02.JPG"], "my clip v1.2 (b)_{:02d}.JPG", 1, 2),
         (["größe 1.jpeg", "größe 2.jpeg"], "größe {:d}.jpeg", 1, 2),
+        (["frame (1).jpg", "frame (2).jpg"], "frame ({:d}).jpg", 1, 2),
+        (["1.PNG", "._1.PNG", "2.PNG", "._2.PNG"], "{:d}.PNG", 1, 2),
         (["00001.jpg", "Thumbs.db", ".DS_Store", "frames.txt", "00002.jpg", ".tmp"], "{:05d}.jpg", 1, 2),
     ],
 )
 def test_number_frames(names: list[str], pattern: str, first: int, count: int) -> None:
-    image_format: ImageFormat = "png" if pattern.endswith("png") else "jpg"
+    image_format: ImageFormat = "png" if pattern.lower().endswith("png") else "jpg"
     assert number_frames(sizes(*names)) == Numbering(
         pattern=pattern, first=first, count=count, image_format=image_format
     )
@@ -42,6 +44,8 @@ def test_number_frames(names: list[str], pattern: str, first: int, count: int) -
     [
         ([], "no frames"),
         ([".tmp", "readme.txt"], "no frames"),
+        (["001.tif", "002.tif"], "001.tif"),
+        (["001.webp"], "001.webp"),
         (["000001.jpg", "000003.jpg"], "000002.jpg"),
         (["1.jpg", "999999999.jpg"], "2.jpg"),
         (["000001.jpg", "000002.png"], "two kinds"),
