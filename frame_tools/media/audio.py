@@ -155,8 +155,8 @@ class _Extraction:
         ]
         notes = [
             f"{count} packets of audio track {number} were damaged and are silent"
-            for number, count in enumerate(self._damaged.values(), start=1)
-            if count
+            for number, track in enumerate(self._plan.tracks, start=1)
+            if (count := self._damaged.get(track.index))
         ]
         return ExtractedAudio(name, tuple(tracks), tuple(subtitles), tuple(notes))
 
@@ -234,6 +234,8 @@ class _CopiedTrack:
             self.warm_up.append(packet)
             if len(self.warm_up) > _WARM_UP_PACKETS.get(self.codec, 0):
                 self.warm_up.popleft()
+            return
+        if packet.is_discard:  # after the end of the edit
             return
         self.has_begun = True
         self._close_up(packet)

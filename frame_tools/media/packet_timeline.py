@@ -122,14 +122,16 @@ class _Scanner:
         self._times: dict[int, Fraction] = {}
         self._steps: dict[int, Fraction] = {}
         self._shown: set[int] = set()
+        self._paused: set[int] = set()
 
     def add(self, packet: AnyPacket, result: StreamScan) -> None:
         """Note the packet's time in the stream's `result`."""
         index = packet.stream.index
-        if packet.is_discard:
-            result.has_edits |= index in self._shown
-        else:
+        if not packet.is_discard:
             self._shown.add(index)
+            result.has_edits |= index in self._paused
+        elif index in self._shown:
+            self._paused.add(index)
         start = _seconds(packet.dts if packet.pts is None else packet.pts, packet)
         if start is not None and not packet.is_discard and (result.start is None or not result.packets):
             result.start = start
