@@ -60,6 +60,7 @@ def _children(data: bytes) -> Iterator[tuple[int, bytes]]:
     position = 0
     while position < len(data):
         kind, length, begin = _header(data, position)
+        assert length is not None
         yield kind, data[begin : begin + length]
         position = begin + length
 

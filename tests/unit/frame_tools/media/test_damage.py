@@ -41,7 +41,7 @@ def transport_stream(path: Path, damage_frames: tuple[int, ...]) -> Path:
     """Make a recording in which the second half of each of these frames was lost."""
     write_noisy_video(path)
     with av.open(str(path)) as container:
-        positions = [packet.pos for packet in container.demux(video=0) if packet.size]
+        positions = [packet.pos for packet in container.demux(video=0) if packet.size and packet.pos is not None]
     data = bytearray(path.read_bytes())
     bounds = [*positions, len(data)]
     for frame in reversed(damage_frames):

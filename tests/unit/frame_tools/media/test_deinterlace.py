@@ -45,7 +45,7 @@ def write_interlaced(path: Path, codec: str, options: dict[str, str]) -> None:
     with av.open(str(path), "w") as output:
         stream = output.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
-        stream.options = options | {"flags": "+ildct+ilme", "g": "6"}
+        stream.options = {**options, "flags": "+ildct+ilme", "g": "6"}
         for number in range(FRAMES):
             frame = av.VideoFrame.from_image(woven(number)).reformat(format="yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, 25)
@@ -80,7 +80,9 @@ def test_every_frame_stays_at_its_time(tmp_path: Path) -> None:
     write_interlaced(path, *H264)
     manifest = split(path, tmp_path / "out", SplitOptions(image_format="png"))
     for number, image in enumerate(frame_images(tmp_path / "out", manifest)):
-        left, _, right, _ = image.convert("L").point(lambda value: 255 * (value > 128)).getbbox()
+        box = image.convert("L").point(lambda value: 255 * (value > 128)).getbbox()
+        assert box is not None
+        left, _, right, _ = box
         assert (left + right) / 2 == pytest.approx(16 + 6 * number, abs=3)
 
 

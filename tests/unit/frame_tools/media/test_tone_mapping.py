@@ -44,7 +44,9 @@ def write_hdr(path: Path, transfer: int, rgb: tuple[float, float, float]) -> Non
 
 def sdr_color(folder: Path, transfer: int, rgb: tuple[float, float, float]) -> tuple[int, ...]:
     write_hdr(folder / "v.mkv", transfer, rgb)
-    return frame_images(folder / "out", split(folder / "v.mkv", folder / "out", PNG))[0].getpixel((30, 20))
+    color = frame_images(folder / "out", split(folder / "v.mkv", folder / "out", PNG))[0].getpixel((30, 20))
+    assert isinstance(color, tuple)
+    return color
 
 
 @pytest.mark.parametrize("nits", [0.5, 5, 20, 50, 80])
@@ -64,8 +66,8 @@ def test_highlights_are_compressed_not_clipped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("channel", [0, 1, 2], ids=["red", "green", "blue"])
 def test_colors_of_bt709_keep_their_hue(tmp_path: Path, channel: int) -> None:
-    light = [50 * row[channel] for row in BT709_TO_BT2020]
-    color = sdr_color(tmp_path, PQ, tuple(pq(nits) for nits in light))
+    red, green, blue = (pq(50 * row[channel]) for row in BT709_TO_BT2020)
+    color = sdr_color(tmp_path, PQ, (red, green, blue))
     expected = [0.0, 0.0, 0.0]
     expected[channel] = 255 * (50 / 203) ** (1 / 2.4)
     assert color[channel] == pytest.approx(expected[channel], abs=6)  # 10 bits are coarse near the gamut

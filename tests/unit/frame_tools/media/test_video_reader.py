@@ -8,13 +8,14 @@ from pathlib import Path
 import av
 import pytest
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from PIL import Image
 
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.media.split import split
 from tests.support.clips import Clip, draw, make_clip, read_number
-from tests.support.media import frame_images, join_split, read_video
+from tests.support.media import frame_images, join_split, read_video, to_seconds
 
 PNG = SplitOptions(image_format="png")
 STILL_FIRST = {"still": ((64, 64), 1), "preview": ((24, 18), 10)}
@@ -22,11 +23,14 @@ STILL_FIRST = {"still": ((64, 64), 1), "preview": ((24, 18), 10)}
 
 def add_stream(output: av.container.OutputContainer, codec: str, size: tuple[int, int], pix_fmt: str) -> VideoStream:
     stream = output.add_stream(codec, rate=25)
+    assert isinstance(stream, VideoStream)
     stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
     return stream
 
 
-def packets_of(stream: VideoStream, images: Iterable[Image.Image], first: int = 0) -> list[av.Packet]:
+def packets_of(
+    stream: VideoStream | VideoCodecContext, images: Iterable[Image.Image], first: int = 0
+) -> list[av.Packet]:
     packets = []
     for number, image in enumerate(images, first):
         frame = av.VideoFrame.from_image(image).reformat(format=stream.pix_fmt)
@@ -44,7 +48,7 @@ def test_stills_and_previews_do_not_win(tmp_path: Path, size: tuple[int, int], c
         first.disposition = Disposition.default
         packets = packets_of(first, (draw(900, size) for _ in range(count)))
         packets += packets_of(film, (draw(number, (64, 48)) for number in range(10)))
-        for packet in sorted(packets, key=lambda packet: packet.pts):
+        for packet in sorted(packets, key=lambda packet: to_seconds(packet.pts, packet.time_base)):
             output.mux(packet)
     manifest = split(path, tmp_path / "out")
     assert [read_number(image) for image in frame_images(tmp_path / "out", manifest)] == list(range(10))
@@ -72,8 +76,7 @@ def test_transparency_is_laid_on_white(tmp_path: Path, codec: str, suffix: str, 
     source.paste((200, 0, 0, 128), (32, 0, 64, 48))
     path = tmp_path / f"v{suffix}"
     with av.open(str(path), "w") as output:
-        stream = output.add_stream(codec, rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
+        stream = add_stream(output, codec, (64, 48), pix_fmt)
         stream.options = {"crf": "4", "b": "4M", "auto-alt-ref": "0"} if "vpx" in codec else {"profile": "4444"}
         for number in range(3):
             frame = av.VideoFrame(64, 48, "rgba")
@@ -125,7 +128,7 @@ def test_empty_packets_keep_the_frame_before(tmp_path: Path) -> None:
     with av.open(str(path), "w") as output:
         stream = add_stream(output, "mjpeg", (64, 48), "yuvj444p")
         for packet in packets_of(stream, (draw(number, (64, 48)) for number in range(8))):
-            if packet.pts * packet.time_base * 25 in (3, 5, 7):
+            if to_seconds(packet.pts, packet.time_base) * 25 in (3, 5, 7):
                 empty = av.Packet(0)
                 empty.pts = empty.dts = packet.pts
                 empty.time_base, empty.duration, empty.stream = packet.time_base, packet.duration, stream
