@@ -158,3 +158,14 @@ def test_gap_in_converted_sound_becomes_silence(tmp_path: Path) -> None:
     sound = read_sound(trip.result)
     assert sound.clicks() == pytest.approx([0.1, 0.7], abs=0.002)
     assert len(sound.samples) == pytest.approx(48_000, abs=100)
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".avi", "adpcm_ms"), (".mkv", "pcm_s16le")])
+def test_equal_sounds_give_equal_bytes(tmp_path: Path, suffix: str, codec: str) -> None:
+    source = make_clip(tmp_path / f"source{suffix}", clip_with(suffix, Tone(codec=codec)))
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+        join_split(source, folder)
+    assert len({(folder / "split" / "audio.mp4").read_bytes() for folder in folders}) == 1
+    assert len({(folder / "result.mp4").read_bytes() for folder in folders}) == 1
