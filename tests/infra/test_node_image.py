@@ -1,4 +1,4 @@
-"""The node image without a Docker engine: its Dockerfile by rules, its files laid into an empty folder and started."""
+"""The node image, tested without a Docker engine: rules for its Dockerfile, and a start from its files alone."""
 
 import re
 import shutil
@@ -15,52 +15,78 @@ from tests.infra.test_package import tracked
 
 DOCKERFILE = REPOSITORY / "scoring" / "Dockerfile"
 PYTHON = REPOSITORY / ".venv-scoring" / "bin" / "python"
-SECRET_WORDS = re.compile(r"(?i)password|secret|token|api_?key|connection_?string|accountkey")
+SECRET_NAME = re.compile(r"(?i)password|secret|token|api_?key|connection_?string|accountkey")
 
 
 @dataclass(frozen=True)
 class Instruction:
-    word: str
-    rest: str
+    keyword: str
+    arguments: str
 
 
 def instructions(text: str) -> list[Instruction]:
-    """Return a Dockerfile's instructions, lines joined, comments left out."""
+    """Parse a Dockerfile; continued lines are joined, comments skipped."""
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     joined = re.sub(r"\\\n\s*", "", "\n".join(lines)).splitlines()
-    return [Instruction(word.upper(), rest.strip()) for word, _, rest in (line.partition(" ") for line in joined)]
+    parts = (line.partition(" ") for line in joined)
+    return [Instruction(keyword.upper(), arguments.strip()) for keyword, _, arguments in parts]
 
 
-def findings(text: str) -> list[str]:
-    """Return what is wrong with a Dockerfile: rules for an image that paints other people's videos."""
-    found = instructions(text)
-    stages = {i.rest.split()[-1] for i in found if i.word == "FROM" and " AS " in i.rest}
-    bases = [i.rest.split()[0] for i in found if i.word == "FROM"]
-    users = [i.rest for i in found[max(k for k, i in enumerate(found) if i.word == "FROM") :] if i.word == "USER"]
-    said = [f"{base} is not pinned by digest" for base in bases if base not in stages and "@sha256:" not in base]
-    said += [f"{i.word} {i.rest}: ADD unpacks and downloads, use COPY" for i in found if i.word == "ADD"]
-    said += [f"{i.rest}: a download" for i in found if i.word == "RUN" and re.search(r"\b(curl|wget|git)\b", i.rest)]
-    said += [f"{i.rest}: may hold a secret" for i in found if i.word in ("ENV", "ARG") and SECRET_WORDS.search(i.rest)]
-    said += [f"{i.word}: Batch gives the whole command line" for i in found if i.word in ("ENTRYPOINT", "CMD")]
-    said += [f"{i.rest}: needs BuildKit, which the registry's build lacks" for i in found if _needs_buildkit(i)]
-    said += [
-        f"{i.rest}: a cache in the image" for i in found if "pip install" in i.rest and "--no-cache-dir" not in i.rest
+def violations(text: str) -> list[str]:
+    """Return a message for each rule that a Dockerfile violates."""
+    parsed = instructions(text)
+    stages = {i.arguments.split()[-1] for i in parsed if i.keyword == "FROM" and " AS " in i.arguments}
+    bases = [i.arguments.split()[0] for i in parsed if i.keyword == "FROM"]
+    users = [
+        i.arguments
+        for i in parsed[max(k for k, i in enumerate(parsed) if i.keyword == "FROM") :]
+        if i.keyword == "USER"
+    ]
+    messages = [f"{base} is not pinned by digest" for base in bases if base not in stages and "@sha256:" not in base]
+    messages += [
+        f"{i.keyword} {i.arguments}: ADD unpacks and downloads; use COPY" for i in parsed if i.keyword == "ADD"
+    ]
+    messages += [
+        f"{i.arguments}: downloads a file"
+        for i in parsed
+        if i.keyword == "RUN" and re.search(r"\b(curl|wget|git)\b", i.arguments)
+    ]
+    messages += [
+        f"{i.arguments}: may hold a secret"
+        for i in parsed
+        if i.keyword in ("ENV", "ARG") and SECRET_NAME.search(i.arguments)
+    ]
+    messages += [
+        f"{i.keyword}: Batch sets the whole command line" for i in parsed if i.keyword in ("ENTRYPOINT", "CMD")
+    ]
+    messages += [
+        f"{i.arguments}: requires BuildKit, which Azure Container Registry builds lack"
+        for i in parsed
+        if _needs_buildkit(i)
+    ]
+    messages += [
+        f"{i.arguments}: leaves a pip cache in the image"
+        for i in parsed
+        if "pip install" in i.arguments and "--no-cache-dir" not in i.arguments
     ]
     if not users or users[-1] in ("root", "0"):
-        said.append("the last stage runs as root")
-    return said
+        messages.append("the last stage runs as root")
+    return messages
 
 
 def _needs_buildkit(instruction: Instruction) -> bool:
-    return bool(re.match(r"--(mount|chmod|link|security|network)\b", instruction.rest)) or "<<" in instruction.rest
+    return (
+        bool(re.match(r"--(mount|chmod|link|security|network)\b", instruction.arguments))
+        or "<<" in instruction.arguments
+    )
 
 
-def test_the_dockerfile_keeps_the_rules() -> None:
-    assert findings(DOCKERFILE.read_text(encoding="utf-8")) == []
+def test_dockerfile_follows_the_rules() -> None:
+    assert violations(DOCKERFILE.read_text(encoding="utf-8")) == []
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "words"),
+    ("old", "new", "fragment"),
     [
         (r"@sha256:\w+", "", "digest"),
         ("USER 10001", "USER root", "root"),
@@ -73,33 +99,34 @@ def test_the_dockerfile_keeps_the_rules() -> None:
         (" --no-cache-dir", "", "cache"),
     ],
 )
-def test_each_rule_can_fail(old: str, new: str, words: str) -> None:
+def test_violation_of_each_rule_is_detected(old: str, new: str, fragment: str) -> None:
     text = DOCKERFILE.read_text(encoding="utf-8")
     changed = re.sub(old, new, text)
     assert changed != text
-    assert any(words in said for said in findings(changed))
+    assert any(fragment in message for message in violations(changed))
 
 
-def copied() -> dict[str, str]:
-    """Return what is copied from the repository into /app: source -> place in the image."""
-    found = (i.rest.split() for i in instructions(DOCKERFILE.read_text(encoding="utf-8")) if i.word == "COPY")
-    return {words[0]: words[1] for words in found if not words[0].startswith("--") and words[1].startswith("/app")}
+def copied_folders() -> dict[str, str]:
+    """Return the COPY instructions from the repository into /app: source -> target."""
+    parsed = instructions(DOCKERFILE.read_text(encoding="utf-8"))
+    paths = (i.arguments.split() for i in parsed if i.keyword == "COPY")
+    return {path[0]: path[1] for path in paths if not path[0].startswith("--") and path[1].startswith("/app")}
 
 
-def test_only_the_scorer_and_the_shared_floor_are_copied() -> None:
-    assert copied() == {"scoring": "/app/scoring", "frame_tools": "/app/frame_tools"}
+def test_image_copies_scoring_and_frame_tools_only() -> None:
+    assert copied_folders() == {"scoring": "/app/scoring", "frame_tools": "/app/frame_tools"}
 
 
 def is_ignored(name: str, patterns: Sequence[str]) -> bool:
-    """Whether an ignore file of Docker leaves a file out: each pattern is for the whole path or a folder above it.
+    """Return whether Docker's ignore file excludes a file; a pattern matches the path or a parent folder.
 
     https://docs.docker.com/build/concepts/context/#dockerignore-files
     """
     path = PurePosixPath(name)
-    places = [path, *path.parents]
+    candidates = [path, *path.parents]
     ignored = False
     for pattern in (line.strip() for line in patterns if line.strip() and not line.startswith("#")):
-        if any(place.full_match(pattern.lstrip("!")) for place in places):
+        if any(candidate.full_match(pattern.lstrip("!")) for candidate in candidates):
             ignored = not pattern.startswith("!")
     return ignored
 
@@ -115,62 +142,64 @@ def is_ignored(name: str, patterns: Sequence[str]) -> bool:
         ("frame_tools/media/__pycache__/join.pyc", True),
     ],
 )
-def test_the_ignore_file_lets_two_packages_through(name: str, ignored: bool) -> None:
+def test_ignore_file_admits_two_packages(name: str, ignored: bool) -> None:
     patterns = Path(f"{DOCKERFILE}.dockerignore").read_text(encoding="utf-8").splitlines()
     assert is_ignored(name, patterns) == ignored
 
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    """The files of /app as the build would see them: what the ignore file lets through of what is copied."""
+    """The files of /app as in a build: copied from the repository, without those that the ignore file excludes."""
     context, root = tmp_path / "context", tmp_path / "image"
-    strange = ("scoring/weights/any.safetensors", "scoring/__pycache__/cli.cpython-312.pyc", "scoring/notes.pyc")
-    for name in {*tracked(), *strange}:
+    untracked = ("scoring/weights/any.safetensors", "scoring/__pycache__/cli.cpython-312.pyc", "scoring/notes.pyc")
+    for name in {*tracked(), *untracked}:
         (context / name).parent.mkdir(parents=True, exist_ok=True)
-        if (REPOSITORY / name).is_file() and name not in strange:
+        if (REPOSITORY / name).is_file() and name not in untracked:
             shutil.copyfile(REPOSITORY / name, context / name)
         else:
             (context / name).touch()
     patterns = Path(f"{DOCKERFILE}.dockerignore").read_text(encoding="utf-8").splitlines()
-    for name in {*tracked(), *strange} - {name for name in {*tracked(), *strange} if is_ignored(name, patterns)}:
+    for name in {*tracked(), *untracked} - {name for name in {*tracked(), *untracked} if is_ignored(name, patterns)}:
         source = PurePosixPath(name).parts[0]
-        if source in copied():
-            target = root / copied()[source].lstrip("/") / PurePosixPath(name).relative_to(source)
+        if source in copied_folders():
+            target = root / copied_folders()[source].lstrip("/") / PurePosixPath(name).relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(context / name, target)
     return root / "app"
 
 
 def run(image: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the scorer from the image's files alone, elsewhere, with next to nothing in the environment."""
+    """Run the scorer from the image's files in an almost empty environment."""
     environ = {"PYTHONPATH": str(image), "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin"}
     command = [str(PYTHON), "-m", "scoring", *arguments]
     return subprocess.run(command, cwd=image.parent, env=environ, capture_output=True, text=True, timeout=60)
 
 
-def test_the_image_holds_code_lists_of_packages_and_our_weights_only(image: Path) -> None:
+def test_image_holds_code_requirements_and_own_weights_only(image: Path) -> None:
     files = {path.relative_to(image).as_posix() for path in image.rglob("*") if path.is_file()}
     assert {"scoring/__main__.py", "frame_tools/contracts/paths.py", "scoring/requirements-weights.txt"} <= files
-    assert "scoring/scorers/any_painting/transformer.safetensors" in files, "the build makes the tasks' weights with it"
+    assert "scoring/scorers/any_painting/transformer.safetensors" in files, (
+        "the build makes the weights of tasks from it"
+    )
     files -= {"scoring/scorers/any_painting/transformer.safetensors"}
     suffixes = {PurePosixPath(name).suffix for name in files}
     assert suffixes <= {".py", ".txt", "", ".dockerignore"}
     assert not {name for name in files if "weights/" in name or "__pycache__" in name}
 
 
-def test_the_scorer_starts_from_the_images_files_alone(image: Path) -> None:
-    answer = run(image, "--help")
-    assert answer.returncode == ExitCode.OK, answer.stderr
+def test_scorer_starts_from_the_image_alone(image: Path) -> None:
+    result = run(image, "--help")
+    assert result.returncode == ExitCode.OK, result.stderr
     for command in ("run", "split", "join", "weights"):
-        assert command in answer.stdout
+        assert command in result.stdout
 
 
-def test_a_task_in_the_image_says_which_setting_is_missing(image: Path) -> None:
-    answer = run(image, "join", "--run", "clip-0123456789")
-    assert answer.returncode not in (0, 1)
-    assert "DATA__blobServiceUri" in answer.stderr
-    assert "Traceback" not in answer.stderr
+def test_task_in_the_image_names_a_missing_setting(image: Path) -> None:
+    result = run(image, "join", "--run", "clip-0123456789")
+    assert result.returncode not in (0, 1)
+    assert "DATA__blobServiceUri" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
-def test_nothing_of_the_app_or_the_local_cloud_is_needed(image: Path) -> None:
+def test_image_has_no_app_and_no_local_cloud(image: Path) -> None:
     assert sorted(path.name for path in image.iterdir()) == ["frame_tools", "scoring"]
