@@ -83,7 +83,7 @@ def test_rule_finds_the_fault(rule: str, kind: str, path: tuple[str, ...], value
     assert rule in {line.partition(" ")[0] for line in findings(resources)}
 
 
-def test_rule_finds_an_event_identity_that_is_not_system_assigned(deployed: Deploy) -> None:
+def test_rule_rejects_user_assigned_event_identity(deployed: Deploy) -> None:
     resources = subscription(deployed)
     resources[0].body["properties"]["deadLetterWithResourceIdentity"]["identity"]["type"] = "UserAssigned"
     assert "event_identity" in {line.partition(" ")[0] for line in findings(resources)}

@@ -51,7 +51,7 @@ def names_both_versions(text: str) -> bool:
     return NEWER in text and f"this is Impasto {IMPASTO_VERSION}" in text
 
 
-def test_sweep_leaves_the_run_open_and_continues_it_after_the_upgrade(world: World) -> None:
+def test_sweep_continues_the_run_after_the_upgrade(world: World) -> None:
     run_id, upgrade = upgrading(world)
     with pytest.raises(ExceptionGroup) as caught:
         sweep(world.app)
@@ -201,7 +201,7 @@ def test_plan_of_an_older_version_uses_the_setting(cloud: InMemoryCloud, world: 
 # Blob names and words of earlier versions.
 
 
-def test_error_of_an_old_node_image_is_shown_and_used_and_deleted(cloud: InMemoryCloud, world: World) -> None:
+def test_error_of_an_old_node_image_is_handled(cloud: InMemoryCloud, world: World) -> None:
     world = world.changed(sweep_retries=0)
     run_id = world.start("clip", 2)
     world.deliver_messages()

@@ -105,7 +105,7 @@ def test_timed_text_of_mp4_becomes_subrip_in_matroska(tmp_path: Path) -> None:
     assert trip.manifest.notes == ()
 
 
-def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
+def test_unsupported_subtitles_are_noted(tmp_path: Path) -> None:
     source = tmp_path / "source.mkv"
     plain = make_clip(tmp_path / "plain.mkv", Clip(b_frames=0))
     with av.open(str(plain)) as clip, av.open(str(source), "w") as output:

@@ -193,7 +193,7 @@ def test_unchanged_picture_is_never_bad(level, seed):
 
 
 @given(st.floats(0, 1.2 * BRIGHT_MEAN_THRESHOLD), st.floats(0, 1.2 * CONTENT_STD_THRESHOLD))
-def test_only_a_picture_that_showed_something_can_come_out_blank_fault(mean, spread):
+def test_blank_fault_requires_a_picture_with_content(mean, spread):
     stripes = np.where(np.arange(32) % 2, mean + spread, mean - spread).clip(0, 255).round()
     picture = np.broadcast_to(stripes[None, :, None], SHAPE).astype(np.uint8)
     shows = picture.std() >= CONTENT_STD_THRESHOLD

@@ -121,7 +121,7 @@ def test_more_steps_lower_the_style_loss(vgg, gatys, run_of, score_of, scene):
     assert losses[0] > losses[1] > losses[2]
 
 
-def test_prepared_values_describe_the_painting_at_the_size_of_the_frames(vgg, gatys, run_of, scene):
+def test_painting_is_prepared_at_frame_size(vgg, gatys, run_of, scene):
     with Image.open(io.BytesIO(run_of(scene).styles[0].data)) as image:
         painting = np.array(image)
     x = torch.from_numpy(painting).permute(2, 0, 1)[None].float() / 255
@@ -134,7 +134,7 @@ def test_prepared_values_describe_the_painting_at_the_size_of_the_frames(vgg, ga
 
 
 @pytest.mark.usefixtures("_thin_margin")
-def test_first_frame_is_initialized_in_the_colors_of_the_painting(score_of, run_of, gatys, scene):
+def test_first_frame_is_initialized_in_painting_colors(score_of, run_of, gatys, scene):
     frame = scene[:24, :32]
     painted = score_of(frame, steps=1)(frame[None], at(0))
     mean_color = gatys.prepare(run_of(frame))["colours"][0]

@@ -147,7 +147,7 @@ def test_batch_border_is_as_smooth_as_the_frames_inside(scene, weight):
 
 
 @given(st.integers(0, 500), st.floats(0, 0.9), st.sets(st.integers(-45, 20), max_size=8))
-def test_warm_up_starts_neither_before_the_video_nor_before_a_cut(start, weight, distances):
+def test_warm_up_stays_within_video_and_scene(start, weight, distances):
     cuts = sorted(start + distance for distance in distances if start + distance > 0)
     first = warm_up_start(start, weight=weight, cuts=cuts)
     assert 0 <= first <= start
