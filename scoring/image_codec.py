@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from frame_tools.contracts.errors import InputError
+from frame_tools.media import images
 from frame_tools.media.images import DECODE_ERRORS, JPEG_QUALITY, MAX_PIXELS
 from scoring.postprocess.alpha import RGBA, with_alpha
 from scoring.types import Alpha, Picture
@@ -21,6 +22,7 @@ from scoring.types import Alpha, Picture
 FRAME_FORMATS: Final = ("JPEG", "PNG")
 """Formats of frames, by Pillow's names."""
 _PNG_OPTIONS: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+_JPEG_BEGIN: Final = b"\xff\xd8"
 _WHITE: Final = (255, 255, 255, 255)
 
 # An image is decoded on one thread of the pipeline; OpenCV's own threads would only take cores from the network.
@@ -55,9 +57,19 @@ def decode_with_alpha(data: bytes, name: str, *, formats: tuple[str, ...] = FRAM
         raise _unreadable(name, formats) from error
     # OpenCV's type hints leave out that it returns None for a file that it cannot decode.
     picture = cast("Picture | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB))
+    if picture is None and data.startswith(_JPEG_BEGIN):
+        picture = _without_end_marker(data, name, formats)
     if picture is None:
         raise _unreadable(name, formats)
     return DecodedPicture(picture, None)
+
+
+def _without_end_marker(data: bytes, name: str, formats: tuple[str, ...]) -> Picture:
+    """Decode a JPEG file without its last bytes, which OpenCV refuses; raises InputError if more is missing."""
+    try:
+        return np.array(images.read_rgb(data))
+    except InputError as error:
+        raise _unreadable(name, formats) from error
 
 
 def _blended_with_white(image: Image.Image) -> DecodedPicture:

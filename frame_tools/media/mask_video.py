@@ -22,7 +22,7 @@ from PIL import Image
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import MAX_FRAMES
 from frame_tools.media import probe
-from frame_tools.media.color import SCALING, conversion_for_tags
+from frame_tools.media.color import HDR_NAMES, SCALING, conversion_for_tags
 from frame_tools.media.containers import UNREADABLE_REMEDY, ByteSource, open_input
 from frame_tools.media.images import MAX_PIXELS
 from frame_tools.media.orientation import UPRIGHT, Orientation, read_orientation
@@ -89,6 +89,9 @@ class MaskVideo:
 
     def _stream(self, container: InputContainer) -> VideoStream:
         stream = probe.select_video_stream(container, self._name, self._file)
+        transfer = stream.codec_context.color_trc
+        if transfer in HDR_NAMES:
+            raise InputError(f"The mask {self._name} is HDR video ({HDR_NAMES[transfer]})", "Convert it to SDR first.")
         width, height = stream.codec_context.width, stream.codec_context.height
         if width * height > MAX_PIXELS:
             raise InputError(

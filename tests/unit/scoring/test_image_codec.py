@@ -196,3 +196,12 @@ def test_oversized_image_is_rejected_by_header(side):
     header[29:33] = __import__("zlib").crc32(header[12:29]).to_bytes(4, "big")
     with pytest.raises(InputError, match=r"big\.png has more than"):
         image_codec.decode(bytes(header), "big.png")
+
+
+def test_jpeg_without_end_marker_is_decoded():
+    out = io.BytesIO()
+    Image.effect_mandelbrot((96, 64), (-2, -1, 1, 1), 50).convert("RGB").save(out, "JPEG", quality=95)
+    whole = image_codec.decode(out.getvalue(), "whole")
+    assert np.abs(image_codec.decode(out.getvalue()[:-2], "cut").astype(int) - whole).max() <= 3
+    with pytest.raises(InputError, match="half"):
+        image_codec.decode(out.getvalue()[: len(out.getvalue()) // 2], "half")

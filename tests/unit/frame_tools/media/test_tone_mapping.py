@@ -1,15 +1,18 @@
 """HDR video becomes SDR with the levels that ITU-R BT.2390, BT.2408 and BT.1886 give, and SDR tags."""
 
+import struct
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import pytest
 
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.split_options import SplitOptions
+from frame_tools.media.mask_video import MaskVideo
 from frame_tools.media.split import split
-from frame_tools.media.tone_mapping import cube_text, tone_mapped
+from frame_tools.media.tone_mapping import DEFAULT_PEAK_NITS, cube_text, read_peak, tone_mapped
 from tests.support.media import frame_images, join_split, read_video
 
 PQ, HLG = 16, 18
@@ -97,3 +100,22 @@ def test_hdr_is_refused_on_request(tmp_path: Path, transfer: int, name: str) -> 
     with pytest.raises(InputError, match=name) as caught:
         split(tmp_path / "v.mkv", tmp_path / "out", SplitOptions(hdr="refuse"))
     assert "tonemap" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("maximum", "has_luminance", "peak"), [((40_000_000, 10_000), 1, 4000), ((0, 1), 1, None), ((600, 1), 0, None)]
+)
+def test_peak_is_that_of_the_mastering_display(
+    maximum: tuple[int, int], has_luminance: int, peak: float | None
+) -> None:
+    """The fields of AVMasteringDisplayMetadata: six primaries, white point, minimum, maximum, and two flags."""
+    data = bytes(72) + struct.pack("=4i", *maximum, 0, has_luminance)
+    frame = SimpleNamespace(side_data={"MASTERING_DISPLAY_METADATA": data})
+    assert read_peak(frame) == (peak or DEFAULT_PEAK_NITS)
+    assert read_peak(SimpleNamespace(side_data={})) == DEFAULT_PEAK_NITS
+
+
+def test_hdr_mask_is_refused(tmp_path: Path) -> None:
+    write_hdr(tmp_path / "mask.mkv", HLG, (0.5, 0.5, 0.5))
+    with pytest.raises(InputError, match="HLG"):
+        MaskVideo(tmp_path / "mask.mkv", name="mask")
