@@ -40,9 +40,10 @@ def flickering(frames: list[Picture], spread: float = 25.0, seed: int = 1) -> li
 def passing(count: int, size: tuple[int, int] = (96, 240), step: int = 16) -> tuple[list[Picture], list[int]]:
     """Return frames of a bright square that moves right over soft dark ground, and its left side in each frame."""
     height, width = size
-    ground = cv2.GaussianBlur(wide_picture(height, width, 5), (0, 0), 6) // 2
+    ground = (cv2.GaussianBlur(wide_picture(height, width, 5), (0, 0), 6) // 2).astype(np.uint8)
     square = 255 - wide_picture(48, 48, 9) // 4
-    frames, lefts = [], []
+    frames: list[Picture] = []
+    lefts: list[int] = []
     for t in range(count):
         frame, left = ground.copy(), 8 + step * t
         frame[24:72, left : left + 48] = square

@@ -32,7 +32,7 @@ def test_motion_is_found(step):
 def test_motion_of_a_faint_texture_is_found():
     """Networks paint such a texture and their strokes move with it, so it must not count as still."""
     faint = [(120 + (frame.astype(float) - 128) / 24).round().astype(np.uint8) for frame in pan(2, size=(180, 240))]
-    assert np.abs(np.diff(np.int16(faint), axis=0)).mean() < 3
+    assert np.abs(np.diff(np.asarray(faint, np.int16), axis=0)).mean() < 3
     inner = estimate_motion(*faint).full_resolution(180, 240)[16:-16, 16:-16]
     assert np.abs(np.median(inner, axis=(0, 1)) - (3, 1)).max() < 0.2
     assert np.percentile(np.linalg.norm(inner - (3, 1), axis=2), 90) < 1
@@ -78,8 +78,8 @@ def test_any_size_has_motion_or_none(height, width):
 
 def test_large_frames_have_vectors_in_their_own_pixels():
     before, frame = pan(2, size=(200, 240), step=(4, 2))
-    before, frame = (cv2.resize(f, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC) for f in (before, frame))
-    motion = estimate_motion(before, frame)
+    large = [cv2.resize(f, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC).astype(np.uint8) for f in (before, frame)]
+    motion = estimate_motion(*large)
     assert min(motion.backward.shape[:2]) == MAX_FLOW_SIDE
     assert np.abs(np.median(motion.full_resolution(800, 960)[100:-100, 100:-100], axis=(0, 1)) - (16, 8)).max() < 0.3
 

@@ -208,7 +208,7 @@ def test_sharpening_restores_color():
 def test_feedback_does_not_amplify(seed, most):
     random = np.random.default_rng(seed)
     share = random.uniform(0, most, (40, 50)).astype(np.float32)
-    extremes = random.choice(np.float32([-100, 100]), (40, 50, 3))
+    extremes = random.choice(np.array([-100, 100], np.float32), (40, 50, 3))
     amount = np.full_like(share, smooth.MAX_SHARPENING)
     _, kept = smooth.sharpen(extremes, amount, share)
     assert np.abs(kept * share[..., None]).max() <= 100.01

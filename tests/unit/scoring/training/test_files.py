@@ -1,5 +1,7 @@
 """The command `tune` writes a style, its losses and a before/after picture."""
 
+from typing import Any
+
 import pytest
 from PIL import Image
 
@@ -12,7 +14,7 @@ from tests.support.scorer_runs import painting
 
 def test_tune_file_writes_style_losses_and_pictures(vgg_path, weights, tmp_path):
     (tmp_path / "swirls.png").write_bytes(painting())
-    steps = []
+    steps: list[Any] = []
     written = tune_file(
         tmp_path / "swirls.png",
         tmp_path / "out" / "swirls.safetensors",

@@ -2,6 +2,7 @@
 
 import io
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def test_penalty_applies_to_each_bound(vgg, bound):
     flat = augmentation.to_batch([augmentation.flatten_region(dead_leaves(64, rng), rng)])
     networks = load_published_networks()
     squares = TrainingSquares.from_photos(networks, vgg, predicted_style(networks, decoded_painting()), flat)
-    weights = {f"{name}_weight": float(name == bound) for name in BOUNDS}
+    weights: dict[str, Any] = {f"{name}_weight": float(name == bound) for name in BOUNDS}
     config = TuningConfig(**weights, content_tolerance=0.0, specks_ratio=1.0, contrast=1.0)
     dotted = squares.before.clone()
     dotted[..., ::4, ::4] = 1 - dotted[..., ::4, ::4]

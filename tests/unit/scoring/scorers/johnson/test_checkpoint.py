@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frame_tools.contracts.errors import InputError
-from scoring.scorers.johnson import checkpoint
+from scoring.scorers.johnson import layers
 from scoring.scorers.johnson.checkpoint import MAX_BYTES, read_checkpoint
 from tests.unit.scoring.scorers.johnson.reference_network import random_state, saved, with_old_keys
 
@@ -36,7 +36,7 @@ def legacy(state):
 @pytest.mark.parametrize("age", [dict, with_old_keys])
 def test_all_formats_yield_the_same_tensors(state, write, age):
     tensors = read_checkpoint(write(age(state)), "waves.pth")
-    assert list(tensors) == list(checkpoint.expected_shapes())
+    assert list(tensors) == list(layers.expected_shapes())
     assert all(torch.equal(tensors[key], state[key]) for key in state)
 
 
@@ -110,7 +110,7 @@ def test_corrupted_file_is_read_or_rejected(whole, data):
         tensors = read_checkpoint(bytes(changed), "waves.pth")
     except InputError:
         return
-    assert list(tensors) == list(checkpoint.expected_shapes())
+    assert list(tensors) == list(layers.expected_shapes())
 
 
 def test_too_large_file_is_rejected_before_decoding(monkeypatch):
