@@ -4,6 +4,7 @@ import struct
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import av
 import pytest
@@ -110,9 +111,10 @@ def test_peak_is_that_of_the_mastering_display(
 ) -> None:
     """The fields of AVMasteringDisplayMetadata: six primaries, white point, minimum, maximum, and two flags."""
     data = bytes(72) + struct.pack("=4i", *maximum, 0, has_luminance)
-    frame = SimpleNamespace(side_data={"MASTERING_DISPLAY_METADATA": data})
+    frame: Any = SimpleNamespace(side_data={"MASTERING_DISPLAY_METADATA": data})
     assert read_peak(frame) == (peak or DEFAULT_PEAK_NITS)
-    assert read_peak(SimpleNamespace(side_data={})) == DEFAULT_PEAK_NITS
+    untagged: Any = SimpleNamespace(side_data={})
+    assert read_peak(untagged) == DEFAULT_PEAK_NITS
 
 
 def test_hdr_mask_is_refused(tmp_path: Path) -> None:

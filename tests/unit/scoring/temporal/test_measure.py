@@ -48,16 +48,19 @@ def test_uncovered_pixels_are_not_measured():
 
 def test_blur_lowers_the_sharpness():
     before, frame = pan(2)
-    soft = [cv2.blur(picture, (5, 5)) for picture in (before, frame)]
+    soft = [cv2.blur(picture, (5, 5)).astype(np.uint8) for picture in (before, frame)]
     sums = measure(before, frame, *soft)
     assert sums.sharpness < 0.3 * sums.sharpness_input
 
 
 def test_large_frames_are_scaled_down():
     before, frame = pan(2)
-    large = [cv2.resize(picture, None, fx=8, fy=8, interpolation=cv2.INTER_CUBIC) for picture in (before, frame)]
+    large = [
+        cv2.resize(picture, None, fx=8, fy=8, interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+        for picture in (before, frame)
+    ]
     height, width = MEASURED_SIDE, round(large[0].shape[1] * MEASURED_SIDE / large[0].shape[0])
-    small = [cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA) for picture in large]
+    small = [cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8) for picture in large]
     assert measure(*large, *large) == measure(*small, *small)
 
 

@@ -168,7 +168,7 @@ def test_smoothing_accepts_any_size(height, width):
 
 
 def test_result_does_not_depend_on_threads(monkeypatch):
-    frames = [cv2.resize(frame, (400, 300)) for frame in pan(4)]
+    frames = [cv2.resize(frame, (400, 300)).astype(np.uint8) for frame in pan(4)]
     scored, motions = flickering(frames), motions_of(frames)
     alone = smooth_all(scored, motions, 0.7)
     monkeypatch.setattr(smooth, "THREADS_MIN_PIXELS", 0)
