@@ -30,11 +30,13 @@ TESTS ?= tests
 SHELL_SCRIPTS = $(shell git ls-files '*.sh') .ci/run
 # These tests need torch and OpenCV: they run in the scorer's environment, all others in the app's.
 SCORING_TESTS := $(wildcard tests/scoring) tests/unit/scoring tests/unit/benchmarks/scoring tests/contract/test_masks.py
+# The node image runs frame_tools on an older Python: these tests run in both environments.
+NODE_TESTS := $(addprefix tests/unit/frame_tools/,media contracts/test_manifest.py contracts/test_options.py contracts/test_documents.py)
 SCORING_IGNORED := $(foreach t,$(SCORING_TESTS),--ignore $(t))
 SCORING_HELPERS := tests/support/golden_pictures.py tests/support/moving_scenes.py
 export VIDEO STYLE OUT
 
-.PHONY: help setup vgg demo up test test-unit test-app test-scoring hunt lint lint-project lint-infra types contracts \
+.PHONY: help setup vgg demo up test test-unit test-app test-scoring coverage hunt lint lint-project lint-infra types contracts \
   bicep bicep-snapshots check lock format clean
 
 help: ## Say what there is
@@ -61,7 +63,19 @@ test-app: setup
 	.venv/bin/python -m pytest $(TESTS) $(SCORING_IGNORED)
 
 test-scoring: setup
-	.venv-scoring/bin/python -m pytest $(SCORING_TESTS) tests/unit/frame_tools
+	.venv-scoring/bin/python -m pytest $(SCORING_TESTS) $(NODE_TESTS)
+
+# Branch coverage of all tests, fast ones first. The floors are the measured values, rounded down.
+APP_COVERAGE_FLOOR := 90
+SCORING_COVERAGE_FLOOR := 90
+coverage: setup ## Run all tests and measure branch coverage, which must not fall below its floors
+	rm -f .coverage coverage*.xml
+	.venv/bin/python -m pytest tests/unit $(SCORING_IGNORED) -n auto --cov --cov-report=
+	.venv/bin/python -m pytest tests --ignore tests/unit $(SCORING_IGNORED) -n auto --dist loadfile --cov --cov-append \
+	  --cov-report=term:skip-covered --cov-report=xml:coverage-app.xml --cov-fail-under=$(APP_COVERAGE_FLOOR)
+	rm -f .coverage
+	.venv-scoring/bin/python -m pytest $(SCORING_TESTS) $(NODE_TESTS) --cov=scoring --cov-branch \
+	  --cov-report=term:skip-covered --cov-report=xml:coverage-scoring.xml --cov-fail-under=$(SCORING_COVERAGE_FLOOR)
 
 hunt: setup ## Try the property tests on 5000 new examples each (half an hour; no part of check)
 	.venv/bin/python -m pytest tests $(SCORING_IGNORED) -m hypothesis --hypothesis-profile hunt
@@ -100,7 +114,7 @@ lint-infra: $(APP) ## Check azure.yaml, host.json and the shell scripts
 	@command -v shellcheck >/dev/null || { echo "No shellcheck found. Install it: apt-get install shellcheck, or brew install shellcheck." >&2; exit 1; }
 	shellcheck $(SHELL_SCRIPTS)
 
-check: lint lint-project lint-infra types contracts bicep test ## All that CI does
+check: lint lint-project lint-infra types contracts bicep coverage ## All that CI does
 
 # uv keeps every pin of an existing lock; `make lock UPGRADE=--upgrade` moves the transitive ones to their newest versions.
 # Direct versions stand in the .in files. The version of Python is that of the oldest interpreter that installs the lock.

@@ -321,10 +321,10 @@ class AudioSource:
         self._subtitles = subtitles
         self._targets: dict[int, Stream] = {}
         self._can_start_early = True
-        found, named = len(self._sources) + len(self._subtitle_sources), len(tracks) + len(subtitles)
-        if named and found != named:
+        source_count, named = len(self._sources) + len(self._subtitle_sources), len(tracks) + len(subtitles)
+        if named and source_count != named:
             raise DamagedError(
-                f"The audio file has {found} tracks; the manifest names {named}",
+                f"The audio file has {source_count} tracks; the manifest names {named}",
                 "Use the audio file that the split wrote, or split the video again.",
             )
 

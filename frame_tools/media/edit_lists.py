@@ -43,7 +43,7 @@ def read_moov(stream: BinaryIO, size: int) -> bytes:
     return b""
 
 
-def boxes(data: bytes, wanted: bytes | None) -> Iterator[bytes]:
+def boxes(data: bytes, selected: bytes | None) -> Iterator[bytes]:
     """Yield the content of all boxes of this kind (None: of every kind) that lie directly in `data`."""
     position = 0
     while position + _HEADER_BYTES <= len(data):
@@ -51,7 +51,7 @@ def boxes(data: bytes, wanted: bytes | None) -> Iterator[bytes]:
         length = length or len(data) - position
         if length < header:
             return
-        if wanted in (None, kind):
+        if selected in (None, kind):
             yield data[position + header : position + length]
         position += length
 

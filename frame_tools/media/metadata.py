@@ -27,8 +27,8 @@ def read_dispositions(stream: Stream) -> tuple[Disposition, ...]:
 
 def read_tags(container: InputContainer) -> dict[Tag, str]:
     """Return what a container says of the work, beside its title; the names are compared without case."""
-    found = {name.lower(): text for name, text in container.metadata.items()}
-    texts = {name: sanitize_text(found.get(name)) for name in get_args(Tag)}
+    tags = {name.lower(): text for name, text in container.metadata.items()}
+    texts = {name: sanitize_text(tags.get(name)) for name in get_args(Tag)}
     return {name: text for name, text in texts.items() if text is not None}
 
 

@@ -159,7 +159,7 @@ def _follow(jumps: Sequence[Jump], led: Sequence[Jump]) -> list[Jump]:
     followed: list[Jump] = []
     remaining = list(led)
     for jump in jumps:
-        matching = [one for one in remaining if abs(one.seconds - jump.seconds) <= _SAME_JUMP_SECONDS]
+        matching = [candidate for candidate in remaining if abs(candidate.seconds - jump.seconds) <= _SAME_JUMP_SECONDS]
         if matching:
             remaining = remaining[remaining.index(matching[0]) + 1 :]
         followed.append(Jump(jump.packet, matching[0].seconds if matching else jump.seconds))
@@ -168,12 +168,12 @@ def _follow(jumps: Sequence[Jump], led: Sequence[Jump]) -> list[Jump]:
 
 def _demux(container: InputContainer, streams: Sequence[Stream]) -> Iterator[AnyPacket]:
     """Yield the packets of `streams`; the demuxer discards all others."""
-    wanted = [stream.index for stream in streams]
+    indices = [stream.index for stream in streams]
     for stream in container.streams:
-        if stream.index not in wanted:
+        if stream.index not in indices:
             stream.discard = Discard.all
-    if wanted:
-        yield from container.demux(*wanted)
+    if indices:
+        yield from container.demux(*indices)
 
 
 def _move(packet: AnyPacket, seconds: Fraction) -> None:

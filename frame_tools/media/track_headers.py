@@ -66,7 +66,7 @@ def read_track_header(file: Path, container: InputContainer, stream: VideoStream
         if container.format.name.startswith("mov"):
             return _read_mp4(read_moov(data, file.stat().st_size), stream.id, size)
         if container.format.name.startswith("matroska"):
-            tracks = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
+            tracks = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
             return _read_matroska(data, tracks.index(stream), size)
     return TrackHeader()
 
@@ -169,7 +169,7 @@ def _read_tracks(file: BinaryIO) -> bytes:
             file.seek(at + header + (length or 0))
 
 
-def _elements(data: bytes, wanted: int) -> Iterator[bytes]:
+def _elements(data: bytes, element_id: int) -> Iterator[bytes]:
     """Yield the content of all elements of this kind that lie directly in `data`."""
     position = 0
     while position < len(data):
@@ -177,14 +177,14 @@ def _elements(data: bytes, wanted: int) -> Iterator[bytes]:
         if kind == 0 or length is None:
             return
         begin = position + header
-        if kind == wanted:
+        if kind == element_id:
             yield data[begin : begin + length]
         position = begin + length
 
 
-def _number(data: bytes, wanted: int) -> int:
+def _number(data: bytes, element_id: int) -> int:
     """Return the unsigned integer of an element in `data`, 0 without one."""
-    return int.from_bytes(next(_elements(data, wanted), b""), "big")
+    return int.from_bytes(next(_elements(data, element_id), b""), "big")
 
 
 def _element_header(data: bytes) -> tuple[int, int | None, int]:

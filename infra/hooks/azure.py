@@ -17,12 +17,12 @@ class AzureCli:
 
     def __init__(self) -> None:
         # On Windows `az` is a batch file, which is found only with its full path.
-        found = shutil.which("az")
-        if found is None:
+        executable = shutil.which("az")
+        if executable is None:
             raise HookError(
                 "The Azure CLI is missing. Install it (https://aka.ms/install-azure-cli) and run `az login`."
             )
-        self._az = found
+        self._az = executable
 
     def read(self, *arguments: str) -> str | None:
         """Return the output of a command without trailing whitespace, or None if the command fails."""

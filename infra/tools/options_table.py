@@ -20,9 +20,9 @@ HEAD: Final = "| option | values | default | meaning | example |\n|---|---|---|-
 
 def tables() -> str:
     """Return one Markdown table per option group."""
-    words = all_option_specs()
-    order = list(dict.fromkeys(word.group for word in words))
-    grouped = groupby(sorted(words, key=lambda word: order.index(word.group)), key=lambda word: word.group)
+    options = all_option_specs()
+    order = list(dict.fromkeys(option.group for option in options))
+    grouped = groupby(sorted(options, key=lambda option: order.index(option.group)), key=lambda option: option.group)
     return "\n\n".join("\n".join([f"### {group}", "", HEAD, *map(_row, members)]) for group, members in grouped)
 
 
@@ -31,13 +31,18 @@ def page_with(page: str, text: str) -> str:
     return pages.page_with(page, text, begin=BEGIN, end=END)
 
 
-def _row(word: OptionSpec) -> str:
-    cells = [f"`{word.name}`", f"`{word.form}`" if _is_code(word) else word.form, _default(word.default), word.meaning]
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in [*cells, f"`{_json(word.example)}`"]) + " |"
+def _row(option: OptionSpec) -> str:
+    cells = [
+        f"`{option.name}`",
+        f"`{option.form}`" if _is_code(option) else option.form,
+        _default(option.default),
+        option.meaning,
+    ]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in [*cells, f"`{_json(option.example)}`"]) + " |"
 
 
-def _is_code(word: OptionSpec) -> bool:
-    return "|" in word.form or ".." in word.form
+def _is_code(option: OptionSpec) -> bool:
+    return "|" in option.form or ".." in option.form
 
 
 def _default(value: Any) -> str:

@@ -41,9 +41,11 @@ def expected_cost(plan: Plan, manifest: Manifest, check: PoolCheck | None, price
             "pace": f"the throughput of the scorer {plan.options.scorer} is unknown",
             "prices": prices.as_of,
         }
-    pace = device_throughput("gpu", width=manifest.width, height=manifest.height)
+    throughput = device_throughput("gpu", width=manifest.width, height=manifest.height)
     frames = sum(end - start for start, end in map(plan.span, plan.scored))
-    work = Workload(frames=frames, seconds_per_frame=pace.seconds_per_frame, start_up_seconds=pace.start_up_seconds)
+    work = Workload(
+        frames=frames, seconds_per_frame=throughput.seconds_per_frame, start_up_seconds=throughput.start_up_seconds
+    )
     usd: dict[str, float | None] = {}
     node_seconds = wall_seconds = 0.0
     for kind, spot in (("spot", True), ("dedicated", False)):
@@ -61,7 +63,7 @@ def expected_cost(plan: Plan, manifest: Manifest, check: PoolCheck | None, price
         "node_seconds": round(node_seconds),
         "usd": usd,
         "vm_size": check.vm_size or None,
-        "pace": pace.source,
+        "pace": throughput.source,
         "prices": prices.as_of,
     }
 

@@ -27,7 +27,7 @@ ONLY_IN = {
     "croniter": ("local_cloud/",),
     "subprocess": ("local_cloud/", "scoring/", "benchmarks/", "infra/"),
 }
-COMMAND_LINES = tuple(name for name in MODULES if name.endswith("/cli.py") or "/cli/" in name)
+COMMAND_LINES = tuple(name for name in MODULES if name.endswith(("/cli.py", "/commands.py")) or "/cli/" in name)
 READ_ENVIRONMENT = (
     "function_app.py",
     "orchestration/app.py",

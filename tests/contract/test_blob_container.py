@@ -70,15 +70,15 @@ def test_a_container_that_is_not_there_is_empty(stored: Container) -> None:
 @pytest.mark.parametrize(("size", "limit", "read"), [(0, 5, 0), (4, 5, 4), (5, 5, 5), (6, 5, 6), (9, 5, 6), (3, 0, 1)])
 def test_a_limit_reads_one_byte_more_at_most(container: BlobContainer, size: int, limit: int, read: int) -> None:
     etag = container.write("blob", bytes(size))
-    found = container.read("blob", limit=limit)
-    assert found is not None
-    assert (len(found.data), found.etag) == (read, etag)
+    blob = container.read("blob", limit=limit)
+    assert blob is not None
+    assert (len(blob.data), blob.etag) == (read, etag)
 
 
 def test_of_sixteen_creators_one_wins(container: BlobContainer) -> None:
-    made = in_parallel([partial(container.create, "blob", b"%d" % number) for number in range(WRITERS)])
-    assert made.count(True) == 1
-    assert container.need("blob").data == b"%d" % made.index(True)
+    created = in_parallel([partial(container.create, "blob", b"%d" % number) for number in range(WRITERS)])
+    assert created.count(True) == 1
+    assert container.need("blob").data == b"%d" % created.index(True)
     assert container.create("blob", b"late") is False
 
 

@@ -84,10 +84,10 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
         monkeypatch.setenv(name, value)
     for name in ("IMPASTO_NETWORK", "IMPASTO_POOL", "IMPASTO_UPLOAD_FROM"):
         monkeypatch.delenv(name, raising=False)
-    made = Commands(folder)
+    commands = Commands(folder)
     for name in ("az", "azd"):
-        made.install(name)
-    return made
+        commands.install(name)
+    return commands
 
 
 def test_azure_yaml_runs_the_hooks_on_every_system() -> None:

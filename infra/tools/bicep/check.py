@@ -40,7 +40,7 @@ def check(compiler: Compiler, folder: Path, *, write: bool = False) -> list[str]
     `write` formats files and writes snapshots in place of reporting them.
     """
     files = sorted(folder.rglob("*.bicep")) + parameter_files(folder)
-    findings = {str(found): None for path in files for found in compiler.compile(path)}
+    findings = {str(finding): None for path in files for finding in compiler.compile(path)}
     report = list(findings)
     report += [line for path in files for line in _format(compiler, path, write=write)]
     if not report:

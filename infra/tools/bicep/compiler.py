@@ -55,12 +55,12 @@ def find_bicep(environ: Mapping[str, str]) -> Path:
     Raises `BicepMissingError` with the installation command if there is none.
     """
     if chosen := environ.get("BICEP"):
-        found = shutil.which(chosen, path=environ.get("PATH"))
-        if found is None:
+        executable = shutil.which(chosen, path=environ.get("PATH"))
+        if executable is None:
             raise BicepMissingError(f"BICEP={chosen} is not an executable file. {INSTALL}")
-        return Path(found).resolve()
-    if found := shutil.which("bicep", path=environ.get("PATH")):
-        return Path(found)
+        return Path(executable).resolve()
+    if executable := shutil.which("bicep", path=environ.get("PATH")):
+        return Path(executable)
     of_cli = Path(environ.get("HOME", ""), ".azure", "bin", "bicep")
     if of_cli.is_file():
         return of_cli
@@ -105,10 +105,10 @@ class Compiler:
             answer = self._call("compileParams", path=str(path), parameterOverrides={})
         else:
             answer = self._call("compile", path=str(path))
-        found = [_diagnostic(item) for item in answer["diagnostics"]]
-        if not answer["success"] and not any(item.level == "Error" for item in found):
+        diagnostics = [_diagnostic(item) for item in answer["diagnostics"]]
+        if not answer["success"] and not any(item.level == "Error" for item in diagnostics):
             raise BicepError(f"{path}: the compiler failed without a diagnostic")
-        return found
+        return diagnostics
 
     def format(self, path: Path) -> str:
         """Return the formatted text of a file."""

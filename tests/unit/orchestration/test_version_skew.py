@@ -248,8 +248,8 @@ def test_advance_message_of_an_earlier_version_is_understood(world: World, queue
 def test_resubmission_accepts_old_option_names(world: World) -> None:
     run_id = world.start("clip", even="pad")
     world.finish(run_id)
-    wish = parse_resubmit_request(b'{"which": "all", "options": {"even": "exact", "steady": 0.5, "strength": 0.5}}')
-    child = resubmit(world.app, run_id, wish.which, wish.options)
+    request = parse_resubmit_request(b'{"which": "all", "options": {"even": "exact", "steady": 0.5, "strength": 0.5}}')
+    child = resubmit(world.app, run_id, request.which, request.options)
     assert read_plan(world.storage, run_id).options.odd_size == "pad"
     options = read_plan(world.storage, child).options
     assert (options.odd_size, options.temporal_smoothing) == ("exact", 0.5)

@@ -130,17 +130,17 @@ STAGES = {
 
 
 @pytest.mark.parametrize(
-    ("model_fps", "task_cpu_ms", "cores", "words"),
+    ("model_fps", "task_cpu_ms", "cores", "arguments"),
     [
         (500, 20, 16, "H.264 encoder, which takes frames in order: at most 250.0"),
         (500, 20, 2, "the cores: at most 100.0"),
         (90, 20, 16, "the network: at most 90.0"),
     ],
 )
-def test_lowest_limit_is_the_bottleneck(model_fps, task_cpu_ms, cores, words):
+def test_lowest_limit_is_the_bottleneck(model_fps, task_cpu_ms, cores, arguments):
     task_limits = limits(model_fps=model_fps, task_cpu_ms=task_cpu_ms, stages=STAGES, cores=cores)
     text = describe_bottleneck(task_limits, task_cpu_ms=task_cpu_ms, network_cpu_ms=1.0, stages=STAGES)
-    assert words in text
+    assert arguments in text
     assert "segment 8.0, smooth 5.0, encode 3.0, read 2.0, network 1.0, other 1.0" in text
 
 
@@ -186,17 +186,17 @@ def test_missing_lite_package_is_reported(monkeypatch):
     assert set(command.contenders()) == {"model", "task", "plain_loop", "plain_loop_our_network"}
 
 
-@pytest.mark.parametrize(("load", "said"), [(0.1, 0), (3.0, 1)])
-def test_busy_machine_is_reported(monkeypatch, load, said):
+@pytest.mark.parametrize(("load", "warnings"), [(0.1, 0), (3.0, 1)])
+def test_busy_machine_is_reported(monkeypatch, load, warnings):
     monkeypatch.setattr(others, "lite_missing", lambda: None)
     notes = list(command._notes({"load_before": load, "cores": 2}))
-    assert len([note for note in notes if "busy" in note]) == len(notes) == said
+    assert len([note for note in notes if "busy" in note]) == len(notes) == warnings
 
 
 def test_command_prints_one_json_object(weights):
-    words = ["--size", "64x48", "--frames", "4", "--rounds", "1", "--seconds", "0.1", "--json"]
+    arguments = ["--size", "64x48", "--frames", "4", "--rounds", "1", "--seconds", "0.1", "--json"]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.scoring", *words, "--device", "cpu"],
+        [sys.executable, "-m", "benchmarks.scoring", *arguments, "--device", "cpu"],
         env={**os.environ, "IMPASTO_WEIGHTS": str(weights)},
         capture_output=True,
         text=True,

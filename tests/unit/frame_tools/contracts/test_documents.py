@@ -20,8 +20,8 @@ from frame_tools.contracts.trigger import Trigger, parse_trigger
 from frame_tools.storage.accounts import account_from
 
 
-def trigger(**words: object) -> Trigger:
-    return parse_trigger(json.dumps({"scorer": "copy"} | words).encode())
+def trigger(**fields: object) -> Trigger:
+    return parse_trigger(json.dumps({"scorer": "copy"} | fields).encode())
 
 
 @pytest.mark.parametrize(
@@ -230,16 +230,16 @@ PAINTING = PlannedStyle(
 
 def test_a_plan_with_styles_over_time_reads_back() -> None:
     keys = (PlannedKeyframe(at=0, weights=(0.25, 0.75)), PlannedKeyframe(at=1.5, weights=(1, 0)))
-    made = plan(
+    created = plan(
         styles=(PAINTING, PAINTING), key_styles=keys, sample=(0, 4), makes="pictures", versions={"impasto": "1"}
     )
-    assert Plan.load_stored(made.dumps()) == made
-    assert made.product == "a-0123456789/video.mp4"
+    assert Plan.load_stored(created.dumps()) == created
+    assert created.product == "a-0123456789/video.mp4"
     assert plan(makes="records").product == "a-0123456789/records.jsonl"
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "fields"),
     [
         ({"styles": (PAINTING,)}, "go together"),
         ({"key_styles": (PlannedKeyframe(at=0, weights=(1,)),)}, "go together"),
@@ -250,8 +250,8 @@ def test_a_plan_with_styles_over_time_reads_back() -> None:
         ({"version": 1}, "version"),
     ],
 )
-def test_a_plan_that_contradicts_itself_is_none(changes: dict[str, object], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+def test_a_plan_that_contradicts_itself_is_none(changes: dict[str, object], fields: str) -> None:
+    with pytest.raises(ValueError, match=fields):
         plan(**changes)
 
 

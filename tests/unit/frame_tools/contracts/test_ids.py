@@ -76,8 +76,8 @@ def test_any_trigger_gives_a_run_id_that_is_one(trigger: str, etag: str) -> None
 
 def test_the_same_trigger_is_the_same_run_with_or_without_quotes_round_its_etag() -> None:
     assert ids.run_id_for("clip.json", '"0x8D"') == ids.run_id_for("clip.json", "0x8D")
-    made = {ids.run_id_for(*of) for of in (("clip.json", "1"), ("clip.json", "2"), ("Clip.json", "1"))}
-    assert len(made) == 3
+    run_ids = {ids.run_id_for(*of) for of in (("clip.json", "1"), ("clip.json", "2"), ("Clip.json", "1"))}
+    assert len(run_ids) == 3
 
 
 @pytest.mark.parametrize(

@@ -92,8 +92,8 @@ def test_old_options_and_scorers_have_their_new_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "name"), [({"even": "pad", "odd_size": "pad"}, "odd_size"), ({"steady": 2}, "temporal_smoothing")]
+    ("fields", "name"), [({"even": "pad", "odd_size": "pad"}, "odd_size"), ({"steady": 2}, "temporal_smoothing")]
 )
-def test_error_in_a_renamed_option_names_the_new_one(words: dict[str, Any], name: str) -> None:
+def test_error_in_a_renamed_option_names_the_new_one(fields: dict[str, Any], name: str) -> None:
     with pytest.raises(InputError, match=name):
-        parse_trigger(json.dumps({"scorer": "copy"} | words).encode())
+        parse_trigger(json.dumps({"scorer": "copy"} | fields).encode())

@@ -36,16 +36,16 @@ GOOD: dict[str, dict[str, Any]] = {
 }
 
 
-def load(words: dict[str, Any]) -> Trigger:
-    return parse_trigger(json.dumps(words).encode())
+def load(fields: dict[str, Any]) -> Trigger:
+    return parse_trigger(json.dumps(fields).encode())
 
 
-@pytest.mark.parametrize("words", GOOD.values(), ids=GOOD)
-def test_what_fits_together_is_taken_and_reads_back(words: dict[str, Any]) -> None:
-    trigger = load(words)
+@pytest.mark.parametrize("fields", GOOD.values(), ids=GOOD)
+def test_what_fits_together_is_taken_and_reads_back(fields: dict[str, Any]) -> None:
+    trigger = load(fields)
     assert parse_trigger(trigger.dumps()) == trigger
-    said = json.loads(trigger.dumps())
-    assert {word: said[word] for word in words} == words
+    payload = json.loads(trigger.dumps())
+    assert {word: payload[word] for word in fields} == fields
 
 
 def test_arguments_keep_their_kinds() -> None:
@@ -54,7 +54,7 @@ def test_arguments_keep_their_kinds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("fields", "payload"),
     [
         ({"scorer": "tunned"}, ["did you mean 'tuned'", "gatys, model, script"]),
         ({"scorer": "oil"}, ["any, tuned"]),
@@ -108,10 +108,10 @@ def test_arguments_keep_their_kinds() -> None:
         ({"style": "a", "mask": "m/x"}, ["mask", "'/'"]),
     ],
 )
-def test_what_does_not_fit_is_answered_with_the_right_words(words: dict[str, Any], said: list[str]) -> None:
+def test_what_does_not_fit_is_answered_with_the_right_words(fields: dict[str, Any], payload: list[str]) -> None:
     with pytest.raises(InputError) as raised:
-        load(words)
-    for part in said:
+        load(fields)
+    for part in payload:
         assert part in str(raised.value)
     assert len(str(raised.value)) < 700
 
@@ -152,10 +152,10 @@ def test_every_word_says_what_it_means_and_its_example_is_a_good_one() -> None:
     for word in all_option_specs():
         assert len(word.meaning) > 20, word.name
         assert word.form, word.name
-        words = {"style": "a.jpg"} | fitting.get(word.name, {}) | {word.name: word.example}
-        if SCORERS[words.get("scorer", "any")].needs_style is False:
-            words.pop("style")
-        trigger = load(words)
+        fields = {"style": "a.jpg"} | fitting.get(word.name, {}) | {word.name: word.example}
+        if SCORERS[fields.get("scorer", "any")].needs_style is False:
+            fields.pop("style")
+        trigger = load(fields)
         assert json.loads(trigger.dumps())[word.name] == word.example
         assert word.example != word.default
 

@@ -10,6 +10,7 @@ from frame_tools.contracts.errors import (
     ImpastoError,
     InputError,
     InternalError,
+    NextStep,
     TemporaryError,
 )
 from frame_tools.contracts.paths import RunPaths
@@ -194,4 +195,4 @@ def test_script_error_names_its_line():
         score(storage)
     task_error = task_error_of(storage)
     assert "The program counter failed: line 4: AttributeError" in task_error.reason
-    assert "put the trigger file again" in task_error.remedy
+    assert task_error.next_step is NextStep.START_NEW_RUN
