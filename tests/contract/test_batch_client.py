@@ -50,7 +50,7 @@ def spec(task_id: str) -> TaskSpec:
     )
 
 
-def test_a_job_that_nobody_made_has_no_tasks_and_takes_none(place: Place) -> None:
+def test_missing_job_has_no_tasks_and_accepts_none(place: Place) -> None:
     assert not place.batch.job_is_open(place.job)
     assert place.batch.tasks(place.job) == []
     assert place.batch.add_task(place.job, spec("a")) == SubmitResult.JOB_CLOSED
@@ -60,7 +60,7 @@ def test_a_job_that_nobody_made_has_no_tasks_and_takes_none(place: Place) -> Non
     assert place.ensure(), "ending a job that is not there does not keep it from being made"
 
 
-def test_a_job_is_made_once_and_a_task_s_id_is_taken_once(place: Place) -> None:
+def test_job_and_task_ids_are_unique(place: Place) -> None:
     assert place.ensure()
     assert place.ensure()
     assert place.batch.job_is_open(place.job)
@@ -70,7 +70,7 @@ def test_a_job_is_made_once_and_a_task_s_id_is_taken_once(place: Place) -> None:
     assert place.states() == {"a": "active", "b": "active"}
 
 
-def test_a_task_that_ended_badly_is_started_anew_and_a_living_one_is_not(place: Place) -> None:
+def test_only_failed_tasks_are_reactivated(place: Place) -> None:
     place.ensure()
     place.batch.add_tasks(place.job, [spec("a"), spec("b")])
     place.end(place.job, "a")
@@ -81,7 +81,7 @@ def test_a_task_that_ended_badly_is_started_anew_and_a_living_one_is_not(place: 
     assert place.states() == {"a": "active", "b": "active"}
 
 
-def test_a_job_that_was_ended_takes_nothing_more(place: Place) -> None:
+def test_terminated_job_accepts_no_tasks(place: Place) -> None:
     place.ensure()
     place.batch.add_tasks(place.job, [spec("a"), spec("b")])
     place.end(place.job, "a")

@@ -44,7 +44,7 @@ def container(request: pytest.FixtureRequest) -> BlobContainer:
     return real
 
 
-def test_what_is_written_is_read_with_its_etag(container: BlobContainer) -> None:
+def test_read_returns_data_and_etag(container: BlobContainer) -> None:
     etag = container.write("a/b c/größe.bin", b"one")
     read = container.need("a/b c/größe.bin")
     assert (read.data, read.etag) == (b"one", etag)
@@ -52,7 +52,7 @@ def test_what_is_written_is_read_with_its_etag(container: BlobContainer) -> None
     assert container.need("a/b c/größe.bin").data == b"two"
 
 
-def test_what_is_not_there_is_none_or_said_so(container: BlobContainer) -> None:
+def test_missing_blob_is_none_or_raises(container: BlobContainer) -> None:
     assert (container.read("gone"), container.info("gone"), container.exists("gone")) == (None, None, False)
     assert container.delete("gone") is False
     for look in (container.need, container.open):
@@ -61,40 +61,40 @@ def test_what_is_not_there_is_none_or_said_so(container: BlobContainer) -> None:
         assert raised.value.remedy
 
 
-def test_a_container_that_is_not_there_is_empty(stored: Container) -> None:
+def test_missing_container_is_empty(stored: Container) -> None:
     nowhere = Container(stored._client)
     nowhere._client = stored._client.from_container_url(stored.url + "never", stored._client.credential)
     assert (list(nowhere.list("")), list(nowhere.folders())) == ([], [])
 
 
 @pytest.mark.parametrize(("size", "limit", "read"), [(0, 5, 0), (4, 5, 4), (5, 5, 5), (6, 5, 6), (9, 5, 6), (3, 0, 1)])
-def test_a_limit_reads_one_byte_more_at_most(container: BlobContainer, size: int, limit: int, read: int) -> None:
+def test_read_limit_returns_at_most_one_byte_more(container: BlobContainer, size: int, limit: int, read: int) -> None:
     etag = container.write("blob", bytes(size))
     blob = container.read("blob", limit=limit)
     assert blob is not None
     assert (len(blob.data), blob.etag) == (read, etag)
 
 
-def test_of_sixteen_creators_one_wins(container: BlobContainer) -> None:
+def test_one_of_many_creators_wins(container: BlobContainer) -> None:
     created = in_parallel([partial(container.create, "blob", b"%d" % number) for number in range(WRITERS)])
     assert created.count(True) == 1
     assert container.need("blob").data == b"%d" % created.index(True)
     assert container.create("blob", b"late") is False
 
 
-def test_of_sixteen_deleters_one_wins(container: BlobContainer) -> None:
+def test_one_of_many_deleters_wins(container: BlobContainer) -> None:
     etag = container.write("blob", b"x")
     assert in_parallel([lambda: container.delete("blob", etag=etag)] * WRITERS).count(True) == 1
 
 
-def test_a_blob_that_changed_is_not_deleted_by_its_old_etag(container: BlobContainer) -> None:
+def test_delete_with_old_etag_keeps_changed_blob(container: BlobContainer) -> None:
     old = container.write("blob", b"x")
     container.write("blob", b"y")
     assert container.delete("blob", etag=old) is False
     assert container.need("blob").data == b"y"
 
 
-def test_listing_is_by_prefix_in_order_with_the_etags_of_reading(container: BlobContainer) -> None:
+def test_list_is_ordered_and_has_the_etags_of_read(container: BlobContainer) -> None:
     names = ["frames/10.jpg", "frames/9.jpg", "frames/a/1.jpg", "frames2/1.jpg", "frames.txt"]
     for name in names:
         container.write(name, name.encode())
@@ -109,13 +109,13 @@ def test_listing_is_by_prefix_in_order_with_the_etags_of_reading(container: Blob
     assert list(container.folders()) == ["frames", "frames2"]
 
 
-def test_a_listed_etag_can_be_used_as_a_condition(container: BlobContainer) -> None:
+def test_listed_etag_works_as_condition(container: BlobContainer) -> None:
     container.write("blob", b"x")
     (item,) = container.list("blob")
     assert container.delete("blob", etag=item.etag) is True
 
 
-def test_appends_of_many_have_an_order_without_gaps(container: BlobContainer) -> None:
+def test_concurrent_appends_have_no_gaps(container: BlobContainer) -> None:
     offsets = in_parallel([partial(container.append, "log", b"%015d\n" % number) for number in range(WRITERS)])
     assert sorted(offsets) == [16 * n for n in range(WRITERS)]
     data = container.need("log").data
@@ -123,14 +123,14 @@ def test_appends_of_many_have_an_order_without_gaps(container: BlobContainer) ->
         assert data[offset : offset + 16] == b"%015d\n" % number
 
 
-def test_an_append_that_is_refused_is_told_with_its_status(container: BlobContainer) -> None:
+def test_rejected_append_raises_with_status(container: BlobContainer) -> None:
     container.write("log", b"a block blob")
     with pytest.raises(HttpResponseError) as raised:
         container.append("log", b"x")
     assert raised.value.status_code == 409
 
 
-def test_files_go_up_and_down_whole(stored: Container, tmp_path: Path) -> None:
+def test_files_round_trip(stored: Container, tmp_path: Path) -> None:
     data = random.Random(1).randbytes(5 * 2**20 + 7)
     (tmp_path / "up").write_bytes(data)
     stored.upload_file("file", tmp_path / "up")
@@ -143,7 +143,7 @@ def test_files_go_up_and_down_whole(stored: Container, tmp_path: Path) -> None:
     assert stored.download_to("gone", io.BytesIO()) is False
 
 
-def test_a_lease_has_one_holder(container: BlobContainer) -> None:
+def test_lease_has_one_holder(container: BlobContainer) -> None:
     barrier = threading.Barrier(4)
 
     def hold() -> bool:
@@ -156,14 +156,14 @@ def test_a_lease_has_one_holder(container: BlobContainer) -> None:
         assert lease is not None, "it was let go"
 
 
-def test_a_lease_is_let_go_when_its_work_fails(container: BlobContainer) -> None:
+def test_lease_is_released_on_error(container: BlobContainer) -> None:
     with pytest.raises(ValueError, match="boom"), container.lease("lease"):
         raise ValueError("boom")
     with container.lease("lease") as lease:
         assert lease is not None
 
 
-def test_a_lease_is_renewed_and_its_loss_is_noticed(stored: Container, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lease_is_renewed_and_loss_is_detected(stored: Container, monkeypatch: pytest.MonkeyPatch) -> None:
     with stored.lease("lease") as lease:
         assert lease is not None
         assert not lease.lost
@@ -189,7 +189,7 @@ def test_a_lease_is_renewed_and_its_loss_is_noticed(stored: Container, monkeypat
     assert held.lost
 
 
-def test_blocks_appear_once_and_whole(container: BlobContainer) -> None:
+def test_blocks_appear_when_committed(container: BlobContainer) -> None:
     one, two = container.block_writer("video"), container.block_writer("video")
     one.stage("000001", b"world")
     one.stage("000000", b"hello ")
@@ -202,7 +202,7 @@ def test_blocks_appear_once_and_whole(container: BlobContainer) -> None:
     assert container.need("video").data == b"hello world"
 
 
-def test_of_many_commits_one_wins(container: BlobContainer) -> None:
+def test_one_of_many_commits_wins(container: BlobContainer) -> None:
     writers = [container.block_writer("video") for _ in range(8)]
     writers[0].stage("000000", b"same bytes")
 
@@ -229,7 +229,7 @@ MOVES = st.lists(
 
 @settings(max_examples=25)
 @given(moves=MOVES, held=st.integers(1, 120))
-def test_a_blob_reads_like_a_file(stored: Container, moves: list[tuple[int, int, int]], held: int) -> None:
+def test_open_blob_reads_like_a_file(stored: Container, moves: list[tuple[int, int, int]], held: int) -> None:
     stored.create("data", DATA)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(large, "RANGE_BYTES", held)
@@ -241,13 +241,13 @@ def test_a_blob_reads_like_a_file(stored: Container, moves: list[tuple[int, int,
             assert reader.tell() == file.tell()
 
 
-def test_an_empty_blob_reads_as_nothing(stored: Container) -> None:
+def test_empty_blob_reads_as_empty(stored: Container) -> None:
     stored.write("empty", b"")
     reader = stored.open("empty")
     assert (reader.readable(), reader.seekable(), reader.read(), reader.readinto(bytearray(3))) == (True, True, b"", 0)
 
 
-def test_a_blob_that_changes_while_it_is_read_is_damage(stored: Container) -> None:
+def test_blob_changed_during_read_is_damaged(stored: Container) -> None:
     stored.write("data", DATA)
     reader = stored.open("data")
     stored.write("data", DATA)

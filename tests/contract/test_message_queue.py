@@ -48,7 +48,7 @@ def raw(emulators: Cloud, queue: Queue) -> QueueClient:
     return QueueClient.from_connection_string(emulators.settings["OPS"], queue._client.queue_name)
 
 
-def test_a_message_lies_on_the_queue_as_base64_of_its_json(emulators: Cloud, queue: Queue) -> None:
+def test_message_is_stored_as_base64_json(emulators: Cloud, queue: Queue) -> None:
     message = BatchMessage(run_id="clip-0123456789", batch=3)
     queue.send(message)
     (lying,) = raw(emulators, queue).peek_messages()
@@ -57,7 +57,7 @@ def test_a_message_lies_on_the_queue_as_base64_of_its_json(emulators: Cloud, que
     assert [BatchMessage.parse(text) for text in drain(queue)] == [message]
 
 
-def test_what_the_node_s_environment_sends_is_read_here(emulators: Cloud, queue: Queue) -> None:
+def test_message_sent_by_node_is_read(emulators: Cloud, queue: Queue) -> None:
     name = queue._client.queue_name
     environment = {"PATH": os.defpath, "OPS": emulators.settings["OPS"], "PYTHONPATH": str(PROJECT)}
     subprocess.run(
@@ -68,14 +68,14 @@ def test_what_the_node_s_environment_sends_is_read_here(emulators: Cloud, queue:
     assert BatchMessage.parse(text) == BatchMessage(run_id="clip-0123456789", batch=7)
 
 
-def test_many_messages_all_arrive(any_queue: MessageQueue) -> None:
+def test_all_of_many_messages_arrive(any_queue: MessageQueue) -> None:
     any_queue.ensure()
     messages = [BatchMessage(run_id="clip-0123456789", batch=batch) for batch in range(100)]
     any_queue.send_all(messages)
     assert sorted(BatchMessage.parse(text).batch for text in drain(any_queue)) == list(range(100))
 
 
-def test_a_queue_that_is_not_there_is_empty_and_is_made_when_needed(any_queue: MessageQueue) -> None:
+def test_missing_queue_is_empty_and_created_on_send(any_queue: MessageQueue) -> None:
     assert any_queue.oldest() == []
     any_queue.send_all(BatchMessage(run_id="clip-0123456789", batch=batch) for batch in range(8))
     assert len(any_queue.oldest()) == 8

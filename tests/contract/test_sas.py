@@ -97,7 +97,7 @@ def account(request: pytest.FixtureRequest) -> BlobAccount:
     return entered
 
 
-def test_a_guest_brings_files_starts_a_run_and_fetches_the_result(account: BlobAccount, tmp_path: Path) -> None:
+def test_sas_urls_allow_upload_start_and_download(account: BlobAccount, tmp_path: Path) -> None:
     guest = DataStorage.from_environment(guest_settings(account, hours=1, now=now()))
     video = tmp_path / "clip.mp4"
     video.write_bytes(b"a video")
@@ -108,7 +108,7 @@ def test_a_guest_brings_files_starts_a_run_and_fetches_the_result(account: BlobA
     assert guest.output.need(f"{run_id}/report.json").data == b"{}"
 
 
-def test_a_guest_can_do_nothing_else(account: BlobAccount) -> None:
+def test_sas_urls_allow_nothing_else(account: BlobAccount) -> None:
     guest = DataStorage.from_environment(guest_settings(account, hours=1, now=now()))
     account.container("input").write("other/secret.jpg", b"theirs")
     account.container("output").write("other-0123456789/video.mp4", b"v")
@@ -125,7 +125,7 @@ def test_a_guest_can_do_nothing_else(account: BlobAccount) -> None:
         assert refused.value.status_code == 403
 
 
-def test_a_guest_s_time_ends(account: BlobAccount) -> None:
+def test_sas_urls_expire(account: BlobAccount) -> None:
     yesterday = now() - dt.timedelta(hours=2)
     guest = DataStorage.from_environment(guest_settings(account, hours=1, now=yesterday))
     with pytest.raises(HttpResponseError) as refused:
@@ -133,7 +133,7 @@ def test_a_guest_s_time_ends(account: BlobAccount) -> None:
     assert refused.value.status_code == 403
 
 
-def test_half_of_a_guest_s_settings_is_said_so(account: BlobAccount) -> None:
+def test_incomplete_sas_settings_are_named(account: BlobAccount) -> None:
     some = guest_settings(account, hours=1, now=now())
     del some["IMPASTO_OUTPUT_URL"]
     with pytest.raises(InputError, match="IMPASTO_OUTPUT_URL"):

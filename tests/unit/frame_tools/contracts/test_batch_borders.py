@@ -12,7 +12,7 @@ BATCH = st.integers(1, 400)
 
 
 @given(FRAMES, BATCH, st.lists(st.integers(1, 3000), max_size=60))
-def test_batches_cover_all_frames_and_stay_about_even(count: int, batch: int, cuts: list[int]) -> None:
+def test_batches_cover_all_frames_about_evenly(count: int, batch: int, cuts: list[int]) -> None:
     borders = borders_near_cuts(count, batch, cuts)
     even = even_borders(count, batch)
     longest = max(b - a for a, b in pairwise(even))
@@ -22,15 +22,15 @@ def test_batches_cover_all_frames_and_stay_about_even(count: int, batch: int, cu
 
 
 @given(FRAMES, BATCH)
-def test_without_cuts_borders_are_even(count: int, batch: int) -> None:
+def test_borders_are_even_without_cuts(count: int, batch: int) -> None:
     assert borders_near_cuts(count, batch, ()) == even_borders(count, batch)
 
 
-def test_a_border_moves_to_the_nearest_cut_within_a_quarter_of_a_batch() -> None:
+def test_border_moves_to_near_cut() -> None:
     assert borders_near_cuts(400, 100, (30, 95, 110, 226, 320)) == (0, 95, 200, 320, 400)
     assert borders_near_cuts(400, 100, (90, 110)) == (0, 90, 200, 300, 400)
 
 
-def test_a_border_stays_if_its_batch_would_become_too_long() -> None:
+def test_border_stays_if_batch_would_be_too_long() -> None:
     # 75 to 220 would be 145 frames long.
     assert borders_near_cuts(400, 100, (75, 220)) == (0, 75, 200, 300, 400)

@@ -63,14 +63,14 @@ def test_rates_are_exact(rate: object, exact: Fraction) -> None:
         "9" * 99,
     ],
 )
-def test_rates_that_are_none_are_refused_with_an_example(rate: object) -> None:
+def test_invalid_rate_is_rejected_with_example(rate: object) -> None:
     with pytest.raises(InputError, match="rate") as raised:
         trigger(rate=rate)
     assert "frames per second" in str(raised.value) or "30000/1001" in str(raised.value)
 
 
 @given(st.fractions(min_value=Fraction(1, 10**6), max_value=1000, max_denominator=10**6))
-def test_any_rate_survives_the_trigger_file(rate: Fraction) -> None:
+def test_any_rate_round_trips(rate: Fraction) -> None:
     once = trigger(rate=f"{rate.numerator}/{rate.denominator}")
     assert once.rate == rate
     assert parse_trigger(once.dumps()) == once
@@ -80,20 +80,20 @@ def test_any_rate_survives_the_trigger_file(rate: Fraction) -> None:
     ("wrong", "meant"),
     [("styl", "style"), ("Strength", "strength"), ("frames_per_bach", "frames_per_batch"), ("vidoe", "video")],
 )
-def test_a_misspelt_word_is_answered_with_the_one_that_was_meant(wrong: str, meant: str) -> None:
+def test_misspelled_field_names_the_closest(wrong: str, meant: str) -> None:
     with pytest.raises(InputError, match=f"unknown field '{wrong}' .did you mean '{meant}'") as raised:
         trigger(**{wrong: 1})
     assert "strength, preserve_color" in raised.value.remedy
 
 
-def test_a_word_like_none_of_ours_is_answered_with_all_of_them() -> None:
+def test_unknown_field_lists_the_valid_ones() -> None:
     with pytest.raises(InputError, match="unknown field 'qqq'") as raised:
         trigger(qqq=1)
     assert "did you mean" not in raised.value.what
     assert all(word in raised.value.remedy for word in Trigger.model_fields)
 
 
-def test_no_more_than_three_complaints_and_no_long_words_come_back() -> None:
+def test_error_is_limited_in_length() -> None:
     with pytest.raises(InputError) as raised:
         parse_trigger(json.dumps({"x" * 500 + str(number): 1 for number in range(9)}).encode())
     assert raised.value.what.count("unknown field") == 3
@@ -101,7 +101,7 @@ def test_no_more_than_three_complaints_and_no_long_words_come_back() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"null", b"3", b'"x"', b"[]", b"\xff", b"{}{}", b'{"style": "\\ud800"}'])
-def test_what_is_no_trigger_file_is_refused(data: bytes) -> None:
+def test_invalid_trigger_file_is_rejected(data: bytes) -> None:
     with pytest.raises(InputError) as raised:
         parse_trigger(data)
     assert "trigger file" in raised.value.what
@@ -109,12 +109,12 @@ def test_what_is_no_trigger_file_is_refused(data: bytes) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_trigger_or_refused_in_words(data: bytes) -> None:
+def test_any_bytes_parse_or_raise_input_error(data: bytes) -> None:
     with suppress(InputError):
         assert parse_trigger(data).version == 1
 
 
-def test_size_is_limited_and_the_limit_is_told() -> None:
+def test_oversized_trigger_names_the_limit() -> None:
     room = 64 * 1024 - len(b'{"scorer": "copy"}')
     assert parse_trigger(b'{"scorer": "copy"}' + b" " * room).scorer == "copy"
     with pytest.raises(InputError, match="65536"):
@@ -123,12 +123,12 @@ def test_size_is_limited_and_the_limit_is_told() -> None:
 
 @pytest.mark.parametrize("field", ["input", "video", "frames", "style"])
 @pytest.mark.parametrize("name", ["../x", "a/b", "/etc/passwd", "", "-i", 'a"b', "x" * 300])
-def test_names_in_the_trigger_are_never_paths(field: str, name: str) -> None:
+def test_trigger_names_are_never_paths(field: str, name: str) -> None:
     with pytest.raises(InputError, match=field):
         trigger(**{field: name})
 
 
-def test_a_trigger_names_a_known_scorer_with_what_it_needs() -> None:
+def test_trigger_needs_known_scorer_and_its_fields() -> None:
     with pytest.raises(InputError, match="any, tuned, "):
         parse_trigger(b'{"scorer": "sharpen"}')
     with pytest.raises(InputError, match="style is missing"):
@@ -137,7 +137,7 @@ def test_a_trigger_names_a_known_scorer_with_what_it_needs() -> None:
     assert trigger().frames_folder == "frames"
 
 
-def test_every_scorer_is_listed_under_its_name() -> None:
+def test_scorers_are_keyed_by_name() -> None:
     for name, spec in SCORERS.items():
         assert (spec.name, spec.frames_per_batch > 0) == (name, True)
         assert spec.weights_sha256 is None or len(spec.weights_sha256) == 64
@@ -148,7 +148,7 @@ STEPS = st.integers(0, 99_999) | st.sampled_from(["split", "join", "advance"])
 
 
 @given(RUN_IDS, STEPS)
-def test_messages_read_back_as_they_were(run_id: str, step: int | str) -> None:
+def test_messages_round_trip(run_id: str, step: int | str) -> None:
     message = BatchMessage.model_validate({"run_id": run_id, "batch": step})
     assert BatchMessage.parse(message.text()) == message
     assert json.loads(message.text()) == {"v": 2, "run_id": run_id, "batch": step}
@@ -170,19 +170,19 @@ def test_messages_read_back_as_they_were(run_id: str, step: int | str) -> None:
         [],
     ],
 )
-def test_messages_that_are_not_ours_are_refused(body: object) -> None:
+def test_foreign_messages_are_rejected(body: object) -> None:
     with pytest.raises(InputError, match=r"queue message|is not a run id"):
         BatchMessage.parse(json.dumps(body))
 
 
 @given(st.text(max_size=50))
-def test_any_text_is_a_message_or_refused(text: str) -> None:
+def test_any_text_is_a_message_or_raises(text: str) -> None:
     with pytest.raises(InputError):
         BatchMessage.parse(text)
 
 
 @given(st.integers(1, 5000), st.integers(1, 300))
-def test_batches_cover_every_frame_once_evenly_and_keep_to_the_limit(frames: int, limit: int) -> None:
+def test_batches_cover_every_frame_once_within_limit(frames: int, limit: int) -> None:
     borders = even_borders(frames, limit)
     sizes = [end - start for start, end in pairwise(borders)]
     assert (borders[0], borders[-1], sum(sizes)) == (0, frames, frames)
@@ -206,7 +206,7 @@ def plan(**changes: object) -> Plan:
     return Plan.model_validate(values | changes)
 
 
-def test_a_plan_reads_back_and_equal_plans_give_equal_bytes() -> None:
+def test_plan_round_trips_with_equal_bytes() -> None:
     assert Plan.load_stored(plan().dumps()) == plan()
     assert plan().dumps() == plan().dumps()
     assert [plan().span(0), plan().span(1)] == [(0, 3), (3, 5)]
@@ -218,7 +218,7 @@ def test_a_plan_reads_back_and_equal_plans_give_equal_bytes() -> None:
 
 
 @pytest.mark.parametrize("borders", [(0,), (1, 2), (0, 2, 2), (0, 3, 1), ()])
-def test_borders_that_do_not_rise_are_no_plan(borders: tuple[int, ...]) -> None:
+def test_plan_borders_must_rise(borders: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="borders"):
         plan(borders=borders)
 
@@ -228,7 +228,7 @@ PAINTING = PlannedStyle(
 )
 
 
-def test_a_plan_with_styles_over_time_reads_back() -> None:
+def test_plan_with_keyframes_round_trips() -> None:
     keys = (PlannedKeyframe(at=0, weights=(0.25, 0.75)), PlannedKeyframe(at=1.5, weights=(1, 0)))
     created = plan(
         styles=(PAINTING, PAINTING), key_styles=keys, sample=(0, 4), makes="pictures", versions={"impasto": "1"}
@@ -250,19 +250,19 @@ def test_a_plan_with_styles_over_time_reads_back() -> None:
         ({"version": 1}, "version"),
     ],
 )
-def test_a_plan_that_contradicts_itself_is_none(changes: dict[str, object], fields: str) -> None:
+def test_inconsistent_plan_is_rejected(changes: dict[str, object], fields: str) -> None:
     with pytest.raises(ValueError, match=fields):
         plan(**changes)
 
 
 @pytest.mark.parametrize("weights", [(), (0.5,), (1.5, -0.5), (0.5, 0.6)])
-def test_weights_of_a_key_are_shares(weights: tuple[float, ...]) -> None:
+def test_keyframe_weights_sum_to_one(weights: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="weights"):
         PlannedKeyframe(at=0, weights=weights)
 
 
 @given(st.integers(1, 10_000), st.integers(1, 20))
-def test_a_sample_is_spread_over_the_whole_run(frames: int, count: int) -> None:
+def test_sample_spreads_over_run(frames: int, count: int) -> None:
     sample = spread_sample(frames, count)
     assert len(sample) == min(frames, count)
     assert 0 <= sample[0] <= frames // len(sample)
@@ -290,7 +290,7 @@ def receipt(**changes: object) -> Receipt:
     return Receipt.model_validate(values | changes)
 
 
-def test_a_receipt_names_either_a_segment_or_records() -> None:
+def test_receipt_has_either_segment_or_records() -> None:
     stored = receipt().segment
     assert receipt().product == stored
     assert receipt(frames=(stored,)).product == stored
@@ -302,7 +302,7 @@ def test_a_receipt_names_either_a_segment_or_records() -> None:
             receipt(**wrong)
 
 
-def test_accounts_are_read_from_settings_and_hand_on_no_key() -> None:
+def test_accounts_pass_on_no_key() -> None:
     local = account_from({"DATA": "AccountKey=k"}, "DATA")
     assert (local.connection_string, local.task_environment()) == ("AccountKey=k", {})
     urls = {"OPS__blobServiceUri": "https://o.blob.x", "OPS__queueServiceUri": "https://o.queue.x"}

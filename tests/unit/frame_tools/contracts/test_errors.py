@@ -7,7 +7,7 @@ import pytest
 from frame_tools.contracts.errors import DamagedError, ImpastoError, InputError, MissingError, TemporaryError
 
 
-def test_an_error_is_one_line_of_two_sentences() -> None:
+def test_error_text_is_one_line_of_two_sentences() -> None:
     assert str(InputError("The file\nis empty", "Give another.")) == "The file is empty. Give another."
 
 
@@ -15,7 +15,7 @@ def test_an_error_is_one_line_of_two_sentences() -> None:
     ("kind", "code"),
     [(InputError, 65), (DamagedError, 66), (MissingError, 69), (ImpastoError, 70), (TemporaryError, 75)],
 )
-def test_each_kind_has_its_exit_code(kind: type[ImpastoError], code: int) -> None:
+def test_error_classes_have_exit_codes(kind: type[ImpastoError], code: int) -> None:
     assert kind.exit_code == code
     assert kind.exit_code.meaning.endswith(".")
 

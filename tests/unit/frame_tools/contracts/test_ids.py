@@ -43,7 +43,7 @@ BAD_NAMES = {
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
-def test_a_bad_name_is_refused_with_what_is_wrong_and_the_remedy(name: str) -> None:
+def test_invalid_name_is_rejected_with_remedy(name: str) -> None:
     with pytest.raises(InputError) as raised:
         ids.check_name(name, "trigger's name")
     assert "trigger's name" in raised.value.what
@@ -53,28 +53,28 @@ def test_a_bad_name_is_refused_with_what_is_wrong_and_the_remedy(name: str) -> N
 
 
 @pytest.mark.parametrize("name", ["clip", "My clip (v1.2)_final-3", "größe 東京", "x" * 100, "a", "1.2.3"])
-def test_a_good_name_is_taken_as_it_is(name: str) -> None:
+def test_valid_name_is_accepted_unchanged(name: str) -> None:
     assert ids.check_name(name, "name") == name
 
 
 @given(st.text())
-def test_any_text_becomes_a_name_that_is_taken(text: str) -> None:
+def test_name_from_any_text_is_valid(text: str) -> None:
     ids.check_name(ids.name_from(text), "name")
 
 
 @given(st.from_regex(r"[A-Za-z0-9]([ ._()-]?[A-Za-z0-9]){0,49}", fullmatch=True))
-def test_an_ordinary_name_stays_as_it_is(name: str) -> None:
+def test_name_from_keeps_ordinary_names(name: str) -> None:
     assert ids.name_from(ids.check_name(name, "name")) == name
 
 
 @given(st.text(), st.text())
-def test_any_trigger_gives_a_run_id_that_is_one(trigger: str, etag: str) -> None:
+def test_run_id_of_any_trigger_is_valid(trigger: str, etag: str) -> None:
     run_id = ids.run_id_for(trigger, etag)
     assert ids.check_run_id(run_id) == run_id
     assert re.fullmatch(r"[a-z0-9-]{1,64}", ids.job_id(run_id, 999)), "Batch takes it as an id"
 
 
-def test_the_same_trigger_is_the_same_run_with_or_without_quotes_round_its_etag() -> None:
+def test_run_id_ignores_etag_quotes() -> None:
     assert ids.run_id_for("clip.json", '"0x8D"') == ids.run_id_for("clip.json", "0x8D")
     run_ids = {ids.run_id_for(*of) for of in (("clip.json", "1"), ("clip.json", "2"), ("Clip.json", "1"))}
     assert len(run_ids) == 3
@@ -92,25 +92,25 @@ def test_slugs(name: str, slug: str) -> None:
     "text",
     ["", "clip", "clip-0123", "-0123456789", "a/b-0123456789", "A-0123456789", "a-0123456789\n", "../x", "x" * 99],
 )
-def test_what_is_no_run_id_is_refused(text: str) -> None:
+def test_invalid_run_id_is_rejected(text: str) -> None:
     with pytest.raises(InputError, match="is not a run id"):
         ids.check_run_id(text)
 
 
 @given(st.integers(0, 99_999) | st.sampled_from(["split", "join"]), st.integers(1, 500))
-def test_task_ids_lead_back_to_step_and_attempt(step: int | str, attempt: int) -> None:
+def test_task_ids_round_trip(step: int | str, attempt: int) -> None:
     task_id = ids.task_id(step, attempt)
     assert ids.parse_task_id(task_id) == (step, attempt)
     assert re.fullmatch(r"[a-z0-9-]{1,64}", task_id)
 
 
 @pytest.mark.parametrize("text", ["", "b3", "b000003", "split-", "join-x", "b00003-2-2", "look", "B00003", "b00003 "])
-def test_foreign_task_ids_are_left_alone(text: str) -> None:
+def test_foreign_task_ids_are_ignored(text: str) -> None:
     assert ids.parse_task_id(text) is None
 
 
 @given(st.integers(0, 9998))
-def test_names_of_batches_sort_as_their_numbers(batch: int) -> None:
+def test_batch_names_sort_by_number(batch: int) -> None:
     run = RunPaths("run")
     for name in (run.receipt, run.segment):
         assert name(batch) < name(batch + 1)

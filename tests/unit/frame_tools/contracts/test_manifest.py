@@ -37,7 +37,7 @@ def changed(**fields: object) -> bytes:
     return json.dumps({**json.loads(FULL.dumps()), **fields}).encode()
 
 
-def test_json_gives_the_same_manifest_back() -> None:
+def test_manifest_round_trips() -> None:
     assert Manifest.parse_input(FULL.dumps()) == FULL
     assert json.loads(FULL.dumps())["time_base"] == "1/90000"
 
@@ -61,7 +61,7 @@ def test_duration_counts_gaps_and_the_last_frame() -> None:
     assert FULL.duration == Fraction(19_609 - 5 + 2999, 90_000)
 
 
-def test_frames_are_numbered_as_ffmpeg_does() -> None:
+def test_frame_names_follow_ffmpeg() -> None:
     assert [FULL.frame_name(index) for index in range(3)] == ["000001.jpg", "000002.jpg", "000003.jpg"]
     with pytest.raises(IndexError):
         FULL.frame_name(3)
@@ -69,7 +69,7 @@ def test_frames_are_numbered_as_ffmpeg_does() -> None:
     assert named.frame_name(1) == "Bild 2 von.allen.png"
 
 
-def test_plain_frames_come_at_a_constant_rate() -> None:
+def test_plain_manifest_has_constant_rate() -> None:
     manifest = Manifest.plain(4, Fraction(30_000, 1001), width=35, height=27)
     assert [pts * manifest.time_base for pts in manifest.frame_pts] == [n * Fraction(1001, 30_000) for n in range(4)]
 
@@ -107,7 +107,7 @@ def test_plain_frames_come_at_a_constant_rate() -> None:
         ({"color": {"range": "partial"}}, "color.range"),
     ],
 )
-def test_hostile_or_wrong_values_are_refused_in_words(fields: dict[str, object], complaint: str) -> None:
+def test_invalid_manifest_values_are_rejected(fields: dict[str, object], complaint: str) -> None:
     with pytest.raises(InputError) as caught:
         Manifest.parse_input(changed(**fields))
     assert complaint in str(caught.value)
@@ -117,17 +117,17 @@ def test_hostile_or_wrong_values_are_refused_in_words(fields: dict[str, object],
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"\xff\xfe", b"{", b"[" * 100_000, b"null"])
-def test_what_is_no_manifest_is_refused(data: bytes) -> None:
+def test_invalid_manifest_is_rejected(data: bytes) -> None:
     with pytest.raises(InputError):
         Manifest.parse_input(data)
 
 
-def test_too_many_bytes_are_not_even_parsed() -> None:
+def test_oversized_manifest_is_not_parsed() -> None:
     with pytest.raises(InputError, match=str(MAX_JSON_BYTES)):
         Manifest.parse_input(b" " * (MAX_JSON_BYTES + 1))
 
 
 @pytest.mark.parametrize("rate", [Fraction(0), Fraction(-25), Fraction(2**31)])
-def test_plain_refuses_impossible_rates(rate: Fraction) -> None:
+def test_plain_manifest_rejects_impossible_rates(rate: Fraction) -> None:
     with pytest.raises(InputError):
         Manifest.plain(1, rate, width=2, height=2)

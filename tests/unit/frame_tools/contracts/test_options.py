@@ -41,14 +41,14 @@ def load(fields: dict[str, Any]) -> Trigger:
 
 
 @pytest.mark.parametrize("fields", GOOD.values(), ids=GOOD)
-def test_what_fits_together_is_taken_and_reads_back(fields: dict[str, Any]) -> None:
+def test_consistent_options_round_trip(fields: dict[str, Any]) -> None:
     trigger = load(fields)
     assert parse_trigger(trigger.dumps()) == trigger
     payload = json.loads(trigger.dumps())
     assert {word: payload[word] for word in fields} == fields
 
 
-def test_arguments_keep_their_kinds() -> None:
+def test_arguments_keep_their_types() -> None:
     kept = load(GOOD["script"]).arguments
     assert [(value, type(value)) for value in kept.values()] == [(1, int), (True, bool), (1.5, float), ("1", str)]
 
@@ -108,7 +108,7 @@ def test_arguments_keep_their_kinds() -> None:
         ({"style": "a", "mask": "m/x"}, ["mask", "'/'"]),
     ],
 )
-def test_what_does_not_fit_is_answered_with_the_right_words(fields: dict[str, Any], payload: list[str]) -> None:
+def test_invalid_options_name_the_valid_ones(fields: dict[str, Any], payload: list[str]) -> None:
     with pytest.raises(InputError) as raised:
         load(fields)
     for part in payload:
@@ -121,7 +121,7 @@ STYLES = FILES | st.dictionaries(FILES, st.floats(0.001, 1000), min_size=1)
 
 
 @given(STYLES)
-def test_shares_sum_up_to_one_and_keep_their_proportion(style: str | dict[str, float]) -> None:
+def test_normalized_weights_sum_to_one(style: str | dict[str, float]) -> None:
     parts = normalized_weights(style)
     assert sum(parts.values()) == pytest.approx(1)
     if isinstance(style, dict):
@@ -131,7 +131,7 @@ def test_shares_sum_up_to_one_and_keep_their_proportion(style: str | dict[str, f
 
 
 @given(STYLES, st.lists(st.floats(0.001, 1e6), unique=True, max_size=5), st.data())
-def test_styles_over_time_survive_the_trigger_file(style: Any, times: list[float], data: st.DataObject) -> None:
+def test_keyframes_round_trip(style: Any, times: list[float], data: st.DataObject) -> None:
     keys = [{"at": at, "style": data.draw(STYLES)} for at in sorted(times)]
     trigger = load({"style": style, "key_styles": keys})
     assert parse_trigger(trigger.dumps()) == trigger
@@ -141,7 +141,7 @@ def test_styles_over_time_survive_the_trigger_file(style: Any, times: list[float
     assert len(trigger.style_files) == len(mentioned)
 
 
-def test_every_word_says_what_it_means_and_its_example_is_a_good_one() -> None:
+def test_option_examples_are_valid() -> None:
     fitting: dict[str, dict[str, Any]] = {
         "scorer": {"style": "a.safetensors"},
         "program": {"scorer": "script"},
@@ -160,7 +160,7 @@ def test_every_word_says_what_it_means_and_its_example_is_a_good_one() -> None:
         assert word.example != word.default
 
 
-def test_scorers_that_mix_take_styles_and_those_with_programs_take_none() -> None:
+def test_scorers_accept_styles_or_programs() -> None:
     for spec in SCORERS.values():
         assert not spec.mixes or spec.styles
         assert not (spec.program and spec.styles)

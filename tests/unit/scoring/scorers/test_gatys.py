@@ -38,6 +38,8 @@ def random_vgg():
     torch.manual_seed(3)
     vgg = CountingVgg()
     for convolution in vgg.convolutions:
+        assert isinstance(convolution, torch.nn.Conv2d)
+        assert convolution.bias is not None
         torch.nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
         torch.nn.init.zeros_(convolution.bias)
     return vgg
@@ -260,7 +262,10 @@ def test_load_verifies_the_weights(vgg, tmp_path, monkeypatch):
         Gatys.load(tmp_path)
     monkeypatch.setattr(module, "VGG_WEIGHTS", hashlib.sha256(data).hexdigest())
     loaded = Gatys.load(tmp_path)
-    assert torch.equal(loaded._vgg.convolutions[9].weight.cpu().contiguous(), vgg.convolutions[9].weight)
+    loaded_layer, layer = loaded._vgg.convolutions[9], vgg.convolutions[9]
+    assert isinstance(loaded_layer, torch.nn.Conv2d)
+    assert isinstance(layer, torch.nn.Conv2d)
+    assert torch.equal(loaded_layer.weight.cpu().contiguous(), layer.weight)
     assert loaded.in_order
     assert loaded.makes == "pictures"
     assert loaded.frames_per_forward == 1

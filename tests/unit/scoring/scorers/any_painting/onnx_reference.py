@@ -3,6 +3,7 @@
 Weights are dequantized, and the rounding of activations is skipped. It shares no code with the networks under test.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 from onnx import helper, numpy_helper
 
-ELEMENTWISE = {
+ELEMENTWISE: dict[str, Callable[..., torch.Tensor]] = {
     "Add": torch.add,
     "Sub": torch.sub,
     "Mul": torch.mul,
@@ -56,9 +57,14 @@ class OnnxReference:
                 pads = constants[1].tolist()
                 return torch.tensor(np.pad(x.numpy(), list(zip(pads[:4], pads[4:], strict=True)), mode="reflect"))
             case "Clip":
-                return x.clamp(float(constants[1]), float(constants[2]))
+                low, high = constants[1:]
+                assert low is not None
+                assert high is not None
+                return x.clamp(float(low), float(high))
             case "Resize":
-                rows, columns = (int(scale) for scale in constants[2][2:])
+                scales = constants[2]
+                assert scales is not None
+                rows, columns = (int(scale) for scale in scales[2:])
                 return x.repeat_interleave(rows, 2).repeat_interleave(columns, 3)
             case "Reshape":
                 return x.reshape(-1, *constants[1].tolist()[1:])
