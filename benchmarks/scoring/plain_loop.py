@@ -1,7 +1,7 @@
 """The plain loop: one picture after the other, float32, from file to file, as a user would write it.
 
 `PlainNetwork` is the network of pytorch/examples, fast_neural_style (Johnson et al. 2016, arXiv:1603.08155, with
-instance norms and nearest-neighbour doubling), operation by operation as published, without optimizations. Its
+instance norms and nearest-neighbor doubling), operation by operation as published, without optimizations. Its
 weights are random; they do not affect the speed. https://github.com/pytorch/examples/tree/main/fast_neural_style
 """
 

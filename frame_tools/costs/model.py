@@ -8,7 +8,7 @@ Preemption: evictions of a node are a Poisson process with rate r per hour, and 
 beginning. The mean working time until a task of T hours completes is then (exp(r·T) − 1) / r, and each of the
 exp(r·T) − 1 expected evictions adds a wait for a node (Ross, Introduction to Probability Models, on restarts). This is
 the reference architecture's trade-off: large batches save start-ups, small batches lose less work. Not modeled: the
-slowest of many nodes is slower than the mean, and queueing behind other runs.
+slowest of many nodes is slower than the mean, and queuing behind other runs.
 """
 
 import math

@@ -2,7 +2,7 @@
 
 A receipt is a blob `azure-webjobs-hosts/blobreceipts/<host id>/Host.Functions.<name>/"<etag>"/<container>/<blob>`. It
 is created incomplete, leased, and completed once the version is queued. It means *queued*, not *executed*; a crash
-between queueing and completing queues the version twice.
+between queuing and completing queues the version twice.
 Source: Azure/azure-sdk-for-net, Microsoft.Azure.WebJobs.Extensions.Storage.Blobs, BlobTriggerExecutor.cs
 """
 

@@ -103,7 +103,7 @@ def test_plain_manifest_has_constant_rate() -> None:
         ({"audio": []}, "audio_file and audio go together"),
         ({"audio_file": "../../etc/passwd"}, "audio_file"),
         ({"version": 4}, "version"),
-        ({"colour": {}}, "colour"),
+        ({"hue": {}}, "hue"),
         ({"color": {"range": "partial"}}, "color.range"),
     ],
 )
