@@ -38,8 +38,8 @@ def make_film(path: Path, *, offset: Fraction = Fraction(0), extras: bool = True
             assert packet.pts is not None
             assert packet.time_base is not None
             packet.pts = packet.dts = packet.pts + round(offset / packet.time_base)
-        for start, duration, text in SUBTITLES:
-            packet = av.Packet(text.encode())
+        for start, duration, line in SUBTITLES:
+            packet = av.Packet(line.encode())
             packet.stream, packet.time_base = text, Fraction(1, 1000)
             packet.pts = packet.dts = round((start + offset) * 1000)
             packet.duration = round(duration * 1000)
@@ -55,10 +55,10 @@ def read_subtitles(path: Path) -> list[tuple[float, float, str]]:
         stream = container.streams.subtitles[0]
         for packet in container.demux(stream):
             for subtitle in packet.decode() if packet.size else []:
-                if text := subtitle.dialogue.decode():
+                if line := subtitle.dialogue.decode():
                     start = to_seconds(packet.pts, packet.time_base)
                     duration = to_seconds(packet.duration, packet.time_base)
-                    subtitles.append((float(start), float(duration), text))
+                    subtitles.append((float(start), float(duration), line))
     return subtitles
 
 
@@ -69,8 +69,8 @@ def test_subtitles_chapters_and_tags_arrive(
 ) -> None:
     source = make_film(tmp_path / "source.mkv", offset=offset)
     trip = join_split(source, tmp_path, options=SplitOptions(container=container))
-    expected = [(float(start), float(duration), text) for start, duration, text in SUBTITLES]
-    subtitles = [(round(start, 3), round(duration, 3), text) for start, duration, text in read_subtitles(trip.result)]
+    expected = [(float(start), float(duration), line) for start, duration, line in SUBTITLES]
+    subtitles = [(round(start, 3), round(duration, 3), line) for start, duration, line in read_subtitles(trip.result)]
     assert subtitles == expected
     with av.open(str(trip.result)) as result:
         (stream,) = result.streams.subtitles
@@ -93,14 +93,14 @@ def test_subtitles_without_sound_arrive(tmp_path: Path) -> None:
     source = make_film(tmp_path / "source.mkv", extras=False)
     trip = join_split(source, tmp_path, options=SplitOptions(sound="drop"))
     assert (trip.report.tracks, trip.manifest.audio_file) == (0, "audio.mp4")
-    assert [text for _, _, text in read_subtitles(trip.result)] == ["Hello", "World"]
+    assert [line for _, _, line in read_subtitles(trip.result)] == ["Hello", "World"]
 
 
 def test_timed_text_of_mp4_becomes_subrip_in_matroska(tmp_path: Path) -> None:
     (tmp_path / "first").mkdir()
     film = join_split(make_film(tmp_path / "source.mkv", extras=False), tmp_path / "first").result
     trip = join_split(film, tmp_path, options=SplitOptions(container="mkv"))
-    assert [text for _, _, text in read_subtitles(trip.result)] == ["Hello", "World"]
+    assert [line for _, _, line in read_subtitles(trip.result)] == ["Hello", "World"]
     assert trip.manifest.subtitles[0].codec == "subrip"
     assert trip.manifest.notes == ()
 
