@@ -66,7 +66,7 @@ def read_track_header(file: Path, container: InputContainer, stream: VideoStream
         if container.format.name.startswith("mov"):
             return _read_mp4(read_moov(data, file.stat().st_size), stream.id, size)
         if container.format.name.startswith("matroska"):
-            tracks = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+            tracks = [track for track in container.streams.video if not track.disposition & Disposition.attached_pic]
             return _read_matroska(data, tracks.index(stream), size)
     return TrackHeader()
 

@@ -8,7 +8,7 @@ from tests.support.mp4_edits import box, boxes
 MP4_INDEX_LAST = {"movflags": "disable_chpl"}
 MATROSKA_LIVE = {"live": "1"}
 """No seek tables, whose positions would be wrong after an edit."""
-_SEGMENT, _TRACKS, _TRACK_ENTRY, _TRACK_TYPE, _VIDEO = 0x18538067, 0x1654AE6B, 0xAE, 0x83, 0xE0
+_SEGMENT, _TRACKS, _TRACK_ENTRY, _TRACK_TYPE, _VIDEO, _CRC_32 = 0x18538067, 0x1654AE6B, 0xAE, 0x83, 0xE0, 0xBF
 _CROPS = {"bottom": 0x54AA, "top": 0x54BB, "left": 0x54CC, "right": 0x54DD}
 _UNKNOWN_LENGTH = b"\x01" + b"\xff" * 7
 _SAMPLE_ENTRY_PATH = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
@@ -41,8 +41,10 @@ def add_to_matroska_tracks(path: Path, *, track: bytes = b"", video: bytes = b""
 def _edit_tracks(tracks: bytes, in_track: bytes, in_video: bytes) -> bytes:
     entries = []
     for kind, content in _children(tracks):
-        fields = list(_children(content))
-        if kind == _TRACK_ENTRY and (_TRACK_TYPE, b"\x01") in fields:
+        if kind == _CRC_32:  # of the tracks before the edit
+            continue
+        fields = list(_children(content)) if kind == _TRACK_ENTRY else []
+        if (_TRACK_TYPE, b"\x01") in fields:
             content = in_track + b"".join(
                 element(field, value + in_video * (field == _VIDEO)) for field, value in fields
             )
