@@ -158,7 +158,7 @@ def test_sas_settings_are_sufficient_for_a_guest(
     assert uploaded.exit_code == ExitCode.OK, uploaded.output
     assert storage.triggers.exists("a guest.json")
     monkeypatch.delenv("IMPASTO_OUTPUT_URL")
-    assert "IMPASTO_OUTPUT_URL is missing" in run_failing(ExitCode.INPUT, "download", RUN)
+    assert "IMPASTO_OUTPUT_URL" in run_failing(ExitCode.INPUT, "download", RUN)
 
 
 @pytest.mark.parametrize("hours", [0, -1, 169])
