@@ -121,11 +121,18 @@ def measure(
 def features(vgg: Vgg, x: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return VGG16's features of (B, 3, H, W), computed in bfloat16: twice as fast, and losses agree within 1 %.
 
-    A GPU that only emulates bfloat16 (before Ampere) computes in float32.
+    Devices that only emulate bfloat16 compute in float32: GPUs before Ampere, and CPUs without AVX-512, where one
+    convolution of 64 channels took 34 s in place of 0.1 s.
     """
-    emulated = x.device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=not emulated):
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=_has_bfloat16(x.device)):
         return vgg(x.contiguous(memory_format=torch.channels_last))
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Return whether the device computes in bfloat16 without emulating it."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return torch.backends.cpu.get_cpu_capability().startswith(("AVX512", "AMX"))
 
 
 def _draw_batch(
