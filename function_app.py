@@ -204,7 +204,7 @@ def _respond(
         return _error_response(error, 404)
     except TemporaryError as error:
         return _error_response(error, 503)
-    except Exception:
+    except Exception:  # the caller gets a correlation id, never the details of an unexpected error
         _log.exception("%s failed; correlation id %s", context.function_name, context.invocation_id)
         return _json_response(
             {

@@ -4,12 +4,13 @@ import io
 import random
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from scoring.scorers.any_painting.convert import load_published_networks
 from scoring.training.dead_leaves import dead_leaves
-from scoring.training.finetune import Recipe, finetune
+from scoring.training.finetune import Recipe, _has_bfloat16, finetune
 from tests.support.scorer_runs import painting
 
 
@@ -28,3 +29,9 @@ def test_finetuning_changes_the_weights_deterministically(vgg):
     before = networks.transformer.state_dict()
     assert all(torch.equal(trained[0][name], trained[1][name]) for name in before)
     assert sum(not torch.equal(trained[0][name], before[name]) for name in before) > len(before) // 2
+
+
+@pytest.mark.parametrize(("capability", "expected"), [("AVX2", False), ("DEFAULT", False), ("AVX512", True)])
+def test_emulated_bfloat16_is_avoided(monkeypatch, capability, expected):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert _has_bfloat16(torch.device("cpu")) is expected
