@@ -144,7 +144,8 @@ def _batch_service(options: CloudOptions, ports: Ports) -> ServiceProcess:
 
 
 def _function_host(options: CloudOptions, ports: Ports, settings: Mapping[str, str]) -> ServiceProcess:
-    argv = [sys.executable, "-m", "local_cloud.function_host", "host", "start", "--port", str(ports.functions)]
+    argv = [sys.executable, "-m", "local_cloud.function_host", "host", "start", "--strict"]
+    argv += ["--port", str(ports.functions)]
     if options.duplicate_seed is not None:
         argv += ["--duplicate-deliveries", str(options.duplicate_seed)]
     return ServiceProcess(

@@ -13,7 +13,7 @@ from typing import NoReturn
 from local_cloud.function_host.config.settings import local_http_port, read_settings
 from local_cloud.function_host.console import Console
 from local_cloud.function_host.host import ExitCode, Host, HostOptions
-from local_cloud.function_host.invocation.worker import AppLoadError
+from local_cloud.function_host.invocation.values import AppLoadError
 
 _DEFAULT_PORT = 7071
 _EXAMPLES = """examples:
@@ -22,7 +22,7 @@ _EXAMPLES = """examples:
   python -m local_cloud.function_host start --port 0 --duplicate-deliveries 7   (for tests)
 
 exit codes:
-  0 stopped, 2 port in use or invalid arguments, 3 app or settings not loadable, 4 a function exceeded functionTimeout
+  0 stopped, 2 port in use or invalid arguments, 3 settings (with --strict: app or functions) not loadable
 """
 
 
@@ -55,10 +55,14 @@ async def _run(options: argparse.Namespace, listening: socket.socket) -> NoRetur
     console = Console(sys.stdout)
     try:
         settings = read_settings(Path.cwd(), os.environ)
-        os.environ.update(settings.values)  # where the app looks for its settings, as in Azure
         console.install(verbose=options.verbose)
-        host_options = HostOptions(enable_auth=options.enableAuth, duplicate_seed=options.duplicate_seed)
-        host = await Host.load(settings, host_options, console=console)
+        host_options = HostOptions(
+            enable_auth=options.enableAuth,
+            duplicate_seed=options.duplicate_seed,
+            cors_origins=options.cors,
+            strict=options.strict,
+        )
+        host = await Host.load(settings, host_options)
     except (AppLoadError, ValueError) as error:
         _fail(ExitCode.NOT_LOADED, f"The app cannot be loaded. {error}")
     _exit(await host.run(listening))
@@ -92,6 +96,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("command", nargs="+", metavar="[host] start")
     parser.add_argument("--port", "-p", type=int, help="port on 127.0.0.1 (default: LocalHttpPort, else 7071; 0: free)")
     parser.add_argument("--verbose", action="store_true", help="show the host's debug log too")
+    parser.add_argument("--cors", default="", metavar="ORIGINS", help="allowed origins, separated by commas, or *")
+    parser.add_argument(
+        "--strict", action="store_true", help="exit with code 3 if the app or one of its functions cannot be loaded"
+    )
     parser.add_argument("--enableAuth", action="store_true", help="require access keys")
     parser.add_argument(
         "--duplicate-deliveries",

@@ -1,8 +1,9 @@
 """Console output that shows which invocation wrote a line.
 
-Lines that a function logs or prints, from any thread or event loop, carry its name and invocation id; the host's own
-lines carry no prefix. All lines go to one stream, each with its UTC time. As in Azure, lines
-that the Azure SDK logs inside a function appear from INFO on: two for each request.
+Lines that a function logs or prints, from any thread or event loop, carry its name and invocation id in brackets, and
+the level if it is not INFO; the host's own lines carry neither. All lines go to one stream, each with its UTC time in
+brackets. Azure's tests of its Python worker remove everything up to the last bracket. As in Azure, lines that the Azure
+SDK logs inside a function appear from INFO on: two for each request.
 """
 
 import io
@@ -65,9 +66,9 @@ class Console:
         self._stream.write(f"[{now}] {text}\n")
         self._stream.flush()
 
-    def with_prefix(self, text: str) -> str:
-        """Return `text` after the prefix of the invocation that runs in this context, if any."""
-        return self._prefixed(text, invocation_id_cv.get())
+    def with_prefix(self, text: str, level: str) -> str:
+        """Return `text` after the invocation that runs in this context, if any, and a level other than INFO."""
+        return self._prefixed(text, invocation_id_cv.get(), "" if level == "INFO" else level)
 
     def write_printed(self, text: str) -> None:
         """Buffer printed text, which arrives in pieces, and write each line when it is complete."""
@@ -79,9 +80,10 @@ class Console:
             if rest:
                 self._partial_lines[key] = rest
 
-    def _prefixed(self, text: str, invocation_id: str | None) -> str:
+    def _prefixed(self, text: str, invocation_id: str | None, level: str = "") -> str:
         name = self._running.get(invocation_id or "")
-        return text if name is None else f"[Functions.{name} {invocation_id}] {text}"
+        parts = [*([f"Functions.{name}", str(invocation_id)] if name is not None else []), *([level] if level else [])]
+        return f"[{' '.join(parts)}] {text}" if parts else text
 
 
 class _LineHandler(logging.Handler):
@@ -97,7 +99,7 @@ class _LineHandler(logging.Handler):
             return
         text = self.format(record)
         if not record.name.startswith(HOST_LOGGER):
-            text = self._console.with_prefix(f"{record.levelname}: {text}")
+            text = self._console.with_prefix(text, record.levelname)
         self._console.write_line(text)
 
 

@@ -1,7 +1,8 @@
 """The host: connects an app's functions to their listeners, runs them and shuts down gracefully.
 
 On SIGTERM or SIGINT it accepts no new work and waits for what is running. Work that is still running then comes back
-as after a crash: messages become visible again and locks expire.
+as after a crash: messages become visible again and locks expire. SIGUSR1 kills the worker processes, as running out of
+memory would (fault injection).
 """
 
 import asyncio
@@ -17,16 +18,17 @@ from typing import Any
 from aiohttp import web
 
 from local_cloud.function_host.config.settings import HostSettings
-from local_cloud.function_host.console import Console
 from local_cloud.function_host.invocation.bindings import Bindings
 from local_cloud.function_host.invocation.functions import Function
 from local_cloud.function_host.invocation.invoker import Invoker
+from local_cloud.function_host.invocation.values import AppLoadError
 from local_cloud.function_host.invocation.worker import Worker
 from local_cloud.function_host.storage.clients import Storage
 from local_cloud.function_host.storage.locks import SingletonLocks
 from local_cloud.function_host.triggers.blob.receipts import BlobReceipts
 from local_cloud.function_host.triggers.blob.scanner import BlobScanner
 from local_cloud.function_host.triggers.blob.trigger import BlobQueue, BlobTrigger
+from local_cloud.function_host.triggers.http.cors import Cors
 from local_cloud.function_host.triggers.http.keys import Keys
 from local_cloud.function_host.triggers.http.routes import Route
 from local_cloud.function_host.triggers.http.server import HttpServer
@@ -48,9 +50,7 @@ class ExitCode(IntEnum):
     PORT_IN_USE = 2
     """Another process listens on the port; also the code for invalid arguments."""
     NOT_LOADED = 3
-    """The app, host.json or a setting cannot be used."""
-    FUNCTION_TIMEOUT = 4
-    """A function exceeded functionTimeout; a running Python thread cannot be stopped, so the process exits."""
+    """host.json or the settings cannot be used; with --strict, also the app or one of its functions."""
 
 
 @dataclass(frozen=True)
@@ -59,51 +59,80 @@ class HostOptions:
 
     enable_auth: bool = False
     duplicate_seed: int | None = None
+    cors_origins: str = ""
+    """Origins separated by commas; empty means those of local.settings.json."""
+    strict: bool = False
+    """Whether a function that cannot be started is an error; the real host disables it and runs the others."""
 
 
 class Host:
     """A loaded and wired app. Create it with `Host.load` on the event loop that runs it."""
 
-    def __init__(self, settings: HostSettings, options: HostOptions, *, worker: Worker, console: Console) -> None:
-        """Wire everything. Raises a ValueError for an invalid setting, schedule, route or path."""
+    def __init__(self, settings: HostSettings, options: HostOptions, *, worker: Worker) -> None:
+        """Connect the functions. Raises a ValueError for an invalid function if the options say `strict`."""
         self._settings = settings
         self._options = options
-        self._functions = tuple(f for f in worker.functions if not settings.is_disabled(f.name))
+        self._worker = worker
+        self._functions: list[Function] = []
         self._disabled = [f.name for f in worker.functions if settings.is_disabled(f.name)]
         self._stopping = asyncio.Event()
-        self._timed_out = asyncio.Event()
         self._storage = Storage(settings)
-        bindings = Bindings(settings, self._storage)
-        for function in self._functions:
-            bindings.check(function)
-        self._invoker = Invoker(
-            worker,
-            bindings,
-            console=console,
-            timeout=settings.host_json.function_timeout,
-            on_timeout=self._timed_out.set,
-        )
-        self._timers = [
-            Timer(function, self._invoker, settings=settings, storage=self._storage)
-            for function in self._triggered_by("timertrigger")
-        ]
-        self._queues = [self._queue_listener(function) for function in self._triggered_by("queuetrigger")]
-        self._blob_triggers = [BlobTrigger.of(function, settings) for function in self._triggered_by("blobtrigger")]
-        if self._timers or self._blob_triggers:
-            settings.connection_string(None)  # locks, receipts and timer status need the host's own storage
+        self._bindings = Bindings(settings, self._storage)
+        self._invoker = Invoker(worker, self._bindings, timeout=settings.host_json.function_timeout)
+        self._timers: list[Timer] = []
+        self._queues: list[QueueListener] = []
+        self._blob_triggers: list[BlobTrigger] = []
+        self._routes: list[Route] = []
+        for function in worker.functions:
+            if not settings.is_disabled(function.name):
+                self._try_connect(function)
         self._blob_queue = BlobQueue(self._blob_triggers, self._invoker, settings, self._storage)
-        prefix = settings.host_json.extensions.http.route_prefix
-        self._routes = [Route.of(function, prefix) for function in self._triggered_by("httptrigger")]
 
     @classmethod
-    async def load(cls, settings: HostSettings, options: HostOptions, *, console: Console) -> "Host":
-        """Load and wire the app. Raises AppLoadError or ValueError with the cause."""
-        return cls(settings, options, worker=await Worker.load(settings.root), console=console)
+    async def load(cls, settings: HostSettings, options: HostOptions) -> "Host":
+        """Load and connect the app. Raises AppLoadError or ValueError with the cause if the options say `strict`."""
+        try:
+            worker = await Worker.load(settings.root, settings.values, processes=settings.worker_processes)
+        except AppLoadError as error:
+            if options.strict:
+                raise
+            _log.error("The app cannot be loaded, so the host runs without functions. %s", error)
+            worker = Worker([], ())
+        return cls(settings, options, worker=worker)
+
+    def _try_connect(self, function: Function) -> None:
+        """Connect a function to its trigger; like the real host, disable an invalid one unless the host is strict."""
+        try:
+            self._bindings.check(function)
+            self._connect(function)
+        except ValueError as error:
+            if self._options.strict:
+                raise
+            _log.error("The function %s is disabled, because it is invalid: %s", function.name, error)
+            self._disabled.append(function.name)
+        else:
+            self._functions.append(function)
+
+    def _connect(self, function: Function) -> None:
+        settings = self._settings
+        if function.trigger.type in ("timertrigger", "blobtrigger"):
+            settings.connection_string(None)  # locks, receipts and timer status need the host's own storage
+        match function.trigger.type:
+            case "timertrigger":
+                self._timers.append(Timer(function, self._invoker, settings=settings, storage=self._storage))
+            case "queuetrigger":
+                self._queues.append(self._queue_listener(function))
+            case "blobtrigger":
+                settings.connection_string(function.trigger.connection)
+                self._blob_triggers.append(BlobTrigger.of(function, settings))
+            case "httptrigger":
+                self._routes.append(Route.of(function, settings.host_json.extensions.http.route_prefix))
 
     async def run(self, listening: socket.socket) -> ExitCode:
-        """Serve on the bound socket until a stop signal or a function's timeout. Return the exit code."""
+        """Serve on the bound socket until a stop signal. Return the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stopping.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._worker.crash)
         runner = web.AppRunner(self._server().application(), access_log=None, shutdown_timeout=DRAIN_SECONDS)
         await runner.setup()
         await web.SockSite(runner, listening).start()
@@ -111,20 +140,18 @@ class Host:
         listeners = [asyncio.create_task(work) for work in self._listeners()]
         try:
             await self._wait(listeners)
-            if self._timed_out.is_set():
-                return ExitCode.FUNCTION_TIMEOUT
             _log.info("Stopping: waiting up to %.0f s for running functions", DRAIN_SECONDS)
             await asyncio.gather(runner.cleanup(), _drain(listeners))
             return ExitCode.STOPPED
         finally:
             await self._storage.close()
+            await self._worker.close()
 
     async def _wait(self, listeners: list[asyncio.Task[None]]) -> None:
         """Wait until the host must end. Raises the exception of a failed listener, which is a bug."""
-        ends = [asyncio.create_task(event.wait()) for event in (self._stopping, self._timed_out)]
-        done, _ = await asyncio.wait([*ends, *listeners], return_when=asyncio.FIRST_COMPLETED)
-        for task in ends:
-            task.cancel()
+        stop = asyncio.create_task(self._stopping.wait())
+        done, _ = await asyncio.wait([stop, *listeners], return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
         for listener in done.intersection(listeners):
             listener.result()
 
@@ -155,6 +182,10 @@ class Host:
             timers=self._timers,
             keys=keys,
             host_id=self._settings.host_id,
+            cors=Cors.parse(
+                self._options.cors_origins or self._settings.cors_origins,
+                with_credentials=self._settings.cors_credentials,
+            ),
         )
 
     def _queue_listener(self, function: Function) -> QueueListener:
@@ -166,9 +197,6 @@ class Host:
             duplicate_seed=self._options.duplicate_seed,
         )
 
-    def _triggered_by(self, trigger: str) -> list[Function]:
-        return [function for function in self._functions if function.trigger.type == trigger]
-
     def _log_startup(self, port: int) -> None:
         for function in self._functions:
             _log.info("  %s: %s", function.name, function.trigger.arguments["type"])
@@ -179,9 +207,7 @@ class Host:
         if not self._functions:
             _log.warning("The app has no functions")
         for name in self._disabled:
-            _log.info("  %s: disabled by the setting AzureWebJobs.%s.Disabled", name, name)
-        for name in self._settings.ignored:
-            _log.warning("%s is not supported by this host and has no effect", name)
+            _log.info("  %s: disabled", name)
         if self._options.duplicate_seed is not None:
             _log.warning(
                 "Duplicate delivery (seed %d), for tests only: each message comes one to five times, out of order.",

@@ -1,6 +1,7 @@
 """Starts `python -m local_cloud.function_host` as a separate process and stops it again, for tests."""
 
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -73,6 +74,10 @@ class HostProcess:
         self._process.kill()
         return self.wait()
 
+    def crash_worker(self) -> None:
+        """Kill the host's worker processes, as running out of memory would."""
+        self._process.send_signal(signal.SIGUSR1)
+
     def wait_until_ready(self) -> None:
         """Wait until the port answers. Raises HostFailedError."""
         if not self._ready.wait(_START_SECONDS) or not self._port:
@@ -99,12 +104,15 @@ def running_host(
     port: int | None = None,
     duplicate_seed: int | None = None,
     enable_auth: bool = False,
+    strict: bool = True,
 ) -> Iterator[HostProcess]:
     """Run a host for the app in `app_dir`; yield it when it is ready and stop it at the end.
 
     `env` overrides this process's environment; `port` None selects a free port. Raises HostFailedError.
     """
-    host = HostProcess(start_host(app_dir, env=env, port=port, duplicate_seed=duplicate_seed, enable_auth=enable_auth))
+    host = HostProcess(
+        start_host(app_dir, env=env, port=port, duplicate_seed=duplicate_seed, enable_auth=enable_auth, strict=strict)
+    )
     try:
         host.wait_until_ready()
         yield host
@@ -120,12 +128,14 @@ def start_host(
     port: int | None = None,
     duplicate_seed: int | None = None,
     enable_auth: bool = False,
+    strict: bool = True,
 ) -> subprocess.Popen[str]:
     """Start the process without waiting."""
     command = [sys.executable, "-m", "local_cloud.function_host", "host", "start", "--verbose"]
     command += ["--port", str(port or 0)]
     command += [] if duplicate_seed is None else ["--duplicate-deliveries", str(duplicate_seed)]
     command += ["--enableAuth"] if enable_auth else []
+    command += ["--strict"] if strict else []
     return subprocess.Popen(
         command,
         cwd=app_dir,

@@ -7,7 +7,7 @@ Environment variables take precedence over `Values` in local.settings.json. As i
 import hashlib
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from local_cloud.function_host.config.json_file import load_json
 
 HOST_STORAGE = "AzureWebJobsStorage"
 _PROCESS_COUNT_SETTING = "FUNCTIONS_WORKER_PROCESS_COUNT"
+_MAX_PROCESSES = 10
 _LOCAL_SETTINGS = "local.settings.json"
 _HOST_ID_SETTING = "AzureFunctionsWebHost__hostid"
 _INVISIBILITY_SETTING = "LOCAL_HOST_MESSAGE_INVISIBILITY"
@@ -49,8 +50,12 @@ class HostSettings:
     message_invisibility: timedelta
     """The time for which a message in process is hidden, renewed at half time; 10 minutes in Azure."""
 
-    ignored: tuple[str, ...] = ()
-    """Names of settings that the real host or Core Tools obey and this host does not support."""
+    worker_processes: int = 1
+    """Number of worker processes (FUNCTIONS_WORKER_PROCESS_COUNT), 1 to 10."""
+    cors_origins: str = ""
+    """`Host.CORS` of local.settings.json: origins separated by commas, or `*`."""
+    cors_credentials: bool = False
+    """`Host.CORSCredentials` of local.settings.json."""
 
     def connection_string(self, name: str | None) -> str:
         """Return the connection string of a `connection` name (None or empty: the host's own). Raises SettingsError."""
@@ -87,14 +92,15 @@ def read_settings(root: Path, environ: Mapping[str, str]) -> HostSettings:
         host_json=read_host_json(root / "host.json", values),
         host_id=_host_id(root, values),
         message_invisibility=_invisibility(values),
-        ignored=tuple(_ignored(local, values)),
+        worker_processes=_worker_processes(values),
+        cors_origins=str(_host_section(local).get("CORS") or ""),
+        cors_credentials=_host_section(local).get("CORSCredentials") is True,
     )
 
 
 def local_http_port(root: Path) -> int | None:
     """Return `Host.LocalHttpPort` of local.settings.json, or None. Raises SettingsError."""
-    host = _local_settings(root).get("Host")
-    port = host.get("LocalHttpPort") if isinstance(host, dict) else None
+    port = _host_section(_local_settings(root)).get("LocalHttpPort")
     if port is not None and not (isinstance(port, int) and 0 <= port <= 65535):
         raise SettingsError(f"Host.LocalHttpPort {port!r} in local.settings.json must be a port from 0 to 65535")
     return port
@@ -115,11 +121,16 @@ def _local_settings(root: Path) -> dict[str, Any]:
     return content
 
 
-def _ignored(local: Mapping[str, Any], values: Mapping[str, str]) -> Iterator[str]:
-    if isinstance(local.get("Host"), dict) and local["Host"].get("CORS"):
-        yield "Host.CORS"
-    if values.get(_PROCESS_COUNT_SETTING, "1") != "1":
-        yield _PROCESS_COUNT_SETTING
+def _host_section(local: Mapping[str, Any]) -> Mapping[str, Any]:
+    section = local.get("Host")
+    return section if isinstance(section, dict) else {}
+
+
+def _worker_processes(values: Mapping[str, str]) -> int:
+    text = values.get(_PROCESS_COUNT_SETTING, "1")
+    if not text.isdecimal() or not 1 <= int(text) <= _MAX_PROCESSES:
+        raise SettingsError(f"{_PROCESS_COUNT_SETTING} {text!r} must be a number from 1 to {_MAX_PROCESSES}")
+    return int(text)
 
 
 def _local_values(content: Mapping[str, Any]) -> dict[str, str]:

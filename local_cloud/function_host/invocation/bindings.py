@@ -10,7 +10,7 @@ from azure.storage.blob.aio import BlobClient
 from local_cloud.function_host.config.expressions import ExpressionError, expand
 from local_cloud.function_host.config.settings import HostSettings, SettingsError
 from local_cloud.function_host.invocation.functions import Binding, Function
-from local_cloud.function_host.invocation.worker import Datum, InvocationResult, bytes_datum, text_datum
+from local_cloud.function_host.invocation.values import Datum, InvocationResult, bytes_datum, text_datum
 from local_cloud.function_host.storage.clients import Storage, ensure_container
 from local_cloud.function_host.storage.messages import Encoding, encode
 

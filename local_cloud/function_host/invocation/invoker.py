@@ -1,24 +1,20 @@
-"""Invokes a function once, from its inputs to its outputs, and logs start and end.
+"""Invokes a function once, from its inputs to its outputs, and logs start and end."""
 
-A function that exceeds functionTimeout ends the host, because a running Python thread cannot be stopped. The real host
-restarts its worker process for the same reason; the messages in process are delivered again.
-"""
-
-import asyncio
 import logging
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from azure.core.exceptions import AzureError
 
-from local_cloud.function_host.console import Console
 from local_cloud.function_host.invocation.bindings import Bindings
+from local_cloud.function_host.invocation.channel import Call
 from local_cloud.function_host.invocation.functions import Function
-from local_cloud.function_host.invocation.worker import Datum, InvocationResult, RetryContext, Worker
+from local_cloud.function_host.invocation.values import Datum, InvocationResult, RetryContext
+from local_cloud.function_host.invocation.worker import Worker
 from local_cloud.function_host.storage.clients import short_error
 
 _log = logging.getLogger(__name__)
@@ -38,20 +34,10 @@ class TriggerEvent:
 class Invoker:
     """Invokes the functions of an app."""
 
-    def __init__(
-        self,
-        worker: Worker,
-        bindings: Bindings,
-        *,
-        console: Console,
-        timeout: timedelta | None,
-        on_timeout: Callable[[], None],
-    ) -> None:
+    def __init__(self, worker: Worker, bindings: Bindings, *, timeout: timedelta | None) -> None:
         self._worker = worker
         self._bindings = bindings
-        self._console = console
         self._timeout = timeout
-        self._on_timeout = on_timeout
 
     async def invoke(self, function: Function, event: TriggerEvent, attempt: RetryContext = _FIRST) -> InvocationResult:
         """Invoke the function once and return the result; a failing input or output binding fails the call."""
@@ -72,8 +58,14 @@ class Invoker:
     ) -> InvocationResult:
         try:
             inputs = [(binding.name, await self._bindings.read(binding, event.data)) for binding in function.inputs]
-            with self._console.invocation(invocation_id, function.name):
-                outcome = await self._call(function, event, inputs=inputs, invocation_id=invocation_id, attempt=attempt)
+            call = Call(
+                invocation_id,
+                function,
+                inputs=[(function.trigger.name, event.datum), *inputs],
+                metadata=event.metadata,
+                attempt=attempt,
+            )
+            outcome = await self._worker.call(call, timeout=self._timeout)
             if outcome.ok:
                 await self._bindings.write(function, outcome, event.data)
         except AzureError as error:
@@ -82,33 +74,3 @@ class Invoker:
             # Any other exception is the failure of this call and must not end the listener.
             return InvocationResult(ok=False, error=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
         return outcome
-
-    async def _call(
-        self,
-        function: Function,
-        event: TriggerEvent,
-        *,
-        inputs: list[tuple[str, Datum | None]],
-        invocation_id: str,
-        attempt: RetryContext,
-    ) -> InvocationResult:
-        try:
-            async with asyncio.timeout(None if self._timeout is None else self._timeout.total_seconds()):
-                return await self._worker.call(
-                    function,
-                    invocation_id,
-                    inputs=[(function.trigger.name, event.datum), *inputs],
-                    metadata=event.metadata,
-                    attempt=attempt,
-                )
-        except TimeoutError:
-            _log.critical(
-                "Functions.%s %s ran for %s (functionTimeout) and cannot be stopped, so the host exits."
-                " Raise functionTimeout in host.json or do less work per call.",
-                function.name,
-                invocation_id,
-                self._timeout,
-            )
-            self._on_timeout()
-            # Nothing of this call may complete any more: as in Azure, its message is delivered again.
-            return await asyncio.Future()

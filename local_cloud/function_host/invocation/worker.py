@@ -1,160 +1,196 @@
-"""The worker: loads an app and calls its functions through Azure's own Python worker runtime, in this process.
+"""The worker processes that execute the app's functions, as the real host has them.
 
-The runtime is azure-functions-runtime 1.3.0. It expects gRPC messages but only reads and sets their attributes, so
-small classes with the same names suffice; calls use its protobuf-free entry point `invocation_request_native`.
-Source: https://github.com/Azure/azure-functions-python-worker (workers/azure_functions_runtime)
+A process that exceeds functionTimeout is killed and started again after two seconds; the other calls in it are not
+failed at once, they end by their own timeouts. If a process dies by itself (`os._exit`, out of memory), its calls fail
+at once, so each of them costs one delivery of its message, and a new process starts after 0.4 seconds.
+Source: Azure/azure-functions-host, src/WebJobs.Script/Workers (and measured on a real host)
 """
 
-import json
+import asyncio
+import logging
 import os
+import socket
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Final
 
-import azure_functions_runtime as runtime
-from azure_functions_runtime.bindings.datumdef import Datum as Datum
-from azure_functions_runtime.native_invocation import invocation_request_native
-
+from local_cloud.function_host.invocation import channel
+from local_cloud.function_host.invocation.channel import Answer, Call, Loaded
 from local_cloud.function_host.invocation.functions import Function
+from local_cloud.function_host.invocation.values import AppLoadError, InvocationResult
 
-_THREADS: Final = "1000"
-"""Threads for plain functions, as the real host sets them."""
-
-
-class AppLoadError(Exception):
-    """The app cannot be indexed; the message is the worker's message and traceback."""
-
-
-class _Message:
-    """Stand-in for any gRPC message: keywords become attributes."""
-
-    def __init__(self, **fields: Any) -> None:
-        self.__dict__.update(fields)
+_POLL_SECONDS = 0.02
+_RESTART_SECONDS = 0.4
+_RESTART_AFTER_TIMEOUT_SECONDS = 2.0
+_PROJECT = Path(__file__).resolve().parents[3]
+_log = logging.getLogger(__name__)
 
 
-class _StatusResult(_Message):
-    Failure: Final = 0
-    Success: Final = 1
+@dataclass
+class _Process:
+    """A worker process that has loaded the app, and the calls in it."""
+
+    process: asyncio.subprocess.Process
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    functions: tuple[Function, ...]
+    calls: dict[str, asyncio.Future[InvocationResult]] = field(default_factory=dict)
+    is_killed_by_host: bool = False
+    is_over: bool = False
+
+    async def call(self, call: Call) -> InvocationResult:
+        """Execute a call. Returns a failure if the process dies meanwhile."""
+        if self.is_over:
+            return InvocationResult(ok=False, error="the worker process has ended")
+        future: asyncio.Future[InvocationResult] = asyncio.get_running_loop().create_future()
+        self.calls[call.invocation_id] = future
+        try:
+            self.writer.write(channel.write(call))
+            return await future
+        finally:
+            self.calls.pop(call.invocation_id, None)
+
+    async def run(self) -> int:
+        """Distribute the results until the process has ended; return its exit code."""
+        while isinstance(answer := await channel.read(self.reader), Answer):
+            future = self.calls.get(answer.invocation_id)
+            if future is not None and not future.done():
+                future.set_result(answer.result)
+        self.is_over = True
+        self.writer.close()
+        return await self.process.wait()
+
+    def kill(self) -> None:
+        """Kill the process because a call exceeded its timeout; it may have ended already."""
+        if self.process.returncode is None and not self.is_killed_by_host:
+            self.is_killed_by_host = True
+            self.process.kill()
+
+    def fail_calls(self, reason: str) -> None:
+        """Fail all calls in progress."""
+        for future in self.calls.values():
+            if not future.done():
+                future.set_result(InvocationResult(ok=False, error=reason))
 
 
-class _BindingInfo(_Message):
-    undefined: Final = 0
-    out: Final = 1
-    inout: Final = 2
+class _Slot:
+    """One of the worker processes, over all its restarts."""
 
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._environment = environment
+        self._current: asyncio.Future[_Process] = asyncio.get_running_loop().create_future()
+        self._supervision: asyncio.Task[None] | None = None
 
-_PLAIN_MESSAGES = (
-    "WorkerInitResponse",
-    "WorkerMetadata",
-    "FunctionMetadataResponse",
-    "RpcFunctionMetadata",
-    "RpcRetryOptions",
-    "RpcException",
-)
-_PROTOS = SimpleNamespace(
-    StatusResult=_StatusResult,
-    BindingInfo=_BindingInfo,
-    **{name: type(name, (_Message,), {}) for name in _PLAIN_MESSAGES},
-)
+    @property
+    def load(self) -> int:
+        """The number of calls in progress; a process that is not running counts as busy."""
+        return len(self._current.result().calls) if self._current.done() else sys.maxsize
 
+    async def start(self) -> tuple[Function, ...]:
+        """Start the process and its supervision; return the app's functions. Raises AppLoadError."""
+        process = await _start(self._folder, self._environment)
+        self._current.set_result(process)
+        self._supervision = asyncio.create_task(self._supervise(process))
+        return process.functions
 
-def text_datum(value: str) -> Datum:
-    """Return a value that the function receives as text."""
-    return Datum(value, "string")
+    async def process(self) -> _Process:
+        """Return the running process; wait for it during a restart."""
+        while (process := await asyncio.shield(self._current)).is_killed_by_host:
+            await asyncio.sleep(_POLL_SECONDS)  # until its end is noticed
+        return process
 
+    def crash(self) -> None:
+        """Kill the process as an out-of-memory killer would."""
+        if self._current.done():
+            self._current.result().process.kill()
 
-def json_datum(value: object) -> Datum:
-    """Return a value that the function's library parses as JSON."""
-    return Datum(json.dumps(value), "json")
+    async def close(self) -> None:
+        """End the process."""
+        if self._supervision is not None:
+            self._supervision.cancel()
+        if self._current.done() and (process := self._current.result().process).returncode is None:
+            process.kill()
+            await process.wait()
 
+    async def _supervise(self, process: _Process) -> None:
+        while True:
+            code = await process.run()
+            self._current = asyncio.get_running_loop().create_future()
+            if process.is_killed_by_host:
+                pause = _RESTART_AFTER_TIMEOUT_SECONDS
+            else:
+                pause = _RESTART_SECONDS
+                _log.error("The worker process ended with exit code %d; its %d calls fail", code, len(process.calls))
+                process.fail_calls(f"the worker process ended with exit code {code}")
+            process = await self._restart(pause)
+            self._current.set_result(process)
+            _log.info("The worker process is started again (PID %d)", process.process.pid)
 
-def bytes_datum(value: bytes) -> Datum:
-    """Return a value that the function receives as bytes."""
-    return Datum(value, "bytes")
-
-
-def http_datum(request: Mapping[str, Any]) -> Datum:
-    """Return an HTTP request: method, url, headers, params, query and body, each a Datum or a mapping of them."""
-    return Datum(request, "http")
-
-
-@dataclass(frozen=True)
-class InvocationResult:
-    """The result of a call: return value and outputs, or the error's last line and traceback."""
-
-    ok: bool
-    returned: Datum | None = None
-    outputs: Mapping[str, Datum] | None = None
-    error: str = ""
-    trace: str = ""
-
-    def output(self, name: str) -> Datum | None:
-        """Return the value of an output binding (`$return` for the return value); None if the function set none."""
-        datum = self.returned if name == "$return" else (self.outputs or {}).get(name)
-        return None if datum is None or datum.value is None else datum
-
-
-@dataclass(frozen=True)
-class RetryContext:
-    """The attempt number that the function's context shows: retry 0 of `max_retries` is the first attempt."""
-
-    retry: int = 0
-    max_retries: int = 0
+    async def _restart(self, pause: float) -> _Process:
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                return await _start(self._folder, self._environment)
+            except AppLoadError as error:
+                _log.error("The worker process cannot load the app: %s", error)
 
 
 class Worker:
-    """A loaded app. The runtime keeps its state in module globals, so a process can have one worker only."""
+    """The worker processes of an app."""
 
-    def __init__(self, functions: Sequence[Function]) -> None:
-        self.functions = tuple(functions)
+    def __init__(self, slots: list[_Slot], functions: tuple[Function, ...]) -> None:
+        self._slots = slots
+        self.functions = functions
 
     @classmethod
-    async def load(cls, root: Path) -> "Worker":
-        """Import and index the app in `root`. Raises AppLoadError."""
-        sys.path.insert(0, str(root))
-        os.environ.setdefault("PYTHON_THREADPOOL_THREAD_COUNT", _THREADS)
-        runtime.start_threadpool_executor()
-        answer = await runtime.worker_init_request(
-            _request(worker_init_request=_Message(capabilities={}, function_app_directory=str(root)))
-        )
-        if answer.result.status != _StatusResult.Success:
-            fault = answer.result.exception
-            raise AppLoadError(f"{fault.message}\n{fault.stack_trace}")
-        metadata = (await runtime.functions_metadata_request(_request())).function_metadata_results
-        return cls([Function.from_metadata(item) for item in metadata or ()])
+    async def load(cls, folder: Path, environment: Mapping[str, str], *, processes: int = 1) -> "Worker":
+        """Start the processes and load the app in each. Raises AppLoadError."""
+        slots = [_Slot(folder, environment) for _ in range(processes)]
+        functions = await asyncio.gather(*(slot.start() for slot in slots))
+        return cls(slots, functions[0])
 
-    async def call(
-        self,
-        function: Function,
-        invocation_id: str,
-        *,
-        inputs: Sequence[tuple[str, Datum | None]],
-        metadata: Mapping[str, Datum],
-        attempt: RetryContext,
-    ) -> InvocationResult:
-        """Call the function once: plain functions in the runtime's thread pool, `async def` on this event loop.
+    async def call(self, call: Call, *, timeout: timedelta | None) -> InvocationResult:
+        """Execute a call in the process with the fewest calls.
 
-        An exception of the function becomes part of the result and is not raised.
+        After `timeout` the process is killed, because a running Python thread cannot be stopped, and the call fails.
         """
-        ok, returned, outputs, error, trace = await invocation_request_native(
-            invocation_id,
-            function.id,
-            list(inputs),
-            metadata,
-            retry_count=attempt.retry,
-            max_retry_count=attempt.max_retries,
+        process = await min(self._slots, key=lambda slot: slot.load).process()
+        try:
+            async with asyncio.timeout(None if timeout is None else timeout.total_seconds()):
+                return await process.call(call)
+        except TimeoutError:
+            process.kill()
+            error = f"the function ran longer than {timeout} (functionTimeout); its worker process is restarted"
+            return InvocationResult(ok=False, error=error)
+
+    def crash(self) -> None:
+        """Kill all processes as an out-of-memory killer would (fault injection)."""
+        for slot in self._slots:
+            slot.crash()
+
+    async def close(self) -> None:
+        """End all processes."""
+        await asyncio.gather(*(slot.close() for slot in self._slots))
+
+
+async def _start(folder: Path, environment: Mapping[str, str]) -> _Process:
+    """Start a process and wait until it has loaded the app. Raises AppLoadError."""
+    mine, its = socket.socketpair()
+    with its:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", f"{__package__}.worker_process", str(its.fileno()), str(folder)),
+            pass_fds=[its.fileno()],
+            env={**environment, "PYTHONPATH": os.pathsep.join((str(_PROJECT), environment.get("PYTHONPATH", "")))},
         )
-        if ok:
-            return InvocationResult(ok=True, returned=returned, outputs=dict(outputs))
-        return InvocationResult(ok=False, error=_last_line(trace) or error, trace=(trace or "").rstrip())
-
-
-def _request(**verbs: Any) -> _Message:
-    return _Message(request=_Message(**verbs), properties={"protos": _PROTOS, "host": "127.0.0.1"})
-
-
-def _last_line(trace: str | None) -> str:
-    return (trace or "").strip().rpartition("\n")[2]
+    reader, writer = await asyncio.open_connection(sock=mine)
+    loaded = await channel.read(reader)
+    if isinstance(loaded, Loaded) and not loaded.error:
+        return _Process(process, reader, writer, loaded.functions)
+    writer.close()
+    code = await process.wait()
+    raise AppLoadError(
+        loaded.error if isinstance(loaded, Loaded) else f"the worker process ended with exit code {code}"
+    )

@@ -19,7 +19,7 @@ from local_cloud.function_host.config.expressions import PathPattern
 from local_cloud.function_host.config.settings import HostSettings
 from local_cloud.function_host.invocation.functions import Function
 from local_cloud.function_host.invocation.invoker import Invoker, TriggerEvent
-from local_cloud.function_host.invocation.worker import bytes_datum, json_datum, text_datum
+from local_cloud.function_host.invocation.values import bytes_datum, json_datum, text_datum
 from local_cloud.function_host.storage.clients import Storage, short_error
 from local_cloud.function_host.storage.messages import Message, UndecodableMessageError, decode, encode
 from local_cloud.function_host.triggers.blob.receipts import BlobVersion

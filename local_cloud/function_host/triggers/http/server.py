@@ -15,10 +15,11 @@ from azure.core.exceptions import AzureError
 
 from local_cloud.function_host.invocation.functions import Function
 from local_cloud.function_host.invocation.invoker import Invoker, TriggerEvent
-from local_cloud.function_host.invocation.worker import Datum, InvocationResult, bytes_datum, http_datum, text_datum
+from local_cloud.function_host.invocation.values import Datum, InvocationResult, bytes_datum, http_datum, text_datum
 from local_cloud.function_host.storage.clients import short_error
 from local_cloud.function_host.triggers.blob.event_grid import WEBHOOK_PATH, handle_webhook
 from local_cloud.function_host.triggers.blob.trigger import BlobQueue
+from local_cloud.function_host.triggers.http.cors import Cors
 from local_cloud.function_host.triggers.http.keys import Keys
 from local_cloud.function_host.triggers.http.routes import Route, find_route
 from local_cloud.function_host.triggers.timer.trigger import Timer
@@ -40,6 +41,7 @@ class HttpServer:
         timers: Sequence[Timer],
         keys: Keys | None,
         host_id: str,
+        cors: Cors = Cors(),  # noqa: B008 - frozen
     ) -> None:
         self._routes = tuple(routes)
         self._invoker = invoker
@@ -47,11 +49,12 @@ class HttpServer:
         self._timers = {timer.function.name.lower(): timer for timer in timers}
         self._keys = keys
         self._host_id = host_id
+        self._cors = cors
         self._calls: set[asyncio.Task[None]] = set()
 
     def application(self) -> web.Application:
         """Return the aiohttp application."""
-        app = web.Application(client_max_size=_MAX_BODY_BYTES)
+        app = web.Application(client_max_size=_MAX_BODY_BYTES, middlewares=[self._cors.middleware()])
         app.router.add_get("/admin/host/ping", self._ping)
         app.router.add_post("/admin/host/ping", self._ping)
         app.router.add_get("/admin/host/status", self._status)

@@ -7,7 +7,7 @@ from datetime import datetime
 from local_cloud.function_host.config.settings import HostSettings
 from local_cloud.function_host.invocation.functions import Function
 from local_cloud.function_host.invocation.invoker import Invoker, TriggerEvent
-from local_cloud.function_host.invocation.worker import bytes_datum, json_datum, text_datum
+from local_cloud.function_host.invocation.values import bytes_datum, json_datum, text_datum
 from local_cloud.function_host.storage.clients import Storage
 from local_cloud.function_host.storage.messages import Message
 from local_cloud.function_host.triggers.queue.duplicate_delivery import DuplicateDelivery

@@ -15,7 +15,7 @@ from local_cloud.function_host.async_wait import wait_for_any
 from local_cloud.function_host.config.settings import HostSettings
 from local_cloud.function_host.invocation.functions import Function
 from local_cloud.function_host.invocation.invoker import Invoker, TriggerEvent
-from local_cloud.function_host.invocation.worker import RetryContext, json_datum
+from local_cloud.function_host.invocation.values import RetryContext, json_datum
 from local_cloud.function_host.storage.clients import Storage, short_error
 from local_cloud.function_host.triggers.timer.ncrontab import Schedule
 from local_cloud.function_host.triggers.timer.status import NEVER, TimerStatus, TimerStatusStore

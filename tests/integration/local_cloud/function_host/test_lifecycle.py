@@ -118,15 +118,44 @@ def test_message_survives_host_crash(environment: HostEnvironment) -> None:
     assert [line["count"] for line in environment.records("on_work")] == [1, 2]
 
 
-def test_function_timeout_ends_host(environment: HostEnvironment) -> None:
-    text = json.loads((environment.app / "host.json").read_text())
-    (environment.app / "host.json").write_text(json.dumps({**text, "functionTimeout": "00:00:01"}))
-    environment.send(name="endless", sleep=30)
+def test_function_timeout_restarts_worker_only(environment: HostEnvironment) -> None:
+    """The message comes again, a neighbor in the same process ends by its own timeout, and the host goes on."""
+    set_function_timeout(environment, "00:00:02")
+    environment.send(name="endless", sleep=30, sleeps_once=True)
     with running_host(environment.app, env=environment.env) as host:
-        assert host.wait(20) == 4
-        assert "Functions.on_work" in host.output()
-        assert "functionTimeout" in host.output()
-    assert not queue_is_empty(environment, f"{environment.prefix}-work")
+        until(lambda: environment.records("on_work"))
+        environment.send(name="neighbor", sleep=1.9, sleeps_once=True)
+        until(lambda: len(environment.records("on_work_end")) == 2, seconds=PATIENCE)
+        until(lambda: queue_is_empty(environment, f"{environment.prefix}-work"))
+        assert host.exit_code is None
+        failures = [line for line in host.output().splitlines() if "functionTimeout" in line]
+    counts = [(line["order"]["name"], line["count"]) for line in environment.records("on_work")]
+    assert sorted(counts) == [("endless", 1), ("endless", 2), ("neighbor", 1), ("neighbor", 2)]
+    assert len(failures) == 2
+    assert len({line["worker"] for line in environment.records("on_work")}) == 2
+
+
+def test_worker_crash_costs_each_call_one_delivery(environment: HostEnvironment) -> None:
+    names = {"a", "b", "c"}
+    for name in names:
+        environment.send(name=name, sleep=30, sleeps_once=True)
+    with running_host(environment.app, env=environment.env) as host:
+        until(lambda: len(environment.records("on_work")) == len(names))
+        host.crash_worker()
+        until(lambda: len(environment.records("on_work_end")) == len(names), seconds=PATIENCE)
+        until(lambda: queue_is_empty(environment, f"{environment.prefix}-work"))
+        assert host.exit_code is None
+    counts = [(line["order"]["name"], line["count"]) for line in environment.records("on_work")]
+    assert sorted(counts) == sorted((name, count) for name in names for count in (1, 2))
+
+
+def test_worker_process_count(environment: HostEnvironment) -> None:
+    env = {**environment.env, "FUNCTIONS_WORKER_PROCESS_COUNT": "2", "PYTHON_THREADPOOL_THREAD_COUNT": "1"}
+    with running_host(environment.app, env=env):
+        environment.send(name="a", sleep=1)
+        environment.send(name="b", sleep=1)
+        until(lambda: len(environment.records("on_work_end")) == 2)
+    assert len({line["worker"] for line in environment.records("on_work")}) == 2
 
 
 def test_enable_auth_requires_keys(environment: HostEnvironment) -> None:
@@ -199,6 +228,22 @@ def test_unloadable_app_exits_with_cause(
     assert message in str(failure.value)
 
 
+def test_invalid_function_is_disabled_and_the_rest_served(environment: HostEnvironment) -> None:
+    with running_host(environment.app, env={**environment.env, "SCHEDULE": "every day"}, strict=False) as host:
+        assert "The function on_time is disabled" in host.output()
+        environment.send(name="served")
+        until(lambda: environment.records("on_work_end"))
+
+
+def test_app_that_cannot_be_loaded_answers_404(environment: HostEnvironment) -> None:
+    with running_host(APPS / "broken", env=environment.env, strict=False) as host:
+        assert "ModuleNotFoundError" in host.output()
+        connection = HTTPConnection("127.0.0.1", host.port, timeout=20)
+        connection.request("GET", "/api/anything")
+        assert connection.getresponse().status == 404
+        connection.close()
+
+
 def test_host_retries_without_storage(environment: HostEnvironment) -> None:
     nowhere = connection_string("http://127.0.0.1:1", "http://127.0.0.1:1")
     with running_host(
@@ -213,6 +258,11 @@ def test_host_retries_without_storage(environment: HostEnvironment) -> None:
         assert host.exit_code is None
         assert host.stop() == 0
         assert "Traceback" not in host.output()
+
+
+def set_function_timeout(environment: HostEnvironment, timeout: str) -> None:
+    text = json.loads((environment.app / "host.json").read_text())
+    (environment.app / "host.json").write_text(json.dumps({**text, "functionTimeout": timeout}))
 
 
 def timer_status(environment: HostEnvironment) -> dict[str, str]:

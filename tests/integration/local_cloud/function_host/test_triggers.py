@@ -123,7 +123,7 @@ def test_log_lines_name_function_and_invocation(environment: HostEnvironment, ho
     logged = next(line for line in lines if line.endswith("logged by talker"))
     mark, invocation = printed.split("] ")[1].split(" ")
     assert mark == "[Functions.on_work"
-    assert f"{mark} {invocation}] INFO: logged by talker" in logged
+    assert f"{mark} {invocation}] logged by talker" in logged
     until(lambda: f"Executed 'Functions.on_work' (Succeeded, Id={invocation}, Duration=" in host.output())
     assert (
         f"Executing 'Functions.on_work' (Reason='New queue message detected on '{environment.prefix}-work'.'"

@@ -31,7 +31,7 @@ def test_sdk_lines_of_function_are_written(in_invocation: None, monkeypatch: pyt
     console, stream, logger = console_and_logger(monkeypatch)
     with console.invocation("id-1", "f"):
         logger.info("Request URL")
-    assert "[Functions.f id-1] INFO: Request URL" in stream.getvalue()
+    assert "[Functions.f id-1] Request URL" in stream.getvalue()
 
 
 def test_sdk_lines_of_host_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,4 +39,4 @@ def test_sdk_lines_of_host_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     logger.info("Request URL")
     logger.warning("retry")
     assert "Request URL" not in stream.getvalue()
-    assert "WARNING: retry" in stream.getvalue()
+    assert "[WARNING] retry" in stream.getvalue()

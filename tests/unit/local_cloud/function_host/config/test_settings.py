@@ -85,8 +85,15 @@ def test_local_http_port(tmp_path: Path) -> None:
         local_http_port(tmp_path)
 
 
-def test_unsupported_settings_are_named(tmp_path: Path) -> None:
-    assert read_settings(tmp_path, {"FUNCTIONS_WORKER_PROCESS_COUNT": "1"}).ignored == ()
-    (tmp_path / "local.settings.json").write_text('{"Host": {"CORS": "*"}}')
-    ignored = read_settings(tmp_path, {"FUNCTIONS_WORKER_PROCESS_COUNT": "2"}).ignored
-    assert ignored == ("Host.CORS", "FUNCTIONS_WORKER_PROCESS_COUNT")
+def test_cors_of_local_settings(tmp_path: Path) -> None:
+    assert read_settings(tmp_path, {}).cors_origins == ""
+    (tmp_path / "local.settings.json").write_text('{"Host": {"CORS": "http://a,http://b", "CORSCredentials": true}}')
+    settings = read_settings(tmp_path, {})
+    assert (settings.cors_origins, settings.cors_credentials) == ("http://a,http://b", True)
+
+
+def test_worker_processes(tmp_path: Path) -> None:
+    assert read_settings(tmp_path, {}).worker_processes == 1
+    assert read_settings(tmp_path, {"FUNCTIONS_WORKER_PROCESS_COUNT": "2"}).worker_processes == 2
+    with pytest.raises(SettingsError, match="FUNCTIONS_WORKER_PROCESS_COUNT '11'"):
+        read_settings(tmp_path, {"FUNCTIONS_WORKER_PROCESS_COUNT": "11"})

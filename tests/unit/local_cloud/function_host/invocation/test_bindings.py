@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from local_cloud.function_host.invocation.bindings import message_bodies
-from local_cloud.function_host.invocation.worker import bytes_datum, json_datum, text_datum
+from local_cloud.function_host.invocation.values import bytes_datum, json_datum, text_datum
 
 
 @pytest.mark.parametrize(

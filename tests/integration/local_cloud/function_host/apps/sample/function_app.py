@@ -1,4 +1,7 @@
-"""One function of each kind; each call leaves a JSON line in the file RECORD, which the tests read."""
+"""One function of each kind; each call leaves a JSON line in the file RECORD, which the tests read.
+
+`pid` is the host's process id, `worker` that of the worker process.
+"""
 
 import json
 import logging
@@ -14,7 +17,10 @@ blueprint = func.Blueprint()
 
 
 def record(function: str, **properties: object) -> None:
-    line = json.dumps({"function": function, "at": time.time(), "pid": os.getpid(), **properties}) + "\n"
+    line = (
+        json.dumps({"function": function, "at": time.time(), "pid": os.getppid(), "worker": os.getpid(), **properties})
+        + "\n"
+    )
     with open(os.environ["RECORD"], "a", encoding="utf-8") as file:  # noqa: PTH123 - one write, appended whole
         file.write(line)
 
@@ -48,7 +54,7 @@ def on_work(message: func.QueueMessage) -> None:
     record("on_work", order=order, count=message.dequeue_count, id=message.id)
     print("printed by", order["name"])
     logging.getLogger("sample").info("logged by %s", order["name"])
-    time.sleep(order.get("sleep", 0))
+    time.sleep(order.get("sleep", 0) if message.dequeue_count == 1 or not order.get("sleeps_once") else 0)
     if order.get("fail"):
         raise ZeroDivisionError("division by " + order["name"])
     record("on_work_end", order=order)

@@ -10,8 +10,9 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from local_cloud.function_host.invocation.functions import Binding, Function
 from local_cloud.function_host.invocation.invoker import TriggerEvent
-from local_cloud.function_host.invocation.worker import InvocationResult, text_datum
+from local_cloud.function_host.invocation.values import InvocationResult, text_datum
 from local_cloud.function_host.triggers.http import server as server_module
+from local_cloud.function_host.triggers.http.cors import Cors
 from local_cloud.function_host.triggers.http.routes import Route
 from local_cloud.function_host.triggers.http.server import HttpServer, to_response
 
@@ -39,6 +40,8 @@ def send(
     route: str = "echo",
     prefix: str = "api",
     headers: Mapping[str, str] | None = None,
+    method: str = "POST",
+    cors: str = "",
 ) -> tuple[list[int], list[dict[str, Any]]]:
     """Send requests to a server with one function; return the statuses and the function's requests."""
     invoker: Any = RecordingInvoker()
@@ -50,11 +53,12 @@ def send(
         timers=(),
         keys=None,
         host_id="id",
+        cors=Cors.parse(cors),
     )
 
     async def run() -> list[int]:
         async with TestClient(TestServer(server.application())) as client:
-            return [(await client.post(path, data=body, headers=headers)).status for path in paths]
+            return [(await client.request(method, path, data=body, headers=headers)).status for path in paths]
 
     return asyncio.run(run()), invoker.requests
 
@@ -90,3 +94,9 @@ def test_home_page_is_last_resort() -> None:
 
 def test_ping_accepts_post() -> None:
     assert send("/admin/host/ping") == ([200], [])
+
+
+def test_preflight_request_does_not_reach_function() -> None:
+    headers = {"Origin": "http://page", "Access-Control-Request-Method": "POST"}
+    assert send("/api/echo", headers=headers, cors="http://page", method="OPTIONS") == ([204], [])
+    assert send("/api/echo", headers=headers, method="OPTIONS")[0] == [200]
