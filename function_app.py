@@ -15,6 +15,7 @@ import azure.functions as func
 
 from frame_tools.contracts import paths
 from frame_tools.contracts.errors import (
+    DamagedError,
     ErrorCode,
     ImpastoError,
     InputError,
@@ -191,8 +192,8 @@ def _respond(
 ) -> func.HttpResponse:
     """Return the handler's result as JSON, 404 for None, and an error status for an exception.
 
-    InputError is 400, MissingError 404 and TemporaryError 503. Any other exception is the app's fault: 500 with the
-    invocation id as correlation id, and the details in the log only.
+    InputError is 400, MissingError 404, DamagedError 409 and TemporaryError 503. Any other exception is the app's
+    fault: 500 with the invocation id as correlation id, and the details in the log only.
     """
     try:
         with _invocation(context) as (services, span):
@@ -202,6 +203,8 @@ def _respond(
         return _error_response(error, 400)
     except MissingError as error:
         return _error_response(error, 404)
+    except DamagedError as error:
+        return _error_response(error, 409)
     except TemporaryError as error:
         return _error_response(error, 503)
     except Exception:  # the caller gets a correlation id, never the details of an unexpected error

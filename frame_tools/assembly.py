@@ -18,6 +18,7 @@ from frame_tools.media.sink import BlockSink
 from frame_tools.storage.blobs import AlreadyThereError, sha256_of
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.ports import BlobReader, Lease
+from frame_tools.storage.quarantine import quarantine
 
 
 class DamagedBatchError(DamagedError):
@@ -28,18 +29,30 @@ class DamagedBatchError(DamagedError):
         self.batches = batches
 
 
+class DamagedPlanError(DamagedError):
+    """The run's plan or manifest is missing or damaged; the Function App plans the run again."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, "Wait: the run is planned again.", next_step=NextStep.RETRY_LATER)
+
+
+class MissingReceiptError(MissingError):
+    """A receipt that was there a moment ago is gone: another joiner has invalidated it."""
+
+
 def assemble_output(storage: Storage, run_id: str) -> str | None:
     """Assemble the run's video or records; returns the blob's name, or None if another process is doing it.
 
-    Raises DamagedBatchError after invalidating the receipts of damaged batches.
+    Raises DamagedBatchError after invalidating the receipts of damaged batches, DamagedPlanError if the run has to be
+    planned again.
     """
-    plan = Plan.load_stored(storage.runs.need(RunPaths(run_id).plan).data)
+    plan = _read_plan(storage, run_id)
     with storage.runs.lease(RunPaths(run_id).join_lease) as lease:
         if lease is None:
             return None
         if storage.output.exists(plan.product):
             return plan.product
-        receipts = [read_receipt(storage, run_id, batch) for batch in range(plan.batch_count)]
+        receipts = read_receipts(storage, plan)
         _check_frames(storage, run_id, receipts)
         sink = BlockSink(storage.output.block_writer(plan.product))
         if plan.makes == "records":
@@ -52,7 +65,7 @@ def assemble_output(storage: Storage, run_id: str) -> str | None:
 
 def _write_video(sink: BlockSink, storage: Storage, plan: Plan, receipts: list[Receipt]) -> None:
     """Join segments and audio into the sink."""
-    manifest = Manifest.load_stored(storage.runs.need(RunPaths(plan.run_id).manifest).data)
+    manifest = _read_manifest(storage, plan)
     audio = _open_audio(storage, plan.audio) if plan.audio else None
     segments = (
         Segment(receipt.product.name, receipt.end - receipt.start, data)
@@ -110,9 +123,49 @@ def _read_products(storage: Storage, run_id: str, receipts: list[Receipt]) -> It
         yield receipt, data
 
 
+def _read_plan(storage: Storage, run_id: str) -> Plan:
+    """Return the run's plan; raises DamagedPlanError."""
+    blob = storage.runs.read(RunPaths(run_id).plan)
+    if blob is None:
+        raise DamagedPlanError(f"The plan of the run {run_id} is missing")
+    try:
+        return Plan.load_stored(blob.data)
+    except DamagedError as error:
+        raise DamagedPlanError(error.what) from error
+
+
+def _read_manifest(storage: Storage, plan: Plan) -> Manifest:
+    """Return the run's manifest; raises DamagedPlanError if it is not the planned one."""
+    blob = storage.runs.read(RunPaths(plan.run_id).manifest)
+    if blob is None or sha256_of(blob.data) != plan.manifest_sha256:
+        raise DamagedPlanError(f"The manifest of the run {plan.run_id} is missing or is not the planned one")
+    return Manifest.load_stored(blob.data)
+
+
+def read_receipts(storage: Storage, plan: Plan) -> list[Receipt]:
+    """Return the receipts of all batches.
+
+    Raises DamagedBatchError after invalidating those that cannot be read, MissingReceiptError if one is missing.
+    """
+    receipts: list[Receipt] = []
+    damaged: list[int] = []
+    for batch in range(plan.batch_count):
+        try:
+            receipts.append(read_receipt(storage, plan.run_id, batch))
+        except DamagedError:
+            invalidate_receipt(storage, plan.run_id, batch)
+            damaged.append(batch)
+    if damaged:
+        raise DamagedBatchError(damaged, f"The receipts of the batches {damaged[:10]} are damaged")
+    return receipts
+
+
 def read_receipt(storage: Storage, run_id: str, batch: int) -> Receipt:
-    """Return a batch's receipt; raises MissingError if there is none."""
-    return Receipt.load_stored(storage.runs.need(RunPaths(run_id).receipt(batch)).data)
+    """Return a batch's receipt; raises MissingReceiptError if there is none, DamagedError if it cannot be read."""
+    blob = storage.runs.read(RunPaths(run_id).receipt(batch))
+    if blob is None:
+        raise MissingReceiptError(f"The batch {batch} has no receipt", "Wait: it is scored again.")
+    return Receipt.load_stored(blob.data)
 
 
 def _check_frames(storage: Storage, run_id: str, receipts: list[Receipt]) -> None:
@@ -149,7 +202,4 @@ def _read_intact(storage: Storage, stored: StoredFile) -> bytes | None:
 
 def invalidate_receipt(storage: Storage, run_id: str, batch: int) -> None:
     """Move a batch's receipt to another name, so that the batch counts as missing and is scored again."""
-    blob = storage.runs.read(RunPaths(run_id).receipt(batch))
-    if blob is not None:
-        storage.runs.create(RunPaths(run_id).damaged_receipt(batch, blob.etag), blob.data)
-        storage.runs.delete(RunPaths(run_id).receipt(batch), etag=blob.etag)
+    quarantine(storage.runs, run_id, RunPaths(run_id).receipt(batch))

@@ -13,6 +13,7 @@ from azure.core.exceptions import AzureError
 
 from frame_tools.contracts import paths
 from frame_tools.contracts.base import StoredDocument
+from frame_tools.contracts.errors import DamagedError, VersionSkewError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.mode import MOUNTS
@@ -105,9 +106,12 @@ def recheck_pool(app: App, run_id: str, *, image: str) -> None:
 
 
 def read_check(storage: Storage, run_id: str) -> PoolCheck | None:
-    """Return the run's stored pool check, or None before its first task."""
+    """Return the run's stored pool check; None before its first task, or if it is unreadable."""
     blob = storage.runs.read(RunPaths(run_id).pool_check)
-    return PoolCheck.load_stored(blob.data) if blob else None
+    try:
+        return PoolCheck.load_stored(blob.data) if blob else None
+    except (DamagedError, VersionSkewError):
+        return None
 
 
 def preflight(app: App) -> dict[str, Any]:

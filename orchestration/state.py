@@ -1,18 +1,71 @@
-"""The durable state of a run, read from blobs into one frozen value for the pure functions."""
+"""The durable state of a run, read from blobs into one frozen value for the pure functions.
+
+A document that cannot be read never raises here: it is part of the state, so that the run it belongs to can end with
+the reason, be listed and be cancelled.
+"""
 
 import datetime as dt
+import logging
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Final, Self
 
 from frame_tools.contracts import ids
+from frame_tools.contracts.errors import DamagedError, ErrorCode, NextStep, VersionSkewError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan, Request
 from frame_tools.contracts.receipt import Failure, Outcome, SplitReceipt, TaskError
+from frame_tools.storage.blobs import BlobInfo
 from frame_tools.storage.deployment import Storage
+from orchestration.documents import RunDocuments, UnreadableBlob, load_own, parse_time
+
+_log = logging.getLogger(__name__)
+
+CLOCK_TOLERANCE: Final = dt.timedelta(days=1)
+"""How far in the future a stored time may be before it is replaced by the time at which its blob was created."""
+_RECEIPT_STEM: Final = re.compile(r"[0-9]{5}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunState:
+class _CommonState:
+    """What is known of every run."""
+
+    is_open: bool
+    cancelled: bool
+    outcome: Outcome | None
+    unreadable: Mapping[str, UnreadableBlob] = field(default_factory=dict)
+    """Documents that cannot be read, by blob name."""
+    recorded_at: dt.datetime | None = None
+    """When the blob was created that gives the start of the time limit."""
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        raise NotImplementedError
+
+    @property
+    def damaged_outcome(self) -> UnreadableBlob | None:
+        """The outcome, if it cannot be read."""
+        return self.unreadable.get(RunPaths(self.run_id).outcome)
+
+    @property
+    def skew(self) -> VersionSkewError | None:
+        """Why another version of Impasto has to continue the run, or None."""
+        errors = (blob.error for blob in self.unreadable.values())
+        return next((error for error in errors if isinstance(error, VersionSkewError)), None)
+
+    def start_of_limit(self, now: dt.datetime) -> dt.datetime:
+        """Return the start of the run's time limit; a recorded time that cannot be right does not extend it."""
+        times = (self._recorded_time(), self.recorded_at)
+        return next((time for time in times if time is not None and time <= now + CLOCK_TOLERANCE), now)
+
+    def _recorded_time(self) -> dt.datetime | None:
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunState(_CommonState):
     """The state of a run as recorded by its blobs. Absent blobs are None, empty or False."""
 
     request: Request
@@ -27,11 +80,10 @@ class RunState:
     queued: Mapping[str, dt.datetime | None]
     """When each stage ("split", "batches" or "join") was first queued; a stage that was not is absent."""
     has_slot: bool
-    is_open: bool
-    cancelled: bool
-    outcome: Outcome | None
     product: str | None
     """The committed video or records in `output`."""
+    splits_again: bool = False
+    """Whether the run, though created from another one, splits its video itself."""
 
     @property
     def video(self) -> str | None:
@@ -49,9 +101,9 @@ class RunState:
         return self.request.run_id
 
     @property
-    def began_at(self) -> dt.datetime:
-        """Start of the run's time limit: when the trigger file arrived, or when a user last resumed the run."""
-        return dt.datetime.fromisoformat(self.resumed_at or self.request.received_at)
+    def name(self) -> str:
+        """The run's name."""
+        return self.request.name
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -63,58 +115,153 @@ class RunState:
         """Missing batches that failed permanently."""
         return tuple(b for b in self.missing if ids.step_name(b) in self.failures)
 
+    def without_end(self) -> Self:
+        """Return the state as if the run had not ended and had not released its slot."""
+        return replace(self, outcome=None, has_slot=True)
 
-def read_state(storage: Storage, run_id: str) -> RunState | None:
+    def _recorded_time(self) -> dt.datetime | None:
+        return parse_time(self.resumed_at) if self.resumed_at is not None else parse_time(self.request.received_at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnreadableRun(_CommonState):
+    """A run whose request cannot be read, so that nothing can be done for it but end it."""
+
+    id: str
+    error: DamagedError | VersionSkewError
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.id
+
+    @property
+    def name(self) -> str:
+        """The run's id in place of its name, which only the request has."""
+        return self.id
+
+    def without_end(self) -> Self:
+        """Return the state as if the run had not ended."""
+        return replace(self, outcome=None)
+
+
+AnyState = RunState | UnreadableRun
+
+
+def read_state(storage: Storage, run_id: str) -> AnyState | None:
     """Read the state of a run; None if there is no such run."""
     runs, names = storage.runs, RunPaths(run_id)
-    request = runs.read(names.request)
-    if request is None:
-        return None
-    listed = {item.name: item for item in runs.list(f"{run_id}/")}
-    plan_blob = runs.read(names.plan) if names.plan in listed else None
-    plan = Plan.load_stored(plan_blob.data) if plan_blob else None
-    split = runs.read(names.split_receipt) if names.split_receipt in listed else None
-    outcome = runs.read(names.outcome) if names.outcome in listed else None
-    resumed = runs.read(names.resumed) if names.resumed in listed else None
+    listed = {item.name: item for item in runs.list(names.folder)}
+    documents = RunDocuments(runs, run_id, listed)
+    request, outcome = documents.read(names.request, Request), documents.read(names.outcome, Outcome)
     is_open = runs.exists(names.open_mark)
+    if request is None:
+        return _read_without_request(documents, outcome, is_open=is_open)
+    plan = documents.read(names.plan, Plan)
+    if plan is not None and names.manifest not in listed:
+        documents.report_missing(names.manifest, "manifest")
     return RunState(
-        request=Request.load_stored(request.data),
-        resumed_at=resumed.data.decode() if resumed else None,
+        request=request,
+        resumed_at=documents.read_text(names.resumed),
         plan=plan,
-        split=SplitReceipt.load_stored(split.data) if split else None,
+        split=documents.read(names.split_receipt, SplitReceipt),
         receipts=frozenset(_receipt_numbers(listed, run_id)),
-        failures=dict(_failures(storage, listed, run_id)),
+        failures=dict(_failures(documents)),
         queued={
             stage: item.created for stage in ("split", "batches", "join") if (item := listed.get(names.queued(stage)))
         },
         has_slot=is_open and any(True for _ in slots_held_by(storage, run_id)),
         is_open=is_open,
         cancelled=names.cancelled in listed,
-        outcome=Outcome.load_stored(outcome.data) if outcome else None,
+        outcome=outcome,
         product=plan.product if plan and storage.output.exists(plan.product) else None,
+        splits_again=names.splits_again in listed,
+        unreadable=documents.unreadable,
+        recorded_at=_created(listed, names.resumed, names.request),
     )
+
+
+def _read_without_request(documents: RunDocuments, outcome: Outcome | None, *, is_open: bool) -> UnreadableRun | None:
+    """Return the state of a run whose request is unreadable, or was deleted; None if it never had one.
+
+    A trigger file that is refused at once leaves an outcome and no request.
+    """
+    names, listed = RunPaths(documents.run_id), documents.listed
+    unreadable = documents.unreadable.get(names.request)
+    if unreadable is None:
+        if not listed.keys() - {names.outcome}:
+            return None
+        documents.report_missing(names.request, "request")
+    return UnreadableRun(
+        id=documents.run_id,
+        error=documents.unreadable[names.request].error,
+        is_open=is_open,
+        cancelled=names.cancelled in listed,
+        outcome=outcome,
+        unreadable=documents.unreadable,
+        recorded_at=_created(listed, names.resumed, names.request, *sorted(listed)),
+    )
+
+
+def _created(listed: Mapping[str, BlobInfo], *names: str) -> dt.datetime | None:
+    """Return when the first of the named blobs that exists was created."""
+    return next((listed[name].created for name in names if name in listed), None)
 
 
 def _receipt_numbers(listed: Mapping[str, object], run_id: str) -> Iterator[int]:
     prefix = RunPaths(run_id).receipts
     for name in listed:
         stem = name.removeprefix(prefix).removesuffix(".json")
-        if name.startswith(prefix) and stem.isdigit():
+        if name == f"{prefix}{stem}.json" and _RECEIPT_STEM.fullmatch(stem):
             yield int(stem)
 
 
-def _failures(storage: Storage, listed: Mapping[str, object], run_id: str) -> Iterator[tuple[str, Failure]]:
-    prefix = RunPaths(run_id).failures
-    for name in listed:
-        if name.startswith(prefix) and (blob := storage.runs.read(name)) is not None:
-            yield name.removeprefix(prefix).removesuffix(".json"), Failure.load_stored(blob.data)
+def _failures(documents: RunDocuments) -> Iterator[tuple[str, Failure]]:
+    """Yield the failures by step; a damaged record still means that the step failed."""
+    run_id, prefix = documents.run_id, RunPaths(documents.run_id).failures
+    for name in documents.listed:
+        if not name.startswith(prefix):
+            continue
+        step = name.removeprefix(prefix).removesuffix(".json")
+        failure = documents.read(name, Failure)
+        if failure is not None:
+            yield step, failure
+        elif name in documents.unreadable and documents.unreadable[name].is_damaged:
+            del documents.unreadable[name]
+            yield step, _failure_without_record(run_id, step)
+
+
+def _failure_without_record(run_id: str, step: str) -> Failure:
+    return Failure(
+        run_id=run_id,
+        step=step,
+        reason="it failed permanently, but the record of its failure is damaged",
+        remedy="Resubmit what is missing.",
+        code=ErrorCode.DAMAGED_DATA,
+        next_step=NextStep.RESUBMIT,
+        failed_at="",
+    )
+
+
+def run_name(storage: Storage, run_id: str) -> str:
+    """Return the run's name, or its id if its request cannot be read."""
+    blob = storage.runs.read(RunPaths(run_id).request)
+    try:
+        return load_own(Request, blob.data, run_id).name if blob else run_id
+    except (DamagedError, VersionSkewError):
+        return run_id
 
 
 def read_task_error(storage: Storage, run_id: str, step: str) -> TaskError | None:
-    """Return the last retryable error of a step's task, or None."""
+    """Return the last retryable error of a step's task; None without one, or if its record cannot be read."""
     run = RunPaths(run_id)
     blobs = [storage.runs.read(name) for name in (run.error(step), run.old_error(step))]
-    errors = [TaskError.load_stored(blob.data) for blob in blobs if blob is not None]
+    errors: list[TaskError] = []
+    for blob in blobs:
+        try:
+            errors += [load_own(TaskError, blob.data, run_id)] if blob else []
+        except (DamagedError, VersionSkewError) as error:
+            _log.warning("run %s: the error of the step %s cannot be read: %s", run_id, step, error)
     return max(errors, key=lambda error: error.happened_at, default=None)
 
 
@@ -122,13 +269,19 @@ def slots_held_by(storage: Storage, run_id: str) -> Iterator[tuple[str, str]]:
     """Yield (blob, ETag) of every slot that the run holds: one, or two after a crash between two writes."""
     for item in storage.runs.list("slots/"):
         blob = storage.runs.read(item.name)
-        if blob is not None and blob.data.decode() == run_id:
+        if blob is not None and slot_holder(blob.data) == run_id:
             yield item.name, blob.etag
 
 
+def slot_holder(data: bytes) -> str:
+    """Return the run id in a slot; of a damaged slot, text that is no run id."""
+    return data.decode("utf-8", "replace")
+
+
 def open_runs(storage: Storage) -> list[str]:
-    """Return the ids of all runs that are marked open."""
-    return [item.name.removeprefix("open/") for item in storage.runs.list("open/")]
+    """Return the ids of all runs that are marked open; marks that name no run are ignored."""
+    names = (item.name.removeprefix("open/") for item in storage.runs.list("open/"))
+    return [name for name in names if ids.RUN_ID.fullmatch(name)]
 
 
 def write_failure(storage: Storage, failure: Failure) -> None:

@@ -62,6 +62,11 @@ class RunPaths:
         return f"{self.run_id}/request.json"
 
     @property
+    def folder(self) -> str:
+        """Prefix of all blobs of the run in `runs`, except its open mark."""
+        return f"{self.run_id}/"
+
+    @property
     def plan(self) -> str:
         """The plan."""
         return f"{self.run_id}/plan.json"
@@ -89,9 +94,10 @@ class RunPaths:
         """Return the receipt of one batch."""
         return f"{self.receipts}{batch:05d}.json"
 
-    def damaged_receipt(self, batch: int, etag: str) -> str:
-        """Return where a receipt is moved whose files are damaged."""
-        return f"{self.run_id}/damaged/{batch:05d}-{etag.strip(chr(34))}.json"
+    def quarantined(self, name: str, etag: str) -> str:
+        """Return where a damaged blob of the run is moved: batches/00003.json to damaged/00003-ETAG.json."""
+        stem, dot, suffix = name.rsplit("/", 1)[1].partition(".")
+        return f"{self.run_id}/damaged/{stem}-{etag.strip(chr(34))}{dot}{suffix}"
 
     @property
     def failures(self) -> str:
@@ -143,6 +149,11 @@ class RunPaths:
     def resumed(self) -> str:
         """The time at which a user last resumed the run."""
         return f"{self.run_id}/resumed"
+
+    @property
+    def splits_again(self) -> str:
+        """Exists if a child run splits its video itself, because the frames of its parent are gone."""
+        return f"{self.run_id}/splits-again"
 
     @property
     def outcome(self) -> str:

@@ -5,13 +5,14 @@ from frame_tools.contracts.errors import MissingError
 from frame_tools.contracts.paths import RunPaths
 from orchestration.app import App
 from orchestration.runs.advance import advance
+from orchestration.state import read_state
 
 
 def cancel(app: App, run_id: str) -> None:
     """Mark the run as cancelled and end it; a run that has ended keeps its outcome. Raises MissingError if unknown."""
-    runs = app.storage.runs
-    if not runs.exists(RunPaths(ids.check_run_id(run_id)).request):
+    state = read_state(app.storage, ids.check_run_id(run_id))
+    if state is None:
         raise MissingError(f"There is no run {run_id}", "GET /api/runs lists them")
-    if not runs.exists(RunPaths(run_id).outcome):
-        runs.create(RunPaths(run_id).cancelled, b"")
+    if state.outcome is None:
+        app.storage.runs.create(RunPaths(run_id).cancelled, b"")
     advance(app, run_id)  # a run that has ended may still need clean-up that an earlier call did not finish

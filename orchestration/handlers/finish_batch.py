@@ -5,7 +5,7 @@ from typing import Final
 from azure.core.exceptions import HttpResponseError
 
 from frame_tools.contracts import ids, paths
-from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.errors import DamagedError, InputError
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
@@ -39,7 +39,10 @@ def _may_be_last(app: App, run_id: str, batch: int) -> bool:
     blob = app.storage.runs.read(RunPaths(run_id).plan)
     if blob is None:
         return True
-    plan = Plan.load_stored(blob.data)
+    try:
+        plan = Plan.load_stored(blob.data)
+    except DamagedError:
+        return True  # it is made again
     _record_frames_done(app, plan, batch)
     try:
         offset = app.storage.runs.append(

@@ -16,7 +16,7 @@ from orchestration.handlers.dead_letter import dead_letter_message
 from orchestration.preflight import check_pool
 from orchestration.runs.advance import advance
 from orchestration.runs.finalize import finalize_run
-from orchestration.state import RunState, read_state, write_failure
+from orchestration.state import RunState, UnreadableRun, read_state, write_failure
 
 _log = logging.getLogger(__name__)
 
@@ -56,8 +56,8 @@ def finish_poisoned(app: App, text: str) -> None:
     if not is_readable(app, message.run_id):
         return
     state = read_state(app.storage, message.run_id)
-    if state is not None and state.product is not None:
-        advance(app, message.run_id)  # the product is committed; only bookkeeping is left
+    if isinstance(state, UnreadableRun) or (state is not None and state.product is not None):
+        advance(app, message.run_id)  # it cannot go on, or the product is committed and only bookkeeping is left
     elif state is not None:
         finalize_run(
             app,
@@ -79,10 +79,9 @@ def is_readable(app: App, run_id: str) -> bool:
     If a newer version wrote them (an upgrade is in progress), the handlers failed for that reason only: the run stays
     open, and the sweep continues it after the upgrade.
     """
-    try:
-        read_state(app.storage, run_id)
-    except VersionSkewError as error:
-        _log.warning("run %s stays open: %s", run_id, error)
+    state = read_state(app.storage, run_id)
+    if state is not None and state.skew is not None:
+        _log.warning("run %s stays open: %s", run_id, state.skew)
         return False
     return True
 
@@ -90,7 +89,7 @@ def is_readable(app: App, run_id: str) -> bool:
 def _is_unchanged(app: App, earlier: RunState) -> bool:
     """Return whether the run has been neither completed nor resubmitted since `earlier` was read."""
     state = read_state(app.storage, earlier.run_id)
-    return state is not None and state.product is None and state.resumed_at == earlier.resumed_at
+    return isinstance(state, RunState) and state.product is None and state.resumed_at == earlier.resumed_at
 
 
 def trigger_poisoned(app: App, text: str) -> None:

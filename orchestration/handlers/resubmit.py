@@ -12,18 +12,21 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from frame_tools.contracts import ids
 from frame_tools.contracts.base import Document, explain_validation_error
-from frame_tools.contracts.errors import InputError, MissingError
+from frame_tools.contracts.errors import DamagedError, ErrorCode, InputError, MissingError
 from frame_tools.contracts.options import Options, rename_old_options
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
 from frame_tools.contracts.receipt import Outcome
 from frame_tools.contracts.trigger import MAX_TRIGGER_BYTES, Trigger
+from frame_tools.storage.quarantine import quarantine
 from orchestration.app import App
+from orchestration.documents import load_own
 from orchestration.handlers.start_run import open_run
 from orchestration.runs.admission import acquire_slot
 from orchestration.runs.advance import advance
+from orchestration.runs.repair import repair_inputs
 from orchestration.runs.scheduling import ensure_tasks
-from orchestration.state import RunState, read_state
+from orchestration.state import RunState, UnreadableRun, read_state
 
 Which = Literal["missing", "failed", "all"] | list[Annotated[int, Field(strict=True)]]
 _WHICH: Final[TypeAdapter[Which]] = TypeAdapter(Which)
@@ -97,13 +100,21 @@ def _invalid_body(text: str) -> InputError:
 def resubmit(app: App, run_id: str, which: Which, options: Mapping[str, Any] | None = None) -> str:
     """Resubmit a run; return the id of the run that continues: the same run, or a new one.
 
-    `options` may accompany `all` only. Raises InputError or MissingError.
+    `options` may accompany `all` only. Raises InputError or MissingError, DamagedError if the run's request is damaged,
+    and VersionSkewError if another version of Impasto has to continue the run.
     """
     state = read_state(app.storage, ids.check_run_id(run_id))
     if state is None:
         raise MissingError(
             f"There is no run {run_id}",
             "GET /api/runs lists them; for a refused trigger file, upload the trigger file again",
+        )
+    if state.skew is not None:
+        raise state.skew
+    if isinstance(state, UnreadableRun):
+        raise DamagedError(
+            f"The request of the run {run_id} is damaged: {state.error.what}",
+            "Upload the trigger file again to start a new run",
         )
     if which in ("missing", "failed"):
         return resume(app, state, only_failed=which == "failed")
@@ -119,6 +130,7 @@ def resume(app: App, state: RunState, *, only_failed: bool) -> str:
         raise InputError(
             f"The run was refused: {state.outcome.reason}", "Fix the cause, then upload the trigger file again"
         )
+    is_planned_again = repair_inputs(app, state, frames_are_damaged=_has_damaged_input(state))
     steps: list[int | str] = list(state.failed_batches if only_failed else state.missing)
     if state.plan is None and state.request.trigger.video and state.split is None:
         steps = ["split"]
@@ -128,10 +140,15 @@ def resume(app: App, state: RunState, *, only_failed: bool) -> str:
     app.storage.runs.create(RunPaths(run_id).open_mark, b"")
     _delete_outcome(app, state)
     app.storage.runs.create(RunPaths(run_id).open_mark, b"")  # a handler that was cleaning up may have deleted it
-    if steps and acquire_slot(app, run_id) and state.queued:
+    if not is_planned_again and steps and acquire_slot(app, run_id) and state.queued:
         ensure_tasks(app, run_id, steps)
     advance(app, run_id)
     return run_id
+
+
+def _has_damaged_input(state: RunState) -> bool:
+    """Return whether a step failed because data that Impasto had stored was damaged."""
+    return any(failure.code is ErrorCode.DAMAGED_DATA for failure in state.failures.values())
 
 
 def _delete_failures(app: App, state: RunState) -> None:
@@ -145,10 +162,18 @@ def _delete_failures(app: App, state: RunState) -> None:
 
 
 def _delete_outcome(app: App, state: RunState) -> None:
-    """Delete a failed or cancelled outcome, whenever it was written: the user wants the run to continue."""
-    blob = app.storage.runs.read(RunPaths(state.run_id).outcome)
-    if blob is not None and Outcome.load_stored(blob.data).status in ("failed", "cancelled"):
-        app.storage.runs.delete(RunPaths(state.run_id).outcome, etag=blob.etag)
+    """Delete a failed, cancelled or damaged outcome, whenever it was written: the user wants the run to continue."""
+    name = RunPaths(state.run_id).outcome
+    blob = app.storage.runs.read(name)
+    if blob is None:
+        return
+    try:
+        outcome = load_own(Outcome, blob.data, state.run_id)
+    except DamagedError:
+        quarantine(app.storage.runs, state.run_id, name, etag=blob.etag)
+        return
+    if outcome.status in ("failed", "cancelled"):
+        app.storage.runs.delete(name, etag=blob.etag)
 
 
 def rerun_batches(app: App, state: RunState, which: Which) -> str:

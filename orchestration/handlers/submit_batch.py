@@ -3,12 +3,13 @@
 import logging
 
 from frame_tools.contracts import paths
-from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.errors import DamagedError, InputError
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
 from orchestration.app import App, node_image
 from orchestration.handlers.dead_letter import dead_letter_message
+from orchestration.runs.advance import advance
 from orchestration.runs.finalize import terminate_jobs
 from orchestration.runs.scheduling import submit_task
 
@@ -30,7 +31,11 @@ def submit_batch(app: App, text: str) -> None:
             terminate_jobs(app, message.run_id, "run has ended")
         return
     blob = app.storage.runs.read(RunPaths(message.run_id).plan)
-    plan = Plan.load_stored(blob.data) if blob else None
+    try:
+        plan = Plan.load_stored(blob.data) if blob else None
+    except DamagedError:
+        advance(app, message.run_id)  # the plan is made again, and its batches are queued again
+        return
     if isinstance(message.batch, int) and (plan is None or message.batch >= plan.batch_count):
         unknown_batch = InputError(f"The run {message.run_id} has no batch {message.batch}", "Name a batch of its plan")
         dead_letter_message(app, paths.FRAME_BATCHES, text, unknown_batch)

@@ -22,10 +22,14 @@ from orchestration.preflight import recheck_pool
 from orchestration.runs.admission import admit_next, reclaim_slots
 from orchestration.runs.advance import advance
 from orchestration.runs.orphans import reopen_orphaned_runs
+from orchestration.runs.repair import repair_inputs
 from orchestration.runs.scheduling import current_job, ensure_tasks
 from orchestration.state import RunState, open_runs, read_state, read_task_error, write_failure
 
 _log = logging.getLogger(__name__)
+
+Attempts = dict[int | str, list[tuple[int, TaskView]]]
+"""The tasks of each step, in the order of their attempts."""
 
 
 def sweep(app: App) -> None:
@@ -63,27 +67,45 @@ def sweep_run(app: App, run_id: str) -> None:
     if state is None:
         _delete_open_mark(app, run_id)
         return
-    if not _pending_steps(state) or state.outcome is not None or not state.has_slot:
+    if not isinstance(state, RunState) or not _pending_steps(state) or state.outcome is not None or not state.has_slot:
         return
     job_id = ids.job_id(run_id, current_job(app, run_id))
     tasks = attempts_by_step(app.batch.tasks(job_id)) if app.batch.job_is_open(job_id) else {}
     # A task writes its receipt before it completes, so receipts are read after tasks: a completed task is not
     # mistaken for one without a receipt.
-    state = read_state(app.storage, run_id) or state
+    latest = read_state(app.storage, run_id)
+    if not isinstance(latest, RunState):
+        return
+    state = latest
     if any(task.state == "active" for attempts in tasks.values() for _, task in attempts):
         recheck_pool(app, run_id, image=node_image(app, state.plan))
+    _repair(app, state, tasks)
+    advance(app, run_id)
+
+
+def _has_active_task(tasks: Attempts, step: int | str) -> bool:
+    return any(task.is_active for _, task in tasks.get(step, []))
+
+
+def _repair(app: App, state: RunState, tasks: Attempts) -> None:
+    """Submit the pending steps again that have no active task, unless their message may still be in transit.
+
+    If a task failed because something that it reads is gone, the run is planned again instead.
+    """
+    steps = _pending_steps(state)
+    if any(tasks.get(step) and not _has_active_task(tasks, step) for step in steps) and repair_inputs(app, state):
+        return
     to_submit: list[int | str] = []
-    for step in _pending_steps(state):
+    for step in steps:
         attempts = [task for _, task in tasks.get(step, [])]
         if not attempts:
             if _grace_is_over(app, state):
                 to_submit.append(step)
-        elif not any(task.is_active for task in attempts) and _claim_retry(app, run_id, step, attempts[-1]):
+        elif not _has_active_task(tasks, step) and _claim_retry(app, state.run_id, step, attempts[-1]):
             to_submit.append(step)
     if to_submit:
-        _log.warning("run %s: submitting %d steps again, the first is %s", run_id, len(to_submit), to_submit[0])
-        ensure_tasks(app, run_id, to_submit)
-    advance(app, run_id)
+        _log.warning("run %s: submitting %d steps again, the first is %s", state.run_id, len(to_submit), to_submit[0])
+        ensure_tasks(app, state.run_id, to_submit)
 
 
 def _delete_open_mark(app: App, run_id: str) -> None:

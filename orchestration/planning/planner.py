@@ -4,19 +4,22 @@ from typing import Final
 
 from frame_tools.contracts import paths
 from frame_tools.contracts.choices import MAX_FRAME_BYTES
-from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.errors import DamagedError, InputError
 from frame_tools.contracts.manifest import MAX_JSON_BYTES, Manifest
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import BlobRef, Plan, Request, borders_near_cuts, spread_sample
+from frame_tools.contracts.receipt import Receipt, SplitReceipt
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.contracts.version import IMPASTO_VERSION
 from frame_tools.media import images
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import Storage
+from frame_tools.storage.quarantine import quarantine
 from orchestration.allowed_programs import plan_program
 from orchestration.app import App, node_image
+from orchestration.documents import load_own
 from orchestration.planning.frame_sequence import check_against_manifest, number_frames
 from orchestration.planning.masks import check_mask, plan_mask
 from orchestration.planning.styles import check_keyframes, plan_keyframes, plan_styles
@@ -28,15 +31,23 @@ MAX_BATCHES: Final = 10_000
 _UPLOAD_AGAIN: Final = "Upload it, then upload the trigger file again"
 
 
+class DamagedSplitError(DamagedError):
+    """The manifest that the task `split` wrote is missing or damaged: the video has to be split again."""
+
+
 def write_plan(app: App, state: RunState) -> None:
-    """Write the run's manifest and plan (the first writer wins). Raises InputError if the input is invalid."""
+    """Write the run's manifest and plan (the first writer wins).
+
+    Raises InputError if the input is invalid, DamagedSplitError if the video has to be split again, and MissingError or
+    DamagedError if the run from which this one was created can no longer be used.
+    """
     request = state.request
-    if request.parent is not None and request.redo:
+    if state.split is not None:
+        plan = _plan_split_video(app, request, state.split)
+    elif request.parent is not None and request.redo:
         plan = _plan_rerun(app, request)
     elif request.parent is not None:
         plan = _plan_rerun_with_options(app, request)
-    elif state.split is not None:
-        plan = _plan_split_video(app, request)
     else:
         plan = _plan_uploaded_frames(app, request)
     app.storage.runs.create(RunPaths(request.run_id).plan, plan.dumps())
@@ -61,39 +72,78 @@ def _plan_uploaded_frames(app: App, request: Request) -> Plan:
     return _complete_plan(app, request, manifest=manifest, frames=BlobRef(container="input", name=folder), audio=audio)
 
 
-def _plan_split_video(app: App, request: Request) -> Plan:
-    """Plan a run whose video was split by the task `split`."""
-    manifest = Manifest.load_stored(app.storage.runs.need(RunPaths(request.run_id).manifest).data)
+def _plan_split_video(app: App, request: Request, receipt: SplitReceipt) -> Plan:
+    """Plan a run whose video was split by the task `split`. Raises DamagedSplitError."""
+    manifest = _read_split_manifest(app.storage, receipt)
     folder = RunPaths(request.run_id).split_folder
     audio = BlobRef(container="work", name=f"{folder}/{manifest.audio_file}") if manifest.audio_file else None
-    return _complete_plan(
-        app, request, manifest=manifest, frames=BlobRef(container="work", name=f"{folder}/frames/"), audio=audio
-    )
+    frames = BlobRef(container="work", name=f"{folder}/frames/")
+    if not frames_are_complete(app.storage, frames, manifest):
+        raise DamagedSplitError("Frames of the split video are missing", "Wait: the video is split again")
+    return _complete_plan(app, request, manifest=manifest, frames=frames, audio=audio)
+
+
+def _read_split_manifest(storage: Storage, receipt: SplitReceipt) -> Manifest:
+    """Return the manifest that the task `split` wrote. Raises DamagedSplitError."""
+    blob = storage.runs.read(RunPaths(receipt.run_id).manifest)
+    if blob is None or sha256_of(blob.data) != receipt.manifest_sha256:
+        raise DamagedSplitError("The manifest of the split video is missing or damaged", "Wait: it is split again")
+    return Manifest.load_stored(blob.data)
+
+
+def frames_are_complete(storage: Storage, frames: BlobRef, manifest: Manifest) -> bool:
+    """Return whether every frame of the manifest exists and is not empty."""
+    sizes = {item.name: item.size for item in storage.data_container(frames.container).list(frames.name)}
+    return all(sizes.get(frames.name + manifest.frame_name(index)) for index in range(manifest.frame_count))
+
+
+def read_plan_of(storage: Storage, run_id: str) -> tuple[Plan, Manifest]:
+    """Return plan and manifest of an earlier run. Raises MissingError, DamagedError or VersionSkewError."""
+    plan = load_own(Plan, storage.runs.need(RunPaths(run_id).plan).data, run_id)
+    data = storage.runs.need(RunPaths(run_id).manifest).data
+    if sha256_of(data) != plan.manifest_sha256:
+        raise DamagedError(f"The manifest of the run {run_id} is not the planned one", "Start a new run")
+    return plan, Manifest.load_stored(data)
 
 
 def _plan_rerun(app: App, request: Request) -> Plan:
-    """Plan a run that scores some batches of an earlier run again and reuses the others with their receipts."""
+    """Plan a run that scores some batches of an earlier run again and reuses the others with their receipts.
+
+    A batch whose receipt is gone or damaged is scored again, too. Raises MissingError or DamagedError if plan or
+    manifest of the earlier run cannot be used.
+    """
     storage, parent = app.storage, str(request.parent)
-    plan = Plan.load_stored(storage.runs.need(RunPaths(parent).plan).data)
+    plan, _ = read_plan_of(storage, parent)
     storage.runs.create(RunPaths(request.run_id).manifest, storage.runs.need(RunPaths(parent).manifest).data)
-    for batch in set(range(plan.batch_count)).difference(request.redo):
-        receipt = storage.runs.need(RunPaths(parent).receipt(batch))
-        storage.runs.create(RunPaths(request.run_id).receipt(batch), receipt.data)
+    kept = [batch for batch in range(plan.batch_count) if batch not in request.redo]
+    unusable = [batch for batch in kept if not _copy_receipt(storage, request, batch)]
     return plan.model_copy(
         update={
             "run_id": request.run_id,
             "correlation_id": request.correlation_id,
             "node_image": node_image(app, plan),
             "parent": parent,
-            "redo": request.redo,
+            "redo": tuple(sorted({*request.redo, *unusable})),
         }
     )
 
 
+def _copy_receipt(storage: Storage, request: Request, batch: int) -> bool:
+    """Copy a receipt of the earlier run; return whether that run has one that can be read."""
+    blob = storage.runs.read(RunPaths(str(request.parent)).receipt(batch))
+    try:
+        readable = blob and Receipt.load_stored(blob.data)
+    except DamagedError:
+        readable = None
+    if blob is None or readable is None:
+        return False
+    storage.runs.create(RunPaths(request.run_id).receipt(batch), blob.data)
+    return True
+
+
 def _plan_rerun_with_options(app: App, request: Request) -> Plan:
     """Plan a run over all of an earlier run's input with other options."""
-    earlier = Plan.load_stored(app.storage.runs.need(RunPaths(str(request.parent)).plan).data)
-    manifest = Manifest.load_stored(app.storage.runs.need(RunPaths(str(request.parent)).manifest).data)
+    earlier, manifest = read_plan_of(app.storage, str(request.parent))
     return _complete_plan(app, request, manifest=manifest, frames=earlier.frames, audio=earlier.audio, earlier=earlier)
 
 
@@ -108,10 +158,7 @@ def _complete_plan(
 ) -> Plan:
     check_limits(manifest, app.settings)
     manifest = manifest.with_container(request.trigger.container)
-    # An earlier call may have died after this write: its manifest is kept, so that plan and manifest always match.
-    app.storage.runs.create(RunPaths(request.run_id).manifest, manifest.dumps())
-    data = app.storage.runs.need(RunPaths(request.run_id).manifest).data
-    manifest = Manifest.load_stored(data)
+    manifest, data = _store_manifest(app.storage, request.run_id, manifest)
     if audio is not None and not app.storage.data_container(audio.container).exists(audio.name):
         raise InputError(f"The audio file {audio.name!r} of the manifest does not exist", _UPLOAD_AGAIN)
     trigger, spec = request.trigger, SCORERS[request.trigger.scorer]
@@ -146,6 +193,22 @@ def _complete_plan(
         node_image=app.settings.node_image,
         versions={"impasto": IMPASTO_VERSION},
     )
+
+
+def _store_manifest(storage: Storage, run_id: str, manifest: Manifest) -> tuple[Manifest, bytes]:
+    """Store the run's manifest unless an intact one is there; return the stored one, and its bytes.
+
+    An earlier call may have died after it stored the manifest, which is kept, so that plan and manifest match.
+    """
+    name = RunPaths(run_id).manifest
+    storage.runs.create(name, manifest.dumps())
+    blob = storage.runs.need(name)
+    try:
+        return Manifest.load_stored(blob.data), blob.data
+    except DamagedError:
+        quarantine(storage.runs, run_id, name, etag=blob.etag)
+        storage.runs.create(name, manifest.dumps())
+        return manifest, manifest.dumps()
 
 
 def _options(trigger: Trigger) -> Options:

@@ -7,7 +7,6 @@ costs are null and only seconds are reported.
 
 import math
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, Final
 
 from frame_tools.contracts.manifest import Manifest
@@ -18,6 +17,7 @@ from frame_tools.costs import model
 from frame_tools.costs.model import Pool, Workload
 from frame_tools.costs.prices import Prices
 from frame_tools.costs.throughput import device_throughput
+from orchestration.documents import parse_time
 from orchestration.preflight import PoolCheck
 
 ESTIMATED_NODES: Final = 4
@@ -106,8 +106,9 @@ def peak_concurrency(receipts: Sequence[Receipt]) -> int:
     """Return the largest number of tasks that ran at the same time, from their end times and durations."""
     changes: list[tuple[float, int]] = []
     for receipt in receipts:
-        end = datetime.fromisoformat(receipt.finished_at).timestamp()
-        changes += [(end - receipt.times.total, 1), (end, -1)]
+        if finished_at := parse_time(receipt.finished_at):
+            end = finished_at.timestamp()
+            changes += [(end - receipt.times.total, 1), (end, -1)]
     running = peak = 0
     for _, change in sorted(changes):
         running += change

@@ -1,12 +1,15 @@
 """The report stored next to the video or the records: outcome, plan, times, bad frames, steadiness and cost."""
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from math import fsum
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from frame_tools.contracts.base import StoredDocument
+from frame_tools.contracts.errors import DamagedError, VersionSkewError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
@@ -15,6 +18,9 @@ from frame_tools.costs.prices import Prices
 from frame_tools.storage.deployment import Storage
 from orchestration.preflight import read_check
 from orchestration.reporting.cost import actual_cost
+
+_log = logging.getLogger(__name__)
+D = TypeVar("D", bound=StoredDocument)
 
 MAX_LISTED: Final = 100
 """Bad frames that a report lists; the receipts list all of them."""
@@ -26,19 +32,14 @@ def report_json(report: dict[str, Any]) -> bytes:
 
 
 def build_report(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str, Any]:
-    """Return the report of a run: its outcome, its plan, and a summary of all receipts."""
+    """Return the report of a run: its outcome, its plan, and a summary of all receipts that can be read."""
     report: dict[str, Any] = {"version": 1, **outcome.model_dump(exclude_none=True)}
-    manifest = storage.runs.read(RunPaths(outcome.run_id).manifest)
-    if manifest is not None:
-        report["notes"] = list(Manifest.load_stored(manifest.data).notes)
-    plan_blob = storage.runs.read(RunPaths(outcome.run_id).plan)
-    if plan_blob is not None:
-        plan = Plan.load_stored(plan_blob.data)
-        receipts = [
-            Receipt.load_stored(blob.data)
-            for item in storage.runs.list(RunPaths(outcome.run_id).receipts)
-            if (blob := storage.runs.read(item.name)) is not None
-        ]
+    names = RunPaths(outcome.run_id)
+    if (manifest := _load(storage, names.manifest, Manifest)) is not None:
+        report["notes"] = list(manifest.notes)
+    if (plan := _load(storage, names.plan, Plan)) is not None:
+        loaded = (_load(storage, item.name, Receipt) for item in storage.runs.list(names.receipts))
+        receipts = [receipt for receipt in loaded if receipt is not None and receipt.start < receipt.end]
         report |= {
             "plan": plan.model_dump(mode="json", exclude_none=True),
             "scoring": summarize(receipts, plan),
@@ -47,6 +48,16 @@ def build_report(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str
             "cost": actual_cost(plan, receipts, read_check(storage, outcome.run_id), prices),
         }
     return report
+
+
+def _load(storage: Storage, name: str, document: type[D]) -> D | None:
+    """Return a document of the run, or None if it is missing or unreadable: a report needs none of them."""
+    blob = storage.runs.read(name)
+    try:
+        return document.load_stored(blob.data) if blob else None
+    except (DamagedError, VersionSkewError) as error:
+        _log.warning("the report leaves out runs/%s: %s", name, error)
+        return None
 
 
 def summarize(receipts: list[Receipt], plan: Plan) -> dict[str, Any]:

@@ -7,60 +7,89 @@ from typing import Any, Final, Literal
 
 from frame_tools.contracts import ids, paths
 from frame_tools.contracts.choices import RunOutcome
-from frame_tools.contracts.errors import DamagedError, VersionSkewError, sentence
+from frame_tools.contracts.errors import DamagedError, ErrorCode, NextStep, VersionSkewError, sentence
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Outcome
 from orchestration.app import App
+from orchestration.documents import load_own
 from orchestration.preflight import read_check
 from orchestration.reporting.cost import expected_cost
-from orchestration.state import RunState, open_runs, read_state, read_task_error
+from orchestration.state import AnyState, RunState, UnreadableRun, open_runs, read_state, read_task_error
 
-Status = Literal["waiting", "splitting", "planning", "scoring", "joining"] | RunOutcome
+Status = Literal["waiting", "splitting", "planning", "scoring", "joining", "unknown"] | RunOutcome
 MAX_LISTED: Final = 200
 """Runs in one listing."""
 MAX_TASK_ERRORS: Final = 10
 """Task errors in one status."""
 
 
-def derive_status(state: RunState) -> Status:
-    """Return the run's status."""
+def derive_status(state: AnyState) -> Status:
+    """Return the run's status; "unknown" for a run that has ended with an outcome that cannot be read."""
     if state.outcome is not None:
         return state.outcome.status
-    if state.product is not None:
+    if state.damaged_outcome is not None and not state.is_open:
+        return "unknown"
+    if isinstance(state, RunState) and state.product is not None:
         return "joining"
     if state.cancelled:
         return "cancelled"
-    if not state.has_slot:
+    if isinstance(state, UnreadableRun) or not state.has_slot:
         return "waiting"
     if state.plan is None:
         return "splitting" if state.request.trigger.video and state.split is None else "planning"
     return "scoring" if state.missing else "joining"
 
 
-def describe(state: RunState) -> dict[str, Any]:
-    """Return the run's status document: status, counts, reasons, and the location of the video."""
-    plan, outcome = state.plan, state.outcome
-    planned = plan.batch_count if plan else None
+def describe(state: AnyState) -> dict[str, Any]:
+    """Return the run's status document: status, counts, reasons, and the location of the video.
+
+    Of a run whose request cannot be read, everything that follows from the request is None.
+    """
+    outcome, run = state.outcome, state if isinstance(state, RunState) else None
+    plan, failures = (run.plan, run.failures) if run else (None, {})
     return {
         "run_id": state.run_id,
-        "name": state.request.name,
+        "name": state.name,
         "status": derive_status(state),
+        **_end(state),
+        "received_at": run.request.received_at if run else None,
+        "ended_at": outcome.ended_at if outcome else None,
+        "frames": plan.frame_count if plan else None,
+        "batches": {
+            "planned": plan.batch_count if plan else None,
+            "done": len(run.receipts) if run else 0,
+            "failed": sorted(failures),
+        },
+        "failures": {step: f"{f.reason}. {f.remedy}" for step, f in sorted(failures.items())},
+        "options": run.request.trigger.model_dump(exclude_none=True, mode="json") if run else None,
+        "parent": run.request.parent if run else None,
+        "video": f"{paths.OUTPUT}/{run.video}" if run and run.video else None,
+        "records": f"{paths.OUTPUT}/{run.records}" if run and run.records else None,
+        "report": f"{paths.OUTPUT}/{RunPaths(state.run_id).report}" if outcome else None,
+        "correlation_id": run.request.correlation_id if run else state.run_id,
+    }
+
+
+def _end(state: AnyState) -> dict[str, Any]:
+    """Return why and how the run ended, and what to do."""
+    outcome = state.outcome
+    if outcome is None and derive_status(state) == "unknown":
+        return _damaged_outcome(state.run_id)
+    return {
         "reason": outcome.reason if outcome else "",
         "remedy": outcome.remedy if outcome else "",
         "code": outcome.code if outcome else None,
         "next_step": outcome.next_step if outcome else None,
-        "received_at": state.request.received_at,
-        "ended_at": outcome.ended_at if outcome else None,
-        "frames": plan.frame_count if plan else None,
-        "batches": {"planned": planned, "done": len(state.receipts), "failed": sorted(state.failures)},
-        "failures": {step: f"{f.reason}. {f.remedy}" for step, f in sorted(state.failures.items())},
-        "options": state.request.trigger.model_dump(exclude_none=True, mode="json"),
-        "parent": state.request.parent,
-        "video": f"{paths.OUTPUT}/{state.video}" if state.video else None,
-        "records": f"{paths.OUTPUT}/{state.records}" if state.records else None,
-        "report": f"{paths.OUTPUT}/{RunPaths(state.run_id).report}" if outcome else None,
-        "correlation_id": state.request.correlation_id,
+    }
+
+
+def _damaged_outcome(run_id: str) -> dict[str, Any]:
+    return {
+        "reason": f"The run has ended, but {paths.RUNS}/{RunPaths(run_id).outcome} cannot be read",
+        "remedy": "Resubmit what is missing: nothing that is complete is done again",
+        "code": ErrorCode.DAMAGED_DATA,
+        "next_step": NextStep.RESUBMIT,
     }
 
 
@@ -70,25 +99,56 @@ def run_status(app: App, run_id: str) -> dict[str, Any] | None:
     if state is not None:
         return describe(state) | _problems_and_cost(app, state)
     blob = app.storage.runs.read(RunPaths(run_id).outcome)
-    return Outcome.load_stored(blob.data).model_dump(exclude_none=True) if blob else None
+    if blob is None:
+        return None
+    try:
+        return load_own(Outcome, blob.data, run_id).model_dump(exclude_none=True)
+    except DamagedError:
+        return {"run_id": run_id, "status": "unknown", **_refusal_unreadable(run_id)}
 
 
-def _problems_and_cost(app: App, state: RunState) -> dict[str, Any]:
+def _refusal_unreadable(run_id: str) -> dict[str, Any]:
+    return _damaged_outcome(run_id) | {
+        "remedy": "Upload the trigger file again to start a new run",
+        "next_step": NextStep.START_NEW_RUN,
+    }
+
+
+def _problems_and_cost(app: App, state: AnyState) -> dict[str, Any]:
     """Return the problems that delay the run's tasks, what the split could not keep, and the cost."""
-    runs, run_id = app.storage.runs, state.run_id
     if state.outcome is not None:
-        report = app.storage.output.read(RunPaths(run_id).report)
-        fields = json.loads(report.data) if report else {}
+        fields = _report_fields(app, state.run_id)
         return {"trouble": [], "notes": fields.get("notes", []), "cost": fields.get("cost")}
-    check = read_check(app.storage, run_id)
-    blob = runs.read(RunPaths(run_id).manifest) if state.plan or state.split else None
-    manifest = Manifest.load_stored(blob.data) if blob else None
+    unreadable = [str(blob.error) for blob in state.unreadable.values()]
+    if not isinstance(state, RunState):
+        return {"trouble": unreadable, "notes": [], "cost": {"expected": None}}
+    check = read_check(app.storage, state.run_id)
+    manifest = _manifest(app, state) if state.plan or state.split else None
     expected = None
     if state.plan and manifest:
         expected = expected_cost(state.plan, manifest, check, app.settings.price_table)
-    problems = [*(check.problems if check else []), *_retried_errors(app, state)]
+    problems = [*unreadable, *(check.problems if check else []), *_retried_errors(app, state)]
     notes = list(manifest.notes) if manifest else []
     return {"trouble": problems, "notes": notes, "cost": {"expected": expected}}
+
+
+def _report_fields(app: App, run_id: str) -> dict[str, Any]:
+    """Return the report of a run that has ended; empty if it is missing or damaged."""
+    report = app.storage.output.read(RunPaths(run_id).report)
+    try:
+        fields = json.loads(report.data) if report else {}
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _manifest(app: App, state: RunState) -> Manifest | None:
+    """Return the run's manifest; None if it is missing or damaged, which planning or joining will repair."""
+    blob = app.storage.runs.read(RunPaths(state.run_id).manifest)
+    try:
+        return Manifest.load_stored(blob.data) if blob else None
+    except (DamagedError, VersionSkewError):
+        return None
 
 
 def _retried_errors(app: App, state: RunState) -> Iterator[str]:
@@ -110,7 +170,7 @@ def _retried_errors(app: App, state: RunState) -> Iterator[str]:
 def list_runs(app: App) -> list[dict[str, Any]]:
     """Return id and status of up to 200 runs, open runs first."""
     still_open = open_runs(app.storage)
-    others = (f for f in app.storage.runs.folders() if f not in {"open", "slots", *still_open})
+    others = (f for f in app.storage.runs.folders() if ids.RUN_ID.fullmatch(f) and f not in still_open)
     listed: list[dict[str, Any]] = []
     for run_id in islice(chain(still_open, others), MAX_LISTED):
         status, reason = _status_and_reason(app, run_id)
@@ -124,7 +184,7 @@ def _status_and_reason(app: App, run_id: str) -> tuple[str, str]:
     if blob is None:
         return "open", ""
     try:
-        outcome = Outcome.load_stored(blob.data)
+        outcome = load_own(Outcome, blob.data, run_id)
     except (VersionSkewError, DamagedError) as error:
         return "unknown", str(error)
     return outcome.status, outcome.reason

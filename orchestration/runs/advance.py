@@ -2,11 +2,10 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Final, assert_never
+from typing import Final, Literal, assert_never
 
 from frame_tools.contracts.choices import RunOutcome
-from frame_tools.contracts.errors import InputError, NextStep
+from frame_tools.contracts.errors import DamagedError, InputError, MissingError, NextStep
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.telemetry.logs import with_run_context
@@ -16,7 +15,8 @@ from orchestration.runs.admission import acquire_slot
 from orchestration.runs.decide import Action, NextAction, decide
 from orchestration.runs.finalize import clean_up, finalize_run, terminate_jobs
 from orchestration.runs.joining import join_run
-from orchestration.state import RunState, read_state
+from orchestration.runs.repair import repair_documents, split_again
+from orchestration.state import AnyState, RunState, read_state
 
 _log = logging.getLogger(__name__)
 
@@ -26,20 +26,25 @@ MAX_ACTIONS: Final = 12
 
 @with_run_context
 def advance(app: App, run_id: str) -> None:
-    """Execute actions of the run until it has to wait."""
+    """Execute actions of the run until it has to wait.
+
+    Raises VersionSkewError if it waits for another version of Impasto.
+    """
     for _ in range(MAX_ACTIONS):
         state = read_state(app.storage, run_id)
         if state is None:
             return
         next_action = decide(state, now=app.clock.now(), run_limit=app.run_limit)
         _log.info("run %s: %s", run_id, next_action.action)
+        if next_action.action is Action.WAIT and state.skew is not None:
+            raise state.skew
         with app.spans.phase(next_action.action, run_id):
             if not execute(app, state, next_action):
                 return
     raise RuntimeError(f"the run {run_id} does not settle; its last action is {next_action.action}")
 
 
-def execute(app: App, state: RunState, next_action: NextAction) -> bool:  # noqa: C901 - one case per action
+def execute(app: App, state: AnyState, next_action: NextAction) -> bool:
     """Execute one action; return whether to evaluate the run again at once."""
     match next_action.action:
         case Action.WAIT:
@@ -47,28 +52,41 @@ def execute(app: App, state: RunState, next_action: NextAction) -> bool:  # noqa
         case Action.CLEAN_UP:
             _clean_up(app, state)
             return False
-        case Action.ADMIT:
-            return _admit(app, state)
-        case Action.SPLIT:
-            _queue_split(app, state)
-        case Action.PLAN:
-            _refuse_invalid_input(app, state, lambda: planner.write_plan(app, state))
-        case Action.QUEUE:
-            _queue_batches(app, state)
-        case Action.JOIN:
-            return join_run(app, state)
+        case Action.REPAIR:
+            repair_documents(app, state)
         case Action.FINISH:
             _end_run(app, state, "finished", next_action)
         case Action.CANCEL:
             _end_run(app, state, "cancelled", next_action)
         case Action.FAIL:
             _end_run(app, state, "failed", next_action)
+        case Action.ADMIT | Action.SPLIT | Action.PLAN | Action.QUEUE | Action.JOIN:
+            assert isinstance(state, RunState)  # noqa: S101 - decide() ends a run without a request
+            return _work(app, state, next_action.action)
         case _:
             assert_never(next_action.action)
     return True
 
 
-def _clean_up(app: App, state: RunState) -> None:
+def _work(
+    app: App, state: RunState, action: Literal[Action.ADMIT, Action.SPLIT, Action.PLAN, Action.QUEUE, Action.JOIN]
+) -> bool:
+    """Execute an action that needs the run's request; return whether to evaluate the run again at once."""
+    match action:
+        case Action.ADMIT:
+            return _admit(app, state)
+        case Action.SPLIT:
+            _queue_split(app, state)
+        case Action.PLAN:
+            _plan(app, state)
+        case Action.QUEUE:
+            _queue_batches(app, state)
+        case Action.JOIN:
+            return join_run(app, state)
+    return True
+
+
+def _clean_up(app: App, state: AnyState) -> None:
     if state.is_open:
         clean_up(app, state.run_id)
     else:
@@ -91,6 +109,26 @@ def _queue_split(app: App, state: RunState) -> None:
     app.storage.runs.create(RunPaths(run_id).queued("split"), b"")
 
 
+def _plan(app: App, state: RunState) -> None:
+    """Write the plan; end the run if its input, or the run from which it was created, cannot be used."""
+    try:
+        _refuse_invalid_input(app, state, lambda: planner.write_plan(app, state))
+    except planner.DamagedSplitError as error:
+        _log.warning("run %s: %s", state.run_id, error)
+        split_again(app, state)
+    except (MissingError, DamagedError) as error:
+        finalize_run(
+            app,
+            state.run_id,
+            name=state.name,
+            status="failed",
+            reason=f"The run cannot be planned: {error.what}",
+            remedy="Upload the trigger file again to start a new run",
+            code=error.code,
+            next_step=NextStep.START_NEW_RUN,
+        )
+
+
 def _queue_batches(app: App, state: RunState) -> None:
     run_id = state.run_id
     app.storage.frame_batches.send_all(BatchMessage(run_id=run_id, batch=batch) for batch in state.missing)
@@ -106,7 +144,7 @@ def _refuse_invalid_input(app: App, state: RunState, check: Callable[[], None]) 
         finalize_run(
             app,
             state.run_id,
-            name=state.request.name,
+            name=state.name,
             status="refused",
             reason=error.what,
             remedy=error.remedy,
@@ -117,20 +155,20 @@ def _refuse_invalid_input(app: App, state: RunState, check: Callable[[], None]) 
     return False
 
 
-def _end_run(app: App, state: RunState, status: RunOutcome, next_action: NextAction) -> None:
-    is_finished = status == "finished"
+def _end_run(app: App, state: AnyState, status: RunOutcome, next_action: NextAction) -> None:
+    finished = state if status == "finished" and isinstance(state, RunState) else None
     finalize_run(
         app,
         state.run_id,
-        name=state.request.name,
+        name=state.name,
         status=status,
         reason=next_action.reason,
         remedy=next_action.remedy,
         code=next_action.code,
         next_step=next_action.next_step,
-        video=state.video if is_finished else None,
-        records=state.records if is_finished else None,
-        is_still_valid=lambda: is_finished or _decide_again(app, state.run_id) == next_action.action,
+        video=finished.video if finished else None,
+        records=finished.records if finished else None,
+        is_still_valid=lambda: finished is not None or _decide_again(app, state.run_id) == next_action.action,
     )
 
 
@@ -139,4 +177,4 @@ def _decide_again(app: App, run_id: str) -> Action | None:
     state = read_state(app.storage, run_id)
     if state is None:
         return None
-    return decide(replace(state, outcome=None, has_slot=True), now=app.clock.now(), run_limit=app.run_limit).action
+    return decide(state.without_end(), now=app.clock.now(), run_limit=app.run_limit).action

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from frame_tools.contracts.errors import ErrorCode, NextStep, sentence
-from orchestration.state import RunState
+from frame_tools.contracts.paths import RunPaths
+from orchestration.state import AnyState, RunState, UnreadableRun
 
 
 class Action(StrEnum):
@@ -15,6 +16,8 @@ class Action(StrEnum):
     """Write the report and release everything that an ended run still holds."""
     FINISH = "finish"
     CANCEL = "cancel"
+    REPAIR = "repair"
+    """Quarantine damaged documents that can be made again."""
     FAIL = "fail"
     ADMIT = "admit"
     """Acquire a slot."""
@@ -38,27 +41,35 @@ class NextAction:
     next_step: NextStep | None = None
 
 
-def decide(state: RunState, *, now: dt.datetime, run_limit: dt.timedelta) -> NextAction:
+def decide(state: AnyState, *, now: dt.datetime, run_limit: dt.timedelta) -> NextAction:
     """Return the next action of a run.
 
     The order of the rules matters: an outcome is final; a committed video (or records) takes precedence over a later
-    cancellation; a cancellation takes precedence over all remaining work.
+    cancellation; a cancellation takes precedence over all remaining work, and so does the time limit. A run waits for
+    another version of Impasto if that has written one of its documents.
     """
     if state.outcome is not None:
         return NextAction(action=Action.CLEAN_UP)
-    if state.product is not None:
+    if state.damaged_outcome is not None:
+        return NextAction(action=Action.REPAIR if state.damaged_outcome.is_damaged else Action.WAIT)
+    if isinstance(state, RunState) and state.product is not None:
         product = "video is" if state.video else "records are"
         return NextAction(action=Action.FINISH, reason=f"The {product} complete")
     if state.cancelled:
         return NextAction(action=Action.CANCEL, reason="A user cancelled the run")
-    if now - state.began_at > run_limit:
-        return NextAction(
-            action=Action.FAIL,
-            reason=f"The run did not end within {run_limit}",
-            remedy="See docs/operations.md for what to check, then resubmit what is missing",
-            code=ErrorCode.RUN_TIMED_OUT,
-            next_step=NextStep.RESUBMIT,
-        )
+    if isinstance(state, UnreadableRun) and state.skew is None:
+        return _damaged_request(state)
+    if now - state.start_of_limit(now) > run_limit:
+        return _time_limit_exceeded(state, run_limit)
+    if state.skew is not None or isinstance(state, UnreadableRun):
+        return NextAction(action=Action.WAIT)
+    return _decide_work(state)
+
+
+def _decide_work(state: RunState) -> NextAction:
+    """Return the next action of a run that goes on."""
+    if damaged_documents(state):
+        return NextAction(action=Action.REPAIR)
     if not state.has_slot:
         return NextAction(action=Action.ADMIT)
     if state.plan is None:
@@ -70,8 +81,43 @@ def decide(state: RunState, *, now: dt.datetime, run_limit: dt.timedelta) -> Nex
     return NextAction(action=Action.WAIT if "batches" in state.queued else Action.QUEUE)
 
 
+def damaged_documents(state: RunState) -> list[str]:
+    """Return the damaged documents that the run still needs, by blob name. A planned run needs no split receipt."""
+    split_receipt = RunPaths(state.run_id).split_receipt
+    return [
+        name
+        for name, blob in state.unreadable.items()
+        if blob.is_damaged and (name != split_receipt or state.plan is None)
+    ]
+
+
+def _damaged_request(state: UnreadableRun) -> NextAction:
+    return NextAction(
+        action=Action.FAIL,
+        reason=f"The request of the run is damaged: {state.error.what}",
+        remedy="Upload the trigger file again to start a new run",
+        code=ErrorCode.DAMAGED_DATA,
+        next_step=NextStep.START_NEW_RUN,
+    )
+
+
+def _time_limit_exceeded(state: AnyState, run_limit: dt.timedelta) -> NextAction:
+    cause = f": {state.skew.what}" if state.skew is not None else ""
+    can_continue = isinstance(state, RunState)
+    return NextAction(
+        action=Action.FAIL,
+        reason=f"The run did not end within {run_limit}{cause}",
+        remedy="See docs/operations.md for what to check, then resubmit what is missing"
+        if can_continue
+        else "Upload the trigger file again to start a new run",
+        code=ErrorCode.RUN_TIMED_OUT,
+        next_step=NextStep.RESUBMIT if can_continue else NextStep.START_NEW_RUN,
+    )
+
+
 def _decide_without_plan(state: RunState) -> NextAction:
-    if state.request.trigger.video is None or state.split is not None or state.request.parent is not None:
+    is_child = state.request.parent is not None and not state.splits_again
+    if state.request.trigger.video is None or state.split is not None or is_child:
         return NextAction(action=Action.PLAN)
     if failure := _step_failure(state, "split"):
         return failure

@@ -1,21 +1,26 @@
 """The end of a run: write the outcome once, write the report, then release everything that the run holds."""
 
 import logging
+import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from frame_tools.contracts import ids
 from frame_tools.contracts.choices import RunOutcome
-from frame_tools.contracts.errors import ErrorCode, NextStep
+from frame_tools.contracts.errors import DamagedError, ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Outcome
+from frame_tools.storage.blobs import Blob
 from frame_tools.telemetry.logs import log_fields, with_run_context
 from frame_tools.telemetry.metrics import FRAME_SECONDS, RUN_COST
 from orchestration.app import App
+from orchestration.documents import load_own
 from orchestration.reporting.report import build_report, report_json
 from orchestration.runs.admission import admit_next, release_slots
 
 _log = logging.getLogger(__name__)
+
+_JOB_NUMBER: Final = re.compile(r"[0-9]{3,6}")
 
 
 @with_run_context
@@ -92,9 +97,22 @@ def _record_metrics(app: App, report: Mapping[str, Any]) -> None:
 
 def terminate_jobs(app: App, run_id: str, reason: str) -> None:
     """Terminate all Batch jobs that were claimed for the run."""
-    for claim in app.storage.runs.list(RunPaths(run_id).jobs):
-        number = int(claim.name.rsplit("/", 1)[1])
+    for number in job_numbers(app, run_id):
         app.batch.terminate_job(ids.job_id(run_id, number), reason)
+
+
+def job_numbers(app: App, run_id: str) -> list[int]:
+    """Return the numbers of the Batch jobs that were claimed for the run; other blobs among the claims are ignored."""
+    names = (item.name.rsplit("/", 1)[1] for item in app.storage.runs.list(RunPaths(run_id).jobs))
+    return [int(name) for name in names if _JOB_NUMBER.fullmatch(name)]
+
+
+def _load_outcome(blob: Blob | None, run_id: str) -> Outcome | None:
+    try:
+        return load_own(Outcome, blob.data, run_id) if blob else None
+    except DamagedError as error:
+        _log.warning("run %s: its outcome is damaged: %s", run_id, error)
+        return None
 
 
 def clean_up(app: App, run_id: str) -> Mapping[str, Any]:
@@ -104,9 +122,9 @@ def clean_up(app: App, run_id: str) -> Mapping[str, Any]:
     outcome is retracted at that moment and this process dies, the hourly scan for orphaned runs finds the run.
     """
     blob = app.storage.runs.read(RunPaths(run_id).outcome)
-    if blob is None:  # a resubmission has deleted the outcome
+    outcome = _load_outcome(blob, run_id)
+    if blob is None or outcome is None:  # a resubmission has deleted the outcome, or `advance` makes it again
         return {}
-    outcome = Outcome.load_stored(blob.data)
     report = build_report(app.storage, outcome, app.settings.price_table)
     app.storage.output.write(RunPaths(run_id).report, report_json(report))
     terminate_jobs(app, run_id, f"run {outcome.status}")

@@ -2,11 +2,18 @@
 
 import logging
 
-from frame_tools.assembly import DamagedBatchError, assemble_output, read_receipt
+from frame_tools.assembly import (
+    DamagedBatchError,
+    DamagedPlanError,
+    MissingReceiptError,
+    assemble_output,
+    read_receipts,
+)
 from frame_tools.contracts.errors import DamagedError, MissingError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure
 from orchestration.app import App
+from orchestration.runs.repair import plan_again
 from orchestration.runs.scheduling import ensure_tasks
 from orchestration.state import RunState, write_failure
 
@@ -18,32 +25,38 @@ def join_run(app: App, state: RunState) -> bool:
     run_id = state.run_id
     try:
         return _join_or_schedule(app, state)
-    except MissingError as error:
+    except MissingReceiptError as error:
         _log.info("run %s: a concurrent joiner has invalidated a receipt: %s", run_id, error)
         return False
     except DamagedBatchError as error:
         _log.warning("run %s: %s", run_id, error)
         ensure_tasks(app, run_id, error.batches)
         return False
-    except DamagedError as error:
-        failure = Failure(
-            run_id=run_id,
-            step="join",
-            reason=error.what,
-            remedy=error.remedy,
-            code=error.code,
-            next_step=error.next_step,
-            failed_at=app.clock.now().isoformat(),
+    except DamagedPlanError as error:
+        _log.warning("run %s: %s", run_id, error)
+        plan_again(app, state, splits=state.split is not None)
+        return True
+    except (DamagedError, MissingError) as error:
+        write_failure(
+            app.storage,
+            Failure(
+                run_id=run_id,
+                step="join",
+                reason=error.what,
+                remedy=error.remedy,
+                code=error.code,
+                next_step=error.next_step,
+                failed_at=app.clock.now().isoformat(),
+            ),
         )
-        write_failure(app.storage, failure)
         return True
 
 
 def _join_or_schedule(app: App, state: RunState) -> bool:
     """Join here if the parts are small enough, else ensure that a task joins them."""
     assert state.plan is not None  # noqa: S101 - decide() returns JOIN only with a plan
-    run_id, batches = state.run_id, range(state.plan.batch_count)
-    total_bytes = sum(read_receipt(app.storage, run_id, batch).product.size for batch in batches)
+    run_id = state.run_id
+    total_bytes = sum(receipt.product.size for receipt in read_receipts(app.storage, state.plan))
     if total_bytes <= app.settings.join_in_function_bytes:
         return assemble_output(app.storage, run_id) is not None
     if "join" not in state.queued:

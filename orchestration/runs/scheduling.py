@@ -12,23 +12,24 @@ from collections.abc import Iterable
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.plan import Plan, Request
+from frame_tools.contracts.plan import Plan
 from frame_tools.telemetry.logs import with_run_context
 from orchestration.app import App, node_image
 from orchestration.azure_batch.client import attempts_by_step
 from orchestration.azure_batch.ports import SubmitResult, TaskView
 from orchestration.azure_batch.task_spec import TaskSpec, task_spec
 from orchestration.preflight import check_run
-from orchestration.runs.finalize import finalize_run
+from orchestration.runs.finalize import finalize_run, job_numbers
+from orchestration.state import run_name
 
 _log = logging.getLogger(__name__)
 
 
 def current_job(app: App, run_id: str) -> int:
     """Return the number of the run's newest Batch job; claim number 0 for a run that has none."""
-    claims = [int(item.name.rsplit("/", 1)[1]) for item in app.storage.runs.list(RunPaths(run_id).jobs)]
-    if claims:
-        return max(claims)
+    numbers = job_numbers(app, run_id)
+    if numbers:
+        return max(numbers)
     app.storage.runs.create(RunPaths(run_id).job_claim(0), b"")
     return 0
 
@@ -68,11 +69,10 @@ def _pool_can_run(app: App, run_id: str, image: str) -> bool:
     blocker = check_run(app, run_id, image=image).blocker
     if blocker is None:
         return True
-    request = Request.load_stored(app.storage.runs.need(RunPaths(run_id).request).data)
     finalize_run(
         app,
         run_id,
-        name=request.name,
+        name=run_name(app.storage, run_id),
         status="failed",
         reason=blocker.message,
         remedy=blocker.remedy,

@@ -171,7 +171,8 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error_class", "status_code"), [(InputError, 400), (MissingError, 404), (TemporaryError, 503)]
+    ("error_class", "status_code"),
+    [(InputError, 400), (MissingError, 404), (DamagedError, 409), (TemporaryError, 503)],
 )
 def test_user_and_temporary_errors_are_returned(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, error_class: type[ImpastoError], status_code: int
@@ -182,9 +183,7 @@ def test_user_and_temporary_errors_are_returned(
     assert ask("cancel_run", UNKNOWN) == (status_code, expected)
 
 
-@pytest.mark.parametrize(
-    "error", [DamagedError("secret", "R"), InternalError("secret", "R"), ValueError("secret"), AzureError("secret")]
-)
+@pytest.mark.parametrize("error", [InternalError("secret", "R"), ValueError("secret"), AzureError("secret")])
 def test_internal_errors_are_500_without_details(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:

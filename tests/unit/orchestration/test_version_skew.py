@@ -1,6 +1,7 @@
 """Version skew during an upgrade: documents of a newer version cause temporary errors that fail no run."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from tests.support.fake_node import read_plan
 from tests.support.host_call import call
 from tests.support.memory_world import InMemoryCloud
 from tests.support.world import World, drain, message
+
+Ask = Callable[[str, str], tuple[int, dict[str, Any]]]
 
 NEWER = "9.8.7"
 NEW_IMAGE = "stub:2"
@@ -110,16 +113,41 @@ def test_poisoned_trigger_does_not_fail_the_run(world: World) -> None:
     assert world.finish(run_id) == "finished"
 
 
-@pytest.mark.parametrize("function", ["get_run", "cancel_run", "resubmit_run"])
-def test_http_answers_503_and_names_both_versions(world: World, function: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def ask_about(world: World, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """Return a function that calls an HTTP function for a run and returns status code and body."""
     monkeypatch.setattr(function_app, "application", lambda: world.app)
+
+    def ask(function: str, run_id: str) -> tuple[int, dict[str, Any]]:
+        request = func.HttpRequest(method="GET", url="http://localhost", route_params={"run_id": run_id}, body=b"")
+        answer = call(function, request)
+        return answer.status_code, json.loads(answer.get_body())
+
+    return ask
+
+
+def test_resubmission_answers_503_and_names_both_versions(world: World, ask_about: Ask) -> None:
     run_id, upgrade = upgrading(world)
-    request = func.HttpRequest(method="GET", url="http://localhost", route_params={"run_id": run_id}, body=b"")
-    answer = call(function, request)
-    assert answer.status_code == 503
-    assert names_both_versions(json.loads(answer.get_body())["error"])
+    status_code, body = ask_about("resubmit_run", run_id)
+    assert (status_code, names_both_versions(body["error"])) == (503, True)
     upgrade.finish()
-    assert call("get_run", request).status_code == 200
+    assert ask_about("resubmit_run", run_id)[0] == 202
+
+
+def test_status_says_what_the_run_waits_for(world: World, ask_about: Ask) -> None:
+    run_id, _ = upgrading(world)
+    status_code, body = ask_about("get_run", run_id)
+    assert status_code == 200
+    assert any(names_both_versions(problem) for problem in body["trouble"])
+
+
+@pytest.mark.parametrize("document", ["request.json", "plan.json"])
+def test_run_of_another_version_can_be_cancelled(world: World, ask_about: Ask, document: str) -> None:
+    run_id = world.start("clip")
+    Upgrade(world, f"{run_id}/{document}")
+    status_code, body = ask_about("cancel_run", run_id)
+    assert (status_code, body["status"]) == (200, "cancelled")
+    assert world.is_released(run_id)
 
 
 def test_list_shows_the_other_runs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

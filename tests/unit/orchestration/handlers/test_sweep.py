@@ -5,11 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from azure.core.exceptions import AzureError
 
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import TaskError
+from frame_tools.storage.blobs import Blob
 from orchestration.azure_batch.ports import TaskView
 from orchestration.handlers.resubmit import resubmit
 from orchestration.handlers.sweep import sweep
@@ -221,9 +223,14 @@ def test_error_in_one_run_does_not_stop_the_sweep(world: World) -> None:
     bad, good = world.start("bad", 2), world.start("good", 2)
     world.deliver_messages()
     world.score(good, message=False)
-    world.storage.runs.write(RunPaths(bad).plan, b"not JSON")
+
+    def read(original: Callable[..., Blob | None], name: str, **options: Any) -> Blob | None:
+        if name == RunPaths(bad).plan:
+            raise AzureError("throttled")
+        return original(name, **options)
+
     with pytest.raises(ExceptionGroup) as raised:
-        sweep(world.app)
+        sweep(world.intercepted("runs", read=read).app)
     assert len(raised.value.exceptions) == 1
     assert world.status(good) == "finished"
 
