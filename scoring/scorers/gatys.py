@@ -27,6 +27,7 @@ from scoring.inference.weight_files import VGG
 from scoring.opencv import remap, resize
 from scoring.perception.losses import CONTENT_TAP, STYLE_TAPS, content_loss, grams, style_loss
 from scoring.perception.vgg import CHANNELS, TAPS, Vgg, load_vgg
+from scoring.scorers.painting_parts import MAX_PARTS, covering_parts
 from scoring.temporal.flow import estimate_motion, pixel_grid
 from scoring.types import FramePositions, Picture, Pictures, Prepared, RunInputs, Score
 
@@ -44,6 +45,8 @@ SMOOTHNESS_WEIGHT: Final = 30.0
 MARGIN: Final = 16
 """Pixels painted beyond the borders and cropped afterwards: VGG16's zero padding leaves dark bars there."""
 MIN_PAINTING_SIDE: Final = 32  # pixels
+_MAX_ASPECT: Final = 2
+"""Longer paintings are measured in parts, so that they need no more memory than a frame."""
 
 _COLORS: Final = "colours"
 """Key of the painting's colors among the prepared values. It is stored, so it keeps its spelling."""
@@ -87,10 +90,15 @@ class Gatys:
         if len(run.styles) != 1:
             raise InternalError(f"The scorer gatys got {len(run.styles)} style files", "Plan it with one painting")
         picture = np.array(images.read_painting(run.styles[0].data))
-        painting = _crop_and_scale(picture, min(run.sample()[0].shape[:2]))
+        painting = _scale(picture, min(run.sample()[0].shape[:2]))
         with torch.no_grad():
-            matrices = grams(self._vgg(to_tensor(painting[None], self._device) / 255))
-        prepared: dict[str, NDArray[np.float32]] = {tap: gram[0].cpu().numpy() for tap, gram in matrices.items()}
+            parts = [
+                grams(self._vgg(to_tensor(part[None], self._device) / 255))
+                for part in covering_parts(painting, _MAX_ASPECT)
+            ]
+        prepared: dict[str, NDArray[np.float32]] = {
+            tap: torch.cat([matrices[tap] for matrices in parts]).mean(0).cpu().numpy() for tap in parts[0]
+        }
         return prepared | {_COLORS: np.stack(_mean_and_deviation(painting))}
 
     def open(self, run: RunInputs, prepared: Prepared) -> Score:
@@ -200,16 +208,12 @@ def _steps(options: Options) -> int:
     return steps
 
 
-def _crop_and_scale(painting: Picture, side: int) -> Picture:
-    """Scale so that the shorter side is `side`, at least MIN_PAINTING_SIDE; crop the longer to twice that, centered."""
+def _scale(painting: Picture, side: int) -> Picture:
+    """Scale so that the shorter side is `side`, at least MIN_PAINTING_SIDE; the longest paintings are squeezed."""
     side = max(side, MIN_PAINTING_SIDE)
-    height, width = painting.shape[:2]
-    crop_height, crop_width = (min(length, 2 * min(height, width)) for length in (height, width))
-    top, left = (height - crop_height) // 2, (width - crop_width) // 2
-    scale = side / min(height, width)
-    crop = painting[top : top + crop_height, left : left + crop_width]
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return resize(crop, round(crop_width * scale), round(crop_height * scale), interpolation)
+    scale = side / min(painting.shape[:2])
+    height, width = (min(round(length * scale), _MAX_ASPECT * MAX_PARTS * side) for length in painting.shape[:2])
+    return resize(painting, width, height, cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
 
 
 def _mean_and_deviation(picture: Picture) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -22,8 +22,9 @@ from scoring.scorers.any_painting.conditional_norm import (
     StyleCondition,
     assemble_style,
 )
-from scoring.scorers.any_painting.predictor import PAINTING_SIDE, center_square
+from scoring.scorers.any_painting.predictor import PAINTING_SIDE
 from scoring.scorers.any_painting.weights import Networks
+from scoring.scorers.painting_parts import covering_parts
 from scoring.training import augmentation
 from scoring.training.finetune import features
 from scoring.types import Picture
@@ -195,17 +196,22 @@ def _square_indices(config: TuningConfig, rng: random.Random) -> Iterator[list[i
 
 
 def predicted_style(networks: Networks, painting: Picture) -> torch.Tensor:
-    """Return the style, (STYLE_PARAMETERS,), that the predictor gives the painting's center square."""
+    """Return the style, (STYLE_PARAMETERS,), that the predictor gives the painting: the mean over its squares."""
     with torch.no_grad():
-        return networks.transformer.style(networks.predictor(_style_input(painting).to(networks.device))[0])
+        return networks.transformer.style(networks.predictor(_squares(painting).to(networks.device)).mean(0))
 
 
 def style_target(vgg: Vgg, painting: Picture, device: torch.device) -> dict[str, torch.Tensor]:
-    """Return the Gram matrices of the painting's center square, at the size at which the predictor sees it."""
+    """Return the painting's Gram matrices, (1, C, C), at the size at which the predictor sees it.
+
+    They are the means over the squares that cover it.
+    """
     with torch.no_grad():
-        return losses.grams(features(vgg, _style_input(painting).to(device)))
+        parts = [losses.grams(features(vgg, square)) for square in _squares(painting).to(device).split(1)]
+    return {tap: torch.cat([grams[tap] for grams in parts]).mean(0, keepdim=True) for tap in parts[0]}
 
 
-def _style_input(painting: Picture) -> torch.Tensor:
-    """Return the painting's center square as the predictor's input, (1, 3, 256, 256) in 0..1."""
-    return augmentation.to_batch([augmentation.resize_shorter_side(center_square(painting), PAINTING_SIDE)])
+def _squares(painting: Picture) -> torch.Tensor:
+    """Return the squares that cover a painting as the predictor's input, (B, 3, 256, 256) in 0..1."""
+    squares = covering_parts(painting)
+    return augmentation.to_batch([augmentation.resize_shorter_side(square, PAINTING_SIDE) for square in squares])

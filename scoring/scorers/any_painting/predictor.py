@@ -3,12 +3,9 @@
 from collections.abc import Callable
 from typing import Final
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 from torch import nn
-
-from scoring.types import Picture
 
 STYLE_SIZE: Final = 100
 """Length of a style vector."""
@@ -76,10 +73,3 @@ class Predictor(nn.Module):
 def _pad_for_stride(x: torch.Tensor, stride: int) -> torch.Tensor:
     """Pad like TensorFlow's SAME for a 3x3 kernel of stride 2 on even sizes: right and bottom only."""
     return F.pad(x, (0, 1, 0, 1)) if stride == 2 else x
-
-
-def center_square(painting: Picture) -> Picture:
-    """Return the largest centered square of a painting, the part of it that the network sees."""
-    side = min(painting.shape[:2])
-    top, left = (painting.shape[0] - side) // 2, (painting.shape[1] - side) // 2
-    return np.ascontiguousarray(painting[top : top + side, left : left + side])

@@ -27,10 +27,11 @@ from scoring.inference.tensors import best_device, check_finite, check_frames, c
 from scoring.inference.tiling import CPU_PIXELS, MemoryBoundedRunner
 from scoring.scorers.any_painting.conditional_norm import StyleCondition
 from scoring.scorers.any_painting.network import MIN_SIDE, STRIDE, StyleTransferNet
-from scoring.scorers.any_painting.predictor import PAINTING_SIDE, center_square
+from scoring.scorers.any_painting.predictor import PAINTING_SIDE
 from scoring.scorers.any_painting.tiled_statistics import RECEPTIVE_FIELD, with_frame_statistics
 from scoring.scorers.any_painting.tuned import TUNED_SUFFIX, load_style
 from scoring.scorers.any_painting.weights import Networks, load_networks
+from scoring.scorers.painting_parts import covering_parts
 from scoring.scorers.sampling import subsample
 from scoring.types import FramePositions, Picture, Pictures, Prepared, RunInputs, Score, StyleFile, StyleMix
 
@@ -101,14 +102,18 @@ class AnyPainting(DeviceScorer):
         if file.name.lower().endswith(TUNED_SUFFIX):
             return load_style(file.data, file.name)
         painting = np.array(images.read_painting(file.data))
-        return self._workers.map(self._predict, [center_square(painting)])[0]
+        vectors = self._workers.map(self._predict, covering_parts(painting))
+        return self._workers.map(self._to_style, [torch.stack(vectors).mean(0)])[0]
 
-    def _predict(self, square: Picture) -> NDArray[np.float32]:
-        """Return the predicted style of a square painting."""
+    def _predict(self, square: Picture) -> torch.Tensor:
+        """Return the style vector, (100,), of a square of a painting."""
         x = to_float(torch.from_numpy(square[None]).to(self._device))
-        x = F.interpolate(x, (PAINTING_SIDE, PAINTING_SIDE), mode="bilinear", antialias=True)
-        style = self._networks.transformer.style(self._networks.predictor(x)[0])
-        return np.asarray(style.cpu().numpy(), np.float32)
+        return self._networks.predictor(
+            F.interpolate(x, (PAINTING_SIDE, PAINTING_SIDE), mode="bilinear", antialias=True)
+        )[0]
+
+    def _to_style(self, vector: torch.Tensor) -> NDArray[np.float32]:
+        return np.asarray(self._networks.transformer.style(vector).cpu().numpy(), np.float32)
 
     def _measure(self, sample: list[Picture], style: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the statistics, (2, C), of the sample painted in this style."""

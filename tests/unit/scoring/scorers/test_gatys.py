@@ -248,9 +248,25 @@ def test_non_finite_output_names_the_frame(run_of, scene):
 
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 120))
 def test_painting_is_scaled_to_the_size_of_the_frames(height, width, side):
-    scaled = module._crop_and_scale(np.zeros((height, width, 3), np.uint8), side)
+    scaled = module._scale(np.zeros((height, width, 3), np.uint8), side)
     assert min(scaled.shape[:2]) == max(side, module.MIN_PAINTING_SIDE)
-    assert max(scaled.shape[:2]) <= 2 * min(scaled.shape[:2])
+    assert max(scaled.shape[:2]) <= 64 * min(scaled.shape[:2])
+    aspect = scaled.shape[1] / scaled.shape[0]
+    assert aspect == pytest.approx(width / height, rel=0.05) or max(height, width) > 60 * min(height, width)
+
+
+def test_every_part_of_a_long_painting_counts(gatys, run_of, scene):
+    picture = np.random.default_rng(2).integers(0, 256, (32, 160, 3), np.uint8)
+
+    def prepared(picture):
+        file = StyleFile("long.png", encode_png(Image.fromarray(picture)))
+        return gatys.prepare(run_of(scene[:24, :32], files=(file,)))
+
+    whole = prepared(picture)
+    for column in (0, 64, 128):
+        other = picture.copy()
+        other[:, column : column + 32] //= 4
+        assert any(np.abs(values - prepared(other)[name]).max() > 1e-6 for name, values in whole.items())
 
 
 def test_load_verifies_the_weights(vgg, tmp_path, monkeypatch):
