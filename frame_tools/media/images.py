@@ -9,6 +9,7 @@ import struct
 import zlib
 from typing import Final
 
+import pi_heif
 from av.video.frame import VideoFrame
 from PIL import Image, ImageChops, ImageOps, PngImagePlugin
 
@@ -21,8 +22,8 @@ KEPT_PAINTING_PIXELS: Final = 7680 * 4320
 """Larger paintings are scaled down to about this many pixels when they are read."""
 JPEG_QUALITY: Final = 95
 _PNG_COMPRESSION: Final = 1  # frames are written once and read once: speed matters more than size
-_FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
-_REMEDY: Final = "Use a JPEG, PNG, WebP, AVIF or TIFF image that opens in an image viewer."
+_FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")
+_REMEDY: Final = "Use a JPEG, PNG, WebP, HEIC, AVIF or TIFF image that opens in an image viewer."
 # What Pillow's readers raise on damaged files, besides OSError.
 DECODE_ERRORS: Final = (
     OSError,
@@ -40,11 +41,11 @@ _JPEG_BEGIN: Final = b"\xff\xd8"
 _JPEG_END: Final = b"\xff\xd9"
 _JPEG_FILLER: Final = b"\x35\xa6" * 32
 _MAX_BLOCK_ROWS: Final = 18  # the last blocks, and the lines above that their interpolated chroma reaches
-_HEIF_BRANDS: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"})
 
 # Pillow's limits of 1 MiB are below the workflows and color profiles that programs store in PNG files.
 PngImagePlugin.MAX_TEXT_CHUNK = MAX_BYTES
 PngImagePlugin.MAX_TEXT_MEMORY = MAX_BYTES
+pi_heif.register_heif_opener(decode_threads=1, thumbnails=False)
 
 
 def image_size(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -164,8 +165,6 @@ def _open_image(data: bytes, max_pixels: int) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError("The image has too many pixels", too_large) from error
     except DECODE_ERRORS as error:
-        if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
-            raise InputError("The image is HEIC, which is not supported", "Export it as JPEG or PNG.") from error
         raise InputError("The file is not a readable image", _REMEDY) from error
     width, height = image.size
     if width * height > max_pixels:

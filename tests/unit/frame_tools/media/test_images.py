@@ -12,6 +12,7 @@ from PIL import Image, ImageChops, ImageStat, PngImagePlugin
 from frame_tools.contracts.errors import InputError
 from frame_tools.media import images
 from tests.support.clips import draw, read_number
+from tests.support.heic import ROTATED_LEFT, encode_heic
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -153,9 +154,19 @@ def test_avif_is_read() -> None:
     assert read_number(images.read_rgb(encoded(draw(300, (64, 48)), "AVIF"))) == 300
 
 
-def test_heic_is_named() -> None:
-    with pytest.raises(InputError, match="HEIC"):
-        images.read_rgb(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+def test_heic_is_read_upright() -> None:
+    stored = draw(300, (96, 64))
+    assert read_number(images.read_rgb(encode_heic(stored))) == 300
+    turned = encode_heic(stored.transpose(Image.Transpose.ROTATE_270), rotation=ROTATED_LEFT)
+    assert images.image_size(turned) == (96, 64)
+    assert read_number(images.read_painting(turned)) == 300
+
+
+@pytest.mark.parametrize("share", [0.2, 0.9])
+def test_truncated_heic_is_rejected(share: float) -> None:
+    data = encode_heic(draw(300, (96, 64)))
+    with pytest.raises(InputError):
+        images.read_rgb(data[: int(share * len(data))])
 
 
 def test_large_painting_is_scaled_down() -> None:
