@@ -37,7 +37,7 @@ SCORING_HELPERS := tests/support/golden_pictures.py tests/support/moving_scenes.
 export VIDEO STYLE OUT
 
 .PHONY: help setup vgg demo up test test-unit test-app test-scoring coverage hunt lint lint-project lint-infra types contracts \
-  bicep bicep-snapshots check lock format clean
+  bicep bicep-snapshots kql check lock format clean
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -108,13 +108,16 @@ bicep: $(APP) ## Compile, lint and format-check the Bicep templates and compare 
 bicep-snapshots: $(APP) ## Format the Bicep templates and write their snapshots
 	.venv/bin/python -m infra.tools.bicep --write
 
+kql: $(APP) $(AZURITE) ## Check the Kusto queries of templates and pages
+	.venv/bin/python -m infra.tools.kql
+
 lint-infra: $(APP) ## Check azure.yaml, host.json and the shell scripts
 	.venv/bin/check-jsonschema --schemafile infra/schemas/azure.yaml.schema.json azure.yaml
 	.venv/bin/check-jsonschema --schemafile infra/schemas/host.schema.json host.json
 	@command -v shellcheck >/dev/null || { echo "No shellcheck found. Install it: apt-get install shellcheck, or brew install shellcheck." >&2; exit 1; }
 	shellcheck $(SHELL_SCRIPTS)
 
-check: lint lint-project lint-infra types contracts bicep coverage ## All that CI does
+check: lint lint-project lint-infra types contracts bicep kql coverage ## All that CI does
 
 # uv keeps every pin of an existing lock; `make lock UPGRADE=--upgrade` moves the transitive ones to their newest versions.
 # Direct versions stand in the .in files. The version of Python is that of the oldest interpreter that installs the lock.
@@ -157,6 +160,6 @@ $(SCORER): scoring/requirements-dev.txt scoring/requirements-torch.txt scoring/r
 
 $(AZURITE): package.json package-lock.json
 	@command -v npm >/dev/null || { echo "No npm found. Install Node.js 20 or newer: Azurite, the local storage, runs on it." >&2; exit 1; }
-	@echo "Installing Azurite ..."
+	@echo "Installing Azurite and the Kusto language service ..."
 	@npm ci --silent --no-audit --no-fund
 	@touch $@

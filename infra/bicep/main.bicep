@@ -101,6 +101,7 @@ var insightsName = 'appi-${prefix}'
 var appIdentityName = 'id-${prefix}-app'
 var poolIdentityName = 'id-${prefix}-pool'
 var topicName = 'evgt-${prefix}'
+var title = 'Impasto ${environmentName}'
 var subnetNames = checkedNetwork == 'private' ? [] : ['functions', 'batch']
 
 module identities 'modules/identities.bicep' = {
@@ -283,6 +284,28 @@ module alerts 'modules/alerts.bicep' = {
   }
 }
 
+module workbook 'modules/workbook.bicep' = {
+  params: {
+    location: location
+    tags: allTags
+    title: title
+    workspaceId: monitoring.outputs.workspaceId
+    batchAccountId: batch.outputs.id
+  }
+}
+
+module dashboard 'modules/dashboard.bicep' = {
+  params: {
+    name: 'dash-${token}'
+    location: location
+    tags: allTags
+    title: title
+    workspaceId: monitoring.outputs.workspaceId
+    batchAccountId: batch.outputs.id
+    workbookId: workbook.outputs.id
+  }
+}
+
 module endpoints 'modules/endpoints.bicep' = if (checkedNetwork == 'private') {
   params: {
     location: location
@@ -363,6 +386,9 @@ output AZURE_CONTAINER_REGISTRY_NAME string = registryName
 
 @description('Name of the Event Grid topic, for blobtrigger.bicep.')
 output EVENT_TOPIC_NAME string = topicName
+
+@description('Address of the workbook in the portal.')
+output IMPASTO_WORKBOOK string = '${environment().portal}/#@/resource${workbook.outputs.id}/workbook'
 
 @description('Name of the Batch account, for az batch.')
 output AZURE_BATCH_ACCOUNT_NAME string = batchAccountName

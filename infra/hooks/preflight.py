@@ -16,6 +16,7 @@ PROVIDERS = (
     "Microsoft.ManagedIdentity",
     "Microsoft.Network",
     "Microsoft.OperationalInsights",
+    "Microsoft.Portal",
     "Microsoft.Storage",
     "Microsoft.Web",
 )

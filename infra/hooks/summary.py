@@ -14,6 +14,7 @@ def print_next_steps(az: AzureCli, environ: Mapping[str, str]) -> None:
     spot = az.read(*account, "--query", "lowPriorityCoreQuota", "--output", "tsv")
     print(f"API: {value(environ, 'IMPASTO_API')}")
     print(f"Key: az functionapp keys list -g {group} -n {app} --query functionKeys.default -o tsv")
+    print(f"Workbook: {value(environ, 'IMPASTO_WORKBOOK')}")
     if reach:
         print(f"Storage: reachable from {reach}")
     else:

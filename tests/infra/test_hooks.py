@@ -71,6 +71,7 @@ ENVIRON = {
     "EVENT_TOPIC_NAME": "evgt-1",
     "NODE_IMAGE": "crx.azurecr.io/impasto-node:1",
     "IMPASTO_API": "https://func-1.example.org/api",
+    "IMPASTO_WORKBOOK": "https://portal.example.org/#@/resource/workbook",
     "OPS__blobServiceUri": "https://stops123.blob.core.windows.net",
 }
 
@@ -441,6 +442,7 @@ def test_summary_names_the_next_steps(
     assert main(["postup"]) == 0
     printed = capsys.readouterr().out
     assert "https://func-1.example.org/api" in printed
+    assert ENVIRON["IMPASTO_WORKBOOK"] in printed
     assert (reach or "azd env set IMPASTO_UPLOAD_FROM") in printed
     assert ("Quota:" in printed) is (spot == "0")
     assert "frame_tools restyle" in printed

@@ -32,42 +32,24 @@ param budgetStart string
 @description('Required. Nodes that always run.')
 param minNodes int
 
-// The app writes each log record as one JSON object; a host that forwards custom dimensions adds its fields to Properties.
-var runFailedQuery = '''
-AppTraces
-| extend event = coalesce(tostring(Properties.event), tostring(parse_json(Message).event))
-| where event == "run_failed"
-'''
-var poisonQuery = '''
-StorageQueueLogs
-| where OperationName == "PutMessage" and Uri contains "-poison/messages"
-'''
-// Autoscaling stops a resize to start the next one, and a new or idle pool has too few samples: neither is a fault.
-var resizeQuery = '''
-AzureDiagnostics
-| where ResourceProvider == "MICROSOFT.BATCH"
-| extend resizeCode = column_ifexists("resultCode_s", ""), formulaCode = column_ifexists("error_code_s", "")
-| where (OperationName == "PoolResizeCompleteEvent" and resizeCode !in ("", "Success", "ResizeStopped"))
-    or (OperationName == "PoolAutoScaleEvent" and formulaCode !in ("", "InsufficientSampleData"))
-'''
 var logAlerts = [
   {
     name: 'poison'
     description: 'A message was moved to a poison queue: a function failed on it five times.'
     severity: 2
-    query: poisonQuery
+    query: loadTextContent('../queries/alert_poison.kql')
   }
   {
     name: 'run-failed'
     description: 'A run failed. Its report in the container output names the reason.'
     severity: 3
-    query: runFailedQuery
+    query: loadTextContent('../queries/alert_run_failed.kql')
   }
   {
     name: 'resize'
     description: 'The pool could not be resized because of quota, capacity or an error in the autoscale formula.'
     severity: 2
-    query: resizeQuery
+    query: loadTextContent('../queries/alert_resize.kql')
   }
 ]
 
