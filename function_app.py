@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import azure.functions as func
+from azure.core.exceptions import AzureError
 
 from frame_tools.contracts import paths
 from frame_tools.contracts.errors import (
@@ -33,6 +34,7 @@ from orchestration.handlers import start_run as start_run_handler
 from orchestration.handlers import submit_batch as submit_batch_handler
 from orchestration.handlers import sweep as sweep_handler
 from orchestration.reporting import status
+from orchestration.service_errors import service_error
 from orchestration.settings import HostSettings
 from orchestration.telemetry.tracing import Invocation, Span, annotate_from_message
 
@@ -192,13 +194,13 @@ def _respond(
 ) -> func.HttpResponse:
     """Return the handler's result as JSON, 404 for None, and an error status for an exception.
 
-    InputError is 400, MissingError 404, DamagedError 409 and TemporaryError 503. Any other exception is the app's
-    fault: 500 with the invocation id as correlation id, and the details in the log only.
+    InputError is 400, MissingError 404, DamagedError 409, TemporaryError and an error of a service 503. Any other
+    exception is the app's fault: 500 with the invocation id as correlation id, and the details in the log only.
     """
     try:
         with _invocation(context) as (services, span):
             span.annotate(req.route_params.get("run_id", ""))
-            body = handle(services)
+            body = handle(services.interactive or services)
     except InputError as error:
         return _error_response(error, 400)
     except MissingError as error:
@@ -207,6 +209,10 @@ def _respond(
         return _error_response(error, 409)
     except TemporaryError as error:
         return _error_response(error, 503)
+    except AzureError as error:
+        _log.warning("%s failed: %s", context.function_name, error)
+        described = service_error(error, "Azure Storage")
+        return _error_response(described, 503 if isinstance(described, TemporaryError) else 500)
     except Exception:  # the caller gets a correlation id, never the details of an unexpected error
         _log.exception("%s failed; correlation id %s", context.function_name, context.invocation_id)
         return _json_response(

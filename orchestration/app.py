@@ -10,6 +10,7 @@ from typing import Self
 from frame_tools.contracts.plan import Plan
 from frame_tools.storage.accounts import DATA, OPS, account_from
 from frame_tools.storage.deployment import Storage
+from frame_tools.storage.patience import BACKGROUND, INTERACTIVE, Patience
 from frame_tools.telemetry import logs
 from frame_tools.telemetry.metrics import LogMetrics, Metrics
 from orchestration.azure_batch.client import BatchService
@@ -32,14 +33,16 @@ class App:
     spans: Spans = field(default_factory=NoOpSpans)
     """Creates trace spans."""
     clock: Clock = field(default_factory=SystemClock)
+    interactive: "App | None" = None
+    """The same app with clients that soon give up on a service that does not answer; None for the same clients."""
     task_environment: Mapping[str, str]
     """Environment variables of every task: the storage accounts (never a key) and the identity it signs in with."""
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+    def from_environment(cls, environ: Mapping[str, str], patience: Patience = BACKGROUND) -> Self:
         """Create the app from settings; opens no connection yet."""
         settings = Settings.from_environment(environ)
-        storage = Storage.from_environment(environ)
+        storage = Storage.from_environment(environ, patience)
         task_environment = {
             **account_from(environ, DATA).task_environment(),
             **account_from(environ, OPS).task_environment(),
@@ -48,7 +51,7 @@ class App:
         return cls(
             settings=settings,
             storage=storage,
-            batch=BatchService(settings, logs_url=storage.logs.url),
+            batch=BatchService(settings, logs_url=storage.logs.url, patience=patience),
             task_environment=task_environment,
         )
 
@@ -64,7 +67,11 @@ def application() -> App:
     environ = os.environ
     logs.configure_host_logging()
     telemetry = telemetry_from(environ)
-    return replace(App.from_environment(environ), metrics=telemetry.metrics, spans=telemetry.spans)
+    background, interactive = (
+        replace(App.from_environment(environ, patience), metrics=telemetry.metrics, spans=telemetry.spans)
+        for patience in (BACKGROUND, INTERACTIVE)
+    )
+    return replace(background, interactive=interactive)
 
 
 def node_image(app: App, plan: Plan | None) -> str:

@@ -7,13 +7,15 @@ run's tasks wait for a node. `preflight` is the full list, for people: GET /api/
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Literal
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
+from typing import Any, ClassVar, Final, Literal
 
 from azure.core.exceptions import AzureError
 
 from frame_tools.contracts import paths
 from frame_tools.contracts.base import StoredDocument
-from frame_tools.contracts.errors import DamagedError, VersionSkewError
+from frame_tools.contracts.errors import DamagedError, ImpastoError, VersionSkewError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.mode import MOUNTS
@@ -29,6 +31,11 @@ from orchestration.azure_batch.pool import (
 )
 
 _log = logging.getLogger(__name__)
+
+MAX_PARALLEL_CHECKS: Final = 12
+"""At least as many as there are checks: none waits for another that gets no answer."""
+UNREAD_POOL: Final = "pool"
+"""The check that a pool that Batch does not return leaves unknown."""
 
 
 class PoolCheck(StoredDocument):
@@ -47,6 +54,11 @@ class PoolCheck(StoredDocument):
         return next((finding for finding in self.findings if finding.verdict == "stop"), None)
 
     @property
+    def has_pool(self) -> bool:
+        """Whether Batch returned the pool, so that the check need not be repeated."""
+        return not any(finding.check == UNREAD_POOL and finding.verdict == "unknown" for finding in self.findings)
+
+    @property
     def problems(self) -> list[str]:
         """Messages of all blockers and warnings, each with its remedy."""
         reported = (finding for finding in self.findings if finding.verdict in ("stop", "warning"))
@@ -62,9 +74,9 @@ def _inspect_pool(app: App, *, image: str) -> tuple[PoolCheck, PoolView | None]:
     settings, checked_at = app.settings, app.clock.now().isoformat()
     try:
         pool = app.batch.pool()
-    except AzureError as error:
-        message = f"Batch did not return the pool: {_first_line(error)}"
-        finding = Finding(check="pool", verdict="unknown", message=message)
+    except (AzureError, ImpastoError) as error:
+        message = f"Batch did not return the pool: {_cause(error)}"
+        finding = Finding(check=UNREAD_POOL, verdict="unknown", message=message)
         return PoolCheck(checked_at=checked_at, findings=(finding,)), None
     findings = pool_findings(
         pool,
@@ -83,9 +95,9 @@ def _inspect_pool(app: App, *, image: str) -> tuple[PoolCheck, PoolView | None]:
 
 
 def check_run(app: App, run_id: str, *, image: str) -> PoolCheck:
-    """Return the run's stored check if it has no blocker, else check the pool for tasks of `image` now."""
+    """Return the run's stored check if it is complete and has no blocker, else check the pool for `image` now."""
     stored = read_check(app.storage, run_id)
-    if stored is not None and stored.blocker is None:
+    if stored is not None and stored.blocker is None and stored.has_pool:
         return stored
     return store_check(app, run_id, _inspect_pool(app, image=image)[0])
 
@@ -115,23 +127,31 @@ def read_check(storage: Storage, run_id: str) -> PoolCheck | None:
 
 
 def preflight(app: App) -> dict[str, Any]:
-    """Return every check of this deployment; `ready` is False if a finding prevents every run."""
-    findings = [*_storage_findings(app.storage), *_batch_findings(app)]
+    """Return every check of this deployment; `ready` is False if a finding prevents every run.
+
+    All services are asked at the same time, so that the answer takes no longer than the slowest of them.
+    """
+    with ThreadPoolExecutor(MAX_PARALLEL_CHECKS, thread_name_prefix="preflight") as pool:
+        batch = pool.submit(lambda: list(_batch_findings(app, pool)))
+        findings = [*pool.map(lambda check: check(), _storage_checks(app.storage)), *batch.result()]
     return {
         "ready": not any(finding.verdict == "stop" for finding in findings),
         "checks": [finding.model_dump(exclude_defaults=True) for finding in findings],
     }
 
 
-def _storage_findings(storage: Storage) -> Iterator[Finding]:
+def _storage_checks(storage: Storage) -> list[Callable[[], Finding]]:
     names = (paths.INPUT, paths.TRIGGERS, paths.WORK, paths.OUTPUT, paths.RUNS, paths.LOGS)
     resources: dict[str, BlobContainer | MessageQueue] = {
         **{f"container {name}": getattr(storage, name) for name in names},
         f"queue {paths.FRAME_BATCHES}": storage.frame_batches,
         f"queue {paths.FINISHED_BATCHES}": storage.finished_batches,
     }
-    for name, resource in resources.items():
-        yield _attempt(name, lambda name=name, resource=resource: _existence(name, resource.is_created()))  # type: ignore[misc]
+    return [partial(_attempt, name, partial(_resource_finding, name, each)) for name, each in resources.items()]
+
+
+def _resource_finding(name: str, resource: BlobContainer | MessageQueue) -> Finding:
+    return _existence(name, resource.is_created())
 
 
 def _existence(check: str, exists: bool) -> Finding:
@@ -142,31 +162,32 @@ def _existence(check: str, exists: bool) -> Finding:
     )
 
 
-def _batch_findings(app: App) -> Iterator[Finding]:
+def _batch_findings(app: App, executor: Executor) -> Iterator[Finding]:
+    agents, counts = executor.submit(app.batch.supported_agents), executor.submit(app.batch.node_counts)
     check, pool = _inspect_pool(app, image=app.settings.node_image)
     yield from check.findings
     if pool is None:
         return
     yield from region_findings(pool, endpoint=app.settings.batch_endpoint)
-    yield _attempt("node agent", lambda: agent_finding(pool, app.batch.supported_agents()), verdict="unknown")
+    yield _attempt("node agent", lambda: agent_finding(pool, agents.result()), verdict="unknown")
     try:
-        yield from node_findings(pool, app.batch.node_counts())
-    except AzureError as error:
-        yield Finding(check="nodes", verdict="unknown", message=_first_line(error))
+        yield from node_findings(pool, counts.result())
+    except (AzureError, ImpastoError) as error:
+        yield Finding(check="nodes", verdict="unknown", message=_cause(error))
 
 
 def _attempt(check: str, inspect: Callable[[], Finding], *, verdict: Literal["stop", "unknown"] = "stop") -> Finding:
-    """Return the finding of `inspect`, or one with `verdict` if it raises AzureError."""
+    """Return the finding of `inspect`, or one with `verdict` if the service does not answer."""
     try:
         return inspect()
-    except AzureError as error:
+    except (AzureError, ImpastoError) as error:
         return Finding(
             check=check,
             verdict=verdict,
-            message=_first_line(error),
+            message=_cause(error),
             remedy="Check the app's role assignments and the network rules",
         )
 
 
-def _first_line(error: AzureError) -> str:
-    return str(error.message).split("\n", 1)[0][:300]
+def _cause(error: AzureError | ImpastoError) -> str:
+    return error.what if isinstance(error, ImpastoError) else str(error.message).split("\n", 1)[0][:300]

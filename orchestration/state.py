@@ -82,6 +82,8 @@ class RunState(_CommonState):
     has_slot: bool
     product: str | None
     """The committed video or records in `output`."""
+    is_delayed: bool = False
+    """Whether an error kept a handler from advancing the run, and no sweep has succeeded since."""
     splits_again: bool = False
     """Whether the run, though created from another one, splits its video itself."""
 
@@ -175,6 +177,7 @@ def read_state(storage: Storage, run_id: str) -> AnyState | None:
         cancelled=names.cancelled in listed,
         outcome=outcome,
         product=plan.product if plan and storage.output.exists(plan.product) else None,
+        is_delayed=names.delay in listed,
         splits_again=names.splits_again in listed,
         unreadable=documents.unreadable,
         recorded_at=_created(listed, names.resumed, names.request),

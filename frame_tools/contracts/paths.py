@@ -127,6 +127,11 @@ class RunPaths:
         return f"{self.old_errors}{step}.json"
 
     @property
+    def delay(self) -> str:
+        """The last error that kept the Function App from advancing the run."""
+        return f"{self.run_id}/delay.json"
+
+    @property
     def retries(self) -> str:
         """Prefix of the sweep's retry claims."""
         return f"{self.run_id}/retries/"
@@ -134,6 +139,14 @@ class RunPaths:
     def retry_claim(self, step: str, number: int) -> str:
         """Return the blob whose creation allows the sweep one more attempt of a step."""
         return f"{self.retries}{step}-{number}"
+
+    def later_retry(self, step: str, number: int) -> str:
+        """Return the claim of a retry after an error that passes by itself; there is no limit on their number."""
+        return f"{self.later_retries(step)}{number:04d}"
+
+    def later_retries(self, step: str) -> str:
+        """Return the prefix of a step's claims of retries after errors that pass by themselves."""
+        return f"{self.retries}{step}-later-"
 
     @property
     def completion_log(self) -> str:

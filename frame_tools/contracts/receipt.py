@@ -149,6 +149,11 @@ class TaskError(StoredDocument):
     """Exit code with which the process was about to end."""
     happened_at: str
 
+    @property
+    def is_passing(self) -> bool:
+        """Whether the cause passes by itself: a service that is away, or an upgrade that is in progress."""
+        return self.code in (ErrorCode.TEMPORARY_FAILURE, ErrorCode.VERSION_SKEW)
+
     def explains(self, *, task_id: str, exit_code: int | None) -> bool:
         """Return whether this error ended the task; a task that was killed afterwards has another exit code."""
         return (self.task_id, self.exit_code) == (task_id, exit_code)

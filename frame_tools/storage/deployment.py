@@ -7,6 +7,7 @@ from typing import Self
 from frame_tools.contracts import paths
 from frame_tools.storage.accounts import DATA, OPS, Account, account_from
 from frame_tools.storage.blobs import BlobAccount, container_at
+from frame_tools.storage.patience import BACKGROUND, Patience
 from frame_tools.storage.ports import BlobContainer, MessageQueue
 from frame_tools.storage.queues import QueueAccount
 from frame_tools.storage.sas import GRANTS, has_sas_urls
@@ -49,14 +50,15 @@ class Storage:
     finished_batches: MessageQueue
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+    def from_environment(cls, environ: Mapping[str, str], patience: Patience = BACKGROUND) -> Self:
         """Open the accounts named by the settings DATA and OPS; sends no request."""
-        return cls.open(data=account_from(environ, DATA), ops=account_from(environ, OPS))
+        return cls.open(data=account_from(environ, DATA), ops=account_from(environ, OPS), patience=patience)
 
     @classmethod
-    def open(cls, *, data: Account, ops: Account) -> Self:
+    def open(cls, *, data: Account, ops: Account, patience: Patience = BACKGROUND) -> Self:
         """Open two accounts; sends no request."""
-        data_blobs, ops_blobs, queues = BlobAccount(data), BlobAccount(ops), QueueAccount(ops)
+        data_blobs, ops_blobs = BlobAccount(data, patience), BlobAccount(ops, patience)
+        queues = QueueAccount(ops, patience)
         return cls(
             input=data_blobs.container(paths.INPUT),
             triggers=data_blobs.container(paths.TRIGGERS),

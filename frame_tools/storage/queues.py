@@ -20,6 +20,7 @@ from azure.storage.queue import (
 
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.storage.accounts import Account
+from frame_tools.storage.patience import BACKGROUND, Patience
 
 MAX_SENDERS: Final = 8
 
@@ -82,8 +83,17 @@ class Queue:
 class QueueAccount:
     """The queue service of one storage account."""
 
-    def __init__(self, account: Account) -> None:
-        options: dict[str, Any] = {"retry_policy": ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=5)}
+    def __init__(self, account: Account, patience: Patience = BACKGROUND) -> None:
+        options: dict[str, Any] = {
+            "retry_policy": ExponentialRetry(
+                initial_backoff=patience.first_pause,
+                increment_base=patience.pause_base,
+                retry_total=patience.retries,
+                random_jitter_range=min(patience.first_pause, patience.pause_base),
+            ),
+            "connection_timeout": patience.connect_seconds,
+            "read_timeout": patience.read_seconds,
+        }
         if account.connection_string:
             self._client = QueueServiceClient.from_connection_string(account.connection_string, **options)
         else:

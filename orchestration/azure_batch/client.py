@@ -8,20 +8,23 @@ https://learn.microsoft.com/python/api/azure-batch/azure.batch.batchclient
 
 import base64
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from azure.batch import BatchClient
 from azure.batch import models as m
 from azure.core.credentials import AzureNamedKeyCredential
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.identity import DefaultAzureCredential
 
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import TemporaryError
+from frame_tools.storage.patience import BACKGROUND, Patience
 from orchestration.azure_batch.pool import NodeCounts, PoolError, PoolView, SupportedAgent
 from orchestration.azure_batch.ports import SubmitResult, TaskView
 from orchestration.azure_batch.task_spec import TaskSpec
+from orchestration.service_errors import service_error
 from orchestration.settings import Settings
 
 MAX_COLLECTION: Final = 100
@@ -32,17 +35,42 @@ LOCAL_KEY: Final = AzureNamedKeyCredential("impastolocal", base64.b64encode(b"no
 _JOB_CLOSED_CODES: Final = {"jobcompleted", "jobbeingterminated", "jobbeingdeleted", "jobnotfound", "jobdisabled"}
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _reports_outages(call: Callable[P, R]) -> Callable[P, R]:
+    """Raise errors of the service that the method does not handle as `service_error` describes them."""
+
+    @wraps(call)
+    def wrapper(*args: P.args, **options: P.kwargs) -> R:
+        try:
+            return call(*args, **options)
+        except AzureError as error:
+            raise service_error(error, "Azure Batch") from error
+
+    return wrapper
+
+
 class BatchService:
     """Client of the account's Batch service for one pool."""
 
-    def __init__(self, settings: Settings, *, logs_url: str) -> None:
+    def __init__(self, settings: Settings, *, logs_url: str, patience: Patience = BACKGROUND) -> None:
         credential = LOCAL_KEY if settings.batch_is_local else DefaultAzureCredential()
-        self._client = BatchClient(endpoint=settings.batch_endpoint, credential=credential)
+        self._client = BatchClient(
+            endpoint=settings.batch_endpoint,
+            credential=credential,
+            retry_total=patience.retries,
+            retry_backoff_factor=patience.first_pause / 2,  # no pause, then twice as long, four times, …
+            connection_timeout=patience.connect_seconds,
+            read_timeout=patience.read_seconds,
+        )
         self._pool_id = settings.batch_pool_id
         self._identity = settings.batch_pool_identity
         self._logs_url = logs_url
         self._run_limit = dt.timedelta(hours=settings.run_hours)
 
+    @_reports_outages
     def ensure_job(self, job_id: str, *, correlation_id: str) -> bool:
         """Create the job unless it exists; return whether it accepts tasks. It ends only by `terminate_job`.
 
@@ -63,6 +91,7 @@ class BatchService:
             return self.job_is_open(job_id)
         return True
 
+    @_reports_outages
     def job_is_open(self, job_id: str) -> bool:
         """Return whether the job exists and accepts tasks. Tasks of a terminated job may stay "active" forever."""
         try:
@@ -70,6 +99,7 @@ class BatchService:
         except ResourceNotFoundError:
             return False
 
+    @_reports_outages
     def add_task(self, job_id: str, spec: TaskSpec) -> SubmitResult:
         """Add one task. Raises TemporaryError if Batch rejects it for another reason than those of `SubmitResult`."""
         try:
@@ -78,6 +108,7 @@ class BatchService:
             return self._rejection(_code(error), _message(error))
         return SubmitResult.ADDED
 
+    @_reports_outages
     def add_tasks(self, job_id: str, specs: Sequence[TaskSpec]) -> SubmitResult:
         """Add many tasks, skipping those that exist; JOB_CLOSED as soon as one is rejected for that reason."""
         for start in range(0, len(specs), MAX_COLLECTION):
@@ -103,6 +134,7 @@ class BatchService:
             return SubmitResult.JOB_CLOSED
         raise TemporaryError(f"Batch rejected a task: {message}", "It is retried; check the pool if this persists")
 
+    @_reports_outages
     def tasks(self, job_id: str) -> list[TaskView]:
         """Return all tasks of a job; empty if the job does not exist."""
         try:
@@ -110,6 +142,7 @@ class BatchService:
         except ResourceNotFoundError:
             return []
 
+    @_reports_outages
     def reactivate(self, job_id: str, task_id: str) -> bool:
         """Restart a failed task with all its retries; return False if its state does not allow that."""
         try:
@@ -118,6 +151,7 @@ class BatchService:
             return False
         return True
 
+    @_reports_outages
     def terminate_job(self, job_id: str, reason: str) -> None:
         """Terminate a job and its tasks, which frees its quota; does nothing if it has ended or does not exist."""
         try:
@@ -126,6 +160,7 @@ class BatchService:
         except (ResourceExistsError, ResourceNotFoundError):
             return
 
+    @_reports_outages
     def pool(self) -> PoolView | None:
         """Return the pool, or None if it does not exist."""
         try:
@@ -133,6 +168,7 @@ class BatchService:
         except ResourceNotFoundError:
             return None
 
+    @_reports_outages
     def node_counts(self) -> NodeCounts:
         """Return the pool's nodes by state."""
         pools = self._client.list_pool_node_counts(filter=f"poolId eq '{self._pool_id}'")
@@ -147,6 +183,7 @@ class BatchService:
             preempted=sum(c.preempted for c in counts),
         )
 
+    @_reports_outages
     def supported_agents(self) -> list[SupportedAgent]:
         """Return the node agents that Batch supports, each with the end date of its support, if there is one."""
         return [

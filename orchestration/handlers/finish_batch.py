@@ -11,6 +11,7 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
 from frame_tools.telemetry.metrics import FRAMES_DONE
 from orchestration.app import App
+from orchestration.delays import recorded_delay
 from orchestration.handlers.dead_letter import dead_letter_message
 from orchestration.runs.advance import advance
 
@@ -25,8 +26,9 @@ def finish_batch(app: App, text: str) -> None:
     except InputError as error:
         dead_letter_message(app, paths.FINISHED_BATCHES, text, error)
         return
-    if not isinstance(message.batch, int) or _may_be_last(app, message.run_id, message.batch):
-        advance(app, message.run_id)
+    with recorded_delay(app, message.run_id):
+        if not isinstance(message.batch, int) or _may_be_last(app, message.run_id, message.batch):
+            advance(app, message.run_id)
 
 
 def _may_be_last(app: App, run_id: str, batch: int) -> bool:

@@ -20,6 +20,7 @@ from frame_tools.contracts.receipt import Outcome
 from frame_tools.contracts.trigger import MAX_TRIGGER_BYTES, Trigger
 from frame_tools.storage.quarantine import quarantine
 from orchestration.app import App
+from orchestration.delays import end_delay
 from orchestration.documents import load_own
 from orchestration.handlers.start_run import open_run
 from orchestration.runs.admission import acquire_slot
@@ -152,7 +153,8 @@ def _has_damaged_input(state: RunState) -> bool:
 
 
 def _delete_failures(app: App, state: RunState) -> None:
-    """Delete failure records, retry claims and task errors, so that every step may be retried."""
+    """Delete failure records, retry claims, task errors and the delay, so that every step may be retried."""
+    end_delay(app, state.run_id)
     for failure in state.failures:
         app.storage.runs.delete(RunPaths(state.run_id).failure(failure))
     run = RunPaths(state.run_id)

@@ -8,6 +8,7 @@ from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
 from orchestration.app import App, node_image
+from orchestration.delays import recorded_delay
 from orchestration.handlers.dead_letter import dead_letter_message
 from orchestration.runs.advance import advance
 from orchestration.runs.finalize import terminate_jobs
@@ -23,8 +24,13 @@ def submit_batch(app: App, text: str) -> None:
     except InputError as error:
         dead_letter_message(app, paths.FRAME_BATCHES, text, error)
         return
-    if message.batch == "advance":
-        return
+    if message.batch != "advance":
+        with recorded_delay(app, message.run_id):
+            _submit(app, message, text)
+
+
+def _submit(app: App, message: BatchMessage, text: str) -> None:
+    """Create the task that the message names, unless it is not needed."""
     if is_settled(app, message):
         if app.storage.runs.exists(RunPaths(message.run_id).outcome):
             # An earlier delivery of this message may have died right after it created a job.

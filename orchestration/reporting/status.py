@@ -12,6 +12,7 @@ from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Outcome
 from orchestration.app import App
+from orchestration.delays import read_delay
 from orchestration.documents import load_own
 from orchestration.preflight import read_check
 from orchestration.reporting.cost import expected_cost
@@ -127,9 +128,16 @@ def _problems_and_cost(app: App, state: AnyState) -> dict[str, Any]:
     expected = None
     if state.plan and manifest:
         expected = expected_cost(state.plan, manifest, check, app.settings.price_table)
-    problems = [*unreadable, *(check.problems if check else []), *_retried_errors(app, state)]
+    problems = [*unreadable, *_delays(app, state), *(check.problems if check else []), *_retried_errors(app, state)]
     notes = list(manifest.notes) if manifest else []
     return {"trouble": problems, "notes": notes, "cost": {"expected": expected}}
+
+
+def _delays(app: App, state: RunState) -> Iterator[str]:
+    """Yield the error that keeps the Function App from advancing the run, if there is one."""
+    delay = read_delay(app.storage, state.run_id) if state.is_delayed else None
+    if delay is not None:
+        yield f"Delayed since {delay.happened_at}: {sentence(delay.reason)} {sentence(delay.remedy)}"
 
 
 def _report_fields(app: App, run_id: str) -> dict[str, Any]:

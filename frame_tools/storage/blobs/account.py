@@ -11,6 +11,7 @@ from requests.adapters import HTTPAdapter
 from frame_tools.contracts.errors import InputError
 from frame_tools.storage.accounts import Account
 from frame_tools.storage.blobs.container import Container
+from frame_tools.storage.patience import BACKGROUND, Patience
 
 CONNECTIONS: Final = 32
 
@@ -18,8 +19,8 @@ CONNECTIONS: Final = 32
 class BlobAccount:
     """The blob service of one storage account; safe to share between threads."""
 
-    def __init__(self, account: Account) -> None:
-        options = _client_options()
+    def __init__(self, account: Account, patience: Patience = BACKGROUND) -> None:
+        options = _client_options(patience)
         if account.connection_string:
             try:
                 self._client = BlobServiceClient.from_connection_string(account.connection_string, **options)
@@ -55,12 +56,12 @@ class BlobAccount:
 def container_at(signed_url: str) -> Container:
     """Open a container by its SAS URL; raises InputError if the URL is invalid."""
     try:
-        return Container(ContainerClient.from_container_url(signed_url, **_client_options()))
+        return Container(ContainerClient.from_container_url(signed_url, **_client_options(BACKGROUND)))
     except ValueError as error:
         raise InputError("The SAS URL does not name a container", "Ask the operator for new URLs") from error
 
 
-def _client_options() -> dict[str, Any]:
+def _client_options(patience: Patience) -> dict[str, Any]:
     session = requests.Session()
     adapter = HTTPAdapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
     session.mount("https://", adapter)
@@ -68,5 +69,12 @@ def _client_options() -> dict[str, Any]:
     return {
         "transport": RequestsTransport(session=session, session_owner=False),
         # The SDK's default first delay is 15 s, too long for a short throttling.
-        "retry_policy": ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=5),
+        "retry_policy": ExponentialRetry(
+            initial_backoff=patience.first_pause,
+            increment_base=patience.pause_base,
+            retry_total=patience.retries,
+            random_jitter_range=min(patience.first_pause, patience.pause_base),
+        ),
+        "connection_timeout": patience.connect_seconds,
+        "read_timeout": patience.read_seconds,
     }

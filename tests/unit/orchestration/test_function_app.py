@@ -2,27 +2,33 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import azure.functions as func
 import pytest
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError
 
 import function_app
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import (
     DamagedError,
+    ErrorCode,
     ImpastoError,
     InputError,
     InternalError,
     MissingError,
+    NextStep,
     TemporaryError,
 )
+from frame_tools.storage.patience import BACKGROUND, INTERACTIVE
 from orchestration.app import App
 from orchestration.handlers import cancel as cancel_handler
 from tests.support.fake_node import fail
 from tests.support.host_call import FUNCTIONS, INVOCATION
 from tests.support.host_call import call as host_call
+from tests.support.memory_world import InMemoryCloud
 from tests.support.world import World
 
 Ask = Callable[..., tuple[int, Any]]
@@ -161,6 +167,11 @@ def test_cancel_returns_status(world: World, ask: Ask) -> None:
     assert ask("cancel_run", run_id) == (code, shown)
 
 
+def answer(status_code: int) -> Any:
+    """Return what an error of the SDK knows of an HTTP answer."""
+    return SimpleNamespace(status_code=status_code, reason="", headers={})
+
+
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """Make the handler of `cancel_run` raise an error."""
 
@@ -183,7 +194,7 @@ def test_user_and_temporary_errors_are_returned(
     assert ask("cancel_run", UNKNOWN) == (status_code, expected)
 
 
-@pytest.mark.parametrize("error", [InternalError("secret", "R"), ValueError("secret"), AzureError("secret")])
+@pytest.mark.parametrize("error", [InternalError("secret", "R"), ValueError("secret")])
 def test_internal_errors_are_500_without_details(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
@@ -194,6 +205,38 @@ def test_internal_errors_are_500_without_details(
     (record,) = (record for record in caplog.records if record.levelname == "ERROR")
     assert INVOCATION in record.getMessage()
     assert "secret" in str(record.exc_info)
+
+
+@pytest.mark.parametrize(
+    ("error", "next_step"),
+    [
+        (ServiceRequestError("secret"), NextStep.RETRY_LATER),
+        (HttpResponseError("secret", response=answer(503)), NextStep.RETRY_LATER),
+        (HttpResponseError("secret", response=answer(403)), NextStep.ASK_OPERATOR),
+    ],
+)
+def test_storage_that_is_away_is_503_with_reason(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, error: AzureError, next_step: NextStep
+) -> None:
+    fail_with(monkeypatch, error)
+    status_code, body = ask("cancel_run", UNKNOWN)
+    assert (status_code, body["code"], body["next_step"]) == (503, ErrorCode.TEMPORARY_FAILURE, next_step)
+    assert "Azure Storage" in body["error"]
+    assert body["remedy"]
+    assert "secret" not in json.dumps(body)
+
+
+def test_http_uses_the_clients_that_soon_give_up(
+    world: World, ask: Ask, monkeypatch: pytest.MonkeyPatch, cloud: InMemoryCloud
+) -> None:
+    empty = InMemoryCloud().world().app
+    run_id = world.start("clip", 2)
+    monkeypatch.setattr(function_app, "application", lambda: replace(empty, interactive=cloud.world().app))
+    assert ask("get_run", run_id)[0] == 200
+
+
+def test_interactive_clients_give_up_within_15_seconds() -> None:
+    assert INTERACTIVE.longest_seconds < 15 < BACKGROUND.longest_seconds
 
 
 def test_invalid_settings_are_500(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
