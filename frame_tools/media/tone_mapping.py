@@ -9,8 +9,10 @@ Steps, with their sources:
 3. Gamut: BT.2020 to BT.709 by ITU-R BT.2407; colors outside move toward gray of the same luminance until they fit.
 4. Signal: the inverse of the EOTF of ITU-R BT.1886 (gamma 2.4).
 
-FFmpeg's `zscale=transfer=linear:npl=203,zscale=primaries=709,zscale=transfer=709` gives the same values wherever step 2
-changes nothing and the color lies in BT.709.
+FFmpeg's `zscale=transfer=linear:npl=203:agamma=0,zscale=primaries=709,zscale=transfer=709` gives the same values where
+step 2 changes nothing and the color lies in BT.709. By default (`agamma=1`) zscale approximates the display gamma of
+HLG by a power of each channel; BT.2100 takes a power of the luminance, which keeps hues. They differ by up to 35 levels
+in saturated colors.
 """
 
 import struct

@@ -83,6 +83,25 @@ def test_reference_white_of_hlg_equals_that_of_pq(tmp_path: Path) -> None:
     assert sdr_color(tmp_path, HLG, (0.75,) * 3) == pytest.approx((230, 230, 230), abs=2)
 
 
+@pytest.mark.parametrize(
+    ("signal", "expected"),
+    [
+        ((0.40, 0.40, 0.40), (114.4, 114.4, 114.4)),
+        ((0.45, 0.30, 0.25), (140.6, 81.9, 72.7)),
+        ((0.42, 0.30, 0.22), (130.5, 82.9, 63.4)),
+        ((0.30, 0.40, 0.35), (67.6, 115.8, 100.1)),
+        ((0.25, 0.30, 0.50), (56.5, 86.8, 135.8)),
+        ((0.20, 0.20, 0.45), (50.4, 57.4, 118.9)),
+    ],
+)
+def test_colors_of_hlg_are_those_of_the_luminance_gamma(
+    tmp_path: Path, signal: tuple[float, float, float], expected: tuple[float, float, float]
+) -> None:
+    """The expected levels were computed by FFmpeg's zscale without its approximate gamma (agamma=0)."""
+    assert [255 * value for value in tone_mapped(signal, HLG)] == pytest.approx(expected, abs=0.15)
+    assert sdr_color(tmp_path, HLG, signal) == pytest.approx(expected, abs=2.5)
+
+
 def test_wide_colors_stay_in_gamut() -> None:
     for line in cube_text(PQ, 1000.0).splitlines()[1:]:
         assert all(0 <= float(value) <= 1 for value in line.split())
