@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
-from frame_tools.contracts import ids
+from frame_tools.contracts import ids, paths
 from frame_tools.contracts.errors import DamagedError, ErrorCode, NextStep, VersionSkewError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan, Request
 from frame_tools.contracts.receipt import Failure, Outcome, SplitReceipt, TaskError
-from frame_tools.storage.blobs import BlobInfo
+from frame_tools.storage.blobs import BlobInfo, md5_of_bytes
 from frame_tools.storage.deployment import Storage
 from orchestration.documents import RunDocuments, UnreadableBlob, load_own, parse_time
 
@@ -268,22 +268,18 @@ def read_task_error(storage: Storage, run_id: str, step: str) -> TaskError | Non
     return max(errors, key=lambda error: error.happened_at, default=None)
 
 
-def slots_held_by(storage: Storage, run_id: str) -> Iterator[tuple[str, str]]:
-    """Yield (blob, ETag) of every slot that the run holds: one, or two after a crash between two writes."""
-    for item in storage.runs.list("slots/"):
-        blob = storage.runs.read(item.name)
-        if blob is not None and slot_holder(blob.data) == run_id:
-            yield item.name, blob.etag
+def slots_held_by(storage: Storage, run_id: str) -> Iterator[BlobInfo]:
+    """Yield every slot that the run holds: one, or two after a crash between two writes.
 
-
-def slot_holder(data: bytes) -> str:
-    """Return the run id in a slot; of a damaged slot, text that is no run id."""
-    return data.decode("utf-8", "replace")
+    One listing answers that: a slot contains the id of the run that holds it, and a listing has the content's hash.
+    """
+    holder = md5_of_bytes(run_id.encode())
+    return (item for item in storage.runs.list(paths.SLOTS) if item.md5 == holder)
 
 
 def open_runs(storage: Storage) -> list[str]:
     """Return the ids of all runs that are marked open; marks that name no run are ignored."""
-    names = (item.name.removeprefix("open/") for item in storage.runs.list("open/"))
+    names = (item.name.removeprefix(paths.OPEN_MARKS) for item in storage.runs.list(paths.OPEN_MARKS))
     return [name for name in names if ids.RUN_ID.fullmatch(name)]
 
 

@@ -23,14 +23,20 @@ FINISHED_BATCHES_POISON: Final = FINISHED_BATCHES + "-poison"
 BLOB_TRIGGER_POISON: Final = "webjobs-blobtrigger-poison"
 
 
-def last_orphan_scan() -> str:
-    """Return the blob in `runs` holding the time of the last full scan for orphaned runs."""
-    return "last-orphan-scan"
+OPEN_MARKS: Final = "open/"
+"""Prefix in `runs` of the marks of the runs that have not ended."""
+SLOTS: Final = "slots/"
+"""Prefix in `runs` of the slots."""
+
+
+def sweep_progress() -> str:
+    """Return the blob in `runs` that holds where the next sweep continues."""
+    return "sweep-progress.json"
 
 
 def slot(number: int) -> str:
     """Return the blob in `runs` that represents one of the `MAX_OPEN_RUNS` places for admitted runs."""
-    return f"slots/{number:04d}"
+    return f"{SLOTS}{number:04d}"
 
 
 def input_blob(folder: str, name: str) -> str:
@@ -54,7 +60,7 @@ class RunPaths:
     @property
     def open_mark(self) -> str:
         """Exists while the run has not ended."""
-        return f"open/{self.run_id}"
+        return f"{OPEN_MARKS}{self.run_id}"
 
     @property
     def request(self) -> str:

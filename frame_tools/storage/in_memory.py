@@ -1,7 +1,6 @@
 """Storage in memory: a complete implementation of the storage ports, for tests and benchmarks."""
 
 import datetime as dt
-import hashlib
 import io
 import itertools
 import threading
@@ -16,7 +15,7 @@ from azure.core.exceptions import HttpResponseError
 from frame_tools.contracts import paths
 from frame_tools.contracts.errors import MissingError
 from frame_tools.contracts.messages import BatchMessage
-from frame_tools.storage.blobs import AlreadyThereError, Blob, BlobInfo
+from frame_tools.storage.blobs import AlreadyThereError, Blob, BlobInfo, Page, md5_of_bytes
 from frame_tools.storage.deployment import Storage
 
 _etags = itertools.count(1)
@@ -38,6 +37,7 @@ class StoredBlob:
 
     data: bytes
     created: dt.datetime
+    modified: dt.datetime
     is_append_blob: bool = False
     leased: bool = False
     md5: bytes | None = None
@@ -117,9 +117,7 @@ class InMemoryContainer:
     def list(self, prefix: str) -> Iterator[BlobInfo]:
         """Yield the blobs whose names start with `prefix`, in name order."""
         self._hook(f"{self._name}/{prefix}", False)
-        with self._store.lock:
-            blobs = sorted(self._store.blobs.items())
-        yield from [_info(name, stored) for name, stored in blobs if name.startswith(prefix)]
+        yield from [_info(name, stored) for name, stored in _sorted_blobs(self._store, prefix)]
 
     def folders(self) -> Iterator[str]:
         """Yield the names of the top-level folders, in name order."""
@@ -127,6 +125,22 @@ class InMemoryContainer:
         with self._store.lock:
             names = sorted(self._store.blobs)
         yield from sorted({name.split("/", 1)[0] for name in names if "/" in name})
+
+    def page(self, prefix: str, *, marker: str = "", limit: int = 5000) -> Page[BlobInfo]:
+        """Return at most `limit` blobs whose names start with `prefix`, in name order, from `marker` on."""
+        self._hook(f"{self._name}/{prefix}", False)
+        infos = [_info(name, stored) for name, stored in _sorted_blobs(self._store, prefix) if name > marker]
+        return Page(tuple(infos[:limit]), infos[limit - 1].name if len(infos) > limit else "")
+
+    def folder_page(self, *, marker: str = "", limit: int = 5000) -> Page[str]:
+        """Return the names of the top-level folders among the next `limit` names, from `marker` on."""
+        self._hook(self._name, False)
+        with self._store.lock:
+            blobs = list(self._store.blobs)
+        names = sorted({name.split("/", 1)[0] + "/" if "/" in name else name for name in blobs})
+        left = [name for name in names if name > marker]
+        folders = tuple(name.removesuffix("/") for name in left[:limit] if name.endswith("/"))
+        return Page(folders, left[limit - 1] if len(left) > limit else "")
 
     def write(self, name: str, data: bytes) -> str:
         """Write or overwrite a blob; returns its ETag."""
@@ -169,7 +183,7 @@ class InMemoryContainer:
         data = path.read_bytes()
         self._hook(f"{self._name}/{name}", True)
         with self._store.lock:
-            self._put(name, data, md5=hashlib.md5(data, usedforsecurity=False).digest())
+            self._put(name, data)
 
     def download_to(self, name: str, target: IO[bytes]) -> bool:
         """Write a blob to an open file; returns False if it does not exist."""
@@ -206,10 +220,11 @@ class InMemoryContainer:
             with self._store.lock:
                 self._store.blobs[name] = replace(self._store.blobs[name], leased=False)
 
-    def _put(self, name: str, data: bytes, *, is_append_blob: bool = False, md5: bytes | None = None) -> str:
-        replaced = self._store.blobs.get(name)
-        created = replaced.created if replaced else dt.datetime.now(dt.UTC)
-        stored = StoredBlob(data=data, created=created, is_append_blob=is_append_blob, md5=md5)
+    def _put(self, name: str, data: bytes, *, is_append_blob: bool = False) -> str:
+        replaced, now = self._store.blobs.get(name), dt.datetime.now(dt.UTC)
+        created = replaced.created if replaced else now
+        md5 = None if is_append_blob else md5_of_bytes(data)
+        stored = StoredBlob(data=data, created=created, modified=now, is_append_blob=is_append_blob, md5=md5)
         self._store.blobs[name] = stored
         return stored.etag
 
@@ -297,8 +312,21 @@ def in_memory_storage() -> Storage:
     )
 
 
+def _sorted_blobs(store: BlobStore, prefix: str) -> list[tuple[str, StoredBlob]]:
+    with store.lock:
+        blobs = [(name, stored) for name, stored in store.blobs.items() if name.startswith(prefix)]
+    return sorted(blobs, key=lambda blob: blob[0])
+
+
 def _info(name: str, stored: StoredBlob) -> BlobInfo:
-    return BlobInfo(name=name, size=len(stored.data), etag=stored.etag, created=stored.created, md5=stored.md5)
+    return BlobInfo(
+        name=name,
+        size=len(stored.data),
+        etag=stored.etag,
+        created=stored.created,
+        md5=stored.md5,
+        modified=stored.modified,
+    )
 
 
 def _conflict(message: str) -> HttpResponseError:

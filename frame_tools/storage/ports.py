@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from frame_tools.contracts.messages import BatchMessage
-from frame_tools.storage.blobs.values import Blob, BlobInfo
+from frame_tools.storage.blobs.values import Blob, BlobInfo, Page
 
 
 class Lease(Protocol):
@@ -79,6 +79,18 @@ class BlobContainer(Protocol):
 
     def folders(self) -> Iterator[str]:
         """Yield the names of the top-level folders, in name order."""
+
+    def page(self, prefix: str, *, marker: str = "", limit: int = 5000) -> Page[BlobInfo]:
+        """Return at most `limit` blobs (5,000 at most) whose names start with `prefix`, from `marker` on.
+
+        Raises HttpResponseError with status 400 for a marker that the service does not know.
+        """
+
+    def folder_page(self, *, marker: str = "", limit: int = 5000) -> Page[str]:
+        """Return the names of the top-level folders among the next `limit` names, from `marker` on.
+
+        Raises HttpResponseError with status 400 for a marker that the service does not know.
+        """
 
     def write(self, name: str, data: bytes) -> str:
         """Write or overwrite a blob; returns its ETag."""

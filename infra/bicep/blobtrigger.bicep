@@ -48,6 +48,13 @@ resource subscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-
           key: 'data.api'
           values: ['PutBlob', 'PutBlockList', 'CopyBlob', 'FlushWithClose']
         }
+        // The host reads a whole blob into memory before it calls the app, so a huge file would kill the instance. The
+        // number is the app's own limit of trigger files; its sweep refuses larger ones with a reason.
+        {
+          operatorType: 'NumberLessThanOrEquals'
+          key: 'data.contentLength'
+          value: 65536
+        }
       ]
     }
     deadLetterWithResourceIdentity: {

@@ -168,6 +168,7 @@ module ops 'modules/storage.bicep' = {
     ]
     deleteRules: [
       { container: 'logs', days: 90 }
+      { container: 'runs', days: 365 }
       { container: 'deadletter', days: 90 }
     ]
     vnetName: vnetName

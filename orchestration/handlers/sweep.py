@@ -1,12 +1,15 @@
 """Handler of the timer: find stalled runs, repair what can be repaired, and fail the rest with a reason.
 
-It examines runs that are marked open and, once an hour, all others that should be. It detects lost messages, tasks
-that failed permanently or vanished, tasks that succeeded without leaving a receipt, runs whose last message was lost,
-and slots that are free or held by runs that have ended.
+It examines every run that holds a slot, the waiting runs that can be admitted, one page of the trigger files and, in
+turn, one page of all runs. It detects lost events and messages, tasks that failed permanently or vanished, tasks that
+succeeded without leaving a receipt, runs whose last message was lost, and slots that are free or held by runs that
+have ended. What it costs grows with the admitted runs only: a waiting run takes one storage request.
 """
 
 import datetime as dt
 import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from frame_tools.contracts import ids, paths
@@ -21,14 +24,17 @@ from orchestration.azure_batch.client import attempts_by_step
 from orchestration.azure_batch.ports import TaskView
 from orchestration.delays import MAX_FAILED_SWEEPS, Delay, end_delay, record_delay
 from orchestration.documents import parse_time
+from orchestration.handlers.lost_triggers import start_lost_runs
 from orchestration.preflight import recheck_pool
-from orchestration.runs.admission import admit_next, reclaim_slots
+from orchestration.runs.admission import RunQueue, move_to_the_end, read_queue, release_unused_slots
 from orchestration.runs.advance import advance
+from orchestration.runs.decide import Action, decide
 from orchestration.runs.finalize import finalize_run
 from orchestration.runs.orphans import reopen_orphaned_runs
 from orchestration.runs.repair import repair_inputs
 from orchestration.runs.scheduling import current_job, ensure_tasks
-from orchestration.state import RunState, open_runs, read_state, read_task_error, run_name, write_failure
+from orchestration.runs.sweep_progress import SweepProgress, read_progress, write_progress
+from orchestration.state import RunState, read_state, read_task_error, run_name, write_failure
 
 _log = logging.getLogger(__name__)
 
@@ -37,23 +43,112 @@ FIRST_PAUSE: Final = dt.timedelta(minutes=1)
 LONGEST_PAUSE: Final = dt.timedelta(hours=1)
 Attempts = dict[int | str, list[tuple[int, TaskView]]]
 """The tasks of each step, in the order of their attempts."""
+TIME_LIMIT: Final = dt.timedelta(minutes=10)
+"""After this time a sweep visits no further run; the next one continues there. A third of functionTimeout."""
+
+
+@dataclass
+class Sweep:
+    """One sweep: its services, its end, and the errors it met."""
+
+    app: App
+    ends_at: dt.datetime
+    errors: list[Exception] = field(default_factory=list)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is up."""
+        return self.app.clock.now() >= self.ends_at
+
+    def attempt(self, what: str, action: Callable[[], None]) -> bool:
+        """Execute one part; return whether it succeeded. An error is kept, and the other parts go on."""
+        try:
+            action()
+        except Exception as error:  # the other runs must still be swept
+            _log.exception("the sweep of %s failed", what)
+            self.errors.append(error)
+            return False
+        return True
 
 
 def sweep(app: App) -> None:
     """Sweep every open run once. An error in one run does not delay the others; it is raised at the end."""
-    errors: list[Exception] = []
-    reopen_orphaned_runs(app)
-    for run_id in open_runs(app.storage):
-        try:
-            sweep_run(app, run_id)
-        except Exception as error:  # the next run must still be swept
-            _log.exception("the sweep of run %s failed", run_id)
-            errors.append(error)
-    reclaim_slots(app)
-    admit_next(app)
-    _record_queue_ages(app)
-    if errors:
-        raise ExceptionGroup("the sweep failed for some runs", errors)
+    current = Sweep(app=app, ends_at=app.clock.now() + TIME_LIMIT)
+    before = read_progress(app.storage)
+    queue = read_queue(app)
+    release_unused_slots(app, queue)
+    after = before.model_copy(update={"next_run": _visit_runs(current, queue, before.next_run)})
+    current.attempt("the waiting runs", lambda: _admit_waiting_runs(current))
+    after = _continue_scans(current, after, queue)
+    write_progress(app.storage, before, after)
+    current.attempt("the queues", lambda: _record_queue_ages(app))
+    if current.errors:
+        raise ExceptionGroup("the sweep failed for some runs", current.errors)
+
+
+def _visit_runs(current: Sweep, queue: RunQueue, first: str) -> str:
+    """Sweep the admitted runs, then look at the waiting ones, beginning with `first`.
+
+    Returns the run with which the next sweep begins; empty if all were visited.
+    """
+    app, admitted = current.app, set(queue.admitted)
+    for run_id in _rotated([*queue.admitted, *queue.waiting], first):
+        if current.is_over:
+            _log.warning("the sweep ran out of time; the next one continues with the run %s", run_id)
+            return run_id
+        if run_id in admitted:
+            current.attempt(f"run {run_id}", lambda run_id=run_id: sweep_run(app, run_id))  # type: ignore[misc]
+        else:
+            current.attempt(f"run {run_id}", lambda run_id=run_id: _look_at_waiting_run(app, run_id, queue))  # type: ignore[misc]
+    return ""
+
+
+def _rotated(runs: Sequence[str], first: str) -> list[str]:
+    """Return the runs, beginning with `first` if it is one of them."""
+    start = runs.index(first) if first in runs else 0
+    return [*runs[start:], *runs[:start]]
+
+
+def _look_at_waiting_run(app: App, run_id: str, queue: RunQueue) -> None:
+    """Advance a waiting run that ought to end: one request finds out whether it ought to."""
+    opened_at, names = queue.opened_at[run_id], RunPaths(run_id)
+    page = app.storage.runs.page(f"{run_id}/")
+    listed = {item.name for item in page.items}
+    is_expired = opened_at is not None and app.clock.now() - opened_at > app.run_limit
+    if page.marker or is_expired or names.request not in listed or listed & {names.outcome, names.cancelled}:
+        sweep_run(app, run_id)
+
+
+def _admit_waiting_runs(current: Sweep) -> None:
+    """Advance the longest-waiting runs while slots are free; one that cannot be admitted goes to the end."""
+    app, tried = current.app, set[str]()
+    queue = read_queue(app)
+    while queue.free and not current.is_over:
+        run_id = next((run_id for run_id in queue.waiting if run_id not in tried), None)
+        if run_id is None:
+            return
+        tried.add(run_id)
+        current.attempt(f"run {run_id}", lambda run_id=run_id: sweep_run(app, run_id))  # type: ignore[misc]
+        queue = read_queue(app)
+        if queue.free and run_id in queue.waiting:
+            move_to_the_end(app, run_id)
+
+
+def _continue_scans(current: Sweep, progress: SweepProgress, queue: RunQueue) -> SweepProgress:
+    """Examine the next page of the trigger files and of all runs; a scan that fails starts again next time."""
+    app, scans = current.app, {"triggers": progress.triggers.restarted(), "orphans": progress.orphans.restarted()}
+
+    def continue_triggers() -> None:
+        scans["triggers"], errors = start_lost_runs(app, progress.triggers)
+        current.errors.extend(errors)
+
+    def continue_orphans() -> None:
+        still_open = queue.opened_at.keys()
+        scans["orphans"] = reopen_orphaned_runs(app, progress.orphans, still_open=still_open)
+
+    current.attempt("the trigger files", continue_triggers)
+    current.attempt("all runs", continue_orphans)
+    return progress.model_copy(update=scans)
 
 
 def _record_queue_ages(app: App) -> None:
@@ -101,25 +196,33 @@ def _give_up(app: App, run_id: str, delay: Delay) -> None:
 
 
 def _examine(app: App, run_id: str) -> bool:
-    """Advance and repair one run; return whether a recorded delay is over because nothing waits for another try."""
-    advance(app, run_id)
+    """Advance and repair one run, by one reading of its state if there is nothing to do.
+
+    Returns whether a recorded delay is over because nothing waits for another try.
+    """
     state = read_state(app.storage, run_id)
     if state is None:
         _delete_open_mark(app, run_id)
         return False
+    next_action = decide(state, now=app.clock.now(), run_limit=app.run_limit).action
+    if next_action is not Action.WAIT or state.skew is not None:
+        advance(app, run_id)
+        state = read_state(app.storage, run_id)
     if not isinstance(state, RunState):
         return False
     if not _pending_steps(state) or state.outcome is not None or not state.has_slot:
         return state.is_delayed
     job_id = ids.job_id(run_id, current_job(app, run_id))
     tasks = attempts_by_step(app.batch.tasks(job_id)) if app.batch.job_is_open(job_id) else {}
+    if any(task.state == "active" for attempts in tasks.values() for _, task in attempts):
+        recheck_pool(app, run_id, image=node_image(app, state.plan))
+    if all(_has_active_task(tasks, step) for step in _pending_steps(state)):
+        return state.is_delayed
     # A task writes its receipt before it completes, so receipts are read after tasks: a completed task is not
     # mistaken for one without a receipt.
     latest = read_state(app.storage, run_id)
     if not isinstance(latest, RunState):
         return False
-    if any(task.state == "active" for attempts in tasks.values() for _, task in attempts):
-        recheck_pool(app, run_id, image=node_image(app, latest.plan))
     is_repaired = _repair(app, latest, tasks)
     advance(app, run_id)
     return is_repaired and latest.is_delayed

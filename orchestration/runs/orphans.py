@@ -1,34 +1,42 @@
-"""Hourly scan of all runs for orphans: runs that have not ended and are not marked open, so no sweep visits them.
+"""Scan of all runs for orphans: runs that have not ended and are not marked open, so no sweep visits them.
 
 A run becomes an orphan if a process dies between two writes while another one cleans up, and nothing calls it again.
+The scan looks at one page of runs a sweep, and begins again an hour after it began.
 """
 
 import datetime as dt
 import logging
+from collections.abc import Collection
 from typing import Final
 
-from frame_tools.contracts import paths
+from frame_tools.contracts import ids
 from frame_tools.contracts.paths import RunPaths
+from frame_tools.telemetry.logs import log_fields
 from orchestration.app import App
-from orchestration.state import open_runs
+from orchestration.runs.sweep_progress import Scan
 
 _log = logging.getLogger(__name__)
 
 SCAN_INTERVAL: Final = dt.timedelta(hours=1)
-"""A scan costs one or two storage requests per run, including ended runs."""
+PAGE_SIZE: Final = 500
+"""Runs that one sweep looks at: one storage request each, two for runs without an outcome."""
 
 
-def reopen_orphaned_runs(app: App) -> None:
-    """Mark orphaned runs open, unless the last scan is more recent than SCAN_INTERVAL."""
-    runs = app.storage.runs
-    last_scan = runs.read(paths.last_orphan_scan())
-    if last_scan is not None and app.clock.now() - dt.datetime.fromisoformat(last_scan.data.decode()) < SCAN_INTERVAL:
-        return
-    skipped = {"open", "slots", *open_runs(app.storage)}
-    for run_id in runs.folders():
-        if run_id in skipped:
-            continue
-        if not runs.exists(RunPaths(run_id).outcome) and runs.exists(RunPaths(run_id).request):
-            _log.warning("run %s was orphaned", run_id)
-            runs.create(RunPaths(run_id).open_mark, b"")
-    runs.write(paths.last_orphan_scan(), app.clock.now().isoformat().encode())
+def reopen_orphaned_runs(app: App, scan: Scan, *, still_open: Collection[str]) -> Scan:
+    """Mark the orphaned runs of the next page open; return the scan after that page."""
+    now = app.clock.now()
+    if scan.began_at is None and scan.complete_at is not None and now - scan.complete_at < SCAN_INTERVAL:
+        return scan
+    scan = scan.begun(now)
+    page = app.storage.runs.folder_page(marker=scan.marker, limit=PAGE_SIZE)
+    for run_id in page.items:
+        if ids.RUN_ID.fullmatch(run_id) and run_id not in still_open:
+            _reopen_if_orphaned(app, run_id)
+    return scan.continued(page.marker)
+
+
+def _reopen_if_orphaned(app: App, run_id: str) -> None:
+    runs, names = app.storage.runs, RunPaths(run_id)
+    if not runs.exists(names.outcome) and runs.exists(names.request):
+        _log.warning("run %s was orphaned", run_id, extra=log_fields(event="orphan_reopened"))
+        runs.create(names.open_mark, b"")

@@ -255,3 +255,44 @@ def test_blob_changed_during_read_is_damaged(stored: Container) -> None:
         reader.read(10)
     assert raised.value.remedy
     assert not isinstance(raised.value, ResourceModifiedError)
+
+
+def test_pages_are_the_listing_in_parts(container: BlobContainer) -> None:
+    names = [f"a/{number}" for number in range(5)]
+    for name in (*names, "b/0"):
+        container.write(name, b"x")
+    listed, marker, sizes = [], "", []
+    while True:
+        page = container.page("a/", marker=marker, limit=2)
+        listed += [item.name for item in page.items]
+        sizes.append(len(page.items))
+        marker = page.marker
+        if not marker:
+            break
+    assert (listed, sizes[:2]) == (names, [2, 2])
+
+
+def test_folder_pages_are_the_folders_in_parts(container: BlobContainer) -> None:
+    for name in ("a/1", "a/2", "b/1", "blob", "c/d/1"):
+        container.write(name, b"x")
+    folders: list[str] = []
+    marker = ""
+    while True:
+        page = container.folder_page(marker=marker, limit=2)
+        folders += page.items
+        marker = page.marker
+        if not marker:
+            break
+    assert folders == list(container.folders()) == ["a", "b", "c"]
+
+
+def test_listing_has_the_hash_and_times_of_small_blobs(container: BlobContainer) -> None:
+    container.create("created", b"one")
+    container.write("written", b"two")
+    listed = {item.name: item for item in container.list("")}
+    assert listed["created"].md5 == blobs.md5_of_bytes(b"one")
+    assert listed["written"].md5 == blobs.md5_of_bytes(b"two")
+    created, written = listed["created"].modified, listed["written"].modified
+    assert created is not None
+    assert written is not None
+    assert created <= written

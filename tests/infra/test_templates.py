@@ -8,10 +8,13 @@ from typing import Any, cast
 
 import pytest
 
+from frame_tools.contracts import paths
+from frame_tools.contracts.trigger import MAX_TRIGGER_BYTES
 from frame_tools.storage.blobs import BlobAccount
 from frame_tools.storage.mode import MOUNTS
 from frame_tools.storage.sas import MAX_HOURS, guest_settings
 from infra.tools.bicep.compiler import BicepError
+from orchestration.handlers.lost_triggers import has_trigger_name
 from tests.infra.conftest import Deploy
 from tests.infra.deployments import BICEP, REPOSITORY, SETS, Resource, account, deployment, of_kind
 
@@ -184,7 +187,10 @@ def test_work_container_expires(deployed: Deploy) -> None:
     assert work["filters"]["prefixMatch"] == ["work/"]
     assert work["actions"]["baseBlob"]["delete"] == {"daysAfterModificationGreaterThan": 3}
     prefixes = {prefix for rule in rules for prefix in rule["definition"]["filters"]["prefixMatch"]}
-    assert not prefixes & {"input/", "output/", "runs/", "scripts/"}
+    assert not prefixes & {"input/", "output/", "scripts/"}
+    (runs,) = [rule["definition"] for rule in rules if rule["name"] == "delete-runs"]
+    # Far longer than a run may take, and than the sweep looks back for lost events.
+    assert runs["actions"]["baseBlob"]["delete"] == {"daysAfterModificationGreaterThan": 365}
 
 
 @pytest.mark.parametrize("name", sorted(SETS))
@@ -260,10 +266,19 @@ def test_customer_key_encrypts_both_accounts() -> None:
 
 
 def test_event_subscription_filters_trigger_files(deployed: Deploy) -> None:
+    """The sweep finds lost events by the same pattern, and the app has the same limit of bytes."""
     parameters = {"functionAppName": "app", "topicName": "topic", "opsAccountName": "stops"}
     (subscription,) = deployed(BICEP / "blobtrigger.bicep", **parameters)
-    assert subscription.get("properties", "filter", "subjectBeginsWith") == "/blobServices/default/containers/triggers/"
-    assert subscription.get("properties", "filter", "subjectEndsWith") == ".json"
+    rules = subscription.get("properties", "filter")
+    assert rules["subjectBeginsWith"] == f"/blobServices/default/containers/{paths.TRIGGERS}/"
+    assert not rules.get("isSubjectCaseSensitive", False)
+    assert [has_trigger_name(f"clip{suffix}") for suffix in (rules["subjectEndsWith"], ".JSON", ".txt")] == [
+        True,
+        True,
+        False,
+    ]
+    (size,) = [each for each in rules["advancedFilters"] if each["key"] == "data.contentLength"]
+    assert (size["operatorType"], size["value"]) == ("NumberLessThanOrEquals", MAX_TRIGGER_BYTES)
     endpoint = subscription.get("properties", "destination", "properties", "endpointUrl")
     assert "functionName=Host.Functions.start_run&" in endpoint
 

@@ -9,7 +9,7 @@ from frame_tools.storage.blobs.account import BlobAccount, container_at
 from frame_tools.storage.blobs.container import Container
 from frame_tools.storage.blobs.large import AlreadyThereError, BlockWriter, RangedReader
 from frame_tools.storage.blobs.lease import Lease
-from frame_tools.storage.blobs.values import Blob, BlobInfo, md5_of, sha256_of
+from frame_tools.storage.blobs.values import Blob, BlobInfo, Page, md5_of, md5_of_bytes, sha256_of
 
 __all__ = [
     "AlreadyThereError",
@@ -19,8 +19,10 @@ __all__ = [
     "BlockWriter",
     "Container",
     "Lease",
+    "Page",
     "RangedReader",
     "container_at",
     "md5_of",
+    "md5_of_bytes",
     "sha256_of",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
@@ -12,7 +12,10 @@ from azure.storage.blob import ContainerClient, ContentSettings
 from frame_tools.contracts.errors import MissingError
 from frame_tools.storage.blobs.large import BlockWriter, RangedReader
 from frame_tools.storage.blobs.lease import LEASE_SECONDS, Lease
-from frame_tools.storage.blobs.values import Blob, BlobInfo, info_of, md5_of
+from frame_tools.storage.blobs.values import Blob, BlobInfo, Page, info_of, md5_of
+
+PAGE_SIZE: Final = 5000
+"""Blobs in one listing request; the maximum of the service."""
 
 
 class Container:
@@ -77,9 +80,8 @@ class Container:
     def list(self, prefix: str) -> Iterator[BlobInfo]:
         """Yield the blobs whose names start with `prefix`, in name order. End a folder with "/" to exclude siblings."""
         try:
-            for item in self._client.list_blobs(name_starts_with=prefix, results_per_page=5000):
-                # Listings return ETags without quotes, all other calls with quotes.
-                yield info_of(item.name, item, etag=f'"{item.etag.strip(chr(34))}"')
+            for item in self._client.list_blobs(name_starts_with=prefix, results_per_page=PAGE_SIZE):
+                yield info_of(item.name, item, etag=_quoted(item.etag))
         except ResourceNotFoundError:
             return
 
@@ -91,6 +93,24 @@ class Container:
                     yield item.name.removesuffix("/")
         except ResourceNotFoundError:
             return
+
+    def page(self, prefix: str, *, marker: str = "", limit: int = PAGE_SIZE) -> Page[BlobInfo]:
+        """Return at most `limit` blobs whose names start with `prefix`, in name order, from `marker` on.
+
+        Raises HttpResponseError with status 400 for a marker that the service does not know.
+        """
+        pages = self._client.list_blobs(name_starts_with=prefix, results_per_page=limit).by_page(marker or None)
+        items = tuple(info_of(item.name, item, etag=_quoted(item.etag)) for item in next(pages, ()))
+        return Page(items, str(getattr(pages, "continuation_token", None) or ""))
+
+    def folder_page(self, *, marker: str = "", limit: int = PAGE_SIZE) -> Page[str]:
+        """Return the names of the top-level folders among the next `limit` names, in name order, from `marker` on.
+
+        Raises HttpResponseError with status 400 for a marker that the service does not know.
+        """
+        pages = self._client.walk_blobs(delimiter="/", results_per_page=limit).by_page(marker or None)
+        items = tuple(item.name.removesuffix("/") for item in next(pages, ()) if item.name.endswith("/"))
+        return Page(items, str(getattr(pages, "continuation_token", None) or ""))
 
     def write(self, name: str, data: bytes) -> str:
         """Write or overwrite a blob; returns its ETag."""
@@ -175,3 +195,8 @@ class Container:
             yield lease
         finally:
             lease.close()
+
+
+def _quoted(etag: str) -> str:
+    """Return an ETag in quotes: listings return it without, all other calls with quotes."""
+    return f'"{etag.strip(chr(34))}"'

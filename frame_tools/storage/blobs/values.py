@@ -4,9 +4,11 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from azure.storage.blob import BlobProperties
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +28,28 @@ class BlobInfo:
     etag: str
     created: datetime | None
     md5: bytes | None
-    """MD5 of the content, if the writer or the service recorded it."""
+    """MD5 of the content, if it was recorded: by the service for a blob written in one request, else by the writer."""
+    modified: datetime | None = None
+    """When the blob was last written."""
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """A part of a listing."""
+
+    items: tuple[T, ...]
+    marker: str
+    """Where the listing continues; empty at its end."""
 
 
 def sha256_of(data: bytes) -> str:
     """Return the SHA-256 of `data` in lowercase hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+def md5_of_bytes(data: bytes) -> bytes:
+    """Return the MD5 of `data`, for comparing it with a listing; not for security."""
+    return hashlib.md5(data, usedforsecurity=False).digest()
 
 
 def md5_of(path: Path) -> bytes:
@@ -53,4 +71,5 @@ def info_of(name: str, properties: BlobProperties, *, etag: str) -> BlobInfo:
         etag=etag,
         created=properties.creation_time,
         md5=bytes(md5) if md5 else None,
+        modified=properties.last_modified,
     )

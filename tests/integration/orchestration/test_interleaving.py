@@ -4,6 +4,7 @@ For every schedule: once all messages are delivered, the sweep has run and nodes
 has ended and holds nothing, and no user request was undone by a handler that had decided before it.
 """
 
+import datetime as dt
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from frame_tools.contracts import ids, paths
+from frame_tools.contracts import ids
 from frame_tools.contracts.errors import ImpastoError
 from frame_tools.contracts.paths import RunPaths
 from orchestration.app import App
@@ -26,6 +27,7 @@ from orchestration.handlers.submit_batch import submit_batch
 from orchestration.handlers.sweep import sweep
 from orchestration.runs.advance import advance
 from orchestration.runs.finalize import clean_up
+from orchestration.runs.sweep_progress import Scan, SweepProgress, write_progress
 from orchestration.state import read_state
 from scoring.tasks.base import Task, perform
 from scoring.tasks.join import join_run
@@ -112,6 +114,7 @@ class Scenario:
         settings = {"max_open_runs": 1, "sweep_grace_seconds": 0} | ({"join_in_function_bytes": 1} if by_task else {})
         self.world = self.cloud.world(**settings)
         self.run_id = prepare(self.world)
+        expect_orphans(self.world)
         self.restore = self.cloud.snapshot()
         self.crashed = False
         """If True, a joiner may have died before it could delete a product that it committed after the run ended."""
@@ -151,9 +154,15 @@ class Scenario:
         return handle
 
 
+def expect_orphans(world: World) -> None:
+    """Let the next sweep scan all runs for orphans, but start no trigger file: two triggers are pairs of their own."""
+    later = world.clock.now() + dt.timedelta(days=1)
+    write_progress(world.storage, SweepProgress(), SweepProgress(triggers=Scan(complete_at=later)))
+
+
 def settle(world: World) -> None:
-    """Deliver all messages and sweep until nothing is left to repair, including the hourly scan for orphans."""
-    world.storage.runs.delete(paths.last_orphan_scan())
+    """Deliver all messages and sweep until nothing is left to repair, including the scan for orphans."""
+    expect_orphans(world)
     for _ in range(3):
         world.deliver_messages()
         sweep(world.app)

@@ -13,8 +13,11 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import TaskError
 from frame_tools.storage.blobs import Blob
 from orchestration.azure_batch.ports import TaskView
+from orchestration.handlers.cancel import cancel
 from orchestration.handlers.resubmit import resubmit
-from orchestration.handlers.sweep import sweep
+from orchestration.handlers.sweep import TIME_LIMIT, sweep
+from orchestration.runs.sweep_progress import SweepProgress, write_progress
+from tests.scale.open_runs import count_operations
 from tests.support.fake_node import fail, read_plan
 from tests.support.interception import intercept
 from tests.support.memory_world import InMemoryCloud
@@ -264,3 +267,67 @@ def test_join_task_without_video_is_retried_once(world: World, cloud: InMemoryCl
     cloud.jobs.end_step(run_id, "join", exit_code=0)
     sweep(small.app)
     assert (small.status(run_id), "join-2" in small.outcome(run_id).reason) == ("failed", True)
+
+
+def test_sweep_out_of_time_continues_where_it_stopped(world: World) -> None:
+    runs = sorted(world.start(name, 2) for name in "abc")
+    drain(world.storage.frame_batches)
+    end_grace(world)
+    visited: list[str] = []
+
+    def exhaust(original: Callable[[str], list[TaskView]], job_id: str) -> list[TaskView]:
+        visited.append(job_id.rsplit("-", 1)[0])
+        world.clock.advance(seconds=TIME_LIMIT.total_seconds() + 1)
+        return original(job_id)
+
+    slow = replace(world.app, batch=intercept(world.app.batch, tasks=exhaust))
+    for _ in range(4):
+        sweep(slow)
+    assert list(dict.fromkeys(visited)) == runs
+    assert [sorted(world.tasks(run_id)) for run_id in runs] == [["b00000"]] * 3
+
+
+def test_run_that_is_gone_does_not_stop_the_next_sweep(world: World) -> None:
+    run_id = world.start("clip", 2)
+    drain(world.storage.frame_batches)
+    end_grace(world)
+    write_progress(world.storage, SweepProgress(), SweepProgress(next_run="gone-0123456789"))
+    sweep(world.app)
+    assert sorted(world.tasks(run_id)) == ["b00000"]
+
+
+def test_calm_run_is_read_once(world: World) -> None:
+    run_id = world.start("clip", 2)
+    world.deliver_messages()
+    sweep(world.app)
+    counted = count_operations(world.app, sweep)
+    assert counted.by_resource[f"runs/{RunPaths(run_id).request}"] == 1
+
+
+def test_waiting_run_that_cannot_be_admitted_lets_the_others_go_first(world: World) -> None:
+    single = world.changed(max_open_runs=1)
+    first, damaged, last = (single.start(name, 2) for name in ("first", "damaged", "last"))
+    request = single.storage.runs.need(RunPaths(damaged).request).data
+    newer = request.replace(b'"version": ', b'"new_field": 1, "version": 9')
+    single.storage.runs.write(RunPaths(damaged).request, newer)
+    cancel(single.app, first)
+    drain(single.storage.finished_batches)
+    with pytest.raises(ExceptionGroup):
+        sweep(single.app)
+    assert single.status(last) == "scoring"
+    single.storage.runs.write(RunPaths(damaged).request, request)
+    assert single.finish(last) == "finished"
+    assert single.finish(damaged) == "finished"
+
+
+@pytest.mark.parametrize("mark", ["cancelled", "expired"])
+def test_waiting_run_ends_without_a_slot(world: World, mark: str) -> None:
+    single = world.changed(max_open_runs=1)
+    single.start("first", 2)
+    waiting = single.start("second", 2)
+    if mark == "cancelled":
+        single.storage.runs.create(RunPaths(waiting).cancelled, b"")  # as if the handler had died then
+    else:
+        single.clock.advance(hours=single.app.settings.run_hours + 1)
+    sweep(single.app)
+    assert single.status(waiting) == ("cancelled" if mark == "cancelled" else "failed")

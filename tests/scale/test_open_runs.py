@@ -1,0 +1,60 @@
+"""What handlers cost with 1, 100 and 1,000 open runs: exact numbers of operations on storage and Batch."""
+
+import pytest
+
+from orchestration.handlers.finish_batch import finish_batch
+from orchestration.handlers.start_run import start_run
+from orchestration.handlers.sweep import sweep
+from orchestration.reporting.status import run_status
+from orchestration.runs.sweep_progress import Scan, SweepProgress, write_progress
+from tests.scale.open_runs import OpenRuns, count_operations, open_runs
+from tests.support.world import message
+
+SWEEP = 7
+"""Operations of a sweep without open runs: its progress, slots and open marks (twice each), a page of triggers."""
+ADMITTED = 11
+"""Operations of a sweep on a run whose tasks are active: its state once, its job, its tasks, the pool."""
+WAITING = 1
+STARTED, STATUS, ENDED = 9, 10, 54
+"""Operations of accepting a run while all slots are held, of a status, and of joining and ending a run."""
+MOST = 40
+"""What an admitted run may cost at most."""
+
+
+@pytest.fixture(
+    params=[(1, 0), (20, 80), (100, 0), (20, 980)], ids=lambda runs: f"{runs[0]} admitted, {runs[1]} waiting"
+)
+def runs(request: pytest.FixtureRequest) -> OpenRuns:
+    """Open runs."""
+    admitted, waiting = request.param
+    return after_scan(open_runs(admitted, waiting))
+
+
+def after_scan(runs: OpenRuns) -> OpenRuns:
+    """Record that all runs have just been scanned for orphans, which is not counted here."""
+    progress = SweepProgress(orphans=Scan(complete_at=runs.world.clock.now()))
+    write_progress(runs.world.storage, SweepProgress(), progress)
+    return runs
+
+
+def test_sweep_costs_the_same_for_each_run(runs: OpenRuns) -> None:
+    operations = count_operations(runs.world.app, sweep)
+    assert operations.total == SWEEP + ADMITTED * len(runs.admitted) + WAITING * len(runs.waiting)
+    assert {operations.of_run(run_id) for run_id in runs.waiting} <= {WAITING}
+    assert ADMITTED <= MOST
+
+
+def test_other_runs_do_not_make_a_handler_dearer(runs: OpenRuns) -> None:
+    world, run_id = runs.world, runs.admitted[0]
+    world.upload_frames("more", 2)
+    trigger = world.upload_trigger("more")
+    started = count_operations(world.app, lambda app: start_run(app, trigger))
+    status = count_operations(world.app, lambda app: run_status(app, run_id))
+    world.score(run_id, message=False)
+    ended = count_operations(world.app, lambda app: finish_batch(app, message(run_id, "advance")))
+    assert (started.total, status.total, ended.total) == (STARTED, STATUS, ENDED)
+
+
+def test_batches_do_not_make_the_sweep_dearer() -> None:
+    runs = after_scan(open_runs(1, 0, batches=100))
+    assert count_operations(runs.world.app, sweep).total == SWEEP + ADMITTED
