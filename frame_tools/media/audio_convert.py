@@ -14,12 +14,15 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.packet import Packet
 
+from frame_tools.contracts.errors import InputError
 from frame_tools.media.audio_plan import Conversion
 from frame_tools.media.packet_timeline import AnyPacket
 
 # Demuxers round and estimate the times of audio packets; correcting that would insert clicks.
 _JITTER_SECONDS: Final = Fraction(15, 1000)
-_MAX_SILENCE_SECONDS: Final = 1
+_SILENCE_STEP_SECONDS: Final = 1
+# Encoding silence takes time; a timestamp that is wrong asks for centuries of it.
+_MAX_SILENCE_SECONDS: Final = 12 * 3600
 # A track that starts this late begins with silence instead, so that the encoder's priming stays before time 0.
 _MAX_PADDING_SECONDS: Final = Fraction(1, 10)
 
@@ -42,6 +45,7 @@ class TrackConverter:
         end: Fraction | None = None,
     ) -> None:
         self.damaged = 0
+        self._silence = 0
         self._source = source
         self._target = target
         self._rate = source.codec_context.sample_rate
@@ -127,7 +131,13 @@ class TrackConverter:
             yield from self._encode(self._pending, self._pending_start)
 
     def _encode_silence(self, like: AudioFrame, begin: int, end: int) -> Iterator[AnyPacket]:
-        step = _MAX_SILENCE_SECONDS * self._rate
+        self._silence += end - begin
+        if self._silence > _MAX_SILENCE_SECONDS * self._rate:
+            raise InputError(
+                f"A track of the sound has gaps of more than {_MAX_SILENCE_SECONDS // 3600} hours",
+                "Set the option sound to drop, or repair the timestamps of the video.",
+            )
+        step = _SILENCE_STEP_SECONDS * self._rate
         for position in range(begin, end, step):
             samples = min(step, end - position)
             silence = AudioFrame(format=like.format.name, layout=like.layout.name, samples=samples, align=1)

@@ -4,6 +4,8 @@ We open files ourselves and pass them to FFmpeg as file objects, with an allow-l
 fact a playlist could otherwise make FFmpeg open other files or network addresses.
 """
 
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -62,10 +64,18 @@ def open_input(file: Path | ByteSource, *, name: str | None = None) -> Iterator[
         yield container
 
 
+def check_regular(path: Path, status: os.stat_result) -> None:
+    """Raise InputError for a folder, a device or a pipe, which may have no end."""
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{path.name} is not a regular file", "Give the path of a video file.")
+
+
 def _open_file(path: Path) -> BufferedReader:
-    """Open a file; raises MissingError if it does not exist, InputError if it is empty."""
+    """Open a file; raises MissingError if it does not exist, InputError if it is empty, a device or a pipe."""
     try:
-        if path.stat().st_size == 0:
+        status = path.stat()
+        check_regular(path, status)
+        if status.st_size == 0:
             raise InputError(f"{path.name} can't be read as a video (it is empty)", UNREADABLE_REMEDY)
         return path.open("rb")
     except FileNotFoundError as error:

@@ -18,13 +18,14 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.manifest import MAX_FRAMES, MAX_SIDE
+from frame_tools.contracts.manifest import MAX_SIDE
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.media import probe
 from frame_tools.media.damage import DAMAGE_REMEDY, DamagePolicy
 from frame_tools.media.deinterlace import Deinterlacer
 from frame_tools.media.packet_timeline import BROADCAST_FORMATS, AnyPacket, PacketTimeline
 from frame_tools.media.timestamps import TimestampCollector
+from frame_tools.media.video_limits import VideoLimits
 
 # FFmpeg's own decoders ignore the alpha channel of VP8 and VP9, which Matroska stores beside each frame.
 _ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -58,6 +59,7 @@ class FrameDecoder:
         name: str,
         timeline: PacketTimeline,
         options: SplitOptions,
+        limits: VideoLimits,
         collector: TimestampCollector,
     ) -> None:
         self._container = container
@@ -65,6 +67,7 @@ class FrameDecoder:
         self._name = name
         self._timeline = timeline
         self._collector = collector
+        self._limits = limits
         self._damage = DamagePolicy(options.damaged, is_broadcast=container.format.name in BROADCAST_FORMATS)
         self._decoder = _open_decoder(stream, drops_no_frame=self._damage.keeps_some)
         self._deinterlacer = Deinterlacer() if options.deinterlace == "on" else None
@@ -169,8 +172,9 @@ class FrameDecoder:
             self._damage.check(self._damaged("a frame is incomplete"))
         if max(frame.width, frame.height) > MAX_SIDE:
             raise self._damaged(f"the size changes to {frame.width}x{frame.height}")
-        if self._decoded >= MAX_FRAMES:
-            raise InputError(f"{self._name} has more than {MAX_FRAMES} frames", "Cut it into shorter videos.")
+        self._limits.check_size(self._name, frame.width, frame.height)
+        if self._decoded >= self._limits.frames:
+            raise InputError(f"{self._name} has more than {self._limits.frames} frames", "Cut it into shorter videos.")
 
     def _check_gap(self, packet: AnyPacket, *, after_gap: bool) -> None:
         """Raise InputError if packets before this one were lost, unless decoding starts anew with it."""

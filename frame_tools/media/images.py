@@ -1,7 +1,7 @@
 """Still images: decode common formats to 8-bit RGB within limits, and encode JPEG and PNG frames.
 
-Images come from untrusted sources. Bytes and pixels are limited before anything is decoded, and only the formats below
-are tried (some of Pillow's other readers start programs or follow links).
+Images come from untrusted sources. Bytes and pixels are limited by `image_header` before anything is decoded, and only
+the format that it detects is tried (some of Pillow's other readers start programs or follow links).
 """
 
 import io
@@ -14,16 +14,17 @@ from av.video.frame import VideoFrame
 from PIL import Image, ImageChops, ImageOps, PngImagePlugin
 
 from frame_tools.contracts.errors import InputError
+from frame_tools.media.image_header import (
+    MAX_BYTES,
+    MAX_PAINTING_PIXELS,
+    MAX_PIXELS,
+    UNREADABLE_REMEDY,
+    kept_size,
+    read_header,
+)
 
-MAX_BYTES: Final = 64 * 2**20
-MAX_PIXELS: Final = 64 * 2**20  # twice 8K; 200 MB decoded
-MAX_PAINTING_PIXELS: Final = 80 * 2**20  # a large museum scan; Pillow warns above 85 MiB
-KEPT_PAINTING_PIXELS: Final = 7680 * 4320
-"""Larger paintings are scaled down to about this many pixels when they are read."""
 JPEG_QUALITY: Final = 95
 _PNG_COMPRESSION: Final = 1  # frames are written once and read once: speed matters more than size
-_FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")
-_REMEDY: Final = "Use a JPEG, PNG, WebP, HEIC, AVIF or TIFF image that opens in an image viewer."
 # What Pillow's readers raise on damaged files, besides OSError.
 DECODE_ERRORS: Final = (
     OSError,
@@ -35,8 +36,6 @@ DECODE_ERRORS: Final = (
     zlib.error,
     OverflowError,
 )
-_ORIENTATION_TAG: Final = 0x0112  # TIFF 6.0, section 8
-_ROTATED_90: Final = (5, 6, 7, 8)
 _JPEG_BEGIN: Final = b"\xff\xd8"
 _JPEG_END: Final = b"\xff\xd9"
 _JPEG_FILLER: Final = b"\x35\xa6" * 32
@@ -46,21 +45,6 @@ _MAX_BLOCK_ROWS: Final = 18  # the last blocks, and the lines above that their i
 PngImagePlugin.MAX_TEXT_CHUNK = MAX_BYTES
 PngImagePlugin.MAX_TEXT_MEMORY = MAX_BYTES
 pi_heif.register_heif_opener(decode_threads=1, thumbnails=False)
-
-
-def image_size(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """Return width and height of an encoded image as displayed (EXIF orientation applied).
-
-    Raises InputError if the format is not supported or the image is too large. Reads the header only: it does not
-    prove that the whole image can be decoded.
-    """
-    with _open_image(data, max_pixels) as image:
-        try:
-            is_rotated = image.getexif().get(_ORIENTATION_TAG, 1) in _ROTATED_90
-        except DECODE_ERRORS as error:
-            raise _damaged(error) from error
-        width, height = image.size
-        return (height, width) if is_rotated else (width, height)
 
 
 def read_rgb(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -80,17 +64,13 @@ def read_rgb(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 
 def read_painting(data: bytes) -> Image.Image:
-    """Decode a painting as `read_rgb` does; one of more than `KEPT_PAINTING_PIXELS` is scaled down.
+    """Decode a painting as `read_rgb` does; one of more than `image_header.KEPT_PAINTING_PIXELS` is scaled down.
 
     Raises InputError also if it has more than `MAX_PAINTING_PIXELS`.
     """
     image = read_rgb(data, max_pixels=MAX_PAINTING_PIXELS)
-    pixels = image.width * image.height
-    if pixels <= KEPT_PAINTING_PIXELS:
-        return image
-    factor = (KEPT_PAINTING_PIXELS / pixels) ** 0.5
-    size = max(1, int(image.width * factor)), max(1, int(image.height * factor))
-    return image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+    size = kept_size(*image.size)
+    return image if size == image.size else image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
 
 
 def _decode_rgb(data: bytes, max_pixels: int) -> Image.Image:
@@ -156,25 +136,26 @@ def on_white(image: Image.Image) -> Image.Image:
 
 
 def _open_image(data: bytes, max_pixels: int) -> Image.Image:
-    """Read the header and check the limits."""
-    if len(data) > MAX_BYTES:
-        raise InputError(f"The image has {len(data)} bytes", f"Use an image of at most {MAX_BYTES} bytes.")
-    too_large = f"Use an image of at most {max_pixels} pixels."
+    """Open an image, after its header was checked: some of Pillow's readers allocate memory when they open a file."""
+    header = read_header(data, max_pixels=max_pixels)
     try:
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        image = Image.open(io.BytesIO(data), formats=[header.kind])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InputError("The image has too many pixels", too_large) from error
+        raise _too_large(max_pixels) from error
     except DECODE_ERRORS as error:
-        raise InputError("The file is not a readable image", _REMEDY) from error
-    width, height = image.size
-    if width * height > max_pixels:
+        raise InputError("The file is not a readable image", UNREADABLE_REMEDY) from error
+    if image.width * image.height > max_pixels:
         image.close()
-        raise InputError(f"The image has {width}x{height} pixels", too_large)
+        raise _too_large(max_pixels)
     return image
 
 
+def _too_large(max_pixels: int) -> InputError:
+    return InputError("The image has too many pixels", f"Use an image of at most {max_pixels} pixels.")
+
+
 def _damaged(error: Exception) -> InputError:
-    return InputError(f"The image is damaged ({error})", _REMEDY)
+    return InputError(f"The image is damaged ({error})", UNREADABLE_REMEDY)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -24,7 +24,7 @@ from frame_tools.contracts.manifest import MAX_FRAMES
 from frame_tools.media import probe
 from frame_tools.media.color import HDR_NAMES, SCALING, conversion_for_tags
 from frame_tools.media.containers import UNREADABLE_REMEDY, ByteSource, open_input
-from frame_tools.media.images import MAX_PIXELS
+from frame_tools.media.image_header import MAX_PIXELS
 from frame_tools.media.orientation import UPRIGHT, Orientation, read_orientation
 
 _INDEXED_FORMATS: Final = ("mov", "matroska")

@@ -23,7 +23,7 @@ from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.media import probe
 from frame_tools.media.audio import extract_audio
 from frame_tools.media.audio_plan import AudioPlan, plan_audio
-from frame_tools.media.containers import UNREADABLE_REMEDY, open_input
+from frame_tools.media.containers import UNREADABLE_REMEDY, check_regular, open_input
 from frame_tools.media.edit_lists import has_initial_gap
 from frame_tools.media.files import write_atomically
 from frame_tools.media.frame_folder import FRAMES_FOLDER, MANIFEST_FILE, load_complete_manifest, prepare_folder
@@ -34,21 +34,28 @@ from frame_tools.media.packet_timeline import BROADCAST_FORMATS, PacketTimeline,
 from frame_tools.media.scene_detection import SceneCutDetector
 from frame_tools.media.timestamps import MAX_LEAD, choose_origin
 from frame_tools.media.track_headers import read_track_header
+from frame_tools.media.video_limits import VideoLimits
 from frame_tools.media.video_reader import VideoReader
 
 Progress = Callable[[int], None]
 
 
 def split(
-    video: Path, folder: Path, options: SplitOptions | None = None, *, progress: Progress | None = None
+    video: Path,
+    folder: Path,
+    options: SplitOptions | None = None,
+    *,
+    limits: VideoLimits | None = None,
+    progress: Progress | None = None,
 ) -> Manifest:
     """Split `video` into `folder` and return the manifest.
 
     A complete folder of the same video and the same options is left unchanged. Frames are RGB, as JPEG (quality 95,
     4:4:4) or PNG. `progress` is called with the number of frames decoded so far.
-    Raises InputError if the video can't be read from beginning to end, MissingError if it does not exist.
+    Raises InputError if the video exceeds the `limits` or can't be read from beginning to end, MissingError if it does
+    not exist.
     """
-    options = options or SplitOptions()
+    options, limits = options or SplitOptions(), limits or VideoLimits()
     digest = _sha256(video)
     earlier = load_complete_manifest(folder)
     if earlier and (earlier.source_sha256, earlier.split_options) == (digest, options):
@@ -56,8 +63,11 @@ def split(
     timeline, plan = _survey(video, options)
     with open_input(video) as container:
         stream = probe.select_video_stream(container, video.name, video)
+        limits.check_size(video.name, stream.codec_context.width, stream.codec_context.height)
         header = read_track_header(video, container, stream)
-        reader = VideoReader(container, stream, name=video.name, timeline=timeline, header=header, options=options)
+        reader = VideoReader(
+            container, stream, name=video.name, timeline=timeline, header=header, options=options, limits=limits
+        )
         prepare_folder(folder)
         cuts = _write_frames(reader, folder / FRAMES_FOLDER, options.image_format, progress)
         origin = _origin(video, container, reader, timeline, plan)
@@ -181,6 +191,7 @@ def _pattern(image_format: ImageFormat) -> str:
 
 def _sha256(video: Path) -> str:
     try:
+        check_regular(video, video.stat())
         with video.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

@@ -24,6 +24,7 @@ from frame_tools.media.packet_timeline import UNCHANGED, PacketTimeline
 from frame_tools.media.projection import read_projection, read_stereo_layout
 from frame_tools.media.timestamps import TimestampCollector
 from frame_tools.media.track_headers import TrackHeader
+from frame_tools.media.video_limits import VideoLimits
 
 
 class VideoReader:
@@ -38,6 +39,7 @@ class VideoReader:
         timeline: PacketTimeline = UNCHANGED,
         header: TrackHeader | None = None,
         options: SplitOptions | None = None,
+        limits: VideoLimits | None = None,
     ) -> None:
         self.notes: list[str] = []
         self._stream = stream
@@ -49,6 +51,7 @@ class VideoReader:
             name=name,
             timeline=timeline,
             options=options or SplitOptions(),
+            limits=limits or VideoLimits(),
             collector=self._collector,
         )
         self._converter = FrameConverter(stream, header or TrackHeader())

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from frame_tools.contracts import ids
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.storage.mode import STORAGE_MODE
+from frame_tools.storage.mode import MAX_FRAME_PIXELS, MAX_FRAMES, STORAGE_MODE
 from frame_tools.telemetry import logs
 from orchestration.settings import Settings
 
@@ -39,7 +39,13 @@ def task_spec(
         task_id=task_id,
         command=f"python -m scoring {arguments}",
         image=image,
-        environment={**environment, logs.CORRELATION_ID: run_id, STORAGE_MODE: settings.storage_mode},
+        environment={
+            **environment,
+            logs.CORRELATION_ID: run_id,
+            STORAGE_MODE: settings.storage_mode,
+            MAX_FRAMES: str(settings.max_frames),
+            MAX_FRAME_PIXELS: str(settings.max_frame_pixels),
+        },
         output_folder=RunPaths(run_id).task_output_folder(task_id),
         retries=settings.max_task_retries,
         limit=dt.timedelta(minutes=settings.task_minutes),

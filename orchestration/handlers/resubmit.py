@@ -47,9 +47,9 @@ def parse_resubmit_request(body: bytes) -> ResubmitRequest:
 
     Raises InputError if the body is invalid.
     """
-    text = body.decode("utf-8", "replace").strip()
     if len(body) > MAX_TRIGGER_BYTES:
         raise InputError(f"The body has {len(body)} bytes", f"Send at most {MAX_TRIGGER_BYTES}")
+    text = body.decode("utf-8", "replace").strip()
     request = _parse_object(text) if text.startswith("{") else ResubmitRequest(which=_parse_which(text))
     if request.options and request.which != "all":
         raise InputError(

@@ -13,13 +13,14 @@ from frame_tools.contracts.receipt import Receipt, SplitReceipt
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.contracts.version import IMPASTO_VERSION
-from frame_tools.media import images
+from frame_tools.media.image_header import read_header
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.quarantine import quarantine
 from orchestration.allowed_programs import plan_program
 from orchestration.app import App, node_image
 from orchestration.documents import load_own
+from orchestration.memory_budget import plan_bytes
 from orchestration.planning.frame_sequence import check_against_manifest, number_frames
 from orchestration.planning.masks import check_mask, plan_mask
 from orchestration.planning.styles import check_keyframes, plan_keyframes, plan_styles
@@ -28,6 +29,10 @@ from orchestration.state import RunState
 
 MAX_BATCHES: Final = 10_000
 """Maximum number of batches of one run; queue and Batch handle this many without problems."""
+MAX_AUDIO_PACKETS: Final = 3_000_000
+"""Packets of all audio tracks and subtitles, for which an MP4 index takes 32 bytes each while it is joined."""
+HEADER_BYTES: Final = 4 * 2**20
+"""Part of the first frame that is read for its size: more than the metadata in front of any picture."""
 _UPLOAD_AGAIN: Final = "Upload it, then upload the trigger file again"
 
 
@@ -41,16 +46,21 @@ def write_plan(app: App, state: RunState) -> None:
     Raises InputError if the input is invalid, DamagedSplitError if the video has to be split again, and MissingError or
     DamagedError if the run from which this one was created can no longer be used.
     """
+    with app.memory.hold(plan_bytes(app.settings.max_style_bytes)):
+        plan = _make_plan(app, state)
+    app.storage.runs.create(RunPaths(state.run_id).plan, plan.dumps())
+
+
+def _make_plan(app: App, state: RunState) -> Plan:
+    """Return the plan of the run; raises what `write_plan` does."""
     request = state.request
     if state.split is not None:
-        plan = _plan_split_video(app, request, state.split)
-    elif request.parent is not None and request.redo:
-        plan = _plan_rerun(app, request)
-    elif request.parent is not None:
-        plan = _plan_rerun_with_options(app, request)
-    else:
-        plan = _plan_uploaded_frames(app, request)
-    app.storage.runs.create(RunPaths(request.run_id).plan, plan.dumps())
+        return _plan_split_video(app, request, state.split)
+    if request.parent is not None and request.redo:
+        return _plan_rerun(app, request)
+    if request.parent is not None:
+        return _plan_rerun_with_options(app, request)
+    return _plan_uploaded_frames(app, request)
 
 
 def _plan_uploaded_frames(app: App, request: Request) -> Plan:
@@ -229,6 +239,15 @@ def check_limits(manifest: Manifest, settings: Settings) -> None:
             f"Frames of {manifest.width}x{manifest.height} exceed the limit of {settings.max_frame_pixels} pixels",
             "Scale the video down, or raise MAX_FRAME_PIXELS",
         )
+    _check_sound(manifest)
+
+
+def _check_sound(manifest: Manifest) -> None:
+    if manifest.audio_packets > MAX_AUDIO_PACKETS:
+        raise InputError(
+            f"The sound has {manifest.audio_packets} packets; at most {MAX_AUDIO_PACKETS} are allowed",
+            "Cut the video into parts, or leave out some of its audio tracks",
+        )
 
 
 def check_before_split(app: App, request: Request) -> None:
@@ -238,13 +257,14 @@ def check_before_split(app: App, request: Request) -> None:
         raise InputError(f"The video input/{video} does not exist", _UPLOAD_AGAIN)
     _, makes = plan_program(request.trigger, app.settings.programs)
     check_mask(app, request, makes)
-    plan_styles(app, request)
+    with app.memory.hold(plan_bytes(app.settings.max_style_bytes)):
+        plan_styles(app, request)
 
 
 def image_size(data: bytes, what: str) -> tuple[int, int]:
-    """Return width and height of an image in pixels. Raises InputError that names it as `what`."""
+    """Return width and height of an image in pixels, from its header. Raises InputError that names it as `what`."""
     try:
-        return images.image_size(data)
+        return read_header(data).size
     except InputError as error:
         raise InputError(f"The {what} is invalid: {error.what}", error.remedy) from error
 
@@ -277,7 +297,8 @@ def _derive_manifest(storage: Storage, request: Request, folder: str, sizes: dic
             'Add the frame rate to the trigger file, for example "rate": "30000/1001", or split with frame_tools',
         )
     first = numbering.pattern.format(numbering.first)
-    width, height = image_size(storage.input.need(folder + first).data, f"frame {first!r}")
+    begin = storage.input.read(folder + first, limit=HEADER_BYTES)
+    width, height = image_size(begin.data if begin else b"", f"frame {first!r}")
     return Manifest.plain(
         numbering.count,
         request.trigger.rate,

@@ -39,7 +39,11 @@ def build_report(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str
         report["notes"] = list(manifest.notes)
     if (plan := _load(storage, names.plan, Plan)) is not None:
         loaded = (_load(storage, item.name, Receipt) for item in storage.runs.list(names.receipts))
-        receipts = [receipt for receipt in loaded if receipt is not None and receipt.start < receipt.end]
+        receipts = [
+            receipt.model_copy(update={"frames": ()})  # of a long run, their names and hashes take 200 MB
+            for receipt in loaded
+            if receipt is not None and receipt.start < receipt.end
+        ]
         report |= {
             "plan": plan.model_dump(mode="json", exclude_none=True),
             "scoring": summarize(receipts, plan),

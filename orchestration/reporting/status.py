@@ -14,6 +14,7 @@ from frame_tools.contracts.receipt import Outcome
 from orchestration.app import App
 from orchestration.delays import read_delay
 from orchestration.documents import load_own
+from orchestration.memory_budget import DOCUMENT_BYTES
 from orchestration.preflight import read_check
 from orchestration.reporting.cost import expected_cost
 from orchestration.state import AnyState, RunState, UnreadableRun, open_runs, read_state, read_task_error
@@ -21,6 +22,8 @@ from orchestration.state import AnyState, RunState, UnreadableRun, open_runs, re
 Status = Literal["waiting", "splitting", "planning", "scoring", "joining", "unknown"] | RunOutcome
 MAX_LISTED: Final = 200
 """Runs in one listing."""
+SMALL_RUN_FRAMES: Final = 20_000
+"""The manifest of a run with so many frames takes a few megabytes."""
 MAX_TASK_ERRORS: Final = 10
 """Task errors in one status."""
 
@@ -124,10 +127,11 @@ def _problems_and_cost(app: App, state: AnyState) -> dict[str, Any]:
     if not isinstance(state, RunState):
         return {"trouble": unreadable, "notes": [], "cost": {"expected": None}}
     check = read_check(app.storage, state.run_id)
-    manifest = _manifest(app, state) if state.plan or state.split else None
-    expected = None
-    if state.plan and manifest:
-        expected = expected_cost(state.plan, manifest, check, app.settings.price_table)
+    with app.memory.hold(DOCUMENT_BYTES if _may_be_large(state) else 0):
+        manifest = _manifest(app, state) if state.plan or state.split else None
+        expected = None
+        if state.plan and manifest:
+            expected = expected_cost(state.plan, manifest, check, app.settings.price_table)
     problems = [*unreadable, *_delays(app, state), *(check.problems if check else []), *_retried_errors(app, state)]
     notes = list(manifest.notes) if manifest else []
     return {"trouble": problems, "notes": notes, "cost": {"expected": expected}}
@@ -157,6 +161,12 @@ def _manifest(app: App, state: RunState) -> Manifest | None:
         return Manifest.load_stored(blob.data) if blob else None
     except (DamagedError, VersionSkewError):
         return None
+
+
+def _may_be_large(state: RunState) -> bool:
+    """Return whether the run's manifest may have many timestamps; the status of a short run never waits for memory."""
+    frames = state.plan.frame_count if state.plan else state.split.frame_count if state.split else 0
+    return frames > SMALL_RUN_FRAMES
 
 
 def _retried_errors(app: App, state: RunState) -> Iterator[str]:

@@ -15,6 +15,7 @@ from frame_tools.telemetry.logs import log_fields, with_run_context
 from frame_tools.telemetry.metrics import FRAME_SECONDS, RUN_COST
 from orchestration.app import App
 from orchestration.documents import load_own
+from orchestration.memory_budget import DOCUMENT_BYTES
 from orchestration.reporting.report import build_report, report_json
 from orchestration.runs.admission import admit_next, release_slots
 
@@ -125,7 +126,8 @@ def clean_up(app: App, run_id: str) -> Mapping[str, Any]:
     outcome = _load_outcome(blob, run_id)
     if blob is None or outcome is None:  # a resubmission has deleted the outcome, or `advance` makes it again
         return {}
-    report = build_report(app.storage, outcome, app.settings.price_table)
+    with app.memory.hold(DOCUMENT_BYTES):
+        report = build_report(app.storage, outcome, app.settings.price_table)
     app.storage.output.write(RunPaths(run_id).report, report_json(report))
     terminate_jobs(app, run_id, f"run {outcome.status}")
     release_slots(app, run_id)

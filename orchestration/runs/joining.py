@@ -1,6 +1,8 @@
 """Joining of a run whose batches are all complete: in this process if the result is small, else in a Batch task."""
 
 import logging
+from collections.abc import Sequence
+from typing import Final
 
 from frame_tools.assembly import (
     DamagedBatchError,
@@ -13,11 +15,17 @@ from frame_tools.contracts.errors import DamagedError, MissingError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure
 from orchestration.app import App
+from orchestration.memory_budget import JOIN_BYTES
 from orchestration.runs.repair import plan_again
 from orchestration.runs.scheduling import ensure_tasks
 from orchestration.state import RunState, write_failure
 
 _log = logging.getLogger(__name__)
+
+MAX_PART_BYTES: Final = 40 * 2**20
+"""Largest segment, or file of records, that the function joins: it is in memory with its packets."""
+MAX_JOINED_FRAMES: Final = 250_000
+"""Most frames of a run that the function joins: receipts and index grow with them."""
 
 
 def join_run(app: App, state: RunState) -> bool:
@@ -52,13 +60,19 @@ def join_run(app: App, state: RunState) -> bool:
         return True
 
 
+def fits_in_function(sizes: Sequence[int], frame_count: int, *, limit: int) -> bool:
+    """Return whether parts of these `sizes` in bytes can be joined within `JOIN_BYTES` of memory and the setting."""
+    return sum(sizes) <= limit and max(sizes) <= MAX_PART_BYTES and frame_count <= MAX_JOINED_FRAMES
+
+
 def _join_or_schedule(app: App, state: RunState) -> bool:
     """Join here if the parts are small enough, else ensure that a task joins them."""
     assert state.plan is not None  # noqa: S101 - decide() returns JOIN only with a plan
     run_id = state.run_id
-    total_bytes = sum(receipt.product.size for receipt in read_receipts(app.storage, state.plan))
-    if total_bytes <= app.settings.join_in_function_bytes:
-        return assemble_output(app.storage, run_id) is not None
+    with app.memory.hold(JOIN_BYTES):
+        sizes = [receipt.product.size for receipt in read_receipts(app.storage, state.plan)]
+        if fits_in_function(sizes, state.plan.frame_count, limit=app.settings.join_in_function_bytes):
+            return assemble_output(app.storage, run_id) is not None
     if "join" not in state.queued:
         ensure_tasks(app, run_id, ["join"])
         app.storage.runs.create(RunPaths(run_id).queued("join"), b"")

@@ -20,7 +20,7 @@ from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.errors import DamagedError, InputError, InternalError, NextStep, TemporaryError
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.scorers import VGG_WEIGHTS
-from frame_tools.media import images
+from scoring.image_codec import decode_painting
 from scoring.inference.tensors import best_device, check_finite, check_frames, device_label, to_pictures, to_tensor
 from scoring.inference.tiling import is_out_of_memory
 from scoring.inference.weight_files import VGG
@@ -89,7 +89,7 @@ class Gatys:
         _steps(run.options)
         if len(run.styles) != 1:
             raise InternalError(f"The scorer gatys got {len(run.styles)} style files", "Plan it with one painting")
-        picture = np.array(images.read_painting(run.styles[0].data))
+        picture = decode_painting(run.styles[0].data, run.styles[0].name)
         painting = _scale(picture, min(run.sample()[0].shape[:2]))
         with torch.no_grad():
             parts = [

@@ -2,6 +2,7 @@
 
 import logging
 import tempfile
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
 from frame_tools.contracts.receipt import SplitReceipt
 from frame_tools.media.split import split
+from frame_tools.media.video_limits import VideoLimits
 from frame_tools.storage.blobs import sha256_of
+from frame_tools.storage.mode import MAX_FRAME_PIXELS, MAX_FRAMES
 from scoring.tasks.base import Task, utc_now
 
 _log = logging.getLogger(__name__)
@@ -36,7 +39,7 @@ def split_video(task: Task) -> None:
                     next_step=NextStep.START_NEW_RUN,
                 )
         folder = Path(scratch) / "split"
-        manifest = split(video, folder, trigger.split_options)
+        manifest = split(video, folder, trigger.split_options, limits=_limits(task.environ))
         _upload(task, folder)
     data = manifest.dumps()
     task.storage.runs.create(RunPaths(task.run_id).manifest, data)
@@ -49,6 +52,14 @@ def split_video(task: Task) -> None:
     )
     task.storage.runs.create(RunPaths(task.run_id).split_receipt, receipt.dumps())
     _log.info("Split into %d frames", manifest.frame_count)
+
+
+def _limits(environ: Mapping[str, str]) -> VideoLimits:
+    """Return the deployment's limits, which the app passes to its tasks; without them, those of a manifest."""
+    limits = VideoLimits()
+    return VideoLimits(
+        frames=int(environ.get(MAX_FRAMES, limits.frames)), pixels=int(environ.get(MAX_FRAME_PIXELS, limits.pixels))
+    )
 
 
 def _upload(task: Task, folder: Path) -> None:

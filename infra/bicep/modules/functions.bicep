@@ -167,6 +167,8 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     OPS__credential: 'managedidentity'
     OPS__clientId: app.clientId
     AZURE_CLIENT_ID: app.clientId
+    // The host accepts 100 MB and keeps each body in memory; ours have at most 64 KB.
+    FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '1048576'
     APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${app.clientId};Authorization=AAD'
     TRIGGER_SOURCE: 'EventGrid'

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.errors import InternalError, NextStep
-from frame_tools.media import images
+from scoring.image_codec import decode_painting
 from scoring.inference.allocator import keep_freed_memory
 from scoring.inference.cpu_workers import CpuWorkers
 from scoring.inference.device import DeviceScorer
@@ -101,7 +101,7 @@ class AnyPainting(DeviceScorer):
         """Return the style of a style file, (N,): a tuned style as it is, or the predicted style of a painting."""
         if file.name.lower().endswith(TUNED_SUFFIX):
             return load_style(file.data, file.name)
-        painting = np.array(images.read_painting(file.data))
+        painting = decode_painting(file.data, file.name)
         vectors = self._workers.map(self._predict, covering_parts(painting))
         return self._workers.map(self._to_style, [torch.stack(vectors).mean(0)])[0]
 

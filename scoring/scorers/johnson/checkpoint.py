@@ -23,6 +23,9 @@ MAX_BYTES: Final = 32 * 2**20
 MAX_PICKLE_BYTES: Final = 2**20
 """Limit of the pickles in a zip; the published files have 10 kB."""
 
+MAX_PICKLE_READS: Final = 200_000
+"""Opcodes of a pickle, and their arguments; the published files have 4,000. Each takes a microsecond."""
+
 _DEPRECATED: Final = re.compile(r"(.+)\.(?:running_mean|running_var|num_batches_tracked)")
 """Keys that PyTorch before 0.4 wrote. They are ignored: an instance norm has no running statistics."""
 
@@ -51,13 +54,37 @@ def _decode(data: bytes, name: str) -> Any:
             _check_zip(data, name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # advice to the author of the file
-            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            return torch.load(_BoundedReads(data), map_location="cpu", weights_only=True)
     except InputError:
         raise
     except Exception as error:  # the readers raise any type for invalid bytes
         message = " ".join(str(error).split())
         reason = _refused_code(message) or f"({type(error).__name__}: {message.rpartition('error: ')[2][:120]})"
         raise _invalid(f"The checkpoint {name} cannot be read {reason}") from error
+
+
+class _BoundedReads(io.BytesIO):
+    """A file of which only so many short parts can be read: an unpickler reads each opcode by itself.
+
+    Tensors are read in one part each, so that a small number suffices for the published files.
+    """
+
+    _remaining = MAX_PICKLE_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return bytes; raises ValueError if the pickle has too many opcodes."""
+        self._count()
+        return super().read(size)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Return a line; raises ValueError if the pickle has too many opcodes."""
+        self._count()
+        return super().readline(size)
+
+    def _count(self) -> None:
+        self._remaining -= 1
+        if self._remaining < 0:
+            raise ValueError(f"the pickle has more than {MAX_PICKLE_READS} opcodes")
 
 
 def _refused_code(message: str) -> str | None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.contracts.errors import ExitCode, InputError
-from frame_tools.contracts.manifest import MAX_JSON_BYTES, AudioTrack, Color, Manifest
+from frame_tools.contracts.errors import DamagedError, ExitCode, InputError
+from frame_tools.contracts.manifest import MAX_FRAMES, MAX_JSON_BYTES, AudioTrack, Color, Manifest
 
 TRACK = AudioTrack(codec="aac", sample_rate=48_000, channels=2, start=Fraction(-8, 375), packets=48, language="deu")
 FULL = Manifest(
@@ -131,3 +131,29 @@ def test_oversized_manifest_is_not_parsed() -> None:
 def test_plain_manifest_rejects_impossible_rates(rate: Fraction) -> None:
     with pytest.raises(InputError):
         Manifest.plain(1, rate, width=2, height=2)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"pts":[' + b"0," * 3_000_000 + b"0]}",
+        b'{"pts":[' + b"{}," * 20_000 + b"0]}",
+        b'{"pts":[' + b"[]," * 20_000 + b"0]}",
+        b"{" + b",".join(b'"%d":1' % key for key in range(100_000)) + b"}",
+    ],
+    ids=["numbers", "objects", "lists", "fields"],
+)
+def test_manifest_with_too_many_values_is_not_parsed(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def parse(*_: object) -> None:
+        pytest.fail("the manifest was parsed")
+
+    monkeypatch.setattr(Manifest, "model_validate_json", parse)
+    for read, error in ((Manifest.parse_input, InputError), (Manifest.load_stored, DamagedError)):
+        with pytest.raises(error):
+            read(data)
+
+
+def test_longest_manifest_is_read() -> None:
+    stamps = range(0, 3 * MAX_FRAMES, 3)
+    data = changed(frame_count=MAX_FRAMES, first_pts=0, pts=list(stamps), cuts=list(range(1, MAX_FRAMES)))
+    assert Manifest.parse_input(data).frame_pts == tuple(stamps)

@@ -1,6 +1,7 @@
 """`split` is all or nothing, leaves a complete folder unchanged, and notes losses."""
 
 import io
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from frame_tools.contracts.errors import InputError, MissingError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.media.split import split
+from frame_tools.media.video_limits import VideoLimits
 from tests.support.clips import Clip, Tone, make_clip, read_number
 from tests.support.media import frame_images, to_seconds
 
@@ -193,3 +195,39 @@ def test_audio_of_unknown_length_is_extracted(tmp_path: Path) -> None:
         packets = [packet for packet in container.demux(audio=0) if packet.size]
     assert len(packets) == manifest.audio[0].packets
     assert to_seconds(packets[0].pts, packets[0].time_base) == pytest.approx(float(manifest.audio[0].start), abs=1e-4)
+
+
+@pytest.mark.parametrize("source", ["/dev/zero", "pipe", "folder"])
+def test_source_without_an_end_is_rejected(tmp_path: Path, source: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="not a regular file"):
+        split(tmp_path / source, tmp_path / "out")
+
+
+def test_limits_are_checked_before_frames_are_written(tmp_path: Path) -> None:
+    video = make_clip(tmp_path / "v.mp4", Clip(frames=5, size=(64, 48)))
+    assert split(video, tmp_path / "fits", limits=VideoLimits(frames=5, pixels=64 * 48)).frame_count == 5
+    with pytest.raises(InputError, match="64x48"):
+        split(video, tmp_path / "size", limits=VideoLimits(pixels=64 * 48 - 1))
+    with pytest.raises(InputError, match="more than 4 frames"):
+        split(video, tmp_path / "count", limits=VideoLimits(frames=4))
+    assert not (tmp_path / "size").exists()
+
+
+def test_sound_with_centuries_of_silence_is_rejected(tmp_path: Path) -> None:
+    video = make_clip(tmp_path / "v.mkv", Clip(frames=3))
+    with av.open(str(video)) as source, av.open(str(tmp_path / "gap.mkv"), "w") as target:
+        picture = target.add_stream_from_template(source.streams.video[0])
+        sound = target.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = picture
+                target.mux(packet)
+        for seconds in (0, 10**6):
+            frame = av.AudioFrame(format="s16", layout="mono", samples=800)
+            frame.sample_rate, frame.time_base, frame.pts = 8000, Fraction(1, 8000), seconds * 8000
+            target.mux(sound.encode(frame))
+        target.mux(sound.encode(None))
+    with pytest.raises(InputError, match="hours"):
+        split(tmp_path / "gap.mkv", tmp_path / "out")

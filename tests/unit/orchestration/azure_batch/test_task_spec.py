@@ -2,7 +2,7 @@
 
 import pytest
 
-from frame_tools.storage.mode import STORAGE_MODE
+from frame_tools.storage.mode import MAX_FRAME_PIXELS, MAX_FRAMES, STORAGE_MODE
 from frame_tools.telemetry import logs
 from orchestration.azure_batch.task_spec import TaskSpec, task_spec
 from orchestration.settings import Settings
@@ -15,8 +15,9 @@ def test_task_environment_has_correlation_id_and_mode(world: World) -> None:
     def spec(settings: Settings, environment: dict[str, str]) -> TaskSpec:
         return task_spec(RUN_ID, 3, attempt=1, image="stub:2", settings=settings, environment=environment)
 
-    task = spec(world.app.settings, {"A": "b"})
-    assert task.environment == {"A": "b", logs.CORRELATION_ID: RUN_ID, STORAGE_MODE: "sdk"}
+    task = spec(world.changed(max_frames=9, max_frame_pixels=8).app.settings, {"A": "b"})
+    limits = {MAX_FRAMES: "9", MAX_FRAME_PIXELS: "8"}
+    assert task.environment == {"A": "b", logs.CORRELATION_ID: RUN_ID, STORAGE_MODE: "sdk", **limits}
     assert (task.task_id, task.image, task.output_folder) == ("b00003", "stub:2", f"{RUN_ID}/b00003")
     assert spec(world.changed(storage_mode="mount").app.settings, {}).environment[STORAGE_MODE] == "mount"
 

@@ -16,8 +16,9 @@ from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.storage.blobs import BlobInfo
 from orchestration.planning import planner
-from orchestration.planning.planner import _frame_sizes
+from orchestration.planning.planner import MAX_AUDIO_PACKETS, _frame_sizes
 from tests.support.fake_node import SIZE, read_manifest, read_plan, split
+from tests.support.hostile_images import webp_header
 from tests.support.world import World, frame, painting
 
 
@@ -263,3 +264,21 @@ def test_options_are_checked_before_the_split(world: World, options: dict[str, A
     world.deliver_messages()
     assert world.status(run_id) == "refused"
     assert world.app.batch.tasks(ids.job_id(run_id, 0)) == []
+
+
+def test_sound_with_too_many_packets_is_refused(world: World) -> None:
+    world.upload_frames("clip", 2)
+    track = {"codec": "aac", "sample_rate": 48_000, "channels": 2, "start": "0/1", "packets": MAX_AUDIO_PACKETS + 1}
+    manifest = json.loads(world.storage.input.need("clip/manifest.json").data)
+    changed = manifest | {"audio_file": "audio.mp4", "audio": [track]}
+    world.upload_files("clip", {"manifest.json": json.dumps(changed).encode(), "audio.mp4": b"sound"})
+    world.assert_refused(world.fire_trigger(world.upload_trigger("clip")), str(MAX_AUDIO_PACKETS))
+
+
+def test_style_is_not_decoded(world: World) -> None:
+    """A kilobyte of WebP can take gigabytes when it is decoded or opened by a library."""
+    world.upload_frames("clip", 2)
+    world.storage.input.write("clip/sea.webp", webp_header(7680, 4320))
+    run_id = world.fire_trigger(world.upload_trigger("clip", scorer="any", style="sea.webp"))
+    (style,) = read_plan(world.storage, run_id).styles
+    assert (style.width, style.height) == (7680, 4320)

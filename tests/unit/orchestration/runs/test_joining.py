@@ -10,6 +10,7 @@ from frame_tools.contracts.receipt import Failure
 from frame_tools.storage.blobs import sha256_of
 from orchestration.handlers.finish_batch import finish_batch
 from orchestration.handlers.submit_batch import submit_batch
+from orchestration.runs.joining import MAX_JOINED_FRAMES, MAX_PART_BYTES, fits_in_function
 from orchestration.state import write_failure
 from scoring.tasks.base import Task, perform
 from scoring.tasks.join import join_run
@@ -155,3 +156,16 @@ def test_damage_found_by_join_task_is_scored_again(world: World) -> None:
     perform(task, join_run)
     large.deliver_messages()
     assert large.status(run_id) == "finished"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "frames", "fits"),
+    [
+        ([MAX_PART_BYTES, 1], MAX_JOINED_FRAMES, True),
+        ([MAX_PART_BYTES + 1], 1, False),
+        ([1], MAX_JOINED_FRAMES + 1, False),
+        ([MAX_PART_BYTES] * 3, 1, False),
+    ],
+)
+def test_function_joins_what_fits_into_its_memory(sizes: list[int], frames: int, fits: bool) -> None:
+    assert fits_in_function(sizes, frames, limit=3 * MAX_PART_BYTES - 1) is fits

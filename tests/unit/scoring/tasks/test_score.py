@@ -2,6 +2,7 @@
 
 import io
 import json
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -10,11 +11,14 @@ import safetensors.numpy
 from PIL import Image
 
 from frame_tools.contracts.errors import DamagedError, InputError, InternalError
+from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import BlobRef, Plan, PlannedMask
 from frame_tools.media.images import encode_jpeg, encode_png, read_rgb
 from frame_tools.storage.blobs import sha256_of
+from scoring.pipeline.frame_reader import decode_frame
 from tests.support.clips import draw, read_number
+from tests.support.hostile_images import png_header
 from tests.support.scorer_runs import painting
 from tests.support.scoring_tasks import (
     BORDERS,
@@ -92,6 +96,13 @@ def test_frame_of_wrong_size_names_both_sizes():
     _other_size(storage)
     with pytest.raises(InputError, match=r"32x48.*64x48"):
         score(storage)
+
+
+def test_frame_of_wrong_size_is_not_decoded(monkeypatch):
+    monkeypatch.setattr("scoring.pipeline.frame_reader.decode_with_alpha", lambda *_: pytest.fail("it was decoded"))
+    manifest = Manifest.plain(1, Fraction(25), width=64, height=48)
+    with pytest.raises(InputError, match=r"8192x8191.*64x48"):
+        decode_frame(manifest, png_header(8192, 8191), "000001.png")
 
 
 def test_changed_manifest_is_damaged():

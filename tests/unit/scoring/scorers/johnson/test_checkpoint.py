@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frame_tools.contracts.errors import InputError
-from scoring.scorers.johnson import layers
+from scoring.scorers.johnson import checkpoint, layers
 from scoring.scorers.johnson.checkpoint import MAX_BYTES, read_checkpoint
 from tests.unit.scoring.scorers.johnson.reference_network import random_state, saved, with_old_keys
 
@@ -200,3 +200,10 @@ def test_invalid_checkpoint_is_rejected_with_the_cause(state, kind):
         read_checkpoint(saved(change(state)), "waves.pth")
     assert "fast_neural_style" in caught.value.remedy
     assert "waves.pth" in str(caught.value)
+
+
+@pytest.mark.parametrize("opcodes", [b"]", b"N", b"K\1"], ids=["lists", "None", "numbers"])
+def test_long_pickle_is_rejected_before_it_is_read(opcodes):
+    data = b"\x80\x02" + opcodes * 2**20 + b"."
+    with pytest.raises(InputError, match=str(checkpoint.MAX_PICKLE_READS)):
+        read_checkpoint(data, "waves.pth")
