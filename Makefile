@@ -44,9 +44,15 @@ help: ## Say what there is
 
 setup: $(APP) $(SCORER) $(AZURITE) ## Make both environments, the weights, and Azurite (once)
 
-demo: setup ## Restyle the sample, or VIDEO=my.mp4 STYLE=painting.jpg OUT=out.mp4
-	@.venv/bin/python -m local_cloud demo $(if $(VIDEO),"$$VIDEO") $(if $(STYLE),--style "$$STYLE") \
-	  $(if $(OUT),--out "$$OUT") $(foreach o,$(WITH),--with=$(o))
+# `make demo STRENGTH=0.5 PRESERVE_COLOR=luma` gives every other variable on make's command line to the command as an
+# option; the command rejects names that it does not know.
+OWN_VARIABLES := APP_PYTHON SCORER_PYTHON TORCH_INDEX VIDEO STYLE OUT WITH HOST TESTS UPGRADE
+GIVEN := $(foreach v,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(v))))
+DEMO_VARIABLES = $(sort $(foreach v,$(filter-out $(OWN_VARIABLES),$(GIVEN)),$(if $(filter command,$(firstword $(origin $(v)))),$(v))))
+lower = $(shell echo $(1) | tr 'A-Z_' 'a-z-')
+demo: setup ## Paint the sample, or VIDEO=my.mp4 STYLE=painting.jpg OUT=out.mp4, with options like STRENGTH=0.5
+	@.venv/bin/python -m frame_tools demo $(if $(VIDEO),"$$VIDEO") $(if $(STYLE),--style "$$STYLE") \
+	  $(if $(OUT),--out "$$OUT" --overwrite) $(foreach v,$(DEMO_VARIABLES),--$(call lower,$(v))="$$$(v)") $(WITH)
 
 up: setup ## Start the local cloud and leave it running; HOST=func leaves the app to `func start`
 	@exec .venv/bin/python -m local_cloud up --host $(HOST)

@@ -33,7 +33,7 @@ from orchestration.handlers import resubmit as resubmit_handler
 from orchestration.handlers import start_run as start_run_handler
 from orchestration.handlers import submit_batch as submit_batch_handler
 from orchestration.handlers import sweep as sweep_handler
-from orchestration.reporting import status
+from orchestration.reporting import listing, status
 from orchestration.service_errors import service_error
 from orchestration.settings import HostSettings
 from orchestration.telemetry.tracing import Invocation, Span, annotate_from_message
@@ -108,8 +108,13 @@ def finish_poisoned(message: func.QueueMessage, context: func.Context) -> None:
 
 @app.route(route="runs", methods=["GET"])
 def list_runs(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    """GET /api/runs: id and status of every run."""
-    return _respond(context, req, lambda services: {"runs": status.list_runs(services)})
+    """GET /api/runs: the runs, newest first; ?status=, ?label= and ?limit= select some of them."""
+    query = dict(req.params)
+
+    def handle(services: App) -> dict[str, Any]:
+        return {"runs": listing.list_runs(services, listing.RunFilter.from_query(query))}
+
+    return _respond(context, req, handle)
 
 
 @app.route(route="runs/{run_id}", methods=["GET"])

@@ -1,11 +1,10 @@
-"""Commands `up` (run the local cloud until Ctrl-C) and `demo` (restyle one video in a temporary local cloud)."""
+"""The command `up`: run the local cloud until Ctrl-C. `impasto up`, `impasto demo` and `make up` start it."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from rich.console import Console
 
 from local_cloud.accounts import FREE_PORTS, default_ports
 from local_cloud.cloud import PROJECT, SCORER_PYTHON, Cloud, CloudOptions, running_cloud
+from local_cloud.connection import default_file, published
 from local_cloud.service_process import ServiceFailedError
 
 app = typer.Typer(
@@ -31,6 +31,11 @@ LOCAL = PROJECT / ".local"
 FAILED = 1
 
 
+@app.callback()
+def local_cloud() -> None:
+    """Run Storage, Batch and Functions on this machine."""
+
+
 @app.command()
 def up(
     host: Annotated[
@@ -40,6 +45,13 @@ def up(
     offset: Annotated[
         int, typer.Option(min=0, max=50_000, help="Added to every port, to run a second local cloud beside the first.")
     ] = 0,
+    free_ports: Annotated[bool, typer.Option("--free-ports", help="Use any free ports instead.")] = False,
+    connection: Annotated[
+        Path | None, typer.Option(help="File in which commands find this cloud; default: in the user's folder.")
+    ] = None,
+    stop_with_input: Annotated[
+        bool, typer.Option("--stop-with-input", help="Stop when the standard input ends, for programs that start it.")
+    ] = False,
 ) -> None:
     """Start the local cloud on its default ports and keep it running until Ctrl-C."""
     if host not in ("local", "func"):
@@ -47,57 +59,22 @@ def up(
     signal.signal(signal.SIGTERM, _interrupt)
     # A shell starts background jobs (`&`) with SIGINT ignored, so SIGINT is handled explicitly.
     signal.signal(signal.SIGINT, _interrupt)
+    if stop_with_input:
+        threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
+    ports = FREE_PORTS if free_ports else default_ports(offset)
     try:
-        with running_cloud(
-            CloudOptions(folder=folder, ports=default_ports(offset), functions=host == "local")
-        ) as cloud:
+        with running_cloud(CloudOptions(folder=folder, ports=ports, functions=host == "local")) as cloud:
             _make_containers(cloud)
-            _print_addresses(cloud, folder, functions=host == "local")
-            with suppress(KeyboardInterrupt):
-                _wait_until_stopped(cloud)
+            with published(cloud, connection or default_file(os.environ)):
+                _print_addresses(cloud, folder, functions=host == "local")
+                with suppress(KeyboardInterrupt):
+                    _wait_until_stopped(cloud)
     except ServiceFailedError as error:
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.filename} cannot be used ({error.strerror}). Choose another --folder.")
     except KeyboardInterrupt:
         console.print("stopped")
-
-
-@app.command()
-def demo(
-    video: Annotated[Path | None, typer.Argument(help="The video to restyle; default: the sample.")] = None,
-    style: Annotated[Path | None, typer.Option(help="The style image; default: the sample.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The output file; default: out/VIDEO_by_STYLE.mp4.")] = None,
-    options: Annotated[
-        list[str] | None, typer.Option("--with", help="Option for `restyle`, for example --strength=0.7. Repeatable.")
-    ] = None,
-) -> None:
-    """Restyle one video end to end on this machine and print the path of the result."""
-    samples = LOCAL / "samples"
-    if (video is None or style is None) and not (samples / "painting.jpg").is_file():
-        console.print("creating the sample files (once) …")
-        subprocess.run([sys.executable, "-m", "samples.make_samples", str(samples)], cwd=PROJECT, check=True)
-    video, style = video or samples / "sailing.mp4", style or samples / "painting.jpg"
-    if out is None:  # a file of an earlier demo
-        out, options = PROJECT / "out" / f"{video.stem}_by_{style.stem}.mp4", [*(options or []), "--overwrite"]
-    LOCAL.mkdir(exist_ok=True)
-    signal.signal(signal.SIGTERM, _interrupt)
-    scratch = Path(tempfile.mkdtemp(prefix="demo-", dir=LOCAL))
-    try:
-        with running_cloud(CloudOptions(folder=scratch, ports=FREE_PORTS)) as cloud:
-            _make_containers(cloud)
-            code = _restyle(cloud, video, style=style, out=out, scratch=scratch, extra_options=options or [])
-    except ServiceFailedError as error:
-        _fail(str(error))
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    raise typer.Exit(code)
-
-
-def _restyle(cloud: Cloud, video: Path, *, style: Path, out: Path, scratch: Path, extra_options: list[str]) -> int:
-    argv = ["restyle", str(video.resolve()), "--style", str(style.resolve()), "--out", str(out.resolve())]
-    argv += ["--api", cloud.api, "--scratch", str(scratch / "split"), *extra_options]
-    return _frame_tools(cloud, *argv)
 
 
 def _make_containers(cloud: Cloud) -> None:
@@ -125,6 +102,12 @@ def _wait_until_stopped(cloud: Cloud) -> None:
     raise ServiceFailedError(
         f"{service.name} ended (exit code {service.exit_code}). {service.log} says:\n{service.output()[-1500:]}"
     )
+
+
+def _stop_at_end_of_input() -> None:
+    """Interrupt this process once the program that started it has closed the pipe or has died."""
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -1,7 +1,7 @@
 """The command `estimate`: duration and cost of a run before it starts."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from frame_tools.cli.errors import report_errors
-from frame_tools.cli.options import schema_options
+from frame_tools.cli.options import PAINTING, Styles, build_options, schema_options
 
 if TYPE_CHECKING:
     from frame_tools.costs.model import Forecast
@@ -31,10 +31,10 @@ _ROWS: Final[tuple[tuple[str, "Callable[[Forecast], str]"], ...]] = (
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command(epilog="Example: python -m frame_tools estimate holiday.mp4 --nodes 4 --spot")(estimate)
+    app.command(epilog="Example: impasto estimate holiday.mp4 --nodes 4 --spot")(estimate)
 
 
-@schema_options("scorer", "frames_per_batch")
+@schema_options(*PAINTING)
 def estimate(
     video: Annotated[Path, typer.Argument(help="A video file; only its header is read.")],
     nodes: Annotated[int, typer.Option(min=1, metavar="COUNT", help="Maximum number of nodes, each with one GPU.")] = 4,
@@ -57,12 +57,18 @@ def estimate(
     hour_worth: Annotated[
         float, typer.Option(min=0, metavar="USD", help="Value of an hour of waiting, in US dollars.")
     ] = 2.0,
+    style: Styles = None,
     **options: Any,
 ) -> None:
-    """Estimate duration and cost of a run and find the best batch size. A model: see docs/cost.md."""
+    """Estimate duration and cost of a run and find the best batch size. A model: see docs/cost.md.
+
+    It takes the options of `paint`, so that a painting command becomes its estimate by one other word; styles do not
+    change the estimate.
+    """
     from frame_tools.contracts.scorers import SCORERS
     from frame_tools.costs import model
     from frame_tools.costs.estimate import build_pool, choose_throughput, probe_video, read_prices
+    from frame_tools.costs.throughput import device_throughput
 
     with report_errors():
         info, price_table = probe_video(video), read_prices(prices)
@@ -77,10 +83,11 @@ def estimate(
             seconds_per_frame=throughput.seconds_per_frame,
             start_up_seconds=throughput.start_up_seconds,
         )
-        requested = options["frames_per_batch"] or SCORERS[scorer].frames_per_batch
+        requested = _frames_per_batch(options) or SCORERS[scorer].frames_per_batch
         batches = math.ceil(info.frames / min(max(requested, 1), info.frames))
         planned = model.forecast(work, pool, batches=batches, prices=price_table)
         best = model.best(work, pool, prices=price_table, hour_worth_usd=hour_worth)
+        local = device_throughput("cpu", width=info.width, height=info.height)
     console = Console(highlight=False)
     console.print(_table(info.frames, planned, best))
     kind = "Spot" if spot else "dedicated"
@@ -91,8 +98,15 @@ def estimate(
         f"Throughput: {figures}; {throughput.source}.",
         f"Prices: {price_table.as_of}. A model; boot and idle times of nodes are guesses: see docs/cost.md.",
     ]
+    if SCORERS[scorer].has_known_throughput:
+        local_seconds = batches * local.start_up_seconds + info.frames * local.seconds_per_frame
+        notes.insert(0, f"In a local cloud on 2 cores: about {_format_time(local_seconds)}, without cost.")
     for note in notes:
         console.print(note, markup=False, soft_wrap=True)
+
+
+def _frames_per_batch(options: Mapping[str, Any]) -> int | None:
+    return build_options({"scorer": "copy", "frames_per_batch": options["frames_per_batch"]}).frames_per_batch
 
 
 def _table(frames: int, planned: "Forecast", best: "Forecast") -> Table:

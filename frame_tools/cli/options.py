@@ -3,6 +3,7 @@
 import inspect
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 from rich.markup import escape
 
+from frame_tools.client.progress import Mode
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.option_specs import OptionGroup, OptionSpec
+from frame_tools.contracts.option_specs import OptionGroup, OptionSpec, spec_of
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.contracts.trigger import Trigger, option_spec
@@ -23,7 +25,10 @@ PAINTING: Final = tuple(name for name in Options.model_fields if name != "argume
 """The fields of `Options` that are one command-line option each."""
 SPLITTING: Final = tuple(SplitOptions.model_fields)
 """The options of a split."""
+CONNECTION: Final = "Connection"
+"""The title of the help panel with the options that name the cloud."""
 _FLAGS: Final = {"image_format": "--format"}
+_PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?) ?%")
 
 
 def schema_options(*names: str, show_defaults: bool = True) -> Callable[[Command], Command]:
@@ -45,7 +50,7 @@ def schema_options(*names: str, show_defaults: bool = True) -> Callable[[Command
 
 
 def _parameter(spec: OptionSpec, *, show_default: bool) -> inspect.Parameter:
-    """Return an option's parameter: numbers and flags have their type, all else is text that the schema parses."""
+    """Return an option's parameter: flags are bool, all else is text that the schema parses."""
     has_default = spec.default is not None and spec.default is not False
     default = rf" [dim]\[default: {spec.default}][/dim]" if show_default and has_default else ""
     option = typer.Option(
@@ -55,18 +60,39 @@ def _parameter(spec: OptionSpec, *, show_default: bool) -> inspect.Parameter:
         rich_help_panel=spec.group,
         show_default=False,
     )
-    annotation = Annotated[spec.kind | None, option]  # type: ignore[name-defined]
+    kind = bool if spec.kind is bool else str
+    annotation = Annotated[kind | None, option]  # type: ignore[valid-type]
     return inspect.Parameter(spec.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 # Options that several commands share and that are not part of the schema.
 
 ApiUrl = Annotated[
-    str, typer.Option("--api", envvar="IMPASTO_API", help="URL of the app's HTTP interface, ending with /api.")
+    str,
+    typer.Option(
+        "--api",
+        help="URL of the app's HTTP interface, ending with /api. Default: IMPASTO_API, else that of the cloud in use.",
+        rich_help_panel=CONNECTION,
+    ),
 ]
-ApiKey = Annotated[str, typer.Option("--key", envvar="IMPASTO_KEY", help="Function key; not needed for a local app.")]
+ApiKey = Annotated[
+    str,
+    typer.Option(
+        "--key",
+        help="Function key; not needed for a local app. Default: IMPASTO_KEY, else read with the Azure CLI.",
+        rich_help_panel=CONNECTION,
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", "-y", help="Replace an existing output file.")]
+Json = Annotated[bool, typer.Option("--json", help="Write one JSON object a line, for programs.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors and the result only.")]
 
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")]
+
+def display_mode(*, json: bool, quiet: bool) -> Mode:
+    """Return how progress is shown; raises InputError for both options."""
+    if json and quiet:
+        raise InputError("--json and --quiet exclude each other", "Give one of them.")
+    return Mode.JSON if json else Mode.QUIET if quiet else Mode.AUTO
 
 
 # Schema options with their own syntax on the command line.
@@ -75,6 +101,7 @@ Styles = Annotated[
     list[str] | None,
     typer.Option(
         "--style",
+        "-s",
         metavar="FILE[=WEIGHT]",
         help="A painting, a tuned style or a checkpoint; repeat for a mix.",
         rich_help_panel=OptionGroup.SCORER_AND_STYLE,
@@ -191,11 +218,32 @@ def mask_name(mask: Path | None) -> str | None:
     return ids.name_from(mask.name) if mask else None
 
 
+def present(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that were given; numbers as such, "80%" as 0.8, and invalid numbers as they are."""
+    return {name: _number(name, value) for name, value in options.items() if value is not None}
+
+
+def _number(name: str, value: Any) -> Any:
+    field = Trigger.model_fields.get(name)
+    if not isinstance(value, str) or field is None or spec_of(name, field).kind not in (int, float):
+        return value
+    if match := _PERCENT.fullmatch(value.strip()):
+        return round(float(match[1]) / 100, 6)
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return int(number) if math.isfinite(number) and number.is_integer() else number if math.isfinite(number) else value
+
+
 def build_trigger(options: Mapping[str, Any]) -> Trigger:
     """Return the trigger with these options, absent ones (None) at their defaults; raises InputError."""
-    return Trigger.parse_input(
-        json.dumps({name: value for name, value in options.items() if value is not None}), "options"
-    )
+    return Trigger.parse_input(json.dumps(present(options)), "options")
+
+
+def build_options(options: Mapping[str, Any]) -> Options:
+    """Return the options without those of the input, absent ones (None) at their defaults; raises InputError."""
+    return Options.parse_input(json.dumps(present(options)), "options")
 
 
 def parse_arguments(texts: Iterable[str] | None) -> dict[str, Any] | None:

@@ -14,8 +14,9 @@ console = Console(stderr=True)
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    app.command(epilog="Example: python -m frame_tools split holiday.mp4 frames/holiday --format png")(split)
-    app.command(epilog="Example: python -m frame_tools join frames/holiday holiday_again.mp4")(join)
+    panel = "Step by step"
+    app.command(epilog="Example: impasto split holiday.mp4 frames/holiday --format png", rich_help_panel=panel)(split)
+    app.command(epilog="Example: impasto join frames/holiday holiday_again.mp4", rich_help_panel=panel)(join)
 
 
 @schema_options(*SPLITTING)
@@ -25,13 +26,16 @@ def split(
     **options: Any,
 ) -> None:
     """Split a video into frames, audio and a manifest."""
-    from frame_tools.client.progress import progress_bars
+    from frame_tools.client.progress import progress_display
+    from frame_tools.client.upload import count_text
     from frame_tools.client.workflow import split_video
 
-    with report_errors(), progress_bars(console) as bars:
+    with report_errors(), progress_display(console) as display:
         trigger = build_trigger({"scorer": "copy", **options})
-        manifest = split_video(video, folder, trigger.split_options, bars=bars)
-        typer.echo(f"{manifest.frame_count} frames, {len(manifest.audio)} audio tracks in {folder}")
+        manifest = split_video(video, folder, trigger.split_options, display=display)
+        typer.echo(
+            f"{count_text(manifest.frame_count, 'frame')}, {count_text(len(manifest.audio), 'audio track')} in {folder}"
+        )
 
 
 @schema_options("odd_size")
@@ -42,10 +46,12 @@ def join(
     **options: Any,
 ) -> None:
     """Join a folder of frames into a video, with the audio and timestamps of the original."""
-    from frame_tools.client.progress import progress_bars
+    from frame_tools.client.progress import progress_display
+    from frame_tools.client.upload import count_text
     from frame_tools.client.workflow import join_folder
 
-    with report_errors(), progress_bars(console) as bars:
+    with report_errors(), progress_display(console) as display:
         trigger = build_trigger({"scorer": "copy", **options})
-        report = join_folder(folder, out, odd_size=trigger.odd_size, bars=bars, overwrite=overwrite)
-        typer.echo(f"{report.frames} frames, {float(report.seconds):.3f} s, {report.tracks} audio tracks in {out}")
+        report = join_folder(folder, out, odd_size=trigger.odd_size, display=display, overwrite=overwrite)
+        frames, tracks = count_text(report.frames, "frame"), count_text(report.tracks, "audio track")
+        typer.echo(f"{frames}, {float(report.seconds):.3f} s, {tracks} in {out}")

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import requests
 
@@ -30,6 +31,16 @@ class ApiClient:
         response = self._send("GET", f"runs/{run_id}")
         return None if response.status_code == 404 else self._parse(response)
 
+    def runs(self, **filters: str | int | None) -> list[dict[str, Any]]:
+        """Return the runs that pass the filters (see GET /api/runs), newest first."""
+        query = urlencode({name: value for name, value in filters.items() if value is not None})
+        body = self._parse(self._send("GET", f"runs?{query}" if query else "runs"))
+        return list(body.get("runs", []))
+
+    def preflight(self) -> dict[str, Any]:
+        """Return every check of the deployment, and whether a run can succeed."""
+        return self._parse(self._send("GET", "preflight"))
+
     def post(self, path: str, body: str = "") -> dict[str, Any]:
         """Send `body` to a path below /api and return the answer; raises MissingError for an unknown run."""
         response = self._send("POST", path, body)
@@ -46,7 +57,7 @@ class ApiClient:
         except requests.RequestException as error:
             raise TemporaryError(
                 f"The app at {self.url} does not respond",
-                "Check that it is running (make up) and that the URL is right.",
+                "Check that it is running (locally: impasto up) and that the URL is right.",
             ) from error
 
     @staticmethod

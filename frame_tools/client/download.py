@@ -20,16 +20,23 @@ def download(storage: DataStorage, run_id: str, out: Path, *, overwrite: bool = 
     """
     report = storage.output.read(RunPaths(ids.check_run_id(run_id)).report)
     if report is None:
-        raise MissingError(
-            f"The run {run_id} has no report yet", f"Wait until it ends: python -m frame_tools watch {run_id}"
-        )
+        raise MissingError(f"The run {run_id} has no report yet", f"Wait until it ends: impasto watch {run_id}")
     fields = json.loads(report.data)
     blob = fields.get("video") or fields.get("records")
     if blob is None:
-        raise MissingError(
-            f"The run {run_id} has no video or records", f"Find out why: python -m frame_tools watch {run_id}"
-        )
+        raise MissingError(f"The run {run_id} has no video or records", f"Find out why: impasto watch {run_id}")
     return fetch(storage, run_id, blob, out, overwrite=overwrite)
+
+
+def download_page(storage: DataStorage, run_id: str, target: Path) -> Path:
+    """Write the run's page to `target`; returns the path. Raises MissingError if the run has none (yet)."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_output(target) as part, part.open("wb") as file:
+        if not storage.output.download_to(RunPaths(ids.check_run_id(run_id)).page, file):
+            raise MissingError(
+                f"The run {run_id} has no page", f"A finished run has one; see how it is doing: impasto show {run_id}"
+            )
+    return target
 
 
 def fetch(storage: DataStorage, run_id: str, blob: str, out: Path, *, overwrite: bool = False) -> Path:

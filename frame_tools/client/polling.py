@@ -12,21 +12,37 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.storage.deployment import DataStorage
 
 MAX_SILENCE_SECONDS: Final = 90
-"""How long a run may be unknown (its trigger has not been processed yet) or the interface unreachable."""
+"""How long a run that was just started may be unknown (its trigger has not been processed yet), or the interface
+unreachable."""
+UNKNOWN_SECONDS: Final = 4
+"""How long a run that somebody named may be unknown."""
+_FAST_SECONDS: Final = 60
+"""How long a run is polled often; a long run is polled less often, because every poll costs."""
 
 
 class RunEndedError(InputError):
     """A run ended without a video or records."""
 
 
-def follow(
-    api: ApiClient, run_id: str, *, pause: float = 0.5, sleep: Callable[[float], None] = time.sleep
-) -> Iterator[dict[str, Any]]:
-    """Yield the run's status every `pause` seconds until it has ended.
+def poll_pause(elapsed: float) -> float:
+    """Return the seconds until the next poll, `elapsed` seconds after the first."""
+    return 0.5 if elapsed < _FAST_SECONDS else 2.0
 
-    Raises MissingError if the run does not appear, TemporaryError if the app stays unreachable.
+
+def follow(
+    api: ApiClient,
+    run_id: str,
+    *,
+    pause: float | None = None,
+    unknown_seconds: float = MAX_SILENCE_SECONDS,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[dict[str, Any]]:
+    """Yield the run's status until it has ended, every `pause` seconds (default: see `poll_pause`).
+
+    Raises MissingError if the run stays unknown for `unknown_seconds`, TemporaryError if the app stays unreachable.
     """
-    silent_since, has_answered = time.monotonic(), False
+    started = silent_since = time.monotonic()
+    has_answered = has_appeared = False
     while True:
         try:
             status = api.status(run_id)
@@ -37,15 +53,16 @@ def follow(
                 raise
             status = None
         if status is not None:
-            silent_since = time.monotonic()
+            silent_since, has_appeared = time.monotonic(), True
             yield status
             if status["status"] in TERMINAL_STATES:
                 return
-        elif time.monotonic() - silent_since > MAX_SILENCE_SECONDS:
+        elif time.monotonic() - silent_since > (MAX_SILENCE_SECONDS if has_appeared else unknown_seconds):
             raise MissingError(
-                f"The run {run_id} has not appeared", "Check that the app is running and that the trigger file exists."
+                f"The run {run_id} is unknown to the app at {api.url}",
+                "List the runs with `impasto runs`, and check that the trigger file exists.",
             )
-        sleep(pause)
+        sleep(poll_pause(time.monotonic() - started) if pause is None else pause)
 
 
 def wait_for_report(storage: DataStorage, run_id: str, *, minutes: float, pause: float = 5.0) -> dict[str, Any]:

@@ -32,6 +32,11 @@ class UploadResult:
     """Files that were not stored yet."""
 
 
+def count_text(count: int, noun: str) -> str:
+    """Return "1 file" or "2 files"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def extra_files(styles: Sequence[Path] = (), mask: Path | None = None) -> dict[str, Path]:
     """Return the files to upload with a video, by blob name: style files, and a mask video or a folder of masks.
 
@@ -92,7 +97,12 @@ def upload(
 
 
 def upload_video(
-    video: Path, *, name: str, storage: DataStorage, extras: Mapping[str, Path] | None = None
+    video: Path,
+    *,
+    name: str,
+    storage: DataStorage,
+    extras: Mapping[str, Path] | None = None,
+    progress: Progress | None = None,
 ) -> UploadResult:
     """Upload a video that is to be split in the cloud, and `extras`, to `input/<name>/`."""
     if not video.is_file():
@@ -100,7 +110,7 @@ def upload_video(
     files = {ids.name_from(video.name): video}
     for extra, path in (extras or {}).items():
         _add(files, extra, path)
-    return _send(files, list_input(storage, name), name=name, storage=storage)
+    return _send(files, list_input(storage, name), name=name, storage=storage, progress=progress)
 
 
 def _send(
@@ -135,9 +145,7 @@ def split_files(folder: Path) -> dict[str, Path]:
     """Return the files of a split folder by blob name; raises MissingError if a frame or the audio does not exist."""
     manifest_path = folder / MANIFEST_FILE
     if not manifest_path.is_file():
-        raise MissingError(
-            f"{folder} does not contain {MANIFEST_FILE}", "Create it: python -m frame_tools split VIDEO FOLDER"
-        )
+        raise MissingError(f"{folder} does not contain {MANIFEST_FILE}", "Create it: impasto split VIDEO FOLDER")
     manifest = Manifest.parse_input(manifest_path.read_bytes())
     frames = map(manifest.frame_name, range(manifest.frame_count))
     files = {f"{FRAMES_FOLDER}/{frame}": folder / FRAMES_FOLDER / frame for frame in frames}

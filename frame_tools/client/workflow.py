@@ -1,24 +1,30 @@
-"""Client workflows with progress bars: split, upload, follow, join a folder, and all steps in one."""
+"""Client workflows with progress: split, upload, follow, join a folder, and all steps in one."""
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 from frame_tools.client.api import ApiClient
-from frame_tools.client.download import fetch, records_target
+from frame_tools.client.connection import Connection
 from frame_tools.client.output_path import check_target, container_of
-from frame_tools.client.polling import check_finished, follow
-from frame_tools.client.progress import ProgressBars
-from frame_tools.client.upload import UploadResult, put_trigger, split_files, upload, upload_video
-from frame_tools.contracts import ids, paths
+from frame_tools.client.painting import Painting, Summary, summarize, with_cost
+from frame_tools.client.polling import (
+    MAX_SILENCE_SECONDS,
+    UNKNOWN_SECONDS,
+    check_finished,
+    follow,
+    wait_for_report,
+)
+from frame_tools.client.progress import Display
+from frame_tools.client.upload import UploadResult, split_files, upload, upload_video
 from frame_tools.contracts.choices import OddSize
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import Manifest
+from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import even_borders
-from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.split_options import SplitOptions
-from frame_tools.contracts.trigger import Trigger
 from frame_tools.media import images
 from frame_tools.media.frame_folder import FRAMES_FOLDER, MANIFEST_FILE
 from frame_tools.media.join import JoinReport, Segment
@@ -30,28 +36,52 @@ from frame_tools.storage.deployment import DataStorage
 SEGMENT_FRAMES: Final = 250
 
 
-def split_video(video: Path, folder: Path, options: SplitOptions, *, bars: ProgressBars) -> Manifest:
+def split_video(video: Path, folder: Path, options: SplitOptions, *, display: Display) -> Manifest:
     """Split a video, showing progress and printing what the split could not keep."""
-    manifest = split(video, folder, options, progress=lambda done: bars.show("split", done, None))
-    bars.show("split", manifest.frame_count, manifest.frame_count)
+    manifest = split(video, folder, options, progress=lambda done: display.show("splitting", done, None, unit="frames"))
+    display.show("splitting", manifest.frame_count, manifest.frame_count, unit="frames")
     for note in manifest.notes:
-        bars.print(f"Note: {note}.")
+        display.print(f"Note: {note}.")
     return manifest
 
 
 def upload_input(
-    source: Path, *, name: str, storage: DataStorage, extras: Mapping[str, Path], bars: ProgressBars
+    source: Path, *, name: str, storage: DataStorage, extras: Mapping[str, Path], display: Display
 ) -> UploadResult:
     """Upload a split folder, or a video file to be split in the cloud, showing progress."""
+
+    def show(done: int, total: int) -> None:
+        display.show("uploading", done, total, unit="files")
+
     if source.is_file():
-        return upload_video(source, name=name, storage=storage, extras=extras)
-    return upload(
-        source, name=name, storage=storage, extras=extras, progress=lambda done, total: bars.show("upload", done, total)
-    )
+        return upload_video(source, name=name, storage=storage, extras=extras, progress=show)
+    return upload(source, name=name, storage=storage, extras=extras, progress=show)
+
+
+def show_status(display: Display, status: Mapping[str, Any]) -> None:
+    """Show a run's status: the frames that are done, the rate, the time left, and what the run waits for."""
+    state, progress = status["status"], status.get("progress") or {}
+    done, total = progress.get("frames_done", 0), progress.get("frames")
+    rate, left, reason = progress.get("frames_per_second"), progress.get("seconds_left"), progress.get("reason", "")
+    if state == "waiting" or reason:
+        display.show("waiting", 0, None, note=reason)
+    elif state == "splitting":
+        display.show("splitting", done, None, unit="frames", rate=rate)
+    elif state == "scoring":
+        display.show("painting", done, total, unit="frames", rate=rate, seconds_left=left)
+    elif state in ("joining", "finished"):
+        if total:
+            display.show("painting", total, total, unit="frames")
+        display.show("putting together", int(state == "finished"), 1)
 
 
 def follow_with_progress(
-    api: ApiClient, run_id: str, *, bars: ProgressBars, known_notes: Iterable[str] = ()
+    api: ApiClient,
+    run_id: str,
+    *,
+    display: Display,
+    known_notes: Iterable[str] = (),
+    unknown_seconds: float = MAX_SILENCE_SECONDS,
 ) -> dict[str, Any]:
     """Follow a run, showing progress and printing each problem and note that it reports once; returns its last status.
 
@@ -59,73 +89,75 @@ def follow_with_progress(
     """
     last: dict[str, Any] = {}
     printed = {f"Note: {note}." for note in known_notes}
-    for status in follow(api, run_id):
+    for status in follow(api, run_id, unknown_seconds=unknown_seconds):
         last = status
         notes = [f"Note: {note}." for note in status.get("notes", ())]
         for message in (*notes, *status.get("trouble", ())):
             if message not in printed:
                 printed.add(message)
-                bars.print(message)
-        batches = status.get("batches") or {}
-        bars.show("score", batches.get("done", 0), batches.get("planned"))
-        if status["status"] in ("joining", "finished"):
-            bars.show("join", int(status["status"] == "finished"), 1)
+                display.print(message)
+        show_status(display, status)
     return last
 
 
-def restyle(
-    video: Path,
-    out: Path,
+def follow_run(
+    connection: Connection,
+    run_id: str,
     *,
-    trigger: Trigger,
-    extras: Mapping[str, Path],
-    name: str,
+    display: Display,
+    known_notes: Iterable[str] = (),
+    unknown_seconds: float | None = None,
+    minutes: float = 120,
+) -> dict[str, Any]:
+    """Follow a run through the app, or, if its URL is not known, wait for the report; returns the last status."""
+    if connection.url:
+        api = connection.api()
+        patience = UNKNOWN_SECONDS if unknown_seconds is None else unknown_seconds
+        status = follow_with_progress(api, run_id, display=display, known_notes=known_notes, unknown_seconds=patience)
+        return with_cost(api, run_id, status) if status["status"] == "finished" else status
+    display.print(f"Waiting for output/{RunPaths(run_id).report} …")
+    status = wait_for_report(connection.storage(), run_id, minutes=minutes)
+    for note in status.get("notes", ()):
+        if note not in known_notes:
+            display.print(f"Note: {note}.")
+    return status
+
+
+def paint(
+    painting: Painting,
+    connection: Connection,
+    *,
     scratch: Path,
-    storage: DataStorage,
-    api: ApiClient,
-    bars: ProgressBars,
-    overwrite: bool = False,
-) -> Path:
-    """Split, upload, start, follow and download a run; returns the path of the video or the records.
+    display: Display,
+    on_start: Callable[[str], None] = lambda _run_id: None,
+) -> Summary:
+    """Split, upload, start, follow and download a run; returns what it took. `painting` is checked.
 
-    The suffix of `out` decides the container. Raises InputError before any work if `out` can't be written,
-    RunEndedError if the run does not finish.
+    `on_start` is called with the id of the run. Raises RunEndedError if the run does not finish.
     """
-    ids.check_name(name, "run's name")
-    trigger = _with_container_of(out, video, trigger, overwrite=overwrite)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = scratch / name
-    manifest = split_video(video, folder, trigger.split_options, bars=bars)
-    uploaded = upload_input(folder, name=name, storage=storage, extras=extras, bars=bars)
-    bars.show("upload", uploaded.files, uploaded.files)
-    run_id = put_trigger(storage, name=name, trigger=trigger)
-    status = follow_with_progress(api, run_id, bars=bars, known_notes=manifest.notes)
+    storage, folder = connection.storage(), scratch / painting.folder
+    manifest = split_video(painting.video, folder, painting.trigger.split_options, display=display)
+    uploaded = upload_input(folder, name=painting.folder, storage=storage, extras=painting.extras, display=display)
+    display.show("uploading", uploaded.files, uploaded.files)
+    run_id, started = painting.start(storage), time.monotonic()
+    on_start(run_id)
+    report_start(display, run_id)
+    status = follow_run(
+        connection, run_id, display=display, known_notes=manifest.notes, unknown_seconds=MAX_SILENCE_SECONDS
+    )
     check_finished(status)
-    # Not `download`: the report is written a moment after the run's end.
-    blob = str(status.get("video") or status.get("records"))
-    return fetch(storage, run_id, blob.removeprefix(f"{paths.OUTPUT}/"), out, overwrite=overwrite)
+    written = painting.write_result(storage, run_id, status)
+    return summarize(run_id, written, status, seconds=time.monotonic() - started)
 
 
-def _with_container_of(out: Path, video: Path, trigger: Trigger, *, overwrite: bool) -> Trigger:
-    """Return the trigger with the container that `out` names; raises InputError if `out` can't be written."""
-    if SCORERS[trigger.scorer].makes == "records":
-        check_target(records_target(out), sources=(video,), overwrite=overwrite)
-        return trigger
-    if out.is_dir():
-        return trigger
-    container = container_of(out)
-    if trigger.container not in ("auto", container):
-        raise InputError(
-            f"The option container is {trigger.container}, but the output is {out.name!r}",
-            f"Leave the option out, or give a name like {out.with_suffix(f'.{trigger.container}').name}.",
-        )
-    check_target(out, sources=(video,), overwrite=overwrite)
-    return trigger.model_copy(update={"container": container})
+def report_start(display: Display, run_id: str) -> None:
+    """Report that a run was started, and how it is watched and cancelled."""
+    display.report(
+        "started", f"run {run_id} (watch: impasto watch {run_id}, cancel: impasto cancel {run_id})", run_id=run_id
+    )
 
 
-def join_folder(
-    folder: Path, out: Path, *, odd_size: OddSize, bars: ProgressBars, overwrite: bool = False
-) -> JoinReport:
+def join_folder(folder: Path, out: Path, *, odd_size: OddSize, display: Display, overwrite: bool = False) -> JoinReport:
     """Encode a folder's frames in segments and join them with the folder's audio, showing progress.
 
     The suffix of `out` decides the container. Raises InputError before any work if `out` can't be written.
@@ -140,7 +172,7 @@ def join_folder(
         encoder = SegmentEncoder(manifest, odd_size=odd_size)
         for index in range(start, end):
             encoder.add(_read_frame(files[f"{FRAMES_FOLDER}/{manifest.frame_name(index)}"], manifest))
-            bars.show("join", index + 1, manifest.frame_count)
+            display.show("putting together", index + 1, manifest.frame_count, unit="frames")
         return Segment(f"frames {start} to {end - 1}", end - start, encoder.finish())
 
     segments = (encode(*span) for span in pairwise(borders))

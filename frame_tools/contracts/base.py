@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Final, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import from_json
 
 from frame_tools.contracts.errors import DamagedError, InputError, VersionSkewError
@@ -20,6 +21,8 @@ from frame_tools.contracts.version import IMPASTO_VERSION
 MAX_REPORTED_ERRORS: Final = 3
 _QUOTED: Final = re.compile(r"'([^']*)'")
 """A choice as pydantic lists them: 'no', 'luma' or 'statistics'."""
+_BOUND_ERRORS: Final = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
+_NUMBER_ERRORS: Final = (*_BOUND_ERRORS, "float_parsing", "float_type", "int_parsing", "int_type", "int_from_float")
 
 
 class Document(BaseModel):
@@ -117,10 +120,40 @@ def _explain(detail: dict[str, Any], model: type[BaseModel]) -> str:
     if detail["type"] == "extra_forbidden":
         field_names = _model_at(model, detail["loc"]).model_fields
         return f"unknown field {location!r}{did_you_mean(str(detail['loc'][-1]), field_names)}"
+    if detail["type"] in _NUMBER_ERRORS:
+        return _explain_number(detail, location, model)
     message = str(detail["msg"]).removeprefix("Value error, ")
     if detail["type"] == "literal_error":
         message += did_you_mean(str(detail["input"]), _QUOTED.findall(detail["ctx"]["expected"]))
     return f"{location}: {message}" if location else message
+
+
+def _explain_number(detail: dict[str, Any], location: str, model: type[BaseModel]) -> str:
+    """Say which numbers a field takes: "strength goes from 0 to 1, not 1.5"."""
+    field = _model_at(model, detail["loc"]).model_fields.get(str(detail["loc"][-1])) if detail["loc"] else None
+    bounds = number_bounds(field) if field else {}
+    kind = "a whole number" if detail["type"].startswith("int") else "a number"
+    value = repr(detail["input"])[:MAX_ECHO_CHARS]
+    if "ge" in bounds and ("le" in bounds or "lt" in bounds):
+        high = bounds["le"] if "le" in bounds else bounds["lt"] - 1
+        return f"{location} is {kind} from {bounds['ge']:g} to {high:.15g}, not {value}"
+    if detail["type"] in _BOUND_ERRORS:
+        return f"{location}: {detail['msg']}, not {value}"
+    return f"{location} is {kind}, not {value}"
+
+
+def number_bounds(field: FieldInfo) -> dict[str, float]:
+    """Return the constraints ge, le and lt of a number's field, wherever they are in its annotation."""
+    nested = [part for argument in get_args(field.annotation) for part in getattr(argument, "__metadata__", ())]
+    constraints = [
+        *field.metadata, *(constraint for part in nested for constraint in getattr(part, "metadata", [part]))
+    ]  # fmt: skip
+    return {
+        name: getattr(constraint, name)
+        for constraint in constraints
+        for name in ("ge", "le", "lt")
+        if getattr(constraint, name, None) is not None
+    }
 
 
 def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:

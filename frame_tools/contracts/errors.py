@@ -29,6 +29,7 @@ class ExitCode(IntEnum):
     MISSING = 69, "A file, blob or run does not exist."
     INTERNAL = 70, "There is a defect in this program."
     TEMPORARY = 75, "A temporary failure; try again."
+    INTERRUPTED = 130, "Ctrl-C was pressed."
 
 
 class ErrorCode(StrEnum):

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
+from frame_tools.contracts.base import number_bounds
+
 
 class OptionGroup(StrEnum):
     """The sections of help texts and of docs/options.md; the value is the section's title."""
@@ -63,19 +65,8 @@ def _form(field: FieldInfo) -> str:
         return "|".join(get_args(kind))
     if kind is bool:
         return "true|false"
-    bounds = {
-        name: getattr(constraint, name)
-        for constraint in _constraints(field)
-        for name in ("ge", "le", "lt")
-        if hasattr(constraint, name)
-    }
+    bounds = number_bounds(field)
     return f"{bounds['ge']:g}..{bounds['le'] if 'le' in bounds else bounds['lt'] - 1}"
-
-
-def _constraints(field: FieldInfo) -> list[Any]:
-    """Return the constraints of a number; those of `int | None` are one level deeper."""
-    nested = [part for argument in get_args(field.annotation) for part in getattr(argument, "__metadata__", ())]
-    return [*field.metadata, *(constraint for part in nested for constraint in getattr(part, "metadata", [part]))]
 
 
 def _member_types(annotation: Any) -> list[Any]:

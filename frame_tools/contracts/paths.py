@@ -124,6 +124,15 @@ class RunPaths:
         return f"{self.errors}{step}.json"
 
     @property
+    def progress(self) -> str:
+        """Prefix of the running tasks' progress."""
+        return f"{self.run_id}/progress/"
+
+    def step_progress(self, step: str) -> str:
+        """Return how far the running task of a step is."""
+        return f"{self.progress}{step}.json"
+
+    @property
     def old_errors(self) -> str:
         """Prefix under which node images of earlier versions write task errors; a run keeps the image it began with."""
         return f"{self.run_id}/troubles/"
@@ -249,6 +258,11 @@ class RunPaths:
     def report(self) -> str:
         """The run's report."""
         return f"{self.run_id}/report.json"
+
+    @property
+    def page(self) -> str:
+        """The run's report as a web page in one file."""
+        return f"{self.run_id}/report.html"
 
     # In `logs`.
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, StringConstraints, model_validator
 
 from frame_tools.contracts.base import Document
 from frame_tools.contracts.choices import ContainerChoice, DamageChoice, Deinterlace, HdrChoice, ImageFormat, Sound
@@ -83,6 +83,7 @@ def normalized_weights(style: str | Mapping[str, float]) -> dict[str, float]:
 
 
 FileName = Annotated[str, AfterValidator(_file_name)]
+Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
 Rate = Annotated[Fraction, PlainValidator(_rate), PlainSerializer(lambda rate: f"{rate.numerator}/{rate.denominator}")]
 Style = Annotated[str | dict[str, float], PlainValidator(_style)]
 
@@ -148,6 +149,13 @@ class Trigger(Options):
         example="30000/1001",
         group=OptionGroup.INPUT,
         form='25, "29.97" or "30000/1001"',
+    )
+    label: Label | None = option(
+        None,
+        "A word that several runs share, to list, cancel or redo them together.",
+        example="spring",
+        group=OptionGroup.INPUT,
+        form="letters, digits, '.', '_' and '-'",
     )
     image_format: ImageFormat = option(
         "jpg",

@@ -26,5 +26,4 @@ def print_next_steps(az: AzureCli, environ: Mapping[str, str]) -> None:
             f"Quota: no Spot cores. Request Spot cores and cores of the GPU family in the portal: "
             f"Batch account {batch}, Quotas, Request increase (docs/deploy.md)."
         )
-    print("First video: eval \"$(azd env get-values | sed 's/^/export /')\" &&")
-    print("  python -m frame_tools restyle holiday.mp4 --style starry_night.jpg --out starry.mp4")
+    print("First video, in this folder: impasto paint holiday.mp4 -s starry_night.jpg")

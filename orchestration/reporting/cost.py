@@ -22,6 +22,8 @@ from orchestration.preflight import PoolCheck
 
 ESTIMATED_NODES: Final = 4
 """Node count of the estimate: the templates' default of Spot nodes. More nodes cost about the same in less time."""
+LOCAL_VM_SIZE: Final = "local"
+"""VM size of the local Batch service's pool."""
 UNKNOWN_POOL: Final = PoolCheck(checked_at="")
 
 
@@ -41,8 +43,10 @@ def expected_cost(plan: Plan, manifest: Manifest, check: PoolCheck | None, price
             "pace": f"the throughput of the scorer {plan.options.scorer} is unknown",
             "prices": prices.as_of,
         }
-    throughput = device_throughput("gpu", width=manifest.width, height=manifest.height)
     frames = sum(end - start for start, end in map(plan.span, plan.scored))
+    if check.vm_size == LOCAL_VM_SIZE:
+        return _expected_locally(plan, manifest, check, frames=frames, prices=prices)
+    throughput = device_throughput("gpu", width=manifest.width, height=manifest.height)
     work = Workload(
         frames=frames, seconds_per_frame=throughput.seconds_per_frame, start_up_seconds=throughput.start_up_seconds
     )
@@ -68,6 +72,27 @@ def expected_cost(plan: Plan, manifest: Manifest, check: PoolCheck | None, price
     }
 
 
+def _expected_locally(
+    plan: Plan, manifest: Manifest, check: PoolCheck, *, frames: int, prices: Prices
+) -> dict[str, Any]:
+    """Return the expected time in the local pool: its nodes are there already, and are free unless given a price."""
+    throughput = device_throughput("cpu", width=manifest.width, height=manifest.height)
+    seconds = len(plan.scored) * throughput.start_up_seconds + frames * throughput.seconds_per_frame
+    node_seconds = seconds / check.slots
+    usd: dict[str, float | None] = {}
+    for kind, spot in (("spot", True), ("dedicated", False)):
+        hour_usd = prices.hour_usd(check.vm_size, spot=spot)
+        usd[kind] = None if hour_usd is None else round(node_seconds / 3600 * hour_usd, 4)
+    return {
+        "wall_seconds": round(node_seconds),
+        "node_seconds": round(node_seconds),
+        "usd": usd,
+        "vm_size": check.vm_size,
+        "pace": throughput.source,
+        "prices": prices.as_of,
+    }
+
+
 def actual_cost(plan: Plan, receipts: Sequence[Receipt], check: PoolCheck | None, prices: Prices) -> dict[str, Any]:
     """Return the time and cost of the batches that this run scored, without those reused from a parent run.
 
@@ -77,7 +102,8 @@ def actual_cost(plan: Plan, receipts: Sequence[Receipt], check: PoolCheck | None
     own = [receipt for receipt in receipts if receipt.batch in plan.scored]
     frames = sum(receipt.end - receipt.start for receipt in own)
     nodes = math.ceil(peak_concurrency(own) / check.slots)
-    idle_seconds = nodes * (model.BOOT_SECONDS + model.RELEASE_SECONDS)
+    boot_and_release = 0.0 if check.vm_size == LOCAL_VM_SIZE else model.BOOT_SECONDS + model.RELEASE_SECONDS
+    idle_seconds = nodes * boot_and_release
     on_spot = [receipt for receipt in own if receipt.dedicated is False]
     spot_seconds = sum(receipt.times.total for receipt in on_spot)
     task_seconds = sum(receipt.times.total for receipt in own)

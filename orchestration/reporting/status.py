@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, Final, Literal
 
 from frame_tools.contracts import ids, paths
@@ -16,12 +16,11 @@ from orchestration.delays import read_delay
 from orchestration.documents import load_own
 from orchestration.memory_budget import DOCUMENT_BYTES
 from orchestration.preflight import read_check
-from orchestration.reporting.cost import expected_cost
-from orchestration.state import AnyState, RunState, UnreadableRun, open_runs, read_state, read_task_error
+from orchestration.reporting.cost import LOCAL_VM_SIZE, expected_cost
+from orchestration.reporting.progress import read_steps, run_progress
+from orchestration.state import AnyState, RunState, UnreadableRun, read_state, read_task_error
 
 Status = Literal["waiting", "splitting", "planning", "scoring", "joining", "unknown"] | RunOutcome
-MAX_LISTED: Final = 200
-"""Runs in one listing."""
 SMALL_RUN_FRAMES: Final = 20_000
 """The manifest of a run with so many frames takes a few megabytes."""
 MAX_TASK_ERRORS: Final = 10
@@ -101,7 +100,7 @@ def run_status(app: App, run_id: str) -> dict[str, Any] | None:
     """Return the run's status document, or None if there is no such run. A refused trigger file has an outcome only."""
     state = read_state(app.storage, ids.check_run_id(run_id))
     if state is not None:
-        return describe(state) | _problems_and_cost(app, state)
+        return describe(state) | _progress(app, state) | _problems_and_cost(app, state)
     blob = app.storage.runs.read(RunPaths(run_id).outcome)
     if blob is None:
         return None
@@ -116,6 +115,19 @@ def _refusal_unreadable(run_id: str) -> dict[str, Any]:
         "remedy": "Upload the trigger file again to start a new run",
         "next_step": NextStep.START_NEW_RUN,
     }
+
+
+def _progress(app: App, state: AnyState) -> dict[str, Any]:
+    """Return how far the run is; tasks' progress is read only while it is open."""
+    if not isinstance(state, RunState):
+        return {"progress": None}
+    steps, is_local = {}, False
+    if state.outcome is None:
+        steps = read_steps(app.storage.runs, state.run_id, state)
+        check = read_check(app.storage, state.run_id)
+        is_local = check is not None and check.vm_size == LOCAL_VM_SIZE
+    progress = run_progress(state, derive_status(state), steps, app.clock.now(), is_local=is_local)
+    return {"progress": progress.document()}
 
 
 def _problems_and_cost(app: App, state: AnyState) -> dict[str, Any]:
@@ -183,26 +195,3 @@ def _retried_errors(app: App, state: RunState) -> Iterator[str]:
         step = f"Batch {int(error.step)}" if error.step.isdigit() else f"The step {error.step}"
         explanation = f"{sentence(error.reason)} {sentence(error.remedy)}"
         yield f"{step} failed at {error.happened_at} and may be retried: {explanation}"
-
-
-def list_runs(app: App) -> list[dict[str, Any]]:
-    """Return id and status of up to 200 runs, open runs first."""
-    still_open = open_runs(app.storage)
-    others = (f for f in app.storage.runs.folders() if ids.RUN_ID.fullmatch(f) and f not in still_open)
-    listed: list[dict[str, Any]] = []
-    for run_id in islice(chain(still_open, others), MAX_LISTED):
-        status, reason = _status_and_reason(app, run_id)
-        listed.append({"run_id": run_id, "status": status, "reason": reason})
-    return listed
-
-
-def _status_and_reason(app: App, run_id: str) -> tuple[str, str]:
-    """Return a run's final status and reason, "open" without one; an unreadable outcome is "unknown", not an error."""
-    blob = app.storage.runs.read(RunPaths(run_id).outcome)
-    if blob is None:
-        return "open", ""
-    try:
-        outcome = load_own(Outcome, blob.data, run_id)
-    except (VersionSkewError, DamagedError) as error:
-        return "unknown", str(error)
-    return outcome.status, outcome.reason

@@ -22,9 +22,15 @@ from frame_tools.storage.ports import BlobContainer
 MOUNTS_FOLDER: Final = "AZ_BATCH_NODE_MOUNTS_DIR"
 """Set by Batch: https://learn.microsoft.com/azure/batch/batch-compute-node-environment-variables"""
 
+
+def _flags(*names: str) -> int:
+    """Return these flags of `os`; Windows lacks most of them, but imports this module for previews."""
+    return sum(getattr(os, name, 0) for name in names)
+
+
 # Batch mounts exist on Linux only. O_NONBLOCK: opening a pipe must not wait for its other end.
-_FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FOLDER_FLAGS: Final = _flags("O_RDONLY", "O_DIRECTORY", "O_CLOEXEC")
+_FILE_FLAGS: Final = _flags("O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC")
 _NOT_REGULAR_ERRNOS: Final = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO}
 """Error numbers of open() for a link, for a link or file in place of a folder, for a folder, and for a socket."""
 

@@ -29,6 +29,7 @@ from scoring.pipeline.types import FrameRecord, Outputs, SourceFrame, opaque_jpe
 from scoring.scorers.registry import ScorerResources, load_scorer
 from scoring.tasks.base import Task, utc_now
 from scoring.tasks.inputs import prepare_once, run_inputs
+from scoring.tasks.progress import ProgressWriter
 from scoring.types import Alpha, Describe, Picture, Record, RunInputs, Score, Scorer
 
 _log = logging.getLogger(__name__)
@@ -91,10 +92,12 @@ class BatchRun:
             )
         opened = scorer.open(inputs, prepare_once(self._task, scorer, inputs))
         ready = time.monotonic()
-        if self._plan.makes == "records":
-            product = self._describe(scorer, cast("Describe", opened))
-        else:
-            product = self._paint(scorer, cast("Score", opened))
+        with ProgressWriter(self._task) as progress:
+            self._timing.on_frame = progress.add_frame
+            if self._plan.makes == "records":
+                product = self._describe(scorer, cast("Describe", opened))
+            else:
+                product = self._paint(scorer, cast("Score", opened))
         log_name = RunPaths(self._task.run_id).timing_log(ids.task_id(self._batch, 1))
         self._task.storage.logs.write(log_name, self._timing.lines())
         done = time.monotonic()
@@ -205,6 +208,7 @@ class _Timing:
         self._lines = io.StringIO()
         self._load_ms = self._infer_ms = self._save_ms = 0.0
         self._steadiness: list[SteadinessSums] = []
+        self.on_frame: Callable[[], None] = _ignore
 
     def add_painted(self, record: FrameRecord[StoredFile | None]) -> None:
         """Add a painted frame."""
@@ -230,6 +234,7 @@ class _Timing:
         if size is not None:
             line["bytes"] = size
         self._lines.write(json.dumps(line) + "\n")
+        self.on_frame()
 
     @property
     def steadiness(self) -> SteadinessSums | None:
@@ -252,6 +257,10 @@ class _Timing:
             save=round(self._save_ms / 1000, 4),
             total=round(total, 4),
         )
+
+
+def _ignore() -> None:
+    """Count no frame: the task has not begun to score."""
 
 
 def _discard(_index: int, _name: str, _data: bytes) -> StoredFile | None:

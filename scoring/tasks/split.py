@@ -16,6 +16,7 @@ from frame_tools.media.video_limits import VideoLimits
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.mode import MAX_FRAME_PIXELS, MAX_FRAMES
 from scoring.tasks.base import Task, utc_now
+from scoring.tasks.progress import ProgressWriter
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,14 @@ def split_video(task: Task) -> None:
                     next_step=NextStep.START_NEW_RUN,
                 )
         folder = Path(scratch) / "split"
-        manifest = split(video, folder, trigger.split_options, limits=_limits(task.environ))
+        with ProgressWriter(task) as progress:
+            manifest = split(
+                video,
+                folder,
+                trigger.split_options,
+                limits=_limits(task.environ),
+                progress=progress.set_frames,
+            )
         _upload(task, folder)
     data = manifest.dumps()
     task.storage.runs.create(RunPaths(task.run_id).manifest, data)

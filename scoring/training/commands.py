@@ -90,7 +90,7 @@ def _progress_bar(name: str, steps: int) -> Iterator[Callable[[int], Any]]:
     """Show a progress bar; yields the function to call with the number of each step."""
     from rich.console import Console
 
-    from frame_tools.client.progress import progress_bars
+    from frame_tools.client.progress import progress_display
 
-    with progress_bars(Console(stderr=True)) as progress:
+    with progress_display(Console(stderr=True)) as progress:
         yield lambda step: progress.show(name, step, steps)

@@ -445,4 +445,4 @@ def test_summary_names_the_next_steps(
     assert ENVIRON["IMPASTO_WORKBOOK"] in printed
     assert (reach or "azd env set IMPASTO_UPLOAD_FROM") in printed
     assert ("Quota:" in printed) is (spot == "0")
-    assert "frame_tools restyle" in printed
+    assert "impasto paint" in printed

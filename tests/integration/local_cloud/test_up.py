@@ -12,6 +12,7 @@ from pathlib import Path
 
 import requests
 
+from frame_tools.client.connection import find_connection
 from local_cloud.accounts import Ports, app_settings, default_ports
 from local_cloud.batch_service.launch import running_service
 from local_cloud.cloud import PROJECT
@@ -36,8 +37,15 @@ def free_offset() -> int:
 @contextmanager
 def up(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     argv = [sys.executable, "-m", "local_cloud", "up", "--folder", str(folder), *options]
+    argv += ["--connection", str(folder / "connection.json")]
     with subprocess.Popen(
-        argv, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        argv,
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     ) as process:
         try:
             yield process
@@ -82,12 +90,15 @@ def test_ctrl_c_stops_only_started_processes(tmp_path: Path) -> None:
             output += line
         listed = requests.get(f"http://127.0.0.1:{ports.functions}/api/runs", timeout=30)
         assert listed.json() == {"runs": []}
+        connection = find_connection({}, local_file=tmp_path / "cloud" / "connection.json", folder=tmp_path)
+        assert (connection.is_local, connection.api().runs()) == (True, [])
         started = children_of(process.pid)
         assert len(started) >= 3
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(PATIENCE) == 0
         until(lambda: not any(alive(pid) for pid in started), "all started processes have ended", seconds=PATIENCE)
         assert requests.get(f"{bystander_url}/local/faults", timeout=30).json() == {"value": []}
+        assert not (tmp_path / "cloud" / "connection.json").exists()
 
 
 def test_port_in_use_is_reported(tmp_path: Path) -> None:
@@ -100,6 +111,17 @@ def test_port_in_use_is_reported(tmp_path: Path) -> None:
         assert process.returncode == 1
     assert f"Port {default_ports(offset).queue} (queue) is in use" in " ".join(output.split())
     assert "Traceback" not in output
+
+
+def test_end_of_input_stops_everything(tmp_path: Path) -> None:
+    """A command that runs a local cloud of its own holds the pipe; it closes even if the command is killed."""
+    with up(tmp_path, "--free-ports", "--stop-with-input") as process:
+        assert process.stdin is not None
+        until((tmp_path / "connection.json").is_file, "the local cloud is ready", seconds=PATIENCE)
+        started = children_of(process.pid)
+        process.stdin.close()
+        assert process.wait(PATIENCE) == 0
+        until(lambda: not any(alive(pid) for pid in started), "all started processes have ended", seconds=PATIENCE)
 
 
 def test_example_settings_match_local_cloud() -> None:

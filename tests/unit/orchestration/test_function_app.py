@@ -25,6 +25,7 @@ from frame_tools.contracts.errors import (
 from frame_tools.storage.patience import BACKGROUND, INTERACTIVE
 from orchestration.app import App
 from orchestration.handlers import cancel as cancel_handler
+from orchestration.reporting.listing import RunFilter, list_runs
 from tests.support.fake_node import fail
 from tests.support.host_call import FUNCTIONS, INVOCATION
 from tests.support.host_call import call as host_call
@@ -97,20 +98,61 @@ def test_get_run_returns_status(world: World, ask: Ask) -> None:
     assert shown["report"] == f"output/{run_id}/report.json"
 
 
-def test_list_runs_returns_open_runs_first(world: World, ask: Ask) -> None:
+def test_list_runs_is_newest_first_with_what_people_know_runs_by(world: World, ask: Ask) -> None:
     assert ask("list_runs") == (200, {"runs": []})
-    ended = world.start("ended", 2)
+    ended = world.start("ended", 2, label="spring")
     world.finish(ended)
+    world.clock.advance(seconds=1)
     refused = world.fire_trigger(world.upload_trigger("refused", b"not JSON"))
+    world.clock.advance(seconds=1)
     still = world.start("open", 2)
     code, listed = ask("list_runs")
     assert code == 200
-    assert {run["run_id"]: run["status"] for run in listed["runs"]} == {
-        still: "open",
-        ended: "finished",
-        refused: "refused",
-    }
-    assert listed["runs"][0]["run_id"] == still, "open runs first"
+    assert [(run["run_id"], run["status"]) for run in listed["runs"]] == [
+        (still, "scoring"),
+        (refused, "refused"),
+        (ended, "finished"),
+    ]
+    assert [listed["runs"][2][name] for name in ("name", "label", "scorer", "styles")] == [
+        "ended",
+        "spring",
+        "copy",
+        [],
+    ]
+    assert listed["runs"][0]["received_at"] > listed["runs"][2]["received_at"]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"status": "finished"}, ["first"]),
+        ({"label": "spring"}, ["second", "first"]),
+        ({"label": "spring", "limit": "1"}, ["second"]),
+        ({"label": "autumn"}, []),
+        ({"code": "the key"}, ["third", "second", "first"]),
+    ],
+)
+def test_list_runs_takes_filters(world: World, query: dict[str, str], expected: list[str]) -> None:
+    for name, label in (("first", "spring"), ("second", "spring"), ("third", None)):
+        run_id = world.start(name, 2, **({"label": label} if label else {}))
+        if name == "first":
+            world.finish(run_id)
+        world.clock.advance(seconds=1)
+    rows = list_runs(world.app, RunFilter.from_query(query))
+    assert [row["name"] for row in rows] == expected
+
+
+@pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "1001"}, {"limit": "x"}, {"stat": "open"}])
+def test_invalid_filter_is_rejected(query: dict[str, str]) -> None:
+    with pytest.raises(InputError, match=next(iter(query))):
+        RunFilter.from_query(query)
+
+
+def test_waiting_runs_are_listed_as_waiting(world: World) -> None:
+    full = world.changed(max_open_runs=1)
+    full.start("first", 2)
+    waiting = full.start("second", 2)
+    assert {row["run_id"]: row["status"] for row in list_runs(full.app, RunFilter())}[waiting] == "waiting"
 
 
 def test_get_run_explains_refusal(world: World, ask: Ask) -> None:

@@ -157,7 +157,7 @@ def test_list_shows_the_other_runs(world: World, monkeypatch: pytest.MonkeyPatch
     other = world.start("other")
     answer = call("list_runs", func.HttpRequest(method="GET", url="http://localhost", body=b""))
     listed = {run["run_id"]: run["status"] for run in json.loads(answer.get_body())["runs"]}
-    assert listed == {ended: "unknown", other: "open"}
+    assert listed == {ended: "unknown", other: "scoring"}
 
 
 def test_newer_message_is_retried_and_then_kept(world: World) -> None:

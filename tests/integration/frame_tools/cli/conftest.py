@@ -15,6 +15,8 @@ from tests.support.cli import clear_settings, run
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Isolate tests from the settings and the working directory of whoever runs them."""
     clear_settings(monkeypatch)
+    monkeypatch.setattr("frame_tools.client.connection.LOCAL_API", "http://127.0.0.1:9/api")  # no app listens there
+    monkeypatch.setenv("IMPASTO_STATE", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
 
 

@@ -13,6 +13,7 @@ from tests.support.cli import clear_settings
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Isolate tests from the settings and the working directory of whoever runs them."""
     clear_settings(monkeypatch)
+    monkeypatch.setenv("IMPASTO_STATE", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
 
 
@@ -22,4 +23,5 @@ def storage(monkeypatch: pytest.MonkeyPatch) -> DataStorage:
     containers = {name: InMemoryContainer(name, BlobStore()) for name in ("input", "triggers", "output")}
     memory = DataStorage(**containers)
     monkeypatch.setattr(DataStorage, "from_environment", lambda _settings: memory)
+    monkeypatch.setenv("DATA", "in memory")
     return memory

@@ -6,33 +6,32 @@ import pytest
 
 from frame_tools.cli.main import app
 from frame_tools.contracts.errors import ExitCode
+from frame_tools.contracts.version import IMPASTO_VERSION
 from tests.support.cli import RUN, run, run_failing
 
 COMMANDS = (
-    "split",
-    "join",
-    "upload",
-    "trigger",
-    "watch",
-    "download",
-    "resubmit",
-    "restyle",
-    "estimate",
-    "sas",
-    "make-containers",
-)
+    "paint", "estimate", "runs", "show", "watch", "cancel", "redo", "get", "open", "up", "demo", "doctor",
+    "upload", "trigger", "split", "join", "sas",
+)  # fmt: skip
+OLD_NAMES = {"restyle": "paint", "resubmit": "redo", "download": "get"}
+HIDDEN = (*OLD_NAMES, "make-containers")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, *OLD_NAMES])
 def test_help_shows_an_example(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == ExitCode.OK
-    if command != "make-containers":
-        assert f"Example: python -m frame_tools {command}" in " ".join(result.output.split())
+    assert f"Example: impasto {OLD_NAMES.get(command, command)}" in " ".join(result.output.split())
 
 
 def test_all_commands_are_covered() -> None:
-    assert {command.name or command.callback.__name__ for command in app.registered_commands} == set(COMMANDS)
+    names = {command.name or command.callback.__name__: command.hidden for command in app.registered_commands}
+    assert names == dict.fromkeys(COMMANDS, False) | dict.fromkeys(HIDDEN, True)
+
+
+def test_version_is_printed() -> None:
+    result = run("--version")
+    assert (result.exit_code, result.stdout) == (ExitCode.OK, f"impasto {IMPASTO_VERSION}\n")
 
 
 def test_unknown_option_is_a_usage_error() -> None:

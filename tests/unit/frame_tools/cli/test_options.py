@@ -23,7 +23,7 @@ def flag(name: str) -> str:
     return {"image_format": "--format"}.get(name, f"--{name.replace('_', '-')}")
 
 
-@pytest.mark.parametrize("command", ["upload", "trigger", "restyle", "resubmit"])
+@pytest.mark.parametrize("command", ["upload", "trigger", "paint", "demo", "redo"])
 def test_help_lists_schema_options_in_panels(command: str) -> None:
     panels = help_panels(command)
     for name in PAINTING:
@@ -31,7 +31,7 @@ def test_help_lists_schema_options_in_panels(command: str) -> None:
     assert "--set " in panels["Scorer and style"]
     text = panels[option_spec("strength").group]
     assert option_spec("strength").meaning in text
-    assert ("[default: 1.0]" in text) == (command != "resubmit"), "an omitted option of a resubmission is unchanged"
+    assert ("[default: 1.0]" in text) == (command != "redo"), "an omitted option of a resubmission is unchanged"
 
 
 def help_panels(command: str) -> dict[str, str]:
@@ -47,7 +47,7 @@ def help_panels(command: str) -> dict[str, str]:
 
 def test_no_schema_option_is_missing() -> None:
     own = {"style", "key_styles", "arguments", "mask"}
-    elsewhere = {"input", "video", "frames", "rate"}
+    elsewhere = {"input", "video", "frames", "rate", "label"}
     assert {*PAINTING, *SPLITTING, *own, *elsewhere} == {spec.name for spec in all_option_specs()}
     assert {*PAINTING, "arguments"} == set(Options.model_fields)
 

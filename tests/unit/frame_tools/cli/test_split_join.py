@@ -42,7 +42,7 @@ def test_join_restores_the_split_video(clip: Path, folder: Path, tmp_path: Path)
     out = tmp_path / "again.mp4"
     result = run("join", folder, out)
     assert (result.exit_code, result.stderr) == (ExitCode.OK, "")
-    assert result.stdout == f"7 frames, 0.234 s, 1 audio tracks in {out}\n"
+    assert result.stdout == f"7 frames, 0.234 s, 1 audio track in {out}\n"
     original = times_and_numbers(clip)
     assert [number for _, number in original] == list(range(FRAMES))
     assert times_and_numbers(out) == original
@@ -53,7 +53,7 @@ def test_join_restores_the_split_video(clip: Path, folder: Path, tmp_path: Path)
 def test_split_prints_frames_and_tracks(clip: Path, tmp_path: Path) -> None:
     result = run("split", clip, tmp_path / "png", "--format", "png")
     assert (result.exit_code, result.stderr) == (ExitCode.OK, "")
-    assert result.stdout == f"7 frames, 1 audio tracks in {tmp_path / 'png'}\n"
+    assert result.stdout == f"7 frames, 1 audio track in {tmp_path / 'png'}\n"
     assert len(list((tmp_path / "png" / "frames").glob("*.png"))) == FRAMES
 
 
@@ -111,7 +111,7 @@ def test_split_prints_what_it_could_not_keep(tmp_path: Path) -> None:
     result = run("split", video, tmp_path / "split")
     assert result.exit_code == ExitCode.OK
     assert "adpcm_ms" in result.stderr
-    assert result.stdout.startswith("3 frames, 1 audio tracks")
+    assert result.stdout.startswith("3 frames, 1 audio track")
     dropped = run("split", video, tmp_path / "split", "--sound", "drop")
     assert dropped.stdout.startswith("3 frames, 0 audio tracks")
     assert "drop" in dropped.stderr

@@ -57,10 +57,17 @@ def test_rejected_key_stops_at_once(code: int) -> None:
     assert server.requests == [Request(f"/api/runs/{RUN}", None, b"")]
 
 
-def test_unknown_run_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polling, "MAX_SILENCE_SECONDS", 0)
+def test_unknown_run_is_given_up() -> None:
     with prepared_server(UNKNOWN) as server, pytest.raises(MissingError, match=RUN):
-        list(follow(ApiClient(url=server.url), RUN, pause=0))
+        list(follow(ApiClient(url=server.url), RUN, pause=0, unknown_seconds=0))
+
+
+def test_run_that_a_person_named_is_given_up_early() -> None:
+    assert polling.UNKNOWN_SECONDS <= 5 < polling.MAX_SILENCE_SECONDS
+
+
+def test_long_run_is_polled_less_often() -> None:
+    assert polling.poll_pause(0) < polling.poll_pause(600) <= 3
 
 
 def test_silence_counts_from_the_last_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,19 +1,20 @@
-"""`follow_with_progress` prints each problem and note of a run once; `restyle` checks its output before any work."""
+"""`follow_with_progress` prints each problem and note of a run once; outputs are checked before any work."""
 
 import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from frame_tools.client.api import ApiClient
 from frame_tools.client.download import fetch
-from frame_tools.client.progress import progress_bars
-from frame_tools.client.workflow import follow_with_progress, restyle
+from frame_tools.client.painting import Painting
+from frame_tools.client.progress import progress_display
+from frame_tools.client.workflow import follow_with_progress
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.storage.deployment import DataStorage
@@ -36,8 +37,8 @@ class ScriptedApi(ApiClient):
 def follow(*statuses: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Return the last status and the printed text."""
     out = io.StringIO()
-    with progress_bars(Console(file=out, width=40)) as bars:
-        last = follow_with_progress(ScriptedApi(url="", statuses=iter(statuses)), "clip-0123456789", bars=bars)
+    with progress_display(Console(file=out, width=40)) as display:
+        last = follow_with_progress(ScriptedApi(url="", statuses=iter(statuses)), "clip-0123456789", display=display)
     return last, out.getvalue()
 
 
@@ -56,9 +57,9 @@ def test_nothing_is_printed_without_problems() -> None:
 def test_notes_are_printed_once_unless_they_are_known() -> None:
     status = {"status": "scoring", "notes": ["left out a", "left out b"], "trouble": []}
     out = io.StringIO()
-    with progress_bars(Console(file=out, width=40)) as bars:
+    with progress_display(Console(file=out, width=40)) as display:
         api = ScriptedApi(url="", statuses=iter([status, status, status | {"status": "finished"}]))
-        follow_with_progress(api, "clip-0123456789", bars=bars, known_notes=["left out a"])
+        follow_with_progress(api, "clip-0123456789", display=display, known_notes=["left out a"])
     assert out.getvalue().splitlines() == ["Note: left out b."]
 
 
@@ -76,7 +77,7 @@ def test_notes_are_printed_once_unless_they_are_known() -> None:
         ("old.mp4", {"scorer": "describe", "out_exists": "old.jsonl"}, "old.jsonl"),
     ],
 )
-def test_restyle_rejects_output_before_any_work(tmp_path: Path, out: str, fields: dict[str, Any], named: str) -> None:
+def test_output_is_checked_before_any_work(tmp_path: Path, out: str, fields: dict[str, Any], named: str) -> None:
     video = tmp_path / "clip.mp4"
     video.write_bytes(b"the only copy")
     (tmp_path / "hard.mp4").hardlink_to(video)
@@ -84,20 +85,17 @@ def test_restyle_rejects_output_before_any_work(tmp_path: Path, out: str, fields
     for name in ("old.mp4", "old.jsonl"):
         (tmp_path / name).write_bytes(b"old")
     options = {"scorer": "copy"} | {name: value for name, value in fields.items() if name in ("scorer", "container")}
-    with progress_bars(Console(file=io.StringIO())) as bars, pytest.raises(InputError, match=re.escape(named)):
-        restyle(
-            video,
-            tmp_path / out,
-            trigger=Trigger(**options),
-            extras={},
-            name="clip",
-            scratch=tmp_path / "scratch",
-            storage=cast("DataStorage", None),
-            api=ScriptedApi(url="", statuses=iter(())),
-            bars=bars,
-            overwrite=fields.get("overwrite", False),
-        )
-    assert not (tmp_path / "scratch").exists()
+    painting = Painting(
+        video=video,
+        out=tmp_path / out,
+        trigger=Trigger(**options),
+        extras={},
+        folder="clip",
+        name="clip",
+        overwrite=fields.get("overwrite", False),
+    )
+    with pytest.raises(InputError, match=re.escape(named)):
+        painting.checked()
     assert video.read_bytes() == b"the only copy"
 
 

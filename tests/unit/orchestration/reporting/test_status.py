@@ -9,7 +9,7 @@ from tests.support.world import World
 
 
 def test_status_has_expected_then_actual_cost(world: World) -> None:
-    world = world.changed(prices='{"vm_hour_usd": {"local": 1.0}}')
+    world = world.changed(prices='{"vm_hour_usd": {"local": 100000.0}}')
     run_id = world.start("clip")
     world.deliver_messages()
     expected = world.status_document(run_id)["cost"]["expected"]

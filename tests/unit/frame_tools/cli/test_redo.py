@@ -1,4 +1,4 @@
-"""`resubmit` sends what the app understands, and reports the app's errors."""
+"""`redo` sends what the app understands, and reports the app's errors."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -39,7 +39,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[PreparedServer]:
 def test_request_is_what_the_app_parses(
     server: PreparedServer, options: list[object], which: object, changes: dict[str, Any]
 ) -> None:
-    result = run("resubmit", RUN, *options, *server.options)
+    result = run("redo", RUN, *options, *server.options)
     assert (result.exit_code, result.stdout) == (ExitCode.OK, "clip-ffffffffff\n")
     (request,) = server.requests
     assert (request.path, request.key) == (f"/api/runs/{RUN}/resubmit", "secret")
@@ -58,9 +58,9 @@ def test_request_is_what_the_app_parses(
 )
 def test_app_error_is_reported_with_its_remedy(server: PreparedServer, code: ExitCode) -> None:
     payload = server.responses[0][1]
-    assert run_failing(code, "resubmit", RUN, *server.options) == f"{payload['error']}. {payload['remedy']}."
+    assert run_failing(code, "redo", RUN, *server.options) == f"{payload['error']}. {payload['remedy']}."
 
 
 def test_invalid_run_id_is_not_sent(server: PreparedServer) -> None:
-    assert "../secrets" in run_failing(ExitCode.INPUT, "resubmit", "../secrets", *server.options)
+    assert "../secrets" in run_failing(ExitCode.INPUT, "redo", "../secrets", *server.options)
     assert server.requests == []

@@ -1,0 +1,51 @@
+"""The commands `get` (`download` is its old name) and `open`: a finished run's result."""
+
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from frame_tools.cli.connect import connect
+from frame_tools.cli.errors import report_errors
+from frame_tools.cli.options import Overwrite
+from frame_tools.cli.run_ids import RunId, resolve_run_id
+
+Out = Annotated[
+    Path, typer.Argument(help="The file to write, or a folder; default: a file with the run's id in this folder.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command(epilog="Example: impasto get holiday-0123456789 holiday_starry.mp4", rich_help_panel="Runs")(get)
+    app.command("download", hidden=True, epilog="Example: impasto get holiday-0123456789 holiday_starry.mp4")(get)
+    app.command("open", epilog="Example: impasto open holiday-0123456789", rich_help_panel="Runs")(open_report)
+
+
+def get(run_id: RunId, out: Out = Path(), overwrite: Overwrite = False) -> None:
+    """Download a finished run's video, or its records (JSON lines, one per frame)."""
+    from frame_tools.client.download import download
+
+    with report_errors():
+        connection = connect()
+        run_id = resolve_run_id(connection, run_id)
+        typer.echo(download(connection.storage(), run_id, out, overwrite=overwrite))
+
+
+def open_report(
+    run_id: RunId,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to keep the page; default: the cache.")] = None,
+    show: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page, or print its path.")] = True,
+) -> None:
+    """Open a run's page: the painted video beside the original, times, cost, and how to repeat the run."""
+    from frame_tools.client.download import download_page
+
+    with report_errors():
+        connection = connect()
+        run_id = resolve_run_id(connection, run_id)
+        target = out or Path(typer.get_app_dir("impasto")) / "pages" / f"{run_id}.html"
+        page = download_page(connection.storage(), run_id, target)
+        typer.echo(page)
+        if show:
+            webbrowser.open(page.resolve().as_uri())

@@ -1,0 +1,154 @@
+"""The commands `up` and `demo`: the local cloud of a clone, until Ctrl-C or for one painting."""
+
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from frame_tools.cli.errors import report_errors
+from frame_tools.cli.options import (
+    PAINTING,
+    SPLITTING,
+    Arguments,
+    Json,
+    KeyStyles,
+    MaskPath,
+    Overwrite,
+    Quiet,
+    Styles,
+    display_mode,
+    schema_options,
+)
+from frame_tools.cli.paint import Name, Output, StyleOptions, build_painting, run_painting
+from frame_tools.cli.programs import (
+    StartedProgram,
+    check_local_system,
+    environment_python,
+    project_folder,
+    replace_process,
+    run_program,
+    start_program,
+)
+from frame_tools.client.connection import Connection, local_cloud
+from frame_tools.client.progress import Mode, progress_display
+from frame_tools.contracts.errors import TemporaryError
+
+PANEL: Final = "This machine"
+START_SECONDS: Final = 180
+MAX_OUTPUT: Final = 600
+"""Characters of a failed start that are shown."""
+console = Console(stderr=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command(epilog="Example: impasto up", rich_help_panel=PANEL)(up)
+    app.command(epilog="Example: impasto demo holiday.mp4 -s starry_night.jpg", rich_help_panel=PANEL)(demo)
+
+
+def up(
+    host: Annotated[
+        str, typer.Option(help="local: this project's function host; func: no host, run `func start` yourself.")
+    ] = "local",
+    offset: Annotated[
+        int, typer.Option(min=0, max=50_000, help="Added to every port, to run a second local cloud beside the first.")
+    ] = 0,
+    folder: Annotated[Path | None, typer.Option(help="Folder for blobs, queues, tasks and logs.")] = None,
+) -> None:
+    """Start the local cloud of this clone and keep it running until Ctrl-C. Other commands find it by themselves."""
+    with report_errors():
+        check_local_system()
+        project = project_folder()
+        argv = [str(environment_python(project, ".venv")), "-m", "local_cloud", "up", "--host", host]
+        argv += ["--offset", str(offset), *(["--folder", str(folder.resolve())] if folder else [])]
+        replace_process(project, argv)
+
+
+@schema_options(*PAINTING, "label", *SPLITTING)
+def demo(
+    video: Annotated[Path | None, typer.Argument(help="The video to paint; default: the sample.")] = None,
+    style: Styles = None,
+    out: Output = None,
+    key_style: KeyStyles = None,
+    mask: MaskPath = None,
+    arguments: Arguments = None,
+    overwrite: Overwrite = False,
+    name: Name = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    **options: Any,
+) -> None:
+    """Paint one video end to end on this machine, in a local cloud of its own. Takes the options of `paint`."""
+    with report_errors():
+        check_local_system()
+        mode, project = display_mode(json=json, quiet=quiet), project_folder()
+        signal.signal(signal.SIGTERM, _interrupt)
+        samples = project / ".local" / "samples"
+        if video is None or not (style or options.get("scorer") not in (None, "any")):
+            _make_samples(project, samples)
+        video = video or samples / "sailing.mp4"
+        if not style and options.get("scorer") in (None, "any"):
+            style = [str(samples / "painting.jpg")]
+        styles = StyleOptions(style=style, key_style=key_style, mask=mask, arguments=arguments)
+        painting = build_painting(
+            video, out or _demo_output(project, video, styles, options), styles, options,
+            name=name, overwrite=overwrite or out is None,
+        )  # fmt: skip
+        with (
+            tempfile.TemporaryDirectory(prefix="impasto-demo-") as scratch,
+            progress_display(console, mode) as display,
+            temporary_cloud(project, Path(scratch)) as connection,
+        ):
+            run_painting(painting, connection, display=display, scratch=Path(scratch) / "split")
+        if mode is not Mode.JSON:
+            typer.echo(painting.out)
+
+
+def _demo_output(project: Path, video: Path, styles: StyleOptions, options: dict[str, Any]) -> Path:
+    """Return the place of a demo's result: the folder out/ of the clone; an earlier demo's file is replaced."""
+    planned = build_painting(video, None, styles, options, overwrite=True)
+    return project / "out" / planned.out.name
+
+
+def _make_samples(project: Path, folder: Path) -> None:
+    """Draw the sample video and painting, once."""
+    if not (folder / "painting.jpg").is_file():
+        console.print("Drawing the sample files (once) …")
+        run_program(project, [str(environment_python(project, ".venv")), "-m", "samples.make_samples", str(folder)])
+
+
+@contextmanager
+def temporary_cloud(project: Path, scratch: Path) -> Iterator[Connection]:
+    """Run a local cloud on free ports, with its data in `scratch`; raises TemporaryError if it does not start."""
+    file = scratch / "connection.json"
+    argv = [str(environment_python(project, ".venv")), "-m", "local_cloud", "up", "--free-ports", "--stop-with-input"]
+    argv += ["--folder", str(scratch / "cloud"), "--connection", str(file)]
+    program = start_program(project, argv, log=scratch / "up.log")
+    try:
+        with console.status("Starting the local cloud …"):
+            connection = _wait_for_cloud(program, file)
+        yield connection
+    finally:
+        program.stop()
+
+
+def _wait_for_cloud(program: StartedProgram, file: Path) -> Connection:
+    deadline = time.monotonic() + START_SECONDS
+    while (connection := local_cloud(file)) is None:
+        if program.has_ended or time.monotonic() > deadline:
+            raise TemporaryError(
+                f"The local cloud did not start: {program.output()[-MAX_OUTPUT:]}", "Remove the cause and try again."
+            )
+        time.sleep(0.05)
+    return connection
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

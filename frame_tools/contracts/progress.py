@@ -1,0 +1,21 @@
+"""How far a task is: a hint for people that the task overwrites at intervals; nothing decides on it."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from frame_tools.contracts.base import StoredDocument
+
+
+class StepProgress(StoredDocument):
+    """Frames that a running task has finished, and the seconds that it needed for them since its scorer was ready."""
+
+    document_name: ClassVar = "progress"
+    version: Literal[1] = 1
+    run_id: str
+    step: str
+    frames: Annotated[int, Field(ge=0)]
+    seconds: Annotated[float, Field(ge=0)]
+    task_id: str
+    written_at: str
+    """UTC, ISO 8601."""
