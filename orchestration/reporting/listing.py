@@ -46,7 +46,10 @@ class RunFilter:
         return (self.status in (None, row["status"])) and (self.label in (None, row["label"]))
 
 
-def list_runs(app: App, selection: RunFilter) -> list[dict[str, Any]]:
+ALL_RUNS: Final = RunFilter()
+
+
+def list_runs(app: App, selection: RunFilter = ALL_RUNS) -> list[dict[str, Any]]:
     """Return the selected runs, newest first."""
     still_open, admitted = set(open_runs(app.storage)), set(_admitted(app.storage))
     folders = (folder for folder in app.storage.runs.folders() if ids.RUN_ID.fullmatch(folder))

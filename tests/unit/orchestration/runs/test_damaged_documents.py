@@ -11,7 +11,7 @@ from frame_tools.contracts.errors import DamagedError, ErrorCode, InputError, Mi
 from frame_tools.contracts.paths import RunPaths
 from orchestration.handlers.cancel import cancel
 from orchestration.handlers.resubmit import resubmit
-from orchestration.reporting.status import list_runs
+from orchestration.reporting.listing import list_runs
 from tests.support.fake_node import fail
 from tests.support.in_memory_host import InMemoryHost
 from tests.support.memory_world import InMemoryCloud
