@@ -15,6 +15,8 @@ OPS_ACCOUNT: Final = "impastoops"
 OPS_KEY: Final = base64.b64encode(b"this is no secret: it opens a storage emulator on 127.0.0.1 only").decode()
 NODE_IMAGE: Final = "impasto-node:local"
 POOL_ID: Final = "gpu"
+THREADS: Final = "100"
+"""Threads for functions in a worker, as the templates set them; the real host's default is 1000."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,7 @@ def app_settings(ports: Ports) -> dict[str, str]:
         "FUNCTIONS_WORKER_RUNTIME": "python",
         "AzureWebJobsStorage": storage["OPS"],
         "AzureFunctionsWebHost__hostid": "impasto-local",
+        "PYTHON_THREADPOOL_THREAD_COUNT": THREADS,
         **storage,
         "TRIGGER_SOURCE": "LogsAndContainerScan",
         "SWEEP_SCHEDULE": "*/15 * * * * *",

@@ -9,6 +9,22 @@ param topicName string
 @description('Required. Name of the ops account, which stores dead letters.')
 param opsAccountName string
 
+@description('Optional. Store events that could not be delivered in the container deadletter. A storage firewall can refuse the container; the hook then deploys without it.')
+param keepDeadLetters bool = true
+
+var deadLetters = {
+  identity: {
+    type: 'SystemAssigned'
+  }
+  deadLetterDestination: {
+    endpointType: 'StorageBlob'
+    properties: {
+      resourceId: opsAccount.id
+      blobContainerName: 'deadletter'
+    }
+  }
+}
+
 resource app 'Microsoft.Web/sites@2025-03-01' existing = {
   name: functionAppName
 }
@@ -57,18 +73,7 @@ resource subscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-
         }
       ]
     }
-    deadLetterWithResourceIdentity: {
-      identity: {
-        type: 'SystemAssigned'
-      }
-      deadLetterDestination: {
-        endpointType: 'StorageBlob'
-        properties: {
-          resourceId: opsAccount.id
-          blobContainerName: 'deadletter'
-        }
-      }
-    }
+    deadLetterWithResourceIdentity: keepDeadLetters ? deadLetters : null
     retryPolicy: {
       maxDeliveryAttempts: 30
       eventTimeToLiveInMinutes: 1440

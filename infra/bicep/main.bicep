@@ -76,6 +76,11 @@ param currentMonth string = utcNow('yyyy-MM-01')
 @minValue(0)
 param alwaysReady int = 0
 
+@description('Optional. Maximum number of instances of each of the nine scale groups (HTTP, blob trigger, each queue and timer function). It limits the cost of a flood of messages.')
+@minValue(1)
+@maxValue(1000)
+param maximumInstanceCount int = 40
+
 @description('Optional. Tags of every resource.')
 param tags tagSet = {}
 
@@ -229,6 +234,7 @@ module functions 'modules/functions.bicep' = {
     prices: prices
     allowedPrograms: allowedPrograms
     alwaysReady: alwaysReady
+    maximumInstanceCount: maximumInstanceCount
   }
 }
 

@@ -1,17 +1,18 @@
 // Values of the azd environment: `azd env set NAME VALUE`. Lists are separated by commas; objects are JSON.
+// json() gives a choice its type: a function that returns text cannot.
 using './main.bicep'
 
-import { orDefault } from 'types.bicep'
+import { addresses, orDefault } from 'types.bicep'
 
 param environmentName = orDefault(readEnvironmentVariable('AZURE_ENV_NAME', ''), 'dev')
 param operatorPrincipalId = readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')
-param operatorPrincipalType = readEnvironmentVariable('AZURE_PRINCIPAL_TYPE', 'User')
-param network = readEnvironmentVariable('IMPASTO_NETWORK', 'serviceEndpoints')
-param uploadFrom = filter(split(readEnvironmentVariable('IMPASTO_UPLOAD_FROM', ''), ','), range => !empty(range))
-param operateFrom = filter(split(readEnvironmentVariable('IMPASTO_OPERATE_FROM', ''), ','), range => !empty(range))
+param operatorPrincipalType = json('"${orDefault(readEnvironmentVariable('AZURE_PRINCIPAL_TYPE', ''), 'User')}"')
+param network = json('"${orDefault(readEnvironmentVariable('IMPASTO_NETWORK', ''), 'serviceEndpoints')}"')
+param uploadFrom = addresses(readEnvironmentVariable('IMPASTO_UPLOAD_FROM', ''))
+param operateFrom = addresses(readEnvironmentVariable('IMPASTO_OPERATE_FROM', ''))
 param uploaders = json(orDefault(readEnvironmentVariable('IMPASTO_UPLOADERS', ''), '[]'))
 param pool = json(orDefault(readEnvironmentVariable('IMPASTO_POOL', ''), '{}'))
-param mounts = readEnvironmentVariable('IMPASTO_MOUNTS', 'none')
+param mounts = json('"${orDefault(readEnvironmentVariable('IMPASTO_MOUNTS', ''), 'none')}"')
 param nodeImageTag = orDefault(readEnvironmentVariable('IMPASTO_NODE_IMAGE_TAG', ''), '1')
 param limits = json(orDefault(readEnvironmentVariable('IMPASTO_LIMITS', ''), '{}'))
 param prices = readEnvironmentVariable('IMPASTO_PRICES', '')
@@ -23,4 +24,5 @@ param alertEmails = filter(split(readEnvironmentVariable('IMPASTO_ALERT_EMAILS',
 param monthlyBudget = int(orDefault(readEnvironmentVariable('IMPASTO_MONTHLY_BUDGET', ''), '0'))
 param budgetStart = readEnvironmentVariable('IMPASTO_BUDGET_START', '')
 param alwaysReady = int(orDefault(readEnvironmentVariable('IMPASTO_ALWAYS_READY', ''), '0'))
+param maximumInstanceCount = int(orDefault(readEnvironmentVariable('IMPASTO_MAXIMUM_INSTANCES', ''), '40'))
 param tags = json(orDefault(readEnvironmentVariable('IMPASTO_TAGS', ''), '{}'))

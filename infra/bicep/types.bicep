@@ -163,3 +163,7 @@ type privateTarget = {
 @export()
 @description('Return a value, or a default if the value is empty. Pipelines pass variables without a value as empty text.')
 func orDefault(value string, default string) string => empty(value) ? default : value
+
+@export()
+@description('Return the addresses of a list that commas separate. The word none, which the preprovision hook stores for nobody, gives an empty list.')
+func addresses(list string) string[] => filter(split(list, ','), item => !contains(['', 'none'], item))

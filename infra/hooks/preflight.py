@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Mapping
 
+from infra.hooks.access import ask_on_terminal, check_access
 from infra.hooks.azure import ROOT, AzureCli, HookError, value
 from infra.hooks.image import content_tag
 
@@ -24,12 +25,14 @@ DEFAULT_VM_SIZE = "Standard_NC4as_T4_v3"
 
 
 def check_subscription(az: AzureCli, environ: Mapping[str, str]) -> None:
-    """Register what the templates need, check the region, and set the tag of the node image in the azd environment.
+    """Ask who reaches storage, register what the templates need, check the region, and set the tag of the node image.
 
-    Raises `HookError` if the region lacks Flex Consumption or the VM size, or if a provider cannot be registered.
+    Raises `HookError` if an address is invalid, if the region lacks Flex Consumption or the VM size, or if a provider
+    cannot be registered.
     """
     location = value(environ, "AZURE_LOCATION")
     pool = _pool(environ)
+    check_access(environ, ask_on_terminal(environ))
     for provider in PROVIDERS:
         _register(az, provider)
     if pool.get("encryptionAtHost"):

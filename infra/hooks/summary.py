@@ -2,20 +2,21 @@
 
 from collections.abc import Mapping
 
+from infra.hooks.access import NONE, UPLOAD
 from infra.hooks.azure import AzureCli, value
 
 
 def print_next_steps(az: AzureCli, environ: Mapping[str, str]) -> None:
     """Print the addresses, how to get a key, who reaches storage, the GPU quota and the first command."""
     group, app = value(environ, "AZURE_RESOURCE_GROUP"), value(environ, "AZURE_FUNCTION_APP_NAME")
-    reach = environ.get("IMPASTO_UPLOAD_FROM")
+    reach = environ.get(UPLOAD) or NONE
     batch = value(environ, "AZURE_BATCH_ACCOUNT_NAME")
     account = ("batch", "account", "show", "--resource-group", group, "--name", batch)
     spot = az.read(*account, "--query", "lowPriorityCoreQuota", "--output", "tsv")
     print(f"API: {value(environ, 'IMPASTO_API')}")
     print(f"Key: az functionapp keys list -g {group} -n {app} --query functionKeys.default -o tsv")
     print(f"Workbook: {value(environ, 'IMPASTO_WORKBOOK')}")
-    if reach:
+    if reach != NONE:
         print(f"Storage: reachable from {reach}")
     else:
         print(

@@ -11,10 +11,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from infra.hooks.azure import ROOT, AzureCli, HookError, value
+from infra.hooks.function_list import missing_functions
 
 FUNCTION = "start_run"
 _PAUSE_S = 15
 _LIMIT_S = 600
+_REFUSALS_WITH_DEAD_LETTERS = 3
+"""A storage firewall can refuse the container for dead letters; after so many refusals the subscription has none."""
+_WITHOUT_DEAD_LETTERS = (
+    "The trigger is connected, but without a container for undelivered events, which was refused. The sweep starts the "
+    "runs of lost events all the same."
+)
 
 
 @dataclass(frozen=True)
@@ -38,20 +45,27 @@ def connect_trigger(az: AzureCli, environ: Mapping[str, str], waiting: Waiting =
     topic, api = value(environ, "EVENT_TOPIC_NAME"), value(environ, "IMPASTO_API")
     ops = (urllib.parse.urlsplit(value(environ, "OPS__blobServiceUri")).hostname or "").partition(".")[0]
     deadline = waiting.now() + waiting.limit_s
+    refusals = 0
     while True:
         obstacle = _obstacle(az, group, app, api)
         if obstacle is None:
+            keeps_dead_letters = refusals < _REFUSALS_WITH_DEAD_LETTERS
             names = (f"functionAppName={app}", f"topicName={topic}", f"opsAccountName={ops}")
-            template = ("--template-file", str(ROOT / "infra" / "bicep" / "blobtrigger.bicep"))
-            options = ("--resource-group", group, "--name", "blobtrigger", "--output", "none")
-            if az.run("deployment", "group", "create", *options, *template, "--parameters", *names):
-                print("The trigger is connected.")
+            if _deploy(az, group, *names, f"keepDeadLetters={str(keeps_dead_letters).lower()}"):
+                print("The trigger is connected." if keeps_dead_letters else _WITHOUT_DEAD_LETTERS)
                 return
+            refusals += 1
             obstacle = "Event Grid did not accept the subscription"
         if waiting.now() >= deadline:
             raise HookError(f"{obstacle}. The app is deployed; connect it later with `azd hooks run postdeploy`.")
         print(f"{obstacle}. Trying again.")
         waiting.sleep(waiting.pause_s)
+
+
+def _deploy(az: AzureCli, group: str, *parameters: str) -> bool:
+    template = ("--template-file", str(ROOT / "infra" / "bicep" / "blobtrigger.bicep"))
+    options = ("--resource-group", group, "--name", "blobtrigger", "--output", "none")
+    return az.run("deployment", "group", "create", *options, *template, "--parameters", *parameters)
 
 
 def _obstacle(az: AzureCli, group: str, app: str, api: str) -> str | None:
@@ -60,6 +74,8 @@ def _obstacle(az: AzureCli, group: str, app: str, api: str) -> str | None:
     key = az.read(*keys, "--query", "systemKeys.blobs_extension", "--output", "tsv")
     if not key:
         return "The key blobs_extension does not exist yet"
+    if missing := missing_functions(az, group, app):
+        return f"The host has not loaded the functions {', '.join(sorted(missing))}"
     answer = validate(api, key)
     return None if answer is None else f"The function {FUNCTION} does not answer yet ({answer})"
 

@@ -32,6 +32,8 @@ HOST_AND_ACCOUNT_SETTINGS: Final = {
     "DATA__credential, OPS__credential": "`managedidentity`: the host's triggers authenticate with an identity.",
     "DATA__clientId, OPS__clientId": "Client id of that identity.",
     "AZURE_CLIENT_ID": "The same client id, for the app's own SDK clients.",
+    "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "Largest body of an HTTP request in bytes; the host holds it in memory.",
+    "PYTHON_THREADPOOL_THREAD_COUNT": "Threads for functions in a worker: as many as calls that run at once, 100.",
     "APPLICATIONINSIGHTS_CONNECTION_STRING": "Destination of logs and telemetry; contains no secret.",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "Makes telemetry authenticate with the identity.",
 }

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+import function_app
 from infra.hooks import image, package, preflight
 from infra.hooks.__main__ import HOOKS, main
 from infra.hooks.azure import AzureCli, HookError
+from infra.hooks.function_list import expected_functions
 from infra.hooks.image import content_tag, context_files, copy_context
 from infra.hooks.trigger import Waiting, connect_trigger, validate
 from tests.infra.deployments import BICEP, REPOSITORY, outputs
@@ -26,8 +28,8 @@ with (folder / "calls").open("a") as calls:
 context = pathlib.Path(sys.argv[-1])
 if "build" in sys.argv and context.is_dir():
     (folder / "context").write_text("\\n".join(str(p.relative_to(context)) for p in context.rglob("*") if p.is_file()))
-for start, code, text in json.loads((folder / "answers").read_text()):
-    if line.startswith(start):
+for start, code, text, contains in json.loads((folder / "answers").read_text()):
+    if line.startswith(start) and contains in line:
         print(text)
         sys.exit(code)
 """
@@ -38,17 +40,17 @@ class Commands:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.answers: list[tuple[str, int, str]] = []
+        self.answers: list[tuple[str, int, str, str]] = []
         self.answer()
 
     def install(self, name: str) -> None:
         (self.folder / name).write_text(STUB, encoding="utf-8")
         (self.folder / name).chmod(0o755)
 
-    def answer(self, start: str = "", code: int = 0, text: str = "") -> None:
-        """Answer calls that begin with `start`; the first answer that fits counts."""
+    def answer(self, start: str = "", code: int = 0, text: str = "", contains: str = "") -> None:
+        """Answer calls that begin with `start` and contain a text; the first answer that fits counts."""
         if start:
-            self.answers.append((start, code, text))
+            self.answers.append((start, code, text, contains))
         (self.folder / "answers").write_text(json.dumps(self.answers), encoding="utf-8")
 
     @property
@@ -279,6 +281,16 @@ def test_preflight_names_what_is_missing(
 
 # The trigger.
 
+FUNCTIONS = "\n".join(f"func-1/{name}" for name in sorted(expected_functions()))
+
+
+@pytest.fixture
+def loaded(commands: Commands) -> Commands:
+    """An app whose host has its key and all functions."""
+    commands.answer("az functionapp keys", 0, "s3cret/key")
+    commands.answer("az functionapp function list", 0, FUNCTIONS)
+    return commands
+
 
 class Clock:
     def __init__(self) -> None:
@@ -329,17 +341,17 @@ def connect(url: str, clock: Clock) -> None:
     connect_trigger(AzureCli(), {**ENVIRON, "IMPASTO_API": url}, clock.waiting())
 
 
-def test_trigger_waits_for_the_key_and_the_function(commands: Commands, app: type[App]) -> None:
+def test_trigger_waits_for_the_key_and_the_function(loaded: Commands, app: type[App]) -> None:
     app.codes = [404, 401, 200]
-    commands.answer("az functionapp keys", 0, "s3cret/key")
     clock = Clock()
     connect(app.url, clock)
     assert clock.seconds == 30
     path, event_type = app.requests[-1]
     assert path == "/runtime/webhooks/blobs?functionName=Host.Functions.start_run&code=s3cret%2Fkey"
     assert event_type == "SubscriptionValidation"
-    (deployment,) = [line for line in commands.calls if line.startswith("az deployment")]
-    assert deployment.endswith("--parameters functionAppName=func-1 topicName=evgt-1 opsAccountName=stops123")
+    (deployment,) = [line for line in loaded.calls if line.startswith("az deployment")]
+    parameters = "functionAppName=func-1 topicName=evgt-1 opsAccountName=stops123 keepDeadLetters=true"
+    assert deployment.endswith(f"--parameters {parameters}")
     assert str(BICEP / "blobtrigger.bicep") in deployment
 
 
@@ -352,12 +364,37 @@ def test_trigger_gives_up_after_ten_minutes(commands: Commands, app: type[App]) 
     assert not [line for line in commands.calls if line.startswith("az deployment")]
 
 
-def test_trigger_repeats_a_refused_deployment(commands: Commands, app: type[App]) -> None:
+@pytest.mark.parametrize("listing", ["", "func-1/sweep", FUNCTIONS.replace("func-1/start_run\n", "")])
+def test_trigger_is_not_connected_to_a_host_without_functions(commands: Commands, app: type[App], listing: str) -> None:
+    """The host runs and answers although the app could not be imported."""
     commands.answer("az functionapp keys", 0, "key")
-    commands.answer("az deployment", 1)
+    commands.answer("az functionapp function list", 0, listing)
+    with pytest.raises(HookError, match="start_run"):
+        connect(app.url, Clock())
+    assert not [line for line in commands.calls if line.startswith("az deployment")]
+
+
+def test_expected_functions_are_those_that_the_app_registers() -> None:
+    registered = {function.get_function_name() for function in function_app.app.get_functions()}
+    assert expected_functions() == registered
+
+
+def test_trigger_repeats_a_refused_deployment(loaded: Commands, app: type[App]) -> None:
+    loaded.answer("az deployment", 1)
     with pytest.raises(HookError, match="Event Grid"):
         connect(app.url, Clock())
-    assert len([line for line in commands.calls if line.startswith("az deployment")]) == 41
+    deployments = [line for line in loaded.calls if line.startswith("az deployment")]
+    assert [line.rpartition("=")[2] for line in deployments] == ["true"] * 3 + ["false"] * 38
+
+
+def test_refused_dead_letters_are_left_out(
+    loaded: Commands, app: type[App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded.answer("az deployment group create", 1, "", contains="keepDeadLetters=true")
+    connect(app.url, Clock())
+    deployments = [line for line in loaded.calls if line.startswith("az deployment")]
+    assert [line.rpartition("=")[2] for line in deployments] == ["true", "true", "true", "false"]
+    assert "sweep" in capsys.readouterr().out
 
 
 def test_validation_rejects_other_answers(app: type[App]) -> None:
@@ -369,9 +406,8 @@ def test_validation_rejects_other_answers(app: type[App]) -> None:
     assert validate("http://127.0.0.1:1/api", "key")
 
 
-def test_key_is_never_printed(commands: Commands, app: type[App], capfd: pytest.CaptureFixture[str]) -> None:
+def test_key_is_never_printed(loaded: Commands, app: type[App], capfd: pytest.CaptureFixture[str]) -> None:
     app.codes = [500, 200]
-    commands.answer("az functionapp keys", 0, "s3cret")
     connect(app.url, Clock())
     printed = capfd.readouterr()
     assert "s3cret" not in printed.out + printed.err

@@ -3,11 +3,14 @@
 import inspect
 import json
 import re
+from collections import Counter
 from typing import Any
 
 import pytest
+from azure.functions.decorators.function_app import Function
 
 from frame_tools.storage import accounts
+from function_app import app
 from infra.tools.settings_table import END, EXAMPLE, PAGE, example, page_with, table
 from local_cloud.accounts import Ports, app_settings
 from orchestration import app as application
@@ -29,8 +32,16 @@ HOST_SETTINGS_NAMES = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
     "AZURE_CLIENT_ID",
     "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT",
+    "PYTHON_THREADPOOL_THREAD_COUNT",
 }
-LOCAL_ONLY = {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage", "AzureFunctionsWebHost__hostid", "DATA", "OPS"}
+LOCAL_HOST_SETTINGS = {
+    "FUNCTIONS_WORKER_RUNTIME",
+    "AzureWebJobsStorage",
+    "AzureFunctionsWebHost__hostid",
+    "PYTHON_THREADPOOL_THREAD_COUNT",
+    "DATA",
+    "OPS",
+}
 
 
 def deployed_settings(name: str) -> dict[str, Any]:
@@ -82,7 +93,7 @@ def local_example() -> dict[str, str]:
 
 
 def test_local_example_has_exactly_the_read_settings() -> None:
-    assert set(local_example()) == set(FIELDS) | LOCAL_ONLY
+    assert set(local_example()) == set(FIELDS) | LOCAL_HOST_SETTINGS
 
 
 def test_local_example_has_code_defaults() -> None:
@@ -123,3 +134,29 @@ def test_outputs_contain_the_settings(name: str) -> None:
     text = (REPOSITORY / "infra" / "bicep" / "main.bicep").read_text(encoding="utf-8")
     outputs = set(re.findall(r"^output (\w+)", text, re.MULTILINE))
     assert {"BATCH_ENDPOINT", "BATCH_POOL_ID", "NODE_IMAGE"} <= outputs & set(deployed_settings(name))
+
+
+def test_worker_has_a_thread_for_every_call_of_an_instance() -> None:
+    """Calls without a thread wait inside the worker, where their timeout runs already."""
+    host = json.loads((REPOSITORY / "host.json").read_text(encoding="utf-8"))["extensions"]
+    triggers = Counter(binding["type"] for function in app.get_functions() for binding in triggers_of(function))
+    per_queue = host["queues"]["batchSize"] + host["queues"]["newBatchThreshold"]
+    (site,) = of_kind(deployment("main"), "Web/sites")
+    scale = site.get("properties", "functionAppConfig", "scaleAndConcurrency")
+    calls = triggers["queueTrigger"] * per_queue + triggers["blobTrigger"] * host["blobs"]["maxDegreeOfParallelism"]
+    calls += triggers["timerTrigger"] + scale["triggers"]["http"]["perInstanceConcurrency"]
+    assert calls == 81
+    threads = int(deployed_settings("main")["PYTHON_THREADPOOL_THREAD_COUNT"])
+    assert calls <= threads <= 2 * calls
+    assert local_example()["PYTHON_THREADPOOL_THREAD_COUNT"] == str(threads)
+
+
+def triggers_of(function: Function) -> list[dict[str, Any]]:
+    bindings: list[dict[str, Any]] = json.loads(function.get_function_json())["bindings"]
+    return [binding for binding in bindings if binding["type"].endswith("Trigger")]
+
+
+def test_host_logs_warnings_of_the_azure_sdk_only() -> None:
+    """Azure.Core, Azure.Identity and the other categories of the SDK begin with Azure."""
+    host = json.loads((REPOSITORY / "host.json").read_text(encoding="utf-8"))
+    assert host["logging"]["logLevel"] == {"default": "Information", "Azure": "Warning"}

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import os
 import re
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,10 +14,10 @@ from frame_tools.contracts.trigger import MAX_TRIGGER_BYTES
 from frame_tools.storage.blobs import BlobAccount
 from frame_tools.storage.mode import MOUNTS
 from frame_tools.storage.sas import MAX_HOURS, guest_settings
-from infra.tools.bicep.compiler import BicepError
+from infra.tools.bicep.compiler import BicepError, Compiler, find_bicep
 from orchestration.handlers.lost_triggers import has_trigger_name
 from tests.infra.conftest import Deploy
-from tests.infra.deployments import BICEP, REPOSITORY, SETS, Resource, account, deployment, of_kind
+from tests.infra.deployments import BICEP, REPOSITORY, SETS, Resource, account, deployment, of_kind, resources_of
 
 
 def test_sets_cover_the_choices() -> None:
@@ -354,3 +355,31 @@ def test_parameters_come_from_the_environment() -> None:
     assert set(re.findall(r"^param (\w+)", template, re.M)) - set_by_azd == set(re.findall(r"^param (\w+)", file, re.M))
     for line in re.findall(r"^param .*$", file, re.M):
         assert "readEnvironmentVariable(" in line
+
+
+def deployed_from(variables: dict[str, str]) -> list[Resource]:
+    """Return what main.bicepparam deploys with these variables of the environment."""
+    with Compiler(find_bicep(os.environ), variables) as compiler:
+        return resources_of(compiler.snapshot(BICEP / "main.bicepparam"))
+
+
+def test_empty_variables_count_as_unset() -> None:
+    """Pipelines pass variables without a value as empty text."""
+    file = (BICEP / "main.bicepparam").read_text(encoding="utf-8")
+    names = re.findall(r"readEnvironmentVariable\('(\w+)'", file)
+    assert [item.body for item in deployed_from(dict.fromkeys(names, ""))] == [item.body for item in deployment("main")]
+
+
+def test_variables_set_the_parameters() -> None:
+    addresses = {"IMPASTO_UPLOAD_FROM": "none", "IMPASTO_OPERATE_FROM": "203.0.113.7,,198.51.100.0/24"}
+    resources = deployed_from({**addresses, "IMPASTO_NETWORK": "public", "IMPASTO_MAXIMUM_INSTANCES": "3"})
+    assert network_of(resources, "stdata")[3] == []
+    assert network_of(resources, "stops")[3] == ["203.0.113.7", "198.51.100.0/24"]
+    assert not of_kind(resources, "Network/natGateways")
+    (site,) = of_kind(resources, "Web/sites")
+    assert site.get("properties", "functionAppConfig", "scaleAndConcurrency", "maximumInstanceCount") == 3
+
+
+def test_invalid_choice_of_a_variable_is_refused() -> None:
+    with pytest.raises(BicepError, match="serviceEndpoints"):
+        deployed_from({"IMPASTO_NETWORK": "closed"})

@@ -58,10 +58,10 @@ param allowedPrograms string
 
 // Each of the nine scale groups (HTTP, blob trigger, every queue and timer function) has this limit for itself, and an
 // instance of a queue function takes 8 messages at a time (host.json). The limit caps the cost of a flood of messages.
-@description('Optional. Maximum number of instances of each scale group.')
+@description('Required. Maximum number of instances of each scale group.')
 @minValue(1)
 @maxValue(1000)
-param maximumInstanceCount int = 40
+param maximumInstanceCount int
 
 // Joining streams a video in blocks of a few MiB; 2 GB are enough for several joins at a time.
 @description('Optional. Memory of an instance in MB.')
@@ -171,6 +171,10 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '1048576'
     APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${app.clientId};Authorization=AAD'
+    // Threads of the worker for the app's functions. The host passes an instance at most 12 messages of each queue, 4
+    // blobs, a timer and 16 requests at once (host.json, httpConcurrency): 81 in all. With fewer threads calls would wait
+    // inside the worker while their timeout runs; the host's own default of 1000 would let a flood use up the memory.
+    PYTHON_THREADPOOL_THREAD_COUNT: '100'
     TRIGGER_SOURCE: 'EventGrid'
     SWEEP_SCHEDULE: limits.?sweepSchedule ?? '0 */2 * * * *'
     BATCH_ENDPOINT: batchEndpoint

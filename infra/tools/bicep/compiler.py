@@ -70,13 +70,17 @@ def find_bicep(environ: Mapping[str, str]) -> Path:
 class Compiler:
     """A running `bicep jsonrpc` process; a context manager that ends it.
 
-    The process does not see `AZURE_*` and `IMPASTO_*` variables, so parameter files that read them take their defaults.
+    The process does not see `AZURE_*` and `IMPASTO_*` variables, so parameter files that read them take their defaults;
+    `variables` are those that it does see.
     """
 
-    def __init__(self, executable: Path) -> None:
+    def __init__(self, executable: Path, variables: Mapping[str, str] | None = None) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OF_ENVIRONMENT)}
         self._process = subprocess.Popen(
-            [executable, "jsonrpc", "--stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=inherited
+            [executable, "jsonrpc", "--stdio"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=inherited | dict(variables or {}),
         )
         self._requests = cast(IO[bytes], self._process.stdin)
         self._answers = cast(IO[bytes], self._process.stdout)
