@@ -29,6 +29,7 @@ from frame_tools.media import images
 from frame_tools.media.frame_folder import FRAMES_FOLDER, MANIFEST_FILE
 from frame_tools.media.join import JoinReport, Segment
 from frame_tools.media.join import join as join_segments
+from frame_tools.media.projection import describe_lost_projection
 from frame_tools.media.segment import SegmentEncoder
 from frame_tools.media.split import split
 from frame_tools.storage.deployment import DataStorage
@@ -166,6 +167,8 @@ def join_folder(folder: Path, out: Path, *, odd_size: OddSize, display: Display,
     files = split_files(folder)
     check_target(out, sources=tuple(files.values()), overwrite=overwrite)
     manifest = Manifest.parse_input((folder / MANIFEST_FILE).read_bytes()).with_container(container)
+    for note in describe_lost_projection(manifest.projection, manifest.stereo, container):
+        display.print(f"Note: {note}.")
     borders = even_borders(manifest.frame_count, SEGMENT_FRAMES)
 
     def encode(start: int, end: int) -> Segment:

@@ -25,7 +25,7 @@ class FrameConverter:
     """
 
     def __init__(self, stream: VideoStream, header: TrackHeader) -> None:
-        source_color = probe.read_color_tags(stream)
+        source_color = probe.read_color_tags(stream, header)
         self._conversion = conversion_for_tags(source_color, height=stream.codec_context.height)
         transfer = source_color.transfer
         self._transfer = transfer if transfer in HDR_NAMES else None

@@ -34,6 +34,14 @@ def describe_left_out(
         "attachments (such as fonts)": len(container.streams.attachments),
     }
     notes += [f"Left out {count} {name}" for name, count in counts.items() if count]
+    if not container.streams.data and _has_timecode(container):
+        notes.append("Left out the timecode")
     if len(container.chapters()) > MAX_CHAPTERS:
         notes.append(f"Left out the chapters after the first {MAX_CHAPTERS}")
     return notes
+
+
+def _has_timecode(container: InputContainer) -> bool:
+    """Return whether a header has a timecode; in QuickTime files it is a data track."""
+    names = {name.lower() for part in (container, *container.streams) for name in part.metadata}
+    return "timecode" in names

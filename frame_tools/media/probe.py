@@ -93,7 +93,7 @@ def check_track(stream: VideoStream, header: TrackHeader, *, name: str, hdr: Hdr
             f"{name} is Dolby Vision of profile {header.dolby_profile}, which has no HDR10, HLG or SDR picture in it",
             "Export it as SDR (BT.709), HDR10 or HLG, or as Dolby Vision of profile 8.",
         )
-    transfer = stream.codec_context.color_trc
+    transfer = read_color_tags(stream, header).transfer
     if hdr == "refuse" and transfer in HDR_NAMES:
         raise InputError(
             f"{name} is HDR video ({HDR_NAMES[transfer]}), and the option hdr is refuse",
@@ -101,9 +101,14 @@ def check_track(stream: VideoStream, header: TrackHeader, *, name: str, hdr: Hdr
         )
 
 
-def read_color_tags(stream: VideoStream) -> Color:
-    """Read the stream's color tags. Video stored as RGB has no matrix or range; untagged, it is BT.709."""
+def read_color_tags(stream: VideoStream, header: TrackHeader | None = None) -> Color:
+    """Read the stream's color tags. Video stored as RGB has no matrix or range; untagged, it is BT.709.
+
+    The base layer of Dolby Vision, if it is untagged, is what the configuration record in `header` says.
+    """
     context = stream.codec_context
+    if header is not None and header.base_color is not None and _tag_or_none(context.color_trc) is None:
+        return header.base_color.model_copy(update={"range": _RANGES.get(int(context.color_range))})
     pixel_format = context.pix_fmt or ""
     is_rgb = context.colorspace == _RGB_MATRIX or any(order in pixel_format for order in ("rgb", "gbr", "bgr", "pal8"))
     # yuvj420p and similar formats are full range by name.

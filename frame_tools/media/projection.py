@@ -12,6 +12,7 @@ from typing import Final, cast
 from av.sidedata.sidedata import SideData, Type
 from av.video.frame import VideoFrame
 
+from frame_tools.contracts.choices import VideoContainer
 from frame_tools.contracts.manifest import Projection, StereoLayout
 
 _EQUIRECTANGULAR: Final = (0, 2)  # whole, and with bounds
@@ -40,6 +41,14 @@ def read_stereo_layout(frame: VideoFrame) -> StereoLayout | None:
     """Return how the pictures for both eyes lie in a frame; None for one picture."""
     data = _side_data(frame, Type.STEREO3D)
     return None if data is None else _STEREO.get(int.from_bytes(data[:4], "little"))
+
+
+def describe_lost_projection(
+    projection: Projection | None, stereo: StereoLayout | None, container: VideoContainer
+) -> list[str]:
+    """Say what a container can't hold: FFmpeg writes them into QuickTime files in Apple's form only, without angles."""
+    kinds = [name for name, value in (("360° projection", projection), ("stereo layout", stereo)) if value is not None]
+    return [f"Only Apple's players find the {name} in MOV; use MP4 for others" for name in kinds if container == "mov"]
 
 
 def with_projection(segment: bytes, projection: Projection | None, stereo: StereoLayout | None) -> bytes:

@@ -20,6 +20,7 @@ from frame_tools.contracts.choices import ImageFormat
 from frame_tools.contracts.errors import InputError, MissingError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.split_options import SplitOptions
+from frame_tools.contracts.version import IMPASTO_VERSION
 from frame_tools.media import probe
 from frame_tools.media.audio import extract_audio
 from frame_tools.media.audio_plan import AudioPlan, plan_audio
@@ -31,6 +32,7 @@ from frame_tools.media.frame_writer import FrameWriter
 from frame_tools.media.left_out import describe_left_out
 from frame_tools.media.metadata import read_chapters, read_tags, sanitize_text
 from frame_tools.media.packet_timeline import BROADCAST_FORMATS, PacketTimeline, scan
+from frame_tools.media.projection import describe_lost_projection
 from frame_tools.media.scene_detection import SceneCutDetector
 from frame_tools.media.timestamps import MAX_LEAD, choose_origin
 from frame_tools.media.track_headers import read_track_header
@@ -50,15 +52,15 @@ def split(
 ) -> Manifest:
     """Split `video` into `folder` and return the manifest.
 
-    A complete folder of the same video and the same options is left unchanged. Frames are RGB, as JPEG (quality 95,
-    4:4:4) or PNG. `progress` is called with the number of frames decoded so far.
+    A complete folder that this version of Impasto made of the same video with the same options stays as it is. Frames
+    are RGB, as JPEG (quality 95, 4:4:4) or PNG. `progress` is called with the number of frames decoded so far.
     Raises InputError if the video exceeds the `limits` or can't be read from beginning to end, MissingError if it does
     not exist.
     """
     options, limits = options or SplitOptions(), limits or VideoLimits()
     digest = _sha256(video)
     earlier = load_complete_manifest(folder)
-    if earlier and (earlier.source_sha256, earlier.split_options) == (digest, options):
+    if earlier and _is_same_split(earlier, digest, options):
         return earlier
     timeline, plan = _survey(video, options)
     with open_input(video) as container:
@@ -93,11 +95,18 @@ def split(
             *plan.notes,
             *audio.notes,
             *left_out,
+            *describe_lost_projection(fields["projection"], fields["stereo"], plan.container),
         ),
     }
     manifest = _validated(fields)
     write_atomically(folder / MANIFEST_FILE, manifest.dumps())
     return manifest
+
+
+def _is_same_split(earlier: Manifest, digest: str, options: SplitOptions) -> bool:
+    """Return whether splitting a video of this digest again would give `earlier`; other versions may differ."""
+    is_own = "impasto_version" in earlier.model_fields_set and earlier.impasto_version == IMPASTO_VERSION
+    return is_own and (earlier.source_sha256, earlier.split_options) == (digest, options)
 
 
 def _survey(video: Path, options: SplitOptions) -> tuple[PacketTimeline, AudioPlan]:

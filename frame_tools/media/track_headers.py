@@ -15,6 +15,8 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from frame_tools.contracts.manifest import Color
+from frame_tools.media.color import HLG, PQ
 from frame_tools.media.edit_lists import boxes, read_moov, read_track_id
 
 Box: TypeAlias = tuple[int, int, int, int]
@@ -27,6 +29,11 @@ _DOLBY_BOXES: Final = (b"dvcC", b"dvvC", b"dvwC")
 _MIN_DOLBY_BYTES: Final = 5
 _PROFILES_WITHOUT_COMPATIBLE_BASE: Final = frozenset({10, 20})
 _PROFILE_5: Final = 5
+_BT2020: Final = 9
+# By the compatibility id of the configuration record; 6 is HDR10 with the levels of a Blu-ray.
+_BASE_COLORS: Final = {
+    kind: Color(primaries=_BT2020, transfer=transfer, matrix=_BT2020) for kind, transfer in ((1, PQ), (4, HLG), (6, PQ))
+}
 
 _SEGMENT: Final = 0x18538067
 _TRACKS: Final = 0x1654AE6B
@@ -50,13 +57,15 @@ class TrackHeader:
     """Fields of a video track's header.
 
     `crop` is the part of the stored frame that is shown, None if all of it is. `dolby_profile` is the Dolby Vision
-    profile, None without Dolby Vision; `has_plain_base` says whether players without Dolby Vision can show it.
+    profile, None without Dolby Vision; `has_plain_base` says whether players without Dolby Vision can show it, and
+    `base_color` how, if the record says that it is HDR10 or HLG.
     """
 
     crop: Box | None = None
     dolby_profile: int | None = None
     has_plain_base: bool = True
     is_encrypted: bool = False
+    base_color: Color | None = None
 
 
 def read_track_header(file: Path, container: InputContainer, stream: VideoStream) -> TrackHeader:
@@ -123,7 +132,7 @@ def _header(*, crop: Box | None, record: bytes, is_encrypted: bool) -> TrackHead
         return TrackHeader(crop=crop, is_encrypted=is_encrypted)
     profile, compatibility = record[2] >> 1, record[4] >> 4
     has_plain_base = profile != _PROFILE_5 and (compatibility != 0 or profile not in _PROFILES_WITHOUT_COMPATIBLE_BASE)
-    return TrackHeader(crop, profile, has_plain_base, is_encrypted)
+    return TrackHeader(crop, profile, has_plain_base, is_encrypted, _BASE_COLORS.get(compatibility))
 
 
 def _read_matroska(file: BinaryIO, position: int, size: tuple[int, int]) -> TrackHeader:

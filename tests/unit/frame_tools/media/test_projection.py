@@ -52,6 +52,16 @@ def test_projection_and_stereo_layout_are_kept(
             assert box_of(trip.result, box) == box_of(source, box)
 
 
+def test_projection_that_mov_does_not_hold_is_noted(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "source.mp4", Clip(muxer_options={"movflags": "disable_chpl"}))
+    source.write_bytes(with_projection(source.read_bytes(), Projection(), "top_bottom"))
+    trip = join_split(source, tmp_path, options=SplitOptions(container="mov"))
+    assert b"sv3d" not in trip.result.read_bytes()
+    left_out = [note for note in trip.manifest.notes if "MOV" in note]
+    assert ["360°" in note for note in left_out] == [True, False]
+    assert "stereo" in left_out[1]
+
+
 def test_flat_video_gets_no_projection(tmp_path: Path) -> None:
     trip = join_split(make_clip(tmp_path / "source.mp4"), tmp_path)
     assert (trip.manifest.projection, trip.manifest.stereo, side_data_of(trip.result)) == (None, None, {})

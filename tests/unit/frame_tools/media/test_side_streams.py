@@ -126,3 +126,17 @@ def test_unsupported_subtitles_are_noted(tmp_path: Path) -> None:
         trip = join_split(source, folder, options=SplitOptions(container=container))
         assert len(trip.manifest.notes) == notes
         assert all("dvd_subtitle" in note for note in trip.manifest.notes)
+
+
+@pytest.mark.parametrize("place", ["container", "stream"])
+def test_timecode_in_a_header_is_noted(tmp_path: Path, place: str) -> None:
+    source = make_clip(tmp_path / "plain.mkv")
+    with av.open(str(source)) as plain, av.open(str(tmp_path / "v.mkv"), "w") as output:
+        stream = output.add_stream_from_template(plain.streams.video[0])
+        (stream if place == "stream" else output).metadata["TIMECODE"] = "10:00:00:00"
+        for packet in plain.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                output.mux(packet)
+    notes = join_split(tmp_path / "v.mkv", tmp_path).manifest.notes
+    assert sum("timecode" in note for note in notes) == 1

@@ -12,6 +12,7 @@ from PIL import Image
 from frame_tools.contracts.errors import InputError, MissingError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.split_options import SplitOptions
+from frame_tools.contracts.version import IMPASTO_VERSION
 from frame_tools.media.split import split
 from frame_tools.media.video_limits import VideoLimits
 from tests.support.clips import Clip, Tone, make_clip, read_number
@@ -51,6 +52,35 @@ def test_png_frames_are_written(tmp_path: Path) -> None:
     with Image.open(tmp_path / "out" / "frames" / "000002.png") as image:
         assert image.format == "PNG"
     assert numbers(tmp_path / "out", manifest) == [0, 1]
+
+
+@pytest.mark.parametrize("writer", [b'"impasto_version": "0.0.9"', b'"version": 3'], ids=["another", "unknown"])
+def test_folder_of_another_version_is_split_again(tmp_path: Path, writer: bytes) -> None:
+    """Another version may have kept less of the video."""
+    video, out = make_clip(tmp_path / "v.mp4"), tmp_path / "out"
+    split(video, out)
+    manifest = out / "manifest.json"
+    own = f'"impasto_version": "{IMPASTO_VERSION}"'.encode()
+    older = (
+        manifest.read_bytes().replace(own, writer).replace(b'"version": 3,', b"", 1 if b'"version"' in writer else 0)
+    )
+    assert own not in older
+    manifest.write_bytes(older)
+    (out / "frames/000001.jpg").write_bytes(b"of the earlier version")
+    split(video, out)
+    assert own in manifest.read_bytes()
+    assert (out / "frames/000001.jpg").read_bytes() != b"of the earlier version"
+
+
+def test_folder_of_another_video_is_split_again(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    split(make_clip(tmp_path / "a.mp4", Clip(frames=9, audio=(Tone(),))), out)
+    manifest = split(make_clip(tmp_path / "b.mp4", Clip(frames=4)), out)
+    assert (manifest.source, manifest.frame_count, manifest.audio) == ("b.mp4", 4, ())
+    assert sorted(path.name for path in out.rglob("*.*")) == [
+        *(f"{number:06d}.jpg" for number in range(1, 5)),
+        "manifest.json",
+    ]
 
 
 def test_complete_folder_is_left_unchanged(tmp_path: Path) -> None:

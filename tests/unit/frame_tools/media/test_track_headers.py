@@ -84,8 +84,11 @@ def test_dolby_vision_profile_is_read(tmp_path: Path, profile: int, compatibilit
     add_to_matroska_tracks(mkv, track=element(0x41E4, mapping))
     for file in (mp4, mkv):
         assert (header_of(file).dolby_profile, header_of(file).has_plain_base) == (profile, is_plain)
-    if is_plain:
-        assert split(mp4, tmp_path / "out").frame_count == 2
+    if is_plain:  # untagged; the record says what the base layer is
+        manifest = split(mp4, tmp_path / "out")
+        assert manifest.frame_count == 2
+        assert any(("HLG" if compatibility == 4 else "PQ") in note for note in manifest.notes)
+        assert manifest.color.transfer == 1
     else:
         with pytest.raises(InputError, match=f"Dolby Vision of profile {profile}"):
             split(mp4, tmp_path / "out")
