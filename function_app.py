@@ -24,6 +24,7 @@ from frame_tools.contracts.errors import (
     MissingError,
     TemporaryError,
 )
+from frame_tools.contracts.messages import decode_body
 from orchestration import preflight as preflight_checks
 from orchestration.app import App, application
 from orchestration.handlers import cancel as cancel_handler
@@ -154,11 +155,6 @@ def preflight(req: func.HttpRequest, context: func.Context) -> func.HttpResponse
     return _respond(context, req, preflight_checks.preflight)
 
 
-def _message_text(message: func.QueueMessage) -> str:
-    """Return a message's body as text; invalid UTF-8 is escaped rather than rejected, so that it can be stored."""
-    return message.get_body().decode("utf-8", "backslashreplace")
-
-
 @contextmanager
 def _invocation(context: func.Context) -> Iterator[tuple[App, Span]]:
     """Yield the app and the span of this invocation, a child of the host's span."""
@@ -184,7 +180,7 @@ def _services() -> App:
 
 def _handle_message(context: func.Context, message: func.QueueMessage, handle: Callable[[App, str], None]) -> None:
     """Pass a queue message's text to its handler."""
-    text = _message_text(message)
+    text = decode_body(message.get_body())
     with _invocation(context) as (services, span):
         annotate_from_message(span, text)
         handle(services, text)

@@ -82,7 +82,7 @@ def _inspect_pool(app: App, *, image: str) -> tuple[PoolCheck, PoolView | None]:
         pool,
         pool_id=settings.batch_pool_id,
         image=image,
-        identity=settings.batch_pool_identity,
+        identity=settings.batch_pool_identity or (None if settings.batch_is_local else ""),
         mounts=MOUNTS if settings.storage_mode == "mount" else (),
     )
     check = PoolCheck(

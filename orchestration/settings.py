@@ -80,7 +80,7 @@ class Settings(_FromEnvironment):
     run_hours: Positive = 48
     """Hours after which a run that has not ended fails."""
     join_in_function_bytes: Positive = 2 * 2**30
-    """Videos up to this size, in bytes, are joined by the function; larger ones by a Batch task with the same code."""
+    """Videos up to this size, in bytes, are joined by the function; larger and slower ones by a Batch task."""
     prices: str = ""
     """JSON that overrides the price table, {"vm_hour_usd": {"Standard_NC4as_T4_v3": 0.6}}: see docs/cost.md."""
     allowed_programs: str = ""

@@ -35,7 +35,8 @@ def sas(
 
 def make_containers() -> None:
     """Create missing containers and queues in DATA and OPS (for Azurite; in Azure the templates create them)."""
-    from frame_tools.storage.deployment import Storage
+    from frame_tools.storage.deployment import Storage, ensure_poison_queues
 
     with report_errors():
         Storage.from_environment(os.environ).ensure()
+        ensure_poison_queues(os.environ)

@@ -4,6 +4,9 @@
 it needs next.
 """
 
+import base64
+import binascii
+from contextlib import suppress
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator
@@ -18,6 +21,16 @@ MESSAGE_VERSION: Final = 2
 RENAMED_STEPS: Final = {"look": "advance"}
 """Steps of version 1 that have another name now."""
 Step = Annotated[int, Field(ge=0, le=99_999, strict=True)] | Literal["split", "join", "advance"]
+
+
+def decode_body(body: bytes) -> str:
+    """Return the text of a queue message as it lies in the queue: base64, or what a stranger sent instead.
+
+    Never raises: text that is not base64 is returned as it is, and bytes that are not UTF-8 are escaped.
+    """
+    with suppress(binascii.Error):
+        body = base64.b64decode(b"".join(body.split()), validate=True)
+    return body.decode("utf-8", "backslashreplace")
 
 
 class BatchMessage(Document):

@@ -13,6 +13,7 @@ the head is staged last, then the list of all blocks is committed.
 """
 
 import io
+import secrets
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -44,6 +45,8 @@ class BlockSink:
         self._block_bytes = block_bytes
         self._head = bytearray()
         self._head_limit = block_bytes
+        # Two writers of one file share its uncommitted blocks, so each has ids of its own.
+        self._writer = secrets.token_hex(8)
         self._block = bytearray()
         self._staged_blocks = 0
         self._staged_bytes = 0
@@ -95,8 +98,8 @@ class BlockSink:
         """Stage the last block and the head, then commit the file; returns its length in bytes."""
         if self._block:
             self._stage_block()
-        self._target.stage(_block_id(0), bytes(self._head))
-        self._target.commit([_block_id(number) for number in range(self._staged_blocks + 1)])
+        self._target.stage(self._block_id(0), bytes(self._head))
+        self._target.commit([self._block_id(number) for number in range(self._staged_blocks + 1)])
         return self._end
 
     @property
@@ -114,10 +117,9 @@ class BlockSink:
 
     def _stage_block(self) -> None:
         self._staged_blocks += 1
-        self._target.stage(_block_id(self._staged_blocks), bytes(self._block))
+        self._target.stage(self._block_id(self._staged_blocks), bytes(self._block))
         self._staged_bytes += len(self._block)
         self._block.clear()
 
-
-def _block_id(number: int) -> str:
-    return f"{number:06d}"
+    def _block_id(self, number: int) -> str:
+        return f"{self._writer}-{number:06d}"

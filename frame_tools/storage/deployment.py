@@ -81,3 +81,14 @@ class Storage:
     def data_container(self, name: str) -> BlobContainer:
         """Return the container that a BlobRef in a plan names."""
         return {paths.INPUT: self.input, paths.WORK: self.work}[name]
+
+
+def ensure_poison_queues(environ: Mapping[str, str]) -> None:
+    """Create missing poison queues (for local use): without them the Functions host logs a warning at every poll.
+
+    The queue of the blob trigger is in the queue service of the account of its blobs.
+    """
+    data, ops = QueueAccount(account_from(environ, DATA)), QueueAccount(account_from(environ, OPS))
+    data.queue(paths.BLOB_TRIGGER_POISON).ensure()
+    for name in (paths.FRAME_BATCHES_POISON, paths.FINISHED_BATCHES_POISON):
+        ops.queue(name).ensure()

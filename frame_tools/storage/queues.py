@@ -1,7 +1,7 @@
 """Storage queues on Azure, the only module that imports `azure.storage.queue`; it implements `storage.ports`.
 
-Messages are base64, as host.json configures the Functions host: it would move a plain message to the poison queue
-without calling the app.
+Messages are sent as base64. They are read undecoded, because a stranger's message may be anything; host.json gives them
+to the app undecoded, too (`messageEncoding` none), which sets aside what is not ours.
 """
 
 import datetime as dt
@@ -14,11 +14,10 @@ from azure.storage.queue import (
     ExponentialRetry,
     QueueClient,
     QueueServiceClient,
-    TextBase64DecodePolicy,
     TextBase64EncodePolicy,
 )
 
-from frame_tools.contracts.messages import BatchMessage
+from frame_tools.contracts.messages import BatchMessage, decode_body
 from frame_tools.storage.accounts import Account
 from frame_tools.storage.patience import BACKGROUND, Patience
 
@@ -63,7 +62,8 @@ class Queue:
     def oldest(self, count: int = 32) -> list[str]:
         """Return the texts of up to 32 waiting messages without removing them; empty if the queue does not exist."""
         try:
-            return [str(message.content) for message in self._client.peek_messages(max_messages=count)]
+            peeked = self._client.peek_messages(max_messages=count)
+            return [decode_body(str(message.content).encode()) for message in peeked]
         except ResourceNotFoundError:
             return []
 
@@ -105,6 +105,5 @@ class QueueAccount:
             self._client.get_queue_client(
                 name,
                 message_encode_policy=TextBase64EncodePolicy(),
-                message_decode_policy=TextBase64DecodePolicy(),
             )
         )

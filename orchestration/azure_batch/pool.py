@@ -102,9 +102,9 @@ class SupportedAgent:
 
 
 def pool_findings(
-    pool: PoolView | None, *, pool_id: str, image: str, identity: str, mounts: Sequence[str] = ()
+    pool: PoolView | None, *, pool_id: str, image: str, identity: str | None, mounts: Sequence[str] = ()
 ) -> list[Finding]:
-    """Check a pool for tasks that run `image`, sign in as `identity` (empty: no sign-in) and read `mounts`."""
+    """Check a pool for tasks that run `image`, sign in as `identity` (None: no sign-in) and read `mounts`."""
     if pool is None:
         return [
             Finding(
@@ -235,9 +235,16 @@ def registry_of(image: str) -> str:
     return first if is_server else "docker.io"
 
 
-def _identity(pool: PoolView, identity: str) -> Finding:
-    if not identity:
+def _identity(pool: PoolView, identity: str | None) -> Finding:
+    if identity is None:
         return Finding(check="identity", verdict="ok", message="Tasks do not sign in (local use)")
+    if not identity:
+        return Finding(
+            check="identity",
+            verdict="stop",
+            message="BATCH_POOL_IDENTITY is empty, so tasks cannot sign in to storage",
+            remedy="Set it to the resource id of the pool's identity, and NODE_CLIENT_ID to its client id",
+        )
     if pool.identities is None:
         return Finding(check="identity", verdict="unknown", message="Batch does not report the pool's identities")
     if identity.casefold() in {resource_id.casefold() for resource_id in pool.identities}:

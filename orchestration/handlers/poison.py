@@ -6,13 +6,16 @@ it could not be started for a reason that does not pass.
 
 import json
 import logging
+from http import HTTPStatus
 from typing import Final
+
+from azure.core.exceptions import HttpResponseError
 
 from frame_tools.contracts import ids, paths
 from frame_tools.contracts.errors import ErrorCode, InputError, NextStep, TemporaryError, VersionSkewError
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.trigger import MAX_TRIGGER_BYTES
+from frame_tools.storage.blobs import BlobInfo
 from orchestration.app import App
 from orchestration.delays import read_delay, record_delay
 from orchestration.handlers.dead_letter import dead_letter_message
@@ -68,7 +71,7 @@ def trigger_poisoned(app: App, text: str) -> None:
     since then is another run.
     """
     reference = _parse_host_message(text)
-    blob = app.storage.triggers.read(reference[0], limit=MAX_TRIGGER_BYTES) if reference else None
+    blob = _find_trigger_file(app, reference[0]) if reference else None
     if reference is None or blob is None:
         error = InputError("The message names no existing trigger file", "Upload the trigger file again")
         dead_letter_message(app, paths.BLOB_TRIGGER_POISON, text, error)
@@ -87,6 +90,18 @@ def trigger_poisoned(app: App, text: str) -> None:
             raise
         _log.exception("run %s cannot be started", run_id)
         _fail_unstarted_run(app, run_id, blob_name, cause=describe_error(error).what)
+
+
+def _find_trigger_file(app: App, blob_name: str) -> BlobInfo | None:
+    """Return a trigger file; None if it does not exist or the service refuses the name."""
+    try:
+        return app.storage.triggers.info(blob_name)
+    except UnicodeEncodeError:  # a lone surrogate
+        return None
+    except HttpResponseError as error:
+        if error.status_code == HTTPStatus.BAD_REQUEST:
+            return None
+        raise
 
 
 def _fail_unstarted_run(app: App, run_id: str, blob_name: str, *, cause: str) -> None:

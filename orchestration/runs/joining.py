@@ -13,9 +13,11 @@ from frame_tools.assembly import (
 )
 from frame_tools.contracts.errors import DamagedError, MissingError
 from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.receipt import Failure
 from orchestration.app import App
 from orchestration.memory_budget import JOIN_BYTES
+from orchestration.runs.join_time import LONGEST_JOIN, join_time
 from orchestration.runs.repair import plan_again
 from orchestration.runs.scheduling import ensure_tasks
 from orchestration.state import RunState, write_failure
@@ -66,14 +68,32 @@ def fits_in_function(sizes: Sequence[int], frame_count: int, *, limit: int) -> b
 
 
 def _join_or_schedule(app: App, state: RunState) -> bool:
-    """Join here if the parts are small enough, else ensure that a task joins them."""
+    """Join here if the parts are small and few enough, else ensure that a task joins them."""
     assert state.plan is not None  # noqa: S101 - decide() returns JOIN only with a plan
     run_id = state.run_id
-    with app.memory.hold(JOIN_BYTES):
-        sizes = [receipt.product.size for receipt in read_receipts(app.storage, state.plan)]
-        if fits_in_function(sizes, state.plan.frame_count, limit=app.settings.join_in_function_bytes):
-            return assemble_output(app.storage, run_id) is not None
-    if "join" not in state.queued:
-        ensure_tasks(app, run_id, ["join"])
-        app.storage.runs.create(RunPaths(run_id).queued("join"), b"")
+    if "join" in state.queued:  # the sweep ensures its task
+        return False
+    plan = state.plan
+    # The receipts of a run with very many batches are not even read.
+    if join_time(batches=plan.batch_count, frames=plan.frame_count, media_bytes=0) <= LONGEST_JOIN:
+        with app.memory.hold(JOIN_BYTES):
+            if _fits_and_is_quick(app, plan):
+                return assemble_output(app.storage, run_id) is not None
+    ensure_tasks(app, run_id, ["join"])
+    app.storage.runs.create(RunPaths(run_id).queued("join"), b"")
     return False
+
+
+def _fits_and_is_quick(app: App, plan: Plan) -> bool:
+    """Return whether the function may join: the parts fit, and it ends long before the host's timeout."""
+    sizes = [receipt.product.size for receipt in read_receipts(app.storage, plan)]
+    media_bytes = sum(sizes) + _audio_bytes(app, plan)
+    time = join_time(batches=plan.batch_count, frames=plan.frame_count, media_bytes=media_bytes)
+    fits = fits_in_function(sizes, plan.frame_count, limit=app.settings.join_in_function_bytes)
+    return fits and time <= LONGEST_JOIN
+
+
+def _audio_bytes(app: App, plan: Plan) -> int:
+    """Return the size of the sound, which a join reads as a whole; 0 if it is missing, which the join reports."""
+    audio = app.storage.data_container(plan.audio.container).info(plan.audio.name) if plan.audio else None
+    return audio.size if audio is not None else 0

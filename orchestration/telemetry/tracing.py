@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.errors import InputError, VersionSkewError
 from frame_tools.contracts.ids import RUN_ID
 from frame_tools.contracts.messages import BatchMessage
 
@@ -76,6 +76,6 @@ def annotate_from_message(span: Span, text: str) -> None:
     """Attach the run of a queue message to the span, if the message is valid."""
     try:
         message = BatchMessage.parse(text)
-    except InputError:
+    except (InputError, VersionSkewError):
         return
     span.annotate(message.run_id, message.batch)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from azure.storage.queue import QueueClient
 
-from frame_tools.contracts.messages import BatchMessage
+from frame_tools.contracts.messages import BatchMessage, decode_body
 from frame_tools.storage.accounts import OPS, account_from
 from frame_tools.storage.in_memory import InMemoryQueue
 from frame_tools.storage.ports import MessageQueue
@@ -80,3 +80,11 @@ def test_missing_queue_is_empty_and_created_on_send(any_queue: MessageQueue) -> 
     any_queue.send_all(BatchMessage(run_id="clip-0123456789", batch=batch) for batch in range(8))
     assert len(any_queue.oldest()) == 8
     any_queue.ensure()
+
+
+@pytest.mark.parametrize("content", ["not base64!", "AAA", "{}", "/////w=="])
+def test_message_of_a_stranger_can_be_looked_at(emulators: Cloud, queue: Queue, content: str) -> None:
+    queue.ensure()
+    raw(emulators, queue).send_message(content)
+    assert queue.oldest() == [decode_body(content.encode())]
+    assert queue.age_of_oldest().total_seconds() >= 0

@@ -58,10 +58,11 @@ def test_invalid_messages_are_stored(system: RunningSystem, split_clip: Path) ->
         )
         client.send_message('{"hello": "world"}')
         client.send_message("{'v': 1}")
+        QueueClient.from_connection_string(system.cloud.settings["OPS"], queue).send_message("plain, not base64!")
     upload_split(system, split_clip, "afterwards")
     system.video(system.wait(system.start("afterwards", scorer="copy")))
     for queue in ("frame-batches", "finished-batches"):
-        assert len(list(system.storage.logs.list(f"dead-letter/{queue}/"))) == 2
+        assert len(list(system.storage.logs.list(f"dead-letter/{queue}/"))) == 3
 
 
 def test_cancel_ends_run_and_tasks(system: RunningSystem, split_clip: Path) -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from frame_tools.contracts import ids, paths
 from frame_tools.contracts.manifest import Manifest
-from frame_tools.contracts.messages import BatchMessage
+from frame_tools.contracts.messages import BatchMessage, decode_body
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Outcome
 from frame_tools.media import images
@@ -244,7 +244,7 @@ def drain(queue: MessageQueue) -> list[str]:
             client.delete_message(message)
         except ResourceNotFoundError:  # another thread has received the message
             continue
-        texts.append(str(message.content))
+        texts.append(decode_body(str(message.content).encode()))
     return texts
 
 

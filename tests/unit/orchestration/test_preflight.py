@@ -3,13 +3,14 @@
 import json
 from dataclasses import replace
 
+import pytest
 from azure.core.exceptions import HttpResponseError
 
 from frame_tools.contracts.errors import ErrorCode
 from orchestration.azure_batch.pool import PoolError
 from orchestration.handlers.resubmit import resubmit
 from orchestration.handlers.sweep import sweep
-from orchestration.preflight import PoolCheck, read_check
+from orchestration.preflight import PoolCheck, check_pool, read_check
 from tests.support.interception import intercept
 from tests.support.world import World
 
@@ -78,3 +79,12 @@ def test_finding_of_an_older_version_is_read() -> None:
     check = PoolCheck.load_stored(text)
     assert check.problems == ["gone. R"]
     assert PoolCheck.load_stored(check.dumps()).findings == check.findings
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "verdict"), [("http://127.0.0.1:1", "ok"), ("https://batch.westeurope.batch.azure.com", "stop")]
+)
+def test_identity_is_needed_in_azure(world: World, endpoint: str, verdict: str) -> None:
+    in_azure = world.changed(batch_endpoint=endpoint, batch_pool_identity="")
+    verdicts = {finding.check: finding.verdict for finding in check_pool(in_azure.app).findings}
+    assert verdicts["identity"] == verdict

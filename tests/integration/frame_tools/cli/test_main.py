@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from frame_tools.contracts import ids
+from frame_tools.contracts import ids, paths
 from frame_tools.contracts.errors import ExitCode
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.trigger import parse_trigger
-from frame_tools.storage.accounts import DATA, OPS
+from frame_tools.storage.accounts import DATA, OPS, account_from
 from frame_tools.storage.deployment import Storage
+from frame_tools.storage.queues import QueueAccount
 from local_cloud.accounts import DATA_KEY, OPS_KEY
 from local_cloud.cloud import PROJECT, Cloud
 from tests.support.cli import RUN, one_line, run, run_failing
@@ -236,3 +237,10 @@ def test_records_are_written_into_a_folder(storage: Storage, tmp_path: Path) -> 
     run_id = put_records(storage)
     assert run("watch", run_id).stdout == f"finished: {run_id}/records.jsonl\n"
     assert run("download", run_id, tmp_path).stdout == f"{tmp_path / run_id}.jsonl\n"
+
+
+def test_poison_queues_are_created(storage: Storage, emulators: Cloud) -> None:
+    data, ops = (QueueAccount(account_from(emulators.settings, setting)) for setting in (DATA, OPS))
+    assert data.queue(paths.BLOB_TRIGGER_POISON).is_created()
+    assert ops.queue(paths.FRAME_BATCHES_POISON).is_created()
+    assert ops.queue(paths.FINISHED_BATCHES_POISON).is_created()

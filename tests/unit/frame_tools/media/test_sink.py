@@ -102,3 +102,13 @@ def test_memory_is_bounded_by_head_and_one_block() -> None:
         sink.write(bytes(333))
         largest = max(largest, len(sink._head) + len(sink._block))
     assert largest <= 2000
+
+
+def test_two_writers_of_one_file_share_no_blocks() -> None:
+    blocks = Blocks()
+    one, two = BlockSink(blocks, block_bytes=8), BlockSink(blocks, block_bytes=8)
+    for part in range(4):
+        one.write(b"%d" % part * 8)
+        two.write(b"x" * 8)
+    one.commit()
+    assert blocks.file == b"00000000111111112222222233333333"

@@ -36,7 +36,7 @@ GOOD = PoolView(
 
 
 def verdicts(
-    pool: PoolView | None, *, image: str = f"{ACR}/node:1", identity: str = IDENTITY, mounts: Sequence[str] = ()
+    pool: PoolView | None, *, image: str = f"{ACR}/node:1", identity: str | None = IDENTITY, mounts: Sequence[str] = ()
 ) -> dict[str, str]:
     """Return check → verdict of the findings that are not ok."""
     findings = pool_findings(pool, pool_id="gpu", image=image, identity=identity, mounts=mounts)
@@ -79,7 +79,14 @@ def test_pool_finding_of_each_property(change: dict[str, Any], findings: dict[st
 def test_missing_pool_stops_and_public_image_warns() -> None:
     assert verdicts(None) == {"pool": "stop"}
     assert verdicts(dataclasses.replace(GOOD, registries=()), image="library/x:1") == {"image": "warning"}
-    assert verdicts(GOOD, identity="") == {}
+    assert verdicts(GOOD, identity=None) == {}
+
+
+def test_empty_identity_is_a_blocker() -> None:
+    assert verdicts(GOOD, identity="") == {"identity": "stop"}
+    (finding,) = [f for f in pool_findings(GOOD, pool_id="gpu", image="", identity="") if f.check == "identity"]
+    assert "BATCH_POOL_IDENTITY" in finding.message
+    assert finding.remedy
 
 
 def test_missing_mounts_stop_the_run() -> None:
@@ -88,7 +95,7 @@ def test_missing_mounts_stop_the_run() -> None:
     assert verdicts(dataclasses.replace(GOOD, mounts=("work",)), mounts=MOUNTS) == {"mounts": "stop"}
     assert verdicts(GOOD) == {}
     (mounts,) = (
-        f for f in pool_findings(GOOD, pool_id="gpu", image="", identity="", mounts=MOUNTS) if f.check == "mounts"
+        f for f in pool_findings(GOOD, pool_id="gpu", image="", identity=None, mounts=MOUNTS) if f.check == "mounts"
     )
     assert "do not mount input, work" in mounts.message
     assert "STORAGE_MODE to sdk" in mounts.remedy
@@ -101,7 +108,7 @@ def test_pool_errors_have_specific_remedies() -> None:
         PoolError(source="autoscale", code="InvalidFormula", message="x"),
     )
     pool = dataclasses.replace(GOOD, errors=errors)
-    remedies = [f.remedy for f in pool_findings(pool, pool_id="gpu", image=f"{ACR}/n:1", identity="") if f.remedy]
+    remedies = [f.remedy for f in pool_findings(pool, pool_id="gpu", image=f"{ACR}/n:1", identity=None) if f.remedy]
     assert ["lowPriorityCoreQuota" in remedies[0], "capacity" in remedies[1], "autoscale evaluate" in remedies[2]] == [
         True
     ] * 3

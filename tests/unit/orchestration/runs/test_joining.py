@@ -112,8 +112,9 @@ def test_large_video_is_joined_by_a_task(world: World) -> None:
     small.score(run_id)
     small.deliver_messages(times=3)
     assert (small.status(run_id), sorted(small.tasks(run_id))) == ("joining", ["b00000", "b00001", "join"])
-    finish_batch(world.app, message(run_id, "join"))  # with the default limit: the function joins it
-    assert world.status(run_id) == "finished"
+    perform(Task(storage=small.storage, run_id=run_id, step="join", task_id="join", dedicated=None), join_run)
+    small.deliver_messages()
+    assert small.status(run_id) == "finished"
 
 
 def test_failed_join_task_fails_run(world: World) -> None:
