@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from frame_tools.contracts.errors import DamagedError, MissingError, NextStep, TemporaryError
 from frame_tools.contracts.manifest import Manifest
-from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.paths import WORK, RunPaths
 from frame_tools.contracts.plan import BlobRef, Plan
 from frame_tools.contracts.receipt import Outcome, Receipt, StoredFile
 from frame_tools.media.join import Segment, join
@@ -105,11 +105,13 @@ def _open_audio(storage: Storage, audio: BlobRef) -> BlobReader:
     try:
         return storage.data_container(audio.container).open(audio.name)
     except MissingError as error:
-        raise DamagedError(
-            f"The audio file {audio.container}/{audio.name} does not exist any more",
-            "Upload it again, then resubmit the missing batches.",
-            next_step=NextStep.RESUBMIT,
-        ) from error
+        remedy = (
+            "Resubmit what is missing: the video is split again."
+            if audio.container == WORK
+            else "Upload it again, then resubmit what is missing."
+        )
+        what = f"The audio file {audio.container}/{audio.name} does not exist any more"
+        raise DamagedError(what, remedy, next_step=NextStep.RESUBMIT) from error
 
 
 def _read_products(storage: Storage, run_id: str, receipts: list[Receipt]) -> Iterator[tuple[Receipt, bytes]]:

@@ -1,5 +1,6 @@
 """Error handling of all command lines: one line on stderr with cause and remedy, and a documented exit code."""
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,10 +8,11 @@ from contextlib import contextmanager
 import typer
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
-from frame_tools.contracts.errors import ImpastoError, InputError, TemporaryError
+from frame_tools.contracts.errors import ErrorCode, ImpastoError, InputError, NextStep, TemporaryError
 
 _MAX_MESSAGE_LENGTH = 300
 _ACCESS_DENIED = (401, 403)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
@@ -32,6 +34,13 @@ def to_impasto_error(error: Exception) -> ImpastoError | None:
         return error
     if isinstance(error, AzureError):
         return _from_storage(error)
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        return TemporaryError(
+            f"The disk is full ({error.strerror})",
+            "Free some space and try again; if Batch tasks end like this again, choose a VM size with a larger disk",
+            code=ErrorCode.DISK_FULL,
+            next_step=NextStep.RETRY_LATER,
+        )
     if isinstance(error, OSError) and error.filename is not None:
         return InputError(f"{error.filename} can't be used ({error.strerror})", "Use another path.")
     return None

@@ -48,7 +48,7 @@ class ErrorCode(StrEnum):
     RUN_NOT_STARTED = "run_not_started"
     RUN_NOT_COMPLETED = "run_not_completed"
     RUN_TIMED_OUT = "run_timed_out"
-    RUN_FAILED = "run_failed"
+    DISK_FULL = "disk_full"
 
 
 class NextStep(StrEnum):

@@ -152,7 +152,8 @@ class TaskError(StoredDocument):
     @property
     def is_passing(self) -> bool:
         """Whether the cause passes by itself: a service that is away, or an upgrade that is in progress."""
-        return self.code in (ErrorCode.TEMPORARY_FAILURE, ErrorCode.VERSION_SKEW)
+        passes = self.next_step in (NextStep.RETRY_LATER, NextStep.ASK_OPERATOR)
+        return passes and self.code in (ErrorCode.TEMPORARY_FAILURE, ErrorCode.VERSION_SKEW)
 
     def explains(self, *, task_id: str, exit_code: int | None) -> bool:
         """Return whether this error ended the task; a task that was killed afterwards has another exit code."""

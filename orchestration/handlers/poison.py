@@ -17,7 +17,7 @@ from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.storage.blobs import BlobInfo
 from orchestration.app import App
-from orchestration.delays import read_delay, record_delay
+from orchestration.delays import Delay, read_delay, record_delay
 from orchestration.handlers.dead_letter import dead_letter_message
 from orchestration.handlers.start_run import start_run
 from orchestration.runs.finalize import finalize_run
@@ -36,7 +36,9 @@ def batch_poisoned(app: App, text: str) -> None:
     except (InputError, VersionSkewError) as error:
         dead_letter_message(app, paths.FRAME_BATCHES_POISON, text, error)
         return
-    _record(app, message, ErrorCode.TASK_NOT_CREATED, f"No Batch task could be created for the step {message.step}")
+    cause = read_delay(app.storage, message.run_id)
+    what = f"No Batch task could be created for the step {message.step} in five attempts"
+    _record(app, message.run_id, TemporaryError(*_with_cause(what, cause), code=ErrorCode.TASK_NOT_CREATED))
 
 
 def finish_poisoned(app: App, text: str) -> None:
@@ -46,21 +48,22 @@ def finish_poisoned(app: App, text: str) -> None:
     except (InputError, VersionSkewError) as error:
         dead_letter_message(app, paths.FINISHED_BATCHES_POISON, text, error)
         return
-    _record(app, message, ErrorCode.RUN_NOT_COMPLETED, "The run could not be advanced")
+    cause = read_delay(app.storage, message.run_id)
+    what = "The run could not be advanced in five attempts"
+    _record(app, message.run_id, TemporaryError(*_with_cause(what, cause), code=ErrorCode.RUN_NOT_COMPLETED))
 
 
-def _record(app: App, message: BatchMessage, code: ErrorCode, what: str) -> None:
-    """Record a delay of a run that is open, with the error that the handler recorded as the cause."""
-    run_id = message.run_id
-    if not app.storage.runs.exists(RunPaths(run_id).open_mark):
-        return
-    cause = read_delay(app.storage, run_id)
-    error = TemporaryError(
-        f"{what} in five attempts{f': {cause.reason}' if cause else ''}",
-        cause.remedy if cause else "Wait: it is tried again; if that does not help, see the log of the Function App",
-        code=code,
-    )
-    record_delay(app, run_id, error)
+def _with_cause(what: str, cause: Delay | None) -> tuple[str, str]:
+    """Return what happened, with the error that the handler recorded as the cause, and what to do."""
+    if cause is None:
+        return what, "Wait: it is tried again; if that does not help, see the log of the Function App"
+    return f"{what}: {cause.reason}", cause.remedy
+
+
+def _record(app: App, run_id: str, error: TemporaryError) -> None:
+    """Record an error as the reason of the delay of a run that is open."""
+    if app.storage.runs.exists(RunPaths(run_id).open_mark):
+        record_delay(app, run_id, error)
 
 
 def trigger_poisoned(app: App, text: str) -> None:

@@ -107,13 +107,20 @@ def frames_are_complete(storage: Storage, frames: BlobRef, manifest: Manifest) -
     return all(sizes.get(frames.name + manifest.frame_name(index)) for index in range(manifest.frame_count))
 
 
-def read_plan_of(storage: Storage, run_id: str) -> tuple[Plan, Manifest]:
-    """Return plan and manifest of an earlier run. Raises MissingError, DamagedError or VersionSkewError."""
+def _read_parent(storage: Storage, run_id: str) -> tuple[Plan, Manifest]:
+    """Return plan and manifest of the run from which this one was created.
+
+    Raises DamagedSplitError if the frames that it has split are gone, MissingError, DamagedError or VersionSkewError if
+    plan or manifest cannot be used.
+    """
     plan = load_own(Plan, storage.runs.need(RunPaths(run_id).plan).data, run_id)
     data = storage.runs.need(RunPaths(run_id).manifest).data
     if sha256_of(data) != plan.manifest_sha256:
         raise DamagedError(f"The manifest of the run {run_id} is not the planned one", "Start a new run")
-    return plan, Manifest.load_stored(data)
+    manifest = Manifest.load_stored(data)
+    if plan.frames.container == paths.WORK and not frames_are_complete(storage, plan.frames, manifest):
+        raise DamagedSplitError(f"Frames that the run {run_id} has split are gone", "Wait: the video is split again")
+    return plan, manifest
 
 
 def _plan_rerun(app: App, request: Request) -> Plan:
@@ -123,7 +130,7 @@ def _plan_rerun(app: App, request: Request) -> Plan:
     manifest of the earlier run cannot be used.
     """
     storage, parent = app.storage, str(request.parent)
-    plan, _ = read_plan_of(storage, parent)
+    plan, _ = _read_parent(storage, parent)
     storage.runs.create(RunPaths(request.run_id).manifest, storage.runs.need(RunPaths(parent).manifest).data)
     kept = [batch for batch in range(plan.batch_count) if batch not in request.redo]
     unusable = [batch for batch in kept if not _copy_receipt(storage, request, batch)]
@@ -153,7 +160,7 @@ def _copy_receipt(storage: Storage, request: Request, batch: int) -> bool:
 
 def _plan_rerun_with_options(app: App, request: Request) -> Plan:
     """Plan a run over all of an earlier run's input with other options."""
-    earlier, manifest = read_plan_of(app.storage, str(request.parent))
+    earlier, manifest = _read_parent(app.storage, str(request.parent))
     return _complete_plan(app, request, manifest=manifest, frames=earlier.frames, audio=earlier.audio, earlier=earlier)
 
 

@@ -22,7 +22,8 @@ _SCALE_DOWN: Final = "Scale it down: 1024 pixels are sufficient"
 def plan_styles(app: App, request: Request, *, earlier: Plan | None = None) -> tuple[PlannedStyle, ...]:
     """Validate and copy the style files; return an empty tuple for a scorer without styles. Raises InputError.
 
-    `earlier` is the plan of a run whose input is reused: files that it has copied are read from those copies.
+    `earlier` is the plan of a run whose input is reused: files that it has copied are read from those copies, or from
+    `input` if the copies are gone.
     """
     if not SCORERS[request.trigger.scorer].needs_style:
         return ()
@@ -54,11 +55,20 @@ def check_keyframes(trigger: Trigger, manifest: Manifest) -> None:
 def _reader(app: App, request: Request, earlier: Plan | None) -> StyleReader:
     limit = app.settings.max_style_bytes
     copies = {style.name: style.blob for style in earlier.styles} if earlier else {}
+    hashes = {style.name: style.sha256 for style in earlier.styles} if earlier else {}
 
     def read(name: str) -> Blob | None:
-        if name in copies:
-            return app.storage.data_container(copies[name].container).read(copies[name].name, limit=limit)
-        return app.storage.input.read(paths.input_blob(request.folder, name), limit=limit)
+        copy = copies.get(name)
+        blob = app.storage.data_container(copy.container).read(copy.name, limit=limit) if copy else None
+        if blob is not None:
+            return blob
+        blob = app.storage.input.read(paths.input_blob(request.folder, name), limit=limit)
+        if blob is not None and name in hashes and sha256_of(blob.data) != hashes[name]:
+            raise InputError(
+                f"The style {name!r} has been replaced since the run {request.parent}",
+                "Upload the trigger file again to start a new run",
+            )
+        return blob
 
     return read
 

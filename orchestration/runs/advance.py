@@ -115,6 +115,8 @@ def _plan(app: App, state: RunState) -> None:
         _refuse_invalid_input(app, state, lambda: planner.write_plan(app, state))
     except planner.DamagedSplitError as error:
         _log.warning("run %s: %s", state.run_id, error)
+        if state.split is None:
+            app.storage.runs.create(RunPaths(state.run_id).splits_again, b"")
         split_again(app, state)
     except (MissingError, DamagedError) as error:
         finalize_run(

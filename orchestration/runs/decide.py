@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from frame_tools.contracts.errors import ErrorCode, NextStep, sentence
 from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.receipt import Failure
 from orchestration.state import AnyState, RunState, UnreadableRun
 
 
@@ -126,29 +127,20 @@ def _decide_without_plan(state: RunState) -> NextAction:
 
 def _step_failure(state: RunState, step: str) -> NextAction | None:
     failure = state.failures.get(step)
-    if failure is None:
-        return None
-    return NextAction(
-        action=Action.FAIL,
-        reason=failure.reason,
-        remedy=failure.remedy,
-        code=failure.code,
-        next_step=failure.next_step,
-    )
+    return None if failure is None else _failed(failure, failure.reason)
 
 
 def _batch_failures(state: RunState) -> NextAction:
     numbers = state.failed_batches
     first = state.failures[f"{numbers[0]:05d}"]
     subject = f"Batch {numbers[0]}" if len(numbers) == 1 else f"Batches {', '.join(map(str, numbers[:10]))}"
-    remedy, next_step = sentence(first.remedy), first.next_step
+    return _failed(first, f"{subject} failed: {first.reason}")
+
+
+def _failed(failure: Failure, reason: str) -> NextAction:
+    """Return the end of a run by the failure of a step: its remedy, completed by how the run continues."""
+    remedy, next_step = sentence(failure.remedy), failure.next_step
     if next_step is not None and not next_step.names_way_on:
         remedy += " Then resubmit what is missing."
         next_step = NextStep.RESUBMIT
-    return NextAction(
-        action=Action.FAIL,
-        reason=f"{subject} failed: {first.reason}",
-        remedy=remedy,
-        code=first.code,
-        next_step=next_step,
-    )
+    return NextAction(action=Action.FAIL, reason=reason, remedy=remedy, code=failure.code, next_step=next_step)

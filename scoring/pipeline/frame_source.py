@@ -38,13 +38,17 @@ _NOT_REGULAR_ERRNOS: Final = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EN
 _CHECK_MOUNT: Final = "The task is retried; if this persists, check the mount of the node, or set STORAGE_MODE to sdk"
 
 
+class FrameError(InputError):
+    """A frame that cannot be used."""
+
+
 class FrameSource(Protocol):
     """Frames by name."""
 
     def read(self, name: str) -> bytes:
         """Return the file of a frame; thread-safe.
 
-        Raises InputError if it does not exist, is too large or is not a regular file, TemporaryError if it cannot be
+        Raises FrameError if it does not exist, is too large or is not a regular file, TemporaryError if it cannot be
         read now.
         """
 
@@ -125,16 +129,16 @@ def _checked(name: str) -> str:
     return name
 
 
-def _missing(name: str) -> InputError:
-    return InputError(
+def _missing(name: str) -> FrameError:
+    return FrameError(
         f"Frame {name!r} no longer exists",
         "Upload it again, then resubmit the missing batches",
         next_step=NextStep.RESUBMIT,
     )
 
 
-def _too_large(name: str) -> InputError:
-    return InputError(
+def _too_large(name: str) -> FrameError:
+    return FrameError(
         f"Frame {name!r} has more than {MAX_FRAME_BYTES} bytes",
         "Upload a smaller one, then resubmit the missing batches",
         next_step=NextStep.RESUBMIT,
@@ -145,9 +149,9 @@ def _read_error(name: str, error: OSError) -> ImpastoError:
     if error.errno == errno.EFBIG:
         return _too_large(name)
     if error.errno == errno.ENAMETOOLONG:
-        return InputError(f"The name {name[:60]!r}… is too long for a mounted folder", "Use shorter frame names")
+        return FrameError(f"The name {name[:60]!r}… is too long for a mounted folder", "Use shorter frame names")
     if error.errno in _NOT_REGULAR_ERRNOS:
-        return InputError(
+        return FrameError(
             f"Frame {name!r} is a link, a folder or a pipe, or is reached through a link",
             "Upload it again as a regular file, without metadata, then resubmit the missing batches",
             next_step=NextStep.RESUBMIT,

@@ -1,17 +1,23 @@
 """What the scorer of a task gets of the run: options, style files, sample frames, and what all tasks share."""
 
-import safetensors.numpy
+import logging
 
-from frame_tools.contracts.errors import DamagedError, NextStep
+import safetensors.numpy
+from safetensors import SafetensorError
+
+from frame_tools.contracts.errors import DamagedError, NextStep, TemporaryError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan, PlannedStyle
 from frame_tools.storage.blobs import sha256_of
+from frame_tools.storage.quarantine import quarantine
 from scoring.pipeline.frame_reader import read_frame
 from scoring.pipeline.frame_source import FrameSource
 from scoring.postprocess.resize import to_working_size, working_size
 from scoring.tasks.base import Task
 from scoring.types import Picture, Prepared, RunInputs, Scorer, StyleFile, StyleMix
+
+_log = logging.getLogger(__name__)
 
 
 def run_inputs(task: Task, plan: Plan, manifest: Manifest, source: FrameSource) -> RunInputs:
@@ -35,17 +41,33 @@ def run_inputs(task: Task, plan: Plan, manifest: Manifest, source: FrameSource) 
 def prepare_once(task: Task, scorer: Scorer, run: RunInputs) -> Prepared:
     """Return what the run's tasks share, computing and storing it if no task has done so.
 
-    The first task to store it wins; its values are read back, so that every task uses the same bytes.
+    The first task to store it wins; its values are read back, so that every task uses the same bytes. A damaged file is
+    quarantined and computed again, with the same result. Raises TemporaryError if it is damaged again at once.
     """
-    blob_name = RunPaths(task.run_id).prepared
-    blob = task.storage.runs.read(blob_name)
-    if blob is None:
+    for _ in range(2):
+        prepared = _read_prepared(task)
+        if prepared is not None:
+            return prepared
         values = dict(scorer.prepare(run))
         if not values:
             return values
-        task.storage.runs.create(blob_name, safetensors.numpy.save(values))
-        blob = task.storage.runs.need(blob_name)
-    return safetensors.numpy.load(blob.data)
+        task.storage.runs.create(RunPaths(task.run_id).prepared, safetensors.numpy.save(values))
+    prepared = _read_prepared(task)
+    if prepared is None:
+        raise TemporaryError("The prepared values of the run were damaged twice", "Wait: Batch retries the task")
+    return prepared
+
+
+def _read_prepared(task: Task) -> Prepared | None:
+    """Return what the run's tasks share, or None if it is not stored or was damaged and is quarantined."""
+    name = RunPaths(task.run_id).prepared
+    blob = task.storage.runs.read(name)
+    try:
+        return safetensors.numpy.load(blob.data) if blob else None
+    except (SafetensorError, ValueError, KeyError) as error:
+        _log.warning("The prepared values are damaged and are computed again: %s", error)
+        quarantine(task.storage.runs, task.run_id, name, etag=blob.etag if blob else None)
+        return None
 
 
 def _read_style(task: Task, style: PlannedStyle) -> bytes:

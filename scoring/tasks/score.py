@@ -6,6 +6,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, cast
@@ -13,7 +14,7 @@ from typing import Any, Final, cast
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import DamagedError, InputError, InternalError, NextStep
 from frame_tools.contracts.manifest import Manifest
-from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.paths import WORK, RunPaths
 from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.receipt import Receipt, SteadinessSums, StoredFile, TaskTimes
 from frame_tools.contracts.version import IMPASTO_VERSION
@@ -21,7 +22,7 @@ from frame_tools.media.segment import SegmentEncoder
 from frame_tools.storage.blobs import sha256_of
 from scoring.image_codec import encode_png
 from scoring.pipeline.frame_reader import frame_position
-from scoring.pipeline.frame_source import FrameSource, open_frames
+from scoring.pipeline.frame_source import FrameError, FrameSource, open_frames
 from scoring.pipeline.masks import Masks, open_masks
 from scoring.pipeline.pipeline import describe_frames, score_frames
 from scoring.pipeline.stages import first_needed, input_stages, picture_stages
@@ -55,7 +56,23 @@ def score_batch(task: Task, *, weights: Path, started: float) -> None:
         resources = ScorerResources(weights=weights, storage=task.storage, scratch=Path(scratch))
         scorer = load_scorer(plan, resources)
         batch = BatchRun(task, plan, manifest, source, plan_sha256=sha256_of(plan_blob.data))
-        batch.run(scorer, run_inputs(task, plan, manifest, source), started=started)
+        with _blaming_the_split(plan):
+            batch.run(scorer, run_inputs(task, plan, manifest, source), started=started)
+
+
+@contextmanager
+def _blaming_the_split(plan: Plan) -> Iterator[None]:
+    """Raise DamagedError for a frame that cannot be used if Impasto has made it: no user can upload it again."""
+    try:
+        yield
+    except FrameError as error:
+        if plan.frames.container != WORK:
+            raise
+        raise DamagedError(
+            f"{error.what}; it was split from the video",
+            "Resubmit what is missing: the video is split again",
+            next_step=NextStep.RESUBMIT,
+        ) from error
 
 
 def read_manifest(task: Task, plan: Plan) -> Manifest:

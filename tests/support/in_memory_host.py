@@ -4,17 +4,20 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from frame_tools.assembly import DamagedBatchError, assemble_output
-from frame_tools.contracts import ids
-from frame_tools.contracts.errors import ErrorCode, ExitCode, ImpastoError, InputError, NextStep
+from frame_tools.cli.errors import to_impasto_error
+from frame_tools.contracts import ids, paths
+from frame_tools.contracts.errors import DamagedError, ExitCode, ImpastoError, InputError, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
-from frame_tools.contracts.receipt import Outcome, TaskError
+from frame_tools.contracts.receipt import Outcome
 from orchestration.app import App
 from orchestration.handlers.finish_batch import finish_batch
 from orchestration.handlers.poison import batch_poisoned, finish_poisoned
 from orchestration.handlers.submit_batch import submit_batch
 from orchestration.handlers.sweep import sweep
+from scoring.tasks.base import UNHANDLED_EXIT_CODE, Task, perform
+from scoring.tasks.base import record_error as record_task_error
+from scoring.tasks.join import join_run
 from tests.support import fake_node
 from tests.support.memory_world import InMemoryCloud
 from tests.support.world import World, drain
@@ -23,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 MAX_DELIVERIES = 5
 """As in host.json."""
+JPEG = b"\xff\xd8"
+"""First bytes of every JPEG file."""
 SPLIT_FRAMES = 4
 """Number of frames of every video that a node splits."""
 
@@ -35,6 +40,8 @@ class InMemoryHost:
     world: World
     sweep_errors: list[Exception] = field(default_factory=list)
     """What the sweeps raised."""
+    task_errors: dict[int | str, Exception] = field(default_factory=dict)
+    """Step -> the error with which its tasks end, as long as it is here."""
 
     @property
     def app(self) -> App:
@@ -109,48 +116,48 @@ class InMemoryHost:
                     self._execute(run_id, parsed[0], task_id)
 
     def _execute(self, run_id: str, step: int | str, task_id: str) -> None:
-        exit_code = ExitCode.OK
+        def work(_: Task) -> None:
+            if step in self.task_errors:
+                raise self.task_errors[step]
+            execute_step(self.world, run_id, step)
+
         try:
-            perform(self.world, run_id, step)
-        except InputError as error:
-            fake_node.fail(self.world.storage, run_id, step, error.what)
-            exit_code = error.exit_code
-        except ImpastoError as error:
-            exit_code = error.exit_code
-            record_error(self.world, run_id, step, task_id=task_id, error=error)
+            perform(Task(storage=self.world.storage, run_id=run_id, step=step, task_id=task_id), work)
+        except Exception as error:
+            described = to_impasto_error(error)
+            exit_code = described.exit_code if described else UNHANDLED_EXIT_CODE
+        else:
+            exit_code = ExitCode.OK
         self.cloud.jobs.end_step(run_id, step, exit_code=exit_code)
 
 
-def perform(world: World, run_id: str, step: int | str) -> None:
+def execute_step(world: World, run_id: str, step: int | str) -> None:
     """Do the work of a step; raises what a task raises."""
     storage = world.storage
     if step == "split":
         request = Request.load_stored(storage.runs.need(RunPaths(run_id).request).data)
         storage.input.need(f"{request.folder}/{request.trigger.video}")
-        if not storage.runs.exists(RunPaths(run_id).split_receipt):
-            fake_node.split(storage, run_id, SPLIT_FRAMES)
+        fake_node.split(storage, run_id, SPLIT_FRAMES)
     elif step == "join":
-        try:
-            assemble_output(storage, run_id)
-        except DamagedBatchError:
-            for stage in ("join", "batches"):
-                storage.runs.delete(RunPaths(run_id).queued(stage))
+        join_run(Task(storage=storage, run_id=run_id, step=step, task_id="join"))
     else:
-        fake_node.score(storage, run_id, int(step))
+        check_frames(world, run_id, int(step))
+        fake_node.score(storage, run_id, int(step), message=False)
 
 
-def record_error(world: World, run_id: str, step: int | str, *, task_id: str, error: ImpastoError) -> None:
+def check_frames(world: World, run_id: str, batch: int) -> None:
+    """Raise the error of a task whose frames cannot be read: of uploaded frames the user's, of split ones damage."""
+    plan, manifest = fake_node.read_plan(world.storage, run_id), fake_node.read_manifest(world.storage, run_id)
+    container = world.storage.data_container(plan.frames.container)
+    for index in range(*plan.span(batch)):
+        blob = container.read(plan.frames.name + manifest.frame_name(index))
+        if blob is not None and blob.data.startswith(JPEG):
+            continue
+        if plan.frames.container == paths.WORK:
+            raise DamagedError(f"Frame {index} cannot be used", "Resubmit what is missing", next_step=NextStep.RESUBMIT)
+        raise InputError(f"Frame {index} cannot be used", "Upload it again, then resubmit", next_step=NextStep.RESUBMIT)
+
+
+def record_error(world: World, run_id: str, step: int | str, *, task_id: str, error: Exception) -> None:
     """Store an error that is retried, as a task does."""
-    name = ids.step_name(step)
-    stored = TaskError(
-        run_id=run_id,
-        step=name,
-        reason=error.what,
-        remedy=error.remedy,
-        code=error.code or ErrorCode.UNHANDLED_EXCEPTION,
-        next_step=error.next_step or NextStep.REPORT_BUG,
-        task_id=task_id,
-        exit_code=error.exit_code,
-        happened_at=world.app.clock.now().isoformat(),
-    )
-    world.storage.runs.write(RunPaths(run_id).error(name), stored.dumps())
+    record_task_error(Task(storage=world.storage, run_id=run_id, step=step, task_id=task_id), error)

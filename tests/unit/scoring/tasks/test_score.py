@@ -10,7 +10,7 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from frame_tools.contracts.errors import DamagedError, InputError, InternalError
+from frame_tools.contracts.errors import DamagedError, InputError, InternalError, NextStep
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import BlobRef, Plan, PlannedMask
@@ -105,6 +105,22 @@ def test_frame_of_wrong_size_is_not_decoded(monkeypatch):
         decode_frame(manifest, png_header(8192, 8191), "000001.png")
 
 
+@pytest.mark.parametrize("frame", [None, b"", b"no picture", encode_jpeg(draw(0, (32, 16)))])
+def test_unusable_frame_of_a_split_video_is_damage(frame):
+    storage = planned(frames=BlobRef(container="work", name="clip/frames/"))
+    for item in list(storage.input.list("clip/frames/")):
+        storage.work.write(item.name, storage.input.need(item.name).data)
+    name = "clip/frames/000002.jpg"
+    if frame is None:
+        storage.work.delete(name)
+    else:
+        storage.work.write(name, frame)
+    with pytest.raises(DamagedError) as caught:
+        score(storage)
+    assert caught.value.next_step is NextStep.RESUBMIT
+    assert "000002.jpg" in caught.value.what
+
+
 def test_changed_manifest_is_damaged():
     storage = planned()
     storage.runs.write(RunPaths(RUN).manifest, storage.runs.need(RunPaths(RUN).manifest).data + b"\n")
@@ -150,6 +166,16 @@ def test_second_task_uses_stored_values(painted, weights):
         assert storage.runs.need(PREPARED).data == data
         frames.append(storage.work.need(f"{RUN}/frames/000004.jpg").data)
     assert frames[0] != frames[1]
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", bytes(range(256))])
+def test_damaged_prepared_values_are_computed_again(painted, weights, damage):
+    storage = planned_with_painting()
+    storage.runs.write(RunPaths(RUN).prepared, damage)
+    score(storage, weights=weights)
+    assert storage.runs.need(RunPaths(RUN).prepared).data == painted.runs.need(RunPaths(RUN).prepared).data
+    (name,) = (item.name for item in storage.runs.list(f"{RUN}/damaged/"))
+    assert storage.runs.need(name).data == damage
 
 
 def test_preparation_is_deterministic(painted, weights):
