@@ -9,7 +9,7 @@ from frame_tools.contracts import ids, paths
 from frame_tools.contracts.errors import DamagedError, ExitCode, ImpastoError, InputError, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
-from frame_tools.contracts.receipt import Outcome
+from frame_tools.contracts.receipt import Outcome, TaskError
 from orchestration.app import App
 from orchestration.handlers.finish_batch import finish_batch
 from orchestration.handlers.poison import batch_poisoned, finish_poisoned
@@ -159,5 +159,9 @@ def check_frames(world: World, run_id: str, batch: int) -> None:
 
 
 def record_error(world: World, run_id: str, step: int | str, *, task_id: str, error: Exception) -> None:
-    """Store an error that is retried, as a task does."""
+    """Store an error that is retried, as a task does, at the time of the world's clock."""
     record_task_error(Task(storage=world.storage, run_id=run_id, step=step, task_id=task_id), error)
+    name = RunPaths(run_id).error(ids.step_name(step))
+    stored = TaskError.load_stored(world.storage.runs.need(name).data)
+    now = world.app.clock.now().isoformat()
+    world.storage.runs.write(name, stored.model_copy(update={"happened_at": now}).dumps())
