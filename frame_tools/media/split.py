@@ -22,6 +22,7 @@ from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.contracts.version import IMPASTO_VERSION
 from frame_tools.media import probe
+from frame_tools.media.animated_webp import decodable_file
 from frame_tools.media.audio import extract_audio
 from frame_tools.media.audio_plan import AudioPlan, plan_audio
 from frame_tools.media.containers import UNREADABLE_REMEDY, check_regular, open_input
@@ -62,6 +63,18 @@ def split(
     earlier = load_complete_manifest(folder)
     if earlier and _is_same_split(earlier, digest, options):
         return earlier
+    with decodable_file(video, limits) as file:
+        fields = _split_file(file, folder, options, limits, progress)
+    fields |= {"source": sanitize_text(video.name) or "video", "source_sha256": digest}
+    manifest = _validated(fields)
+    write_atomically(folder / MANIFEST_FILE, manifest.dumps())
+    return manifest
+
+
+def _split_file(
+    video: Path, folder: Path, options: SplitOptions, limits: VideoLimits, progress: Progress | None
+) -> dict[str, Any]:
+    """Write the frames and the sound of a video into `folder`; returns the manifest's fields."""
     timeline, plan = _survey(video, options)
     with open_input(video) as container:
         stream = probe.select_video_stream(container, video.name, video)
@@ -78,9 +91,7 @@ def split(
         left_out = describe_left_out(container, reader.stream_index, plan.container, timeline)
         fields["place"] = _recording_location(container) if options.keep_location else None
     audio = extract_audio(video, folder, plan, timeline, origin=origin)
-    fields |= {
-        "source": sanitize_text(video.name) or "video",
-        "source_sha256": digest,
+    return fields | {
         "split_options": options,
         "image_format": options.image_format,
         "pattern": _pattern(options.image_format),
@@ -98,9 +109,6 @@ def split(
             *describe_lost_projection(fields["projection"], fields["stereo"], plan.container),
         ),
     }
-    manifest = _validated(fields)
-    write_atomically(folder / MANIFEST_FILE, manifest.dumps())
-    return manifest
 
 
 def _is_same_split(earlier: Manifest, digest: str, options: SplitOptions) -> bool:
