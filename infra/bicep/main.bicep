@@ -12,7 +12,7 @@ param environmentName string
 @metadata({ azd: { type: 'location' } })
 param location string = resourceGroup().location
 
-@description('Optional. public: nodes and app have public addresses and no NAT gateway, which is the cheapest at rest. serviceEndpoints: nodes have no public address and use a NAT gateway. private: storage, Batch and registry are reached by private endpoints only.')
+@description('Optional. public: nodes and app have public addresses and no NAT gateway, which is the cheapest at rest (docs/cost.md has the cost of each mode). serviceEndpoints: nodes have no public address and use a NAT gateway. private: storage, Batch and registry are reached by private endpoints only.')
 param network networkMode = 'serviceEndpoints'
 
 @description('Optional. IP addresses and ranges (203.0.113.7, 203.0.113.0/24) that may reach the data account over the internet with Entra ID or a SAS, or any. Empty: no access from the internet, not even for the owner.')

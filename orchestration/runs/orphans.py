@@ -21,6 +21,10 @@ SCAN_INTERVAL: Final = dt.timedelta(hours=1)
 PAGE_SIZE: Final = 500
 """Runs that one sweep looks at: one storage request each, two for runs without an outcome."""
 
+OLDEST_ORPHAN: Final = dt.timedelta(days=180)
+"""Age from which a run counts as ended. A lifecycle rule (main.bicep) deletes the documents of a run after a year, and
+its outcome can be gone before its request; such a run must not start again."""
+
 
 def reopen_orphaned_runs(app: App, scan: Scan, *, still_open: Collection[str]) -> Scan:
     """Mark the orphaned runs of the next page open; return the scan after that page."""
@@ -37,6 +41,13 @@ def reopen_orphaned_runs(app: App, scan: Scan, *, still_open: Collection[str]) -
 
 def _reopen_if_orphaned(app: App, run_id: str) -> None:
     runs, names = app.storage.runs, RunPaths(run_id)
-    if not runs.exists(names.outcome) and runs.exists(names.request):
+    if not runs.exists(names.outcome) and _was_accepted_recently(app, names):
         _log.warning("run %s was orphaned", run_id, extra=log_fields(event="orphan_reopened"))
         runs.create(names.open_mark, b"")
+
+
+def _was_accepted_recently(app: App, names: RunPaths) -> bool:
+    request = next(app.storage.runs.list(names.request), None)
+    if request is None:
+        return False
+    return request.modified is None or app.clock.now() - request.modified < OLDEST_ORPHAN

@@ -7,6 +7,7 @@ from orchestration.handlers.sweep import sweep
 from orchestration.runs import orphans
 from orchestration.runs.orphans import reopen_orphaned_runs
 from orchestration.runs.sweep_progress import Scan
+from tests.infra.deployments import deployment
 from tests.support.world import World
 
 
@@ -55,3 +56,22 @@ def test_folder_that_is_no_run_is_left_alone(world: World) -> None:
     world.storage.runs.write("notes/request.json", b"not a request")
     sweep(world.app)
     assert [item.name for item in world.storage.runs.list("open/")] == []
+
+
+def test_run_whose_outcome_expired_first_stays_ended(world: World) -> None:
+    """The lifecycle rule deletes a run's documents after a year, in any order."""
+    run_id = world.start("clip", 2)
+    assert world.finish(run_id) == "finished"
+    world.storage.runs.delete(RunPaths(run_id).outcome)
+    world.clock.advance(days=365)
+    sweep(world.app)
+    assert not is_open(world, run_id)
+
+
+def test_age_of_orphans_is_below_the_lifecycle_rule() -> None:
+    (policy,) = [
+        item for item in deployment("main") if item.kind.endswith("managementPolicies") and "/stops" in item.id
+    ]
+    (rule,) = [rule for rule in policy.get("properties", "policy", "rules") if rule["name"] == "delete-runs"]
+    days = rule["definition"]["actions"]["baseBlob"]["delete"]["daysAfterModificationGreaterThan"]
+    assert orphans.OLDEST_ORPHAN.days < days
