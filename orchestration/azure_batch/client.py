@@ -22,7 +22,7 @@ from frame_tools.contracts import ids
 from frame_tools.contracts.errors import TemporaryError
 from frame_tools.storage.patience import BACKGROUND, Patience
 from orchestration.azure_batch.pool import NodeCounts, PoolError, PoolView, SupportedAgent
-from orchestration.azure_batch.ports import SubmitResult, TaskView
+from orchestration.azure_batch.ports import JobView, SubmitResult, TaskView
 from orchestration.azure_batch.task_spec import TaskSpec
 from orchestration.service_errors import service_error
 from orchestration.settings import Settings
@@ -71,13 +71,14 @@ class BatchService:
         self._run_limit = dt.timedelta(hours=settings.run_hours)
 
     @_reports_outages
-    def ensure_job(self, job_id: str, *, correlation_id: str) -> bool:
+    def ensure_job(self, job_id: str, *, correlation_id: str, priority: int) -> bool:
         """Create the job unless it exists; return whether it accepts tasks. It ends only by `terminate_job`.
 
         Raises TemporaryError if Batch rejects the job.
         """
         job = m.BatchJobCreateOptions(
             id=job_id,
+            priority=priority,
             pool_info=m.BatchPoolInfo(pool_id=self._pool_id),
             constraints=m.BatchJobConstraints(max_wall_clock_time=self._run_limit),
             all_tasks_complete_mode=m.BatchAllTasksCompleteMode.NO_ACTION,
@@ -94,10 +95,25 @@ class BatchService:
     @_reports_outages
     def job_is_open(self, job_id: str) -> bool:
         """Return whether the job exists and accepts tasks. Tasks of a terminated job may stay "active" forever."""
+        job = self.job(job_id)
+        return job is not None and job.is_open
+
+    @_reports_outages
+    def job(self, job_id: str) -> JobView | None:
+        """Return a job, or None if it does not exist."""
         try:
-            return _lower_case(self._client.get_job(job_id).state) == "active"
+            job = self._client.get_job(job_id)
         except ResourceNotFoundError:
-            return False
+            return None
+        return JobView(is_open=_lower_case(job.state) == "active", priority=job.priority or 0)
+
+    @_reports_outages
+    def set_priority(self, job_id: str, priority: int) -> None:
+        """Change the priority of a job; does nothing if it has ended or does not exist."""
+        try:
+            self._client.update_job(job_id, m.BatchJobUpdateOptions(priority=priority))
+        except (ResourceExistsError, ResourceNotFoundError):
+            return
 
     @_reports_outages
     def add_task(self, job_id: str, spec: TaskSpec) -> SubmitResult:

@@ -7,7 +7,7 @@ from typing import Final
 from frame_tools.contracts import ids
 from frame_tools.storage.in_memory import AccessHook, no_hook
 from orchestration.azure_batch.pool import NodeCounts, PoolView, SupportedAgent
-from orchestration.azure_batch.ports import SubmitResult, TaskView
+from orchestration.azure_batch.ports import JobView, SubmitResult, TaskView
 from orchestration.azure_batch.task_spec import TaskSpec
 
 POOL: Final = PoolView(
@@ -30,6 +30,8 @@ class InMemoryJobs:
     """By job and task id."""
     closed: set[str] = field(default_factory=set)
     """Jobs that accept no tasks."""
+    priorities: dict[str, int] = field(default_factory=dict)
+    """By job id."""
     specs: dict[tuple[str, str], TaskSpec] = field(default_factory=dict)
     """What was requested, by job and task id."""
 
@@ -58,17 +60,31 @@ class InMemoryBatch:
         """Return the same service as another process sees it, with its own hook."""
         return InMemoryBatch(self.jobs, hook)
 
-    def ensure_job(self, job_id: str, *, correlation_id: str) -> bool:
+    def ensure_job(self, job_id: str, *, correlation_id: str, priority: int) -> bool:
         """Create the job unless it exists; returns whether it accepts tasks."""
         del correlation_id
         self._hook("batch", True)
         self.jobs.tasks.setdefault(job_id, {})
+        self.jobs.priorities.setdefault(job_id, priority)
         return job_id not in self.jobs.closed
 
     def job_is_open(self, job_id: str) -> bool:
         """Return whether the job exists and accepts tasks."""
+        job = self.job(job_id)
+        return job is not None and job.is_open
+
+    def job(self, job_id: str) -> JobView | None:
+        """Return a job, or None if it does not exist."""
         self._hook("batch", False)
-        return job_id in self.jobs.tasks and job_id not in self.jobs.closed
+        if job_id not in self.jobs.tasks:
+            return None
+        return JobView(is_open=job_id not in self.jobs.closed, priority=self.jobs.priorities.get(job_id, 0))
+
+    def set_priority(self, job_id: str, priority: int) -> None:
+        """Change the priority of a job; does nothing if it has ended or does not exist."""
+        self._hook("batch", True)
+        if job_id in self.jobs.tasks and job_id not in self.jobs.closed:
+            self.jobs.priorities[job_id] = priority
 
     def add_task(self, job_id: str, spec: TaskSpec) -> SubmitResult:
         """Add one task."""

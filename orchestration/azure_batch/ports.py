@@ -41,11 +41,26 @@ class TaskView:
         return self.state != "completed"
 
 
+@dataclass(frozen=True, kw_only=True)
+class JobView:
+    """The checked properties of a Batch job."""
+
+    is_open: bool
+    """Whether the job accepts tasks."""
+    priority: int
+
+
 class BatchClient(Protocol):
     """The Batch service of an account, restricted to one pool."""
 
-    def ensure_job(self, job_id: str, *, correlation_id: str) -> bool:
-        """Create the job unless it exists; returns whether it accepts tasks."""
+    def ensure_job(self, job_id: str, *, correlation_id: str, priority: int) -> bool:
+        """Create the job with this priority unless it exists; returns whether it accepts tasks."""
+
+    def job(self, job_id: str) -> JobView | None:
+        """Return a job, or None if it does not exist."""
+
+    def set_priority(self, job_id: str, priority: int) -> None:
+        """Change the priority of a job; does nothing if it has ended or does not exist."""
 
     def job_is_open(self, job_id: str) -> bool:
         """Return whether the job exists and accepts tasks."""

@@ -7,7 +7,7 @@ from frame_tools.contracts.errors import DamagedError, InputError
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
-from orchestration.app import App, node_image
+from orchestration.app import App
 from orchestration.delays import recorded_delay
 from orchestration.handlers.dead_letter import dead_letter_message
 from orchestration.runs.advance import advance
@@ -46,7 +46,7 @@ def _submit(app: App, message: BatchMessage, text: str) -> None:
         unknown_batch = InputError(f"The run {message.run_id} has no batch {message.batch}", "Name a batch of its plan")
         dead_letter_message(app, paths.FRAME_BATCHES, text, unknown_batch)
         return
-    submit_task(app, message.run_id, message.batch, image=node_image(app, plan))
+    submit_task(app, message.run_id, message.batch, plan=plan)
 
 
 def is_settled(app: App, message: BatchMessage) -> bool:

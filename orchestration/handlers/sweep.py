@@ -32,7 +32,7 @@ from orchestration.runs.decide import Action, decide
 from orchestration.runs.finalize import finalize_run
 from orchestration.runs.orphans import reopen_orphaned_runs
 from orchestration.runs.repair import repair_inputs
-from orchestration.runs.scheduling import current_job, ensure_tasks
+from orchestration.runs.scheduling import current_job, ensure_tasks, prioritize_job
 from orchestration.runs.sweep_progress import SweepProgress, read_progress, write_progress
 from orchestration.state import RunState, read_state, read_task_error, run_name, write_failure
 
@@ -212,8 +212,7 @@ def _examine(app: App, run_id: str) -> bool:
         return False
     if not _pending_steps(state) or state.outcome is not None or not state.has_slot:
         return state.is_delayed
-    job_id = ids.job_id(run_id, current_job(app, run_id))
-    tasks = attempts_by_step(app.batch.tasks(job_id)) if app.batch.job_is_open(job_id) else {}
+    tasks = _tasks_by_step(app, state)
     if any(task.state == "active" for attempts in tasks.values() for _, task in attempts):
         recheck_pool(app, run_id, image=node_image(app, state.plan))
     if all(_has_active_task(tasks, step) for step in _pending_steps(state)):
@@ -226,6 +225,13 @@ def _examine(app: App, run_id: str) -> bool:
     is_repaired = _repair(app, latest, tasks)
     advance(app, run_id)
     return is_repaired and latest.is_delayed
+
+
+def _tasks_by_step(app: App, state: RunState) -> Attempts:
+    """Return the tasks of the run's job, after setting the job's priority; none if it accepts no more tasks."""
+    job_id = ids.job_id(state.run_id, current_job(app, state.run_id))
+    is_open = prioritize_job(app, state, job_id, pending=len(_pending_steps(state)))
+    return attempts_by_step(app.batch.tasks(job_id)) if is_open else {}
 
 
 def _has_active_task(tasks: Attempts, step: int | str) -> bool:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, Literal, assert_never
 
+from frame_tools.contracts import ids
 from frame_tools.contracts.choices import RunOutcome
 from frame_tools.contracts.errors import DamagedError, InputError, MissingError, NextStep
 from frame_tools.contracts.messages import BatchMessage
@@ -16,6 +17,7 @@ from orchestration.runs.decide import Action, NextAction, decide
 from orchestration.runs.finalize import clean_up, finalize_run, terminate_jobs
 from orchestration.runs.joining import join_run
 from orchestration.runs.repair import repair_documents, split_again
+from orchestration.runs.scheduling import current_job, prioritize_job
 from orchestration.state import AnyState, RunState, read_state
 
 _log = logging.getLogger(__name__)
@@ -133,6 +135,8 @@ def _plan(app: App, state: RunState) -> None:
 
 def _queue_batches(app: App, state: RunState) -> None:
     run_id = state.run_id
+    if state.split is not None:  # the run's job has the priority of a single task
+        prioritize_job(app, state, ids.job_id(run_id, current_job(app, run_id)), pending=len(state.missing))
     app.storage.frame_batches.send_all(BatchMessage(run_id=run_id, batch=batch) for batch in state.missing)
     app.storage.runs.create(RunPaths(run_id).queued("batches"), b"")
 

@@ -6,6 +6,7 @@ second task with the same id, so concurrent handlers create one task. A job that
 too.
 """
 
+import datetime as dt
 import logging
 from collections.abc import Iterable
 
@@ -20,7 +21,8 @@ from orchestration.azure_batch.ports import SubmitResult, TaskView
 from orchestration.azure_batch.task_spec import TaskSpec, task_spec
 from orchestration.preflight import check_run
 from orchestration.runs.finalize import finalize_run, job_numbers
-from orchestration.state import run_name
+from orchestration.runs.priority import job_priority
+from orchestration.state import RunState, run_name
 
 _log = logging.getLogger(__name__)
 
@@ -35,13 +37,14 @@ def current_job(app: App, run_id: str) -> int:
 
 
 @with_run_context
-def submit_task(app: App, run_id: str, step: int | str, *, image: str) -> None:
+def submit_task(app: App, run_id: str, step: int | str, *, plan: Plan | None) -> None:
     """Submit a step that most likely has no task yet; a single Batch call in that case."""
+    image = node_image(app, plan)
     if not _pool_can_run(app, run_id, image):
         return
     number = current_job(app, run_id)
     job_id = ids.job_id(run_id, number)
-    is_open = app.batch.ensure_job(job_id, correlation_id=run_id)
+    is_open = app.batch.ensure_job(job_id, correlation_id=run_id, priority=_first_priority(plan))
     if not is_open or app.batch.add_task(job_id, _task_spec(app, run_id, step, 1, image)) is not SubmitResult.ADDED:
         ensure_tasks(app, run_id, [step])
         return
@@ -51,16 +54,16 @@ def submit_task(app: App, run_id: str, step: int | str, *, image: str) -> None:
 @with_run_context
 def ensure_tasks(app: App, run_id: str, steps: Iterable[int | str]) -> None:
     """Ensure that each of `steps` has an active task."""
-    image = _recorded_image(app, run_id)
-    if not _pool_can_run(app, run_id, image):
+    plan = _recorded_plan(app, run_id)
+    if not _pool_can_run(app, run_id, node_image(app, plan)):
         return
     number = current_job(app, run_id)
     pending = list(steps)
-    if not _ensure_tasks_in_job(app, run_id, pending, number, image):
+    if not _ensure_tasks_in_job(app, run_id, pending, number, plan):
         app.storage.runs.create(RunPaths(run_id).job_claim(number + 1), b"")
         _log.warning("run %s: the job %d accepts no more tasks, continuing in the job %d", run_id, number, number + 1)
         number += 1
-        _ensure_tasks_in_job(app, run_id, pending, number, image)
+        _ensure_tasks_in_job(app, run_id, pending, number, plan)
     _terminate_job_of_ended_run(app, run_id, number)
 
 
@@ -88,10 +91,10 @@ def _terminate_job_of_ended_run(app: App, run_id: str, number: int) -> None:
         app.batch.terminate_job(ids.job_id(run_id, number), "run has ended")
 
 
-def _ensure_tasks_in_job(app: App, run_id: str, steps: list[int | str], number: int, image: str) -> bool:
+def _ensure_tasks_in_job(app: App, run_id: str, steps: list[int | str], number: int, plan: Plan | None) -> bool:
     """Ensure tasks for the steps in one job; return False if the job is closed."""
-    job_id = ids.job_id(run_id, number)
-    if not app.batch.ensure_job(job_id, correlation_id=run_id):
+    job_id, image = ids.job_id(run_id, number), node_image(app, plan)
+    if not app.batch.ensure_job(job_id, correlation_id=run_id, priority=_first_priority(plan)):
         return False
     attempts = attempts_by_step(app.batch.tasks(job_id))
     new_tasks: list[TaskSpec] = []
@@ -114,10 +117,26 @@ def _ensure_active(app: App, job_id: str, latest: TaskView | None) -> bool:
     return any(task.is_active for task in app.batch.tasks(job_id) if task.task_id == latest.task_id)
 
 
-def _recorded_image(app: App, run_id: str) -> str:
-    """Return the container image of the run's tasks. Raises VersionSkewError if the plan cannot be read."""
+def prioritize_job(app: App, state: RunState, job_id: str, *, pending: int) -> bool:
+    """Give a job of the run the priority that its pending tasks and its age make; return whether it accepts tasks."""
+    job, now = app.batch.job(job_id), app.clock.now()
+    if job is None or not job.is_open:
+        return False
+    priority = job_priority(pending, now - state.start_of_limit(now))
+    if job.priority != priority:
+        app.batch.set_priority(job_id, priority)
+    return True
+
+
+def _first_priority(plan: Plan | None) -> int:
+    """Return the priority of a new job; a run without a plan has one task, which splits its video."""
+    return job_priority(plan.batch_count if plan else 1, dt.timedelta())
+
+
+def _recorded_plan(app: App, run_id: str) -> Plan | None:
+    """Return the run's plan, if it has one. Raises VersionSkewError or DamagedError if it cannot be read."""
     blob = app.storage.runs.read(RunPaths(run_id).plan)
-    return node_image(app, Plan.load_stored(blob.data) if blob else None)
+    return Plan.load_stored(blob.data) if blob else None
 
 
 def _task_spec(app: App, run_id: str, step: int | str, attempt: int, image: str) -> TaskSpec:

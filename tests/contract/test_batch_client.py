@@ -11,7 +11,7 @@ from local_cloud.cloud import Cloud
 from orchestration.app import App
 from orchestration.azure_batch.client import BatchService
 from orchestration.azure_batch.in_memory import InMemoryBatch, InMemoryJobs
-from orchestration.azure_batch.ports import BatchClient, SubmitResult
+from orchestration.azure_batch.ports import BatchClient, JobView, SubmitResult
 from orchestration.azure_batch.task_spec import TaskSpec
 
 _numbers = itertools.count(1)
@@ -26,7 +26,7 @@ class Place:
     job: str
 
     def ensure(self) -> bool:
-        return self.batch.ensure_job(self.job, correlation_id="run")
+        return self.batch.ensure_job(self.job, correlation_id="run", priority=-30)
 
     def states(self) -> dict[str, str]:
         return {task.task_id: task.state for task in self.batch.tasks(self.job)}
@@ -93,3 +93,15 @@ def test_terminated_job_accepts_no_tasks(place: Place) -> None:
         assert place.batch.add_tasks(place.job, [spec("c")]) == SubmitResult.JOB_CLOSED
         assert place.batch.reactivate(place.job, "a") is False
     assert place.states() == {"a": "completed", "b": "active"}, "what waited waits for ever"
+
+
+def test_job_has_a_priority_that_can_be_changed(place: Place) -> None:
+    assert place.batch.job(place.job) is None
+    place.batch.set_priority(place.job, 5)
+    place.ensure()
+    assert place.batch.job(place.job) == JobView(is_open=True, priority=-30)
+    place.batch.set_priority(place.job, 40)
+    place.ensure()
+    assert place.batch.job(place.job) == JobView(is_open=True, priority=40)
+    place.batch.terminate_job(place.job, "it ends")
+    place.batch.set_priority(place.job, 50)

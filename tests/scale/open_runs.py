@@ -47,6 +47,10 @@ def _copy_run(cloud: InMemoryCloud, run_id: str, number: int) -> str:
         container.create(target, blobs[source].data.replace(run_id.encode(), copy.encode()))
     jobs = cloud.jobs.tasks
     jobs |= {job.replace(run_id, copy): dict(tasks) for job, tasks in list(jobs.items()) if job.startswith(run_id)}
+    priorities = cloud.jobs.priorities
+    priorities |= {
+        job.replace(run_id, copy): value for job, value in list(priorities.items()) if job.startswith(run_id)
+    }
     return copy
 
 

@@ -45,9 +45,9 @@ def test_messages_after_cancel_have_no_effect(world: World) -> None:
 def test_job_created_during_cancel_is_terminated(world: World) -> None:
     run_id = world.start("clip")
 
-    def ensure_job(original: Callable[..., bool], job_id: str, *, correlation_id: str) -> bool:
+    def ensure_job(original: Callable[..., bool], job_id: str, **options: Any) -> bool:
         cancel(world.app, run_id)
-        return original(job_id, correlation_id=correlation_id)
+        return original(job_id, **options)
 
     slow_batch = intercept(world.app.batch, ensure_job=ensure_job)
     submit_batch(replace(world.app, batch=slow_batch), message(run_id, 0))
