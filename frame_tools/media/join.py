@@ -23,8 +23,8 @@ from av.packet import Packet
 
 from frame_tools.contracts.errors import DamagedError, InputError, InternalError, MissingError
 from frame_tools.contracts.manifest import Manifest
-from frame_tools.media.audio import AUDIO_NAME, AudioSource, count_packets
 from frame_tools.media.audio_plan import MUXERS
+from frame_tools.media.audio_source import AUDIO_NAME, AudioSource, count_packets
 from frame_tools.media.containers import ByteSource, open_input
 from frame_tools.media.files import atomic_output
 from frame_tools.media.muxing import Output, OutputFile, mp4_options, output_container
