@@ -1,9 +1,12 @@
 """Where everything is stored: the names of containers, queues and blobs, as pure functions of the run id."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from frame_tools.contracts import ids
+
+PairSide = Literal["before", "after"]
+PictureName = Literal["before", "after", "sheet"]
 
 # Containers of the data account. Outside users write to the first two and read `output`.
 INPUT: Final = "input"
@@ -235,6 +238,20 @@ class RunPaths:
         return f"{self.run_id}/records/{batch:05d}.jsonl"
 
     @property
+    def pairs(self) -> str:
+        """Prefix of the small pictures of some frames before and after painting, and of the sheet of all of them."""
+        return f"{self.run_id}/pairs/"
+
+    def pair(self, index: int, side: PairSide) -> str:
+        """Return the small picture of a frame before or after painting."""
+        return f"{self.pairs}{index:06d}-{side}.jpg"
+
+    @property
+    def pair_sheet(self) -> str:
+        """The sheet of all pairs."""
+        return f"{self.pairs}sheet.jpg"
+
+    @property
     def split_folder(self) -> str:
         """Folder to which the task `split` writes frames and audio."""
         return f"{self.run_id}/split"
@@ -258,6 +275,10 @@ class RunPaths:
     def report(self) -> str:
         """The run's report."""
         return f"{self.run_id}/report.json"
+
+    def picture(self, name: PictureName) -> str:
+        """Return a picture of the finished run: a frame before and after painting, or the sheet of several."""
+        return f"{self.run_id}/{name}.jpg"
 
     @property
     def page(self) -> str:

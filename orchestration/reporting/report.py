@@ -12,7 +12,7 @@ from frame_tools.contracts.base import StoredDocument
 from frame_tools.contracts.errors import DamagedError, VersionSkewError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.plan import Plan
+from frame_tools.contracts.plan import Plan, Request
 from frame_tools.contracts.receipt import Outcome, Receipt, SteadinessSums
 from frame_tools.costs.prices import Prices
 from frame_tools.storage.deployment import Storage
@@ -35,8 +35,12 @@ def build_report(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str
     """Return the report of a run: its outcome, its plan, and a summary of all receipts that can be read."""
     report: dict[str, Any] = {"version": 1, **outcome.model_dump(exclude_none=True)}
     names = RunPaths(outcome.run_id)
+    if (request := _load(storage, names.request, Request)) is not None:
+        report["received_at"] = request.received_at
+        report["options"] = request.trigger.model_dump(mode="json", exclude_none=True)
     if (manifest := _load(storage, names.manifest, Manifest)) is not None:
         report["notes"] = list(manifest.notes)
+        report["clip"] = summarize_clip(manifest)
     if (plan := _load(storage, names.plan, Plan)) is not None:
         loaded = (_load(storage, item.name, Receipt) for item in storage.runs.list(names.receipts))
         receipts = [
@@ -52,6 +56,19 @@ def build_report(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str
             "cost": actual_cost(plan, receipts, read_check(storage, outcome.run_id), prices),
         }
     return report
+
+
+def summarize_clip(manifest: Manifest) -> dict[str, Any]:
+    """Return what people call the clip: its name, frames, seconds from first to last frame, size and audio tracks."""
+    ticks = manifest.frame_pts[-1] - manifest.frame_pts[0] if manifest.frame_count else 0
+    return {
+        "source": manifest.source,
+        "frames": manifest.frame_count,
+        "seconds": round(float(ticks * manifest.time_base), 3),
+        "width": manifest.width,
+        "height": manifest.height,
+        "audio_tracks": len(manifest.audio),
+    }
 
 
 def _load(storage: Storage, name: str, document: type[D]) -> D | None:

@@ -16,6 +16,7 @@ from frame_tools.telemetry.metrics import FRAME_SECONDS, RUN_COST
 from orchestration.app import App
 from orchestration.documents import load_own
 from orchestration.memory_budget import DOCUMENT_BYTES
+from orchestration.reporting.page import write_page
 from orchestration.reporting.report import build_report, report_json
 from orchestration.runs.admission import admit_next, release_slots
 
@@ -128,6 +129,7 @@ def clean_up(app: App, run_id: str) -> Mapping[str, Any]:
         return {}
     with app.memory.hold(DOCUMENT_BYTES):
         report = build_report(app.storage, outcome, app.settings.price_table)
+        write_page(app.storage, report)
     app.storage.output.write(RunPaths(run_id).report, report_json(report))
     terminate_jobs(app, run_id, f"run {outcome.status}")
     release_slots(app, run_id)

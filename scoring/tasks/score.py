@@ -30,6 +30,7 @@ from scoring.pipeline.types import FrameRecord, Outputs, SourceFrame, opaque_jpe
 from scoring.scorers.registry import ScorerResources, load_scorer
 from scoring.tasks.base import Task, utc_now
 from scoring.tasks.inputs import prepare_once, run_inputs
+from scoring.tasks.pairs import PairWriter
 from scoring.tasks.progress import ProgressWriter
 from scoring.types import Alpha, Describe, Picture, Record, RunInputs, Score, Scorer
 
@@ -139,11 +140,17 @@ class BatchRun:
     def _paint(self, scorer: Scorer, score: Score) -> dict[str, Any]:
         """Paint the frames; return the receipt's fields about them."""
         encoder = SegmentEncoder(self._manifest, odd_size=self._plan.options.odd_size)
+        pairs = PairWriter(self._task.storage, self._plan, self._manifest, self._frames, start=self._start)
+
+        def add_to_segment(picture: Picture) -> None:
+            encoder.add(picture)
+            pairs.add(picture)
+
         batch = picture_stages(self._plan, self._manifest, score, self._masks())
         outputs = Outputs(
             sink=_discard if self._plan.options.video_only else self._write_frame,
             encode=self._frame_encoder(),
-            segment=encoder.add,
+            segment=add_to_segment,
             on_frame=self._timing.add_painted,
         )
         stored = score_frames(
@@ -154,6 +161,7 @@ class BatchRun:
             frames_per_forward=scorer.frames_per_forward,
             in_order=scorer.in_order,
         )
+        pairs.write()
         return {
             "frames": tuple(file for file in stored if file is not None),
             "segment": self._store_file(RunPaths(self._task.run_id).segment(self._batch), encoder.finish()),

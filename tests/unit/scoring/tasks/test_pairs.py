@@ -1,0 +1,75 @@
+"""Tasks write small pictures of some frames before and after painting, and the last one writes the sheet."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.plan import Plan
+from scoring.tasks.pairs import CELL_WIDTH, LONGER_SIDE, read_pairs, sheet, small_jpeg
+from tests.support.scoring_tasks import BORDERS, RUN, planned, score
+
+NAMES = RunPaths(RUN)
+
+
+def stored_pairs(storage):
+    return {item.name.removeprefix(NAMES.pairs) for item in storage.work.list(NAMES.pairs)}
+
+
+def opened(data):
+    return Image.open(io.BytesIO(data))
+
+
+def plan_of(storage):
+    return Plan.load_stored(storage.runs.need(NAMES.plan).data)
+
+
+def test_last_batch_writes_the_sheet():
+    storage = planned()
+    score(storage, 0)
+    assert stored_pairs(storage) == {f"{i:06d}-{side}.jpg" for i in (0, 1, 2) for side in ("before", "after")}
+    score(storage, 1)
+    assert len(stored_pairs(storage)) == 2 * BORDERS[-1] + 1
+    assert opened(storage.work.need(NAMES.pair_sheet).data).format == "JPEG"
+
+
+def test_pictures_show_the_frame_before_and_after():
+    storage = planned()
+    score(storage, 0)
+    before, after = (
+        np.asarray(opened(storage.work.need(NAMES.pair(1, side)).data), np.int16) for side in ("before", "after")
+    )
+    assert np.abs(before - after).mean() < 3, "the scorer copies"
+    first = np.asarray(opened(storage.work.need(NAMES.pair(0, "before")).data), np.int16)
+    assert np.abs(before - first).mean() > 0, "frames differ"
+
+
+def test_video_only_run_has_pictures():
+    storage = planned(options={"video_only": True})
+    score(storage, 0)
+    assert len(stored_pairs(storage)) == 6
+
+
+def test_run_that_redoes_a_part_uses_the_pairs_of_its_parent():
+    storage = planned()
+    score(storage, 0)
+    score(storage, 1)
+    child = plan_of(storage).model_copy(update={"run_id": "clip-ffffffffff", "parent": RUN, "redo": (1,)})
+    assert len(read_pairs(storage, child)) == BORDERS[-1]
+    orphan = plan_of(storage).model_copy(update={"run_id": "clip-ffffffffff"})
+    assert read_pairs(storage, orphan) == []
+
+
+def test_small_picture_keeps_its_shape():
+    wide = opened(small_jpeg(np.zeros((300, 1920, 3), np.uint8)))
+    assert wide.size == (LONGER_SIDE, 150)
+    assert opened(small_jpeg(np.zeros((48, 64, 3), np.uint8))).size == (64, 48)
+
+
+def test_sheet_has_four_columns():
+    pair = (small_jpeg(np.zeros((48, 64, 3), np.uint8)),) * 2
+    eight, three = opened(sheet([pair] * 8)), opened(sheet([pair] * 3))
+    assert eight.width == 4 * CELL_WIDTH + 3 * 6
+    assert three.width == 3 * CELL_WIDTH + 2 * 6
+    assert eight.height > 2 * three.height - 50
