@@ -82,6 +82,18 @@ class ServiceProcess:
             except subprocess.TimeoutExpired:
                 self.kill()
 
+    def signal(self, number: int) -> None:
+        """Send a signal to the process, if it runs."""
+        if self._process is not None and self.exit_code is None:
+            self._process.send_signal(number)
+
+    def children(self) -> list[int]:
+        """Return the process ids of the running children."""
+        if self._process is None or self.exit_code is not None:
+            return []
+        lists = Path(f"/proc/{self._process.pid}/task").glob("*/children")
+        return [int(pid) for file in lists for pid in file.read_text().split()]
+
     def kill(self) -> None:
         """Kill the process group at once (SIGKILL)."""
         if self._process is not None and self.exit_code is None:

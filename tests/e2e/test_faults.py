@@ -4,20 +4,16 @@ Messages are delivered up to five times and out of order; storage and Batch retu
 executing a request; nodes are preempted and lost; the function host and a task are killed during their work.
 """
 
-import random
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from frame_tools.contracts.paths import RunPaths
-from local_cloud.accounts import Ports
 from local_cloud.cloud import CloudOptions
-from tests.support import flaky_proxy
+from tests.support.ports import cloud_and_proxy_ports, forwarded
+from tests.support.storage_proxy import storage_proxy
+from tests.support.storage_rules import RandomSpoils
 from tests.support.system import TIMEOUT_SECONDS, RunningSystem, digest, running_system, upload_split
 from tests.support.waiting import until
 
@@ -39,8 +35,7 @@ def expected_digest(system: RunningSystem, split_clip: Path) -> str:
 def faulty_system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningSystem]:
     """A local cloud behind a proxy that returns 503 at random, with a host that duplicates and reorders messages."""
     seed = request.param
-    ports = Ports(**{name: free_port() for name in ("blob", "queue", "table", "batch", "functions")})
-    proxy_ports = Ports(blob=free_port(), queue=free_port(), table=ports.table)
+    ports, proxy_ports = cloud_and_proxy_ports()
     options = CloudOptions(
         folder=tmp_path,
         ports=ports,
@@ -54,8 +49,10 @@ def faulty_system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ru
             "SWEEP_GRACE_SECONDS": "6",
         },
     )
-    with proxy(seed, proxy_ports, ports), running_system(options) as running:
+    spoils = RandomSpoils(seed, kinds=("busy_before", "busy_after"))
+    with storage_proxy(forwarded(proxy_ports, ports), [spoils]), running_system(options) as running:
         yield running
+    assert spoils.counts.keys() == {"busy_before", "busy_after"}
 
 
 @pytest.mark.parametrize("faulty_system", SEEDS, indirect=True)
@@ -98,29 +95,3 @@ def test_restarted_batch_service_continues(
 
 def receipts(system: RunningSystem, run_id: str) -> int:
     return sum(1 for _ in system.storage.runs.list(RunPaths(run_id).receipts))
-
-
-def free_port() -> int:
-    """Return a free port below the ephemeral range, so that no connection takes it meanwhile."""
-    for port in random.Random().sample(range(20_000, 30_000), 1000):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no free port")
-
-
-@contextmanager
-def proxy(seed: int, proxy_ports: Ports, ports: Ports) -> Iterator[None]:
-    pairs = [f"{proxy_ports.blob}:{ports.blob}", f"{proxy_ports.queue}:{ports.queue}"]
-    argv = [sys.executable, flaky_proxy.__file__, str(seed), *pairs]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert "listening" in process.stdout.readline()
-        try:
-            yield
-        finally:
-            process.terminate()
-            assert "busy" in process.stdout.read()
