@@ -36,8 +36,8 @@ SCORING_IGNORED := $(foreach t,$(SCORING_TESTS),--ignore $(t))
 SCORING_HELPERS := tests/support/golden_pictures.py tests/support/moving_scenes.py
 export VIDEO STYLE OUT
 
-.PHONY: help setup vgg demo up test test-unit test-app test-scoring coverage hunt lint lint-project lint-infra types contracts \
-  bicep bicep-snapshots kql check lock format clean
+.PHONY: help setup vgg demo up test test-unit test-app test-scoring coverage hunt chaos lint lint-project lint-infra types \
+  contracts bicep bicep-snapshots kql check lock format clean
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -86,6 +86,12 @@ coverage: setup ## Run all tests and measure branch coverage, which must not fal
 hunt: setup ## Try the property tests on 5000 new examples each (half an hour; no part of check)
 	.venv/bin/python -m pytest tests $(SCORING_IGNORED) -m hypothesis --hypothesis-profile hunt
 	.venv-scoring/bin/python -m pytest $(SCORING_TESTS) -m hypothesis --hypothesis-profile hunt
+
+FAULTS ?= 200
+SEED ?= 1
+MINUTES ?= 20
+chaos: setup ## Run videos under random faults (at most 20 minutes; no part of check), or FAULTS=1000 SEED=7 MINUTES=90
+	.venv/bin/python -m tests.chaos --seed $(SEED) --faults $(FAULTS) --minutes $(MINUTES)
 
 lint: setup
 	.venv/bin/ruff check --no-cache .

@@ -17,6 +17,11 @@ NODE_IMAGE: Final = "impasto-node:local"
 POOL_ID: Final = "gpu"
 THREADS: Final = "100"
 """Threads for functions in a worker, as the templates set them; the real host's default is 1000."""
+POOL_IDENTITY: Final = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local/providers"
+    "/Microsoft.ManagedIdentity/userAssignedIdentities/node"
+)
+"""The identity that the local Batch service gives to its nodes (`batch_service/execution/file_transfer.py`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,5 +75,6 @@ def app_settings(ports: Ports) -> dict[str, str]:
         "SWEEP_GRACE_SECONDS": "20",
         "BATCH_ENDPOINT": f"http://127.0.0.1:{ports.batch}",
         "BATCH_POOL_ID": POOL_ID,
+        "BATCH_POOL_IDENTITY": POOL_IDENTITY,
         "NODE_IMAGE": NODE_IMAGE,
     }

@@ -32,13 +32,26 @@ def main(
     job_quota: Annotated[
         int | None, typer.Option(min=0, help="Number of jobs that are not completed; default: no limit.")
     ] = None,
+    boot_seconds: Annotated[
+        float, typer.Option(min=0, help="Time that a new or returning node takes to start; minutes in Azure.")
+    ] = 0.0,
 ) -> None:
     """Run a local Azure Batch service until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     pools = dict(_parse_pool(text) for text in pool or [])
     images = dict(_parse_image(text) for text in image or [])
     with socket.create_server(("127.0.0.1", port)) as listener:
-        asyncio.run(serve(listener, data=data, pools=pools, images=images, ready=_print_ready, job_quota=job_quota))
+        asyncio.run(
+            serve(
+                listener,
+                data=data,
+                pools=pools,
+                images=images,
+                ready=_print_ready,
+                job_quota=job_quota,
+                boot_seconds=boot_seconds,
+            )
+        )
 
 
 def _print_ready(url: str) -> None:

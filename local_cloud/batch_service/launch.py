@@ -56,7 +56,8 @@ def start_service(
     images: Mapping[str, Mapping[str, str]],
     port: int = 0,
     job_quota: int | None = None,
-    ready_s: float = 30.0,
+    boot_seconds: float = 0.0,
+    ready_s: float = 60.0,
 ) -> BatchServiceProcess:
     """Start a service on 127.0.0.1 and wait until it answers; its log is `data/service.log`.
 
@@ -72,6 +73,7 @@ def start_service(
         file.write_text(json.dumps(dict(variables)), encoding="utf-8")
         command += ["--image", f"{name}={file}"]
     command += [] if job_quota is None else ["--job-quota", str(job_quota)]
+    command += ["--boot-seconds", str(boot_seconds)] if boot_seconds else []
     log = data / "service.log"
     with log.open("a", encoding="utf-8") as sink:
         process = subprocess.Popen(command, cwd=_REPOSITORY, stdout=subprocess.PIPE, stderr=sink, text=True)

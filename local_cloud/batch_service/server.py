@@ -53,6 +53,7 @@ async def serve(
     images: Mapping[str, Mapping[str, str]],
     ready: Callable[[str], None],
     job_quota: int | None = None,
+    boot_seconds: float = 0.0,
 ) -> None:
     """Serve on a bound socket until SIGTERM or SIGINT; `ready` is called with the URL when requests are answered."""
     host, port = listener.getsockname()[:2]
@@ -60,7 +61,7 @@ async def serve(
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    service = BatchService(data, images=images, base_url=base_url, job_quota=job_quota)
+    service = BatchService(data, images=images, base_url=base_url, job_quota=job_quota, boot_seconds=boot_seconds)
     service.start(pools)
     runner = web.AppRunner(make_app(service), access_log=None, shutdown_timeout=1.0)
     await runner.setup()

@@ -34,11 +34,18 @@ class BatchService:
     """Jobs, tasks and pools of one data folder."""
 
     def __init__(
-        self, data: Path, *, images: Mapping[str, Mapping[str, str]], base_url: str, job_quota: int | None = None
+        self,
+        data: Path,
+        *,
+        images: Mapping[str, Mapping[str, str]],
+        base_url: str,
+        job_quota: int | None = None,
+        boot_seconds: float = 0.0,
     ) -> None:
         """Open the folder; `images` maps an image name to the whole base environment of its tasks.
 
-        `job_quota` limits the number of jobs that are not completed; None means no limit.
+        `job_quota` limits the number of jobs that are not completed; None means no limit. `boot_seconds` is the time
+        that a new or returning node takes to start.
         """
         data = data.resolve()
         self.base_url = base_url
@@ -51,7 +58,7 @@ class BatchService:
         self.scheduler = Scheduler(
             self.store, runner, nodes_folder=data / "nodes", task_completed=self._on_task_completed
         )
-        self.nodes = Nodes(self.store, self.scheduler, self.background)
+        self.nodes = Nodes(self.store, self.scheduler, self.background, boot_seconds=boot_seconds)
         self.pools = Pools(self.store, self.scheduler, self.nodes, self.background)
         self.jobs = Jobs(self.store, self.scheduler, self.background, quota=job_quota)
         self.tasks = Tasks(self.store, self.scheduler, self.jobs, self.faults)

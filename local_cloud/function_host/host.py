@@ -28,6 +28,7 @@ from local_cloud.function_host.storage.locks import SingletonLocks
 from local_cloud.function_host.triggers.blob.receipts import BlobReceipts
 from local_cloud.function_host.triggers.blob.scanner import BlobScanner
 from local_cloud.function_host.triggers.blob.trigger import BlobQueue, BlobTrigger
+from local_cloud.function_host.triggers.event_grid.webhook import EventGridWebhook
 from local_cloud.function_host.triggers.http.cors import Cors
 from local_cloud.function_host.triggers.http.keys import Keys
 from local_cloud.function_host.triggers.http.routes import Route
@@ -38,7 +39,7 @@ from local_cloud.function_host.triggers.timer.trigger import Timer
 
 DRAIN_SECONDS = 10.0
 _RETRYABLE = {"timertrigger"}
-_SUPPORTED = {"httptrigger", "queuetrigger", "blobtrigger", "timertrigger"}
+_SUPPORTED = {"httptrigger", "queuetrigger", "blobtrigger", "timertrigger", "eventgridtrigger", "warmuptrigger"}
 _log = logging.getLogger(__name__)
 
 
@@ -83,6 +84,8 @@ class Host:
         self._queues: list[QueueListener] = []
         self._blob_triggers: list[BlobTrigger] = []
         self._routes: list[Route] = []
+        self._event_functions: list[Function] = []
+        self._warmup_functions: list[Function] = []
         for function in worker.functions:
             if not settings.is_disabled(function.name):
                 self._try_connect(function)
@@ -127,6 +130,10 @@ class Host:
                 self._blob_triggers.append(BlobTrigger.of(function, settings))
             case "httptrigger":
                 self._routes.append(Route.of(function, settings.host_json.extensions.http.route_prefix))
+            case "eventgridtrigger":
+                self._event_functions.append(function)
+            case "warmuptrigger":
+                self._warmup_functions.append(function)
 
     async def run(self, listening: socket.socket) -> ExitCode:
         """Serve on the bound socket until a stop signal. Return the exit code."""
@@ -179,6 +186,8 @@ class Host:
             self._routes,
             self._invoker,
             blob_queue=self._blob_queue,
+            event_webhook=EventGridWebhook(self._event_functions, self._invoker),
+            warmup_functions=self._warmup_functions,
             timers=self._timers,
             keys=keys,
             host_id=self._settings.host_id,

@@ -1,10 +1,12 @@
 """Command line of the campaign; exit code 1 means that an invariant was violated."""
 
 import json
+import signal
 import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -25,6 +27,7 @@ def main(
     """Run videos on the local cloud under random faults, and print a table of what happened."""
     target = folder or Path(tempfile.mkdtemp(prefix="chaos-"))
     target.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, _interrupt)
     limits = Limits(faults=faults, seconds=minutes * 60, rounds=rounds)
     with chaos_system(target, seed) as system:
         result = run_campaign(system, seed, limits, lambda text: print(text, file=sys.stderr, flush=True))
@@ -32,6 +35,10 @@ def main(
     (target / "violations.json").write_text(json.dumps([asdict(item) for item in result.violations], indent=1))
     print(f"Logs: {target}")
     raise typer.Exit(1 if result.violations else 0)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -439,7 +439,7 @@ def _api_status(round_: Round, run: Run, call: str) -> int:
     except requests.RequestException:
         return 0
     if response.status_code >= 500 and response.status_code != 503:
-        round_.server_errors.append(f"{call}: {response.status_code} {response.text[:300]}")
+        round_.server_errors.append(f"{call}: {response.status_code}")
     return response.status_code
 
 

@@ -74,7 +74,7 @@ def _handler(
             answer = _bind(rule, request, answer)
         try:
             return await answer()
-        except (ConnectionAbort, ClientError):
+        except (ConnectionAbort, ClientError, ConnectionError):
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=502)

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from infra.tools.autoscale.formula import evaluate
-from infra.tools.autoscale.values import SAMPLE_EVERY_S, Series, TooFewSamplesError, Value, number
+from local_cloud.batch_service.autoscale.formula import evaluate
+from local_cloud.batch_service.autoscale.values import SAMPLE_EVERY_S, Series, TooFewSamplesError, Value, number
 
 STEP_S: Final = 10
 EVALUATE_EVERY_S: Final = 300

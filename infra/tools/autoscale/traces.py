@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from infra.tools.autoscale.formula import fill
 from infra.tools.autoscale.pool import Load, Simulation, simulate
+from local_cloud.batch_service.autoscale.formula import fill
 
 FORMULA: Final = Path(__file__).parents[2] / "bicep" / "modules" / "autoscale.txt"
 

@@ -2,7 +2,8 @@
 
 A signed URL (SAS) is used as it is. For any other URL the credential comes from the environment of the task's image:
 the storage connection string whose blob endpoint is a prefix of the URL. In Azure the node's managed identity takes
-this role. Without either, the request is anonymous and storage decides.
+this role: output files need a signed URL or an identity reference, and only the pool's identity, NODE_IDENTITY, opens
+the storage of the image's environment. A resource file without either is read anonymously, and storage decides.
 """
 
 import glob
@@ -20,6 +21,10 @@ from local_cloud.batch_service.contracts.requests import NameValue, OutputFile, 
 from local_cloud.batch_service.execution.directories import TaskDirectory
 from local_cloud.batch_service.state.models import FailureInfo
 
+NODE_IDENTITY = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local/providers"
+    "/Microsoft.ManagedIdentity/userAssignedIdentities/node"
+)
 _WILDCARDS = frozenset("*?[")
 _CLIENT_OPTIONS: Mapping[str, Any] = {
     "connection_timeout": 5,
@@ -75,7 +80,11 @@ def upload(
     for file in files:
         if file.upload_options.upload_condition not in conditions:
             continue
-        url = file.destination.container.container_url
+        destination = file.destination.container
+        url = destination.container_url
+        identity = destination.identity_reference
+        if identity is not None and identity.resource_id.lower() != NODE_IDENTITY.lower():
+            raise TransferError(_failure("UserError", "FileUploadAccessDenied", detail=_without_query(url)))
         matches = list(_matches(file, directory=directory, environment=environment))
         try:
             with ContainerClient.from_container_url(
@@ -96,9 +105,14 @@ def _retries() -> ExponentialRetry:
     return ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3)
 
 
+def is_signed(url: str) -> bool:
+    """Return whether a URL has a shared access signature."""
+    return "sig=" in urlsplit(url).query
+
+
 def credential_for(url: str, environment: Mapping[str, str]) -> AzureNamedKeyCredential | None:
     """Return the account key for a blob or container URL; None if the URL is signed or no account matches."""
-    if "sig=" in urlsplit(url).query:
+    if is_signed(url):
         return None
     for value in environment.values():
         fields = dict(field.split("=", 1) for field in value.split(";") if "=" in field)

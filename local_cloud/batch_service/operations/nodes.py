@@ -17,23 +17,29 @@ NODE_RETURN_S = 0.5  # how long a preempted node is away; in Azure, until there 
 class Nodes:
     """The nodes of all pools."""
 
-    def __init__(self, store: Store, scheduler: Scheduler, background: Background) -> None:
+    def __init__(
+        self, store: Store, scheduler: Scheduler, background: Background, *, boot_seconds: float = 0.0
+    ) -> None:
+        """`boot_seconds` is the time from a node's allocation until it runs tasks; 0 means at once."""
+        self._boot_seconds = boot_seconds
         self._store = store
         self._scheduler = scheduler
         self._background = background
 
     def add_missing(self, pool_id: str) -> None:
-        """Add nodes until the pool has its targets; create the directories of all its nodes."""
+        """Add nodes until the pool has its targets, and boot them; create the directories of all its nodes."""
         pool = self._store.pool(pool_id)
         numbers = itertools.count(pool.nodes_made)
         new: list[Node] = []
         for dedicated, target in targets(pool):
             missing = target - sum(node.is_dedicated is dedicated for node in pool.nodes)
-            new += [_new_node(pool.id, next(numbers), dedicated=dedicated) for _ in range(missing)]
+            new += [self._new_node(pool.id, next(numbers), dedicated=dedicated) for _ in range(missing)]
         update = {"nodes": pool.nodes + tuple(new), "nodes_made": pool.nodes_made + len(new)}
         self._store.put_pool(pool.model_copy(update=update))
         for node in self._store.pool(pool_id).nodes:
             self._scheduler.node_directory(pool.id, node.id).make()
+        if self._boot_seconds and new:
+            self._background.start(self._finish_boot(pool_id, [node.id for node in new]))
 
     async def retire(self, pool_id: str, node_id: str, cancel_reason: CancelReason | None) -> None:
         """Remove a node from its pool; `cancel_reason` applies to its tasks, None lets them finish."""
@@ -66,8 +72,16 @@ class Nodes:
         directory.wipe()
         await asyncio.sleep(NODE_RETURN_S)
         directory.make()
-        self._set_state(pool_id, node_id, "idle", booted=True)
-        self._scheduler.schedule()
+        self._set_state(pool_id, node_id, "starting")
+        await self._finish_boot(pool_id, [node_id])
+
+    async def _finish_boot(self, pool_id: str, node_ids: list[str]) -> None:
+        await asyncio.sleep(self._boot_seconds)
+        if self._store.has_pool(pool_id):  # it may have been deleted meanwhile
+            for node in self._store.pool(pool_id).nodes:
+                if node.id in node_ids and node.state == "starting":
+                    self._set_state(pool_id, node.id, "idle", booted=True)
+            self._scheduler.schedule()
 
     async def _finish_loss(self, pool_id: str, node_id: str) -> None:
         await self.retire(pool_id, node_id, CancelReason.EVICTED)
@@ -93,18 +107,18 @@ class Nodes:
         nodes = tuple(node.model_copy(update=update) if node.id == node_id else node for node in pool.nodes)
         self._store.put_pool(pool.model_copy(update={"nodes": nodes}))
 
+    def _new_node(self, pool_id: str, number: int, *, dedicated: bool) -> Node:
+        moment = now()
+        return Node(
+            id=f"local-{pool_id.lower()}-{number}",
+            state="starting" if self._boot_seconds else "idle",
+            state_transition_time=moment,
+            allocation_time=moment,
+            last_boot_time=None if self._boot_seconds else moment,
+            is_dedicated=dedicated,
+        )
+
 
 def targets(pool: Pool) -> tuple[tuple[bool, int], tuple[bool, int]]:
     """Return the target numbers of nodes as (dedicated?, number)."""
     return (True, pool.target_dedicated_nodes), (False, pool.target_low_priority_nodes)
-
-
-def _new_node(pool_id: str, number: int, *, dedicated: bool) -> Node:
-    moment = now()
-    return Node(
-        id=f"local-{pool_id.lower()}-{number}",
-        state_transition_time=moment,
-        allocation_time=moment,
-        last_boot_time=moment,
-        is_dedicated=dedicated,
-    )

@@ -1,11 +1,14 @@
 """Operations on pools.
 
-Autoscale formulas are stored but not evaluated; a pool with autoscale keeps its nodes.
+Autoscale formulas are checked and stored; only evaluateautoscale evaluates them, and a pool keeps its nodes.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
 
+from local_cloud.batch_service.autoscale.run import evaluation
+from local_cloud.batch_service.autoscale.values import FormulaError
 from local_cloud.batch_service.background import Background
 from local_cloud.batch_service.contracts.errors import BatchError
 from local_cloud.batch_service.contracts.requests import AutoScaleEnable, PoolResize, PoolSpec
@@ -31,7 +34,7 @@ class Pools:
         self._background = background
 
     def create(self, spec: PoolSpec) -> Pool:
-        """Add a pool; its nodes are available at once. Raises BatchError (PoolExists)."""
+        """Add a pool; its nodes start at once. Raises BatchError (PoolExists)."""
         if self._store.has_pool(spec.id):
             raise BatchError("PoolExists")
         moment = now()
@@ -121,13 +124,23 @@ class Pools:
             self._store.put_pool(pool.model_copy(update={"resize_errors": errors}))
 
     def enable_auto_scale(self, pool_id: str, request: AutoScaleEnable) -> None:
-        """Store a formula; it changes no nodes here."""
+        """Store a formula; it changes no nodes here. Raises BatchError (InvalidPropertyValue) for an invalid one."""
         pool = self._require_not_deleting(pool_id)
         formula = request.auto_scale_formula or pool.auto_scale_formula
         if not formula:
             raise BatchError("MissingRequiredProperty", values={"PropertyName": "autoScaleFormula"})
+        if (error := self._evaluation(pool, formula)[1]) is not None:
+            values = {"PropertyName": "autoScaleFormula", "Reason": str(error)}
+            raise BatchError("InvalidPropertyValue", values=values)
         interval = request.auto_scale_evaluation_interval or pool.auto_scale_evaluation_interval
         self._change(pool, enable_auto_scale=True, auto_scale_formula=formula, auto_scale_evaluation_interval=interval)
+
+    def evaluate_auto_scale(self, pool_id: str, formula: str) -> tuple[str, FormulaError | None]:
+        """Return the results of a formula and its error. Raises BatchError for a pool without autoscale (a choice)."""
+        pool = self._require_not_deleting(pool_id)
+        if not pool.enable_auto_scale:
+            raise BatchError("OperationInvalidForCurrentState")
+        return self._evaluation(pool, formula)
 
     def disable_auto_scale(self, pool_id: str) -> None:
         """Remove the formula."""
@@ -148,6 +161,25 @@ class Pools:
         for node_id in node_ids:
             await self._nodes.retire(pool_id, node_id, CancelReason.REQUEUED)
         self._store.drop_pool(pool_id)
+
+    def _evaluation(self, pool: Pool, formula: str) -> tuple[str, FormulaError | None]:
+        jobs = [job for job in self._store.jobs() if job.pool_info.pool_id.lower() == pool.id.lower()]
+        states = Counter(task.state for job in jobs for task in self._store.tasks(job.id))
+        dedicated = sum(node.is_dedicated for node in pool.nodes)
+        sampled = {
+            "$PendingTasks": states["active"] + states["running"],
+            "$ActiveTasks": states["active"],
+            "$RunningTasks": states["running"],
+            "$CurrentDedicatedNodes": dedicated,
+            "$CurrentLowPriorityNodes": len(pool.nodes) - dedicated,
+            "$PreemptedNodeCount": sum(node.state == "preempted" for node in pool.nodes),
+        }
+        fixed = {
+            "$TaskSlotsPerNode": pool.task_slots_per_node,
+            "$TargetDedicatedNodes": pool.target_dedicated_nodes,
+            "$TargetLowPriorityNodes": pool.target_low_priority_nodes,
+        }
+        return evaluation(formula, sampled, fixed)
 
     def _change(self, pool: Pool, **update: object) -> None:
         moment = now()

@@ -8,6 +8,7 @@ from local_cloud.batch_service.contracts.errors import BatchError
 from local_cloud.batch_service.contracts.requests import TaskConstraints, TaskSpec, TaskUpdate
 from local_cloud.batch_service.contracts.serialization import etag, now
 from local_cloud.batch_service.execution.attempt import CancelReason
+from local_cloud.batch_service.execution.file_transfer import is_signed
 from local_cloud.batch_service.execution.scheduler import Scheduler
 from local_cloud.batch_service.faults import Faults
 from local_cloud.batch_service.operations.jobs import Jobs
@@ -120,6 +121,7 @@ class Tasks:
 
     def _add(self, job: Job, body: object) -> Task:
         spec = validation.validate_body(TaskSpec, body)
+        _check_output_files(spec)
         if self._store.has_task(job.id, spec.id):
             raise BatchError("TaskExists")
         moment = now()
@@ -144,6 +146,16 @@ class Tasks:
         if task.node_info is not None:
             node = self._scheduler.node_directory(task.node_info.pool_id, task.node_info.node_id)
             remove_folder(node.task(job.id, task.id).root)
+
+
+def _check_output_files(spec: TaskSpec) -> None:
+    """Raise BatchError for an output file that Batch could not upload (the code is a choice)."""
+    for number, file in enumerate(spec.output_files or ()):
+        destination = file.destination.container
+        if destination.identity_reference is None and not is_signed(destination.container_url):
+            name = f"outputFiles.{number}.destination.container.containerUrl"
+            reason = "The URL needs a shared access signature, or the container an identityReference."
+            raise BatchError("InvalidPropertyValue", values={"PropertyName": name, "Reason": reason})
 
 
 def _with_default(constraints: TaskConstraints, job: Job) -> TaskConstraints:

@@ -83,9 +83,10 @@ class _PoolRoutes:
         return self._changed(request, pool.id)
 
     async def evaluate_auto_scale(self, request: web.Request) -> web.Response:
-        await read_body(request, AutoScaleEvaluate)
-        run = evaluation_result(self._find(request), format_time(now()))
-        return json_response(self._serializer.metadata("autoscalerun/@Element") | run)
+        body = await read_body(request, AutoScaleEvaluate)
+        results, error = self._service.pools.evaluate_auto_scale(self._find(request).id, body.auto_scale_formula)
+        run = evaluation_result(results, error, format_time(now()))
+        return json_response(self._serializer.metadata("Microsoft.Azure.Batch.Protocol.Entities.AutoScaleRun") | run)
 
     async def nodes(self, request: web.Request) -> web.Response:
         pool = self._service.store.pool(request.match_info["pool"])

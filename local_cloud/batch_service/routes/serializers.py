@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from local_cloud.batch_service.autoscale.values import FormulaError
 from local_cloud.batch_service.contracts.errors import BatchError, error_body
 from local_cloud.batch_service.contracts.serialization import format_time
+from local_cloud.batch_service.execution.file_transfer import NODE_IDENTITY
 from local_cloud.batch_service.execution.scheduler import Scheduler
 from local_cloud.batch_service.state.models import Job, Node, Pool, Task
 
@@ -67,6 +69,7 @@ class EntitySerializer:
             "currentDedicatedNodes": dedicated,
             "currentLowPriorityNodes": len(pool.nodes) - dedicated,
             "enableInterNodeCommunication": False,
+            "identity": {"type": "UserAssigned", "userAssignedIdentities": [{"resourceId": NODE_IDENTITY}]},
             "resizeTimeout": "PT15M",
         }
 
@@ -95,13 +98,14 @@ class EntitySerializer:
         }
 
 
-def evaluation_result(pool: Pool, timestamp: str) -> dict[str, str]:
-    """Return the response to evaluateautoscale: the pool's current targets, whatever the formula."""
-    results = (
-        f"$TargetDedicatedNodes={pool.target_dedicated_nodes};"
-        f"$TargetLowPriorityNodes={pool.target_low_priority_nodes};$NodeDeallocationOption=requeue"
-    )
-    return {"timestamp": timestamp, "results": results}
+def evaluation_result(results: str, error: FormulaError | None, timestamp: str) -> dict[str, Any]:
+    """Return the response to evaluateautoscale; an invalid formula is part of it, with status 200 (recorded)."""
+    body: dict[str, Any] = {"timestamp": timestamp, "results": results}
+    if error is not None:
+        values = [{"name": "Message", "value": str(error)}]
+        message = "An error occurred while evaluating the autoscale formula"
+        body["error"] = {"code": "AutoScalingFormulaEvaluationError", "message": message, "values": values}
+    return body
 
 
 def _counts(nodes: list[Node]) -> dict[str, int]:

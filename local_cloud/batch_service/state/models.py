@@ -89,7 +89,8 @@ class Node(WireModel):
     state: NodeState = "idle"
     state_transition_time: Time
     allocation_time: Time
-    last_boot_time: Time
+    last_boot_time: Time | None = None
+    """Absent until the node has started."""
     is_dedicated: bool = True
     total_tasks_run: int = 0
     total_tasks_succeeded: int = 0

@@ -1,4 +1,4 @@
-"""The host's HTTP server: functions by route, the Event Grid webhook and part of the admin API.
+"""The host's HTTP server: functions by route, the Event Grid webhooks and part of the admin API.
 
 A returned string becomes text/plain; an unhandled exception becomes 500 without a body. Header names reach the
 function in lowercase; values of a repeated query parameter are joined by a comma, empty query values are dropped.
@@ -15,10 +15,20 @@ from azure.core.exceptions import AzureError
 
 from local_cloud.function_host.invocation.functions import Function
 from local_cloud.function_host.invocation.invoker import Invoker, TriggerEvent
-from local_cloud.function_host.invocation.values import Datum, InvocationResult, bytes_datum, http_datum, text_datum
+from local_cloud.function_host.invocation.values import (
+    Datum,
+    InvocationResult,
+    bytes_datum,
+    http_datum,
+    json_datum,
+    text_datum,
+)
 from local_cloud.function_host.storage.clients import short_error
-from local_cloud.function_host.triggers.blob.event_grid import WEBHOOK_PATH, handle_webhook
 from local_cloud.function_host.triggers.blob.trigger import BlobQueue
+from local_cloud.function_host.triggers.blob.webhook import WEBHOOK_PATH as BLOB_WEBHOOK_PATH
+from local_cloud.function_host.triggers.blob.webhook import handle_webhook
+from local_cloud.function_host.triggers.event_grid.webhook import WEBHOOK_PATH as EVENT_WEBHOOK_PATH
+from local_cloud.function_host.triggers.event_grid.webhook import EventGridWebhook
 from local_cloud.function_host.triggers.http.cors import Cors
 from local_cloud.function_host.triggers.http.keys import Keys
 from local_cloud.function_host.triggers.http.routes import Route, find_route
@@ -38,6 +48,8 @@ class HttpServer:
         invoker: Invoker,
         *,
         blob_queue: BlobQueue,
+        event_webhook: EventGridWebhook,
+        warmup_functions: Sequence[Function] = (),
         timers: Sequence[Timer],
         keys: Keys | None,
         host_id: str,
@@ -46,6 +58,8 @@ class HttpServer:
         self._routes = tuple(routes)
         self._invoker = invoker
         self._blob_queue = blob_queue
+        self._event_webhook = event_webhook
+        self._warmup_functions = tuple(warmup_functions)
         self._timers = {timer.function.name.lower(): timer for timer in timers}
         self._keys = keys
         self._host_id = host_id
@@ -59,7 +73,10 @@ class HttpServer:
         app.router.add_post("/admin/host/ping", self._ping)
         app.router.add_get("/admin/host/status", self._status)
         app.router.add_post("/admin/functions/{name}", self._run_timer)
-        app.router.add_post(WEBHOOK_PATH, self._webhook)
+        app.router.add_get("/admin/warmup", self._warm_up)
+        app.router.add_post("/admin/warmup", self._warm_up)
+        app.router.add_post(BLOB_WEBHOOK_PATH, self._blob_events)
+        app.router.add_post(EVENT_WEBHOOK_PATH, self._events)
         app.router.add_route("*", "/{path:.*}", self._function)
         return app
 
@@ -83,7 +100,21 @@ class HttpServer:
         call.add_done_callback(self._calls.discard)
         return web.Response(status=HTTPStatus.ACCEPTED)
 
-    async def _webhook(self, request: web.Request) -> web.Response:
+    async def _warm_up(self, request: web.Request) -> web.Response:
+        self._authorize_admin(request)
+        for function in self._warmup_functions:
+            await self._invoker.invoke(function, TriggerEvent(json_datum({}), reason="Warming up"))
+        return web.Response()
+
+    async def _events(self, request: web.Request) -> web.Response:
+        self._authorize(request, "system")
+        kind, name = request.headers.get("aeg-event-type", ""), request.query.get("functionName", "")
+        status, body = await self._event_webhook.handle(kind, name, await request.read())
+        if isinstance(body, Mapping):
+            return web.json_response(dict(body), status=status)
+        return web.Response(status=status, text=body)
+
+    async def _blob_events(self, request: web.Request) -> web.Response:
         self._authorize(request, "system")
         try:
             answer = await handle_webhook(

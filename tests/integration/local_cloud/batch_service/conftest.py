@@ -32,8 +32,8 @@ class Cloud:
     images: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: {IMAGE: {"PATH": PATH}})
     service: BatchServiceProcess | None = None
 
-    def start(self) -> "Cloud":
-        self.service = start_service(data=self.data, pools=self.pools, images=self.images)
+    def start(self, *, boot_seconds: float = 0.0) -> "Cloud":
+        self.service = start_service(data=self.data, pools=self.pools, images=self.images, boot_seconds=boot_seconds)
         return self
 
     @property

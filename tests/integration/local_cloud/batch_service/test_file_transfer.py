@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 from azure.batch import models as m
+from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, generate_container_sas
+
+from local_cloud.batch_service.execution.file_transfer import NODE_IDENTITY
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +31,11 @@ def container(emulators: Any) -> Any:
     return blobs.create_container(f"test-{uuid.uuid4().hex}")
 
 
-def output(pattern: str, url: str, path: str | None, *, condition: str = "taskcompletion") -> m.OutputFile:
-    place = m.OutputFileBlobContainerDestination(container_url=url, path=path)
+def output(
+    pattern: str, url: str, path: str | None, *, condition: str = "taskcompletion", identity: str | None = NODE_IDENTITY
+) -> m.OutputFile:
+    reference = m.BatchNodeIdentityReference(resource_id=identity) if identity else None
+    place = m.OutputFileBlobContainerDestination(container_url=url, path=path, identity_reference=reference)
     return m.OutputFile(
         file_pattern=pattern,
         destination=m.OutputFileDestination(container=place),
@@ -83,10 +89,24 @@ def test_signed_url_needs_no_key(storage_cloud: Any, container: Any) -> None:
     )
     container.upload_blob("in.txt", b"brought")
     resource = m.ResourceFile(http_url=f"{container.url}/in.txt?{sas}", file_path="deep/in.txt", file_mode="0755")
-    files = [output("../stdout.txt", f"{container.url}?{sas}", "out.txt")]
+    files = [output("../stdout.txt", f"{container.url}?{sas}", "out.txt", identity=None)]
     options = {"image": "blind", "resource_files": [resource], "output_files": files}
     assert run(storage_cloud, "signed", "cat deep/in.txt", **options).execution_info.result == "success"
     assert container.download_blob("out.txt").readall() == b"brought"
+
+
+def test_output_file_without_signature_or_identity_is_refused(storage_cloud: Any, container: Any) -> None:
+    storage_cloud.job("nobody")
+    files = [output("../stdout.txt", container.url, "out.txt", identity=None)]
+    with pytest.raises(HttpResponseError) as caught:
+        storage_cloud.add("nobody", "t", "true", image="knowing", output_files=files)
+    assert caught.value.error.code == "InvalidPropertyValue"
+
+
+def test_output_file_with_another_identity_fails_task(storage_cloud: Any, container: Any) -> None:
+    files = [output("../stdout.txt", container.url, "out.txt", identity=f"{NODE_IDENTITY}-2")]
+    info = run(storage_cloud, "stranger", "true", output_files=files).execution_info
+    assert (info.exit_code, info.failure_info.code) == (0, "FileUploadAccessDenied")
 
 
 def test_resource_file_with_image_key(storage_cloud: Any, container: Any) -> None:

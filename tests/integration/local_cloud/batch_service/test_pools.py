@@ -59,7 +59,7 @@ def test_resize_waits_for_task_completion(own_cloud: Any) -> None:
     assert own_cloud.client.get_pool("gpu").current_dedicated_nodes == 0
 
 
-def test_autoscale_formula_is_stored_only(cloud: Any) -> None:
+def test_autoscale_formula_changes_no_nodes(cloud: Any) -> None:
     spec = m.BatchPoolCreateOptions(id="scaled", vm_size="STANDARD_NC4", target_dedicated_nodes=1)
     cloud.client.create_pool(spec)
     formula = "$TargetDedicatedNodes=7;"
@@ -72,12 +72,45 @@ def test_autoscale_formula_is_stored_only(cloud: Any) -> None:
     assert pool.auto_scale_evaluation_interval == dt.timedelta(minutes=5)
     assert pool.current_dedicated_nodes == 1
     trial = m.BatchPoolEvaluateAutoScaleOptions(auto_scale_formula=formula)
-    assert cloud.client.evaluate_pool_auto_scale("scaled", trial).results.startswith("$TargetDedicatedNodes=1;")
+    assert cloud.client.evaluate_pool_auto_scale("scaled", trial).results.startswith("$TargetDedicatedNodes=7;")
     with pytest.raises(HttpResponseError) as caught:
         cloud.client.begin_resize_pool("scaled", m.BatchPoolResizeOptions(target_dedicated_nodes=0))
     assert caught.value.status_code == 409
     cloud.client.disable_pool_auto_scale("scaled")
     assert not cloud.client.get_pool("scaled").enable_auto_scale
+    with pytest.raises(HttpResponseError) as caught:
+        cloud.client.evaluate_pool_auto_scale("scaled", trial)
+    assert caught.value.status_code == 409
+
+
+def test_invalid_autoscale_formula(cloud: Any) -> None:
+    cloud.client.create_pool(m.BatchPoolCreateOptions(id="invalid", vm_size="x", target_dedicated_nodes=0))
+    options = m.BatchPoolEnableAutoScaleOptions(auto_scale_formula="$TargetDedicatedNodes = $NoSuchName;")
+    with pytest.raises(HttpResponseError) as caught:
+        cloud.client.enable_pool_auto_scale("invalid", options)
+    assert caught.value.error.code == "InvalidPropertyValue"
+    cloud.client.enable_pool_auto_scale(
+        "invalid", m.BatchPoolEnableAutoScaleOptions(auto_scale_formula="$TargetDedicatedNodes = 1;")
+    )
+    trial = m.BatchPoolEvaluateAutoScaleOptions(auto_scale_formula="$TargetDedicatedNodes = $NoSuchName;")
+    run = cloud.client.evaluate_pool_auto_scale("invalid", trial)
+    assert run.error.code == "AutoScalingFormulaEvaluationError"
+    assert "$NoSuchName" in run.error.error_values[0].value
+
+
+def test_nodes_need_time_to_boot(own_cloud: Any) -> None:
+    assert own_cloud.service.stop() == 0
+    own_cloud.start(boot_seconds=1.5)
+    spec = m.BatchPoolCreateOptions(id="slow", vm_size="x", target_dedicated_nodes=1)
+    own_cloud.client.create_pool(spec)
+    (node,) = own_cloud.client.list_nodes("slow")
+    assert (node.state, node.last_boot_time) == ("starting", None)
+    own_cloud.job("on-slow", pool="slow")
+    own_cloud.add("on-slow", "t", "true")
+    assert own_cloud.client.get_task("on-slow", "t").state == "active"
+    own_cloud.await_state("on-slow", "t", "completed")
+    (node,) = own_cloud.client.list_nodes("slow")
+    assert node.last_boot_time is not None
 
 
 def test_pool_deletion_requeues_tasks(cloud: Any) -> None:

@@ -114,8 +114,10 @@ def test_task_counts(cloud: Any, assert_like_recorded: Any) -> None:
 
 
 def test_evaluate_auto_scale(cloud: Any, assert_like_recorded: Any) -> None:
-    formula = {"autoScaleFormula": "$TargetDedicatedNodes=9;"}
-    status, body, _ = cloud.raw("POST", f"/pools/gpu/evaluateautoscale{VERSION}", formula)
+    formula = {"autoScaleFormula": "$TargetDedicatedNodes=2;"}
+    spec = {"id": "evaluated", "vmSize": "x", "enableAutoScale": True} | formula
+    assert cloud.raw("POST", f"/pools{VERSION}", spec)[0] == 201
+    status, body, _ = cloud.raw("POST", f"/pools/evaluated/evaluateautoscale{VERSION}", formula)
     assert status == 200
     assert_like_recorded(body, "evaluate_auto_scale")
 

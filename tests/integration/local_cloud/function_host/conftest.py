@@ -28,7 +28,7 @@ def azurite_for_host() -> Iterator[Azurite]:
                 urls[matches[1]] = matches[2]
             if len(urls) == 3:
                 break
-        yield Azurite(urls["Blob"], urls["Queue"])
+        yield Azurite(urls["Blob"], urls["Queue"], urls["Table"])
         process.terminate()
 
 

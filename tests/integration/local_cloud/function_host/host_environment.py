@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import requests
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobClient, BlobServiceClient
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
+
+from local_cloud.function_host.storage import tables
 
 APPS = Path(__file__).parent / "apps"
 ACCOUNT = "devstoreaccount1"
@@ -24,10 +27,11 @@ class Azurite:
 
     blob_url: str
     queue_url: str
+    table_url: str
 
     @property
     def connection_string(self) -> str:
-        return connection_string(self.blob_url, self.queue_url)
+        return f"{connection_string(self.blob_url, self.queue_url)}TableEndpoint={self.table_url}/{ACCOUNT};"
 
 
 def connection_string(blob_url: str, queue_url: str) -> str:
@@ -53,6 +57,8 @@ class HostEnvironment:
             "PREFIX": self.prefix,
             "RECORD": str(self.record_file),
             "SCHEDULE": "0 0 0 1 1 *",
+            "TOPIC": "http://127.0.0.1:1/",
+            "TOPIC_KEY": "topic-key",
         }
 
     def records(self, function: str | None = None) -> list[dict[str, Any]]:
@@ -76,6 +82,16 @@ class HostEnvironment:
         with suppress(ResourceExistsError):
             queue.create_queue()
         return queue
+
+    def insert_entity(self, partition: str, row: str) -> None:
+        """Insert an entity into the table with the environment's prefix as its name; create the table."""
+        url = f"{self.azurite.table_url}/{ACCOUNT}"
+        for path, entity in (
+            ("Tables", {"TableName": self.prefix}),
+            (self.prefix, {"PartitionKey": partition, "RowKey": row}),
+        ):
+            headers = tables._headers(ACCOUNT, KEY, f"/{ACCOUNT}/{path}")
+            requests.post(f"{url}/{path}", json=entity, headers=headers, timeout=20)
 
     def send(self, **order: object) -> None:
         self.queue(f"{self.prefix}-work").send_message(json.dumps(order))

@@ -2,9 +2,12 @@
 
 import base64
 import json
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.client import HTTPConnection, HTTPMessage
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -249,3 +252,58 @@ def test_port_in_use(environment: HostEnvironment, host: HostProcess) -> None:
     assert "exit code 2" in str(failure.value)
     assert f"Port {host.port} is in use" in str(failure.value)
     assert "Traceback" not in str(failure.value)
+
+
+def test_event_grid_trigger(environment: HostEnvironment, host: HostProcess) -> None:
+    hook = "/runtime/webhooks/eventgrid?functionName="
+    check = request(
+        host,
+        f"{hook}on_grid_event",
+        method="POST",
+        body=b'[{"data": {"validationCode": "abc"}}]',
+        aeg_event_type="SubscriptionValidation",
+    )
+    assert (check[0], json.loads(check[2])) == (200, {"validationResponse": "abc"})
+    event = {"id": "e1", "data": {"x": 1}, "subject": "s", "eventType": "t", "topic": "u", "dataVersion": "1"}
+    body = json.dumps([event | {"eventTime": "2026-01-01T00:00:00Z"}]).encode()
+    notify = partial(request, host, method="POST", aeg_event_type="Notification")
+    assert notify(f"{hook}on_grid_event", body=body)[0] == 202
+    assert [line["data"] for line in environment.records("on_grid_event")] == [{"x": 1}]
+    assert notify(f"{hook}nobody", body=body)[0] == 404
+    assert notify(f"{hook}on_grid_event", body=b"[" * 10_000)[0] == 500
+
+
+def test_event_grid_output_is_posted_to_topic(environment: HostEnvironment) -> None:
+    received: list[tuple[str | None, Any]] = []
+
+    class Topic(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.append((self.headers["aeg-sas-key"], json.loads(body)))
+            self.send_response(200)
+            self.end_headers()
+
+    with HTTPServer(("127.0.0.1", 0), Topic) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        env = {**environment.env, "TOPIC": f"http://127.0.0.1:{server.server_port}/api/events"}
+        with running_host(environment.app, env=env) as host:
+            assert request(host, "/api/publish/hello")[2] == b"published", host.output()[-3000:]
+        server.shutdown()
+    ((key, (event,)),) = received
+    assert (key, event["data"], event["subject"]) == ("topic-key", {"text": "hello"}, "a subject")
+
+
+def test_failed_event_output_fails_the_call(environment: HostEnvironment, host: HostProcess) -> None:
+    assert request(host, "/api/publish/nobody-listens")[0] == 500
+
+
+def test_table_input(environment: HostEnvironment, host: HostProcess) -> None:
+    assert json.loads(request(host, "/api/entities/a")[2]) == []
+    environment.insert_entity("a", "1")
+    environment.insert_entity("b", "2")
+    assert json.loads(request(host, "/api/entities/a")[2]) == ["1"]
+
+
+def test_warmup_function_runs_on_request(environment: HostEnvironment, host: HostProcess) -> None:
+    assert request(host, "/admin/warmup")[0] == 200
+    assert len(environment.records("on_warmup")) == 1

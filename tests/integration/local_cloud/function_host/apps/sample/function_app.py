@@ -9,8 +9,10 @@ import os
 import threading
 import time
 import typing
+from datetime import UTC, datetime
 
 import azure.functions as func
+from azure.functions.warmup import WarmUpContext
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 blueprint = func.Blueprint()
@@ -99,6 +101,35 @@ def special(req: func.HttpRequest) -> str:
 @blueprint.route(route="files/{*path}", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
 def files(req: func.HttpRequest) -> str:
     return req.route_params.get("path", "none")
+
+
+@blueprint.event_grid_trigger(arg_name="event")
+def on_grid_event(event: func.EventGridEvent) -> None:
+    record("on_grid_event", id=event.id, data=event.get_json())
+
+
+@blueprint.route(route="publish/{text}", auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.event_grid_output(arg_name="event", topic_endpoint_uri="TOPIC", topic_key_setting="TOPIC_KEY")
+def publish(req: func.HttpRequest, event: func.Out[func.EventGridOutputEvent]) -> str:
+    content = {"text": req.route_params["text"]}
+    now = datetime.now(UTC)
+    event.set(
+        func.EventGridOutputEvent(
+            id="id-1", data=content, subject="a subject", event_type="a type", event_time=now, data_version="1.0"
+        )
+    )
+    return "published"
+
+
+@blueprint.route(route="entities/{key}", auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.table_input(arg_name="entities", connection="Data", table_name="%PREFIX%", partition_key="{key}", take=5)
+def list_entities(req: func.HttpRequest, entities: str) -> str:
+    return json.dumps([entity["RowKey"] for entity in json.loads(entities)])
+
+
+@blueprint.warm_up_trigger(arg_name="warmup")
+def on_warmup(warmup: WarmUpContext) -> None:
+    record("on_warmup")
 
 
 meeting = threading.Barrier(30)

@@ -50,6 +50,7 @@ def send(
         [Route.of(function("echo", route=route), prefix)],
         invoker,
         blob_queue=unused,
+        event_webhook=unused,
         timers=(),
         keys=None,
         host_id="id",

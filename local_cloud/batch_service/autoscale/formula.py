@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from infra.tools.autoscale.values import FormulaError, Interval, Series, Value, number, numbers
+from local_cloud.batch_service.autoscale.values import FormulaError, Interval, Series, Value, number, numbers
 
 MAX_BYTES: Final = 8192
 MAX_STATEMENTS: Final = 100

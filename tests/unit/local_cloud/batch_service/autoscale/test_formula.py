@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.tools.autoscale.formula import MAX_BYTES, evaluate, fill, tokens_of
-from infra.tools.autoscale.values import FormulaError, Interval, Series, TooFewSamplesError, Value
+from local_cloud.batch_service.autoscale.formula import MAX_BYTES, evaluate, fill, tokens_of
+from local_cloud.batch_service.autoscale.values import FormulaError, Interval, Series, TooFewSamplesError, Value
 
 MINUTE = Interval(60)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from local_cloud.function_host.triggers.blob.event_grid import blob_version
+from local_cloud.function_host.triggers.blob.webhook import blob_version
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Autoscale formulas: the language, and the values that a pool's formula sees."""

@@ -1,0 +1,1 @@
+"""Event Grid triggers: events that arrive at the webhook."""
