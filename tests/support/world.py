@@ -25,6 +25,7 @@ from frame_tools.storage.accounts import DATA, OPS, account_from
 from frame_tools.storage.blobs import BlobAccount
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.in_memory import InMemoryQueue
+from frame_tools.storage.patience import BACKGROUND, Patience
 from frame_tools.storage.ports import MessageQueue
 from frame_tools.storage.queues import Queue, QueueAccount
 from orchestration.app import App
@@ -55,12 +56,12 @@ class AdjustableClock:
         self._offset += dt.timedelta(**duration)
 
 
-def create_storage(settings: dict[str, str], suffix: str) -> Storage:
+def create_storage(settings: dict[str, str], suffix: str, patience: Patience = BACKGROUND) -> Storage:
     """Create containers and queues with the production names plus a suffix."""
     data, ops, queues = (
-        BlobAccount(account_from(settings, DATA)),
-        BlobAccount(account_from(settings, OPS)),
-        QueueAccount(account_from(settings, OPS)),
+        BlobAccount(account_from(settings, DATA), patience),
+        BlobAccount(account_from(settings, OPS), patience),
+        QueueAccount(account_from(settings, OPS), patience),
     )
     storage = Storage(
         **{

@@ -67,7 +67,13 @@ def _client_options(patience: Patience) -> dict[str, Any]:
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return {
-        "transport": RequestsTransport(session=session, session_owner=False),
+        # A transport of our own takes the timeouts; the client passes them on only to one that it creates.
+        "transport": RequestsTransport(
+            session=session,
+            session_owner=False,
+            connection_timeout=patience.connect_seconds,
+            read_timeout=patience.read_seconds,
+        ),
         # The SDK's default first delay is 15 s, too long for a short throttling.
         "retry_policy": ExponentialRetry(
             initial_backoff=patience.first_pause,
@@ -75,6 +81,4 @@ def _client_options(patience: Patience) -> dict[str, Any]:
             retry_total=patience.retries,
             random_jitter_range=min(patience.first_pause, patience.pause_base),
         ),
-        "connection_timeout": patience.connect_seconds,
-        "read_timeout": patience.read_seconds,
     }
