@@ -225,6 +225,18 @@ def test_quarantined_document_can_be_examined(host: InMemoryHost) -> None:
     assert host.world.storage.runs.need(name).data == b"clip"
 
 
+@pytest.mark.parametrize("name", ["slots/0000", "sweep-progress.json", "open/stray"])
+@pytest.mark.parametrize("damage", [b"", b"\xff\xfe", b"[]", b"other-0123456789", b'{"version": 1, "next_run": 3}'])
+def test_damaged_shared_document_stops_nobody(host: InMemoryHost, name: str, damage: bytes) -> None:
+    before = start_at(host, "planned")
+    host.world.storage.runs.write(name, damage)
+    after = host.world.start("after", 2, scorer="describe")
+    host.play(until=lambda: all(host.outcome(each) for each in (before, after)))
+    assert [host.world.status(run_id) for run_id in (before, after)] == ["finished", "finished"]
+    assert {run["run_id"] for run in list_runs(host.app)} == {before, after}
+    assert host.sweep_errors == []
+
+
 @pytest.mark.parametrize("name", ["no-run/request.json", "open/no run", "jobs/000", "batches/x.json", "batches/².json"])
 def test_foreign_blobs_are_ignored(host: InMemoryHost, name: str) -> None:
     run_id = start_at(host, "scoring")
