@@ -31,6 +31,7 @@ from frame_tools.contracts.split_options import SplitOptions
 MAX_FRAMES: Final = 1_000_000
 MAX_SIDE: Final = 16_384
 MAX_CHAPTERS: Final = 1000
+MAX_NOTES: Final = 50
 MAX_JSON_BYTES: Final = 32 * 2**20
 _MAX_MARKS: Final = {",": 2 * MAX_FRAMES + 100_000, ":": 50_000, "{": 10_000, "[": 10_000}
 """How often JSON's marks may occur; the largest manifest has two lists of numbers and a thousand chapters. A parser
@@ -202,7 +203,7 @@ class Manifest(StoredDocument):
     container: VideoContainer = "mp4"
     split_options: SplitOptions | None = None
     """Options of the split; None in manifests before version 3 and of frames without a video."""
-    notes: Annotated[tuple[Line, ...], Field(max_length=50)] = ()
+    notes: Annotated[tuple[Line, ...], Field(max_length=MAX_NOTES)] = ()
 
     @model_validator(mode="after")
     def _check_timestamps(self) -> Self:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from frame_tools.contracts.choices import ImageFormat
 from frame_tools.contracts.errors import InputError, MissingError
-from frame_tools.contracts.manifest import Manifest
+from frame_tools.contracts.manifest import MAX_NOTES, Manifest
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.contracts.version import IMPASTO_VERSION
 from frame_tools.media import probe
@@ -99,7 +99,7 @@ def _split_file(
         "audio": audio.tracks,
         "subtitles": audio.subtitles,
         "container": plan.container,
-        "notes": (
+        "notes": _limited(
             *reader.notes,
             *_describe_jumps(timeline),
             *_describe_cut_sound(timeline, plan, origin),
@@ -143,6 +143,14 @@ def _origin(
         has_gap=is_mp4 and has_initial_gap(video, reader.track_id),
         may_wait=container.format.name not in BROADCAST_FORMATS,
     )
+
+
+def _limited(*notes: str) -> tuple[str, ...]:
+    """Return the notes as a manifest takes them: lines of limited length, and not too many."""
+    lines = [line for note in notes if (line := sanitize_text(note))]
+    if len(lines) > MAX_NOTES:
+        lines[MAX_NOTES - 1 :] = [f"{len(lines) - MAX_NOTES + 1} further notes were left out"]
+    return tuple(lines)
 
 
 def _describe_cut_sound(timeline: PacketTimeline, plan: AudioPlan, origin: Fraction) -> list[str]:

@@ -140,3 +140,25 @@ def test_timecode_in_a_header_is_noted(tmp_path: Path, place: str) -> None:
                 output.mux(packet)
     notes = join_split(tmp_path / "v.mkv", tmp_path).manifest.notes
     assert sum("timecode" in note for note in notes) == 1
+
+
+def test_many_tracks_that_are_left_out_do_not_end_the_split(tmp_path: Path) -> None:
+    """Films on discs have dozens of subtitle tracks, each of which is a note."""
+    source = make_clip(tmp_path / "plain.mkv")
+    with av.open(str(source)) as plain, av.open(str(tmp_path / "v.mkv"), "w") as output:
+        stream = output.add_stream_from_template(plain.streams.video[0])
+        subtitles = [output.add_mux_stream("dvd_subtitle") for _ in range(60)]
+        for track in subtitles:
+            track.metadata["language"] = "x" * 600
+        packets = [packet for packet in plain.demux(video=0) if packet.size]
+        for packet in packets:
+            packet.stream = stream
+            output.mux(packet)
+        for track in subtitles:
+            packet = av.Packet(bytes(20))
+            packet.stream, packet.time_base, packet.pts, packet.dts = track, Fraction(1, 1000), 400, 400
+            output.mux(packet)
+    notes = join_split(tmp_path / "v.mkv", tmp_path).manifest.notes
+    assert len(notes) == 50
+    assert notes[0].startswith("Left out the subtitles")
+    assert notes[-1].startswith("11 ")
