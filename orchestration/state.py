@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 CLOCK_TOLERANCE: Final = dt.timedelta(days=1)
 """How far in the future a stored time may be before it is replaced by the time at which its blob was created."""
+MAX_FAILURES_READ: Final = 10
+"""Records of failed batches that are read with the state of a run."""
 _RECEIPT_STEM: Final = re.compile(r"[0-9]{5}")
 
 
@@ -220,18 +222,38 @@ def _receipt_numbers(listed: Mapping[str, object], run_id: str) -> Iterator[int]
 
 
 def _failures(documents: RunDocuments) -> Iterator[tuple[str, Failure]]:
-    """Yield the failures by step; a damaged record still means that the step failed."""
+    """Yield the failures by step; a damaged record still means that the step failed.
+
+    Of the batches only the first MAX_FAILURES_READ records are read: the outcome quotes the first one, and a run with
+    thousands of failed batches must not cost thousands of requests whenever its state is read.
+    """
     run_id, prefix = documents.run_id, RunPaths(documents.run_id).failures
+    batches_read = 0
     for name in documents.listed:
         if not name.startswith(prefix):
             continue
         step = name.removeprefix(prefix).removesuffix(".json")
+        if step.isdecimal() and batches_read == MAX_FAILURES_READ:
+            yield step, _unread_failure(run_id, step, name)
+            continue
+        batches_read += step.isdecimal()
         failure = documents.read(name, Failure)
         if failure is not None:
             yield step, failure
         elif name in documents.unreadable and documents.unreadable[name].is_damaged:
             del documents.unreadable[name]
             yield step, _failure_without_record(run_id, step)
+
+
+def _unread_failure(run_id: str, step: str, name: str) -> Failure:
+    return Failure(
+        run_id=run_id,
+        step=step,
+        reason=f"the record runs/{name} has the reason",
+        remedy="Resubmit what is missing once the causes of the first failures are gone.",
+        next_step=NextStep.RESUBMIT,
+        failed_at="",
+    )
 
 
 def _failure_without_record(run_id: str, step: str) -> Failure:

@@ -13,6 +13,7 @@ from orchestration.handlers.dead_letter import dead_letter_message
 from orchestration.runs.advance import advance
 from orchestration.runs.finalize import terminate_jobs
 from orchestration.runs.scheduling import submit_task
+from orchestration.state import slots_held_by
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +36,10 @@ def _submit(app: App, message: BatchMessage, text: str) -> None:
         if app.storage.runs.exists(RunPaths(message.run_id).outcome):
             # An earlier delivery of this message may have died right after it created a job.
             terminate_jobs(app, message.run_id, "run has ended")
+        return
+    if not any(True for _ in slots_held_by(app.storage, message.run_id)):
+        # Only admitted runs have jobs, which bounds their number; the sweep submits the step once the run is admitted.
+        _log.info("the run %s waits for a slot", message.run_id)
         return
     blob = app.storage.runs.read(RunPaths(message.run_id).plan)
     try:

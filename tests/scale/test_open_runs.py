@@ -8,6 +8,7 @@ from orchestration.handlers.sweep import sweep
 from orchestration.reporting.status import run_status
 from orchestration.runs.sweep_progress import Scan, SweepProgress, write_progress
 from tests.scale.open_runs import OpenRuns, count_operations, open_runs
+from tests.support.fake_node import fail
 from tests.support.world import message
 
 SWEEP = 7
@@ -65,3 +66,11 @@ def test_other_runs_do_not_make_a_handler_dearer(runs: OpenRuns) -> None:
 def test_batches_do_not_make_the_sweep_dearer() -> None:
     runs = after_scan(open_runs(1, 0, batches=100))
     assert count_operations(runs.world.app, sweep).total == SWEEP + ADMITTED
+
+
+def test_failed_batches_do_not_make_the_sweep_dearer() -> None:
+    runs = after_scan(open_runs(1, 0, batches=100))
+    for batch in range(99):
+        fail(runs.world.storage, runs.admitted[0], batch)
+    assert count_operations(runs.world.app, sweep).total <= SWEEP + MOST
+    assert count_operations(runs.world.app, lambda app: run_status(app, runs.admitted[0])).total <= MOST

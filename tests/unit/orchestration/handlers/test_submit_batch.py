@@ -2,6 +2,8 @@
 
 import pytest
 
+from orchestration.handlers.cancel import cancel
+from orchestration.handlers.resubmit import resubmit
 from orchestration.handlers.submit_batch import submit_batch
 from tests.support.fake_node import fail
 from tests.support.world import World, drain, in_parallel, message
@@ -38,3 +40,16 @@ def test_message_of_failed_batch_creates_no_task(world: World) -> None:
     fail(world.storage, run_id, 1)
     submit_batch(world.app, message(run_id, 1))
     assert world.tasks(run_id) == {}
+
+
+def test_waiting_run_gets_no_job_from_an_old_message(world: World) -> None:
+    """Only admitted runs have jobs, so MAX_OPEN_RUNS bounds their number."""
+    single = world.changed(max_open_runs=1)
+    run_id = single.start("clip", 2)
+    (text,) = drain(single.storage.frame_batches)
+    cancel(single.app, run_id)
+    single.start("other", 2)
+    resubmit(single.app, run_id, "missing")
+    assert single.status(run_id) == "waiting"
+    submit_batch(single.app, text)
+    assert not single.job_is_open(run_id)
