@@ -10,8 +10,6 @@ from aiohttp import web
 
 from tests.support.storage_proxy import ConnectionAbort, Forward
 
-METADATA_BYTES = 8 * 1024
-APPEND_BLOCKS = 50_000
 SPOILS = ("busy_before", "busy_after", "reset_before", "reset_after", "delay")
 
 
@@ -102,19 +100,16 @@ class RateLimit:
         return await forward()
 
 
-class SizeLimits:
-    """Refuses metadata over 8 KiB, and appends to a blob that has `append_blocks` blocks."""
+class AppendLimit:
+    """Refuses appends to a blob that has this many blocks; in Azure 50,000."""
 
-    def __init__(self, *, append_blocks: int = APPEND_BLOCKS) -> None:
-        self._append_blocks = append_blocks
+    def __init__(self, blocks: int) -> None:
+        self._blocks = blocks
         self._appended: Counter[str] = Counter()
 
     async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse:
-        metadata = {name: value for name, value in request.headers.items() if name.lower().startswith("x-ms-meta-")}
-        if sum(len(name) + len(value) for name, value in metadata.items()) > METADATA_BYTES:
-            return error(400, "MetadataTooLarge")
         if request.query.get("comp") == "appendblock":
-            if self._appended[request.path] >= self._append_blocks:
+            if self._appended[request.path] >= self._blocks:
                 return error(409, "BlockCountExceedsLimit")
             self._appended[request.path] += 1
         return await forward()
