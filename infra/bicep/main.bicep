@@ -81,6 +81,10 @@ param alwaysReady int = 0
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
+// Joining streams a video in blocks of a few MiB; 2 GB are enough for several joins at a time.
+@description('Optional. Memory of an instance of the app in MB.')
+param instanceMemoryMB 2048 | 4096 = 2048
+
 @description('Optional. Tags of every resource.')
 param tags tagSet = {}
 
@@ -235,6 +239,7 @@ module functions 'modules/functions.bicep' = {
     allowedPrograms: allowedPrograms
     alwaysReady: alwaysReady
     maximumInstanceCount: maximumInstanceCount
+    instanceMemoryMB: instanceMemoryMB
   }
 }
 

@@ -25,4 +25,5 @@ param monthlyBudget = int(orDefault(readEnvironmentVariable('IMPASTO_MONTHLY_BUD
 param budgetStart = readEnvironmentVariable('IMPASTO_BUDGET_START', '')
 param alwaysReady = int(orDefault(readEnvironmentVariable('IMPASTO_ALWAYS_READY', ''), '0'))
 param maximumInstanceCount = int(orDefault(readEnvironmentVariable('IMPASTO_MAXIMUM_INSTANCES', ''), '40'))
+param instanceMemoryMB = json(orDefault(readEnvironmentVariable('IMPASTO_INSTANCE_MEMORY_MB', ''), '2048'))
 param tags = json(orDefault(readEnvironmentVariable('IMPASTO_TAGS', ''), '{}'))

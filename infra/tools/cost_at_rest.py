@@ -86,8 +86,8 @@ FREE: Final = frozenset(
 
 def unpriced_types(resources: Sequence[Resource]) -> set[str]:
     """Return the resource types that have no position and are not free."""
-    known = FREE | {name for position in POSITIONS for name in position.types}
-    return {_type(resource) for resource in resources} - known
+    expected = FREE | {name for position in POSITIONS for name in position.types}
+    return {_type(resource) for resource in resources} - expected
 
 
 def cost_at_rest(resources: Sequence[Resource]) -> dict[str, tuple[int, float]]:

@@ -66,3 +66,14 @@ def test_uploaders_reach_three_containers() -> None:
 
 def test_no_broad_role_is_assigned() -> None:
     assert not {name for name in ROLES.values() if name in ("Owner", "Contributor", "User Access Administrator")}
+
+
+def test_operator_has_the_roles_for_the_commands_of_the_operations_page() -> None:
+    """az storage and az batch with --auth-mode login need data roles, which an owner of the group does not have."""
+    text = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8")
+    roles = {(role, scope) for who, role, scope in rights("service_endpoints") if who == "operator"}
+    assert "az storage message peek" in text
+    assert ("Storage Queue Data Message Processor", "ops account") in roles
+    containers = set(re.findall(r"--container-name (\w+)", text)) | set(re.findall(r"--source (\w+)", text))
+    readable = {scope.strip("`") for role, scope in roles if role.startswith("Storage Blob Data")}
+    assert containers <= readable

@@ -63,13 +63,8 @@ param allowedPrograms string
 @maxValue(1000)
 param maximumInstanceCount int
 
-// Joining streams a video in blocks of a few MiB; 2 GB are enough for several joins at a time.
-@description('Optional. Memory of an instance in MB.')
-@allowed([
-  2048
-  4096
-])
-param instanceMemoryMB int = 2048
+@description('Required. Memory of an instance in MB.')
+param instanceMemoryMB 2048 | 4096
 
 // A status request reads tens of small blobs; more concurrent requests on one instance only wait for each other.
 @description('Optional. Concurrent HTTP requests on one instance.')

@@ -50,6 +50,7 @@ var blobReader = '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1' // Storage Blob Data Rea
 var blobDelegator = 'db58b8e5-c6ad-4a2a-8342-4190687cbf4a' // Storage Blob Delegator
 var queueContributor = '974c5e8b-45b9-4653-ba55-5f855dd0fb88' // Storage Queue Data Contributor
 var queueSender = 'c6a89b2d-59bc-44d0-9896-0f6e12d7b80a' // Storage Queue Data Message Sender
+var queueProcessor = '8a0f0c08-91a1-4084-bc3d-661d67233fed' // Storage Queue Data Message Processor
 var tableContributor = '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3' // Storage Table Data Contributor
 var imagePull = '7f951dda-4ed3-4680-a7ca-43fe172d538d' // AcrPull
 var metricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb' // Monitoring Metrics Publisher
@@ -88,11 +89,15 @@ var dataContainerRoles = concat(
 )
 
 // The host creates containers and tables for its locks, keys and timers at run time: it needs the whole ops account.
-var opsAccountRoles = [
-  { role: blobOwner, principal: app }
-  { role: queueContributor, principal: app }
-  { role: tableContributor, principal: app }
-]
+var opsAccountRoles = concat(
+  [
+    { role: blobOwner, principal: app }
+    { role: queueContributor, principal: app }
+    { role: tableContributor, principal: app }
+  ],
+  // An operator looks at messages and removes one that stops the host (docs/operations.md).
+  map(operators, principal => { role: queueProcessor, principal: principal })
+)
 
 var opsContainerRoles = concat(
   [
