@@ -5,20 +5,24 @@ records are concatenated in frame order. The output is written in blocks that be
 commit. A lease keeps two processes from doing the work twice; the commit keeps the result correct if they do.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import suppress
 
-from frame_tools.contracts.errors import DamagedError, MissingError, NextStep, TemporaryError
+from frame_tools.contracts.errors import DamagedError, ErrorCode, MissingError, NextStep, TemporaryError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import WORK, RunPaths
 from frame_tools.contracts.plan import BlobRef, Plan
-from frame_tools.contracts.receipt import Outcome, Receipt, StoredFile
+from frame_tools.contracts.receipt import Outcome, ProductRecord, Receipt, StoredFile, receipt_mismatch
 from frame_tools.media.join import Segment, join
-from frame_tools.media.sink import BlockSink
-from frame_tools.storage.blobs import AlreadyThereError, sha256_of
+from frame_tools.media.sink import BlockSink, CommittedFile
+from frame_tools.storage.blobs import AlreadyThereError, Blob, sha256_of
 from frame_tools.storage.deployment import Storage
+from frame_tools.storage.pins import is_pinned_version, read_pins
 from frame_tools.storage.ports import BlobReader, Lease
 from frame_tools.storage.quarantine import quarantine
+
+_log = logging.getLogger(__name__)
 
 
 class DamagedBatchError(DamagedError):
@@ -50,7 +54,7 @@ def assemble_output(storage: Storage, run_id: str) -> str | None:
     with storage.runs.lease(RunPaths(run_id).join_lease) as lease:
         if lease is None:
             return None
-        if storage.output.exists(plan.product):
+        if _is_committed(storage, plan):
             return plan.product
         receipts = read_receipts(storage, plan)
         _check_frames(storage, run_id, receipts)
@@ -66,12 +70,25 @@ def assemble_output(storage: Storage, run_id: str) -> str | None:
 def _write_video(sink: BlockSink, storage: Storage, plan: Plan, receipts: list[Receipt]) -> None:
     """Join segments and audio into the sink."""
     manifest = _read_manifest(storage, plan)
-    audio = _open_audio(storage, plan.audio) if plan.audio else None
+    audio = _open_planned_audio(storage, plan, manifest)
     segments = (
         Segment(receipt.product.name, receipt.end - receipt.start, data)
         for receipt, data in _read_products(storage, plan.run_id, receipts)
     )
     join(manifest, segments, audio=audio, out=sink)
+
+
+def _open_planned_audio(storage: Storage, plan: Plan, manifest: Manifest) -> BlobReader | None:
+    """Open the run's audio file, if it has one. Raises DamagedPlanError if only plan or manifest says that it has."""
+    if (plan.audio is None) != (manifest.audio_file is None):
+        raise DamagedPlanError(f"The plan of the run {plan.run_id} does not match its manifest")
+    if plan.audio is None:
+        return None
+    try:
+        pins = read_pins(storage.runs, plan)
+    except DamagedError as error:
+        raise DamagedPlanError(error.what) from error
+    return _open_audio(storage, plan.audio, pins.audio if pins else None)
 
 
 def _write_records(sink: BlockSink, storage: Storage, run_id: str, receipts: list[Receipt]) -> None:
@@ -89,21 +106,57 @@ def _write_records(sink: BlockSink, storage: Storage, run_id: str, receipts: lis
 
 def _commit(sink: BlockSink, storage: Storage, plan: Plan, lease: Lease) -> None:
     """Make the output visible, unless the run has been cancelled meanwhile."""
-    if storage.runs.exists(RunPaths(plan.run_id).cancelled):
+    names = RunPaths(plan.run_id)
+    if storage.runs.exists(names.cancelled) and not storage.output.exists(plan.product):
         return
     if lease.lost:
         raise TemporaryError("The lease on the join was lost", "Wait: the join is repeated.")
-    with suppress(AlreadyThereError):  # another process has committed the same bytes
-        sink.commit()
-    outcome = storage.runs.read(RunPaths(plan.run_id).outcome)
+    committed = _commit_or_compare(sink, storage, plan)
+    record = ProductRecord(
+        run_id=plan.run_id, blob=plan.product, size=committed.size, etag=committed.etag, sha256=committed.sha256
+    )
+    storage.runs.write(names.product_record, record.dumps())
+    outcome = storage.runs.read(names.outcome)
     if outcome is not None and Outcome.load_stored(outcome.data).status != "finished":
         storage.output.delete(plan.product)  # the run ended between the check and the commit
 
 
-def _open_audio(storage: Storage, audio: BlobRef) -> BlobReader:
-    """Open the audio file; raises DamagedError if it was deleted after the run was planned."""
+def _commit_or_compare(sink: BlockSink, storage: Storage, plan: Plan) -> CommittedFile:
+    """Commit the output. If a blob is there, it must have the same bytes: an earlier joiner died before it recorded it.
+
+    Raises TemporaryError after deleting any other blob: only a person or a compromised node can have written it.
+    """
+    with suppress(AlreadyThereError):
+        return sink.commit()
+    stored = storage.output.info(plan.product)
+    if stored is not None and sink.is_equal_to(storage.output.open(plan.product)):
+        return sink.description(stored.etag)
+    if stored is not None:
+        storage.output.delete(plan.product, etag=stored.etag)
+    raise TemporaryError(
+        f"The blob output/{plan.product} was not the run's own and has been deleted", "Wait: the join is repeated."
+    )
+
+
+def _is_committed(storage: Storage, plan: Plan) -> bool:
+    """Return whether the output is there and is the one that a joiner recorded; earlier versions recorded none."""
+    stored = storage.output.info(plan.product)
+    if stored is None or plan.inputs_sha256 is None:
+        return stored is not None
+    blob = storage.runs.read(RunPaths(plan.run_id).product_record)
     try:
-        return storage.data_container(audio.container).open(audio.name)
+        return blob is not None and ProductRecord.load_stored(blob.data).etag == stored.etag
+    except DamagedError:
+        return False
+
+
+def _open_audio(storage: Storage, audio: BlobRef, pin: str | None) -> BlobReader:
+    """Open the audio file; raises DamagedError if it was deleted or replaced after the run was planned."""
+    container = storage.data_container(audio.container)
+    try:
+        reader = container.open(audio.name)
+        if pin is None or is_pinned_version(pin, reader, container.info(audio.name)):
+            return reader
     except MissingError as error:
         remedy = (
             "Resubmit what is missing: the video is split again."
@@ -112,6 +165,16 @@ def _open_audio(storage: Storage, audio: BlobRef) -> BlobReader:
         )
         what = f"The audio file {audio.container}/{audio.name} does not exist any more"
         raise DamagedError(what, remedy, next_step=NextStep.RESUBMIT) from error
+
+    raise DamagedError(
+        f"The audio file {audio.container}/{audio.name} was replaced after the run was planned",
+        "Resubmit what is missing: the video is split again."
+        if audio.container == WORK
+        else "Upload the original again, then resubmit what is missing; for the new sound, start a new run by uploading"
+        " the trigger file again.",
+        code=ErrorCode.INPUT_CHANGED,
+        next_step=NextStep.RESUBMIT,
+    )
 
 
 def _read_products(storage: Storage, run_id: str, receipts: list[Receipt]) -> Iterator[tuple[Receipt, bytes]]:
@@ -147,14 +210,20 @@ def _read_manifest(storage: Storage, plan: Plan) -> Manifest:
 def read_receipts(storage: Storage, plan: Plan) -> list[Receipt]:
     """Return the receipts of all batches.
 
-    Raises DamagedBatchError after invalidating those that cannot be read, MissingReceiptError if one is missing.
+    Raises DamagedBatchError after invalidating those that cannot be read or prove another batch, run or plan,
+    MissingReceiptError if one is missing.
     """
     receipts: list[Receipt] = []
     damaged: list[int] = []
+    stored = storage.runs.read(RunPaths(plan.run_id).plan)
+    if stored is None:
+        raise DamagedPlanError(f"The plan of the run {plan.run_id} is missing")
+    plan_sha256 = sha256_of(stored.data)
     for batch in range(plan.batch_count):
         try:
-            receipts.append(read_receipt(storage, plan.run_id, batch))
-        except DamagedError:
+            receipts.append(_read_own_receipt(storage, plan, plan_sha256, batch))
+        except DamagedError as error:
+            _log.warning("run %s: the receipt of batch %d is set aside: %s", plan.run_id, batch, error.what)
             invalidate_receipt(storage, plan.run_id, batch)
             damaged.append(batch)
     if damaged:
@@ -162,12 +231,26 @@ def read_receipts(storage: Storage, plan: Plan) -> list[Receipt]:
     return receipts
 
 
+def _read_own_receipt(storage: Storage, plan: Plan, plan_sha256: str, batch: int) -> Receipt:
+    """Return a receipt that proves a batch of the plan. Raises MissingReceiptError, or DamagedError for any other."""
+    blob = _read_receipt_blob(storage, plan.run_id, batch)
+    receipt = Receipt.load_stored(blob.data)
+    mismatch = receipt_mismatch(receipt, sha256=sha256_of(blob.data), batch=batch, plan=plan, plan_sha256=plan_sha256)
+    if mismatch is not None:
+        raise DamagedError(f"The receipt of batch {batch} does not fit: {mismatch}", "Wait: it is scored again.")
+    return receipt
+
+
 def read_receipt(storage: Storage, run_id: str, batch: int) -> Receipt:
     """Return a batch's receipt; raises MissingReceiptError if there is none, DamagedError if it cannot be read."""
+    return Receipt.load_stored(_read_receipt_blob(storage, run_id, batch).data)
+
+
+def _read_receipt_blob(storage: Storage, run_id: str, batch: int) -> Blob:
     blob = storage.runs.read(RunPaths(run_id).receipt(batch))
     if blob is None:
         raise MissingReceiptError(f"The batch {batch} has no receipt", "Wait: it is scored again.")
-    return Receipt.load_stored(blob.data)
+    return blob
 
 
 def _check_frames(storage: Storage, run_id: str, receipts: list[Receipt]) -> None:

@@ -79,6 +79,11 @@ class RunDocuments:
         error = DamagedError(f"The {what} is missing", "Start a new run", code=ErrorCode.DAMAGED_DATA)
         self.unreadable[name] = UnreadableBlob(error=error)
 
+    def report_untrue(self, name: str, what: str) -> None:
+        """Add a document that can be read, but does not match the others, to the unreadable ones."""
+        error = DamagedError(what, "Start a new run", code=ErrorCode.DAMAGED_DATA)
+        self.unreadable[name] = UnreadableBlob(error=error, etag=self.listed[name].etag)
+
 
 def parse_time(text: str | None) -> dt.datetime | None:
     """Return a stored time, without a zone taken as UTC; None for text that is no plausible time."""

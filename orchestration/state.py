@@ -15,7 +15,7 @@ from frame_tools.contracts import ids, paths
 from frame_tools.contracts.errors import DamagedError, ErrorCode, NextStep, VersionSkewError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan, Request
-from frame_tools.contracts.receipt import Failure, Outcome, SplitReceipt, TaskError
+from frame_tools.contracts.receipt import Failure, Outcome, ProductRecord, SplitReceipt, TaskError
 from frame_tools.storage.blobs import BlobInfo, md5_of_bytes
 from frame_tools.storage.deployment import Storage
 from orchestration.documents import RunDocuments, UnreadableBlob, load_own, parse_time
@@ -83,7 +83,10 @@ class RunState(_CommonState):
     """When each stage ("split", "batches" or "join") was first queued; a stage that was not is absent."""
     has_slot: bool
     product: str | None
-    """The committed video or records in `output`."""
+    """The committed video or records in `output`, if they are those that the join has recorded."""
+    product_etag: str | None = None
+    has_unrecorded_product: bool = False
+    """Whether a blob is in the product's place that no join has recorded: by a crash, or by somebody else."""
     is_delayed: bool = False
     """Whether an error kept a handler from advancing the run, and no sweep has succeeded since."""
     splits_again: bool = False
@@ -161,7 +164,12 @@ def read_state(storage: Storage, run_id: str) -> AnyState | None:
     is_open = runs.exists(names.open_mark)
     if request is None:
         return _read_without_request(documents, outcome, is_open=is_open)
-    plan = documents.read(names.plan, Plan)
+    plan, record = documents.read(names.plan, Plan), documents.read(names.product_record, ProductRecord)
+    stored = storage.output.info(plan.product) if plan else None
+    is_recorded = plan is not None and stored is not None and _is_product(plan, stored, record)
+    if plan is not None and outcome is not None and not _is_true(outcome, plan, record):
+        documents.report_untrue(names.outcome, "The outcome names a product that no join has recorded")
+        outcome = None
     if plan is not None and names.manifest not in listed:
         documents.report_missing(names.manifest, "manifest")
     return RunState(
@@ -178,12 +186,26 @@ def read_state(storage: Storage, run_id: str) -> AnyState | None:
         is_open=is_open,
         cancelled=names.cancelled in listed,
         outcome=outcome,
-        product=plan.product if plan and storage.output.exists(plan.product) else None,
+        product=plan.product if plan and is_recorded else None,
+        product_etag=stored.etag if stored and is_recorded else None,
+        has_unrecorded_product=stored is not None and not is_recorded,
         is_delayed=names.delay in listed,
         splits_again=names.splits_again in listed,
         unreadable=documents.unreadable,
         recorded_at=_created(listed, names.resumed, names.request),
     )
+
+
+def _is_product(plan: Plan, stored: BlobInfo, record: ProductRecord | None) -> bool:
+    """Return whether a blob in `output` is what the join has recorded; runs of earlier versions record nothing."""
+    return plan.inputs_sha256 is None or (record is not None and record.etag == stored.etag)
+
+
+def _is_true(outcome: Outcome, plan: Plan, record: ProductRecord | None) -> bool:
+    """Return whether the run may have ended so: a finished run has a record of its product, which may be gone since."""
+    if outcome.status != "finished" or plan.inputs_sha256 is None:
+        return True
+    return record is not None and record.etag == outcome.product_etag
 
 
 def _read_without_request(documents: RunDocuments, outcome: Outcome | None, *, is_open: bool) -> UnreadableRun | None:

@@ -39,6 +39,7 @@ class ErrorCode(StrEnum):
     DAMAGED_DATA = "damaged_data"
     NOT_FOUND = "not_found"
     INTERNAL_ERROR = "internal_error"
+    INPUT_CHANGED = "input_changed"
     TEMPORARY_FAILURE = "temporary_failure"
     VERSION_SKEW = "version_skew"
     UNHANDLED_EXCEPTION = "unhandled_exception"

@@ -85,6 +85,15 @@ class RunPaths:
         """The run's own copy of the manifest."""
         return f"{self.run_id}/manifest.json"
 
+    def inputs(self, digest: str) -> str:
+        """Return the pins of frames, masks and sound whose digest the plan records."""
+        return f"{self.run_id}/inputs-{digest[:16]}.json"
+
+    @property
+    def product_record(self) -> str:
+        """What was committed to `output`."""
+        return f"{self.run_id}/product.json"
+
     @property
     def split_receipt(self) -> str:
         """Proves that the task `split` has done its work."""

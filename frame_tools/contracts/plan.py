@@ -113,7 +113,7 @@ class Plan(StoredDocument):
     """
 
     document_name: ClassVar = "plan"
-    version: Literal[2, 3] = 3
+    version: Literal[2, 3, 4] = 4
     run_id: str
     name: str
     correlation_id: str
@@ -124,6 +124,8 @@ class Plan(StoredDocument):
     manifest_sha256: Sha256
     frames: BlobRef
     audio: BlobRef | None = None
+    inputs_sha256: Sha256 | None = None
+    """Digest of the pins of frames, masks and sound; None in plans before version 4, whose input is not compared."""
     styles: tuple[PlannedStyle, ...] = ()
     key_styles: tuple[PlannedKeyframe, ...] = ()
     mask: PlannedMask | None = None
@@ -139,6 +141,8 @@ class Plan(StoredDocument):
     """The run that this one redoes in part; its receipts and files are used for the kept batches."""
     redo: tuple[int, ...] = ()
     """With a parent: the batches to score again."""
+    kept_receipts: dict[int, Sha256] = Field(default_factory=dict)
+    """With a parent: SHA-256 of the receipt of each kept batch; empty in plans before version 4."""
 
     @model_validator(mode="after")
     def _check_borders(self) -> Self:

@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 from frame_tools.contracts.base import Document, StoredDocument
 from frame_tools.contracts.choices import BadFrameAction, RunOutcome
 from frame_tools.contracts.errors import ErrorCode, NextStep
-from frame_tools.contracts.plan import Sha256
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.plan import Plan, Sha256
 
 
 class StoredFile(Document):
@@ -99,6 +100,36 @@ class Receipt(StoredDocument):
         return part
 
 
+def receipt_mismatch(receipt: Receipt, *, sha256: str, batch: int, plan: Plan, plan_sha256: str) -> str | None:
+    """Say why a receipt, whose bytes have this SHA-256, does not prove a batch of the plan; None if it does.
+
+    A kept batch has the receipt of an earlier run, which the plan pins; plans before version 4 pin none.
+    """
+    is_kept = plan.parent is not None and batch not in plan.redo and receipt.run_id != plan.run_id
+    pinned = plan.kept_receipts.get(batch)
+    if is_kept and pinned != sha256 and plan.kept_receipts:
+        return "it is not the receipt that was kept"
+    if not is_kept and (receipt.run_id, receipt.plan_sha256) != (plan.run_id, plan_sha256):
+        return "it belongs to another run or plan"
+    if (receipt.batch, receipt.start, receipt.end) != (batch, *plan.span(batch)):
+        return f"it is about frames {receipt.start} to {receipt.end - 1} of batch {receipt.batch}"
+    return _file_mismatch(receipt)
+
+
+def _file_mismatch(receipt: Receipt) -> str | None:
+    """Say which file of a receipt is not one of its batch; None if all are."""
+    run = RunPaths(receipt.run_id)
+    expected = run.segment(receipt.batch) if receipt.segment else run.records_part(receipt.batch)
+    if receipt.product.name != expected:
+        return f"it names {receipt.product.name[:100]!r}"
+    names = {frame.name for frame in receipt.frames}
+    if names and len(names) != receipt.end - receipt.start:
+        return f"it names {len(names)} frames"
+    if others := [name for name in names if not name.startswith(run.styled_frame(""))]:
+        return f"it names {min(others)[:100]!r}"
+    return None
+
+
 class SplitReceipt(StoredDocument):
     """Proof that the video is split: the manifest's hash and the number of frames."""
 
@@ -160,14 +191,28 @@ class TaskError(StoredDocument):
         return (self.task_id, self.exit_code) == (task_id, exit_code)
 
 
+class ProductRecord(StoredDocument):
+    """What the join committed to `output`: a blob with another ETag there is not the run's video or records."""
+
+    document_name: ClassVar = "product record"
+    version: Literal[1] = 1
+    run_id: str
+    blob: str
+    size: Annotated[int, Field(ge=0)]
+    etag: str
+    sha256: Sha256
+    """SHA-256 of the SHA-256 of each block, in order."""
+
+
 class Outcome(StoredDocument):
     """How a run ended. Written once; a resubmission of a failed run deletes it, and the run continues.
 
-    `code` and `next_step` belong to failed and refused runs. Version 1 had neither.
+    `code` and `next_step` belong to failed and refused runs. Version 1 had neither. `product_etag` belongs to finished
+    runs; versions 1 and 2 had none.
     """
 
     document_name: ClassVar = "outcome"
-    version: Literal[1, 2] = 2
+    version: Literal[1, 2, 3] = 3
     run_id: str
     status: RunOutcome
     reason: str
@@ -180,3 +225,5 @@ class Outcome(StoredDocument):
     """Blob in `output`, if a run that makes pictures finished."""
     records: str | None = None
     """Blob in `output`, if a run that makes records finished."""
+    product_etag: str | None = None
+    """ETag of the video or the records, as the join committed them."""

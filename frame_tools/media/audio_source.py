@@ -1,6 +1,7 @@
 """The audio file of a split as a source of packets for the joined video."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from frame_tools.media.muxing import add_copied_stream, label_stream
 from frame_tools.media.packet_timeline import UNCHANGED, AnyPacket
 
 AUDIO_NAME: Final = "The audio file"
+_REMEDY: Final = "Use the complete audio file that the split wrote, or split the video again."
 
 
 def _packets(container: InputContainer, streams: Sequence[Stream]) -> Iterator[AnyPacket]:
@@ -29,6 +31,10 @@ def _packets(container: InputContainer, streams: Sequence[Stream]) -> Iterator[A
 
 def _seconds(packet: AnyPacket) -> Fraction:
     return Fraction(packet.pts or 0) * packet.time_base
+
+
+def _incomplete(track: str, count: int, expected: int) -> DamagedError:
+    return DamagedError(f"{track} of the audio file has {count} packets; the manifest says {expected}", _REMEDY)
 
 
 def count_packets(file: Path | ByteSource) -> int:
@@ -55,11 +61,10 @@ class AudioSource:
         self._targets: dict[int, Stream] = {}
         self._can_start_early = True
         source_count, named = len(self._sources) + len(self._subtitle_sources), len(tracks) + len(subtitles)
+        if any(source.codec_context is None for source in (*self._sources, *self._subtitle_sources)):
+            raise DamagedError("A track of the audio file has an unknown codec", _REMEDY)
         if named and source_count != named:
-            raise DamagedError(
-                f"The audio file has {source_count} tracks; the manifest names {named}",
-                "Use the audio file that the split wrote, or split the video again.",
-            )
+            raise DamagedError(f"The audio file has {source_count} tracks; the manifest names {named}", _REMEDY)
 
     @property
     def sample_rates(self) -> list[int]:
@@ -85,11 +90,14 @@ class AudioSource:
         """Yield (decode time in seconds, packet) for all tracks, in the file's order.
 
         Each track is shifted so that it starts at the time in its manifest entry. Matroska can't start before zero and
-        would shift all tracks; packets that do are left out there.
+        would shift all tracks; packets that do are left out there. Raises DamagedError after the last packet if a track
+        is incomplete.
         """
         shifts: dict[int, int] = {}
+        counts: Counter[int] = Counter()
         for packet in _packets(self._container, [*self._sources, *self._subtitle_sources]):
             index = packet.stream.index
+            counts[index] += 1
             if index not in shifts:
                 shifts[index] = self._shift(packet)
             shift = shifts[index]
@@ -98,6 +106,19 @@ class AudioSource:
                 continue
             packet.stream = self._targets[index]
             yield float(packet.dts * packet.time_base), packet
+        self._check_complete(counts)
+
+    def _check_complete(self, counts: Mapping[int, int]) -> None:
+        """Raise DamagedError unless each track had as many packets as the manifest says.
+
+        The MP4 muxer adds an empty packet after each subtitle, so that there may be more of those.
+        """
+        for number, (source, track) in enumerate(zip(self._sources, self._tracks, strict=False), start=1):
+            if counts[source.index] != track.packets:
+                raise _incomplete(f"Audio track {number}", counts[source.index], track.packets)
+        for number, (text, label) in enumerate(zip(self._subtitle_sources, self._subtitles, strict=True), start=1):
+            if counts[text.index] < label.packets:
+                raise _incomplete(f"Subtitle track {number}", counts[text.index], label.packets)
 
     def _shift(self, first: AnyPacket) -> int:
         """Return by how many ticks a track must be shifted, given its first packet."""

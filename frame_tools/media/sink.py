@@ -12,12 +12,15 @@ So the head of the file stays in memory: one block, or as much as the gap needs.
 the head is staged last, then the list of all blocks is committed.
 """
 
+import hashlib
 import io
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from frame_tools.contracts.errors import InternalError
+from frame_tools.media.containers import ByteSource
 
 BLOCK_BYTES: Final = 4 * 2**20
 # Bytes after the gap that the muxer may write again.
@@ -30,8 +33,17 @@ class BlockTarget(Protocol):
     def stage(self, block_id: str, data: bytes) -> None:
         """Store a block; staging an id again replaces it."""
 
-    def commit(self, block_ids: Sequence[str]) -> None:
-        """Make the file visible as the given blocks in this order."""
+    def commit(self, block_ids: Sequence[str]) -> str:
+        """Make the file visible as the given blocks in this order; returns the ETag."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedFile:
+    """A committed file: its length in bytes, its ETag, and the SHA-256 of the SHA-256 of each block, in order."""
+
+    size: int
+    etag: str
+    sha256: str
 
 
 class BlockSink:
@@ -50,6 +62,7 @@ class BlockSink:
         self._block = bytearray()
         self._staged_blocks = 0
         self._staged_bytes = 0
+        self._digests: list[bytes] = []
         self._position = 0
 
     def tell(self) -> int:
@@ -94,13 +107,28 @@ class BlockSink:
             self._append(rest)
         return len(data)
 
-    def commit(self) -> int:
-        """Stage the last block and the head, then commit the file; returns its length in bytes."""
+    def commit(self) -> CommittedFile:
+        """Stage the last block and the head, then commit the file; raises what the target does."""
         if self._block:
             self._stage_block()
         self._target.stage(self._block_id(0), bytes(self._head))
-        self._target.commit([self._block_id(number) for number in range(self._staged_blocks + 1)])
-        return self._end
+        etag = self._target.commit([self._block_id(number) for number in range(self._staged_blocks + 1)])
+        return self.description(etag)
+
+    def description(self, etag: str) -> CommittedFile:
+        """Describe the written file, which is stored with this ETag."""
+        head = hashlib.sha256(self._head).digest()
+        digest = hashlib.sha256(b"".join((head, *self._digests))).hexdigest()
+        return CommittedFile(self._end, etag, digest)
+
+    def is_equal_to(self, stored: ByteSource) -> bool:
+        """Return whether a stored file has the same bytes; call it after `commit` has staged everything."""
+        if stored.seek(0, io.SEEK_END) != self._end:
+            return False
+        stored.seek(0)
+        if stored.read(len(self._head)) != self._head:
+            return False
+        return all(hashlib.sha256(stored.read(self._block_bytes)).digest() == digest for digest in self._digests)
 
     @property
     def _end(self) -> int:
@@ -119,6 +147,7 @@ class BlockSink:
         self._staged_blocks += 1
         self._target.stage(self._block_id(self._staged_blocks), bytes(self._block))
         self._staged_bytes += len(self._block)
+        self._digests.append(hashlib.sha256(self._block).digest())
         self._block.clear()
 
     def _block_id(self, number: int) -> str:

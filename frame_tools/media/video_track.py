@@ -11,7 +11,6 @@ import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Final, TypeAlias
 
 import av
@@ -100,9 +99,10 @@ class VideoTrack:
             raise _damaged(segment, f"has {len(packets)} frames, not {segment.frames}")
         if not packets[0].is_keyframe:
             raise _damaged(segment, "does not begin with a keyframe")
-        stamps = [packet.pts if packet.pts is not None else -1 for packet in packets]
-        if any(later <= earlier for earlier, later in pairwise(stamps)):
-            raise _damaged(segment, "has frames out of order")
+        tick = 1 / self._manifest.rate
+        stamps = [None if packet.pts is None else packet.pts * packet.time_base / tick for packet in packets]
+        if stamps != list(range(len(packets))):
+            raise _damaged(segment, "has frames out of order: they are not stamped 0, 1, 2, …")
         return packets
 
 
@@ -124,7 +124,8 @@ def _open_segment(segment: Segment) -> Iterator[tuple[InputContainer, VideoStrea
     try:
         with open_input(io.BytesIO(data) if isinstance(data, bytes) else data, name=segment.name) as container:
             streams = container.streams.video
-            if len(streams) != 1 or streams[0].codec_context.name != "h264":
+            contexts = [stream.codec_context for stream in streams]
+            if len(contexts) != 1 or contexts[0] is None or contexts[0].name != "h264":
                 raise _damaged(segment, "does not have exactly one H.264 stream")
             yield container, streams[0]
     except InputError as error:

@@ -150,12 +150,13 @@ class InMemoryContainer:
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a blob unless it exists; returns whether this call created it."""
+        return self.create_with_etag(name, data) is not None
+
+    def create_with_etag(self, name: str, data: bytes) -> str | None:
+        """Write a blob unless it exists; returns its ETag if this call created it."""
         self._hook(f"{self._name}/{name}", True)
         with self._store.lock:
-            if name in self._store.blobs:
-                return False
-            self._put(name, data)
-            return True
+            return None if name in self._store.blobs else self._put(name, data)
 
     def delete(self, name: str, *, etag: str | None = None) -> bool:
         """Delete a blob (if given, only while its ETag is `etag`); returns whether this call deleted it."""
@@ -247,11 +248,16 @@ class InMemoryBlockWriter:
         """Store one block, which is not visible yet."""
         self._staged[self._name, block_id] = data
 
-    def commit(self, block_ids: Sequence[str]) -> None:
-        """Create the blob from these blocks, in this order; raises AlreadyThereError if the blob exists."""
+    def commit(self, block_ids: Sequence[str]) -> str:
+        """Create the blob from these blocks, in this order, and return its ETag.
+
+        Raises AlreadyThereError if the blob exists.
+        """
         data = b"".join(self._staged[self._name, block_id] for block_id in block_ids)
-        if not self._container.create(self._name, data):
+        etag = self._container.create_with_etag(self._name, data)
+        if etag is None:
             raise AlreadyThereError(self._name)
+        return etag
 
 
 class InMemoryQueue:

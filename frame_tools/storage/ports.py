@@ -28,8 +28,11 @@ class BlockWriter(Protocol):
     def stage(self, block_id: str, data: bytes) -> None:
         """Upload one block, which is not visible yet. All block ids of a blob have the same length."""
 
-    def commit(self, block_ids: Sequence[str]) -> None:
-        """Create the blob from these blocks, in this order; raises AlreadyThereError if the blob exists."""
+    def commit(self, block_ids: Sequence[str]) -> str:
+        """Create the blob from these blocks, in this order, and return its ETag.
+
+        Raises AlreadyThereError if the blob exists.
+        """
 
 
 class BlobReader(Protocol):

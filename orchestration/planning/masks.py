@@ -10,6 +10,8 @@ from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.plan import MASK_SUFFIXES, BlobRef, PlannedMask, Request
 from frame_tools.storage.blobs import BlobInfo
+from frame_tools.storage.deployment import Storage
+from frame_tools.storage.pins import pin_of
 from orchestration.app import App
 
 _UPLOAD_AGAIN: Final = "Upload {}, then upload the trigger file again"
@@ -46,6 +48,19 @@ def plan_mask(app: App, request: Request, manifest: Manifest, makes: Makes) -> P
         return PlannedMask(blob=BlobRef(container="input", name=location), kind="video")
     suffix = _check_complete([item for item in listed if _suffix(item.name).lower() in MASK_SUFFIXES], manifest)
     return PlannedMask(blob=BlobRef(container="input", name=location + "/"), kind="folder", suffix=suffix)
+
+
+def pin_masks(storage: Storage, mask: PlannedMask | None, manifest: Manifest) -> tuple[str, ...]:
+    """Return the pins of the masks: one per frame of a folder, one of a video. Raises InputError if one is gone."""
+    if mask is None:
+        return ()
+    is_video = mask.kind == "video"
+    pins = {item.name: pin_of(item) for item in storage.data_container(mask.blob.container).list(mask.blob.name)}
+    indices = range(1 if is_video else manifest.frame_count)
+    names = [mask.blob.name if is_video else mask.blob_for(manifest.frame_name(index)) for index in indices]
+    if missing := [name for name in names if name not in pins]:
+        raise InputError(f"The mask {missing[0]!r} is missing", _UPLOAD_AGAIN.format("it"))
+    return tuple(pins[name] for name in names)
 
 
 def _in_folder(app: App, request: Request, *, limit: int) -> list[BlobInfo]:

@@ -1,28 +1,30 @@
 """The planner: validate what was uploaded for an accepted request, and write the plan once or reject the input."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from frame_tools.contracts import paths
 from frame_tools.contracts.choices import MAX_FRAME_BYTES
 from frame_tools.contracts.errors import DamagedError, InputError
+from frame_tools.contracts.inputs import InputPins
 from frame_tools.contracts.manifest import MAX_JSON_BYTES, Manifest
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import BlobRef, Plan, Request, borders_near_cuts, spread_sample
-from frame_tools.contracts.receipt import Receipt, SplitReceipt
+from frame_tools.contracts.receipt import Receipt, SplitReceipt, receipt_mismatch
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.contracts.version import IMPASTO_VERSION
 from frame_tools.media.image_header import read_header
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import Storage
+from frame_tools.storage.pins import pin_of, read_pins, store_pins
 from frame_tools.storage.quarantine import quarantine
 from orchestration.allowed_programs import plan_program
 from orchestration.app import App, node_image
 from orchestration.documents import load_own
 from orchestration.memory_budget import plan_bytes
 from orchestration.planning.frame_sequence import check_against_manifest, number_frames
-from orchestration.planning.masks import check_mask, plan_mask
+from orchestration.planning.masks import check_mask, pin_masks, plan_mask
 from orchestration.planning.styles import check_keyframes, plan_keyframes, plan_styles
 from orchestration.settings import Settings
 from orchestration.state import RunState
@@ -34,6 +36,13 @@ MAX_AUDIO_PACKETS: Final = 3_000_000
 HEADER_BYTES: Final = 4 * 2**20
 """Part of the first frame that is read for its size: more than the metadata in front of any picture."""
 _UPLOAD_AGAIN: Final = "Upload it, then upload the trigger file again"
+
+
+class ListedFrame(NamedTuple):
+    """Size in bytes and pin of a blob in the folder of the frames."""
+
+    size: int
+    pin: str
 
 
 class DamagedSplitError(DamagedError):
@@ -67,7 +76,8 @@ def _plan_uploaded_frames(app: App, request: Request) -> Plan:
     """Plan a run whose frames were uploaded by a user."""
     storage, trigger = app.storage, request.trigger
     folder = f"{request.folder}/{trigger.frames_folder}/"
-    sizes = _frame_sizes(storage, folder, app.settings.max_frames)
+    listed = _list_frames(storage, folder, app.settings.max_frames)
+    sizes = {name: frame.size for name, frame in listed.items()}
     uploaded = storage.input.read(paths.input_blob(request.folder, "manifest.json"), limit=MAX_JSON_BYTES)
     if uploaded is not None:
         manifest = Manifest.parse_input(uploaded.data)
@@ -79,7 +89,9 @@ def _plan_uploaded_frames(app: App, request: Request) -> Plan:
         if manifest.audio_file
         else None
     )
-    return _complete_plan(app, request, manifest=manifest, frames=BlobRef(container="input", name=folder), audio=audio)
+    pins = tuple(listed[manifest.frame_name(index)].pin for index in range(manifest.frame_count))
+    frames = BlobRef(container="input", name=folder)
+    return _complete_plan(app, request, manifest=manifest, frames=frames, pins=pins, audio=audio)
 
 
 def _plan_split_video(app: App, request: Request, receipt: SplitReceipt) -> Plan:
@@ -88,9 +100,17 @@ def _plan_split_video(app: App, request: Request, receipt: SplitReceipt) -> Plan
     folder = RunPaths(request.run_id).split_folder
     audio = BlobRef(container="work", name=f"{folder}/{manifest.audio_file}") if manifest.audio_file else None
     frames = BlobRef(container="work", name=f"{folder}/frames/")
-    if not frames_are_complete(app.storage, frames, manifest):
+    pins = _pin_frames(app.storage, frames, manifest)
+    if pins is None:
         raise DamagedSplitError("Frames of the split video are missing", "Wait: the video is split again")
-    return _complete_plan(app, request, manifest=manifest, frames=frames, audio=audio)
+    return _complete_plan(app, request, manifest=manifest, frames=frames, pins=pins, audio=audio)
+
+
+def _pin_frames(storage: Storage, frames: BlobRef, manifest: Manifest) -> tuple[str, ...] | None:
+    """Return the pin of every frame of the manifest; None unless all exist and none is empty."""
+    pins = {item.name: pin_of(item) for item in storage.data_container(frames.container).list(frames.name) if item.size}
+    names = [frames.name + manifest.frame_name(index) for index in range(manifest.frame_count)]
+    return tuple(pins[name] for name in names) if all(name in pins for name in names) else None
 
 
 def _read_split_manifest(storage: Storage, receipt: SplitReceipt) -> Manifest:
@@ -132,36 +152,56 @@ def _plan_rerun(app: App, request: Request) -> Plan:
     storage, parent = app.storage, str(request.parent)
     plan, _ = _read_parent(storage, parent)
     storage.runs.create(RunPaths(request.run_id).manifest, storage.runs.need(RunPaths(parent).manifest).data)
-    kept = [batch for batch in range(plan.batch_count) if batch not in request.redo]
-    unusable = [batch for batch in kept if not _copy_receipt(storage, request, batch)]
+    kept = _copy_receipts(storage, request, plan)
+    if (pins := read_pins(storage.runs, plan)) is not None:
+        store_pins(storage.runs, pins.model_copy(update={"run_id": request.run_id}))
     return plan.model_copy(
         update={
             "run_id": request.run_id,
             "correlation_id": request.correlation_id,
             "node_image": node_image(app, plan),
             "parent": parent,
-            "redo": tuple(sorted({*request.redo, *unusable})),
+            "redo": tuple(batch for batch in range(plan.batch_count) if batch not in kept),
+            "kept_receipts": kept,
         }
     )
 
 
-def _copy_receipt(storage: Storage, request: Request, batch: int) -> bool:
-    """Copy a receipt of the earlier run; return whether that run has one that can be read."""
-    blob = storage.runs.read(RunPaths(str(request.parent)).receipt(batch))
+def _copy_receipts(storage: Storage, request: Request, plan: Plan) -> dict[int, str]:
+    """Copy the receipts of the batches that are kept; return the SHA-256 of each.
+
+    `plan` is that of the earlier run. A batch whose receipt there is gone, damaged or about something else is not kept.
+    """
+    parent = RunPaths(plan.run_id)
+    plan_sha256 = sha256_of(storage.runs.need(parent.plan).data)
+    kept: dict[int, str] = {}
+    for batch in set(range(plan.batch_count)).difference(request.redo):
+        blob = storage.runs.read(parent.receipt(batch))
+        if blob is not None and _proves(blob.data, batch, plan, plan_sha256):
+            storage.runs.create(RunPaths(request.run_id).receipt(batch), blob.data)
+            kept[batch] = sha256_of(blob.data)
+    return kept
+
+
+def _proves(data: bytes, batch: int, plan: Plan, plan_sha256: str) -> bool:
+    """Return whether the data are a receipt that proves a batch of the plan."""
     try:
-        readable = blob and Receipt.load_stored(blob.data)
+        receipt = Receipt.load_stored(data)
     except DamagedError:
-        readable = None
-    if blob is None or readable is None:
         return False
-    storage.runs.create(RunPaths(request.run_id).receipt(batch), blob.data)
-    return True
+    digest = sha256_of(data)
+    return receipt_mismatch(receipt, sha256=digest, batch=batch, plan=plan, plan_sha256=plan_sha256) is None
 
 
 def _plan_rerun_with_options(app: App, request: Request) -> Plan:
     """Plan a run over all of an earlier run's input with other options."""
     earlier, manifest = _read_parent(app.storage, str(request.parent))
-    return _complete_plan(app, request, manifest=manifest, frames=earlier.frames, audio=earlier.audio, earlier=earlier)
+    pins = _pin_frames(app.storage, earlier.frames, manifest)
+    if pins is None:
+        raise InputError("Frames of the earlier run are missing", "Upload the frames and the trigger file again")
+    return _complete_plan(
+        app, request, manifest=manifest, frames=earlier.frames, pins=pins, audio=earlier.audio, earlier=earlier
+    )
 
 
 def _complete_plan(
@@ -170,14 +210,14 @@ def _complete_plan(
     *,
     manifest: Manifest,
     frames: BlobRef,
+    pins: tuple[str, ...],
     audio: BlobRef | None,
     earlier: Plan | None = None,
 ) -> Plan:
     check_limits(manifest, app.settings)
     manifest = manifest.with_container(request.trigger.container)
     manifest, data = _store_manifest(app.storage, request.run_id, manifest)
-    if audio is not None and not app.storage.data_container(audio.container).exists(audio.name):
-        raise InputError(f"The audio file {audio.name!r} of the manifest does not exist", _UPLOAD_AGAIN)
+    sound = _pin_sound(app.storage, audio)
     trigger, spec = request.trigger, SCORERS[request.trigger.scorer]
     program, makes = plan_program(trigger, app.settings.programs)
     check_keyframes(trigger, manifest)
@@ -190,6 +230,8 @@ def _complete_plan(
             f"The run would have {len(borders) - 1} batches; at most {MAX_BATCHES} are allowed",
             "Raise frames_per_batch in the trigger file",
         )
+    inputs = InputPins(run_id=request.run_id, frames=pins, masks=pin_masks(app.storage, mask, manifest), audio=sound)
+    store_pins(app.storage.runs, inputs)
     return Plan(
         run_id=request.run_id,
         name=request.name,
@@ -200,6 +242,7 @@ def _complete_plan(
         manifest_sha256=sha256_of(data),
         frames=frames,
         audio=audio,
+        inputs_sha256=inputs.digest,
         styles=styles,
         key_styles=plan_keyframes(trigger, styles),
         mask=mask,
@@ -210,6 +253,16 @@ def _complete_plan(
         node_image=app.settings.node_image,
         versions={"impasto": IMPASTO_VERSION},
     )
+
+
+def _pin_sound(storage: Storage, audio: BlobRef | None) -> str | None:
+    """Return the pin of the audio file, or None for a run without. Raises InputError if it does not exist."""
+    if audio is None:
+        return None
+    stored = storage.data_container(audio.container).info(audio.name)
+    if stored is None:
+        raise InputError(f"The audio file {audio.name!r} of the manifest does not exist", _UPLOAD_AGAIN)
+    return pin_of(stored)
 
 
 def _store_manifest(storage: Storage, run_id: str, manifest: Manifest) -> tuple[Manifest, bytes]:
@@ -276,14 +329,14 @@ def image_size(data: bytes, what: str) -> tuple[int, int]:
         raise InputError(f"The {what} is invalid: {error.what}", error.remedy) from error
 
 
-def _frame_sizes(storage: Storage, folder: str, max_frames: int) -> dict[str, int]:
-    """Return file name → bytes of the blobs directly in the folder. Raises InputError if there are clearly too many."""
-    sizes: dict[str, int] = {}
+def _list_frames(storage: Storage, folder: str, max_frames: int) -> dict[str, ListedFrame]:
+    """Return the blobs directly in the folder by file name. Raises InputError if there are clearly too many."""
+    listed: dict[str, ListedFrame] = {}
     for item in storage.input.list(folder):
         name = item.name.removeprefix(folder)
         if "/" not in name:
-            sizes[name] = item.size
-            if len(sizes) > max_frames + 1000:
+            listed[name] = ListedFrame(item.size, pin_of(item))
+            if len(listed) > max_frames + 1000:
                 raise InputError(
                     f"There are more than {max_frames} frames", "Cut the video into parts, or raise MAX_FRAMES"
                 )
@@ -292,7 +345,7 @@ def _frame_sizes(storage: Storage, folder: str, max_frames: int) -> dict[str, in
                 f"The frame {name!r} has {item.size} bytes; at most {MAX_FRAME_BYTES} are allowed",
                 "Store frames as JPEG or PNG",
             )
-    return sizes
+    return listed
 
 
 def _derive_manifest(storage: Storage, request: Request, folder: str, sizes: dict[str, int]) -> Manifest:

@@ -174,6 +174,7 @@ def _end_run(app: App, state: AnyState, status: RunOutcome, next_action: NextAct
         next_step=next_action.next_step,
         video=finished.video if finished else None,
         records=finished.records if finished else None,
+        product_etag=finished.product_etag if finished else None,
         is_still_valid=lambda: finished is not None or _decide_again(app, state.run_id) == next_action.action,
     )
 

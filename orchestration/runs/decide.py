@@ -56,6 +56,8 @@ def decide(state: AnyState, *, now: dt.datetime, run_limit: dt.timedelta) -> Nex
     if isinstance(state, RunState) and state.product is not None:
         product = "video is" if state.video else "records are"
         return NextAction(action=Action.FINISH, reason=f"The {product} complete")
+    if isinstance(state, RunState) and _has_product_to_check(state):
+        return NextAction(action=Action.JOIN)
     if state.cancelled:
         return NextAction(action=Action.CANCEL, reason="A user cancelled the run")
     if isinstance(state, UnreadableRun) and state.skew is None:
@@ -80,6 +82,12 @@ def _decide_work(state: RunState) -> NextAction:
     if len(state.failed_batches) == len(state.missing):
         return _batch_failures(state)
     return NextAction(action=Action.WAIT if "batches" in state.queued else Action.QUEUE)
+
+
+def _has_product_to_check(state: RunState) -> bool:
+    """Return whether the join has to look at a video that it may have committed before it died."""
+    is_joining = state.plan is not None and not state.missing and "join" not in state.failures
+    return is_joining and state.has_unrecorded_product and not damaged_documents(state)
 
 
 def damaged_documents(state: RunState) -> list[str]:

@@ -38,6 +38,7 @@ def finalize_run(
     next_step: NextStep | None = None,
     video: str | None = None,
     records: str | None = None,
+    product_etag: str | None = None,
     is_still_valid: Callable[[], bool] = lambda: True,
 ) -> None:
     """Write the run's outcome (the first writer wins) and clean up.
@@ -58,6 +59,7 @@ def finalize_run(
         ended_at=app.clock.now().isoformat(),
         video=video,
         records=records,
+        product_etag=product_etag,
     )
     if app.storage.runs.create(RunPaths(run_id).outcome, outcome.dumps()):
         if not is_still_valid():

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import DamagedError, InputError, InternalError, NextStep
+from frame_tools.contracts.inputs import InputPins
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import WORK, RunPaths
 from frame_tools.contracts.plan import Plan
@@ -24,6 +25,7 @@ from scoring.image_codec import encode_png
 from scoring.pipeline.frame_reader import frame_position
 from scoring.pipeline.frame_source import FrameError, FrameSource, open_frames
 from scoring.pipeline.masks import Masks, open_masks
+from scoring.pipeline.pinned_inputs import mask_pins, open_pins, pinned_frames, pinned_masks
 from scoring.pipeline.pipeline import describe_frames, score_frames
 from scoring.pipeline.stages import first_needed, input_stages, picture_stages
 from scoring.pipeline.types import FrameRecord, Outputs, SourceFrame, opaque_jpeg
@@ -52,11 +54,13 @@ def score_batch(task: Task, *, weights: Path, started: float) -> None:
     plan_blob = task.storage.runs.need(RunPaths(task.run_id).plan)
     plan = Plan.load_stored(plan_blob.data)
     manifest = read_manifest(task, plan)
-    source = open_frames(task.environ, task.storage, plan.frames)
+    pins = open_pins(task.storage, plan)
+    frames = open_frames(task.environ, task.storage, plan.frames)
+    source = pinned_frames(frames, task.storage, plan.frames, pins, manifest)
     with tempfile.TemporaryDirectory(prefix="impasto-") as scratch:
         resources = ScorerResources(weights=weights, storage=task.storage, scratch=Path(scratch))
         scorer = load_scorer(plan, resources)
-        batch = BatchRun(task, plan, manifest, source, plan_sha256=sha256_of(plan_blob.data))
+        batch = BatchRun(task, plan, manifest, source, plan_sha256=sha256_of(plan_blob.data), pins=pins)
         with _blaming_the_split(plan):
             batch.run(scorer, run_inputs(task, plan, manifest, source), started=started)
 
@@ -91,11 +95,21 @@ def read_manifest(task: Task, plan: Plan) -> Manifest:
 class BatchRun:
     """Scores one batch and writes its outputs."""
 
-    def __init__(self, task: Task, plan: Plan, manifest: Manifest, source: FrameSource, *, plan_sha256: str) -> None:
+    def __init__(
+        self,
+        task: Task,
+        plan: Plan,
+        manifest: Manifest,
+        source: FrameSource,
+        *,
+        plan_sha256: str,
+        pins: InputPins | None = None,
+    ) -> None:
         if not isinstance(task.step, int):
             raise InternalError(f"{task.step!r} is not a batch", "Call `run` with the number of a batch")
         self._task, self._plan, self._manifest, self._frames = task, plan, manifest, source
         self._plan_sha256 = plan_sha256
+        self._pins = pins
         self._batch = task.step
         self._start, self._end = plan.span(task.step)
         self._timing = _Timing(task.run_id, task.step)
@@ -209,7 +223,8 @@ class BatchRun:
                 raise InputError(f"The mask {name!r} has more than {MAX_MASK_BYTES} bytes", "Upload a smaller one")
             return None if blob is None else blob.data
 
-        return open_masks(self._plan.mask, read=read, frame_name=self._manifest.frame_name)
+        pinned = pinned_masks(read, container, mask_pins(self._plan, self._pins, self._manifest))
+        return open_masks(self._plan.mask, read=pinned, frame_name=self._manifest.frame_name)
 
     def _frame_encoder(self) -> Callable[[Picture, Alpha | None], bytes]:
         """Return the function that encodes frames for storage."""

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from frame_tools.contracts import paths
-from frame_tools.contracts.errors import InputError, NextStep
+from frame_tools.contracts.errors import ErrorCode, InputError, NextStep
+from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
 from frame_tools.contracts.receipt import SplitReceipt
@@ -50,7 +51,7 @@ def split_video(task: Task) -> None:
             )
         _upload(task, folder)
     data = manifest.dumps()
-    task.storage.runs.create(RunPaths(task.run_id).manifest, data)
+    _store_manifest(task, manifest, data)
     receipt = SplitReceipt(
         run_id=task.run_id,
         manifest_sha256=sha256_of(data),
@@ -60,6 +61,21 @@ def split_video(task: Task) -> None:
     )
     task.storage.runs.create(RunPaths(task.run_id).split_receipt, receipt.dumps())
     _log.info("Split into %d frames", manifest.frame_count)
+
+
+def _store_manifest(task: Task, manifest: Manifest, data: bytes) -> None:
+    """Store the manifest; raises InputError if an earlier attempt has split another video."""
+    name = RunPaths(task.run_id).manifest
+    if task.storage.runs.create(name, data):
+        return
+    stored = Manifest.load_stored(task.storage.runs.need(name).data)
+    if stored.source_sha256 not in (None, manifest.source_sha256):
+        raise InputError(
+            f"The video {manifest.source!r} was replaced while it was being split",
+            "Upload the trigger file again to start a new run",
+            code=ErrorCode.INPUT_CHANGED,
+            next_step=NextStep.START_NEW_RUN,
+        )
 
 
 def _limits(environ: Mapping[str, str]) -> VideoLimits:

@@ -28,15 +28,19 @@ class BlockWriter:
         """Upload one block, which is not visible yet. All block ids of a blob have the same length."""
         self._client.stage_block(base64.b64encode(block_id.encode()).decode(), data)
 
-    def commit(self, block_ids: Sequence[str]) -> None:
-        """Create the blob from these blocks, in this order; raises AlreadyThereError if the blob exists."""
+    def commit(self, block_ids: Sequence[str]) -> str:
+        """Create the blob from these blocks, in this order, and return its ETag.
+
+        Raises AlreadyThereError if the blob exists.
+        """
         try:
-            self._client.commit_block_list(
+            committed = self._client.commit_block_list(
                 [BlobBlock(block_id=base64.b64encode(i.encode()).decode()) for i in block_ids],
                 match_condition=MatchConditions.IfMissing,
             )
         except (ResourceExistsError, ResourceModifiedError):
             raise AlreadyThereError(str(self._client.blob_name)) from None
+        return str(committed["etag"])
 
 
 class AlreadyThereError(Exception):

@@ -45,6 +45,8 @@ def test_every_old_document_is_tested() -> None:
         "message_split_v1",
         "message_join_v1",
         "message_look_v1",
+        "plan_v3",
+        "outcome_v2",
     }
     assert {path.stem for path in OLD.iterdir()} == tested
 
@@ -97,3 +99,10 @@ def test_old_options_and_scorers_have_their_new_names() -> None:
 def test_error_in_a_renamed_option_names_the_new_one(fields: dict[str, Any], name: str) -> None:
     with pytest.raises(InputError, match=name):
         parse_trigger(json.dumps({"scorer": "copy"} | fields).encode())
+
+
+def test_documents_before_pins_are_read() -> None:
+    """Written by the last commit before plans had pins and outcomes named the ETag of their product."""
+    plan, outcome = Plan.load_stored(old("plan_v3")), Outcome.load_stored(old("outcome_v2"))
+    assert (plan.version, plan.inputs_sha256, plan.kept_receipts) == (3, None, {})
+    assert (outcome.version, outcome.status, outcome.product_etag) == (2, "finished", None)

@@ -28,8 +28,9 @@ class Blocks:
         self.staged[block_id] = data
         self.order.append(block_id)
 
-    def commit(self, block_ids: Sequence[str]) -> None:
+    def commit(self, block_ids: Sequence[str]) -> str:
         self.file = b"".join(self.staged[block_id] for block_id in block_ids)
+        return "etag"
 
 
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
@@ -43,7 +44,7 @@ def test_joined_video_equals_one_on_disk(container: str, block_bytes: int) -> No
     sink = BlockSink(blocks, block_bytes=block_bytes)
     report = join(manifest, segments, audio=None, out=sink)
     assert blocks.file is None
-    assert sink.commit() == report.bytes == len(disk.getvalue())
+    assert sink.commit().size == report.bytes == len(disk.getvalue())
     assert blocks.file == disk.getvalue()
     assert blocks.order[-1] == min(blocks.order)
     assert len({len(block_id) for block_id in blocks.order}) == 1
@@ -70,7 +71,7 @@ def test_any_writes_with_one_gap_and_a_patch(
         file.seek(0)
         file.write(patch)
         file.seek(max(end, len(patch)))
-    length = sink.commit()
+    length = sink.commit().size
     expected = disk.getvalue()
     assert blocks.file is not None
     assert blocks.file[: len(expected)] == expected
@@ -112,3 +113,15 @@ def test_two_writers_of_one_file_share_no_blocks() -> None:
         two.write(b"x" * 8)
     one.commit()
     assert blocks.file == b"00000000111111112222222233333333"
+
+
+def test_stored_file_is_compared_block_by_block() -> None:
+    blocks = Blocks()
+    sink = BlockSink(blocks, block_bytes=100)
+    data = bytes(range(256)) * 2
+    sink.write(data)
+    committed = sink.commit()
+    assert (committed.size, committed.etag, len(committed.sha256)) == (512, "etag", 64)
+    assert sink.is_equal_to(io.BytesIO(data))
+    for other in (data[:-1], data + b"x", b"x" + data[1:], data[:-1] + b"x", b""):
+        assert not sink.is_equal_to(io.BytesIO(other))

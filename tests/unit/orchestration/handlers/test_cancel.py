@@ -74,9 +74,9 @@ def test_cancel_just_before_commit_leaves_no_video(world: World) -> None:
     world.deliver_messages()
     world.score(run_id, message=False)
 
-    def commit(original: Callable[[Sequence[str]], None], block_ids: Sequence[str]) -> None:
+    def commit(original: Callable[[Sequence[str]], str], block_ids: Sequence[str]) -> str:
         cancel(world.app, run_id)
-        original(block_ids)
+        return original(block_ids)
 
     def block_writer(original: Callable[[str], Any], name: str) -> Any:
         return intercept(original(name), commit=commit)

@@ -16,26 +16,26 @@ from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.storage.blobs import BlobInfo
 from orchestration.planning import planner
-from orchestration.planning.planner import MAX_AUDIO_PACKETS, _frame_sizes
+from orchestration.planning.planner import MAX_AUDIO_PACKETS, _list_frames
 from tests.support.fake_node import SIZE, read_manifest, read_plan, split
 from tests.support.hostile_images import webp_header
 from tests.support.world import World, frame, painting
 
 
-def test_frame_sizes_excludes_other_folders(world: World) -> None:
+def test_listing_excludes_other_folders(world: World) -> None:
     for name in ("frames/1.jpg", "frames2/2.jpg", "frames/deep/3.jpg", "frames.jpg", "frames/", "other/frames/9.jpg"):
         world.storage.input.write(f"clip/{name}", b"x")
-    listed = {name for name in _frame_sizes(world.storage, "clip/frames/", 100) if name}
+    listed = {name for name in _list_frames(world.storage, "clip/frames/", 100) if name}
     assert listed == {"1.jpg"}
 
 
-def test_frame_sizes_stops_after_too_many_blobs(world: World) -> None:
+def test_listing_stops_after_too_many_blobs(world: World) -> None:
     def endless(_: Callable[..., Any], prefix: str) -> Iterator[BlobInfo]:
         for number in itertools.count(1):
             yield BlobInfo(name=f"{prefix}{number}.jpg", size=1, etag="", created=None, md5=None)
 
     with pytest.raises(InputError, match="more than 50 frames"):
-        _frame_sizes(world.intercepted("input", list=endless).storage, "clip/frames/", 50)
+        _list_frames(world.intercepted("input", list=endless).storage, "clip/frames/", 50)
 
 
 def test_run_without_frames_is_refused(world: World) -> None:

@@ -38,5 +38,5 @@ def test_finalize_stores_code_and_next_step() -> None:
         next_step=NextStep.ASK_OPERATOR,
     )
     outcome = world.outcome(RUN)
-    assert (outcome.version, outcome.code, outcome.next_step) == (2, "pool_unusable", "ask_operator")
+    assert (outcome.version, outcome.code, outcome.next_step) == (3, "pool_unusable", "ask_operator")
     assert world.storage.runs.exists(RunPaths(RUN).outcome)

@@ -14,7 +14,6 @@ from orchestration.runs.joining import MAX_JOINED_FRAMES, MAX_PART_BYTES, fits_i
 from orchestration.state import write_failure
 from scoring.tasks.base import Task, perform
 from scoring.tasks.join import join_run
-from tests.support.fake_node import read_plan
 from tests.support.world import World, message
 
 
@@ -76,11 +75,14 @@ def test_rewritten_identical_frames_are_not_damaged(world: World, run_id: str) -
 
 
 def test_missing_audio_fails_run(world: World) -> None:
-    run_id = world.start("clip", 2)
+    world.upload_frames("clip", 2)
+    track = {"codec": "aac", "sample_rate": 48_000, "channels": 2, "start": "0/1", "packets": 9}
+    manifest = json.loads(world.storage.input.need("clip/manifest.json").data)
+    changed = manifest | {"audio_file": "audio.mp4", "audio": [track]}
+    world.upload_files("clip", {"manifest.json": json.dumps(changed).encode(), "audio.mp4": b"sound"})
+    run_id = world.fire_trigger(world.upload_trigger("clip"))
     world.deliver_messages()
-    plan = read_plan(world.storage, run_id)
-    gone = plan.model_dump(mode="json", exclude_none=True) | {"audio": {"container": "input", "name": "clip/audio.mp4"}}
-    world.storage.runs.write(RunPaths(run_id).plan, json.dumps(gone).encode())
+    world.storage.input.delete("clip/audio.mp4")
     world.score(run_id)
     world.deliver_messages()
     outcome = world.outcome(run_id)

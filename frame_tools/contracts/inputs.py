@@ -1,0 +1,38 @@
+"""Pins of a run's input: which version of each frame, mask and sound file the run was planned with."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from frame_tools.contracts.base import StoredDocument
+
+Pin = Annotated[str, Field(pattern=r"^(md5:[A-Za-z0-9+/]{22}|etag:[^\n]{1,100})$")]
+"""A version of a blob: the MD5 of its content in base64, or its ETag if nobody recorded an MD5."""
+
+
+class InputPins(StoredDocument):
+    """Pins of all files that a run's tasks and its join read from the user's folder, or from the run's split."""
+
+    document_name: ClassVar = "input pins"
+    version: Literal[1] = 1
+    run_id: str
+    frames: tuple[Pin, ...]
+    """One per frame, in order."""
+    masks: tuple[Pin, ...] = ()
+    """One per frame, in order; of a mask video, one."""
+    audio: Pin | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all pins, which the plan records; equal for equal input, whichever run or version wrote them."""
+        digest = hashlib.sha256()
+        for line in self._lines():
+            digest.update(line.encode() + b"\n")
+        return digest.hexdigest()
+
+    def _lines(self) -> Iterator[str]:
+        for kind, pins in (("frames", self.frames), ("masks", self.masks), ("audio", (self.audio or "",))):
+            yield f"{kind} {len(pins)}"
+            yield from pins

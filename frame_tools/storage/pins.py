@@ -1,0 +1,79 @@
+"""Comparison of blobs with the pins that a plan recorded of them."""
+
+import base64
+import hashlib
+from dataclasses import replace
+from typing import Final
+
+from frame_tools.contracts.errors import DamagedError
+from frame_tools.contracts.inputs import InputPins
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.plan import Plan
+from frame_tools.storage.blobs.values import BlobInfo, md5_of_bytes
+from frame_tools.storage.ports import BlobContainer, BlobReader
+
+_MD5: Final = "md5:"
+_ETAG: Final = "etag:"
+_READ_BYTES: Final = 4 * 2**20
+
+
+def pin_of(info: BlobInfo) -> str:
+    """Return the pin of a blob: its MD5, so that the same file may be uploaded again, else its ETag."""
+    return _md5_pin(info.md5) if info.md5 is not None else f"{_ETAG}{info.etag.strip(chr(34))}"
+
+
+def needs_etag(pin: str) -> bool:
+    """Return whether the blob's ETag decides, not its content."""
+    return pin.startswith(_ETAG)
+
+
+def matches(pin: str, data: bytes) -> bool:
+    """Return whether `data` is the content that an MD5 pin records."""
+    return pin == _md5_pin(md5_of_bytes(data))
+
+
+def has_version(pin: str, data: bytes, container: BlobContainer, name: str) -> bool:
+    """Return whether `data`, just read from a blob, is the version that a pin records.
+
+    Only a pin without an MD5 costs a request, for the blob's ETag.
+    """
+    if not needs_etag(pin):
+        return matches(pin, data)
+    info = container.info(name)
+    return info is not None and pin_of(replace(info, md5=None)) == pin
+
+
+def is_pinned_version(pin: str, reader: BlobReader, info: BlobInfo | None) -> bool:
+    """Return whether a large blob, opened by `reader`, is the version that a pin records; `info` is the blob's."""
+    if needs_etag(pin):
+        return info is not None and pin_of(replace(info, md5=None)) == pin
+    digest = hashlib.md5(usedforsecurity=False)
+    reader.seek(0)
+    while part := reader.read(_READ_BYTES):
+        digest.update(part)
+    reader.seek(0)
+    return pin == _md5_pin(digest.digest())
+
+
+def _md5_pin(digest: bytes) -> str:
+    return _MD5 + base64.b64encode(digest).decode().rstrip("=")
+
+
+def read_pins(runs: BlobContainer, plan: Plan) -> InputPins | None:
+    """Return the pins of a run's input; None for plans of earlier versions, which have none.
+
+    Raises DamagedError if they are missing or not the planned ones.
+    """
+    if plan.inputs_sha256 is None:
+        return None
+    name = RunPaths(plan.run_id).inputs(plan.inputs_sha256)
+    blob = runs.read(name)
+    pins = None if blob is None else InputPins.load_stored(blob.data)
+    if pins is None or pins.digest != plan.inputs_sha256:
+        raise DamagedError(f"The document runs/{name} is missing or not the planned one", "Start a new run")
+    return pins
+
+
+def store_pins(runs: BlobContainer, pins: InputPins) -> None:
+    """Store the pins under the name that contains their digest."""
+    runs.create(RunPaths(pins.run_id).inputs(pins.digest), pins.dumps())
