@@ -61,11 +61,17 @@ class RetryPolicy:
         """Return whether the retry with this number, counted from 1, is allowed."""
         return self.max_retries < 0 or retry <= self.max_retries
 
-    def delay(self, retry: int) -> timedelta:
-        """Return the delay before the retry with this number, counted from 1."""
+    def delay(self, retry: int, spread: float) -> timedelta:
+        """Return the delay before the retry with this number, counted from 1.
+
+        An exponential delay begins with the minimum, to which each further retry adds a doubled minimum times `spread`,
+        a random number from 0.8 to 1.2.
+        Source: Azure/azure-webjobs-sdk, RandomizedExponentialBackoffStrategy.cs
+        """
         if self.fixed is not None:
             return self.fixed
-        return min(self.maximum, self.minimum * (1 << min(retry - 1, 32)))
+        added = timedelta() if retry == 1 else self.minimum * (1 << min(retry - 2, 32)) * spread
+        return min(self.maximum, self.minimum + added)
 
 
 @dataclass(frozen=True)

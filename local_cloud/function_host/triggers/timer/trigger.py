@@ -7,6 +7,7 @@ Source: Azure/azure-webjobs-sdk-extensions, src/WebJobs.Extensions/Extensions/Ti
 
 import asyncio
 import logging
+import random
 from datetime import UTC, datetime, timedelta
 
 from azure.core.exceptions import AzureError
@@ -72,7 +73,8 @@ class Timer:
             retry += 1
             if policy is None or not policy.allows(retry):
                 return
-            await asyncio.sleep(policy.delay(retry).total_seconds())
+            spread = random.uniform(0.8, 1.2)  # noqa: S311 - as in the real host, not a secret
+            await asyncio.sleep(policy.delay(retry, spread).total_seconds())
 
     async def _initial_status(self) -> TimerStatus:
         """Return the recorded status, or a new one if there is none or the schedule has changed. Raises AzureError."""
