@@ -43,7 +43,7 @@ def guest_settings(account: BlobAccount, *, hours: int, now: dt.datetime) -> dic
     """
     if not 1 <= hours <= MAX_HOURS:
         raise InputError(f"{hours} hours is not a valid lifetime of SAS URLs", f"Use 1 to {MAX_HOURS} hours")
-    start = now.astimezone(dt.UTC).replace(microsecond=0) - CLOCK_SKEW
+    start = now - CLOCK_SKEW
     end = start + dt.timedelta(hours=hours)
     return {
         grant.setting: account.signed_url(grant.container, permissions=grant.permissions, start=start, end=end)

@@ -11,8 +11,8 @@ from tests.scale.open_runs import OpenRuns, count_operations, open_runs
 from tests.support.fake_node import fail
 from tests.support.world import message
 
-SWEEP = 7
-"""Operations of a sweep without open runs: its progress, slots and open marks (twice each), a page of triggers."""
+SWEEP = 8
+"""Operations of a sweep that no run causes: its progress (three), slots and open marks, a page of the trigger files."""
 ADMITTED = 11
 """Operations of a sweep on a run whose tasks are active: its state once, its job, its tasks, the pool."""
 WAITING = 1

@@ -18,6 +18,7 @@ from orchestration.handlers.resubmit import resubmit
 from orchestration.handlers.sweep import TIME_LIMIT, sweep
 from orchestration.runs.sweep_progress import SweepProgress, write_progress
 from tests.scale.open_runs import count_operations
+from tests.support.crash import SimulatedCrash
 from tests.support.fake_node import fail, read_plan
 from tests.support.interception import intercept
 from tests.support.memory_world import InMemoryCloud
@@ -331,3 +332,20 @@ def test_waiting_run_ends_without_a_slot(world: World, mark: str) -> None:
         single.clock.advance(hours=single.app.settings.run_hours + 1)
     sweep(single.app)
     assert single.status(waiting) == ("cancelled" if mark == "cancelled" else "failed")
+
+
+def test_killed_sweep_does_not_begin_with_the_same_run_again(world: World) -> None:
+    runs = sorted(world.start(name, 2) for name in "abc")
+    drain(world.storage.frame_batches)
+    end_grace(world)
+
+    def kill(original: Callable[[str], object], job_id: str) -> object:
+        if job_id.startswith(runs[0]):
+            raise SimulatedCrash
+        return original(job_id)
+
+    killed = replace(world.app, batch=intercept(world.app.batch, job=kill))
+    for _ in range(2):
+        with pytest.raises(SimulatedCrash):
+            sweep(killed)
+    assert [len(world.tasks(run_id)) for run_id in runs] == [0, 1, 1]
