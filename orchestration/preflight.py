@@ -15,7 +15,7 @@ from azure.core.exceptions import AzureError
 
 from frame_tools.contracts import paths
 from frame_tools.contracts.base import StoredDocument
-from frame_tools.contracts.errors import DamagedError, ImpastoError, VersionSkewError
+from frame_tools.contracts.errors import DamagedError, ImpastoError, NextStep, TemporaryError, VersionSkewError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.mode import MOUNTS
@@ -65,19 +65,23 @@ class PoolCheck(StoredDocument):
         return [f"{finding.message}. {finding.remedy}" for finding in reported]
 
 
-def check_pool(app: App) -> PoolCheck:
-    """Request the pool from Batch and check it. If Batch does not answer, that is a finding, never an error."""
-    return _inspect_pool(app, image=app.settings.node_image)[0]
-
-
 def _inspect_pool(app: App, *, image: str) -> tuple[PoolCheck, PoolView | None]:
-    settings, checked_at = app.settings, app.clock.now().isoformat()
+    """Request the pool from Batch and check it. If Batch does not return it, that is a finding, never an error."""
     try:
         pool = app.batch.pool()
     except (AzureError, ImpastoError) as error:
-        message = f"Batch did not return the pool: {_cause(error)}"
-        finding = Finding(check=UNREAD_POOL, verdict="unknown", message=message)
-        return PoolCheck(checked_at=checked_at, findings=(finding,)), None
+        return _unread_pool(app, error), None
+    return _check(app, pool, image=image), pool
+
+
+def _unread_pool(app: App, error: AzureError | ImpastoError) -> PoolCheck:
+    message = f"Batch did not return the pool: {_cause(error)}"
+    finding = Finding(check=UNREAD_POOL, verdict="unknown", message=message)
+    return PoolCheck(checked_at=app.clock.now().isoformat(), findings=(finding,))
+
+
+def _check(app: App, pool: PoolView | None, *, image: str) -> PoolCheck:
+    settings = app.settings
     findings = pool_findings(
         pool,
         pool_id=settings.batch_pool_id,
@@ -85,21 +89,29 @@ def _inspect_pool(app: App, *, image: str) -> tuple[PoolCheck, PoolView | None]:
         identity=settings.batch_pool_identity or (None if settings.batch_is_local else ""),
         mounts=MOUNTS if settings.storage_mode == "mount" else (),
     )
-    check = PoolCheck(
-        checked_at=checked_at,
+    return PoolCheck(
+        checked_at=app.clock.now().isoformat(),
         vm_size=pool.vm_size if pool else "",
         slots=pool.slots if pool else 1,
         findings=tuple(findings),
     )
-    return check, pool
 
 
 def check_run(app: App, run_id: str, *, image: str) -> PoolCheck:
-    """Return the run's stored check if it is complete and has no blocker, else check the pool for `image` now."""
+    """Return the run's stored check if it is complete and has no blocker, else check the pool for `image` now.
+
+    If the app may not read the pool, that is a finding. Raises TemporaryError if Batch is away: no task can be created.
+    """
     stored = read_check(app.storage, run_id)
     if stored is not None and stored.blocker is None and stored.has_pool:
         return stored
-    return store_check(app, run_id, _inspect_pool(app, image=image)[0])
+    try:
+        check = _check(app, app.batch.pool(), image=image)
+    except (AzureError, ImpastoError) as error:
+        if isinstance(error, TemporaryError) and error.next_step is NextStep.RETRY_LATER:
+            raise
+        check = _unread_pool(app, error)
+    return store_check(app, run_id, check)
 
 
 def store_check(app: App, run_id: str, check: PoolCheck) -> PoolCheck:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import requests
 
-from frame_tools.contracts.errors import InputError, MissingError, TemporaryError
+from frame_tools.contracts.errors import DamagedError, ImpastoError, InputError, MissingError, TemporaryError
 
 REQUEST_TIMEOUT_SECONDS: Final = 30
 _BATCH_NUMBERS: Final = re.compile(r"[0-9]{1,9}(,[0-9]{1,9})*")
@@ -20,7 +20,7 @@ class ApiClient:
     """The HTTP interface at `url`, which ends with "/api"; `key` is a function key, empty for a local app.
 
     Methods raise TemporaryError if the app does not answer or answers with a server error, InputError if it rejects
-    the key or the request.
+    the key or the request, and DamagedError if the run's documents are damaged.
     """
 
     url: str
@@ -72,7 +72,8 @@ class ApiClient:
         if response.status_code in accepted and isinstance(body, dict):
             return body
         payload = body if isinstance(body, dict) else {}
-        error_type = InputError if response.status_code == 400 and payload else TemporaryError
+        error_types: dict[int, type[ImpastoError]] = {400: InputError, 409: DamagedError}
+        error_type = error_types.get(response.status_code, TemporaryError) if payload else TemporaryError
         raise error_type(
             str(payload.get("error") or f"The app responded with HTTP status {response.status_code}"),
             str(payload.get("remedy") or "Check the Function App log."),

@@ -26,7 +26,7 @@ class Patience:
         return (self.retries + 1) * (self.connect_seconds + self.read_seconds) + pauses
 
 
-BACKGROUND: Final = Patience(retries=5, first_pause=1, pause_base=2, connect_seconds=20, read_seconds=60)
+BACKGROUND: Final = Patience(retries=5, first_pause=1, pause_base=2, connect_seconds=10, read_seconds=30)
 """For queue and timer triggers, tasks and the command line: a short outage is over before anything fails."""
 INTERACTIVE: Final = Patience(retries=1, first_pause=1, pause_base=0, connect_seconds=2, read_seconds=4)
 """For HTTP: the caller hears within 15 seconds that a service is away."""

@@ -118,6 +118,22 @@ def test_run_outlasts_storage(host: InMemoryHost, stage: Callable[[InMemoryHost]
     outlast(host, stage(host), without_storage, reason="")
 
 
+def test_batch_that_is_away_is_asked_once(host: InMemoryHost) -> None:
+    """HTTP promises an answer within 15 seconds, and one request to a service that is away takes most of them."""
+    run_id = to_queued_batches(host)
+    requests: list[str] = []
+
+    def refuse(accessed: str, writes: bool) -> None:
+        del writes
+        if accessed == "batch":
+            requests.append(accessed)
+            raise service_error(ServiceRequestError("connection refused"), "Azure Batch")
+
+    with pytest.raises(TemporaryError):
+        resubmit(with_access_hook(host.app, refuse), run_id, "missing")
+    assert len(requests) == 1
+
+
 def test_delay_ends_when_the_run_proceeds(host: InMemoryHost) -> None:
     run_id = to_queued_batches(host)
     present = host.world

@@ -10,7 +10,7 @@ from frame_tools.contracts.errors import ErrorCode
 from orchestration.azure_batch.pool import PoolError
 from orchestration.handlers.resubmit import resubmit
 from orchestration.handlers.sweep import sweep
-from orchestration.preflight import PoolCheck, check_pool, read_check
+from orchestration.preflight import PoolCheck, check_run, read_check
 from tests.support.interception import intercept
 from tests.support.world import World
 
@@ -86,5 +86,8 @@ def test_finding_of_an_older_version_is_read() -> None:
 )
 def test_identity_is_needed_in_azure(world: World, endpoint: str, verdict: str) -> None:
     in_azure = world.changed(batch_endpoint=endpoint, batch_pool_identity="")
-    verdicts = {finding.check: finding.verdict for finding in check_pool(in_azure.app).findings}
+    verdicts = {
+        finding.check: finding.verdict
+        for finding in check_run(in_azure.app, "clip-0123456789", image="stub:1").findings
+    }
     assert verdicts["identity"] == verdict

@@ -2,7 +2,7 @@
 
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.progress import StepProgress
-from orchestration.preflight import check_pool, store_check
+from orchestration.preflight import check_run, store_check
 from orchestration.reporting.progress import WAITING_FOR_NODE, WAITING_FOR_SLOT, WAITING_LOCALLY
 from tests.support.memory_world import InMemoryCloud
 from tests.support.world import World
@@ -72,7 +72,7 @@ def test_run_without_a_task_says_what_it_waits_for() -> None:
 
 def test_run_in_azure_waits_for_a_node() -> None:
     world, run_id = started()
-    check = check_pool(world.app).model_copy(update={"vm_size": "Standard_NC4as_T4_v3"})
+    check = check_run(world.app, run_id, image="stub:1").model_copy(update={"vm_size": "Standard_NC4as_T4_v3"})
     store_check(world.app, run_id, check)
     assert world.status_document(run_id)["progress"]["reason"] == WAITING_FOR_NODE
 

@@ -3,7 +3,7 @@
 from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import TaskError
-from orchestration.preflight import check_pool, store_check
+from orchestration.preflight import check_run
 from tests.support.fake_node import fail
 from tests.support.world import World
 
@@ -23,7 +23,7 @@ def test_status_has_expected_then_actual_cost(world: World) -> None:
 def test_status_without_plan_has_no_expected_cost(world: World) -> None:
     run_id = world.fire_trigger(world.upload_video())
     assert world.status_document(run_id)["cost"] == {"expected": None}
-    store_check(world.app, run_id, check_pool(world.app))
+    check_run(world.app, run_id, image="stub:1")
     assert world.app.storage.runs.exists(RunPaths(run_id).pool_check)
 
 
