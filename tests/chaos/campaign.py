@@ -62,20 +62,27 @@ class Result:
 def run_campaign(
     system: ChaosSystem, seed: int, limits: Limits, progress: Callable[[str], None] = lambda text: None
 ) -> Result:
-    """Run rounds with the seeds `seed`, `seed` + 1, … until a limit is reached."""
+    """Run rounds with the seeds `seed`, `seed` + 1, … until a limit is reached or the user interrupts."""
     result, begin = Result(), time.monotonic()
-    while result.faults.total() < limits.faults and time.monotonic() - begin < limits.seconds:
-        if limits.rounds is not None and result.rounds >= limits.rounds:
-            break
-        count = min(limits.faults_per_round, limits.faults - result.faults.total())
-        _Campaign(system, seed + result.rounds, result, progress).run_round(limits, count)
-        result.rounds += 1
     result.spoils = system.spoils.counts
+    with suppress(KeyboardInterrupt):
+        _run_rounds(system, seed, limits, result, progress, begin + limits.seconds)
     return result
 
 
-class _Campaign:
-    """One round of the campaign."""
+def _run_rounds(
+    system: ChaosSystem, seed: int, limits: Limits, result: Result, progress: Callable[[str], None], deadline: float
+) -> None:
+    while result.faults.total() < limits.faults and time.monotonic() < deadline:
+        if limits.rounds is not None and result.rounds >= limits.rounds:
+            break
+        count = min(limits.faults_per_round, limits.faults - result.faults.total())
+        _RoundRunner(system, seed + result.rounds, result, progress).run_round(limits, count)
+        result.rounds += 1
+
+
+class _RoundRunner:
+    """Runs one round of the campaign."""
 
     def __init__(self, system: ChaosSystem, seed: int, result: Result, progress: Callable[[str], None]) -> None:
         self._system = system
