@@ -1,12 +1,19 @@
 """The deployment package of the Function App: which files .funcignore lets through."""
 
+import json
 import re
+import shutil
 import subprocess
+import sys
+import sysconfig
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from tests.infra.deployments import REPOSITORY
+from tests.unit.project.requirement_files import APP, versions
 
 NEVER = (
     "infra/bicep/main.bicep",
@@ -63,3 +70,42 @@ def test_package_holds_nothing_else(package: set[str]) -> None:
     assert not package & set(NEVER)
     folders = ("orchestration/", "frame_tools/", ".python_packages/")
     assert {name for name in package if not name.startswith(folders)} == set(MUST)
+
+
+START = """
+import json, sys
+
+folder, packages, blocked = sys.argv[1], sys.argv[2], set(json.loads(sys.argv[3]))
+sys.path[:0] = [folder, packages]
+
+
+class Block:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in blocked:
+            raise ImportError(f"{name} is not in the package")
+
+
+sys.meta_path.insert(0, Block)
+import function_app
+
+print(function_app.__file__, len(function_app.app.get_functions()))
+"""
+
+
+def test_app_starts_with_the_files_of_its_package_only(package: set[str], tmp_path: Path) -> None:
+    """Its own files from a folder of their own, and of the installed packages those of requirements.txt."""
+    folder = tmp_path / "deployed"
+    for name in (name for name in package if (REPOSITORY / name).is_file() and not name.startswith(".python_packages")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(REPOSITORY / name, folder / name)
+    deployed = {canonicalize_name(name) for name in versions(APP)}
+    blocked = [
+        module
+        for module, owners in packages_distributions().items()
+        if not {canonicalize_name(owner) for owner in owners} & deployed
+    ]
+    assert {"pytest", "aiohttp", "matplotlib"} <= set(blocked)
+    command = [sys.executable, "-S", "-c", START, str(folder), sysconfig.get_path("purelib"), json.dumps(blocked)]
+    answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    assert (answer.returncode, answer.stdout.split()) == (0, [str(folder / "function_app.py"), "12"]), answer.stderr
