@@ -5,8 +5,7 @@ import typer
 from frame_tools.cli.connect import connect
 from frame_tools.cli.errors import report_errors
 from frame_tools.cli.options import ApiKey, ApiUrl
-from frame_tools.cli.run_ids import RunIds, resolve_run_ids
-from frame_tools.cli.show import Label
+from frame_tools.cli.run_ids import Label, RunIds, resolve_run_ids
 
 
 def add_to(app: typer.Typer) -> None:

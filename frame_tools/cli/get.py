@@ -9,10 +9,11 @@ import typer
 from frame_tools.cli.connect import connect
 from frame_tools.cli.errors import report_errors
 from frame_tools.cli.options import Overwrite
-from frame_tools.cli.run_ids import RunId, resolve_run_id
+from frame_tools.cli.run_ids import Label, OptionalRunId, RunId, resolve_run_id, resolve_run_ids
 
 Out = Annotated[
-    Path, typer.Argument(help="The file to write, or a folder; default: a file with the run's id in this folder.")
+    Path | None,
+    typer.Argument(help="The file to write, or a folder; default: a file with the run's id in this folder."),
 ]
 
 
@@ -23,14 +24,22 @@ def add_to(app: typer.Typer) -> None:
     app.command("open", epilog="Example: impasto open holiday-0123456789", rich_help_panel="Runs")(open_report)
 
 
-def get(run_id: RunId, out: Out = Path(), overwrite: Overwrite = False) -> None:
-    """Download a finished run's video, or its records (JSON lines, one per frame)."""
+def get(
+    run_id: OptionalRunId = None,
+    out: Out = None,
+    label: Label = None,
+    folder: Annotated[Path | None, typer.Option("--out", "-o", help="The same as the second argument.")] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Download a finished run's video, or its records (JSON lines, one per frame); with --label, those of all runs."""
     from frame_tools.client.download import download
 
     with report_errors():
-        connection = connect()
-        run_id = resolve_run_id(connection, run_id)
-        typer.echo(download(connection.storage(), run_id, out, overwrite=overwrite))
+        connection, target = connect(), out or folder or Path()
+        if label is not None:
+            target.mkdir(parents=True, exist_ok=True)
+        for each in resolve_run_ids(connection, [run_id] if run_id else None, label):
+            typer.echo(download(connection.storage(), each, target, overwrite=overwrite))
 
 
 def open_report(

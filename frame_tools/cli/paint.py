@@ -1,8 +1,9 @@
 """The command `paint`: everything from a video and a painting to the painted video; `restyle` is its old name."""
 
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,13 +29,16 @@ from frame_tools.cli.options import (
     display_mode,
     mask_name,
     parse_arguments,
+    parse_style,
     parse_styles,
     schema_options,
 )
 from frame_tools.client.connection import Connection
+from frame_tools.client.output_path import CONTAINERS, check_target
 from frame_tools.client.painting import Painting, default_output
 from frame_tools.client.progress import Display, Mode, progress_display
 from frame_tools.contracts import ids
+from frame_tools.contracts.errors import InputError
 
 Output = Annotated[
     Path | None,
@@ -42,10 +46,11 @@ Output = Annotated[
         "--out",
         "-o",
         help="The video to write: .mp4, .mov or .mkv; records get the suffix .jsonl. Default: VIDEO_by_STYLE.mp4"
-        " beside the video.",
+        " beside the video. A folder for several paintings.",
     ),
 ]
 Name = Annotated[str | None, typer.Option(help="Name of the run; default: name of the video.")]
+DEFAULT_FOLDER = "painted"
 console = Console(stderr=True)
 
 
@@ -72,9 +77,13 @@ def build_painting(
     options: Mapping[str, Any],
     *,
     name: str | None = None,
+    folder: str | None = None,
     overwrite: bool = False,
 ) -> Painting:
-    """Return the painting that the options describe, checked; raises InputError or MissingError."""
+    """Return the painting that the options describe, checked; raises InputError or MissingError.
+
+    `folder` is the folder in `input`, if it is not the name.
+    """
     from frame_tools.client.upload import extra_files
 
     style_fields, style_files = parse_styles(styles.style, styles.key_style)
@@ -86,10 +95,105 @@ def build_painting(
         out=out or default_output(video, trigger),
         trigger=trigger,
         extras=extra_files(style_files, styles.mask),
-        folder=run_name,
+        folder=folder or run_name,
         name=run_name,
         overwrite=overwrite,
     ).checked()
+
+
+def style_mixes(styles: StyleOptions) -> list[StyleOptions]:
+    """Return the style options of each painting: one for each style, or one for a mix and for styles over time."""
+    texts = styles.style or []
+    is_mix = styles.key_style or any(parse_style(text).weight is not None for text in texts)
+    if is_mix or len(texts) < 2:
+        return [styles]
+    return [replace(styles, style=[text]) for text in dict.fromkeys(texts)]
+
+
+def build_paintings(
+    sources: Sequence[Path],
+    mixes: Sequence[StyleOptions],
+    options: Mapping[str, Any],
+    *,
+    folder: Path,
+    name: str | None = None,
+    overwrite: bool = False,
+) -> list[Painting]:
+    """Return every video in every style, checked; their outputs are in `folder`.
+
+    Raises InputError if `folder` names a file, if --name is given, if two outputs would get the same name, or if an
+    output exists that no earlier command wrote, without `overwrite`.
+    """
+    from frame_tools.client.journal import Journal
+    from frame_tools.client.many import find_videos
+
+    if name is not None:
+        raise InputError("--name names one run", "Leave it out for several paintings, and use --label.")
+    if folder.is_file() or folder.suffix.lower() in CONTAINERS:
+        raise InputError(f"The output {folder} is not a folder", "Give the name of a folder for several paintings.")
+    videos = find_videos(sources)
+    names = unique_names(videos)
+    paintings = [
+        _in_folder(build_painting(video, None, mix, options, name=names[video], overwrite=True), folder)
+        for video in videos
+        for mix in mixes
+    ]
+    outputs = Counter(painting.out for painting in paintings)
+    for out, count in outputs.items():
+        if count > 1:
+            raise InputError(f"{count} paintings would be written to {out}", "Rename the videos or the styles.")
+    journal = Journal(folder)
+    for painting in paintings:
+        if not journal.has(painting):
+            check_target(painting.out, overwrite=overwrite)
+    return paintings
+
+
+def _in_folder(painting: Painting, folder: Path) -> Painting:
+    """Return the painting with its output in `folder` and a trigger of its own for each style."""
+    out = folder / painting.out.name
+    label = out.stem.removeprefix(f"{painting.video.stem}_")
+    return replace(painting, out=out, name=ids.name_from(f"{painting.folder} {label}"), overwrite=True).checked()
+
+
+def unique_names(videos: Sequence[Path]) -> dict[Path, str]:
+    """Return a name for each video: its stem, or its whole name where stems are the same."""
+    stems = Counter(ids.name_from(video.stem) for video in videos)
+    return {
+        video: ids.name_from(video.stem if stems[ids.name_from(video.stem)] == 1 else video.name) for video in videos
+    }
+
+
+def run_paintings(
+    paintings: Sequence[Painting],
+    connection: Connection,
+    *,
+    folder: Path,
+    display: Display,
+    scratch: Path | None,
+    jobs: int,
+) -> Path:
+    """Paint all of them, explain Ctrl-C, write index.html and runs.csv; returns the path of the page.
+
+    Raises InputError if some failed.
+    """
+    from frame_tools.client.gallery import write_gallery
+    from frame_tools.client.many import ManyPaintings, worst_error
+
+    with tempfile.TemporaryDirectory(prefix="impasto-") as temporary:
+        many = ManyPaintings(
+            paintings, connection, folder=folder, scratch=scratch or Path(temporary), display=display, jobs=jobs
+        )
+        with following(connection, many.open_runs):
+            outcomes = many.run()
+    page = write_gallery(folder, outcomes, title=folder.resolve().name)
+    counts = Counter(outcome.status for outcome in outcomes)
+    text = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    display.report("ended", f"{text}. Look: {page}", page=str(page), **counts)
+    error = worst_error(outcomes)
+    if error is not None:
+        raise error
+    return page
 
 
 def run_painting(painting: Painting, connection: Connection, *, display: Display, scratch: Path | None) -> None:
@@ -106,7 +210,7 @@ def run_painting(painting: Painting, connection: Connection, *, display: Display
 
 @schema_options(*PAINTING, "label", *SPLITTING)
 def paint(
-    video: Annotated[Path, typer.Argument(help="A video file.")],
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video files, or folders of them.")],
     style: Styles = None,
     out: Output = None,
     key_style: KeyStyles = None,
@@ -114,6 +218,7 @@ def paint(
     arguments: Arguments = None,
     overwrite: Overwrite = False,
     name: Name = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=32, help="Clips that are uploaded at once.")] = 4,
     scratch: Annotated[Path | None, typer.Option(help="Folder for the split frames; default: a temporary one.")] = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -121,13 +226,29 @@ def paint(
     key: ApiKey = "",
     **options: Any,
 ) -> None:
-    """Paint a video in the style of a painting."""
+    """Paint a video in the style of a painting, or many videos in many styles.
+
+    Several styles without weights are several paintings; with weights (a.jpg=2 -s b.jpg=1) they are one mix. The
+    outputs of several paintings go to the folder --out (default: painted), with index.html and runs.csv; the same
+    command skips what is finished and resumes what was started.
+    """
     with report_errors():
         mode = display_mode(json=json, quiet=quiet)
         styles = StyleOptions(style=style, key_style=key_style, mask=mask, arguments=arguments)
-        painting = build_painting(video, out, styles, options, name=name, overwrite=overwrite)
-        connection = connect(api, key)
-        with progress_display(console, mode) as display:
-            run_painting(painting, connection, display=display, scratch=scratch)
+        mixes = style_mixes(styles)
+        if len(videos) == 1 and not videos[0].is_dir() and len(mixes) == 1:
+            painting = build_painting(videos[0], out, styles, options, name=name, overwrite=overwrite)
+            connection = connect(api, key)
+            with progress_display(console, mode) as display:
+                run_painting(painting, connection, display=display, scratch=scratch)
+            written = painting.out
+        else:
+            folder = out or Path(DEFAULT_FOLDER)
+            paintings = build_paintings(videos, mixes, options, folder=folder, name=name, overwrite=overwrite)
+            connection = connect(api, key)
+            with progress_display(console, mode) as display:
+                written = run_paintings(
+                    paintings, connection, folder=folder, display=display, scratch=scratch, jobs=jobs
+                )
         if mode is not Mode.JSON:
-            typer.echo(painting.out)
+            typer.echo(written)

@@ -30,6 +30,11 @@ RunId = Annotated[
         autocompletion=complete_run_id,
     ),
 ]
+OptionalRunId = Annotated[
+    str | None,
+    typer.Argument(metavar="RUN", help="The run's id, or its first letters.", autocompletion=complete_run_id),
+]
+Label = Annotated[str | None, typer.Option("--label", "-l", help="The runs with this label.")]
 RunIds = Annotated[
     list[str] | None,
     typer.Argument(metavar="RUN...", help="Ids of runs, or their first letters.", autocompletion=complete_run_id),

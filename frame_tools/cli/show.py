@@ -14,10 +14,9 @@ from rich.table import Table
 from frame_tools.cli.connect import connect
 from frame_tools.cli.errors import report_errors
 from frame_tools.cli.options import ApiKey, ApiUrl, Json
-from frame_tools.cli.run_ids import RunId, resolve_run_id
+from frame_tools.cli.run_ids import Label, RunId, resolve_run_id
 
 COLUMNS: Final = ("run_id", "status", "received_at", "ended_at", "name", "label", "styles", "scorer", "reason")
-Label = Annotated[str | None, typer.Option("--label", "-l", help="Only runs with this label.")]
 
 
 def add_to(app: typer.Typer) -> None:

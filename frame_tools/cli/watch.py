@@ -9,7 +9,9 @@ from frame_tools.cli.connect import connect
 from frame_tools.cli.errors import report_errors
 from frame_tools.cli.interrupt import following
 from frame_tools.cli.options import ApiKey, ApiUrl, Json, Quiet, display_mode
-from frame_tools.cli.run_ids import RunId, resolve_run_id
+from frame_tools.cli.run_ids import Label, RunIds, resolve_run_ids
+from frame_tools.client.connection import Connection
+from frame_tools.client.progress import Display, Mode, progress_display
 
 console = Console(stderr=True)
 
@@ -20,7 +22,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 def watch(
-    run_id: RunId,
+    run_id: RunIds = None,
+    label: Label = None,
     api: ApiUrl = "",
     key: ApiKey = "",
     minutes: Annotated[
@@ -29,20 +32,25 @@ def watch(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Follow a run until it ends. Without access to the app, wait for the report in the container output."""
+    """Follow runs until they end, one after the other. Without access to the app, wait for their reports."""
+    with report_errors():
+        mode = display_mode(json=json, quiet=quiet)
+        connection = connect(api, key)
+        run_ids = resolve_run_ids(connection, run_id, label)
+        for each in run_ids:
+            with progress_display(console, mode) as display, following(connection, lambda: run_ids):
+                _watch(connection, each, display=display, minutes=minutes, prints=mode is not Mode.JSON)
+
+
+def _watch(connection: Connection, run_id: str, *, display: Display, minutes: float, prints: bool) -> None:
+    """Follow one run and report how it ended; raises RunEndedError unless it finished."""
     from frame_tools.client.polling import check_finished
-    from frame_tools.client.progress import progress_display
     from frame_tools.client.workflow import follow_run
 
-    with report_errors(), progress_display(console, display_mode(json=json, quiet=quiet)) as display:
-        connection = connect(api, key)
-        run_id = resolve_run_id(connection, run_id)
-        with following(connection, lambda: [run_id]):
-            status = follow_run(connection, run_id, display=display, minutes=minutes)
-        check_finished(status)
-        product = status.get("video") or status.get("records")
-        display.report(
-            "ended", f"Write it here: impasto get {run_id}", run_id=run_id, status=status["status"], output=product
-        )
-        if not json:
-            typer.echo(f"{status['status']}: {product}")
+    status = follow_run(connection, run_id, display=display, minutes=minutes)
+    check_finished(status)
+    product = status.get("video") or status.get("records")
+    text = f"Write it here: impasto get {run_id}"
+    display.report("ended", text, run_id=run_id, status=status["status"], output=product)
+    if prints:
+        typer.echo(f"{status['status']}: {product}")

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import IO, Any, Final, Protocol
@@ -30,6 +30,9 @@ class Display(Protocol):
         note: str = "",
     ) -> None:
         """Show how far a stage is; `total` is None while it is unknown, `rate` is in units per second."""
+
+    def rows(self, rows: Mapping[str, tuple[int, int]]) -> None:
+        """Show exactly these parallel runs, by name: frames that are done, and all frames."""
 
     def print(self, message: str) -> None:
         """Print a message, such as a note about the input."""
@@ -65,6 +68,7 @@ class TerminalDisplay:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
         self._started: dict[str, float] = {}
+        self._rows: dict[str, TaskID] = {}
 
     def show(
         self,
@@ -90,6 +94,15 @@ class TerminalDisplay:
             clock=elapsed,
             details=_details(unit, rate, seconds_left, note),
         )
+
+    def rows(self, rows: Mapping[str, tuple[int, int]]) -> None:
+        """Show one bar for each run, and remove those of other runs."""
+        for name in [name for name in self._rows if name not in rows]:
+            self._progress.remove_task(self._rows.pop(name))
+        for name, (done, total) in rows.items():
+            if name not in self._rows:
+                self._rows[name] = self._progress.add_task(name, details="", clock="", count="")
+            self._progress.update(self._rows[name], completed=done, total=total, count=f"{done}/{total}")
 
     def print(self, message: str) -> None:
         """Print a message above the bars, on a terminal or not."""
@@ -134,6 +147,9 @@ class PlainDisplay:
         text = "  ".join(part for part in (f"{stage} {count}", _details(unit, rate, seconds_left, note)) if part)
         self._write(f"{text}\n")
 
+    def rows(self, rows: Mapping[str, tuple[int, int]]) -> None:
+        """Show nothing: a log would get a line for each run."""
+
     def print(self, message: str) -> None:
         """Print the message."""
         self._write(f"{message}\n")
@@ -171,6 +187,9 @@ class JsonDisplay:
         present = {name: value for name, value in fields.items() if value is not None}
         self._line({"event": "progress", "stage": stage, "done": done, "total": total, **present})
 
+    def rows(self, rows: Mapping[str, tuple[int, int]]) -> None:
+        """Show nothing: a log would get a line for each run."""
+
     def print(self, message: str) -> None:
         """Write a message object."""
         self._line({"event": "message", "text": message})
@@ -198,6 +217,9 @@ class QuietDisplay:
         note: str = "",
     ) -> None:
         """Do nothing."""
+
+    def rows(self, rows: Mapping[str, tuple[int, int]]) -> None:
+        """Show nothing: a log would get a line for each run."""
 
     def print(self, message: str) -> None:
         """Do nothing."""

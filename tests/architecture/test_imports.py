@@ -25,7 +25,7 @@ ONLY_IN = {
     "numpy": ("scoring/", "benchmarks/", "samples/"),
     "matplotlib": ("benchmarks/", "infra/tools/"),
     "croniter": ("local_cloud/",),
-    "jinja2": ("orchestration/reporting/page.py",),
+    "jinja2": ("orchestration/reporting/page.py", "frame_tools/client/gallery.py"),
     "subprocess": ("local_cloud/", "scoring/", "benchmarks/", "infra/", "frame_tools/cli/programs.py"),
 }
 COMMAND_LINES = tuple(name for name in MODULES if name.endswith(("/cli.py", "/commands.py")) or "/cli/" in name)

@@ -3,12 +3,15 @@
 import csv
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from frame_tools.cli.run_ids import complete_run_id
 from frame_tools.contracts.errors import ExitCode
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.storage.deployment import DataStorage
 from tests.support.cli import RUN, run, run_failing
 from tests.support.prepared_server import prepared_server
 
@@ -143,3 +146,30 @@ def test_doctor_shows_every_check(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (healthy.exit_code, ill.exit_code) == (ExitCode.OK, ExitCode.TEMPORARY)
     assert "pool                 ok: exists" in healthy.stdout
     assert "queue                FAILED: is missing. Create it" in ill.stdout
+
+
+def test_label_downloads_all_runs(storage: DataStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for run_id in (RUN, OTHER):
+        video = RunPaths(run_id).video("mp4")
+        storage.output.write(RunPaths(run_id).report, json.dumps({"run_id": run_id, "video": video}).encode())
+        storage.output.write(video, run_id.encode())
+    with prepared_server(LISTING) as server:
+        monkeypatch.setenv("IMPASTO_API", server.url)
+        result = run("get", "--label", "spring", "-o", tmp_path / "new")
+    assert result.exit_code == ExitCode.OK, result.output
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {f"{RUN}.mp4", f"{OTHER}.mp4"}
+
+
+def test_label_watches_all_runs() -> None:
+    ended = STATUS | {"status": "finished", "video": "v", "cost": {"usd": None}}
+    with prepared_server(LISTING, (200, ended)) as server:
+        result = run("watch", "--label", "spring", *server.options)
+    assert result.stdout.splitlines() == ["finished: v", "finished: v"]
+
+
+def test_open_writes_the_page(storage: DataStorage, tmp_path: Path) -> None:
+    assert RUN in run_failing(ExitCode.MISSING, "open", RUN, "--no-browser")
+    storage.output.write(RunPaths(RUN).page, b"<!doctype html>")
+    result = run("open", RUN, "--no-browser", "-o", tmp_path / "new" / "page.html")
+    assert result.stdout == f"{tmp_path / 'new' / 'page.html'}\n"
+    assert (tmp_path / "new" / "page.html").read_bytes() == b"<!doctype html>"

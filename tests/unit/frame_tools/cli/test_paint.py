@@ -1,0 +1,80 @@
+"""`paint` from the command line, against an app in this process: one video, and many."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from frame_tools.contracts.errors import ExitCode
+from tests.support.cli import run
+from tests.support.clips import Clip, make_clip
+from tests.support.in_process_app import InProcessConnection, connection
+
+OPTIONS = ("--scorer", "copy", "--frames-per-batch", 2)
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> InProcessConnection:
+    app = connection()
+    monkeypatch.setattr("frame_tools.cli.paint.connect", lambda _api, _key: app)
+    monkeypatch.setattr("frame_tools.client.many.POLL_SECONDS", 0)
+    monkeypatch.setattr("frame_tools.client.polling.poll_pause", lambda _elapsed: 0)
+    return app
+
+
+def clips(count: int) -> Path:
+    folder = Path("clips")
+    folder.mkdir()
+    for number in range(count):
+        make_clip(folder / f"clip-{number}.mp4", Clip(frames=2, size=(64, 48)))
+    return folder
+
+
+@pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize("command", ["paint", "restyle"])
+def test_one_video_prints_its_output(command: str) -> None:
+    video = clips(1) / "clip-0.mp4"
+    result = run(command, video, *OPTIONS)
+    assert (result.exit_code, result.stdout) == (ExitCode.OK, f"{video.with_name('clip-0_copy.mp4')}\n")
+    started, finished = result.stderr.splitlines()
+    assert "impasto watch clip-0-" in started
+    assert "impasto open clip-0-" in finished
+    assert "2 frames" in finished
+    again = run(command, video, *OPTIONS)
+    assert (again.exit_code, "--overwrite" in again.stderr) == (ExitCode.INPUT, True)
+    assert run(command, video, *OPTIONS, "-y").exit_code == ExitCode.OK
+
+
+@pytest.mark.usefixtures("cloud")
+def test_programs_read_events() -> None:
+    result = run("paint", clips(1) / "clip-0.mp4", *OPTIONS, "--json")
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [each["event"] for each in events if each["event"] != "progress"] == ["started", "finished"]
+    assert events[-1]["frames"] == 2
+    assert Path(events[-1]["out"]).is_file()
+
+
+@pytest.mark.usefixtures("cloud")
+def test_quiet_prints_the_output_only() -> None:
+    result = run("paint", clips(1) / "clip-0.mp4", *OPTIONS, "-q", "-o", "out.mp4")
+    assert (result.stdout, result.stderr) == ("out.mp4\n", "")
+
+
+def test_folder_is_painted_into_a_folder(cloud: InProcessConnection) -> None:
+    folder = clips(3)
+    result = run("paint", folder, *OPTIONS, "--label", "spring", "-o", "new/painted")
+    assert (result.exit_code, result.stdout) == (ExitCode.OK, "new/painted/index.html\n")
+    names = {path.name for path in Path("new/painted").iterdir()}
+    assert names == {".impasto.json", "index.html", "runs.csv", *(f"clip-{n}_copy.mp4" for n in range(3))}
+    labels = {run.label for run in map(cloud.request, cloud.run_ids())}
+    assert labels == {"spring"}
+
+
+@pytest.mark.usefixtures("cloud")
+def test_failed_painting_is_the_commands_error() -> None:
+    folder = clips(2)
+    (folder / "clip-1.mp4").write_bytes(b"not a video")
+    result = run("paint", folder, *OPTIONS)
+    assert (result.exit_code, result.stdout) == (ExitCode.INPUT, "")
+    assert "clip-1_copy.mp4" in result.stderr.splitlines()[-1]
+    assert Path("painted/clip-0_copy.mp4").is_file()
