@@ -98,8 +98,9 @@ class Options(Document):
     )
     style_scale: Annotated[float, Field(ge=0.1, le=10)] | None = option(
         None,
-        "Stroke size relative to the picture, at any resolution; 1 is as on a frame of 720 lines. Without it,"
-        " strokes are as large as on the video's own lines. Half the size takes four times as long. Not together with size.",
+        "Stroke size relative to the picture, at any resolution; 1 is as on a frame of 720 lines. Half the size takes"
+        " four times as long. Without the option, strokes are as large as on the video's own lines. Not together with"
+        " size.",
         example=1.5,
         group=OptionGroup.APPEARANCE,
     )
