@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import os
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -307,13 +308,18 @@ def test_idle_node_alerts_count_both_kinds_of_nodes() -> None:
         assert (criterion["operator"], criterion["threshold"]) == ("GreaterThanOrEqual", 2 * 6 * 60)
 
 
-def test_rows_that_alerts_read_are_not_sampled() -> None:
+SAMPLED_TYPES = {"AppTraces": "Trace", "AppExceptions": "Exception", "AppRequests": "Request", "AppEvents": "Event"}
+"""Table -> type of telemetry in host.json. The host samples neither metrics nor the logs of other services."""
+
+
+@pytest.mark.parametrize("path", sorted((BICEP / "queries").glob("*.kql")), ids=lambda path: path.stem)
+def test_rows_that_alerts_and_workbook_read_are_not_sampled(path: Path) -> None:
     host = json.loads((REPOSITORY / "host.json").read_text(encoding="utf-8"))
-    sampling = host["logging"]["applicationInsights"]["samplingSettings"]
-    alerts = of_kind(deployment("main"), "Insights/scheduledQueryRules")
-    queries = [item.get("properties", "criteria", "allOf")[0]["query"] for item in alerts]
-    assert any("AppTraces" in query for query in queries)
-    assert "Trace" in sampling["excludedTypes"].split(";")
+    excluded = host["logging"]["applicationInsights"]["samplingSettings"]["excludedTypes"].split(";")
+    tables = set(re.findall(r"^[A-Z]\w+$", path.read_text(encoding="utf-8"), re.MULTILINE))
+    assert len(tables) == 1
+    unsampled = {"AppMetrics", "AzureDiagnostics", "StorageQueueLogs"}
+    assert {SAMPLED_TYPES[table] for table in tables - unsampled} <= set(excluded)
 
 
 def test_log_alert_window_exceeds_the_ingestion_delay() -> None:
