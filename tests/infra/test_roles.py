@@ -77,3 +77,21 @@ def test_operator_has_the_roles_for_the_commands_of_the_operations_page() -> Non
     containers = set(re.findall(r"--container-name (\w+)", text)) | set(re.findall(r"--source (\w+)", text))
     readable = {scope.strip("`") for role, scope in roles if role.startswith("Storage Blob Data")}
     assert containers <= readable
+
+
+def test_nodes_write_only_their_own_documents() -> None:
+    """Requests, plans, outcomes and marks are the app's. Tests of the tasks compare the patterns with their writes."""
+    conditions = {
+        right(assignment)[2]: str(assignment.get("properties", "condition"))
+        for assignment in of_kind(deployment("service_endpoints"), "Authorization/roleAssignments")
+        if right(assignment)[0] == "nodes" and assignment.get("properties", "condition")
+    }
+    assert set(conditions) == {"`runs`", "`output`"}
+    blobs = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+    for condition in conditions.values():
+        for action in ("write", "add/action", "delete", "move/action"):
+            assert f"!(ActionMatches{{'{blobs}/{action}'}})" in condition
+    assert "StringLike '*/batches/*'" in conditions["`runs`"]
+    for name in ("plan.json", "request.json", "outcome.json", "slots", "open"):
+        assert name not in conditions["`runs`"]
+    assert "report.json" not in conditions["`output`"]

@@ -71,6 +71,39 @@ var operators = empty(operatorPrincipalId) ? [] : [{ key: operatorPrincipalId, t
 // union removes an operator who is also listed as an uploader: the same assignment twice is an error.
 var people = union(map(uploaders, uploader => { key: uploader.id, type: uploader.type }), operators)
 
+// What nodes may write in these containers, as patterns of blob names; they may read all of them. Requests, plans, outcomes
+// and marks are written by the app only, so that a compromised node can't change what a run is or how it ended.
+var nodeWrites = {
+  runs: [
+    '*/batches/*'
+    '*/damaged/*'
+    '*/errors/*'
+    '*/failures/*'
+    '*/join.lease'
+    '*/manifest.json'
+    '*/prepared.safetensors'
+    '*/product.json'
+    '*/progress/*'
+    '*/queued-batches'
+    '*/queued-join'
+    '*/split.json'
+  ]
+  output: [
+    '*/records.jsonl'
+    '*/video.*'
+  ]
+}
+var blobActions = 'Microsoft.Storage/storageAccounts/blobServices/containers/blobs'
+var blobPath = '@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path]'
+var noWrite = join(
+  map(['write', 'add/action', 'delete', 'move/action'], action => '!(ActionMatches{\'${blobActions}/${action}\'})'),
+  ' AND '
+)
+var nodeConditions = {
+  runs: '((${noWrite}) OR (${join(map(nodeWrites.runs, name => '${blobPath} StringLike \'${name}\''), ' OR ')}))'
+  output: '((${noWrite}) OR (${join(map(nodeWrites.output, name => '${blobPath} StringLike \'${name}\''), ' OR ')}))'
+}
+
 var dataContainerRoles = concat(
   [
     { container: 'input', role: blobReader, principal: app }
@@ -79,7 +112,7 @@ var dataContainerRoles = concat(
     { container: 'output', role: blobContributor, principal: app }
     { container: 'input', role: blobReader, principal: pool }
     { container: 'work', role: blobContributor, principal: pool }
-    { container: 'output', role: blobContributor, principal: pool }
+    { container: 'output', role: blobContributor, principal: pool, condition: nodeConditions.output }
   ],
   flatten(map(people, principal => [
     { container: 'input', role: blobContributor, principal: principal }
@@ -101,7 +134,7 @@ var opsAccountRoles = concat(
 
 var opsContainerRoles = concat(
   [
-    { container: 'runs', role: blobContributor, principal: pool }
+    { container: 'runs', role: blobContributor, principal: pool, condition: nodeConditions.runs }
     { container: 'logs', role: blobContributor, principal: pool }
     { container: 'scripts', role: blobReader, principal: pool }
     { container: 'deadletter', role: blobContributor, principal: eventGrid }
@@ -192,6 +225,8 @@ resource dataContainerAssignments 'Microsoft.Authorization/roleAssignments@2022-
       roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', assignment.role)
       principalId: principalIds[?assignment.principal.key] ?? assignment.principal.key
       principalType: assignment.principal.type
+      condition: assignment.?condition
+      conditionVersion: contains(assignment, 'condition') ? '2.0' : null
     }
   }
 ]
@@ -229,6 +264,8 @@ resource opsContainerAssignments 'Microsoft.Authorization/roleAssignments@2022-0
       roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', assignment.role)
       principalId: principalIds[?assignment.principal.key] ?? assignment.principal.key
       principalType: assignment.principal.type
+      condition: assignment.?condition
+      conditionVersion: contains(assignment, 'condition') ? '2.0' : null
     }
   }
 ]
