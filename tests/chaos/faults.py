@@ -45,6 +45,14 @@ class Round:
         """Return a random run."""
         return self.rng.choice(self.runs)
 
+    def planned_runs(self) -> list[Run]:
+        """Return all runs of one input folder, chosen at random; each has a plan, so later changes are noticed."""
+        name = self.run().name
+        runs = [run for run in self.runs if run.name == name]
+        if not all(self.system.direct.runs.exists(RunPaths(run.run_id).plan) for run in runs):
+            raise NotApplicable
+        return runs
+
 
 Fault = Callable[[Round], str]
 """Injects a fault; returns what it did to what."""
@@ -306,6 +314,7 @@ def document_damaged(round_: Round) -> str:
     run.excuses.append(Excuse(f"{how} {name}", (*_EVIDENCE.get(kind, ()), name)))
     run.may_be_unknown |= kind == "request.json"
     run.may_be_cancelled |= kind == "outcome.json"
+    run.plan_is_damaged |= kind in ("plan.json", "manifest.json", "request.json")
     return f"{how} {name}"
 
 
@@ -366,9 +375,9 @@ def result_damaged(round_: Round) -> str:
 @fault(4)
 def frame_replaced(round_: Round) -> str:
     """A frame is replaced by another, cut, or deleted while the run is in progress."""
-    run = round_.run()
+    runs = round_.planned_runs()
     file = round_.rng.choice([name for name in round_.system.input_files if name.startswith("frames/")])
-    blob, how = round_.system.input_blob(run, file), round_.rng.choice(["replaced", "cut", "deleted"])
+    blob, how = _changed_input(round_, runs, file), round_.rng.choice(["replaced", "cut", "deleted"])
     content = round_.system.input_files[file]
     if how == "deleted":
         round_.system.direct.input.delete(blob)
@@ -376,17 +385,26 @@ def frame_replaced(round_: Round) -> str:
         others = [name for name in round_.system.input_files if name.startswith("frames/") and name != file]
         other = round_.system.input_files[round_.rng.choice(others)]
         round_.system.direct.input.write(blob, other if how == "replaced" else content[: len(content) // 2])
-    run.excuses.append(Excuse(f"{how} {blob}", (file.rpartition("/")[2], blob, "frames", "input")))
+    for run in runs:
+        run.excuses.append(Excuse(f"{how} {blob}", (file.rpartition("/")[2], blob, "frames", "input")))
     return f"{how} {blob}"
+
+
+def _changed_input(round_: Round, runs: list[Run], file: str) -> str:
+    """Return the input blob of the runs after recording that it changes."""
+    for run in runs:
+        blob = round_.system.input_blob(run, file)
+    return blob
 
 
 @fault(2)
 def sound_replaced(round_: Round) -> str:
-    run = round_.run()
+    runs = round_.planned_runs()
     file = next(name for name in round_.system.input_files if name.startswith("audio"))
-    blob, content = round_.system.input_blob(run, file), round_.system.input_files[file]
+    blob, content = _changed_input(round_, runs, file), round_.system.input_files[file]
     round_.system.direct.input.write(blob, content[: len(content) // 2])
-    run.excuses.append(Excuse(f"cut {blob}", (file, "audio", "sound", "input")))
+    for run in runs:
+        run.excuses.append(Excuse(f"cut {blob}", (file, "audio", "sound", "input")))
     return f"cut {blob}"
 
 
@@ -398,7 +416,9 @@ def uploaded_again(round_: Round) -> str:
         raise NotApplicable
     round_.system.upload(run.name)
     excuse = Excuse(f"uploaded {run.name} again", ("input", "frame", "uploaded", "changed", "audio", "sound"))
-    run.excuses.append(excuse)
+    for other in round_.runs:
+        if other.name == run.name:
+            other.excuses.append(excuse)
     second = round_.system.start(run.name)
     round_.runs.append(second)
     return second.run_id

@@ -46,10 +46,17 @@ class Run:
     run_id: str
     excuses: list[Excuse] = field(default_factory=list)
     may_be_cancelled: bool = False
+    plan_is_damaged: bool = False
+    """Whether a fault has damaged the plan or its manifest, after which the run is planned for its present input."""
     may_be_unknown: bool = False
     """Whether the app may not know the run, because its trigger file or request was removed."""
     damaged_input: dict[str, bytes] = field(default_factory=dict)
     """Original content of input blobs that faults have changed."""
+
+    @property
+    def may_differ(self) -> bool:
+        """Whether the video may be that of changed input."""
+        return self.plan_is_damaged and bool(self.damaged_input)
 
 
 @dataclass
