@@ -106,9 +106,9 @@ def demo(
             progress_display(console, mode) as display,
             temporary_cloud(project, Path(scratch)) as connection,
         ):
-            run_painting(painting, connection, display=display, scratch=Path(scratch) / "split")
+            written = run_painting(painting, connection, display=display, scratch=Path(scratch) / "split")
         if mode is not Mode.JSON:
-            typer.echo(painting.out)
+            typer.echo(written)
 
 
 def _demo_output(project: Path, video: Path, styles: StyleOptions, options: dict[str, Any]) -> Path:

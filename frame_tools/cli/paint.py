@@ -196,8 +196,8 @@ def run_paintings(
     return page
 
 
-def run_painting(painting: Painting, connection: Connection, *, display: Display, scratch: Path | None) -> None:
-    """Paint, explain Ctrl-C, and report the result."""
+def run_painting(painting: Painting, connection: Connection, *, display: Display, scratch: Path | None) -> Path:
+    """Paint, explain Ctrl-C, and report the result; returns its path: records never get the suffix of a video."""
     from frame_tools.client.workflow import paint as paint_video
 
     started: list[str] = []
@@ -206,6 +206,7 @@ def run_painting(painting: Painting, connection: Connection, *, display: Display
             painting, connection, scratch=scratch or Path(temporary), display=display, on_start=started.append
         )
     display.report("finished", summary.text, **summary.fields())
+    return summary.out
 
 
 @schema_options(*PAINTING, "label", *SPLITTING)
@@ -240,8 +241,7 @@ def paint(
             painting = build_painting(videos[0], out, styles, options, name=name, overwrite=overwrite)
             connection = connect(api, key)
             with progress_display(console, mode) as display:
-                run_painting(painting, connection, display=display, scratch=scratch)
-            written = painting.out
+                written = run_painting(painting, connection, display=display, scratch=scratch)
         else:
             folder = out or Path(DEFAULT_FOLDER)
             paintings = build_paintings(videos, mixes, options, folder=folder, name=name, overwrite=overwrite)

@@ -78,3 +78,10 @@ def test_failed_painting_is_the_commands_error() -> None:
     assert (result.exit_code, result.stdout) == (ExitCode.INPUT, "")
     assert "clip-1_copy.mp4" in result.stderr.splitlines()[-1]
     assert Path("painted/clip-0_copy.mp4").is_file()
+
+
+@pytest.mark.usefixtures("cloud")
+def test_records_are_printed_under_their_own_name() -> None:
+    result = run("paint", clips(1) / "clip-0.mp4", "--scorer", "describe", "-o", "looked.mp4")
+    assert (result.exit_code, result.stdout) == (ExitCode.OK, "looked.jsonl\n")
+    assert Path("looked.jsonl").is_file()
