@@ -5,7 +5,7 @@ import hashlib
 from dataclasses import replace
 from typing import Final
 
-from frame_tools.contracts.errors import DamagedError
+from frame_tools.contracts.errors import DamagedError, NextStep
 from frame_tools.contracts.inputs import InputPins
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
@@ -68,12 +68,30 @@ def read_pins(runs: BlobContainer, plan: Plan) -> InputPins | None:
         return None
     name = RunPaths(plan.run_id).inputs(plan.inputs_sha256)
     blob = runs.read(name)
-    pins = None if blob is None else InputPins.load_stored(blob.data)
-    if pins is None or pins.digest != plan.inputs_sha256:
-        raise DamagedError(f"The document runs/{name} is missing or not the planned one", "Start a new run")
+    pins = None if blob is None else _load(blob.data, plan.inputs_sha256)
+    if pins is None:
+        raise DamagedError(
+            f"The document runs/{name} is missing or not the planned one",
+            "Resubmit what is missing: the run is planned again",
+            next_step=NextStep.RESUBMIT,
+        )
     return pins
 
 
+def _load(data: bytes, digest: str) -> InputPins | None:
+    """Return the pins if they can be read and have this digest."""
+    try:
+        pins = InputPins.load_stored(data)
+    except DamagedError:
+        return None
+    return pins if pins.digest == digest else None
+
+
 def store_pins(runs: BlobContainer, pins: InputPins) -> None:
-    """Store the pins under the name that contains their digest."""
-    runs.create(RunPaths(pins.run_id).inputs(pins.digest), pins.dumps())
+    """Store the pins under the name that contains their digest; a damaged document there is replaced."""
+    name = RunPaths(pins.run_id).inputs(pins.digest)
+    if runs.create(name, pins.dumps()):
+        return
+    blob = runs.read(name)
+    if blob is None or _load(blob.data, pins.digest) is None:
+        runs.write(name, pins.dumps())

@@ -148,8 +148,9 @@ def resume(app: App, state: RunState, *, only_failed: bool) -> str:
 
 
 def _has_damaged_input(state: RunState) -> bool:
-    """Return whether a step failed because data that Impasto had stored was damaged."""
-    return any(failure.code is ErrorCode.DAMAGED_DATA for failure in state.failures.values())
+    """Return whether a step failed because data that Impasto had stored was damaged or replaced."""
+    codes = (ErrorCode.DAMAGED_DATA, ErrorCode.INPUT_CHANGED)
+    return any(failure.code in codes for failure in state.failures.values())
 
 
 def _delete_failures(app: App, state: RunState) -> None:

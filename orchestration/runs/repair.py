@@ -6,10 +6,12 @@ gives the same plan. The manifest and the frames of a video that the run has spl
 
 import logging
 
+from frame_tools.contracts.errors import DamagedError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import WORK, RunPaths
 from frame_tools.contracts.plan import Plan
 from frame_tools.storage.blobs import sha256_of
+from frame_tools.storage.pins import read_pins
 from frame_tools.storage.quarantine import quarantine
 from orchestration.app import App
 from orchestration.planning.planner import frames_are_complete
@@ -77,7 +79,8 @@ def repair_inputs(app: App, state: RunState, *, frames_are_damaged: bool = False
             app.storage.runs.create(RunPaths(state.run_id).splits_again, b"")
         plan_again(app, state, splits=True)
         return True
-    if manifest is None or not all(app.storage.work.exists(style.blob.name) for style in plan.styles):
+    has_styles = all(app.storage.work.exists(style.blob.name) for style in plan.styles)
+    if manifest is None or not has_styles or not _has_pins(app, plan):
         plan_again(app, state, splits=False)
         return True
     return False
@@ -89,6 +92,15 @@ def _planned_manifest(app: App, plan: Plan) -> Manifest | None:
     if blob is None or sha256_of(blob.data) != plan.manifest_sha256:
         return None
     return Manifest.load_stored(blob.data)
+
+
+def _has_pins(app: App, plan: Plan) -> bool:
+    """Return whether the pins of the run's input can be read, or the plan has none."""
+    try:
+        read_pins(app.storage.runs, plan)
+    except DamagedError:
+        return False
+    return True
 
 
 def _split_is_complete(app: App, plan: Plan, manifest: Manifest) -> bool:

@@ -238,6 +238,22 @@ REMEDIES: Final[dict[Kind, Case]] = {
     (ErrorCode.DAMAGED_DATA, NextStep.RESUBMIT): Case(cause=split_frame_is_damaged, reported_in="outcome"),
     (ErrorCode.DAMAGED_DATA, NextStep.RETRY_LATER): Case(cause=damaged_segment, reported_in="trouble"),
     (ErrorCode.DAMAGED_DATA, NextStep.START_NEW_RUN): Case(cause=damaged_request, reported_in="outcome"),
+    (ErrorCode.INPUT_CHANGED, NextStep.RESUBMIT): of_task(
+        InputError(
+            "A frame was replaced",
+            "Upload the original again, then resubmit",
+            code=ErrorCode.INPUT_CHANGED,
+            next_step=NextStep.RESUBMIT,
+        )
+    ),
+    (ErrorCode.INPUT_CHANGED, NextStep.START_NEW_RUN): of_task(
+        InputError(
+            "The video was replaced while it was being split",
+            "Upload the trigger file again",
+            code=ErrorCode.INPUT_CHANGED,
+            next_step=NextStep.START_NEW_RUN,
+        )
+    ),
     (ErrorCode.NOT_FOUND, NextStep.FIX_INPUT): of_task(MissingError("A blob is missing", "Upload it")),
     (ErrorCode.INTERNAL_ERROR, NextStep.REPORT_BUG): of_task(InternalError("A bug", "Report it")),
     (ErrorCode.INTERNAL_ERROR, NextStep.RESUBMIT): of_task(

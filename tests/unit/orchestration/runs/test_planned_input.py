@@ -20,7 +20,7 @@ from orchestration.handlers.finish_batch import finish_batch
 from orchestration.handlers.resubmit import resubmit
 from orchestration.runs.advance import advance
 from tests.support.clips import Clip, Tone, make_clip
-from tests.support.fake_node import read_plan
+from tests.support.fake_node import fail, read_plan
 from tests.support.memory_world import InMemoryCloud
 from tests.support.world import World, frame, message
 
@@ -81,6 +81,23 @@ def test_masks_and_sound_are_pinned(world: World, tmp_path: Path) -> None:
     world.upload_files("clip", {f"masks/{number:06d}.png": b"mask %d" % number for number in range(1, 7)})
     planned = pins(world, world.fire_trigger(world.upload_trigger("clip", mask="masks")))
     assert (len(planned.frames), len(set(planned.masks)), planned.audio is not None) == (6, 6, True)
+
+
+@pytest.mark.parametrize("damaged", [None, b"{"])
+def test_pins_that_are_gone_are_made_again_on_resubmission(world: World, damaged: bytes | None) -> None:
+    run_id = world.start("clip")
+    name = RunPaths(run_id).inputs(str(read_plan(world.storage, run_id).inputs_sha256))
+    world.storage.runs.delete(name)
+    if damaged is not None:
+        world.storage.runs.write(name, damaged)
+    world.deliver_messages()
+    fail(world.storage, run_id, 0)
+    fail(world.storage, run_id, 1)
+    fail(world.storage, run_id, 2)
+    world.deliver_messages()
+    resubmit(world.app, run_id, "missing")
+    assert pins(world, run_id).digest == read_plan(world.storage, run_id).inputs_sha256
+    assert finish(world, run_id) == "finished"
 
 
 # Receipts.
