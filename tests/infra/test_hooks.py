@@ -2,6 +2,10 @@
 
 import http.server
 import json
+import os
+import re
+import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -100,6 +104,28 @@ def test_azure_yaml_runs_the_hooks_on_every_system() -> None:
     assert {line.rpartition(" ")[2] for line in posix} == set(HOOKS)
     assert all(line.startswith("python3 -m infra.hooks ") for line in posix)
     assert [line.replace("python3 ", "python ") for line in posix] == windows
+
+
+SHELLS = {name: shell for name in ("sh", "pwsh") if (shell := shutil.which(name))}
+"""The shells of azure.yaml that this machine has."""
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(("missing", "code"), [("", 0), ("AZURE_RESOURCE_GROUP", 1)])
+def test_hook_runs_in_the_shell_that_azd_calls(commands: Commands, shell: str, missing: str, code: int) -> None:
+    """Both shells call the same program, and its exit code decides whether azd goes on."""
+    python = {"sh": "python3", "pwsh": "python"}[shell]
+    wrapper = commands.folder / python
+    wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    wrapper.chmod(0o755)
+    text = (REPOSITORY / "azure.yaml").read_text(encoding="utf-8")
+    (line,) = re.findall(rf"run: ({python} -m infra\.hooks postup)$", text, re.MULTILINE)
+    environ = {name: value for name, value in os.environ.items() if name != missing}
+    answer = subprocess.run(
+        [SHELLS[shell], "-c", line], cwd=REPOSITORY, env=environ, capture_output=True, text=True, check=False
+    )
+    assert (answer.returncode, missing in answer.stderr) == (code, True)
+    assert bool(commands.calls) is (code == 0)
 
 
 def test_environment_of_the_hooks_comes_from_azd_and_the_outputs() -> None:
