@@ -4,6 +4,7 @@ import ast
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from typing import Final
 
 import pytest
@@ -80,6 +81,7 @@ def reported(source: str) -> Iterator[tuple[Kind, int]]:
             yield kind, node.lineno
 
 
+@cache
 def kinds() -> dict[Kind, list[str]]:
     """Return every kind of error with the places that create it."""
     places: dict[Kind, list[str]] = defaultdict(list)

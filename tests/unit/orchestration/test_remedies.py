@@ -4,9 +4,10 @@ import pytest
 
 from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.receipt import Failure
 from orchestration.delays import read_delay
 from orchestration.handlers.resubmit import resubmit
-from orchestration.state import RunState, read_state, read_task_error
+from orchestration.state import RunState, read_state, read_task_error, write_failure
 from tests.support.fake_node import read_plan
 from tests.support.in_memory_host import InMemoryHost
 from tests.support.memory_world import InMemoryCloud
@@ -115,6 +116,28 @@ def test_resubmission_long_after_the_end_splits_again(host: InMemoryHost) -> Non
     empty_work(host, run_id)
     assert resubmit(host.app, run_id, "missing") == run_id
     assert host.play_until_end(run_id, rounds=12).status == "finished"
+
+
+def test_changed_sound_of_a_split_video_is_split_again(host: InMemoryHost) -> None:
+    run_id = split_run(host)
+    host.deliver()
+    host.execute_tasks()
+    host.deliver()
+    changed = Failure(
+        run_id=run_id,
+        step="join",
+        reason="The sound was replaced",
+        remedy="Resubmit what is missing",
+        code=ErrorCode.INPUT_CHANGED,
+        next_step=NextStep.RESUBMIT,
+        failed_at="",
+    )
+    write_failure(host.world.storage, changed)
+    assert host.play_until_end(run_id).code is ErrorCode.INPUT_CHANGED
+    resubmit(host.app, run_id, "missing")
+    assert host.play_until_end(run_id, rounds=12).status == "finished"
+    splits = [task for _, task in host.cloud.jobs.specs if task.startswith("split")]
+    assert len(splits) == 2
 
 
 def test_split_video_that_is_gone_is_named(host: InMemoryHost) -> None:
