@@ -29,6 +29,10 @@ app = typer.Typer(
 console = Console(stderr=True)
 LOCAL = PROJECT / ".local"
 FAILED = 1
+NodeOption = Annotated[
+    str,
+    typer.Option(help="host: tasks run with this machine's files; image: in the node image that `make image` built."),
+]
 
 
 @app.callback()
@@ -52,6 +56,7 @@ def up(
     stop_with_input: Annotated[
         bool, typer.Option("--stop-with-input", help="Stop when the standard input ends, for programs that start it.")
     ] = False,
+    node: NodeOption = "host",
 ) -> None:
     """Start the local cloud on its default ports and keep it running until Ctrl-C."""
     if host not in ("local", "func"):
@@ -63,10 +68,11 @@ def up(
         threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     ports = FREE_PORTS if free_ports else default_ports(offset)
     try:
-        with running_cloud(CloudOptions(folder=folder, ports=ports, functions=host == "local")) as cloud:
+        options = CloudOptions(folder=folder, ports=ports, functions=host == "local", node_image=_node_image(node))
+        with running_cloud(options) as cloud:
             _make_containers(cloud)
             with published(cloud, connection or default_file(os.environ)):
-                _print_addresses(cloud, folder, functions=host == "local")
+                _print_addresses(cloud, options)
                 with suppress(KeyboardInterrupt):
                     _wait_until_stopped(cloud)
     except ServiceFailedError as error:
@@ -87,12 +93,19 @@ def _frame_tools(cloud: Cloud, *argv: str) -> int:
     return subprocess.run(command, cwd=PROJECT, env={**os.environ, **cloud.settings}, check=False).returncode
 
 
-def _print_addresses(cloud: Cloud, folder: Path, *, functions: bool) -> None:
+def _node_image(node: str) -> Path | None:
+    if node not in ("host", "image"):
+        raise typer.BadParameter(f"{node!r} is not a node; use host or image", param_hint="--node")
+    return LOCAL / "image" / "image.json" if node == "image" else None
+
+
+def _print_addresses(cloud: Cloud, options: CloudOptions) -> None:
+    tasks = f"{SCORER_PYTHON}/python" if options.node_image is None else "the node image"
     console.print(f"storage     http://127.0.0.1:{cloud.ports.blob}/devstoreaccount1 (any tool's development storage)")
     console.print(f"Batch       http://127.0.0.1:{cloud.ports.batch}")
-    console.print(f"app         {cloud.api}" if functions else "app         run `func start` in this folder")
-    console.print(f"logs        {folder / 'logs'}")
-    console.print(f"task slots  1, running {SCORER_PYTHON}/python. Press Ctrl-C to stop everything.")
+    console.print(f"app         {cloud.api}" if options.functions else "app         run `func start` in this folder")
+    console.print(f"logs        {options.folder / 'logs'}")
+    console.print(f"task slots  1, running {tasks}. Press Ctrl-C to stop everything.")
 
 
 def _wait_until_stopped(cloud: Cloud) -> None:

@@ -42,6 +42,8 @@ class CloudOptions:
     """Keep blobs and queues in memory only."""
     functions: bool = True
     """Run the function host; without it, `func start` can take its place."""
+    node_image: Path | None = None
+    """The description of a node image, which `make image` writes; None runs tasks with this machine's files."""
     nodes: int = 1
     slots: int = 1
     duplicate_seed: int | None = None
@@ -102,6 +104,20 @@ def node_environment(ports: Ports) -> dict[str, str]:
     }
 
 
+def _image_description(options: CloudOptions, ports: Ports) -> dict[str, object]:
+    """Return what the Batch service is told about the node image. Raises ServiceFailedError if it was not built."""
+    if options.node_image is None:
+        return {"environment": node_environment(ports)}
+    try:
+        built = json.loads(options.node_image.read_text(encoding="utf-8"))
+    except OSError:
+        raise ServiceFailedError(
+            f"There is no node image ({options.node_image} is missing). Run `make image`."
+        ) from None
+    container = {name: built[name] for name in ("root", "user", "working_directory")}
+    return {"environment": {**built["environment"], **storage_settings(ports)}, "container": container}
+
+
 def _client_ports(options: CloudOptions, ports: Ports) -> Ports:
     proxy = options.proxy_ports
     return ports if proxy is None else replace(ports, blob=proxy.blob, queue=proxy.queue, table=proxy.table)
@@ -129,7 +145,7 @@ def _batch_service(options: CloudOptions, ports: Ports) -> ServiceProcess:
     data = options.folder / "batch"
     data.mkdir(parents=True, exist_ok=True)
     image = data / "node-image.json"
-    image.write_text(json.dumps(node_environment(_client_ports(options, ports)), indent=1))
+    image.write_text(json.dumps(_image_description(options, _client_ports(options, ports)), indent=1))
     image.chmod(0o600)
     argv = [sys.executable, "-m", "local_cloud.batch_service", "--port", str(ports.batch), "--data", str(data)]
     argv += ["--pool", f"{POOL_ID}:{options.nodes}x{options.slots}", "--image", f"{NODE_IMAGE}={image}"]

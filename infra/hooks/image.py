@@ -9,19 +9,26 @@ from pathlib import Path, PurePosixPath
 
 from infra.hooks.azure import ROOT, AzureCli, HookError, value
 
-_PACKAGES = ("frame_tools", "scoring")
-_DOCKERFILE = "scoring/Dockerfile"
+DOCKERFILE = "scoring/Dockerfile"
 TAG_LENGTH = 16
+_PACKAGES = ("frame_tools", "scoring")
+_LOCKS = ("requirements-image.txt", "requirements-weights.txt")
 
 
 def context_files(root: Path) -> Iterator[PurePosixPath]:
-    """Give the files of the build context in a fixed order: both packages without caches and weights made here."""
+    """Give the files of the build context in a fixed order: those that `.dockerignore` lets through."""
     for package in _PACKAGES:
         for path in sorted((root / package).rglob("*")):
             relative = PurePosixPath(path.relative_to(root).as_posix())
-            is_made_here = "__pycache__" in relative.parts or relative.parts[:2] == ("scoring", "weights")
-            if path.is_file() and not is_made_here and relative.suffix != ".pyc":
+            if path.is_file() and not _is_ignored(relative):
                 yield relative
+
+
+def _is_ignored(path: PurePosixPath) -> bool:
+    is_cache = "__pycache__" in path.parts or path.suffix == ".pyc" or path.name == "py.typed"
+    is_made_here = path.parts[:2] == ("scoring", "weights")
+    is_other_lock = path.parts[:-1] == ("scoring",) and path.name.startswith("requirements") and path.name not in _LOCKS
+    return is_cache or is_made_here or is_other_lock
 
 
 def content_tag(root: Path) -> str:
@@ -57,7 +64,7 @@ def build_image(az: AzureCli, environ: Mapping[str, str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
         copy_context(ROOT, context)
-        options = ["--image", name, "--file", _DOCKERFILE, "--platform", "linux/amd64"]
+        options = ["--image", name, "--file", DOCKERFILE, "--platform", "linux/amd64"]
         if az.run("acr", "build", "--registry", registry, *options, str(context)):
             return
         docker = shutil.which("docker")
@@ -69,7 +76,7 @@ def build_image(az: AzureCli, environ: Mapping[str, str]) -> None:
 
 
 def _build_with_docker(az: AzureCli, docker: str, registry: str, image: str, context: Path) -> None:
-    build = [docker, "build", "--platform", "linux/amd64", "--tag", image, "--file", str(context / _DOCKERFILE)]
+    build = [docker, "build", "--platform", "linux/amd64", "--tag", image, "--file", str(context / DOCKERFILE)]
     done = (
         az.run("acr", "login", "--name", registry)
         and subprocess.run([*build, str(context)], check=False).returncode == 0
@@ -83,6 +90,6 @@ def _by_hand(registry: str, image: str) -> str:
     return (
         "On a machine with Docker that reaches the registry, run in the root of the project:\n"
         f"  az acr login --name {registry}\n"
-        f"  docker build --platform linux/amd64 --tag {image} --file {_DOCKERFILE} . && docker push {image}\n"
+        f"  docker build --platform linux/amd64 --tag {image} --file {DOCKERFILE} . && docker push {image}\n"
         "Runs that start before are refused with the name of the missing image."
     )

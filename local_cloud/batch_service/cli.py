@@ -1,7 +1,6 @@
 """Command line: `python -m local_cloud.batch_service --data FOLDER --pool gpu:1x1 --image NAME=ENV.json`."""
 
 import asyncio
-import json
 import logging
 import re
 import socket
@@ -10,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from local_cloud.batch_service.execution.image import Image
 from local_cloud.batch_service.server import serve
 from local_cloud.batch_service.service import PoolShape
 
@@ -26,7 +26,8 @@ def main(
     image: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME=FILE: FILE is a JSON object with the whole base environment of the image's tasks. Repeatable."
+            help="NAME=FILE: FILE is a JSON object with the whole base `environment` of the image's tasks and, if they "
+            "run in a container, `container`: the `root` folder of its files, `user`, `working_directory`. Repeatable."
         ),
     ] = None,
     job_quota: Annotated[
@@ -65,14 +66,11 @@ def _parse_pool(text: str) -> tuple[str, PoolShape]:
     return match["id"], PoolShape(nodes=int(match["nodes"]), slots=int(match["slots"]))
 
 
-def _parse_image(text: str) -> tuple[str, dict[str, str]]:
+def _parse_image(text: str) -> tuple[str, Image]:
     name, separator, file = text.partition("=")
     if not (name and separator):
         raise typer.BadParameter(f"{text!r}: write NAME=FILE.json", param_hint="--image")
     try:
-        variables = json.loads(Path(file).read_text(encoding="utf-8"))
+        return name, Image.model_validate_json(Path(file).read_bytes())
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"{file}: {error}", param_hint="--image") from error
-    if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
-        raise typer.BadParameter(f"{file} must be a JSON object whose values are strings", param_hint="--image")
-    return name, variables

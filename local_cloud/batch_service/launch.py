@@ -70,7 +70,7 @@ def start_service(
         command += ["--pool", f"{pool_id}:{nodes}x{slots}"]
     for number, (name, variables) in enumerate(images.items()):
         file = data.resolve() / f"image-{number}.json"
-        file.write_text(json.dumps(dict(variables)), encoding="utf-8")
+        file.write_text(json.dumps({"environment": dict(variables)}), encoding="utf-8")
         command += ["--image", f"{name}={file}"]
     command += [] if job_quota is None else ["--job-quota", str(job_quota)]
     command += ["--boot-seconds", str(boot_seconds)] if boot_seconds else []

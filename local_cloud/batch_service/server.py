@@ -16,6 +16,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from local_cloud.batch_service.contracts.errors import BatchError, error_response
+from local_cloud.batch_service.execution.image import Image
 from local_cloud.batch_service.faults import HttpError
 from local_cloud.batch_service.routes.fault_routes import add_fault_routes
 from local_cloud.batch_service.routes.file_routes import add_file_routes
@@ -50,7 +51,7 @@ async def serve(
     *,
     data: Path,
     pools: Mapping[str, PoolShape],
-    images: Mapping[str, Mapping[str, str]],
+    images: Mapping[str, Image],
     ready: Callable[[str], None],
     job_quota: int | None = None,
     boot_seconds: float = 0.0,

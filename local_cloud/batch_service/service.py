@@ -8,6 +8,7 @@ from pathlib import Path
 from local_cloud.batch_service.background import Background
 from local_cloud.batch_service.contracts.errors import BatchError
 from local_cloud.batch_service.execution.attempt import Attempt, AttemptRunner
+from local_cloud.batch_service.execution.image import Image
 from local_cloud.batch_service.execution.process_registry import ProcessRegistry
 from local_cloud.batch_service.execution.scheduler import Scheduler
 from local_cloud.batch_service.faults import Faults, OutputTrigger
@@ -37,12 +38,12 @@ class BatchService:
         self,
         data: Path,
         *,
-        images: Mapping[str, Mapping[str, str]],
+        images: Mapping[str, Image],
         base_url: str,
         job_quota: int | None = None,
         boot_seconds: float = 0.0,
     ) -> None:
-        """Open the folder; `images` maps an image name to the whole base environment of its tasks.
+        """Open the folder; `images` are the images that tasks may name.
 
         `job_quota` limits the number of jobs that are not completed; None means no limit. `boot_seconds` is the time
         that a new or returning node takes to start.
@@ -54,7 +55,9 @@ class BatchService:
         self.background = Background()
         self._images = tuple(images)
         self._registry = ProcessRegistry(data / "processes")
-        runner = AttemptRunner(images=images, registry=self._registry, account_url=base_url)
+        runner = AttemptRunner(
+            images=images, containers=data / "containers", registry=self._registry, account_url=base_url
+        )
         self.scheduler = Scheduler(
             self.store, runner, nodes_folder=data / "nodes", task_completed=self._on_task_completed
         )

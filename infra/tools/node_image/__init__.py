@@ -1,0 +1,1 @@
+"""Build of the node image on this machine, without a Docker engine: `make image`."""
