@@ -25,6 +25,7 @@ STYLE ?=
 OUT ?=
 WITH ?=
 HOST ?= local
+NODE ?= host
 TESTS ?= tests
 # All tracked shell scripts; .ci/run has no suffix.
 SHELL_SCRIPTS = $(shell git ls-files '*.sh') .ci/run
@@ -32,12 +33,14 @@ SHELL_SCRIPTS = $(shell git ls-files '*.sh') .ci/run
 SCORING_TESTS := $(wildcard tests/scoring) tests/unit/scoring tests/unit/benchmarks/scoring tests/contract/test_masks.py
 # The node image runs frame_tools on an older Python: these tests run in both environments.
 NODE_TESTS := $(addprefix tests/unit/frame_tools/,media contracts/test_manifest.py contracts/test_options.py contracts/test_documents.py)
-SCORING_IGNORED := $(foreach t,$(SCORING_TESTS),--ignore $(t))
+# These tests need the built node image, and root.
+IMAGE_TESTS := tests/node_image
+NOT_APP_TESTS := $(foreach t,$(SCORING_TESTS) $(IMAGE_TESTS),--ignore $(t))
 SCORING_HELPERS := tests/support/golden_pictures.py tests/support/moving_scenes.py
 export VIDEO STYLE OUT
 
-.PHONY: help setup vgg demo up test test-unit test-app test-scoring coverage hunt chaos lint lint-project lint-infra types \
-  contracts bicep bicep-snapshots kql check lock format clean
+.PHONY: help setup vgg demo up image test test-unit test-app test-scoring test-image coverage hunt chaos lint lint-project \
+  lint-infra types contracts bicep bicep-snapshots kql check lock format clean
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -54,8 +57,11 @@ demo: setup ## Paint the sample, or VIDEO=my.mp4 STYLE=painting.jpg OUT=out.mp4,
 	@.venv/bin/python -m frame_tools demo $(if $(VIDEO),"$$VIDEO") $(if $(STYLE),--style "$$STYLE") \
 	  $(if $(OUT),--out "$$OUT" --overwrite) $(foreach v,$(DEMO_VARIABLES),--$(call lower,$(v))="$$$(v)") $(WITH)
 
-up: setup ## Start the local cloud and leave it running; HOST=func leaves the app to `func start`
-	@exec .venv/bin/python -m local_cloud up --host $(HOST)
+up: setup ## Start the local cloud and leave it running; HOST=func leaves the app to `func start`, NODE=image uses the image
+	@exec .venv/bin/python -m local_cloud up --host $(HOST) --node $(NODE)
+
+image: $(APP) ## Build the node image on this machine, as root, without a Docker engine
+	@.venv/bin/python -m infra.tools.node_image
 
 vgg: setup ## Make VGG16's weights, which tuning a style and the scorer gatys need (64 MB are fetched)
 	@.venv-scoring/bin/python -m scoring vgg
@@ -63,28 +69,31 @@ vgg: setup ## Make VGG16's weights, which tuning a style and the scorer gatys ne
 test: test-app test-scoring ## Run all tests
 
 test-unit: $(APP) ## Run the tests that need no storage emulator, no Batch service and no torch
-	.venv/bin/python -m pytest tests/unit $(SCORING_IGNORED) -n auto
+	.venv/bin/python -m pytest tests/unit $(NOT_APP_TESTS) -n auto
 
 test-app: setup
-	.venv/bin/python -m pytest $(TESTS) $(SCORING_IGNORED)
+	.venv/bin/python -m pytest $(TESTS) $(NOT_APP_TESTS)
 
 test-scoring: setup
 	.venv-scoring/bin/python -m pytest $(SCORING_TESTS) $(NODE_TESTS)
+
+test-image: setup image ## Build the node image and run tasks in it, as root
+	.venv/bin/python -m pytest $(IMAGE_TESTS)
 
 # Branch coverage of all tests, fast ones first; raise the floors as the measured values rise.
 APP_COVERAGE_FLOOR := 50
 SCORING_COVERAGE_FLOOR := 50
 coverage: setup ## Run all tests and measure branch coverage, which must not fall below its floors
 	rm -f .coverage coverage*.xml
-	.venv/bin/python -m pytest tests/unit $(SCORING_IGNORED) -n auto --cov --cov-report=
-	.venv/bin/python -m pytest tests --ignore tests/unit $(SCORING_IGNORED) -n auto --dist loadfile --cov --cov-append \
+	.venv/bin/python -m pytest tests/unit $(NOT_APP_TESTS) -n auto --cov --cov-report=
+	.venv/bin/python -m pytest tests --ignore tests/unit $(NOT_APP_TESTS) -n auto --dist loadfile --cov --cov-append \
 	  --cov-report=term:skip-covered --cov-report=xml:coverage-app.xml --cov-fail-under=$(APP_COVERAGE_FLOOR)
 	rm -f .coverage
 	.venv-scoring/bin/python -m pytest $(SCORING_TESTS) $(NODE_TESTS) --cov=scoring --cov-branch \
 	  --cov-report=term:skip-covered --cov-report=xml:coverage-scoring.xml --cov-fail-under=$(SCORING_COVERAGE_FLOOR)
 
 hunt: setup ## Try the property tests on 5000 new examples each (half an hour; no part of check)
-	.venv/bin/python -m pytest tests $(SCORING_IGNORED) -m hypothesis --hypothesis-profile hunt
+	.venv/bin/python -m pytest tests $(NOT_APP_TESTS) -m hypothesis --hypothesis-profile hunt
 	.venv-scoring/bin/python -m pytest $(SCORING_TESTS) -m hypothesis --hypothesis-profile hunt
 
 FAULTS ?= 200
@@ -129,7 +138,7 @@ lint-infra: $(APP) ## Check azure.yaml, host.json and the shell scripts
 	@command -v shellcheck >/dev/null || { echo "No shellcheck found. Install it: apt-get install shellcheck, or brew install shellcheck." >&2; exit 1; }
 	shellcheck $(SHELL_SCRIPTS)
 
-check: lint lint-project lint-infra types contracts bicep kql coverage ## All that CI does
+check: lint lint-project lint-infra types contracts bicep kql coverage test-image ## All that CI does
 
 # uv keeps every pin of an existing lock; `make lock UPGRADE=--upgrade` moves the transitive ones to their newest versions.
 # Direct versions stand in the .in files. The version of Python is that of the oldest interpreter that installs the lock.

@@ -162,8 +162,13 @@ def test_build_context_holds_both_packages_only() -> None:
 
 
 def test_build_context_leaves_out_what_was_made_here(tmp_path: Path) -> None:
-    made = ("scoring/weights/w.safetensors", "frame_tools/__pycache__/b.pyc", "scoring/requirements-dev.txt", ".venv/c")
-    for name in ("scoring/a.py", *made, "d.py"):
+    excluded = (
+        "scoring/weights/w.safetensors",
+        "frame_tools/__pycache__/b.pyc",
+        "scoring/requirements-dev.txt",
+        ".venv/c",
+    )
+    for name in ("scoring/a.py", *excluded, "d.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     copy_context(tmp_path, tmp_path / "out")

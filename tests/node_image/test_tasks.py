@@ -101,7 +101,7 @@ def test_task_is_an_unprivileged_user(probe: Mapping[str, Any]) -> None:
 
 
 def test_task_writes_to_its_temporary_folder_only(probe: Mapping[str, Any]) -> None:
-    assert [folder for folder, answer in probe["writes"].items() if answer == "yes"] == ["/tmp"]
+    assert [folder for folder, answer in probe["writes"].items() if answer == "yes"] == ["/tmp"]  # noqa: S108
 
 
 def test_task_sees_no_other_process_and_no_other_machine(probe: Mapping[str, Any]) -> None:

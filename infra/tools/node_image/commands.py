@@ -1,5 +1,6 @@
 """Commands of the system that the build needs."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -14,12 +15,14 @@ class ImageError(Exception):
 
 
 def check_commands() -> None:
-    """Raise `ImageError` that names the packages to install if a command is absent."""
+    """Raise `ImageError` if commands are absent, or if the user may not create files of other users."""
     missing = [package for command, package in PACKAGES.items() if shutil.which(command) is None]
     if missing:
         raise ImageError(
             f"Building the node image needs {', '.join(missing)}. Run: apt-get install {' '.join(missing)}"
         )
+    if os.geteuid() != 0:
+        raise ImageError("The files of an image belong to root. Build and use it as root: sudo make image")
 
 
 def run(argv: Sequence[str], log: Path, *, environ: Mapping[str, str] | None = None) -> str:

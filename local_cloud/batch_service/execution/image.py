@@ -4,6 +4,7 @@ Containers are started by bubblewrap: like `docker run`, it gives a process the 
 process namespace of its own. It needs no service and no storage driver, and a task's processes end with its first one.
 """
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,10 +19,12 @@ NODE_ROOT: Final = "/mnt/batch/tasks"
 
 
 def find_launcher() -> str:
-    """Return the path of bubblewrap. Raises ValueError if it is not installed."""
+    """Return the path of bubblewrap. Raises ValueError if it is not installed or if this process is not root's."""
     path = shutil.which("bwrap")
     if path is None:
         raise ValueError("Tasks in containers need bubblewrap. Run: apt-get install bubblewrap")
+    if os.geteuid() != 0:
+        raise ValueError("Tasks in containers run as the user of the image. Start the local cloud as root for that")
     return path
 
 
