@@ -158,4 +158,5 @@ def test_video_is_painted_in_the_image(image_system: ImageSystem, root: Path, tm
     assert snapshot(root) == before
     assert not list((image_system.folder / "batch" / "containers").iterdir())
     written = [path for path in below(image_system.node) if path.is_file()]
-    assert {path.name for path in written} == {"stdout.txt", "stderr.txt"}
+    # All by the Batch service.
+    assert {path.name for path in written} == {"stdout.txt", "stderr.txt", "fileuploadout.txt"}
