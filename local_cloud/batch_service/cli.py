@@ -1,4 +1,4 @@
-"""Command line: `python -m local_cloud.batch_service --data FOLDER --pool gpu:1x1 --image NAME=ENV.json`."""
+"""Command line: `python -m local_cloud.batch_service --data FOLDER --pool gpu:1x1 --image NAME=IMAGE.json`."""
 
 import asyncio
 import logging
