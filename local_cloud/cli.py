@@ -61,6 +61,7 @@ def up(
     """Start the local cloud on its default ports and keep it running until Ctrl-C."""
     if host not in ("local", "func"):
         raise typer.BadParameter(f"{host!r} is not a host; use local or func", param_hint="--host")
+    node_image = _node_image(node)
     signal.signal(signal.SIGTERM, _interrupt)
     # A shell starts background jobs (`&`) with SIGINT ignored, so SIGINT is handled explicitly.
     signal.signal(signal.SIGINT, _interrupt)
@@ -68,7 +69,7 @@ def up(
         threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     ports = FREE_PORTS if free_ports else default_ports(offset)
     try:
-        options = CloudOptions(folder=folder, ports=ports, functions=host == "local", node_image=_node_image(node))
+        options = CloudOptions(folder=folder, ports=ports, functions=host == "local", node_image=node_image)
         with running_cloud(options) as cloud:
             _make_containers(cloud)
             with published(cloud, connection or default_file(os.environ)):

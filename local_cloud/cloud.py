@@ -104,7 +104,7 @@ def node_environment(ports: Ports) -> dict[str, str]:
     }
 
 
-def _image_description(options: CloudOptions, ports: Ports) -> dict[str, object]:
+def image_description(options: CloudOptions, ports: Ports) -> dict[str, object]:
     """Return what the Batch service is told about the node image. Raises ServiceFailedError if it was not built."""
     if options.node_image is None:
         return {"environment": node_environment(ports)}
@@ -145,7 +145,7 @@ def _batch_service(options: CloudOptions, ports: Ports) -> ServiceProcess:
     data = options.folder / "batch"
     data.mkdir(parents=True, exist_ok=True)
     image = data / "node-image.json"
-    image.write_text(json.dumps(_image_description(options, _client_ports(options, ports)), indent=1))
+    image.write_text(json.dumps(image_description(options, _client_ports(options, ports)), indent=1))
     image.chmod(0o600)
     argv = [sys.executable, "-m", "local_cloud.batch_service", "--port", str(ports.batch), "--data", str(data)]
     argv += ["--pool", f"{POOL_ID}:{options.nodes}x{options.slots}", "--image", f"{NODE_IMAGE}={image}"]
