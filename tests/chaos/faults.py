@@ -5,6 +5,7 @@ A fault raises NotApplicable if there is nothing that it could damage now; it is
 
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -289,16 +290,8 @@ def storage_away(round_: Round) -> str:
 
 # Stored documents and files
 
-_EVIDENCE = {
-    "request.json": ("request",),
-    "plan.json": ("plan",),
-    "manifest.json": ("manifest",),
-    "batches": ("receipt",),
-    "jobs": ("job",),
-    "failures": ("failure",),
-    "errors": ("error",),
-    "outcome.json": ("outcome",),
-}
+_EVIDENCE = {"batches": ("receipt",), "jobs": ("job",), "failures": ("failure",), "errors": ("error",)}
+"""How reasons name the documents in a folder; they name others by the words of their file names, without plural."""
 
 
 @fault(10)
@@ -311,7 +304,8 @@ def document_damaged(round_: Round) -> str:
     name = round_.rng.choice(names)
     kind = name.split("/")[1]
     how = _damage(round_, name)
-    run.excuses.append(Excuse(f"{how} {name}", (*_EVIDENCE.get(kind, ()), name)))
+    words = [word.rstrip("s") for word in re.findall("[a-z]{4,}", kind.partition(".")[0])]
+    run.excuses.append(Excuse(f"{how} {name}", (*_EVIDENCE.get(kind, words), name)))
     run.may_be_unknown |= kind == "request.json"
     run.may_be_cancelled |= kind == "outcome.json"
     run.plan_is_damaged |= kind in ("plan.json", "manifest.json", "request.json")
