@@ -39,7 +39,7 @@ NOT_APP_TESTS := $(foreach t,$(SCORING_TESTS) $(IMAGE_TESTS),--ignore $(t))
 SCORING_HELPERS := tests/support/golden_pictures.py tests/support/moving_scenes.py
 export VIDEO STYLE OUT
 
-.PHONY: help setup vgg demo up image test test-unit test-app test-scoring test-image coverage hunt chaos lint lint-project \
+.PHONY: help setup vgg demo up image test test-unit test-app test-scoring test-image test-runs coverage hunt chaos lint lint-project \
   lint-infra types contracts bicep bicep-snapshots kql check lock format clean
 
 help: ## Say what there is
@@ -80,14 +80,21 @@ test-scoring: setup
 test-image: setup image ## Build the node image and run tasks in it, as root
 	.venv/bin/python -m pytest $(IMAGE_TESTS)
 
-# Branch coverage of all tests, fast ones first; raise the floors as the measured values rise.
+# These tests take most of the time. They run most of the product in other processes, which coverage does not measure,
+# or run the same lines in thousands of orders.
+WHOLE_RUNS := tests/e2e tests/integration/orchestration/test_interleaving.py
+test-runs: setup ## Run the tests of whole runs and of interleaved handlers
+	.venv/bin/python -m pytest $(WHOLE_RUNS) -n auto --dist worksteal
+
+# Branch coverage of all other tests, fast ones first; raise the floors as the measured values rise.
 APP_COVERAGE_FLOOR := 50
 SCORING_COVERAGE_FLOOR := 50
-coverage: setup ## Run all tests and measure branch coverage, which must not fall below its floors
+coverage: setup ## Run the other tests and measure branch coverage, which must not fall below its floors
 	rm -f .coverage coverage*.xml
 	.venv/bin/python -m pytest tests/unit $(NOT_APP_TESTS) -n auto --cov --cov-report=
-	.venv/bin/python -m pytest tests --ignore tests/unit $(NOT_APP_TESTS) -n auto --dist loadfile --cov --cov-append \
-	  --cov-report=term:skip-covered --cov-report=xml:coverage-app.xml --cov-fail-under=$(APP_COVERAGE_FLOOR)
+	.venv/bin/python -m pytest tests --ignore tests/unit $(foreach t,$(WHOLE_RUNS),--ignore $(t)) $(NOT_APP_TESTS) -n auto \
+	  --dist loadfile --cov --cov-append --cov-report=term:skip-covered --cov-report=xml:coverage-app.xml \
+	  --cov-fail-under=$(APP_COVERAGE_FLOOR)
 	rm -f .coverage
 	.venv-scoring/bin/python -m pytest $(SCORING_TESTS) $(NODE_TESTS) --cov=scoring --cov-branch \
 	  --cov-report=term:skip-covered --cov-report=xml:coverage-scoring.xml --cov-fail-under=$(SCORING_COVERAGE_FLOOR)
@@ -138,7 +145,7 @@ lint-infra: $(APP) ## Check azure.yaml, host.json and the shell scripts
 	@command -v shellcheck >/dev/null || { echo "No shellcheck found. Install it: apt-get install shellcheck, or brew install shellcheck." >&2; exit 1; }
 	shellcheck $(SHELL_SCRIPTS)
 
-check: lint lint-project lint-infra types contracts bicep kql coverage test-image ## All that CI does
+check: lint lint-project lint-infra types contracts bicep kql coverage test-runs test-image ## All that CI does
 
 # uv keeps every pin of an existing lock; `make lock UPGRADE=--upgrade` moves the transitive ones to their newest versions.
 # Direct versions stand in the .in files. The version of Python is that of the oldest interpreter that installs the lock.
