@@ -106,7 +106,8 @@ def demo(
             progress_display(console, mode) as display,
             temporary_cloud(project, Path(scratch)) as connection,
         ):
-            written = run_painting(painting, connection, display=display, scratch=Path(scratch) / "split")
+            split_folder = Path(scratch) / "split"
+            written = run_painting(painting, connection, display=display, scratch=split_folder, is_kept=False)
         if mode is not Mode.JSON:
             typer.echo(written)
 

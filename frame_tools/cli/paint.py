@@ -196,8 +196,13 @@ def run_paintings(
     return page
 
 
-def run_painting(painting: Painting, connection: Connection, *, display: Display, scratch: Path | None) -> Path:
-    """Paint, explain Ctrl-C, and report the result; returns its path: records never get the suffix of a video."""
+def run_painting(
+    painting: Painting, connection: Connection, *, display: Display, scratch: Path | None, is_kept: bool = True
+) -> Path:
+    """Paint, explain Ctrl-C, and report the result; returns its path: records never get the suffix of a video.
+
+    `is_kept` says whether the cloud still has the run afterwards.
+    """
     from frame_tools.client.workflow import paint as paint_video
 
     started: list[str] = []
@@ -205,7 +210,8 @@ def run_painting(painting: Painting, connection: Connection, *, display: Display
         summary = paint_video(
             painting, connection, scratch=scratch or Path(temporary), display=display, on_start=started.append
         )
-    display.report("finished", summary.text, **summary.fields())
+    text = f"{summary.text} {summary.next_command}" if is_kept else summary.text
+    display.report("finished", text, **summary.fields())
     return summary.out
 
 

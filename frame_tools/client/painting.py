@@ -107,13 +107,16 @@ class Summary:
 
     @property
     def text(self) -> str:
-        """One sentence, and the next command."""
+        """What was written, for people."""
         size = f"{self.size / 1e6:.1f} MB" if self.size >= 100_000 else f"{self.size / 1e3:.1f} kB"
         cost = f", ${self.usd:.2f}" if self.usd is not None else ""
         frames = count_text(self.frames, "frame") if self.frames is not None else "The video"
-        return (
-            f"{frames} in {clock_text(self.seconds)} → {self.out} ({size}{cost}). Compare: impasto open {self.run_id}"
-        )
+        return f"{frames} in {clock_text(self.seconds)} → {self.out} ({size}{cost})."
+
+    @property
+    def next_command(self) -> str:
+        """What to do next, where the run can still be asked for."""
+        return f"Compare: impasto open {self.run_id}"
 
     def fields(self) -> dict[str, Any]:
         """Return the fields for programs."""
