@@ -49,8 +49,8 @@ POSITIONS: Final = (
     Position(name="log alerts, every five minutes", types=["Insights/scheduledQueryRules"], usd=lambda _: 1.50),
     Position(name="metric alerts", types=["Insights/metricAlerts"], usd=lambda _: 0.10),
 )
-"""Prices as copied in 2025 and 2026: registry, NAT, address and endpoints from c3x.dev, DNS zones and alert rules from
-public price notes. None was read from Azure's own page."""
+"""Prices as copied in 2025 and 2026: registry, NAT, address and endpoints from c3x.dev, DNS zones from public price
+notes. Those of alert rules are assumed: no source was at hand. None was read from Azure's own page."""
 FREE: Final = frozenset(
     {
         "Authorization/roleAssignments",
