@@ -5,6 +5,7 @@ two do, they write the same bytes.
 """
 
 import io
+import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -24,6 +25,7 @@ CELL_WIDTH: Final = 480
 COLUMNS: Final = 4
 GAP: Final = 6
 QUALITY: Final = 85
+_log = logging.getLogger(__name__)
 SIDES: Final[tuple[PairSide, PairSide]] = ("before", "after")
 
 
@@ -100,10 +102,15 @@ def sheet(pairs: Sequence[tuple[bytes, bytes]]) -> bytes:
 
 
 def _cell(data: bytes) -> Image.Image:
-    with Image.open(io.BytesIO(data)) as image:
-        return image.convert("RGB").resize(
-            (CELL_WIDTH, max(1, round(image.height * CELL_WIDTH / image.width))), Image.Resampling.LANCZOS
-        )
+    """Return a picture in the size of a cell; a gray line for one that is damaged, which must not fail the batch."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.convert("RGB").resize(
+                (CELL_WIDTH, max(1, round(image.height * CELL_WIDTH / image.width))), Image.Resampling.LANCZOS
+            )
+    except (OSError, Image.DecompressionBombError) as error:
+        _log.warning("a picture of the sheet is damaged: %s", error)
+        return Image.new("RGB", (CELL_WIDTH, 1), "gray")
 
 
 def _jpeg(image: Image.Image) -> bytes:

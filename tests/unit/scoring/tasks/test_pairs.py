@@ -34,6 +34,14 @@ def test_last_batch_writes_the_sheet():
     assert opened(storage.work.need(NAMES.pair_sheet).data).format == "JPEG"
 
 
+def test_damaged_picture_of_another_batch_does_not_fail_the_last_one():
+    storage = planned()
+    score(storage, 0)
+    storage.work.write(NAMES.pair(0, "after"), b"no picture")
+    score(storage, 1)
+    assert opened(storage.work.need(NAMES.pair_sheet).data).format == "JPEG"
+
+
 def test_pictures_show_the_frame_before_and_after():
     storage = planned()
     score(storage, 0)
