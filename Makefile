@@ -30,7 +30,7 @@ TESTS ?= tests
 # All tracked shell scripts; .ci/run has no suffix.
 SHELL_SCRIPTS = $(shell git ls-files '*.sh') .ci/run
 # These tests need torch and OpenCV: they run in the scorer's environment, all others in the app's.
-SCORING_TESTS := $(wildcard tests/scoring) tests/unit/scoring tests/unit/benchmarks/scoring tests/contract/test_masks.py
+SCORING_TESTS := tests/unit/scoring tests/unit/benchmarks/scoring tests/contract/test_masks.py
 # The node image runs frame_tools on an older Python: these tests run in both environments.
 NODE_TESTS := $(addprefix tests/unit/frame_tools/,media contracts/test_manifest.py contracts/test_options.py contracts/test_documents.py)
 # These tests need the built node image, and root.

@@ -84,9 +84,9 @@ def sweep(timer: func.TimerRequest, context: func.Context) -> None:
     arg_name="message", queue_name=paths.BLOB_TRIGGER_POISON, connection="DATA", data_type=func.DataType.BINARY
 )
 def trigger_poisoned(message: func.QueueMessage, context: func.Context) -> None:
-    """Fail the run of a trigger file on which `start_run` failed five times.
+    """Start the run of a trigger file on which `start_run` failed five times; fail it if the cause is permanent.
 
-    The host keeps this queue in the storage account of the triggering blob.
+    The host keeps this queue in the account that `DATA__queueServiceUri` names: the ops account in Azure.
     """
     _handle_message(context, message, poison_handlers.trigger_poisoned)
 
@@ -95,7 +95,7 @@ def trigger_poisoned(message: func.QueueMessage, context: func.Context) -> None:
     arg_name="message", queue_name=paths.FRAME_BATCHES_POISON, connection="OPS", data_type=func.DataType.BINARY
 )
 def batch_poisoned(message: func.QueueMessage, context: func.Context) -> None:
-    """Fail the step of a message on which `submit_batch` failed five times."""
+    """Record why the step of a message on which `submit_batch` failed five times is delayed."""
     _handle_message(context, message, poison_handlers.batch_poisoned)
 
 
@@ -103,7 +103,7 @@ def batch_poisoned(message: func.QueueMessage, context: func.Context) -> None:
     arg_name="message", queue_name=paths.FINISHED_BATCHES_POISON, connection="OPS", data_type=func.DataType.BINARY
 )
 def finish_poisoned(message: func.QueueMessage, context: func.Context) -> None:
-    """Fail the run of a message on which `finish_batch` failed five times."""
+    """Record why the run of a message on which `finish_batch` failed five times is delayed."""
     _handle_message(context, message, poison_handlers.finish_poisoned)
 
 

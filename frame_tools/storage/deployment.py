@@ -86,7 +86,7 @@ class Storage:
 def ensure_poison_queues(environ: Mapping[str, str]) -> None:
     """Create missing poison queues (for local use): without them the Functions host logs a warning at every poll.
 
-    The queue of the blob trigger is in the queue service of the account of its blobs.
+    Locally the queue of the blob trigger is in the data account; in Azure the settings name the ops account.
     """
     data, ops = QueueAccount(account_from(environ, DATA)), QueueAccount(account_from(environ, OPS))
     data.queue(paths.BLOB_TRIGGER_POISON).ensure()

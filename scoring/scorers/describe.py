@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from frame_tools.contracts.choices import Makes
-from scoring.inference.allocator import keep_freed_memory
 from scoring.inference.cpu_workers import CpuWorkers
 from scoring.inference.device import DeviceScorer
+from scoring.inference.malloc import keep_freed_memory
 from scoring.inference.tensors import best_device, check_frames, to_tensor
 from scoring.opencv import resize, to_gray
 from scoring.scorers.any_painting.predictor import PAINTING_SIDE, Predictor

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.errors import InternalError, NextStep
 from scoring.image_codec import decode_painting
-from scoring.inference.allocator import keep_freed_memory
 from scoring.inference.cpu_workers import CpuWorkers
 from scoring.inference.device import DeviceScorer
+from scoring.inference.malloc import keep_freed_memory
 from scoring.inference.mixed_precision import CheckedHalfPrecision, NetworkFunction, disable_tf32
 from scoring.inference.tensors import best_device, check_finite, check_frames, concatenate, to_pictures
 from scoring.inference.tiling import CPU_PIXELS, MemoryBoundedRunner

@@ -12,9 +12,9 @@ import torch
 
 from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.errors import InputError, InternalError, NextStep, TemporaryError
-from scoring.inference.allocator import keep_freed_memory
 from scoring.inference.cpu_workers import CpuWorkers
 from scoring.inference.device import DeviceScorer
+from scoring.inference.malloc import keep_freed_memory
 from scoring.inference.mixed_precision import CheckedHalfPrecision, NetworkFunction, disable_tf32
 from scoring.inference.tensors import best_device, check_finite, check_frames, concatenate, to_pictures, to_tensor
 from scoring.inference.tiling import ForwardFunction, MemoryBoundedRunner, ReceptiveField, TileAdapter, TileGrid

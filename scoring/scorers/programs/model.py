@@ -16,8 +16,8 @@ from torch.export.passes import move_to_device_pass
 
 from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.errors import InputError, InternalError, NextStep
-from scoring.inference.allocator import keep_freed_memory
 from scoring.inference.device import DeviceScorer
+from scoring.inference.malloc import keep_freed_memory
 from scoring.inference.tensors import check_finite, check_frames, to_pictures, to_tensor
 from scoring.types import FramePositions, PictureError, Pictures, Prepared, RunInputs, Score
 

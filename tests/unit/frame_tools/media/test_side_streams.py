@@ -5,6 +5,8 @@ from pathlib import Path
 
 import av
 import pytest
+from av.packet import Packet
+from av.stream import Stream
 
 from frame_tools.contracts.choices import ContainerChoice
 from frame_tools.contracts.split_options import SplitOptions
@@ -155,9 +157,9 @@ def test_many_tracks_that_are_left_out_do_not_end_the_split(tmp_path: Path) -> N
             packet.stream = stream
             output.mux(packet)
         for track in subtitles:
-            packet = av.Packet(bytes(20))
-            packet.stream, packet.time_base, packet.pts, packet.dts = track, Fraction(1, 1000), 400, 400
-            output.mux(packet)
+            picture: Packet[Stream] = Packet(bytes(20))
+            picture.stream, picture.time_base, picture.pts, picture.dts = track, Fraction(1, 1000), 400, 400
+            output.mux(picture)
     notes = join_split(tmp_path / "v.mkv", tmp_path).manifest.notes
     assert len(notes) == 50
     assert notes[0].startswith("Left out the subtitles")

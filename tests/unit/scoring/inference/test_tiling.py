@@ -222,7 +222,7 @@ FOUR_K = """
 import resource, sys
 from pathlib import Path
 import numpy as np, torch
-from scoring.inference.allocator import keep_freed_memory
+from scoring.inference.malloc import keep_freed_memory
 from scoring.scorers.any_painting.weights import load_networks
 from scoring.inference.cpu_workers import CpuWorkers
 from scoring.types import FramePosition

@@ -9,7 +9,7 @@ import pytest
 COUNT = """
 import resource, sys, threading
 import numpy as np
-from scoring.inference.allocator import keep_freed_memory
+from scoring.inference.malloc import keep_freed_memory
 for _ in range(sys.argv.count("keep")):
     keep_freed_memory()
 
