@@ -128,6 +128,18 @@ def test_editor_tasks_match_the_commands() -> None:
         assert f'"{pattern.lstrip("^")}' in printed
 
 
+def test_editor_deploys_the_same_package_as_azd() -> None:
+    """A remote build may use another Python than the app, so both upload packages that the hooks install."""
+    settings = json.loads((ROOT / ".vscode/settings.json").read_text())
+    service = load(ROOT / "azure.yaml")["services"]["functions"]
+    assert settings["azureFunctions.scmDoBuildDuringDeployment"] is service["remoteBuild"] is False
+    tasks = {task["label"]: task for task in json.loads((ROOT / ".vscode/tasks.json").read_text())["tasks"]}
+    for setting, hook in (("preDeployTask", "prepackage"), ("postDeployTask", "postpackage")):
+        task = tasks[settings[f"azureFunctions.{setting}"]]
+        assert task["command"] == service["hooks"][hook]["posix"]["run"]
+        assert task["windows"]["command"] == service["hooks"][hook]["windows"]["run"]
+
+
 def test_editor_and_container_recommend_the_same_extensions() -> None:
     container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
     editor = json.loads((ROOT / ".vscode/extensions.json").read_text())
