@@ -142,7 +142,7 @@ class Plan(StoredDocument):
     redo: tuple[int, ...] = ()
     """With a parent: the batches to score again."""
     kept_receipts: dict[int, Sha256] = Field(default_factory=dict)
-    """With a parent: SHA-256 of the receipt of each kept batch; empty in plans before version 4."""
+    """SHA-256 of each receipt that was kept from a parent, or from before frames were corrected (version 4)."""
 
     @model_validator(mode="after")
     def _check_borders(self) -> Self:

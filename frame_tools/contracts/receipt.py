@@ -103,13 +103,15 @@ class Receipt(StoredDocument):
 def receipt_mismatch(receipt: Receipt, *, sha256: str, batch: int, plan: Plan, plan_sha256: str) -> str | None:
     """Say why a receipt, whose bytes have this SHA-256, does not prove a batch of the plan; None if it does.
 
-    A kept batch has the receipt of an earlier run, which the plan pins; plans before version 4 pin none.
+    A kept batch has the receipt of an earlier run, or of an earlier form of the plan, which the plan pins; plans before
+    version 4 pin none.
     """
     is_kept = plan.parent is not None and batch not in plan.redo and receipt.run_id != plan.run_id
     pinned = plan.kept_receipts.get(batch)
     if is_kept and pinned != sha256 and plan.kept_receipts:
         return "it is not the receipt that was kept"
-    if not is_kept and (receipt.run_id, receipt.plan_sha256) != (plan.run_id, plan_sha256):
+    is_of_this_plan = receipt.run_id == plan.run_id and (receipt.plan_sha256 == plan_sha256 or pinned == sha256)
+    if not is_kept and not is_of_this_plan:
         return "it belongs to another run or plan"
     if (receipt.batch, receipt.start, receipt.end) != (batch, *plan.span(batch)):
         return f"it is about frames {receipt.start} to {receipt.end - 1} of batch {receipt.batch}"

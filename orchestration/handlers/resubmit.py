@@ -25,6 +25,7 @@ from orchestration.documents import load_own
 from orchestration.handlers.start_run import open_run
 from orchestration.runs.admission import acquire_slot
 from orchestration.runs.advance import advance
+from orchestration.runs.corrected_input import accept_corrected_frames
 from orchestration.runs.repair import repair_inputs
 from orchestration.runs.scheduling import ensure_tasks
 from orchestration.state import RunState, UnreadableRun, read_state
@@ -132,6 +133,8 @@ def resume(app: App, state: RunState, *, only_failed: bool) -> str:
             f"The run was refused: {state.outcome.reason}", "Fix the cause, then upload the trigger file again"
         )
     is_planned_again = repair_inputs(app, state, frames_are_damaged=_has_damaged_input(state))
+    if not is_planned_again:
+        accept_corrected_frames(app, state)
     steps: list[int | str] = list(state.failed_batches if only_failed else state.missing)
     if state.plan is None and state.request.trigger.video and state.split is None:
         steps = ["split"]

@@ -100,13 +100,13 @@ def _plan_split_video(app: App, request: Request, receipt: SplitReceipt) -> Plan
     folder = RunPaths(request.run_id).split_folder
     audio = BlobRef(container="work", name=f"{folder}/{manifest.audio_file}") if manifest.audio_file else None
     frames = BlobRef(container="work", name=f"{folder}/frames/")
-    pins = _pin_frames(app.storage, frames, manifest)
+    pins = pin_frames(app.storage, frames, manifest)
     if pins is None:
         raise DamagedSplitError("Frames of the split video are missing", "Wait: the video is split again")
     return _complete_plan(app, request, manifest=manifest, frames=frames, pins=pins, audio=audio)
 
 
-def _pin_frames(storage: Storage, frames: BlobRef, manifest: Manifest) -> tuple[str, ...] | None:
+def pin_frames(storage: Storage, frames: BlobRef, manifest: Manifest) -> tuple[str, ...] | None:
     """Return the pin of every frame of the manifest; None unless all exist and none is empty."""
     pins = {item.name: pin_of(item) for item in storage.data_container(frames.container).list(frames.name) if item.size}
     names = [frames.name + manifest.frame_name(index) for index in range(manifest.frame_count)]
@@ -177,13 +177,13 @@ def _copy_receipts(storage: Storage, request: Request, plan: Plan) -> dict[int, 
     kept: dict[int, str] = {}
     for batch in set(range(plan.batch_count)).difference(request.redo):
         blob = storage.runs.read(parent.receipt(batch))
-        if blob is not None and _proves(blob.data, batch, plan, plan_sha256):
+        if blob is not None and proves_batch(blob.data, batch, plan, plan_sha256):
             storage.runs.create(RunPaths(request.run_id).receipt(batch), blob.data)
             kept[batch] = sha256_of(blob.data)
     return kept
 
 
-def _proves(data: bytes, batch: int, plan: Plan, plan_sha256: str) -> bool:
+def proves_batch(data: bytes, batch: int, plan: Plan, plan_sha256: str) -> bool:
     """Return whether the data are a receipt that proves a batch of the plan."""
     try:
         receipt = Receipt.load_stored(data)
@@ -196,7 +196,7 @@ def _proves(data: bytes, batch: int, plan: Plan, plan_sha256: str) -> bool:
 def _plan_rerun_with_options(app: App, request: Request) -> Plan:
     """Plan a run over all of an earlier run's input with other options."""
     earlier, manifest = _read_parent(app.storage, str(request.parent))
-    pins = _pin_frames(app.storage, earlier.frames, manifest)
+    pins = pin_frames(app.storage, earlier.frames, manifest)
     if pins is None:
         raise InputError("Frames of the earlier run are missing", "Upload the frames and the trigger file again")
     return _complete_plan(

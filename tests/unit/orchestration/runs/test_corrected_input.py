@@ -1,0 +1,80 @@
+"""A resubmission accepts corrected frames of batches that failed because of their input, and only those."""
+
+import pytest
+
+from frame_tools.contracts.inputs import InputPins
+from frame_tools.contracts.paths import RunPaths
+from orchestration.handlers.resubmit import resubmit
+from orchestration.runs.advance import advance
+from tests.support.fake_node import fail, read_plan
+from tests.support.world import World, frame
+
+
+@pytest.fixture
+def failed_run(world: World) -> str:
+    """A run of three batches of two frames: the second failed because of a frame, the others are scored."""
+    run_id = world.start("clip")
+    world.deliver_messages()
+    world.score(run_id, 0, 2)
+    fail(world.storage, run_id, 1)
+    world.deliver_messages(3)
+    assert world.status(run_id) == "failed"
+    return run_id
+
+
+def planned_pins(world: World, run_id: str) -> InputPins:
+    digest = str(read_plan(world.storage, run_id).inputs_sha256)
+    return InputPins.load_stored(world.storage.runs.need(RunPaths(run_id).inputs(digest)).data)
+
+
+def replace_frame(world: World, number: int) -> None:
+    world.storage.input.write(f"clip/frames/{number:06d}.jpg", frame(40 + number))
+
+
+def test_corrected_frame_costs_one_batch(world: World, failed_run: str) -> None:
+    before = planned_pins(world, failed_run).frames
+    receipts = {batch: world.storage.runs.need(RunPaths(failed_run).receipt(batch)).etag for batch in (0, 2)}
+    replace_frame(world, 3)
+    assert resubmit(world.app, failed_run, "missing") == failed_run
+    after = planned_pins(world, failed_run).frames
+    assert [index for index in range(6) if before[index] != after[index]] == [2]
+    world.score(failed_run, 1, message=False)
+    advance(world.app, failed_run)
+    assert world.status(failed_run) == "finished"
+    assert receipts == {b: world.storage.runs.need(RunPaths(failed_run).receipt(b)).etag for b in (0, 2)}
+
+
+def test_frame_can_be_corrected_twice(world: World, failed_run: str) -> None:
+    for number in (3, 4):
+        replace_frame(world, number)
+        resubmit(world.app, failed_run, "failed")
+        if number == 3:
+            fail(world.storage, failed_run, 1)
+            advance(world.app, failed_run)
+            assert world.status(failed_run) == "failed"
+    world.score(failed_run, 1, message=False)
+    advance(world.app, failed_run)
+    assert world.status(failed_run) == "finished"
+
+
+@pytest.mark.parametrize("others", [(1,), (5,), (1, 5)])
+def test_new_upload_of_other_frames_is_not_accepted(world: World, failed_run: str, others: tuple[int, ...]) -> None:
+    before = read_plan(world.storage, failed_run)
+    for number in (3, *others):
+        replace_frame(world, number)
+    resubmit(world.app, failed_run, "missing")
+    assert read_plan(world.storage, failed_run) == before
+
+
+def test_planted_receipt_is_not_kept(world: World, failed_run: str) -> None:
+    names = RunPaths(failed_run)
+    world.storage.runs.write(names.receipt(0), world.storage.runs.need(names.receipt(2)).data)
+    replace_frame(world, 3)
+    resubmit(world.app, failed_run, "missing")
+    assert set(read_plan(world.storage, failed_run).kept_receipts) == {2}
+
+
+def test_unchanged_input_keeps_the_plan(world: World, failed_run: str) -> None:
+    before = read_plan(world.storage, failed_run)
+    resubmit(world.app, failed_run, "missing")
+    assert read_plan(world.storage, failed_run) == before
