@@ -8,7 +8,7 @@ few packets that a decoder needs to warm up stay in MP4, cut off by the edit lis
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, Protocol, cast
@@ -24,6 +24,7 @@ from frame_tools.contracts.manifest import AudioTrack, SubtitleTrack
 from frame_tools.media.audio_convert import TrackConverter
 from frame_tools.media.audio_copy import TrackCopier
 from frame_tools.media.audio_plan import AudioPlan, TrackPlan, add_converted_stream
+from frame_tools.media.audio_source import count_packets
 from frame_tools.media.containers import UNREADABLE_REMEDY, open_input
 from frame_tools.media.files import atomic_output
 from frame_tools.media.metadata import read_dispositions, sanitize_text
@@ -91,7 +92,17 @@ def extract_audio(
     if not any(track.packets for track in tracks) and not any(track.packets for track in subtitles):
         (folder / name).unlink()
         return ExtractedAudio(notes=(*extracted.notes, "Left out the sound and subtitles: they end before the picture"))
-    return extracted
+    return _as_read(extracted, folder / name)
+
+
+def _as_read(extracted: ExtractedAudio, file: Path) -> ExtractedAudio:
+    """Return the result with the numbers of packets that a reader of the file gets.
+
+    The last one may be fewer: MP4 gives a track's length in milliseconds, and what begins after it is not read.
+    """
+    counts = count_packets(file)
+    tracks = (track.model_copy(update={"packets": n}) for track, n in zip(extracted.tracks, counts, strict=True))
+    return replace(extracted, tracks=tuple(tracks))
 
 
 class _Extraction:

@@ -37,10 +37,12 @@ def _incomplete(track: str, count: int, expected: int) -> DamagedError:
     return DamagedError(f"{track} of the audio file has {count} packets; the manifest says {expected}", _REMEDY)
 
 
-def count_packets(file: Path | ByteSource) -> int:
-    """Count the packets of all audio tracks of a file by reading it once."""
+def count_packets(file: Path | ByteSource) -> list[int]:
+    """Return the number of packets of each audio track of a file, in order, by reading it once."""
     with open_input(file, name=AUDIO_NAME) as container:
-        return sum(1 for _ in _packets(container, container.streams.audio))
+        tracks = container.streams.audio
+        counts = Counter(packet.stream.index for packet in _packets(container, tracks))
+        return [counts[track.index] for track in tracks]
 
 
 class AudioSource:

@@ -78,7 +78,7 @@ def _join_into(
         if audio is None:
             tracks = _mux(manifest, all_segments, first=first, source=None, audio_packets=0, out=out)
         else:
-            packets = manifest.audio_packets or count_packets(audio)
+            packets = manifest.audio_packets or sum(count_packets(audio))
             with ExitStack() as stack:
                 source = AudioSource(_open_audio(stack, audio), manifest.audio, manifest.subtitles)
                 tracks = _mux(manifest, all_segments, first=first, source=source, audio_packets=packets, out=out)
