@@ -82,8 +82,8 @@ test-image: setup image ## Build the node image and run tasks in it, as root
 
 # These tests take most of the time. They run most of the product in other processes, which coverage does not measure,
 # or run the same lines in thousands of orders.
-WHOLE_RUNS := tests/e2e tests/integration/orchestration/test_interleaving.py
-test-runs: setup ## Run the tests of whole runs and of interleaved handlers
+WHOLE_RUNS := tests/e2e tests/scenarios
+test-runs: setup ## Run the tests of whole runs: on the local cloud, and tables of many in memory
 	.venv/bin/python -m pytest $(WHOLE_RUNS) -n auto --dist worksteal
 
 # Branch coverage of all other tests, fast ones first; raise the floors as the measured values rise.

@@ -1,6 +1,6 @@
 """For every kind of error that the system reports: how it comes about, and what its remedy asks for.
 
-`tests/unit/orchestration/test_remedies.py` brings each about, follows the remedy literally and expects a video;
+`tests/scenarios/test_remedies.py` brings each about, follows the remedy literally and expects a video;
 `tests/architecture/test_remedies.py` finds kinds without a case.
 """
 

@@ -1,17 +1,5 @@
 """A world in memory for unit tests of handlers and runs."""
 
-import pytest
+from tests.support.memory_fixtures import cloud, world
 
-from tests.support.memory_world import InMemoryCloud
-from tests.support.world import World
-
-
-@pytest.fixture
-def cloud() -> InMemoryCloud:
-    return InMemoryCloud()
-
-
-@pytest.fixture
-def world(cloud: InMemoryCloud) -> World:
-    """An app with storage and Batch in memory; tasks stay active until a test ends them."""
-    return cloud.world()
+__all__ = ["cloud", "world"]
