@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from infra.hooks.azure import ROOT, AzureCli, HookError, value
+from infra.hooks.azure import ROOT, AzureCli, value
 
 DOCKERFILE = "scoring/Dockerfile"
 TAG_LENGTH = 16
@@ -51,7 +51,8 @@ def build_image(az: AzureCli, environ: Mapping[str, str]) -> None:
     """Build the image `NODE_IMAGE` in the registry, unless it exists.
 
     A subscription without ACR Tasks (free and credit subscriptions) builds with Docker. If there is no Docker either,
-    or the registry is private, the commands for another machine are printed and the deployment goes on.
+    if Docker fails, or the registry is private, the commands for another machine are printed and the deployment goes
+    on: only runs need the image, and they name it if it is missing.
     """
     image, registry = value(environ, "NODE_IMAGE"), value(environ, "AZURE_CONTAINER_REGISTRY_NAME")
     name = image.partition("/")[2]
@@ -72,18 +73,18 @@ def build_image(az: AzureCli, environ: Mapping[str, str]) -> None:
             print(f"The registry did not build {image}, and there is no Docker. {_by_hand(registry, image)}")
             return
         print(f"The registry did not build {image}. Building it with Docker.")
-        _build_with_docker(az, docker, registry, image, context)
+        if not _build_with_docker(az, docker, registry, image, context):
+            print(f"Docker did not build and push {image}; the error is above. {_by_hand(registry, image)}")
 
 
-def _build_with_docker(az: AzureCli, docker: str, registry: str, image: str, context: Path) -> None:
+def _build_with_docker(az: AzureCli, docker: str, registry: str, image: str, context: Path) -> bool:
+    """Build and push the image; return whether that succeeded."""
     build = [docker, "build", "--platform", "linux/amd64", "--tag", image, "--file", str(context / DOCKERFILE)]
-    done = (
+    return (
         az.run("acr", "login", "--name", registry)
         and subprocess.run([*build, str(context)], check=False).returncode == 0
         and subprocess.run([docker, "push", image], check=False).returncode == 0
     )
-    if not done:
-        raise HookError(f"Docker did not build and push {image}. Fix the error above and run `azd provision`.")
 
 
 def _by_hand(registry: str, image: str) -> str:

@@ -1,12 +1,13 @@
 """Checks of the subscription before anything is deployed: providers, features, what the region offers."""
 
-import json
+import re
 import subprocess
 from collections.abc import Mapping
 
 from infra.hooks.access import ask_on_terminal, check_access
 from infra.hooks.azure import ROOT, AzureCli, HookError, value
 from infra.hooks.image import content_tag
+from infra.hooks.pool import pool_of
 
 PROVIDERS = (
     "Microsoft.App",
@@ -21,37 +22,38 @@ PROVIDERS = (
     "Microsoft.Storage",
     "Microsoft.Web",
 )
-DEFAULT_VM_SIZE = "Standard_NC4as_T4_v3"
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}[A-Za-z0-9]")
+"""What all names of main.bicep that contain the environment's name allow; azd also accepts `_`, `.` and brackets."""
 
 
 def check_subscription(az: AzureCli, environ: Mapping[str, str]) -> None:
     """Ask who reaches storage, register what the templates need, check the region, and set the tag of the node image.
 
-    Raises `HookError` if an address is invalid, if the region lacks Flex Consumption or the VM size, or if a provider
-    cannot be registered.
+    Raises `HookError` if the environment's name or an address is invalid, if the region lacks Flex Consumption or the
+    VM size, or if a provider cannot be registered.
     """
     location = value(environ, "AZURE_LOCATION")
-    pool = _pool(environ)
+    check_name(environ.get("AZURE_ENV_NAME", ""))
+    pool = pool_of(environ)
     check_access(environ, ask_on_terminal(environ))
     for provider in PROVIDERS:
         _register(az, provider)
-    if pool.get("encryptionAtHost"):
+    if pool.encryption_at_host:
         _check_encryption(az)
     _check_flex(az, location)
-    _check_vm_size(az, location, str(pool.get("vmSize", DEFAULT_VM_SIZE)))
+    _check_vm_size(az, location, pool.vm_size)
     tag = content_tag(ROOT)
     subprocess.run(["azd", "env", "set", "IMPASTO_NODE_IMAGE_TAG", tag], check=True)
     print(f"The tag of the node image is {tag}.")
 
 
-def _pool(environ: Mapping[str, str]) -> dict[str, object]:
-    try:
-        pool = json.loads(environ.get("IMPASTO_POOL") or "{}")
-    except ValueError:
-        pool = None
-    if not isinstance(pool, dict):
-        raise HookError(f"IMPASTO_POOL is not a JSON object: {environ['IMPASTO_POOL']}")
-    return pool
+def check_name(name: str) -> None:
+    """Check the name of the azd environment, if there is one. Raises `HookError` if resources cannot have it."""
+    if name and not _ENVIRONMENT_NAME.fullmatch(name):
+        raise HookError(
+            f"The environment's name {name!r} cannot be part of the names of resources. Create one with `azd env new` "
+            "whose name has 2 to 64 letters a-z, digits and hyphens, with a letter or digit at both ends."
+        )
 
 
 def _register(az: AzureCli, provider: str) -> None:
