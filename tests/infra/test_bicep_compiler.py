@@ -1,5 +1,6 @@
 """The client of the Bicep compiler and the checks that run on it."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from infra.tools.bicep import check as checks
-from infra.tools.bicep.check import check, main, snapshot_file
-from infra.tools.bicep.compiler import BicepError, BicepMissingError, Compiler, find_bicep
+from infra.tools.bicep.check import Report, check, main, snapshot_file
+from infra.tools.bicep.compiler import BicepError, BicepMissingError, Compiler, Diagnostic, find_bicep
 
 
 def executable(path: Path, text: str = "#!/bin/sh\n") -> Path:
@@ -122,28 +123,34 @@ output id string = account.id
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "main.bicep").write_text(TEMPLATE, encoding="utf-8")
     (tmp_path / "main.bicepparam").write_text("using './main.bicep'\n\nparam name = 'st1'\n", encoding="utf-8")
-    (tmp_path / "bicepconfig.json").write_text("{}", encoding="utf-8")
+    set_level(tmp_path, "error")
     return tmp_path
 
 
+def set_level(folder: Path, level: str) -> None:
+    """Set the level of the linter rule `no-unused-params`."""
+    config = {"analyzers": {"core": {"enabled": True, "rules": {"no-unused-params": {"level": level}}}}}
+    (folder / "bicepconfig.json").write_text(json.dumps(config), encoding="utf-8")
+
+
 def test_check_writes_and_accepts_snapshots(compiler: Compiler, folder: Path) -> None:
-    assert check(compiler, folder, write=True) == []
+    assert check(compiler, folder, write=True) == Report()
     text = snapshot_file(folder / "main.bicepparam").read_text(encoding="utf-8")
     assert '"name": "st1"' in text
-    assert check(compiler, folder) == []
+    assert check(compiler, folder) == Report()
 
 
 def test_check_reports_a_changed_resource(compiler: Compiler, folder: Path) -> None:
     check(compiler, folder, write=True)
     (folder / "main.bicep").write_text(TEMPLATE.replace("Standard_LRS", "Standard_ZRS"), encoding="utf-8")
-    report = check(compiler, folder)
+    report = check(compiler, folder).faults
     assert str(snapshot_file(folder / "main.bicepparam")) in report[0]
     assert any(line.startswith("-") and "Standard_LRS" in line for line in report)
     assert any(line.startswith("+") and "Standard_ZRS" in line for line in report)
 
 
 def test_check_reports_a_missing_snapshot(compiler: Compiler, folder: Path) -> None:
-    assert "main.snapshot.json" in check(compiler, folder)[0]
+    assert "main.snapshot.json" in check(compiler, folder).faults[0]
 
 
 @pytest.mark.parametrize(
@@ -159,8 +166,34 @@ def test_check_reports_faults(compiler: Compiler, folder: Path, file: str, befor
     check(compiler, folder, write=True)
     text = (folder / file).read_text(encoding="utf-8")
     (folder / file).write_text(text.replace(before, after), encoding="utf-8")
-    report = check(compiler, folder)
+    report = check(compiler, folder).faults
     assert any(str(folder / file) in line and named in line for line in report)
+
+
+def test_warning_of_a_linter_rule_is_printed_and_does_not_fail(
+    compiler: Compiler, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unchanged template must not fail on the day when one of its API versions becomes old."""
+    set_level(folder, "warning")
+    (folder / "main.bicep").write_text(f"param spare string = 'a'\n{TEMPLATE}", encoding="utf-8")
+    monkeypatch.setattr(checks, "TEMPLATES", folder)
+    assert main(["--write"]) == 0
+    assert "no-unused-params" in capsys.readouterr().err
+    (finding,) = check(compiler, folder).warnings
+    assert "no-unused-params" in finding
+
+
+@pytest.mark.parametrize(
+    ("level", "code", "is_fault"),
+    [
+        ("Error", "no-unused-params", True),
+        ("Error", "BCP057", True),
+        ("Warning", "BCP037", True),
+        ("Warning", "use-recent-api-versions", False),
+    ],
+)
+def test_only_warnings_of_linter_rules_are_no_faults(level: str, code: str, *, is_fault: bool) -> None:
+    assert Diagnostic("main.bicep", 1, 1, level, code, "").is_fault is is_fault
 
 
 def test_check_reports_what_a_snapshot_cannot_predict(compiler: Compiler, folder: Path) -> None:
@@ -176,11 +209,11 @@ resource account 'Microsoft.Network/privateDnsZones@2024-06-01' = [
 """
     (folder / "main.bicep").write_text(TEMPLATE.replace("\noutput", f"\n{loop}\noutput"), encoding="utf-8")
     (folder / "part.bicep").write_text(part, encoding="utf-8")
-    report = check(compiler, folder, write=True)
+    report = check(compiler, folder, write=True).faults
     assert any("NestedDeploymentShortCircuited" in line for line in report)
 
 
 def test_command_writes_the_snapshots(compiler: Compiler, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "TEMPLATES", folder)
     assert main(["--write"]) == 0
-    assert check(compiler, folder) == []
+    assert check(compiler, folder) == Report()

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,14 @@ from infra.tools.bicep.compiler import BicepError, BicepMissingError, Compiler, 
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "bicep"
 WRITE = "run `make bicep-snapshots` and review the difference"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the checks found, one finding per line: `faults` must be corrected, `warnings` are only printed."""
+
+    faults: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def parameter_files(folder: Path) -> list[Path]:
@@ -34,18 +43,19 @@ def snapshot_text(snapshot: dict[str, Any]) -> str:
     return json.dumps(snapshot, indent=2, ensure_ascii=False) + "\n"
 
 
-def check(compiler: Compiler, folder: Path, *, write: bool = False) -> list[str]:
-    """Return what is wrong with the templates of a folder, one finding per line.
+def check(compiler: Compiler, folder: Path, *, write: bool = False) -> Report:
+    """Check the templates of a folder.
 
     `write` formats files and writes snapshots in place of reporting them.
     """
     files = sorted(folder.rglob("*.bicep")) + parameter_files(folder)
-    findings = {str(finding): None for path in files for finding in compiler.compile(path)}
-    report = list(findings)
-    report += [line for path in files for line in _format(compiler, path, write=write)]
-    if not report:
-        report += [line for path in parameter_files(folder) for line in _compare(compiler, path, write=write)]
-    return report
+    # Files that refer to others repeat their diagnostics.
+    diagnostics = dict.fromkeys(item for path in files for item in compiler.compile(path))
+    faults = [str(item) for item in diagnostics if item.is_fault]
+    faults += [line for path in files for line in _format(compiler, path, write=write)]
+    if not faults:
+        faults += [line for path in parameter_files(folder) for line in _compare(compiler, path, write=write)]
+    return Report(faults, [str(item) for item in diagnostics if not item.is_fault])
 
 
 def _format(compiler: Compiler, path: Path, *, write: bool) -> Iterator[str]:
@@ -76,7 +86,7 @@ def _compare(compiler: Compiler, parameters: Path, *, write: bool) -> Iterator[s
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return 1 if there are findings or no compiler."""
+    """Run the command; return 1 if there are faults or no compiler. Warnings are printed only."""
     parser = argparse.ArgumentParser(prog="python -m infra.tools.bicep", description=__doc__)
     parser.add_argument("--write", action="store_true", help="format the files and write the snapshots")
     options = parser.parse_args(arguments)
@@ -84,6 +94,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with Compiler(find_bicep(os.environ)) as compiler:
             report = check(compiler, TEMPLATES, write=options.write)
     except (BicepMissingError, BicepError) as error:
-        report = [str(error)]
-    sys.stderr.writelines(f"{line}\n" for line in report)
-    return 1 if report else 0
+        report = Report([str(error)])
+    sys.stderr.writelines(f"{line}\n" for line in (*report.faults, *report.warnings))
+    return 1 if report.faults else 0

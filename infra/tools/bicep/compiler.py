@@ -45,6 +45,14 @@ class Diagnostic:
     code: str
     message: str
 
+    @property
+    def is_fault(self) -> bool:
+        """Whether the templates must change: errors, and warnings of the compiler itself, which are about types.
+
+        A warning of a linter rule is none: bicepconfig.json decides which rules are errors.
+        """
+        return self.level == "Error" or self.code.startswith("BCP")
+
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.level} {self.code}: {self.message}"
 
