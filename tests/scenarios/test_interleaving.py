@@ -465,9 +465,9 @@ def test_crash_while_the_other_is_running(race: str) -> None:
     prepare, operations, _ = PAIRS[race]
     scenario = Scenario(prepare, by_task=race in JOINED_BY_TASK)
     for order in {operations, operations[::-1]}:
-        for schedule in early_crashes(partial(scenario.interleave, order)):
+        for accesses in early_crashes(partial(scenario.interleave, order)):
             crashing = "first" if order == operations else "second"
-            with annotate_errors(f"{race}, the {crashing} crashes, (k, j) = {schedule}"):
+            with annotate_errors(f"{race}, the {crashing} crashes after {accesses} accesses"):
                 outcome_of(scenario)
 
 

@@ -89,28 +89,32 @@ def interleave(handlers: Sequence[Handler], schedule: Schedule) -> list[HandlerT
 
 
 def two_switch_schedules(run: Callable[[Schedule], Sequence[HandlerThread]]) -> Iterator[tuple[int, int]]:
-    """Run every schedule "0 makes k accesses, 1 makes j, then 0 ends, then 1"; yield each (k, j) afterwards."""
+    """Run the schedules "0 makes k accesses, 1 makes j, then 0 ends, then 1"; yield each (k, j) afterwards.
+
+    If access k is a read, and 1 only reads in its slice, the schedule gives the same as that with k - 1 and is left out.
+    """
+    reads = 0  # accesses of 1 before its first write, if it begins after k accesses of 0
     for k in itertools.count():
-        for j in itertools.count(1):
+        for j in itertools.count(reads + 1):
             first, second = run([(0, k), (1, j), (0, TO_THE_END)])
             yield k, j
             if second.accesses <= j:
                 break
         if first.accesses <= k:
             return
+        changes_state = k + 1 in first.writes
+        reads = 0 if changes_state else min(second.writes, default=second.accesses) - 1
 
 
-def early_crashes(run: Callable[[Schedule], Sequence[HandlerThread]]) -> Iterator[tuple[int, int]]:
-    """Run every schedule "0 makes k accesses, 1 makes j, 0 crashes, 1 ends"; yield each (k, j) afterwards.
+def early_crashes(run: Callable[[Schedule], Sequence[HandlerThread]]) -> Iterator[int]:
+    """Run the schedules "0 makes k accesses and crashes while 1 is running, 1 ends"; yield each k afterwards.
 
-    Only crashes at the start and after a write are tried: reads leave nothing behind.
+    Only crashes at the start and after a write are tried: reads leave nothing behind. How many accesses 1 has made
+    before the crash changes nothing, because 0 makes none after it.
     """
     for k in (0, *run([(0, TO_THE_END)])[0].writes):
-        for j in itertools.count(1):
-            _, second = run([(0, k), (1, j), (0, CRASH)])
-            yield k, j
-            if second.accesses <= j:
-                break
+        run([(0, k), (1, 1), (0, CRASH)])
+        yield k
 
 
 def late_crashes(run: Callable[[Schedule], Sequence[HandlerThread]]) -> Iterator[tuple[int, int]]:
