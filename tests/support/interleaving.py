@@ -91,7 +91,7 @@ def interleave(handlers: Sequence[Handler], schedule: Schedule) -> list[HandlerT
 def two_switch_schedules(run: Callable[[Schedule], Sequence[HandlerThread]]) -> Iterator[tuple[int, int]]:
     """Run the schedules "0 makes k accesses, 1 makes j, then 0 ends, then 1"; yield each (k, j) afterwards.
 
-    If access k is a read, and 1 only reads in its slice, the schedule gives the same as that with k - 1 and is left out.
+    If access k is a read, and 1 only reads in its slice, the schedule does the same as that with k - 1 and is left out.
     """
     reads = 0  # accesses of 1 before its first write, if it begins after k accesses of 0
     for k in itertools.count():
