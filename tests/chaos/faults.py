@@ -304,8 +304,8 @@ def document_damaged(round_: Round) -> str:
     name = round_.rng.choice(names)
     kind = name.split("/")[1]
     how = _damage(round_, name)
-    words = [word.rstrip("s") for word in re.findall("[a-z]{4,}", kind.partition(".")[0])]
-    run.excuses.append(Excuse(f"{how} {name}", (*_EVIDENCE.get(kind, words), name)))
+    terms = [term.rstrip("s") for term in re.findall("[a-z]{4,}", kind.partition(".")[0])]
+    run.excuses.append(Excuse(f"{how} {name}", (*_EVIDENCE.get(kind, terms), name)))
     run.may_be_unknown |= kind == "request.json"
     run.may_be_cancelled |= kind == "outcome.json"
     run.plan_is_damaged |= kind in ("plan.json", "manifest.json", "request.json")
