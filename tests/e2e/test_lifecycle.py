@@ -83,7 +83,7 @@ def test_style_transfer_respects_strength(system: RunningSystem, split_clip: Pat
     original = first_frame(split_clip / "frames" / "000001.jpg")
     assert difference(first_frame(tmp_path / "none.mp4"), original) < 4
     assert difference(first_frame(tmp_path / "full.mp4"), original) > 20
-    report = json.loads(system.storage.output.need(RunPaths(run_id).report).data)
+    report = system.report(run_id)
     assert report["scoring"]["frames"] == 36
     assert report["plan"]["weights_sha256"]
     lines = system.storage.logs.need(RunPaths(run_id).timing_log("b00001")).data.decode().splitlines()

@@ -27,8 +27,7 @@ from frame_tools.media.split import split
 from local_cloud.accounts import FREE_PORTS
 from local_cloud.cloud import CloudOptions
 from tests.support.clips import Clip, make_clip
-from tests.support.system import TIMEOUT_SECONDS, RunningSystem, digest, running_system, upload_split
-from tests.support.waiting import until
+from tests.support.system import RunningSystem, digest, running_system, upload_split
 
 FRAMES = 12
 SIZE = (64, 48)
@@ -121,12 +120,6 @@ def difference(one: Image.Image, other: Image.Image) -> float:
 def styled_frame(system: RunningSystem, run_id: str, name: str) -> Image.Image:
     """Return a stored styled frame."""
     return Image.open(BytesIO(system.storage.work.need(RunPaths(run_id).styled_frame(name)).data))
-
-
-def report(system: RunningSystem, run_id: str) -> dict[str, Any]:
-    """Return the run's report, which is written shortly after its outcome."""
-    until(lambda: system.storage.output.exists(RunPaths(run_id).report), "the report", seconds=TIMEOUT_SECONDS)
-    return json.loads(system.storage.output.need(RunPaths(run_id).report).data)
 
 
 def records(system: RunningSystem, status: dict[str, Any]) -> list[dict[str, Any]]:
@@ -269,7 +262,7 @@ def test_blank_frames_fail_and_rerun_with_policy_finishes(system: RunningSystem,
     assert status["batches"]["done"] == 2
     for path in sorted((small / "frames").iterdir()):
         assert difference(styled_frame(system, second, path.name), Image.open(path)) < 3
-    run_report = report(system, second)
+    run_report = system.report(second)
     assert run_report["bad_frames"]["count"] == FRAMES
     assert run_report["bad_frames"]["done"] == {"original": FRAMES}
     assert run_report["plan"]["frames"] == {"container": "input", "name": "small/frames/"}

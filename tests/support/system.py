@@ -1,5 +1,6 @@
 """The running system for end-to-end tests: a local cloud as its users see it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -15,10 +16,12 @@ import requests
 from frame_tools.client.api import ApiClient
 from frame_tools.client.polling import follow
 from frame_tools.client.upload import put_trigger
+from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import DataStorage, Storage
 from local_cloud.cloud import PROJECT, Cloud, CloudOptions, running_cloud
+from tests.support.waiting import until
 
 TIMEOUT_SECONDS = 150
 """Seconds after which a waiting test fails: far more than any run takes, so that only a hang reaches it."""
@@ -67,6 +70,12 @@ class RunningSystem:
         """Return a finished run's video."""
         assert status["status"] == "finished", f"{status}\n{self.log()}"
         return self.storage.output.need(status["video"].removeprefix("output/")).data
+
+    def report(self, run_id: str) -> dict[str, Any]:
+        """Return a run's report, which is written shortly after its outcome."""
+        name = RunPaths(run_id).report
+        until(lambda: self.storage.output.exists(name), "the report", seconds=TIMEOUT_SECONDS)
+        return dict(json.loads(self.storage.output.need(name).data))
 
     def inject_fault(self, **fault: Any) -> None:
         """Inject a fault into the Batch service."""

@@ -21,10 +21,15 @@ from tests.support.scoring_tasks import RUN, planned, planned_with_painting, sco
 
 TEMPLATE = Path(__file__).parents[4] / "infra" / "bicep" / "modules" / "roles.bicep"
 RESTRICTED = ("runs", "output")
-PATTERNS = {
-    name: re.findall(r"'([^']+)'", re.search(rf"  {name}: \[(.*?)\]", TEMPLATE.read_text(encoding="utf-8"), re.S)[1])
-    for name in RESTRICTED
-}
+
+
+def read_patterns(container: str) -> list[str]:
+    match = re.search(rf"  {container}: \[(.*?)\]", TEMPLATE.read_text(encoding="utf-8"), re.S)
+    assert match is not None
+    return re.findall(r"'([^']+)'", match[1])
+
+
+PATTERNS = {name: read_patterns(name) for name in RESTRICTED}
 
 
 class Writes(list):

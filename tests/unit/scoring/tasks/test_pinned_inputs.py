@@ -1,6 +1,7 @@
 """A task uses the versions of frames and masks that its run was planned with, and no others."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from scoring.tasks.score import score_batch
 from tests.support.clips import draw
 from tests.support.scoring_tasks import BORDERS, RUN, SIZE, planned, receipt_of, score, task_for
 
+WEIGHTS = Path("unused")
 FRAME = "clip/frames/000002.jpg"
 ORIGINAL = encode_jpeg(draw(1, SIZE))
 OTHER = encode_jpeg(draw(900, SIZE))
@@ -93,19 +95,19 @@ def test_mounted_frames_are_compared_too(tmp_path):
     environ = {"STORAGE_MODE": "mount", "AZ_BATCH_NODE_MOUNTS_DIR": str(tmp_path)}
     task = task_for(storage)
     object.__setattr__(task, "environ", environ)
-    score_batch(task, weights=None, started=0)
+    score_batch(task, weights=WEIGHTS, started=0)
     (folder / "000004.jpg").write_bytes(OTHER)
     other = task_for(storage, 1)
     object.__setattr__(other, "environ", environ)
     with pytest.raises(InputError, match=r"000004\.jpg"):
-        score_batch(other, weights=None, started=0)
+        score_batch(other, weights=WEIGHTS, started=0)
 
 
 @pytest.mark.parametrize("damage", ["deleted", "changed"])
 def test_pins_must_be_the_planned_ones(damage):
     storage = pinned()
     plan = Plan.load_stored(storage.runs.need(RunPaths(RUN).plan).data)
-    name = RunPaths(RUN).inputs(plan.inputs_sha256)
+    name = RunPaths(RUN).inputs(str(plan.inputs_sha256))
     fields = json.loads(storage.runs.need(name).data)
     storage.runs.delete(name)
     if damage == "changed":
