@@ -38,7 +38,9 @@ def test_receipt_follows_all_outputs_and_message_is_last():
     storage, journal = journaled()
     score(storage)
     assert sorted(journal[:3]) == [f"work/{name}" for name in FRAME_BLOBS]
-    assert journal[3:] == [
+    pairs = {f"work/{RUN}/pairs/{index:06d}-{side}.jpg" for index in range(3) for side in ("before", "after")}
+    assert set(journal[3:9]) == pairs
+    assert journal[9:] == [
         f"work/{RunPaths(RUN).segment(0)}",
         f"logs/{RUN}/b00000.jsonl",
         f"runs/{RunPaths(RUN).receipt(0)}",
