@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-import function_app
 from infra.hooks import image, package, preflight
 from infra.hooks.__main__ import HOOKS, main
 from infra.hooks.azure import AzureCli, HookError
@@ -23,6 +22,7 @@ from infra.hooks.pool import pool_of
 from infra.hooks.quota import missing_kinds, read_quota
 from infra.hooks.trigger import Waiting, connect_trigger, validate
 from tests.infra.deployments import BICEP, REPOSITORY, outputs
+from tests.support.host_call import FUNCTIONS
 
 STUB = f"""#!{sys.executable}
 import json, pathlib, sys
@@ -431,8 +431,7 @@ def test_trigger_is_not_connected_to_a_host_without_functions(commands: Commands
 
 
 def test_expected_functions_are_those_that_the_app_registers() -> None:
-    registered = {function.get_function_name() for function in function_app.app.get_functions()}
-    assert expected_functions() == registered
+    assert expected_functions() == set(FUNCTIONS)
 
 
 def test_trigger_repeats_a_refused_deployment(loaded: Commands, app: type[App]) -> None:

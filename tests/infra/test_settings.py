@@ -10,13 +10,13 @@ import pytest
 from azure.functions.decorators.function_app import Function
 
 from frame_tools.storage import accounts
-from function_app import app
 from infra.tools.settings_table import END, EXAMPLE, PAGE, example, page_with, table
 from local_cloud.accounts import Ports, app_settings
 from orchestration import app as application
 from orchestration.app import App
 from orchestration.settings import HostSettings, Settings
 from tests.infra.deployments import REPOSITORY, SETS, deployment, of_kind
+from tests.support.host_call import FUNCTIONS
 
 FIELDS = {name.upper(): field for model in (HostSettings, Settings) for name, field in model.model_fields.items()}
 ACCOUNT_SETTINGS = {
@@ -139,7 +139,7 @@ def test_outputs_contain_the_settings(name: str) -> None:
 def test_worker_has_a_thread_for_every_call_of_an_instance() -> None:
     """Calls without a thread wait inside the worker, where their timeout runs already."""
     host = json.loads((REPOSITORY / "host.json").read_text(encoding="utf-8"))["extensions"]
-    triggers = Counter(binding["type"] for function in app.get_functions() for binding in triggers_of(function))
+    triggers = Counter(binding["type"] for function in FUNCTIONS.values() for binding in triggers_of(function))
     per_queue = host["queues"]["batchSize"] + host["queues"]["newBatchThreshold"]
     (site,) = of_kind(deployment("main"), "Web/sites")
     scale = site.get("properties", "functionAppConfig", "scaleAndConcurrency")
