@@ -22,7 +22,7 @@ from infra.hooks.pool import pool_of
 from infra.hooks.quota import missing_kinds, read_quota
 from infra.hooks.trigger import Waiting, connect_trigger, validate
 from tests.infra.deployments import BICEP, REPOSITORY, outputs
-from tests.support.host_call import FUNCTIONS
+from tests.support import host_call
 
 STUB = f"""#!{sys.executable}
 import json, pathlib, sys
@@ -431,7 +431,7 @@ def test_trigger_is_not_connected_to_a_host_without_functions(commands: Commands
 
 
 def test_expected_functions_are_those_that_the_app_registers() -> None:
-    assert expected_functions() == set(FUNCTIONS)
+    assert expected_functions() == set(host_call.FUNCTIONS)
 
 
 def test_trigger_repeats_a_refused_deployment(loaded: Commands, app: type[App]) -> None:
