@@ -46,7 +46,7 @@ def _encode_hevc(image: Image.Image) -> tuple[bytes, bytes]:
     """Return the decoder's configuration (hvcC) and one frame."""
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as output:
-        stream = output.add_stream("libx265", rate=1, options={"x265-params": "log-level=none:qp=8"})
+        stream = output.add_stream("libx265", rate=1, options={"x265-params": "log-level=none:info=0:qp=8"})
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = image.width, image.height, "yuv444p"
         stream.codec_context.codec_tag = "hvc1"

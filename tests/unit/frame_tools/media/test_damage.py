@@ -141,7 +141,7 @@ def write_hevc(path: Path) -> None:
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx265", rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv444p"
-        stream.options = {"x265-params": "log-level=none:keyint=20:min-keyint=20:scenecut=0:bframes=0:ref=1"}
+        stream.options = {"x265-params": "log-level=none:info=0:keyint=20:min-keyint=20:scenecut=0:bframes=0:ref=1"}
         for number in range(60):
             frame = av.VideoFrame.from_image(draw(number, (64, 48)))
             frame.pts, frame.time_base = number, Fraction(1, 25)
