@@ -84,7 +84,7 @@ def recorded_delay(app: App, run_id: str) -> Iterator[None]:
         yield
     except VersionSkewError:
         raise
-    except Exception as error:
+    except Exception as error:  # whatever it is, the run's status says why it does not go on
         record_delay(app, run_id, error)
         raise
 

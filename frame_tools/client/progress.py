@@ -205,17 +205,7 @@ class JsonDisplay:
 class QuietDisplay:
     """Shows nothing; errors are still printed."""
 
-    def show(
-        self,
-        stage: str,
-        done: int,
-        total: int | None,
-        *,
-        unit: str = "",
-        rate: float | None = None,
-        seconds_left: float | None = None,
-        note: str = "",
-    ) -> None:
+    def show(self, stage: str, done: int, total: int | None, **figures: Any) -> None:
         """Do nothing."""
 
     def rows(self, rows: Mapping[str, tuple[int, int]]) -> None:

@@ -82,7 +82,7 @@ def output_container(file: OutputFile, format_name: str, options: dict[str, str]
     container = av.open(file, "w", format=format_name, container_options={"fflags": "+bitexact", **options})
     try:
         yield container
-    except BaseException:
+    except BaseException:  # also when interrupted: an incomplete file must not be committed
         file.closed = True
         raise
     finally:

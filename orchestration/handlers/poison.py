@@ -86,7 +86,7 @@ def trigger_poisoned(app: App, text: str) -> None:
         return
     try:
         start_run(app, blob_name)
-    except Exception as error:
+    except Exception as error:  # its kind decides below whether the run ends or the message stays
         if app.storage.runs.exists(RunPaths(run_id).request):
             return  # it has started, and the sweep continues it
         if is_passing(error):

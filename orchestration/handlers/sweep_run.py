@@ -43,7 +43,7 @@ def sweep_run(app: App, run_id: str) -> None:
         proceeds = _examine(app, run_id)
     except VersionSkewError:
         raise
-    except Exception as error:
+    except Exception as error:  # a defect, too, must end the run after some sweeps, with its reason
         delay = record_delay(app, run_id, error, in_sweep=True)
         if delay is None or delay.failed_sweeps < MAX_FAILED_SWEEPS:
             raise

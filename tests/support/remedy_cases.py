@@ -117,12 +117,16 @@ def expired(host: InMemoryHost) -> str:
     return run_id
 
 
+def rewrite_as_another_version(host: InMemoryHost, name: str) -> None:
+    """Add a field to a stored document that this version does not know."""
+    data = host.world.storage.runs.need(name).data
+    host.world.storage.runs.write(name, data.replace(b'"run_id"', b'"new_field": 1, "run_id"'))
+
+
 def expired_in_an_upgrade(host: InMemoryHost) -> str:
     """A request that only another version can read, until the time limit."""
     run_id = start(host)
-    name = RunPaths(run_id).request
-    data = host.world.storage.runs.need(name).data
-    host.world.storage.runs.write(name, data.replace(b'"run_id"', b'"new_field": 1, "run_id"'))
+    rewrite_as_another_version(host, RunPaths(run_id).request)
     host.world.clock.advance(hours=host.app.settings.run_hours + 1)
     host.sweep()
     return run_id
@@ -130,9 +134,7 @@ def expired_in_an_upgrade(host: InMemoryHost) -> str:
 
 def in_an_upgrade(host: InMemoryHost) -> str:
     run_id = start(host)
-    name = RunPaths(run_id).plan
-    data = host.world.storage.runs.need(name).data
-    host.world.storage.runs.write(name, data.replace(b'"run_id"', b'"new_field": 1, "run_id"'))
+    rewrite_as_another_version(host, RunPaths(run_id).plan)
     host.play(rounds=2)
     return run_id
 

@@ -86,7 +86,7 @@ def make_weights(folder: Path, models: Path | None = None) -> Path:
             file.write(data)
         Path(temporary).chmod(0o644)  # the 0600 of mkstemp would make it unreadable for the user of the node image
         Path(temporary).replace(folder / ANY_PAINTING)
-    except BaseException:
+    except BaseException:  # also when interrupted: no temporary file stays
         Path(temporary).unlink(missing_ok=True)
         raise
     return folder / ANY_PAINTING
