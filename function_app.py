@@ -107,7 +107,7 @@ def finish_poisoned(message: func.QueueMessage, context: func.Context) -> None:
     _handle_message(context, message, poison_handlers.finish_poisoned)
 
 
-@app.route(route="runs", methods=["GET"])
+@app.route(route="api/runs", methods=["GET"])
 def list_runs(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """GET /api/runs: the runs, newest first; ?status=, ?label= and ?limit= select some of them."""
     query = dict(req.params)
@@ -118,14 +118,14 @@ def list_runs(req: func.HttpRequest, context: func.Context) -> func.HttpResponse
     return _respond(context, req, handle)
 
 
-@app.route(route="runs/{run_id}", methods=["GET"])
+@app.route(route="api/runs/{run_id}", methods=["GET"])
 def get_run(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """GET /api/runs/{run_id}: the run's current status, computed from durable state."""
     run_id = req.route_params["run_id"]
     return _respond(context, req, lambda services: status.run_status(services, run_id))
 
 
-@app.route(route="runs/{run_id}/resubmit", methods=["POST"])
+@app.route(route="api/runs/{run_id}/resubmit", methods=["POST"])
 def resubmit_run(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """POST /api/runs/{run_id}/resubmit: `missing` (default), `failed`, `all`, batch numbers, or `all` with options."""
     run_id, body = req.route_params["run_id"], req.get_body()
@@ -137,7 +137,7 @@ def resubmit_run(req: func.HttpRequest, context: func.Context) -> func.HttpRespo
     return _respond(context, req, handle, status_code=202)
 
 
-@app.route(route="runs/{run_id}/cancel", methods=["POST"])
+@app.route(route="api/runs/{run_id}/cancel", methods=["POST"])
 def cancel_run(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """POST /api/runs/{run_id}/cancel: end the run; a video that has already been committed is kept."""
     run_id = req.route_params["run_id"]
@@ -149,7 +149,7 @@ def cancel_run(req: func.HttpRequest, context: func.Context) -> func.HttpRespons
     return _respond(context, req, handle)
 
 
-@app.route(route="preflight", methods=["GET"])
+@app.route(route="api/preflight", methods=["GET"])
 def preflight(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """GET /api/preflight: every check of the deployment, before any compute is paid for."""
     return _respond(context, req, preflight_checks.preflight)

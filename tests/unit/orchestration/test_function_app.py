@@ -65,11 +65,11 @@ def test_app_has_expected_functions_and_routes() -> None:
     }
     key = func.AuthLevel.FUNCTION
     assert routes == {
-        "list_runs": ("runs", ["GET"], key),
-        "get_run": ("runs/{run_id}", ["GET"], key),
-        "resubmit_run": ("runs/{run_id}/resubmit", ["POST"], key),
-        "cancel_run": ("runs/{run_id}/cancel", ["POST"], key),
-        "preflight": ("preflight", ["GET"], key),
+        "list_runs": ("api/runs", ["GET"], key),
+        "get_run": ("api/runs/{run_id}", ["GET"], key),
+        "resubmit_run": ("api/runs/{run_id}/resubmit", ["POST"], key),
+        "cancel_run": ("api/runs/{run_id}/cancel", ["POST"], key),
+        "preflight": ("api/preflight", ["GET"], key),
     }
     queues = {name: t["queueName"] for name, t in triggers.items() if t["type"] == "queueTrigger"}
     assert queues == {
