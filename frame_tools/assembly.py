@@ -79,15 +79,15 @@ def _write_video(sink: BlockSink, storage: Storage, plan: Plan, receipts: list[R
 
 
 def _open_planned_audio(storage: Storage, plan: Plan, manifest: Manifest) -> BlobReader | None:
-    """Open the run's audio file, if it has one. Raises DamagedPlanError if only plan or manifest says that it has."""
+    """Open the run's audio file, if it has one.
+
+    Raises DamagedPlanError if only plan or manifest says that it has, DamagedPinsError if its pin cannot be read.
+    """
     if (plan.audio is None) != (manifest.audio_file is None):
         raise DamagedPlanError(f"The plan of the run {plan.run_id} does not match its manifest")
     if plan.audio is None:
         return None
-    try:
-        pins = read_pins(storage.runs, plan)
-    except DamagedError as error:
-        raise DamagedPlanError(error.what) from error
+    pins = read_pins(storage.runs, plan)
     return _open_audio(storage, plan.audio, pins.audio if pins else None)
 
 

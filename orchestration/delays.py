@@ -76,14 +76,9 @@ def record_delay(app: App, run_id: str, error: Exception, *, in_sweep: bool = Fa
 
 @contextmanager
 def recorded_delay(app: App, run_id: str) -> Iterator[None]:
-    """Record an error of the block as the reason of the run's delay and raise it.
-
-    A run that waits for another version of Impasto has that reason in its state.
-    """
+    """Record an error of the block as the reason of the run's delay and raise it."""
     try:
         yield
-    except VersionSkewError:
-        raise
     except Exception as error:  # whatever it is, the run's status says why it does not go on
         record_delay(app, run_id, error)
         raise

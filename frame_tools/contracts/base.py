@@ -92,8 +92,9 @@ class StoredDocument(Document):
         version, writer = fields.get("version"), fields.get("impasto_version")
         readable = get_args(cls.model_fields["version"].annotation)
         is_unknown_version = isinstance(version, int) and version not in readable
-        if not is_unknown_version and "extra_forbidden" not in types and writer in (None, IMPASTO_VERSION):
-            return damaged
+        has_other_writer = isinstance(writer, str) and writer != IMPASTO_VERSION
+        if not is_unknown_version and not has_other_writer:
+            return damaged  # an unknown field, too: this version of Impasto knows all of its own
         written_by = f"Impasto {writer}" if writer else "an unknown version of Impasto"
         return VersionSkewError(
             f"{what}. Its version is {version}, written by {written_by}; this is Impasto {IMPASTO_VERSION}, which"

@@ -17,6 +17,10 @@ _ETAG: Final = "etag:"
 _READ_BYTES: Final = 4 * 2**20
 
 
+class DamagedPinsError(DamagedError):
+    """The pins of a run's input are missing or are not the planned ones."""
+
+
 def pin_of(info: BlobInfo) -> str:
     """Return the pin of a blob: its MD5, so that the same file may be uploaded again, else its ETag."""
     return _md5_pin(info.md5) if info.md5 is not None else f"{_ETAG}{info.etag.strip(chr(34))}"
@@ -62,7 +66,7 @@ def _md5_pin(digest: bytes) -> str:
 def read_pins(runs: BlobContainer, plan: Plan) -> InputPins | None:
     """Return the pins of a run's input; None for plans of earlier versions, which have none.
 
-    Raises DamagedError if they are missing or not the planned ones.
+    Raises DamagedPinsError if they are missing or not the planned ones.
     """
     if plan.inputs_sha256 is None:
         return None
@@ -70,9 +74,10 @@ def read_pins(runs: BlobContainer, plan: Plan) -> InputPins | None:
     blob = runs.read(name)
     pins = None if blob is None else _load(blob.data, plan.inputs_sha256)
     if pins is None:
-        raise DamagedError(
+        raise DamagedPinsError(
             f"The document runs/{name} is missing or not the planned one",
-            "Resubmit what is missing: the run is planned again",
+            "If frames, masks or sound were replaced since the run was planned, upload the original again. In any case,"
+            " resubmit what is missing",
             next_step=NextStep.RESUBMIT,
         )
     return pins

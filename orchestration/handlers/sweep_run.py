@@ -5,7 +5,7 @@ import logging
 from typing import Final
 
 from frame_tools.contracts import ids
-from frame_tools.contracts.errors import ErrorCode, NextStep, VersionSkewError, sentence
+from frame_tools.contracts.errors import ErrorCode, NextStep, sentence
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure, TaskError
@@ -41,8 +41,6 @@ def sweep_run(app: App, run_id: str) -> None:
     """
     try:
         proceeds = _examine(app, run_id)
-    except VersionSkewError:
-        raise
     except Exception as error:  # a defect, too, must end the run after some sweeps, with its reason
         delay = record_delay(app, run_id, error, in_sweep=True)
         if delay is None or delay.failed_sweeps < MAX_FAILED_SWEEPS:

@@ -113,6 +113,18 @@ def pin_frames(storage: Storage, frames: BlobRef, manifest: Manifest) -> tuple[s
     return tuple(pins[name] for name in names) if all(name in pins for name in names) else None
 
 
+def pin_inputs(storage: Storage, plan: Plan, manifest: Manifest) -> InputPins | None:
+    """Return the pins of the present input of a planned run; None if some of it is missing."""
+    frames = pin_frames(storage, plan.frames, manifest)
+    if frames is None:
+        return None
+    try:
+        masks, audio = pin_masks(storage, plan.mask, manifest), _pin_sound(storage, plan.audio)
+    except InputError:
+        return None
+    return InputPins(run_id=plan.run_id, frames=frames, masks=masks, audio=audio)
+
+
 def _read_split_manifest(storage: Storage, receipt: SplitReceipt) -> Manifest:
     """Return the manifest that the task `split` wrote. Raises DamagedSplitError."""
     blob = storage.runs.read(RunPaths(receipt.run_id).manifest)

@@ -67,18 +67,27 @@ def describe(state: AnyState) -> dict[str, Any]:
         "failures": {step: f"{f.reason}. {f.remedy}" for step, f in sorted(failures.items())},
         "options": run.request.trigger.model_dump(exclude_none=True, mode="json") if run else None,
         "parent": run.request.parent if run else None,
-        "video": f"{paths.OUTPUT}/{run.video}" if run and run.video else None,
-        "records": f"{paths.OUTPUT}/{run.records}" if run and run.records else None,
+        **_products(state),
         "report": f"{paths.OUTPUT}/{RunPaths(state.run_id).report}" if outcome else None,
         "correlation_id": run.request.correlation_id if run else state.run_id,
+    }
+
+
+def _products(state: AnyState) -> dict[str, Any]:
+    """Return where video and records are; the outcome knows it, too, if request or plan cannot be read any more."""
+    source = state if isinstance(state, RunState) and state.plan is not None else state.outcome
+    video, records = (source.video, source.records) if source is not None else (None, None)
+    return {
+        "video": f"{paths.OUTPUT}/{video}" if video else None,
+        "records": f"{paths.OUTPUT}/{records}" if records else None,
     }
 
 
 def _end(state: AnyState) -> dict[str, Any]:
     """Return why and how the run ended, and what to do."""
     outcome = state.outcome
-    if outcome is None and derive_status(state) == "unknown":
-        return _damaged_outcome(state.run_id)
+    if outcome is None and state.damaged_outcome is not None and derive_status(state) == "unknown":
+        return _unreadable_outcome(state.run_id, state.damaged_outcome.error)
     return {
         "reason": outcome.reason if outcome else "",
         "remedy": outcome.remedy if outcome else "",
@@ -87,7 +96,10 @@ def _end(state: AnyState) -> dict[str, Any]:
     }
 
 
-def _damaged_outcome(run_id: str) -> dict[str, Any]:
+def _unreadable_outcome(run_id: str, error: DamagedError | VersionSkewError) -> dict[str, Any]:
+    """Return what is known of the end of a run whose outcome cannot be read."""
+    if isinstance(error, VersionSkewError):
+        return {"reason": error.what, "remedy": error.remedy, "code": error.code, "next_step": error.next_step}
     return {
         "reason": f"The run has ended, but {paths.RUNS}/{RunPaths(run_id).outcome} cannot be read",
         "remedy": "Resubmit what is missing: nothing that is complete is done again",
@@ -106,12 +118,15 @@ def run_status(app: App, run_id: str) -> dict[str, Any] | None:
         return None
     try:
         return load_own(Outcome, blob.data, run_id).model_dump(exclude_none=True)
-    except DamagedError:
-        return {"run_id": run_id, "status": "unknown", **_refusal_unreadable(run_id)}
+    except (DamagedError, VersionSkewError) as error:
+        return {"run_id": run_id, "status": "unknown", **_unreadable_refusal(run_id, error)}
 
 
-def _refusal_unreadable(run_id: str) -> dict[str, Any]:
-    return _damaged_outcome(run_id) | {
+def _unreadable_refusal(run_id: str, error: DamagedError | VersionSkewError) -> dict[str, Any]:
+    end = _unreadable_outcome(run_id, error)
+    if isinstance(error, VersionSkewError):
+        return end
+    return end | {
         "remedy": "Upload the trigger file again to start a new run",
         "next_step": NextStep.START_NEW_RUN,
     }
@@ -150,9 +165,9 @@ def _problems_and_cost(app: App, state: AnyState) -> dict[str, Any]:
 
 
 def _delays(app: App, state: RunState) -> Iterator[str]:
-    """Yield the error that keeps the Function App from advancing the run, if there is one."""
+    """Yield the error that keeps the Function App from advancing the run, unless the state has the same one."""
     delay = read_delay(app.storage, state.run_id) if state.is_delayed else None
-    if delay is not None:
+    if delay is not None and delay.reason not in {blob.error.what for blob in state.unreadable.values()}:
         yield f"Delayed since {delay.happened_at}: {sentence(delay.reason)} {sentence(delay.remedy)}"
 
 

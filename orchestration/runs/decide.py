@@ -47,22 +47,25 @@ def decide(state: AnyState, *, now: dt.datetime, run_limit: dt.timedelta) -> Nex
 
     The order of the rules matters: an outcome is final; a committed video (or records) takes precedence over a later
     cancellation; a cancellation takes precedence over all remaining work, and so does the time limit. A run waits for
-    another version of Impasto if that has written one of its documents.
+    another version of Impasto if that has written one of its documents, but not longer than its time limit: an outcome
+    that is unreadable until then is quarantined, and the run ends again.
     """
     if state.outcome is not None:
         return NextAction(action=Action.CLEAN_UP)
+    is_expired = now - state.start_of_limit(now) > run_limit
     if state.damaged_outcome is not None:
-        return NextAction(action=Action.REPAIR if state.damaged_outcome.is_damaged else Action.WAIT)
+        is_waiting = not state.damaged_outcome.is_damaged and not is_expired
+        return NextAction(action=Action.WAIT if is_waiting else Action.REPAIR)
     if isinstance(state, RunState) and state.product is not None:
         product = "video is" if state.video else "records are"
         return NextAction(action=Action.FINISH, reason=f"The {product} complete")
-    if isinstance(state, RunState) and _has_product_to_check(state):
+    if isinstance(state, RunState) and _has_product_to_check(state) and not is_expired:
         return NextAction(action=Action.JOIN)
     if state.cancelled:
         return NextAction(action=Action.CANCEL, reason="A user cancelled the run")
     if isinstance(state, UnreadableRun) and state.skew is None:
         return _damaged_request(state)
-    if now - state.start_of_limit(now) > run_limit:
+    if is_expired:
         return _time_limit_exceeded(state, run_limit)
     if state.skew is not None or isinstance(state, UnreadableRun):
         return NextAction(action=Action.WAIT)

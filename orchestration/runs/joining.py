@@ -15,10 +15,11 @@ from frame_tools.contracts.errors import DamagedError, MissingError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.receipt import Failure
+from frame_tools.storage.pins import DamagedPinsError
 from orchestration.app import App
 from orchestration.memory_budget import JOIN_BYTES
 from orchestration.runs.join_time import LONGEST_JOIN, join_time
-from orchestration.runs.repair import plan_again
+from orchestration.runs.repair import plan_again, restore_pins
 from orchestration.runs.scheduling import ensure_tasks
 from orchestration.state import RunState, write_failure
 
@@ -47,6 +48,8 @@ def join_run(app: App, state: RunState) -> bool:
         plan_again(app, state, splits=state.split is not None)
         return True
     except (DamagedError, MissingError) as error:
+        if isinstance(error, DamagedPinsError) and state.plan is not None and restore_pins(app, state.plan):
+            return True
         write_failure(
             app.storage,
             Failure(

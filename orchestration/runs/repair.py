@@ -6,15 +6,14 @@ gives the same plan. The manifest and the frames of a video that the run has spl
 
 import logging
 
-from frame_tools.contracts.errors import DamagedError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import WORK, RunPaths
 from frame_tools.contracts.plan import Plan
 from frame_tools.storage.blobs import sha256_of
-from frame_tools.storage.pins import read_pins
+from frame_tools.storage.pins import DamagedPinsError, read_pins, store_pins
 from frame_tools.storage.quarantine import quarantine
 from orchestration.app import App
-from orchestration.planning.planner import frames_are_complete
+from orchestration.planning.planner import frames_are_complete, pin_inputs
 from orchestration.runs.decide import damaged_documents
 from orchestration.state import AnyState, RunState
 
@@ -80,9 +79,10 @@ def repair_inputs(app: App, state: RunState, *, frames_are_damaged: bool = False
         plan_again(app, state, splits=True)
         return True
     has_styles = all(app.storage.work.exists(style.blob.name) for style in plan.styles)
-    if manifest is None or not has_styles or not _has_pins(app, plan):
+    if manifest is None or not has_styles:
         plan_again(app, state, splits=False)
         return True
+    restore_pins(app, plan, manifest)
     return False
 
 
@@ -94,13 +94,22 @@ def _planned_manifest(app: App, plan: Plan) -> Manifest | None:
     return Manifest.load_stored(blob.data)
 
 
-def _has_pins(app: App, plan: Plan) -> bool:
-    """Return whether the pins of the run's input can be read, or the plan has none."""
+def restore_pins(app: App, plan: Plan, manifest: Manifest | None = None) -> bool:
+    """Make damaged pins of a run's input again, if the input is still the planned one; return whether they were.
+
+    Input that was replaced meanwhile is not pinned: the run would get other input than it was planned with.
+    """
     try:
         read_pins(app.storage.runs, plan)
-    except DamagedError:
-        return False
-    return True
+    except DamagedPinsError as error:
+        manifest = manifest or _planned_manifest(app, plan)
+        pins = pin_inputs(app.storage, plan, manifest) if manifest is not None else None
+        if pins is None or pins.digest != plan.inputs_sha256:
+            return False
+        _log.warning("run %s: the pins of its input are made again: %s", plan.run_id, error.what)
+        store_pins(app.storage.runs, pins)
+        return True
+    return False
 
 
 def _split_is_complete(app: App, plan: Plan, manifest: Manifest) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import requests
 from azure.core.exceptions import AzureError, HttpResponseError
 
+from frame_tools.contracts import paths
 from tests.chaos import invariants
 from tests.chaos.faults import FAULTS, QUEUES, NotApplicable, Round
 from tests.chaos.system import ChaosSystem, Run
@@ -142,6 +143,8 @@ class _RoundRunner:
         requests.delete(f"http://127.0.0.1:{self._system.running.cloud.ports.batch}/local/faults", timeout=30)
         for action in round_.later:
             action()
+        # As if an hour had passed: the sweep's scan for orphaned runs and lost trigger files begins again.
+        self._system.direct.runs.delete(paths.sweep_progress())
 
     def _wait_for_ends(self, round_: Round) -> list[tuple[Run, dict[str, Any]]]:
         deadline = time.monotonic() + END_SECONDS

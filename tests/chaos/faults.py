@@ -413,6 +413,7 @@ def uploaded_again(round_: Round) -> str:
     for other in round_.runs:
         if other.name == run.name:
             other.excuses.append(excuse)
+            _trigger_is_gone(round_, other)
     second = round_.system.start(run.name)
     round_.runs.append(second)
     return second.run_id
@@ -421,9 +422,14 @@ def uploaded_again(round_: Round) -> str:
 @fault(2)
 def trigger_removed(round_: Round) -> str:
     run = round_.run()
+    _trigger_is_gone(round_, run)
     round_.system.direct.triggers.delete(f"{run.name}.json")
-    run.may_be_unknown = True
     return run.name
+
+
+def _trigger_is_gone(round_: Round, run: Run) -> None:
+    """Record that the app may never see the run's version of its trigger file, unless it has."""
+    run.may_be_unknown |= not round_.system.direct.runs.exists(RunPaths(run.run_id).request)
 
 
 # People

@@ -169,7 +169,7 @@ def test_lease_is_renewed_and_loss_is_detected(stored: Container, monkeypatch: p
         assert not lease.lost
     stored.create("lease", b"")
     client = stored._client.get_blob_client("lease").acquire_lease(lease_duration=15)
-    monkeypatch.setattr(lease_module, "LEASE_SECONDS", 0.3)
+    monkeypatch.setattr(lease_module, "RENEWAL_SECONDS", 0.1)
     renewals = []
     renew = client.renew
 
@@ -187,6 +187,35 @@ def test_lease_is_renewed_and_loss_is_detected(stored: Container, monkeypatch: p
     finally:
         held.close()
     assert held.lost
+
+
+def _lease_forever(stored: Container, name: str) -> None:
+    stored.create(name, b"")
+    stored._client.get_blob_client(name).acquire_lease(lease_duration=-1)
+
+
+def test_infinite_lease_of_somebody_else_is_broken(stored: Container) -> None:
+    _lease_forever(stored, "lease")
+    with stored.lease("lease") as lease:
+        assert lease is not None
+        with stored.lease("lease") as second:
+            assert second is None, "the lease of another process is respected"
+
+
+def test_infinite_lease_does_not_keep_a_blob_from_being_written_or_deleted(stored: Container) -> None:
+    _lease_forever(stored, "blob")
+    stored.write("blob", b"new")
+    assert stored.need("blob").data == b"new"
+    _lease_forever(stored, "blob")
+    assert not stored.delete("blob", etag='"0x1"')
+    assert stored.delete("blob")
+
+
+def test_lease_that_expires_protects_its_blob(stored: Container) -> None:
+    with stored.lease("lease"):
+        for change in (partial(stored.write, "lease", b"new"), partial(stored.delete, "lease")):
+            with pytest.raises(HttpResponseError):
+                change()
 
 
 def test_blocks_appear_when_committed(container: BlobContainer) -> None:

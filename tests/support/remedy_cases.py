@@ -19,6 +19,7 @@ from frame_tools.contracts.errors import (
     TemporaryError,
 )
 from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.version import IMPASTO_VERSION
 from orchestration.azure_batch.ports import BatchClient
 from orchestration.delays import MAX_FAILED_SWEEPS
 from orchestration.handlers.poison import batch_poisoned, finish_poisoned, trigger_poisoned
@@ -117,10 +118,14 @@ def expired(host: InMemoryHost) -> str:
     return run_id
 
 
+OWN_WRITER: Final = b'"impasto_version": "%s"' % IMPASTO_VERSION.encode()
+OTHER_WRITER: Final = b'"new_field": 1, "impasto_version": "9.8.7"'
+
+
 def rewrite_as_another_version(host: InMemoryHost, name: str) -> None:
     """Add a field to a stored document that this version does not know."""
     data = host.world.storage.runs.need(name).data
-    host.world.storage.runs.write(name, data.replace(b'"run_id"', b'"new_field": 1, "run_id"'))
+    host.world.storage.runs.write(name, data.replace(OWN_WRITER, OTHER_WRITER))
 
 
 def expired_in_an_upgrade(host: InMemoryHost) -> str:
@@ -143,7 +148,7 @@ def finish_upgrade(host: InMemoryHost, run_id: str) -> None:
     """Deploy the version that reads the new field: what the older one could not read is readable."""
     name = RunPaths(run_id).plan
     data = host.world.storage.runs.need(name).data
-    host.world.storage.runs.write(name, data.replace(b'"new_field": 1, ', b""))
+    host.world.storage.runs.write(name, data.replace(OTHER_WRITER, OWN_WRITER))
 
 
 def poisoned_trigger(host: InMemoryHost) -> str:

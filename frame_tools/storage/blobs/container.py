@@ -1,19 +1,20 @@
 """A blob container on Azure."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeVar
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
-from azure.storage.blob import ContainerClient, ContentSettings
+from azure.storage.blob import BlobClient, ContainerClient, ContentSettings, StorageErrorCode
 
 from frame_tools.contracts.errors import MissingError
 from frame_tools.storage.blobs.large import BlockWriter, RangedReader
-from frame_tools.storage.blobs.lease import LEASE_SECONDS, Lease
+from frame_tools.storage.blobs.lease import Lease, acquire_lease, break_infinite_lease
 from frame_tools.storage.blobs.values import Blob, BlobInfo, Page, info_of, md5_of
 
+T = TypeVar("T")
 PAGE_SIZE: Final = 5000
 """Blobs in one listing request; the maximum of the service."""
 
@@ -114,7 +115,8 @@ class Container:
 
     def write(self, name: str, data: bytes) -> str:
         """Write or overwrite a blob; returns its ETag."""
-        return str(self._client.get_blob_client(name).upload_blob(data, overwrite=True, max_concurrency=1)["etag"])
+        blob = self._client.get_blob_client(name)
+        return str(_without_lease(blob, lambda: blob.upload_blob(data, overwrite=True, max_concurrency=1))["etag"])
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a blob unless it exists; returns whether this call created it."""
@@ -131,8 +133,9 @@ class Container:
         condition: dict[str, Any] = {}
         if etag is not None:
             condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+        blob = self._client.get_blob_client(name)
         try:
-            self._client.get_blob_client(name).delete_blob(**condition)
+            _without_lease(blob, lambda: blob.delete_blob(**condition))
         except (ResourceNotFoundError, ResourceModifiedError):
             return False
         return True
@@ -182,12 +185,12 @@ class Container:
     def lease(self, name: str) -> Iterator["Lease | None"]:
         """Hold a renewed lease on a blob (created if missing) in the `with` block; None if another process holds it.
 
-        The lease of a process that is killed expires within 60 seconds.
+        The lease of a process that is killed expires within 60 seconds. Impasto takes no infinite lease: somebody
+        else's is broken.
         """
         self.create(name, b"")
-        try:
-            client = self._client.get_blob_client(name).acquire_lease(lease_duration=LEASE_SECONDS)
-        except ResourceExistsError:
+        client = acquire_lease(self._client.get_blob_client(name))
+        if client is None:
             yield None
             return
         lease = Lease(client)
@@ -195,6 +198,16 @@ class Container:
             yield lease
         finally:
             lease.close()
+
+
+def _without_lease(blob: BlobClient, action: Callable[[], T]) -> T:
+    """Return what the action on a blob returns, after breaking an infinite lease if that is why it was refused."""
+    try:
+        return action()
+    except HttpResponseError as error:
+        if getattr(error, "error_code", None) != StorageErrorCode.LEASE_ID_MISSING or not break_infinite_lease(blob):
+            raise
+    return action()
 
 
 def _quoted(etag: str) -> str:

@@ -44,7 +44,7 @@ def test_concurrent_last_messages_make_one_video(world: World, run_id: str) -> N
 
 
 def test_joiner_without_its_lease_commits_nothing(world: World, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease_module, "LEASE_SECONDS", 0.1)  # the renewal interval; the lease itself lasts 60 s
+    monkeypatch.setattr(lease_module, "RENEWAL_SECONDS", 0.03)
     world.score(run_id, message=False)
     held: list[Lease] = []
 
@@ -66,6 +66,15 @@ def test_joiner_without_its_lease_commits_nothing(world: World, run_id: str, mon
     assert not world.storage.output.exists(RunPaths(run_id).video("mp4"))
     assert assemble_output(world.storage, run_id) == RunPaths(run_id).video("mp4"), "the next joiner gets the lease"
     assert world.frame_count(run_id) == 6
+
+
+def test_infinite_lease_does_not_stop_the_join(world: World, run_id: str) -> None:
+    assert isinstance(world.storage.runs, Container)
+    world.storage.runs.create(RunPaths(run_id).join_lease, b"")
+    world.storage.runs._client.get_blob_client(RunPaths(run_id).join_lease).acquire_lease(lease_duration=-1)
+    world.score(run_id)
+    world.deliver_messages()
+    assert world.status(run_id) == "finished"
 
 
 def records(world: World, run_id: str) -> list[int]:

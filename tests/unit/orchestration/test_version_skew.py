@@ -10,7 +10,7 @@ import pytest
 
 import function_app
 from frame_tools.contracts import ids
-from frame_tools.contracts.errors import InputError, VersionSkewError
+from frame_tools.contracts.errors import ErrorCode, InputError, VersionSkewError
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.version import IMPASTO_VERSION
@@ -301,3 +301,73 @@ def test_old_pool_check_is_read() -> None:
     check = PoolCheck.load_stored((folder / "pool_check_v1.json").read_bytes())
     assert (check.version, check.impasto_version, len(check.findings)) == (1, "", 1)
     assert PoolCheck.load_stored(check.dumps()).findings == check.findings
+
+
+def test_outcome_of_another_version_is_waited_for_until_the_time_limit(world: World, ask_about: Ask) -> None:
+    run_id = world.start("clip")
+    world.deliver_messages()
+    names = RunPaths(run_id)
+    world.storage.runs.write(names.outcome, json.dumps({"version": 99, "impasto_version": NEWER}).encode())
+    with pytest.raises(ExceptionGroup):
+        sweep(world.app)
+    _, body = ask_about("get_run", run_id)
+    assert [names_both_versions(problem) for problem in body["trouble"]] == [True]
+    world.clock.advance(hours=world.app.settings.run_hours + 1)
+    sweep(world.app)
+    assert world.outcome(run_id).code == ErrorCode.RUN_TIMED_OUT
+    assert world.is_released(run_id)
+    assert world.status(resubmit(world.app, run_id, "missing")) == "scoring"
+
+
+def test_run_with_a_video_finishes_when_its_outcome_of_another_version_has_been_waited_for(world: World) -> None:
+    run_id = world.start("clip")
+    assert world.finish(run_id) == "finished"
+    names = RunPaths(run_id)
+    world.storage.runs.write(names.outcome, json.dumps({"version": 99, "impasto_version": NEWER}).encode())
+    world.storage.runs.write(names.open_mark, b"")
+    world.clock.advance(hours=world.app.settings.run_hours + 1)
+    sweep(world.app)
+    assert world.status(run_id) == "finished"
+
+
+@pytest.mark.parametrize("has_request", [True, False])
+def test_status_of_an_ended_run_names_the_version_of_its_outcome(
+    world: World, ask_about: Ask, has_request: bool
+) -> None:
+    run_id = world.start("clip") if has_request else world.fire_trigger(world.upload_trigger("clip", b"no JSON"))
+    world.storage.runs.write(RunPaths(run_id).outcome, json.dumps({"version": 99, "impasto_version": NEWER}).encode())
+    world.storage.runs.delete(RunPaths(run_id).open_mark)
+    status_code, body = ask_about("get_run", run_id)
+    assert (status_code, body["status"], body["code"]) == (200, "unknown", ErrorCode.VERSION_SKEW)
+    assert names_both_versions(body["reason"])
+
+
+def test_status_names_the_version_of_a_receipt(world: World, ask_about: Ask) -> None:
+    run_id = world.start("clip")
+    world.deliver_messages()
+    world.score(run_id, message=False)
+    upgrade = Upgrade(world, RunPaths(run_id).receipt(1))
+    with pytest.raises(VersionSkewError):
+        finish_batch(world.app, message(run_id, "advance"))
+    _, body = ask_about("get_run", run_id)
+    assert [names_both_versions(problem) for problem in body["trouble"]] == [True]
+    upgrade.finish()
+    finish_batch(world.app, message(run_id, "advance"))
+    assert world.status(run_id) == "finished"
+
+
+@pytest.mark.parametrize("document", ["plan.json", "batches/00001.json", "outcome.json", "delay.json"])
+def test_unknown_field_without_another_version_is_damage(world: World, document: str) -> None:
+    run_id = world.start("clip")
+    world.deliver_messages()
+    world.score(run_id, 1)
+    name = f"{run_id}/{document}"
+    known = world.storage.runs.read(name)
+    fields = json.loads(known.data) if known else {"version": 1, "run_id": run_id, "impasto_version": IMPASTO_VERSION}
+    world.storage.runs.write(name, json.dumps(fields | {"new_field": 1}).encode())
+    for _ in range(3):
+        world.clock.advance(minutes=5)
+        sweep(world.app)
+        world.score(run_id)
+    world.deliver_messages()
+    assert world.status(run_id) == "finished"

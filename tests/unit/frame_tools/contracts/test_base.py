@@ -60,7 +60,7 @@ def test_old_document_has_no_writer_until_it_is_written_again() -> None:
     [
         {"version": 99},
         {"version": 99, "impasto_version": "9.8.7"},
-        {"new_field": 1},
+        {"impasto_version": "9.8.7", "new_field": 1},
         {"impasto_version": "9.8.7", "kind": "a new kind"},
     ],
 )
@@ -75,14 +75,27 @@ def test_document_of_a_newer_version_is_a_temporary_error(changes: dict[str, Any
     assert f"this is Impasto {IMPASTO_VERSION}" in error.what
 
 
-def test_unknown_field_of_an_unnamed_writer_is_skew() -> None:
+def test_unknown_version_of_an_unnamed_writer_is_skew() -> None:
     with pytest.raises(VersionSkewError) as caught:
         Note.load_stored(b'{"version": 3, "written_at": "2026-01-01", "x": 1}')
     assert "an unknown version of Impasto" in caught.value.what
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"[]", b"3", b'{"version": 2}', note(written_at=3), note(version="two"), b"\xff\xfe"]
+    "data",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"3",
+        b'{"version": 2}',
+        note(written_at=3),
+        note(version="two"),
+        b"\xff\xfe",
+        note(new_field=1),
+        note(impasto_version=["9.8.7"]),
+        b'{"version": 2, "written_at": "2026-01-01", "x": 1}',
+    ],
 )
 def test_invalid_document_of_a_known_version_is_damaged(data: bytes) -> None:
     with pytest.raises(DamagedError) as caught:

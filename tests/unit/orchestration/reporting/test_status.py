@@ -1,5 +1,7 @@
 """The status document of a run."""
 
+import pytest
+
 from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import TaskError
@@ -69,3 +71,14 @@ def test_status_has_code_and_next_step_of_a_failed_run(world: World) -> None:
     world.deliver_messages()
     document = world.status_document(run_id)
     assert (document["code"], document["next_step"]) == (ErrorCode.INVALID_INPUT, NextStep.RESUBMIT)
+
+
+@pytest.mark.parametrize("document", ["request.json", "plan.json"])
+def test_finished_run_with_a_damaged_document_still_has_its_video(world: World, document: str) -> None:
+    run_id = world.start("clip")
+    assert world.finish(run_id) == "finished"
+    world.storage.runs.write(f"{run_id}/{document}", b"")
+    status = world.status_document(run_id)
+    assert (status["status"], status["video"], status["records"]) == (
+        "finished", f"output/{RunPaths(run_id).video('mp4')}", None
+    )  # fmt: skip

@@ -113,6 +113,8 @@ ALL_RECEIPTS = frozenset({0, 1, 2})
         (EXPIRED, "fail", "planning"),
         ({**EXPIRED, "has_slot": False}, "fail", "waiting"),
         ({**EXPIRED, "product": "v", "plan": PLAN}, "finish", "joining"),
+        ({"plan": PLAN, "receipts": ALL_RECEIPTS, "has_unrecorded_product": True}, "join", "joining"),
+        ({**EXPIRED, "plan": PLAN, "receipts": ALL_RECEIPTS, "has_unrecorded_product": True}, "fail", "joining"),
         ({**EXPIRED, "resumed_at": NOW.isoformat()}, "plan", "planning"),
         ({"outcome": OUTCOME}, "clean_up", "failed"),
         ({"outcome": OUTCOME, "product": "v", "cancelled": True}, "clean_up", "failed"),

@@ -100,6 +100,41 @@ def test_pins_that_are_gone_are_made_again_on_resubmission(world: World, damaged
     assert finish(world, run_id) == "finished"
 
 
+def _damage_pins(world: World, run_id: str) -> None:
+    world.storage.runs.write(RunPaths(run_id).inputs(str(read_plan(world.storage, run_id).inputs_sha256)), b"{")
+
+
+def test_pins_that_are_gone_at_the_join_are_made_again(world: World, tmp_path: Path) -> None:
+    upload_clip_with_sound(world, tmp_path)
+    run_id = world.fire_trigger(world.upload_trigger("clip"))
+    world.deliver_messages()
+    plan = read_plan(world.storage, run_id)
+    _damage_pins(world, run_id)
+    world.score(run_id)
+    world.deliver_messages()
+    assert world.status(run_id) == "finished"
+    assert read_plan(world.storage, run_id) == plan
+
+
+def test_replaced_input_is_not_pinned_in_place_of_lost_pins(world: World, tmp_path: Path) -> None:
+    sound = upload_clip_with_sound(world, tmp_path)
+    run_id = world.fire_trigger(world.upload_trigger("clip"))
+    world.deliver_messages()
+    plan = read_plan(world.storage, run_id)
+    _damage_pins(world, run_id)
+    world.storage.input.write("clip/audio.mp4", sound[: len(sound) // 2])
+    world.score(run_id)
+    world.deliver_messages()
+    outcome = world.outcome(run_id)
+    assert (outcome.status, outcome.next_step) == ("failed", NextStep.RESUBMIT)
+    resubmit(world.app, run_id, "missing")
+    assert world.status(run_id) == "failed", "the sound is still another one"
+    world.storage.input.write("clip/audio.mp4", sound)
+    resubmit(world.app, run_id, "missing")
+    assert world.status(run_id) == "finished"
+    assert read_plan(world.storage, run_id) == plan
+
+
 # Receipts.
 
 
