@@ -5,41 +5,25 @@ first use.
 """
 
 import json
-import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import azure.functions as func
-from azure.core.exceptions import AzureError
 
 from frame_tools.contracts import paths
-from frame_tools.contracts.errors import (
-    DamagedError,
-    ErrorCode,
-    ImpastoError,
-    InputError,
-    InternalError,
-    MissingError,
-    TemporaryError,
-)
+from frame_tools.contracts.errors import InputError, InternalError
 from frame_tools.contracts.messages import decode_body
-from orchestration import preflight as preflight_checks
+from orchestration.api.operations import OPERATIONS, perform
+from orchestration.api.replies import JSON, problem_for
 from orchestration.app import App, application
-from orchestration.handlers import cancel as cancel_handler
 from orchestration.handlers import finish_batch as finish_batch_handler
 from orchestration.handlers import poison as poison_handlers
-from orchestration.handlers import resubmit as resubmit_handler
 from orchestration.handlers import start_run as start_run_handler
 from orchestration.handlers import submit_batch as submit_batch_handler
 from orchestration.handlers import sweep as sweep_handler
-from orchestration.reporting import listing, status
-from orchestration.service_errors import service_error
 from orchestration.settings import HostSettings
 from orchestration.telemetry.tracing import Invocation, Span, annotate_from_message
-
-_log = logging.getLogger(f"orchestration.{__name__}")
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
@@ -109,50 +93,40 @@ def finish_poisoned(message: func.QueueMessage, context: func.Context) -> None:
 
 @app.route(route="api/runs", methods=["GET"])
 def list_runs(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    """GET /api/runs: the runs, newest first; ?status=, ?label= and ?limit= select some of them."""
-    query = dict(req.params)
-
-    def handle(services: App) -> dict[str, Any]:
-        return {"runs": listing.list_runs(services, listing.RunFilter.from_query(query))}
-
-    return _respond(context, req, handle)
+    """GET /api/runs: the runs, newest first, page by page."""
+    return _respond(context, req)
 
 
 @app.route(route="api/runs/{run_id}", methods=["GET"])
 def get_run(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """GET /api/runs/{run_id}: the run's current status, computed from durable state."""
-    run_id = req.route_params["run_id"]
-    return _respond(context, req, lambda services: status.run_status(services, run_id))
+    return _respond(context, req)
 
 
 @app.route(route="api/runs/{run_id}/resubmit", methods=["POST"])
 def resubmit_run(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """POST /api/runs/{run_id}/resubmit: `missing` (default), `failed`, `all`, batch numbers, or `all` with options."""
-    run_id, body = req.route_params["run_id"], req.get_body()
-
-    def handle(services: App) -> dict[str, Any]:
-        request = resubmit_handler.parse_resubmit_request(body)
-        return {"run_id": resubmit_handler.resubmit(services, run_id, request.which, request.options)}
-
-    return _respond(context, req, handle, status_code=202)
+    return _respond(context, req)
 
 
 @app.route(route="api/runs/{run_id}/cancel", methods=["POST"])
 def cancel_run(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """POST /api/runs/{run_id}/cancel: end the run; a video that has already been committed is kept."""
-    run_id = req.route_params["run_id"]
-
-    def handle(services: App) -> dict[str, Any] | None:
-        cancel_handler.cancel(services, run_id)
-        return status.run_status(services, run_id)
-
-    return _respond(context, req, handle)
+    return _respond(context, req)
 
 
 @app.route(route="api/preflight", methods=["GET"])
 def preflight(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """GET /api/preflight: every check of the deployment, before any compute is paid for."""
-    return _respond(context, req, preflight_checks.preflight)
+    return _respond(context, req)
+
+
+@app.route(route="api/openapi.json", methods=["GET"])
+def get_openapi(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """GET /api/openapi.json: the description of this interface."""
+    from orchestration.api.openapi import openapi_document  # needed by nothing else
+
+    return func.HttpResponse(json.dumps(openapi_document()), mimetype=JSON, charset="utf-8")
 
 
 @contextmanager
@@ -186,56 +160,15 @@ def _handle_message(context: func.Context, message: func.QueueMessage, handle: C
         handle(services, text)
 
 
-def _respond(
-    context: func.Context,
-    req: func.HttpRequest,
-    handle: Callable[[App], dict[str, Any] | None],
-    *,
-    status_code: int = 200,
-) -> func.HttpResponse:
-    """Return the handler's result as JSON, 404 for None, and an error status for an exception.
-
-    InputError is 400, MissingError 404, DamagedError 409, TemporaryError and an error of a service 503. Any other
-    exception is the app's fault: 500 with the invocation id as correlation id, and the details in the log only.
-    """
+def _respond(context: func.Context, req: func.HttpRequest) -> func.HttpResponse:
+    """Execute the operation of the function that was called; an error becomes a problem document."""
+    run_id = req.route_params.get("run_id", "")
+    operation = OPERATIONS[context.function_name]
     try:
         with _invocation(context) as (services, span):
-            span.annotate(req.route_params.get("run_id", ""))
-            body = handle(services.interactive or services)
-    except InputError as error:
-        return _error_response(error, 400)
-    except MissingError as error:
-        return _error_response(error, 404)
-    except DamagedError as error:
-        return _error_response(error, 409)
-    except TemporaryError as error:
-        return _error_response(error, 503)
-    except AzureError as error:
-        _log.warning("%s failed: %s", context.function_name, error)
-        described = service_error(error, "Azure Storage")
-        return _error_response(described, 503 if isinstance(described, TemporaryError) else 500)
-    except Exception:  # the caller gets a correlation id, never the details of an unexpected error
-        _log.exception("%s failed; correlation id %s", context.function_name, context.invocation_id)
-        return _json_response(
-            {
-                "error": "The request failed because of an internal error",
-                "remedy": f"Search the Function App log for the correlation id {context.invocation_id}",
-                "code": ErrorCode.INTERNAL_ERROR,
-                "correlation_id": context.invocation_id,
-            },
-            500,
-        )
-    if body is None:
-        return _error_response(MissingError("There is no such run", "GET /api/runs lists them"), 404)
-    return _json_response(body, status_code)
-
-
-def _error_response(error: ImpastoError, status_code: int) -> func.HttpResponse:
-    body = {"error": error.what, "remedy": error.remedy, "code": error.code, "next_step": error.next_step}
-    return _json_response(body, status_code)
-
-
-def _json_response(body: dict[str, Any], status_code: int) -> func.HttpResponse:
-    return func.HttpResponse(
-        json.dumps(body, ensure_ascii=False), status_code=status_code, mimetype="application/json", charset="utf-8"
-    )
+            span.annotate(run_id)
+            app_used = services.interactive or services
+            reply = perform(app_used, operation, run_id=run_id, query=req.params, body=req.get_body())
+    except Exception as error:
+        reply = problem_for(error, operation=operation.name, correlation_id=context.invocation_id)
+    return func.HttpResponse(reply.body, status_code=reply.status, mimetype=reply.media_type, charset="utf-8")

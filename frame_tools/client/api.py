@@ -46,7 +46,7 @@ class ApiClient:
         response = self._send("POST", path, body)
         if response.status_code == 404:
             payload = self._parse(response, accepted=(404,))
-            raise MissingError(str(payload.get("error")), str(payload.get("remedy")))
+            raise MissingError(str(payload.get("detail")), str(payload.get("remedy")))
         return self._parse(response)
 
     def _send(self, method: str, path: str, body: str = "") -> requests.Response:
@@ -75,7 +75,7 @@ class ApiClient:
         error_types: dict[int, type[ImpastoError]] = {400: InputError, 409: DamagedError}
         error_type = error_types.get(response.status_code, TemporaryError) if payload else TemporaryError
         raise error_type(
-            str(payload.get("error") or f"The app responded with HTTP status {response.status_code}"),
+            str(payload.get("detail") or f"The app responded with HTTP status {response.status_code}"),
             str(payload.get("remedy") or "Check the Function App log."),
         )
 

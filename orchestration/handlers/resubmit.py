@@ -32,6 +32,11 @@ from orchestration.state import RunState, UnreadableRun, read_state
 
 Which = Literal["missing", "failed", "all"] | list[Annotated[int, Field(strict=True)]]
 _WHICH: Final[TypeAdapter[Which]] = TypeAdapter(Which)
+SHORT_BODIES: Final[tuple[Mapping[str, Any], ...]] = (
+    {"enum": ["missing", "failed", "all"]},
+    {"type": "array", "items": {"type": "integer"}, "minItems": 1},
+)
+"""JSON schemas of the bodies that are no object."""
 MAX_CHILD_RUNS: Final = 1000
 """New runs that may be created from one run."""
 

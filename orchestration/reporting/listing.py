@@ -2,62 +2,45 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final
 
-from frame_tools.contracts import ids
-from frame_tools.contracts.errors import DamagedError, InputError, VersionSkewError
+from frame_tools.contracts import ids, paths
+from frame_tools.contracts.calls import RunsQuery
+from frame_tools.contracts.errors import DamagedError, VersionSkewError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
 from frame_tools.contracts.receipt import Outcome
 from frame_tools.storage.deployment import Storage
 from orchestration.app import App
-from orchestration.documents import load_own
+from orchestration.documents import load_own, parse_time
 from orchestration.reporting.status import derive_status
 from orchestration.state import open_runs, read_state
 
-DEFAULT_LIMIT: Final = 200
-MAX_LIMIT: Final = 1000
 READ_THREADS: Final = 32
 """Each listed run costs two reads, which wait for the network rather than for this process."""
+ALL_RUNS: Final = RunsQuery(limit=1000)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunFilter:
-    """Which runs are listed."""
-
-    status: str | None = None
-    label: str | None = None
-    limit: int = DEFAULT_LIMIT
-
-    @classmethod
-    def from_query(cls, query: Mapping[str, str]) -> Self:
-        """Parse a query string's fields; raises InputError for an unknown field or an invalid limit."""
-        unknown = sorted(set(query) - {"status", "label", "limit", "code"})
-        if unknown:
-            raise InputError(f"GET /api/runs has no parameter {unknown[0][:40]!r}", "Use status, label and limit.")
-        limit = query.get("limit", str(DEFAULT_LIMIT))
-        if not limit.isdigit() or not 1 <= int(limit) <= MAX_LIMIT:
-            raise InputError(f"limit is a number from 1 to {MAX_LIMIT}, not {limit[:20]!r}", "Correct it.")
-        return cls(status=query.get("status"), label=query.get("label"), limit=int(limit))
-
-    def passes(self, row: Mapping[str, Any]) -> bool:
-        """Return whether a run is listed."""
-        return (self.status in (None, row["status"])) and (self.label in (None, row["label"]))
+def _passes(query: RunsQuery, row: Mapping[str, Any]) -> bool:
+    """Return whether a run is listed."""
+    received = parse_time(row["received_at"] or row["ended_at"])
+    return (
+        (query.status is None or row["status"] in query.status)
+        and (query.name is None or query.name.casefold() in str(row["name"] or "").casefold())
+        and query.label in (None, row["label"])
+        and (query.since is None or (received is not None and received >= query.since))
+    )
 
 
-ALL_RUNS: Final = RunFilter()
-
-
-def list_runs(app: App, selection: RunFilter = ALL_RUNS) -> list[dict[str, Any]]:
+def list_runs(app: App, query: RunsQuery = ALL_RUNS) -> list[dict[str, Any]]:
     """Return the selected runs, newest first."""
     still_open, admitted = set(open_runs(app.storage)), set(_admitted(app.storage))
     folders = (folder for folder in app.storage.runs.folders() if ids.RUN_ID.fullmatch(folder))
     run_ids = sorted({*still_open, *folders})
     with ThreadPoolExecutor(READ_THREADS, thread_name_prefix="list") as pool:
         rows = list(pool.map(lambda run_id: _row(app.storage, run_id, is_admitted=run_id in admitted), run_ids))
-    selected = [row for row in rows if selection.passes(row)]
-    return sorted(selected, key=_age_key, reverse=True)[: selection.limit]
+    selected = [row for row in rows if _passes(query, row)]
+    return sorted(selected, key=_age_key, reverse=True)[: query.limit]
 
 
 def _age_key(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -83,6 +66,12 @@ def _row(storage: Storage, run_id: str, *, is_admitted: bool) -> dict[str, Any]:
         "label": None,
         "scorer": None,
         "styles": [],
+        "strength": None,
+        "parent": None,
+        "frames": None,
+        "cost_usd": None,
+        "video": None,
+        "records": None,
     }
     try:
         request = storage.runs.read(RunPaths(run_id).request)
@@ -107,13 +96,20 @@ def _request_fields(request: Request) -> dict[str, Any]:
         "label": trigger.label,
         "scorer": trigger.scorer,
         "styles": list(trigger.style_files),
+        "strength": trigger.strength,
+        "parent": request.parent,
     }
 
 
 def _outcome_fields(outcome: Outcome) -> dict[str, Any]:
     return {
-        "name": outcome.name, "status": outcome.status, "reason": outcome.reason, "ended_at": outcome.ended_at
-    }  # fmt: skip
+        "name": outcome.name,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "ended_at": outcome.ended_at,
+        "video": outcome.video and f"{paths.OUTPUT}/{outcome.video}",
+        "records": outcome.records and f"{paths.OUTPUT}/{outcome.records}",
+    }
 
 
 def _open_status(storage: Storage, run_id: str, *, is_admitted: bool) -> str:

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from frame_tools.contracts import ids, paths
-from frame_tools.contracts.choices import RunOutcome
+from frame_tools.contracts.answers import Status
 from frame_tools.contracts.errors import DamagedError, ErrorCode, NextStep, VersionSkewError, sentence
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
@@ -20,9 +20,9 @@ from orchestration.reporting.cost import LOCAL_VM_SIZE, expected_cost
 from orchestration.reporting.progress import read_steps, run_progress
 from orchestration.state import AnyState, RunState, UnreadableRun, read_state, read_task_error
 
-Status = Literal["waiting", "splitting", "planning", "scoring", "joining", "unknown"] | RunOutcome
 SMALL_RUN_FRAMES: Final = 20_000
 """The manifest of a run with so many frames takes a few megabytes."""
+_NO_REQUEST: Final = DamagedError("The trigger file was refused, so there is no request", "Upload it again")
 MAX_TASK_ERRORS: Final = 10
 """Task errors in one status."""
 
@@ -114,12 +114,19 @@ def run_status(app: App, run_id: str) -> dict[str, Any] | None:
     if state is not None:
         return describe(state) | _progress(app, state) | _problems_and_cost(app, state)
     blob = app.storage.runs.read(RunPaths(run_id).outcome)
-    if blob is None:
-        return None
+    return None if blob is None else _describe_refusal(run_id, blob.data)
+
+
+def _describe_refusal(run_id: str, data: bytes) -> dict[str, Any]:
+    """Return the status of a refused trigger file, of which there is nothing but the outcome."""
+    outcome, end = None, {}
     try:
-        return load_own(Outcome, blob.data, run_id).model_dump(exclude_none=True)
+        outcome = load_own(Outcome, data, run_id)
+        end = {"name": outcome.name}
     except (DamagedError, VersionSkewError) as error:
-        return {"run_id": run_id, "status": "unknown", **_unreadable_refusal(run_id, error)}
+        end = {"status": "unknown", **_unreadable_refusal(run_id, error)}
+    state = UnreadableRun(id=run_id, error=_NO_REQUEST, is_open=False, cancelled=False, outcome=outcome)
+    return describe(state) | {"progress": None, "trouble": [], "notes": [], "cost": None} | end
 
 
 def _unreadable_refusal(run_id: str, error: DamagedError | VersionSkewError) -> dict[str, Any]:

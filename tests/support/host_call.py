@@ -4,11 +4,13 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
+import azure.functions as func
 from azure_functions_runtime.bindings.context import Context
 from azure_functions_runtime.bindings.retrycontext import RetryContext
 from azure_functions_runtime.bindings.tracecontext import TraceContext
 
 import function_app
+from tests.support.answers import check_answer
 
 FUNCTIONS: Final[Mapping[str, Any]] = {
     str(function.get_function_name()): function for function in function_app.app.get_functions()
@@ -20,4 +22,7 @@ def call(function: str, binding: Any, *, traceparent: str = "") -> Any:
     """Call a function of the app with its trigger's binding; return its result."""
     trace, retry = TraceContext(traceparent, "", {}), RetryContext(0, 0, None)
     context = Context(function, "", INVOCATION, threading.local(), trace, retry)
-    return FUNCTIONS[function].get_user_function()(binding, context=context)
+    answer = FUNCTIONS[function].get_user_function()(binding, context=context)
+    if isinstance(answer, func.HttpResponse):
+        check_answer(function, answer.status_code, f"{answer.mimetype}; charset={answer.charset}", answer.get_body())
+    return answer

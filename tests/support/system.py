@@ -21,10 +21,26 @@ from frame_tools.contracts.trigger import Trigger
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import DataStorage, Storage
 from local_cloud.cloud import PROJECT, Cloud, CloudOptions, running_cloud
+from tests.support.answers import check_answer, operation_of
 from tests.support.waiting import until
 
 TIMEOUT_SECONDS = 150
 """Seconds after which a waiting test fails: far more than any run takes, so that only a hang reaches it."""
+
+
+def checked(answer: requests.Response) -> requests.Response:
+    """Return an answer of the app, which its OpenAPI document must describe."""
+    operation = operation_of(str(answer.request.method), answer.url)
+    assert operation is not None, f"{answer.request.method} {answer.url} is not documented"
+    check_answer(operation, answer.status_code, answer.headers.get("Content-Type", ""), answer.content)
+    return answer
+
+
+class CheckedApi(ApiClient):
+    """A client whose every answer is compared with the OpenAPI document."""
+
+    def _send(self, method: str, path: str, body: str = "") -> requests.Response:
+        return checked(super()._send(method, path, body))
 
 
 @dataclass(frozen=True)
@@ -36,7 +52,7 @@ class RunningSystem:
 
     @property
     def api(self) -> ApiClient:
-        return ApiClient(url=self.cloud.api)
+        return CheckedApi(url=self.cloud.api)
 
     @property
     def user_storage(self) -> DataStorage:
@@ -90,7 +106,7 @@ class RunningSystem:
 
     def post(self, path: str) -> requests.Response:
         """Send a POST to the app."""
-        return requests.post(f"{self.cloud.api}/{path}", timeout=60)
+        return checked(requests.post(f"{self.cloud.api}/{path}", timeout=60))
 
     def log(self) -> str:
         """Return the end of the function host's output."""

@@ -103,7 +103,7 @@ def test_run_outlasts_storage_and_http_says_what_is_away(gated: GatedWorld, monk
     for function in ("get_run", "list_runs", "cancel_run", "resubmit_run"):
         status_code, body = ask(function, "" if function == "list_runs" else run_id)
         assert (status_code, body["code"]) == (503, "temporary_failure")
-        assert "Azure Storage" in body["error"]
+        assert "Azure Storage" in body["detail"]
     status_code, body = ask("preflight")
     assert (status_code, body["ready"]) == (200, False)
     gated.open()

@@ -12,6 +12,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestE
 
 import function_app
 from frame_tools.contracts import ids
+from frame_tools.contracts.calls import RunsQuery, parse_query
 from frame_tools.contracts.errors import (
     DamagedError,
     ErrorCode,
@@ -25,7 +26,7 @@ from frame_tools.contracts.errors import (
 from frame_tools.storage.patience import BACKGROUND, INTERACTIVE
 from orchestration.app import App
 from orchestration.handlers import cancel as cancel_handler
-from orchestration.reporting.listing import RunFilter, list_runs
+from orchestration.reporting.listing import list_runs
 from tests.support.fake_node import fail
 from tests.support.host_call import FUNCTIONS, INVOCATION
 from tests.support.host_call import call as host_call
@@ -49,7 +50,7 @@ def ask(world: World, monkeypatch: pytest.MonkeyPatch) -> Ask:
             body=body,
         )
         answer = host_call(function, request)
-        assert answer.mimetype == "application/json"
+        assert answer.mimetype == ("application/json" if answer.status_code < 400 else "application/problem+json")
         return answer.status_code, json.loads(answer.get_body())
 
     return call
@@ -70,6 +71,7 @@ def test_app_has_expected_functions_and_routes() -> None:
         "resubmit_run": ("api/runs/{run_id}/resubmit", ["POST"], key),
         "cancel_run": ("api/runs/{run_id}/cancel", ["POST"], key),
         "preflight": ("api/preflight", ["GET"], key),
+        "get_openapi": ("api/openapi.json", ["GET"], key),
     }
     queues = {name: t["queueName"] for name, t in triggers.items() if t["type"] == "queueTrigger"}
     assert queues == {
@@ -82,7 +84,7 @@ def test_app_has_expected_functions_and_routes() -> None:
     # Messages of strangers may be no text, and must reach the app as they are.
     assert {name for name, t in triggers.items() if t.get("dataType") == func.DataType.BINARY} == set(queues)
     assert triggers["start_run"]["path"] == "triggers/{name}"
-    assert len(triggers) == 12
+    assert len(triggers) == 7 + len(routes)
 
 
 def test_get_run_returns_status(world: World, ask: Ask) -> None:
@@ -101,7 +103,7 @@ def test_get_run_returns_status(world: World, ask: Ask) -> None:
 
 
 def test_list_runs_is_newest_first_with_what_people_know_runs_by(world: World, ask: Ask) -> None:
-    assert ask("list_runs") == (200, {"runs": []})
+    assert ask("list_runs") == (200, {"runs": [], "next": None})
     ended = world.start("ended", 2, label="spring")
     world.finish(ended)
     world.clock.advance(seconds=1)
@@ -131,6 +133,10 @@ def test_list_runs_is_newest_first_with_what_people_know_runs_by(world: World, a
         ({"label": "spring"}, ["second", "first"]),
         ({"label": "spring", "limit": "1"}, ["second"]),
         ({"label": "autumn"}, []),
+        ({"name": "IR"}, ["third", "first"]),
+        ({"status": "finished,scoring", "name": "s"}, ["second", "first"]),
+        ({"since": "2020-01-01", "limit": "2"}, ["third", "second"]),
+        ({"since": "2090-01-01T00:00:00+02:00"}, []),
         ({"code": "the key"}, ["third", "second", "first"]),
     ],
 )
@@ -140,21 +146,33 @@ def test_list_runs_takes_filters(world: World, query: dict[str, str], expected: 
         if name == "first":
             world.finish(run_id)
         world.clock.advance(seconds=1)
-    rows = list_runs(world.app, RunFilter.from_query(query))
+    rows = list_runs(world.app, parse_query(RunsQuery, query))
     assert [row["name"] for row in rows] == expected
 
 
-@pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "1001"}, {"limit": "x"}, {"stat": "open"}])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": "0"},
+        {"limit": "1001"},
+        {"limit": "x"},
+        {"stat": "open"},
+        {"status": "finished,open"},
+        {"status": ""},
+        {"since": "yesterday"},
+        {"label": "a b"},
+    ],
+)
 def test_invalid_filter_is_rejected(query: dict[str, str]) -> None:
     with pytest.raises(InputError, match=next(iter(query))):
-        RunFilter.from_query(query)
+        parse_query(RunsQuery, query)
 
 
 def test_waiting_runs_are_listed_as_waiting(world: World) -> None:
     full = world.changed(max_open_runs=1)
     full.start("first", 2)
     waiting = full.start("second", 2)
-    assert {row["run_id"]: row["status"] for row in list_runs(full.app, RunFilter())}[waiting] == "waiting"
+    assert {row["run_id"]: row["status"] for row in list_runs(full.app)}[waiting] == "waiting"
 
 
 def test_get_run_explains_refusal(world: World, ask: Ask) -> None:
@@ -169,7 +187,7 @@ def test_get_run_explains_refusal(world: World, ask: Ask) -> None:
 def test_unknown_run_is_404(ask: Ask, function: str) -> None:
     code, body = ask(function, UNKNOWN)
     assert code == 404
-    assert "run" in body["error"]
+    assert "run" in body["detail"]
     assert "GET /api/runs" in body["remedy"]
 
 
@@ -178,7 +196,7 @@ def test_unknown_run_is_404(ask: Ask, function: str) -> None:
 def test_invalid_run_id_is_400(ask: Ask, function: str, run_id: str) -> None:
     code, body = ask(function, run_id)
     assert code == 400
-    assert body["error"]
+    assert body["detail"]
     assert body["remedy"]
 
 
@@ -200,7 +218,7 @@ def test_resubmit_is_202_with_run_id(world: World, ask: Ask) -> None:
 def test_invalid_resubmit_body_is_400(world: World, ask: Ask, body: bytes) -> None:
     code, answer = ask("resubmit_run", world.start("clip"), body)
     assert code == 400
-    assert answer["error"]
+    assert answer["detail"]
     assert answer["remedy"]
 
 
@@ -234,8 +252,10 @@ def test_user_and_temporary_errors_are_returned(
 ) -> None:
     error = error_class("Cause", "Remedy")
     fail_with(monkeypatch, error)
-    expected = {"error": "Cause", "remedy": "Remedy", "code": error.code, "next_step": error.next_step}
-    assert ask("cancel_run", UNKNOWN) == (status_code, expected)
+    code, problem = ask("cancel_run", UNKNOWN)
+    assert (code, problem["status"], problem["type"]) == (status_code, status_code, "about:blank")
+    assert (problem["detail"], problem["remedy"], problem["correlation_id"]) == ("Cause", "Remedy", None)
+    assert (problem["code"], problem["next_step"]) == (error.code, error.next_step)
 
 
 @pytest.mark.parametrize("error", [InternalError("secret", "R"), ValueError("secret")])
@@ -265,7 +285,7 @@ def test_storage_that_is_away_is_503_with_reason(
     fail_with(monkeypatch, error)
     status_code, body = ask("cancel_run", UNKNOWN)
     assert (status_code, body["code"], body["next_step"]) == (503, ErrorCode.TEMPORARY_FAILURE, next_step)
-    assert "Azure Storage" in body["error"]
+    assert "Azure Storage" in body["detail"]
     assert body["remedy"]
     assert "secret" not in json.dumps(body)
 

@@ -129,7 +129,7 @@ def ask_about(world: World, monkeypatch: pytest.MonkeyPatch) -> Ask:
 def test_resubmission_answers_503_and_names_both_versions(world: World, ask_about: Ask) -> None:
     run_id, upgrade = upgrading(world)
     status_code, body = ask_about("resubmit_run", run_id)
-    assert (status_code, names_both_versions(body["error"])) == (503, True)
+    assert (status_code, names_both_versions(body["detail"])) == (503, True)
     upgrade.finish()
     assert ask_about("resubmit_run", run_id)[0] == 202
 

@@ -50,15 +50,15 @@ def test_request_is_what_the_app_parses(
 @pytest.mark.parametrize(
     ("server", "code"),
     [
-        ((400, {"error": "The run has no plan", "remedy": "Resubmit missing"}), ExitCode.INPUT),
-        ((404, {"error": "The run does not exist", "remedy": "Check the run id"}), ExitCode.MISSING),
-        ((503, {"error": "Batch is busy", "remedy": "Try again"}), ExitCode.TEMPORARY),
+        ((400, {"detail": "The run has no plan", "remedy": "Resubmit missing"}), ExitCode.INPUT),
+        ((404, {"detail": "The run does not exist", "remedy": "Check the run id"}), ExitCode.MISSING),
+        ((503, {"detail": "Batch is busy", "remedy": "Try again"}), ExitCode.TEMPORARY),
     ],
     indirect=["server"],
 )
 def test_app_error_is_reported_with_its_remedy(server: PreparedServer, code: ExitCode) -> None:
     payload = server.responses[0][1]
-    assert run_failing(code, "redo", RUN, *server.options) == f"{payload['error']}. {payload['remedy']}."
+    assert run_failing(code, "redo", RUN, *server.options) == f"{payload['detail']}. {payload['remedy']}."
 
 
 def test_invalid_run_id_is_not_sent(server: PreparedServer) -> None:

@@ -85,7 +85,7 @@ def test_show_says_what_people_want_to_know() -> None:
 @pytest.mark.parametrize("command", ["show", "watch"])
 def test_unknown_run_is_missing(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("frame_tools.client.workflow.UNKNOWN_SECONDS", 0)
-    unknown = (404, {"error": "There is no run", "remedy": "List them"})
+    unknown = (404, {"detail": "There is no run", "remedy": "List them"})
     with prepared_server(unknown) as server:
         assert RUN in run_failing(ExitCode.MISSING, command, RUN, *server.options)
 

@@ -16,7 +16,7 @@ from frame_tools.storage.in_memory import BlobStore, InMemoryContainer
 from tests.support.prepared_server import Request, prepared_server
 
 RUN = "clip-0123456789"
-UNKNOWN = (404, {"error": "There is no run", "remedy": "Wait"})
+UNKNOWN = (404, {"detail": "There is no run", "remedy": "Wait"})
 UNAVAILABLE = (503, b"<html>Service unavailable</html>")
 
 

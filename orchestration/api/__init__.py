@@ -1,0 +1,1 @@
+"""The HTTP interface without the Functions host: its operations, their answers, and the OpenAPI document."""

@@ -1,0 +1,125 @@
+"""The operations of the HTTP interface: for each, its route, what it takes, and what it answers.
+
+The functions of `function_app.py` are called as the operations are. The OpenAPI document is made of this table.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, Literal
+
+from frame_tools.contracts import answers, calls
+from frame_tools.contracts.answers import Answer
+from frame_tools.contracts.base import Document
+from frame_tools.contracts.errors import MissingError
+from orchestration.api.replies import Reply, answer_with
+from orchestration.app import App
+from orchestration.handlers import cancel, resubmit
+from orchestration.preflight import preflight
+from orchestration.reporting import listing, status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A request: the run that its path names, its parsed query, and its body."""
+
+    run_id: str
+    query: Any
+    body: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One operation. `handle` returns the fields of `answer`, or None if there is no such run."""
+
+    name: str
+    """Name of its function."""
+    method: Literal["GET", "POST"]
+    path: str
+    summary: str
+    answer: type[Answer]
+    handle: Callable[[App, Call], Answer | Mapping[str, Any] | None]
+    query: type[Document] = calls.NoQuery
+    body: type[Document] | None = None
+    other_bodies: tuple[Mapping[str, Any], ...] = ()
+    """Schemas of other bodies that it accepts; then it accepts no body, too."""
+    status: HTTPStatus = HTTPStatus.OK
+
+    @property
+    def names_run(self) -> bool:
+        """Whether the path names a run."""
+        return "{run_id}" in self.path
+
+
+def _list_runs(app: App, call: Call) -> Mapping[str, Any]:
+    return {"runs": listing.list_runs(app, call.query), "next": None}
+
+
+def _cancel(app: App, call: Call) -> Mapping[str, Any] | None:
+    cancel.cancel(app, call.run_id)
+    return status.run_status(app, call.run_id)
+
+
+def _resubmit(app: App, call: Call) -> Mapping[str, Any]:
+    request = resubmit.parse_resubmit_request(call.body)
+    return {"run_id": resubmit.resubmit(app, call.run_id, request.which, request.options)}
+
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    operation.name: operation
+    for operation in (
+        Operation(
+            name="list_runs",
+            method="GET",
+            path="api/runs",
+            summary="List the runs, newest first",
+            query=calls.RunsQuery,
+            answer=answers.RunPage,
+            handle=_list_runs,
+        ),
+        Operation(
+            name="get_run",
+            method="GET",
+            path="api/runs/{run_id}",
+            summary="Return a run's current status, computed from durable state",
+            answer=answers.RunStatus,
+            handle=lambda app, call: status.run_status(app, call.run_id),
+        ),
+        Operation(
+            name="cancel_run",
+            method="POST",
+            path="api/runs/{run_id}/cancel",
+            summary="End a run; a video that has already been committed is kept",
+            answer=answers.RunStatus,
+            handle=_cancel,
+        ),
+        Operation(
+            name="resubmit_run",
+            method="POST",
+            path="api/runs/{run_id}/resubmit",
+            summary="Score again what is missing, what failed, or everything with other options",
+            body=resubmit.ResubmitRequest,
+            other_bodies=resubmit.SHORT_BODIES,
+            answer=answers.Resubmitted,
+            status=HTTPStatus.ACCEPTED,
+            handle=_resubmit,
+        ),
+        Operation(
+            name="preflight",
+            method="GET",
+            path="api/preflight",
+            summary="Check the deployment, before any compute is paid for",
+            answer=answers.Preflight,
+            handle=lambda app, _call: preflight(app),
+        ),
+    )
+}
+
+
+def perform(app: App, operation: Operation, *, run_id: str, query: Mapping[str, str], body: bytes) -> Reply:
+    """Execute an operation. Raises InputError for an invalid request, and what its handler raises."""
+    call = Call(run_id=run_id, query=calls.parse_query(operation.query, query), body=body)
+    fields = operation.handle(app, call)
+    if fields is None:
+        raise MissingError("There is no such run", "GET /api/runs lists them")
+    return answer_with(operation.answer, fields, status=operation.status)

@@ -1,0 +1,60 @@
+"""The OpenAPI document: it describes the app's functions, and what they take and answer."""
+
+import json
+
+import jsonschema
+import pytest
+
+from frame_tools.contracts import answers
+from orchestration.api.openapi import openapi_document
+from tests.support.answers import check_answer
+from tests.support.host_call import FUNCTIONS
+
+
+def test_it_describes_every_function_that_http_calls() -> None:
+    triggers = {name: each.get_trigger().get_dict_repr() for name, each in FUNCTIONS.items()}
+    routes = {
+        (name, method.value.lower(), f"/{trigger['route']}")
+        for name, trigger in triggers.items()
+        if trigger["type"] == "httpTrigger" and trigger["route"].startswith("api/")
+        for method in trigger["methods"]
+    }
+    described = {
+        (description["operationId"], method, path)
+        for path, methods in openapi_document()["paths"].items()
+        for method, description in methods.items()
+    }
+    assert described == routes
+
+
+def test_it_is_json_and_its_schemas_are_valid() -> None:
+    document = json.loads(json.dumps(openapi_document()))
+    schemas = document["components"]["schemas"]
+    for schema in schemas.values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+    assert {"Problem", "RunPage", "RunStatus", "Preflight", "ResubmitRequest"} <= set(schemas)
+    references = {reference for reference in json.dumps(document).split('"') if reference.startswith("#/")}
+    assert references <= {f"#/components/schemas/{name}" for name in schemas}
+
+
+def test_parameters_have_their_limits_and_defaults() -> None:
+    parameters = {each["name"]: each for each in openapi_document()["paths"]["/api/runs"]["get"]["parameters"]}
+    assert parameters["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 1000, "default": 50}
+    assert parameters["status"]["explode"] is False
+    alternatives = parameters["status"]["schema"]["items"]["anyOf"]
+    assert {status for each in alternatives for status in each.get("enum", ["unknown"])} == set(answers.STATUSES)
+
+
+@pytest.mark.parametrize(
+    ("status", "media_type", "body"),
+    [
+        (418, "application/json", "{}"),
+        (200, "text/plain", "{}"),
+        (200, "application/json", '{"runs": []}'),
+        (200, "application/json", '{"runs": [], "next": null, "more": 1}'),
+        (400, "application/json", "{}"),
+    ],
+)
+def test_undocumented_answers_fail_the_check_of_all_tests(status: int, media_type: str, body: str) -> None:
+    with pytest.raises((AssertionError, jsonschema.ValidationError)):
+        check_answer("list_runs", status, f"{media_type}; charset=utf-8", body.encode())
