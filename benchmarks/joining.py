@@ -20,7 +20,8 @@ from pathlib import Path
 import av
 from PIL import Image, ImageDraw
 
-from frame_tools.contracts.manifest import AudioTrack, Manifest
+from frame_tools.contracts.manifest import Manifest
+from frame_tools.contracts.media_description import AudioTrack
 from frame_tools.media.join import Segment, join
 from frame_tools.media.segment import SegmentEncoder
 from frame_tools.media.sink import BlockSink

@@ -1,7 +1,7 @@
 """Decode image files to uint8 RGB arrays, with their transparency, and encode frames as JPEG or PNG.
 
-The header is read first, so that an oversized image is refused before it takes memory. OpenCV decodes opaque images and
-encodes; Pillow decodes images with transparency. The EXIF orientation is applied, transparent parts are blended with
+The header is read first, so that an oversized image is refused before it takes memory. OpenCV decodes opaque JPEG and
+PNG images and encodes; Pillow decodes all others. The EXIF orientation is applied, transparent parts are blended with
 white, and 16 bits are reduced to 8.
 """
 
@@ -14,14 +14,15 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from frame_tools.contracts.errors import InputError, NextStep, sentence
+from frame_tools.contracts.image_files import IMAGE_KINDS
 from frame_tools.media import images
-from frame_tools.media.image_header import MAX_PIXELS, ImageHeader, read_header
+from frame_tools.media.image_header import MAX_PIXELS, read_header
+from frame_tools.media.image_kinds import ImageHeader
 from frame_tools.media.images import DECODE_ERRORS, JPEG_QUALITY
 from scoring.postprocess.alpha import RGBA, with_alpha
 from scoring.types import Alpha, Picture
 
-FRAME_FORMATS: Final = ("JPEG", "PNG")
-"""Formats of frames, by Pillow's names."""
+_OPENCV_KINDS: Final = ("JPEG", "PNG")
 _PNG_OPTIONS: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 _ANY_PIXELS: Final = 2**64
 _JPEG_BEGIN: Final = b"\xff\xd8"
@@ -40,13 +41,13 @@ class DecodedPicture:
 
 
 def decode(data: bytes, name: str) -> Picture:
-    """Decode a JPEG or PNG file to (H, W, 3) uint8 RGB; raises InputError with `name` if that fails."""
+    """Decode an image file to (H, W, 3) uint8 RGB; raises InputError with `name` if that fails."""
     return decode_with_alpha(data, name).picture
 
 
-def decode_with_alpha(data: bytes, name: str, *, formats: tuple[str, ...] = FRAME_FORMATS) -> DecodedPicture:
-    """Decode an image file of one of `formats` with its transparency; raises InputError with `name` if that fails."""
-    header = checked_header(data, name, formats=formats)
+def decode_with_alpha(data: bytes, name: str) -> DecodedPicture:
+    """Decode an image file with its transparency; raises InputError with `name` if that fails."""
+    header = checked_header(data, name)
     try:
         with Image.open(io.BytesIO(data), formats=[header.kind]) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -56,35 +57,37 @@ def decode_with_alpha(data: bytes, name: str, *, formats: tuple[str, ...] = FRAM
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large(name) from None
     except DECODE_ERRORS as error:
-        raise _unreadable(name, formats) from error
+        raise _unreadable(name) from error
+    if header.kind not in _OPENCV_KINDS:
+        return DecodedPicture(_by_pillow(data, name), None)
     # OpenCV's type hints leave out that it returns None for a file that it cannot decode.
     picture = cast("Picture | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB))
     if picture is None and data.startswith(_JPEG_BEGIN):
-        picture = _without_end_marker(data, name, formats)
+        picture = _by_pillow(data, name)  # OpenCV refuses a JPEG file without its last bytes
     if picture is None:
-        raise _unreadable(name, formats)
+        raise _unreadable(name)
     return DecodedPicture(picture, None)
 
 
-def checked_header(data: bytes, name: str, *, formats: tuple[str, ...] = FRAME_FORMATS) -> ImageHeader:
-    """Read an image file's header; raises InputError with `name` if it is too large or in none of the `formats`."""
+def checked_header(data: bytes, name: str) -> ImageHeader:
+    """Read an image file's header; raises InputError with `name` if it is too large or none of IMAGE_KINDS."""
     try:
         header = read_header(data, max_pixels=_ANY_PIXELS, max_bytes=len(data))
     except InputError as error:
-        raise _unreadable(name, formats) from error
+        raise _unreadable(name) from error
     if header.width * header.height > MAX_PIXELS:
         raise _too_large(name)
-    if header.kind not in formats:
-        raise _unreadable(name, formats)
+    if header.kind not in IMAGE_KINDS:
+        raise _unreadable(name)
     return header
 
 
-def _without_end_marker(data: bytes, name: str, formats: tuple[str, ...]) -> Picture:
-    """Decode a JPEG file without its last bytes, which OpenCV refuses; raises InputError if more is missing."""
+def _by_pillow(data: bytes, name: str) -> Picture:
+    """Decode an opaque image by Pillow; raises InputError with `name` if that fails."""
     try:
-        return np.array(images.read_rgb(data))
+        return np.array(images.read_rgb(data, max_bytes=len(data)))
     except InputError as error:
-        raise _unreadable(name, formats) from error
+        raise _unreadable(name) from error
 
 
 def _blended_with_white(image: Image.Image) -> DecodedPicture:
@@ -138,9 +141,10 @@ def _encode(suffix: str, image: cv2.typing.MatLike, options: tuple[int, ...]) ->
     return data.tobytes()
 
 
-def _unreadable(name: str, formats: tuple[str, ...]) -> InputError:
+def _unreadable(name: str) -> InputError:
     return InputError(
-        f"{name} cannot be decoded as {', '.join(formats[:-1])} or {formats[-1]}", "Upload the complete image again"
+        f"{name} cannot be decoded as {', '.join(IMAGE_KINDS[:-1])} or {IMAGE_KINDS[-1]}",
+        "Upload the complete image again",
     )
 
 

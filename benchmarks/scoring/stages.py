@@ -60,7 +60,7 @@ def _downscaled(run: Planned, picture: Picture) -> Picture:
 
 
 def _styled(run: Planned, index: int) -> Picture:
-    name = run.manifest.frame_name(index)
+    name = run.manifest.painted_name(index)
     return decode(run.storage.work.need(RunPaths(RUN).styled_frame(name)).data, name)
 
 

@@ -19,7 +19,7 @@ from frame_tools.client.polling import (
 )
 from frame_tools.client.progress import Display
 from frame_tools.client.upload import UploadResult, split_files, upload, upload_video
-from frame_tools.contracts.choices import OddSize
+from frame_tools.contracts.choices import MAX_FRAME_BYTES, OddSize
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
@@ -185,7 +185,7 @@ def join_folder(folder: Path, out: Path, *, odd_size: OddSize, display: Display,
 
 def _read_frame(path: Path, manifest: Manifest) -> bytes:
     """Return a frame's RGB bytes; raises InputError if it has another size than the manifest."""
-    image = images.read_rgb(path.read_bytes())
+    image = images.read_rgb(path.read_bytes(), max_bytes=MAX_FRAME_BYTES)
     if image.size != (manifest.width, manifest.height):
         raise InputError(
             f"The frame {path.name} is {image.width}x{image.height}, not {manifest.width}x{manifest.height}",

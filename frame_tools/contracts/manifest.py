@@ -5,157 +5,47 @@ the timestamps, audio and metadata of the original. Frames are stored upright: w
 those of the upright picture, and the output has no rotation.
 """
 
-import re
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from frame_tools.contracts.base import StoredDocument, explain_validation_error
 from frame_tools.contracts.choices import ContainerChoice, ImageFormat, VideoContainer
 from frame_tools.contracts.errors import DamagedError, InputError
+from frame_tools.contracts.image_files import painted_name
+from frame_tools.contracts.media_description import (
+    AudioTrack,
+    Chapter,
+    Color,
+    Projection,
+    StereoLayout,
+    SubtitleTrack,
+    Tag,
+)
+from frame_tools.contracts.media_values import (
+    MAX_CHAPTERS,
+    MAX_FRAMES,
+    MAX_NOTES,
+    MAX_PTS,
+    Cut,
+    Line,
+    Pattern,
+    PositiveRatio,
+    Pts,
+    Side,
+    Step,
+)
 from frame_tools.contracts.split_options import SplitOptions
 
-MAX_FRAMES: Final = 1_000_000
-MAX_SIDE: Final = 16_384
-MAX_CHAPTERS: Final = 1000
-MAX_NOTES: Final = 50
 MAX_JSON_BYTES: Final = 32 * 2**20
 _MAX_MARKS: Final = {",": 2 * MAX_FRAMES + 100_000, ":": 50_000, "{": 10_000, "[": 10_000}
 """How often JSON's marks may occur; the largest manifest has two lists of numbers and a thousand chapters. A parser
 takes up to a kilobyte for each object and for each unknown field."""
-_MAX_INT32: Final = 2**31 - 1
-_MAX_PTS: Final = 2**53
 # FFmpeg's QuickTime muxer does not write them.
 _NOT_IN_MOV: Final = frozenset({"flac", "opus"})
-_RATIO: Final = re.compile(r"(-?[0-9]{1,10})/([0-9]{1,10})")
-
-
-def parse_ratio(value: object) -> Fraction:
-    """Return "n/d" or a Fraction as a Fraction whose parts fit 32 bits, as in FFmpeg's AVRational; else ValueError."""
-    if isinstance(value, str) and (match := _RATIO.fullmatch(value)):
-        if int(match[2]) == 0:
-            raise ValueError("the denominator is zero")
-        value = Fraction(int(match[1]), int(match[2]))
-    if not isinstance(value, Fraction):
-        raise ValueError('must be text like "30000/1001"')  # noqa: TRY004 - pydantic turns ValueError into its own
-    if max(abs(value.numerator), value.denominator) > _MAX_INT32:
-        raise ValueError("numerator or denominator is over 2147483647")
-    return value
-
-
-def _positive(value: object) -> Fraction:
-    ratio = parse_ratio(value)
-    if ratio <= 0:
-        raise ValueError("must be over zero")
-    return ratio
-
-
-def _check_pattern(pattern: str) -> str:
-    # The only replacement field has no name and no attribute, so that str.format cannot access an object.
-    if not re.fullmatch(r"[^\x00-\x1f\x7f/\\{}]*\{:(0[1-9])?d\}[^\x00-\x1f\x7f/\\{}]*", pattern):
-        raise ValueError('must be a file name with one number in it, like "{:06d}.jpg"')
-    return pattern
-
-
-_AS_TEXT: Final = PlainSerializer(lambda ratio: f"{ratio.numerator}/{ratio.denominator}", return_type=str)
-Ratio = Annotated[Fraction, PlainValidator(parse_ratio), _AS_TEXT]
-PositiveRatio = Annotated[Fraction, PlainValidator(_positive), _AS_TEXT]
-Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Code = Annotated[int, Field(ge=0, le=255)]
-Pts = Annotated[int, Field(ge=0, le=_MAX_PTS)]
-Step = Annotated[int, Field(ge=1, le=_MAX_PTS)]
-Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
-Cut = Annotated[int, Field(ge=1, lt=MAX_FRAMES)]
-Pattern = Annotated[str, StringConstraints(max_length=200), AfterValidator(_check_pattern)]
-
-
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Color(_Value):
-    """Color tags as code points of ITU-T H.273 (FFmpeg uses the same integers); None where untagged."""
-
-    primaries: Code | None = None
-    transfer: Code | None = None
-    matrix: Code | None = None
-    range: Literal["limited", "full"] | None = None
-
-
-Tag: TypeAlias = Literal[
-    "artist", "album", "album_artist", "comment", "composer", "copyright", "date", "description", "genre", "network",
-    "show", "synopsis",
-]  # fmt: skip
-"""What a container's metadata says of the work, beside its title; never where it was recorded."""
-Disposition: TypeAlias = Literal[
-    "default", "forced", "comment", "original", "dub", "hearing_impaired", "visual_impaired", "descriptions"
-]
-
-
-class AudioTrack(_Value):
-    """One audio track of the original, in the original order.
-
-    `start` is the time of the first packet in seconds on the video's clock (negative where an edit list removes an
-    encoder's priming); `language` is the file's ISO 639 code.
-    """
-
-    codec: Line
-    sample_rate: Annotated[int, Field(ge=1, le=10_000_000)]
-    channels: Annotated[int, Field(ge=1, le=64)]
-    start: Ratio
-    packets: Annotated[int, Field(ge=0, le=100_000_000)]
-    language: Line | None = None
-    title: Line | None = None
-    dispositions: tuple[Disposition, ...] = ()
-
-
-class SubtitleTrack(_Value):
-    """A subtitle track in the audio file, in its order there; `codec` is the one it has there."""
-
-    codec: Line
-    packets: Annotated[int, Field(ge=0, le=1_000_000)]
-    language: Line | None = None
-    title: Line | None = None
-    dispositions: tuple[Disposition, ...] = ()
-
-
-StereoLayout: TypeAlias = Literal["side_by_side", "top_bottom"]
-"""How the pictures for both eyes lie in a frame."""
-Angle = Annotated[int, Field(ge=-(2**31), lt=2**31)]
-Bound = Annotated[int, Field(ge=0, lt=2**32)]
-
-
-class Projection(_Value):
-    """Equirectangular projection of a 360° video: angles in degrees * 65536.
-
-    `bounds` are what is cut off at the top, bottom, left and right, as fractions of the sphere * 2^32.
-    """
-
-    yaw: Angle = 0
-    pitch: Angle = 0
-    roll: Angle = 0
-    bounds: tuple[Bound, Bound, Bound, Bound] = (0, 0, 0, 0)
-
-
-class Chapter(_Value):
-    """A chapter; times in seconds on the clock of the video's timestamps."""
-
-    start: Ratio
-    end: Ratio
-    title: Line | None = None
 
 
 class Manifest(StoredDocument):
@@ -216,7 +106,7 @@ class Manifest(StoredDocument):
                 raise ValueError("first_pts is not the first of pts")
             if any(later <= earlier for earlier, later in pairwise(self.pts)):
                 raise ValueError("pts does not increase strictly")
-        if self.frame_pts[-1] + self.last_duration > _MAX_PTS:
+        if self.frame_pts[-1] + self.last_duration > MAX_PTS:
             raise ValueError("the last frame's timestamp is too large")
         return self
 
@@ -282,6 +172,10 @@ class Manifest(StoredDocument):
         if not 0 <= index < self.frame_count:
             raise IndexError(f"frame {index} of {self.frame_count}")
         return self.pattern.format(self.first_number + index)
+
+    def painted_name(self, index: int) -> str:
+        """Return the file name of the painted frame `index`; raises IndexError."""
+        return painted_name(self.frame_name(index), self.image_format)
 
     @classmethod
     def parse_input(cls, data: bytes | str, what: str = "manifest") -> Self:

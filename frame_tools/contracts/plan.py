@@ -72,10 +72,6 @@ class PlannedKeyframe(Document):
         return self
 
 
-MASK_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
-"""File name suffixes of mask images, in lower case; names may also use upper case."""
-
-
 class PlannedMask(Document):
     """Masks of a run: a folder of images that are named as the frames and share one suffix, or a video."""
 

@@ -20,7 +20,7 @@ from av.stream import Stream
 from pydantic import ValidationError
 
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.manifest import AudioTrack, SubtitleTrack
+from frame_tools.contracts.media_description import AudioTrack, SubtitleTrack
 from frame_tools.media.audio_convert import TrackConverter
 from frame_tools.media.audio_copy import TrackCopier
 from frame_tools.media.audio_plan import AudioPlan, TrackPlan, add_converted_stream

@@ -10,7 +10,7 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
 from frame_tools.contracts.errors import DamagedError
-from frame_tools.contracts.manifest import AudioTrack, SubtitleTrack
+from frame_tools.contracts.media_description import AudioTrack, SubtitleTrack
 from frame_tools.media.audio_copy import complete_timestamps
 from frame_tools.media.audio_plan import MUXERS
 from frame_tools.media.containers import ByteSource, open_input

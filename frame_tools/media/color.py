@@ -10,7 +10,8 @@ from typing import Final
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.manifest import Color, Manifest
+from frame_tools.contracts.manifest import Manifest
+from frame_tools.contracts.media_description import Color
 
 SD_HEIGHT: Final = 576
 UNSPECIFIED: Final = 2

@@ -7,7 +7,7 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image
 
-from frame_tools.contracts.manifest import Color
+from frame_tools.contracts.media_description import Color
 from frame_tools.media import probe
 from frame_tools.media.color import BT709, HDR_NAMES, SCALING, conversion_for_tags
 from frame_tools.media.images import on_white, rgb_from_frame, rgba_from_frame

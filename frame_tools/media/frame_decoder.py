@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.manifest import MAX_SIDE
+from frame_tools.contracts.media_values import MAX_SIDE
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.media import probe
 from frame_tools.media.damage import DAMAGE_REMEDY, DamagePolicy

@@ -47,7 +47,7 @@ PngImagePlugin.MAX_TEXT_MEMORY = MAX_BYTES
 pi_heif.register_heif_opener(decode_threads=1, thumbnails=False)
 
 
-def read_rgb(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def read_rgb(data: bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> Image.Image:
     """Decode an image to mode RGB, 8 bits per channel, upright.
 
     Transparent parts are composited on white, 16-bit grayscale keeps its upper eight bits, and an animation is
@@ -55,7 +55,7 @@ def read_rgb(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     or too large.
     """
     try:
-        return _decode_rgb(data, max_pixels)
+        return _decode_rgb(data, max_pixels, max_bytes)
     except InputError:
         completed = _completed_jpeg(data, max_pixels)
         if completed is None:
@@ -73,8 +73,8 @@ def read_painting(data: bytes) -> Image.Image:
     return image if size == image.size else image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
 
 
-def _decode_rgb(data: bytes, max_pixels: int) -> Image.Image:
-    with _open_image(data, max_pixels) as image:
+def _decode_rgb(data: bytes, max_pixels: int, max_bytes: int) -> Image.Image:
+    with _open_image(data, max_pixels, max_bytes) as image:
         try:
             return _to_rgb(ImageOps.exif_transpose(image))
         except DECODE_ERRORS as error:
@@ -91,8 +91,10 @@ def _completed_jpeg(data: bytes, max_pixels: int) -> Image.Image | None:
         return None
     body = data.rstrip(b"\xff")
     try:
-        image = _decode_rgb(body + _JPEG_END, max_pixels)
-        other = _decode_rgb(body + _JPEG_FILLER + _JPEG_END, max_pixels)
+        image, other = (
+            _decode_rgb(completed, max_pixels, len(completed))
+            for completed in (body + _JPEG_END, body + _JPEG_FILLER + _JPEG_END)
+        )
     except InputError:
         return None
     unsure = ImageChops.difference(image, other).getbbox()
@@ -135,9 +137,9 @@ def on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, image).convert("RGB")
 
 
-def _open_image(data: bytes, max_pixels: int) -> Image.Image:
+def _open_image(data: bytes, max_pixels: int, max_bytes: int) -> Image.Image:
     """Open an image, after its header was checked: some of Pillow's readers allocate memory when they open a file."""
-    header = read_header(data, max_pixels=max_pixels)
+    header = read_header(data, max_pixels=max_pixels, max_bytes=max_bytes)
     try:
         image = Image.open(io.BytesIO(data), formats=[header.kind])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -158,14 +160,23 @@ def _damaged(error: Exception) -> InputError:
     return InputError(f"The image is damaged ({error})", UNREADABLE_REMEDY)
 
 
+def _scale_to_8_bits(image: Image.Image) -> float:
+    """Return the factor from the levels of deep grayscale to 0 to 255.
+
+    Images of 32 bits have the levels of 8 or 16 bits, those of floating-point numbers also go from 0 to 1.
+    """
+    if image.mode.startswith("I;16"):
+        return 1 / 256
+    brightest = float(image.getextrema()[1] or 0)  # type: ignore[arg-type]
+    is_unit = image.mode.startswith("F") and brightest <= 1
+    return 255.0 if is_unit else 1 / 256 if brightest > 255 else 1.0
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     """Convert any mode to RGB."""
     if image.mode.startswith(("I", "F")):
         # Pillow clips 16-bit grayscale when it converts it; scale it first.
-        # Floating-point images go from 0 to 1, or have the levels of 8 or 16 bits.
-        brightest = float(image.getextrema()[1] or 0)  # type: ignore[arg-type]
-        is_unit = image.mode.startswith("F") and brightest <= 1
-        scale = 255.0 if is_unit else 1 / 256 if brightest > 255 else 1.0
+        scale = _scale_to_8_bits(image)
         image = image.convert("F").point(lambda value: value * scale).convert("L")
     if image.has_transparency_data:
         image = on_white(image.convert("RGBA"))

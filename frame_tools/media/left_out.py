@@ -4,7 +4,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from frame_tools.contracts.choices import VideoContainer
-from frame_tools.contracts.manifest import MAX_CHAPTERS
+from frame_tools.contracts.media_values import MAX_CHAPTERS
 from frame_tools.media.metadata import sanitize_text
 from frame_tools.media.packet_timeline import PacketTimeline, StreamScan
 from frame_tools.media.subtitles import is_kept

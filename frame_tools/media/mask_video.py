@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.manifest import MAX_FRAMES
+from frame_tools.contracts.media_values import MAX_FRAMES
 from frame_tools.media import probe
 from frame_tools.media.color import HDR_NAMES, SCALING, conversion_for_tags
 from frame_tools.media.containers import UNREADABLE_REMEDY, ByteSource, open_input

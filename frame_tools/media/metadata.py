@@ -7,7 +7,8 @@ from av.container import InputContainer
 from av.stream import Disposition as StreamDisposition
 from av.stream import Stream
 
-from frame_tools.contracts.manifest import MAX_CHAPTERS, Chapter, Disposition, Tag
+from frame_tools.contracts.media_description import Chapter, Disposition, Tag
+from frame_tools.contracts.media_values import MAX_CHAPTERS
 
 _MAX_LENGTH: Final = 500
 

@@ -12,7 +12,7 @@ from av.container import OutputContainer
 from av.stream import Disposition as StreamDisposition
 from av.stream import Stream
 
-from frame_tools.contracts.manifest import Disposition
+from frame_tools.contracts.media_description import Disposition
 from frame_tools.media.metadata import read_dispositions
 
 _MAX_TIMESCALE: Final = 2**31 - 1

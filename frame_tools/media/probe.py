@@ -15,7 +15,8 @@ from av.video.stream import VideoStream
 
 from frame_tools.contracts.choices import HdrChoice
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.manifest import MAX_SIDE, Color
+from frame_tools.contracts.media_description import Color
+from frame_tools.contracts.media_values import MAX_SIDE
 from frame_tools.media.color import BT709, HDR_NAMES, UNSPECIFIED
 from frame_tools.media.containers import UNREADABLE_REMEDY, ByteSource, open_input
 from frame_tools.media.track_headers import TrackHeader

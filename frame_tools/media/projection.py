@@ -13,7 +13,7 @@ from av.sidedata.sidedata import SideData, Type
 from av.video.frame import VideoFrame
 
 from frame_tools.contracts.choices import VideoContainer
-from frame_tools.contracts.manifest import Projection, StereoLayout
+from frame_tools.contracts.media_description import Projection, StereoLayout
 
 _EQUIRECTANGULAR: Final = (0, 2)  # whole, and with bounds
 _MAPPING: Final = struct.Struct("=i3i4I")

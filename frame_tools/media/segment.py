@@ -22,7 +22,8 @@ from typing_extensions import Buffer
 
 from frame_tools.contracts.choices import OddSize
 from frame_tools.contracts.errors import InputError, InternalError
-from frame_tools.contracts.manifest import Color, Manifest
+from frame_tools.contracts.manifest import Manifest
+from frame_tools.contracts.media_description import Color
 from frame_tools.media.color import SCALING, UNSPECIFIED, Conversion, conversion_for_manifest
 from frame_tools.media.images import rgb_from_frame
 

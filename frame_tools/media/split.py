@@ -18,7 +18,8 @@ from pydantic import ValidationError
 
 from frame_tools.contracts.choices import ImageFormat
 from frame_tools.contracts.errors import InputError, MissingError
-from frame_tools.contracts.manifest import MAX_NOTES, Manifest
+from frame_tools.contracts.manifest import Manifest
+from frame_tools.contracts.media_values import MAX_NOTES
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.contracts.version import IMPASTO_VERSION
 from frame_tools.media import probe

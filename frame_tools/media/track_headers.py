@@ -15,7 +15,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from frame_tools.contracts.manifest import Color
+from frame_tools.contracts.media_description import Color
 from frame_tools.media.color import HLG, PQ
 from frame_tools.media.edit_lists import boxes, read_moov, read_track_id
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.manifest import MAX_FRAMES, MAX_SIDE
+from frame_tools.contracts.media_values import MAX_FRAMES, MAX_SIDE
 
 
 @dataclass(frozen=True, slots=True)

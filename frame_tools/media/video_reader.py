@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.manifest import Projection, StereoLayout
+from frame_tools.contracts.media_description import Projection, StereoLayout
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.media import probe
 from frame_tools.media.containers import UNREADABLE_REMEDY

@@ -5,18 +5,19 @@ not belong to the sequence is an error, because one frame too many or too few pu
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from frame_tools.contracts.choices import ImageFormat
 from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.image_files import is_image_name, painted_format
 from frame_tools.contracts.manifest import Manifest
 
-_NUMBERED_IMAGE = re.compile(r"^(?P<stem>[^/]*?)(?P<digits>\d{1,9})(?P<end>\)?\.(?:jpe?g|png))$", re.IGNORECASE)
+_NUMBERED_IMAGE = re.compile(r"^(?P<stem>[^/]*?)(?P<digits>\d{1,9})(?P<end>\)?\.[^./]+)$")
 # macOS stores the attributes of a file beside it, under the same name after "._".
-_IMAGE = re.compile(r"^(?!\._).*\.(?:jpe?g|png)$", re.IGNORECASE)
-_OTHER_IMAGE = re.compile(r"^(?!\._).*\.(?:tiff?|webp|bmp|exr|dpx|tga|gif|avif|hei[cf])$", re.IGNORECASE)
-_CONVERT = "Convert them to PNG (ffmpeg -i %06d.tif %06d.png), then upload them again"
+_ATTRIBUTES_BEGIN = "._"
+_OTHER_IMAGE = re.compile(r"^(?!\._).*\.(?:exr|dpx|tga|gif|cr2|dng|jp2|jxl)$", re.IGNORECASE)
+_CONVERT = "Convert them to PNG (ffmpeg -i %06d.exr %06d.png), then upload them again"
 _NAMING = "Name frames 000001.jpg, 000002.jpg, …"
 
 
@@ -32,7 +33,7 @@ class Numbering:
 
 def check_against_manifest(sizes: Mapping[str, int], manifest: Manifest) -> None:
     """Raise InputError unless exactly the manifest's frames exist; `sizes` maps file names to bytes."""
-    images = {name for name in sizes if _IMAGE.search(name)}
+    images = set(_images(sizes))
     expected = [manifest.frame_name(i) for i in range(manifest.frame_count)]
     if missing := [name for name in expected if name not in images]:
         raise _gap(missing, manifest.frame_count)
@@ -46,9 +47,9 @@ def check_against_manifest(sizes: Mapping[str, int], manifest: Manifest) -> None
 
 def number_frames(sizes: Mapping[str, int]) -> Numbering:
     """Detect the numbering of frames without a manifest. Raises InputError for gaps and images outside the sequence."""
-    images = [name for name in sizes if _IMAGE.search(name)]
+    images = _images(sizes)
     if not images and (others := sorted(name for name in sizes if _OTHER_IMAGE.search(name))):
-        raise InputError(f"The frames are neither JPEG nor PNG files, the first is {others[0]!r}", _CONVERT)
+        raise InputError(f"Frames like {others[0]!r} are not read", _CONVERT)
     if not images:
         raise InputError(
             "There are no frames", "Upload numbered images (000001.jpg, 000002.jpg, …) before the trigger file"
@@ -63,9 +64,12 @@ def number_frames(sizes: Mapping[str, int]) -> Numbering:
     if duplicates := sorted(set(images).difference(expected)):
         raise InputError(f"The image {duplicates[0]!r} has the same number as another image", "Keep one of the two")
     _check_not_empty(sizes, expected)
-    return Numbering(
-        pattern=pattern, first=first, count=count, image_format="png" if end.lower().endswith(".png") else "jpg"
-    )
+    return Numbering(pattern=pattern, first=first, count=count, image_format=painted_format(expected[0]))
+
+
+def _images(names: Iterable[str]) -> list[str]:
+    """Return the names of images."""
+    return [name for name in names if is_image_name(name) and not name.startswith(_ATTRIBUTES_BEGIN)]
 
 
 def _split_names(images: list[str]) -> tuple[str, str, list[str]]:

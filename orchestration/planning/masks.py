@@ -7,8 +7,9 @@ from typing import Final
 from frame_tools.contracts import paths
 from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.image_files import is_image_name
 from frame_tools.contracts.manifest import Manifest
-from frame_tools.contracts.plan import MASK_SUFFIXES, BlobRef, PlannedMask, Request
+from frame_tools.contracts.plan import BlobRef, PlannedMask, Request
 from frame_tools.storage.blobs import BlobInfo
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.pins import pin_of
@@ -26,7 +27,7 @@ def check_mask(app: App, request: Request, makes: Makes) -> None:
         raise InputError("A run that makes records cannot have a mask", "Remove the option mask")
     if _in_folder(app, request, limit=1):
         return
-    if PurePath(mask).suffix.lower() in MASK_SUFFIXES:
+    if is_image_name(mask):
         raise InputError(
             f"The mask {mask!r} is a single image", "Name a folder with one mask per frame, or a mask video"
         )
@@ -46,7 +47,7 @@ def plan_mask(app: App, request: Request, manifest: Manifest, makes: Makes) -> P
     location = paths.input_blob(request.folder, mask)
     if not listed:
         return PlannedMask(blob=BlobRef(container="input", name=location), kind="video")
-    suffix = _check_complete([item for item in listed if _suffix(item.name).lower() in MASK_SUFFIXES], manifest)
+    suffix = _check_complete([item for item in listed if is_image_name(item.name)], manifest)
     return PlannedMask(blob=BlobRef(container="input", name=location + "/"), kind="folder", suffix=suffix)
 
 

@@ -14,7 +14,7 @@ from frame_tools.contracts.receipt import Receipt, SplitReceipt, receipt_mismatc
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.contracts.version import IMPASTO_VERSION
-from frame_tools.media.image_header import read_header
+from frame_tools.media.image_header import SeekableFile, read_header_of_file
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.pins import pin_of, read_pins, store_pins
@@ -33,8 +33,6 @@ MAX_BATCHES: Final = 10_000
 """Maximum number of batches of one run; queue and Batch handle this many without problems."""
 MAX_AUDIO_PACKETS: Final = 3_000_000
 """Packets of all audio tracks and subtitles, for which an MP4 index takes 32 bytes each while it is joined."""
-HEADER_BYTES: Final = 4 * 2**20
-"""Part of the first frame that is read for its size: more than the metadata in front of any picture."""
 _UPLOAD_AGAIN: Final = "Upload it, then upload the trigger file again"
 
 
@@ -333,10 +331,10 @@ def check_before_split(app: App, request: Request) -> None:
         plan_styles(app, request)
 
 
-def image_size(data: bytes, what: str) -> tuple[int, int]:
+def image_size(file: SeekableFile, file_bytes: int, what: str) -> tuple[int, int]:
     """Return width and height of an image in pixels, from its header. Raises InputError that names it as `what`."""
     try:
-        return read_header(data).size
+        return read_header_of_file(file, file_bytes).size
     except InputError as error:
         raise InputError(f"The {what} is invalid: {error.what}", error.remedy) from error
 
@@ -355,7 +353,7 @@ def _list_frames(storage: Storage, folder: str, max_frames: int) -> dict[str, Li
         if item.size > MAX_FRAME_BYTES:
             raise InputError(
                 f"The frame {name!r} has {item.size} bytes; at most {MAX_FRAME_BYTES} are allowed",
-                "Store frames as JPEG or PNG",
+                "Store frames as 8-bit images, for example PNG",
             )
     return listed
 
@@ -369,8 +367,7 @@ def _derive_manifest(storage: Storage, request: Request, folder: str, sizes: dic
             'Add the frame rate to the trigger file, for example "rate": "30000/1001", or split with frame_tools',
         )
     first = numbering.pattern.format(numbering.first)
-    begin = storage.input.read(folder + first, limit=HEADER_BYTES)
-    width, height = image_size(begin.data if begin else b"", f"frame {first!r}")
+    width, height = image_size(storage.input.open(folder + first), sizes[first], f"frame {first!r}")
     return Manifest.plain(
         numbering.count,
         request.trigger.rate,

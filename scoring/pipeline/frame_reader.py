@@ -22,7 +22,7 @@ def decode_frame(manifest: Manifest, data: bytes, name: str) -> DecodedPicture:
     """
     try:
         header = checked_header(data, name)
-        if sorted((header.width, header.height)) != sorted((manifest.width, manifest.height)):
+        if sorted(header.size) != sorted((manifest.width, manifest.height)):
             raise _wrong_size(manifest, name, header.size)
         decoded = decode_with_alpha(data, name)
     except FrameError:

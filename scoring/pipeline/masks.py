@@ -23,8 +23,6 @@ from scoring.image_codec import decode_with_alpha
 from scoring.opencv import invert, resize, subtract_saturated, to_gray
 from scoring.types import Mask
 
-MASK_FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
-"""Formats of the files that `frame_tools.contracts.plan.MASK_SUFFIXES` names, by Pillow's names."""
 CACHED_MASKS: Final = 16
 """Masks of a video that are cached, for threads that ask slightly out of order."""
 
@@ -127,8 +125,8 @@ class VideoMasks:
 
 
 def decode_mask(data: bytes, name: str) -> Mask:
-    """Decode an image file of one of MASK_FORMATS to (H, W) uint8; raises InputError with `name` if that fails."""
-    decoded = decode_with_alpha(data, name, formats=MASK_FORMATS)
+    """Decode an image file to (H, W) uint8; raises InputError with `name` if that fails."""
+    decoded = decode_with_alpha(data, name)
     gray = to_gray(decoded.picture)
     if decoded.alpha is None:
         return gray

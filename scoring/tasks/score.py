@@ -232,8 +232,8 @@ class BatchRun:
             return lambda _picture, _alpha: b""
         return encode_png if self._manifest.image_format == "png" else opaque_jpeg
 
-    def _write_frame(self, _index: int, name: str, data: bytes) -> StoredFile | None:
-        return self._store_file(RunPaths(self._task.run_id).styled_frame(name), data)
+    def _write_frame(self, index: int, _name: str, data: bytes) -> StoredFile | None:
+        return self._store_file(RunPaths(self._task.run_id).styled_frame(self._manifest.painted_name(index)), data)
 
     def _store_file(self, name: str, data: bytes) -> StoredFile:
         etag = self._task.storage.work.write(name, data)

@@ -13,18 +13,11 @@ pytest.importorskip("cv2", reason="the node decodes masks in the scorer's enviro
 import numpy as np
 
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.plan import MASK_SUFFIXES, BlobRef, PlannedMask
+from frame_tools.contracts.image_files import IMAGE_SUFFIXES
+from frame_tools.contracts.plan import BlobRef, PlannedMask
 from scoring.pipeline.masks import open_masks
+from tests.support.heic import encode_heic
 
-PILLOW_FORMATS = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-}
 OPTIONS_PAGE = Path(__file__).parents[2] / "docs" / "options.md"
 SIZE = (64, 48)
 GRADIENT = np.linspace(0, 255, 48 * 64).reshape(48, 64).astype(np.uint8)
@@ -32,8 +25,10 @@ CASES: tuple[Callable[[str], str], ...] = (str.lower, str.upper, str.title)
 
 
 def encode(image: Image.Image, suffix: str, **options: Any) -> bytes:
+    if IMAGE_SUFFIXES[suffix] == "HEIF":
+        return encode_heic(image.convert("RGB"))
     file = io.BytesIO()
-    image.save(file, PILLOW_FORMATS[suffix], **options)
+    image.save(file, IMAGE_SUFFIXES[suffix], **options)
     return file.getvalue()
 
 
@@ -44,15 +39,15 @@ def mask_of(data: bytes, suffix: str) -> Any:
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("suffix", MASK_SUFFIXES)
+@pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
 def test_every_planned_suffix_is_decoded(suffix: str, case: Callable[[str], str]) -> None:
-    options = {"quality": 100} if suffix in (".jpg", ".jpeg", ".webp") else {}
+    options = {"quality": 100} if suffix in (".jpg", ".jpeg", ".webp", ".avif") else {}
     mask = mask_of(encode(Image.fromarray(GRADIENT), suffix, **options), case(suffix))
     assert mask.shape == GRADIENT.shape
     assert np.abs(mask.astype(int) - GRADIENT).max() <= 4
 
 
-@pytest.mark.parametrize("suffix", MASK_SUFFIXES)
+@pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
 def test_every_planned_suffix_is_documented(suffix: str) -> None:
     section = OPTIONS_PAGE.read_text(encoding="utf-8").partition("## Masks")[2].partition("## ")[0]
     assert f"`{suffix}`" in section
@@ -81,7 +76,7 @@ def test_transparent_parts_of_masks_are_black(suffix: str) -> None:
     assert np.abs(mask.astype(int) - GRADIENT).max() <= 1
 
 
-@pytest.mark.parametrize("suffix", MASK_SUFFIXES)
+@pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
 def test_truncated_masks_are_rejected_by_name(suffix: str) -> None:
     data = encode(Image.fromarray(GRADIENT), suffix)
     with pytest.raises(InputError, match=f"000001{suffix}"):

@@ -153,14 +153,16 @@ def random_style(seed: int) -> list[float]:
 
 def test_style_mix_changes_over_time_inside_the_mask(system: RunningSystem) -> None:
     """All frames are identical, so every change comes from the style."""
-    frame = texture(1, (96, 64), (90, 120, 60))
+    original = Image.open(BytesIO(texture(1, (96, 64), (90, 120, 60))))
+    frame_file = BytesIO()
+    original.save(frame_file, "TIFF", compression="tiff_lzw")
     mask = Image.new("L", (96, 64))
     mask.paste(255, (0, 0, 48, 64))
     mask_file = BytesIO()
-    mask.save(mask_file, "PNG")
+    mask.save(mask_file, "WEBP", lossless=True)
     for number in range(8):
-        system.user_storage.input.write(f"still/frames/{number:04d}.png", frame)
-        system.user_storage.input.write(f"still/matte/{number:04d}.png", mask_file.getvalue())
+        system.user_storage.input.write(f"still/frames/{number:04d}.tif", frame_file.getvalue())
+        system.user_storage.input.write(f"still/matte/{number:04d}.webp", mask_file.getvalue())
     for name, color in (("red", (255, 0, 0)), ("blue", (0, 0, 255)), ("gold", (255, 200, 0))):
         system.user_storage.input.write(f"still/{name}.png", texture(sum(color), (160, 120), color))
     triggered = system.command(
@@ -176,7 +178,6 @@ def test_style_mix_changes_over_time_inside_the_mask(system: RunningSystem) -> N
 
     files = [system.storage.work.need(RunPaths(run_id).styled_frame(f"{number:04d}.png")).data for number in range(8)]
     assert len(set(files[4:])) == 1, "nothing changes after the last keyframe, nor at a batch border"
-    original = Image.open(BytesIO(frame))
     frames = [Image.open(BytesIO(file)).convert("RGB") for file in files]
     distances = [difference(one, frames[4]) for one in frames[:5]]
     assert distances == sorted(distances, reverse=True)

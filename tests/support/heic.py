@@ -2,6 +2,7 @@
 
 import io
 import struct
+from collections.abc import Sequence
 
 import av
 from av.video.stream import VideoStream
@@ -11,13 +12,29 @@ ROTATED_LEFT = 1
 """A quarter turn counterclockwise, for `encode_heic`."""
 
 
-def encode_heic(image: Image.Image, *, rotation: int = 0) -> bytes:
-    """Encode an RGB image with even sides; viewers turn it by `rotation` quarter turns counterclockwise."""
+def encode_heic(
+    image: Image.Image,
+    *,
+    rotation: int = 0,
+    crop: tuple[int, int] | None = None,
+    unused: Sequence[tuple[int, int]] = (),
+    unused_rotation: int = 0,
+) -> bytes:
+    """Encode an RGB image with even sides; viewers turn it by `rotation` quarter turns counterclockwise.
+
+    `crop` is the size of the middle part that they show. `unused` are sizes, and `unused_rotation` is a rotation, of
+    properties that no item has.
+    """
     configuration, sample = _encode_hevc(image)
     properties = [
         _box(b"hvcC", configuration),
         _full_box(b"ispe", struct.pack(">2I", *image.size)),
+        *([_box(b"clap", struct.pack(">8I", crop[0], 1, crop[1], 1, 0, 1, 0, 1))] if crop else []),
         *([_box(b"irot", bytes([rotation]))] if rotation else []),
+    ]
+    others = [
+        *(_full_box(b"ispe", struct.pack(">2I", *size)) for size in unused),
+        *([_box(b"irot", bytes([unused_rotation]))] if unused_rotation else []),
     ]
     associations = bytes([len(properties), *(0x80 | number for number in range(1, len(properties) + 1))])
     ftyp = _box(b"ftyp", b"heic" + bytes(4) + b"mif1heic")
@@ -33,7 +50,7 @@ def encode_heic(image: Image.Image, *, rotation: int = 0) -> bytes:
             ),
             _box(
                 b"iprp",
-                _box(b"ipco", *properties),
+                _box(b"ipco", *properties, *others),
                 _full_box(b"ipma", struct.pack(">IH", 1, 1) + associations),
             ),
         )
@@ -50,8 +67,10 @@ def _encode_hevc(image: Image.Image) -> tuple[bytes, bytes]:
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = image.width, image.height, "yuv444p"
         stream.codec_context.codec_tag = "hvc1"
-        output.mux(stream.encode(av.VideoFrame.from_image(image)))
-        output.mux(stream.encode(None))
+        packets = stream.encode(av.VideoFrame.from_image(image)) + stream.encode(None)
+        for packet in packets:
+            packet.pts = packet.dts = 0  # the encoder leaves the times of a single frame unset
+        output.mux(packets)
     file.seek(0)
     with av.open(file) as source:
         extradata = source.streams.video[0].codec_context.extradata

@@ -46,3 +46,26 @@ def overlapping_tiff(tags: int = 4000, size: int = 2**20) -> bytes:
     overlapping = [struct.pack("<HHII", 1000 + tag, 1, size - 8, 8) for tag in range(tags - len(needed))]
     directory = struct.pack("<H", tags) + b"".join(needed + overlapping) + bytes(4)
     return b"II*\0" + struct.pack("<I", size) + bytes(size - 8) + directory
+
+
+def tiff_with_directory_last(size: tuple[int, int], *, orientation: int = 1, is_big: bool = False) -> bytes:
+    """Return a black TIFF file without compression, whose directory follows the pixels."""
+    width, height = size
+    begin = struct.pack("<2s3HQ", b"II", 43, 8, 0, 0) if is_big else struct.pack("<2sHI", b"II", 42, 0)
+    entry = "<HHQQ" if is_big else "<HHII"
+    pixels = bytes(3 * width * height)
+    values = {
+        256: width,
+        257: height,
+        259: 1,  # no compression
+        262: 2,  # RGB
+        273: len(begin),
+        274: orientation,
+        277: 3,
+        278: height,
+        279: len(pixels),
+    }
+    tags = b"".join(struct.pack(entry, tag, 4, 1, value) for tag, value in values.items())
+    directory = struct.pack("<Q" if is_big else "<H", len(values)) + tags + bytes(8)
+    start = struct.pack("<Q" if is_big else "<I", len(begin) + len(pixels))
+    return begin[: -len(start)] + start + pixels + directory

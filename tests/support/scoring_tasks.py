@@ -1,6 +1,7 @@
 """Planned runs in memory for tests of the scoring tasks."""
 
 import dataclasses
+import io
 import time
 from fractions import Fraction
 
@@ -20,6 +21,7 @@ from frame_tools.storage.in_memory import InMemoryContainer, InMemoryQueue, in_m
 from scoring.tasks.base import Task, perform
 from scoring.tasks.score import score_batch
 from tests.support.clips import draw
+from tests.support.heic import encode_heic
 from tests.support.scorer_runs import painting
 
 RUN = "clip-0123456789"
@@ -27,8 +29,23 @@ SIZE = (64, 48)
 BORDERS = (0, 3, 5)
 
 
-def planned(scorer="copy", *, image_format="jpg", options=None, **changes):
-    """Return storage with five frames, numbered 0 to 4, planned as two batches."""
+def _tiff(image):
+    file = io.BytesIO()
+    image.save(file, "TIFF", compression="tiff_lzw")
+    return file.getvalue()
+
+
+def _webp(image):
+    file = io.BytesIO()
+    image.save(file, "WEBP", lossless=True)
+    return file.getvalue()
+
+
+_ENCODERS = {"jpg": encode_jpeg, "png": encode_png, "tif": _tiff, "webp": _webp, "heic": encode_heic}
+
+
+def planned(scorer="copy", *, image_format="jpg", suffix=None, options=None, **changes):
+    """Return storage with five frames, numbered 0 to 4, planned as two batches; `suffix` is another kind of frame."""
     storage = in_memory_storage()
     manifest = Manifest.plain(
         BORDERS[-1],
@@ -36,9 +53,9 @@ def planned(scorer="copy", *, image_format="jpg", options=None, **changes):
         width=SIZE[0],
         height=SIZE[1],
         image_format=image_format,
-        pattern="{:06d}." + image_format,
+        pattern="{:06d}." + (suffix or image_format),
     )
-    encode = encode_png if image_format == "png" else encode_jpeg
+    encode = _ENCODERS[suffix or image_format]
     for index in range(manifest.frame_count):
         storage.input.write(f"clip/frames/{manifest.frame_name(index)}", encode(draw(index, SIZE)))
     storage.runs.write(RunPaths(RUN).manifest, manifest.dumps())

@@ -11,6 +11,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from frame_tools.contracts.errors import InputError
 from scoring import image_codec
+from tests.support.heic import encode_heic
 
 GRADIENT = np.stack(np.broadcast_arrays(np.arange(0, 240, 5)[:, None], np.arange(0, 256, 4)[None], 90), axis=2).astype(
     np.uint8
@@ -28,6 +29,48 @@ def test_png_modes(mode):
     image = Image.fromarray(GRADIENT).convert(mode)
     expected = np.asarray(image.convert("RGB"))
     assert np.array_equal(image_codec.decode(encoded(image, "PNG"), "a.png"), expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "error"),
+    [
+        ("TIFF", {"compression": "tiff_lzw"}, 0),
+        ("TIFF", {"compression": "jpeg", "quality": 100}, 6),
+        ("WEBP", {"lossless": True}, 0),
+        ("WEBP", {"quality": 100}, 8),
+        ("AVIF", {"quality": 100}, 8),
+        ("BMP", {}, 0),
+    ],
+)
+def test_other_kinds_of_frames(kind, options, error):
+    decoded = image_codec.decode_with_alpha(encoded(Image.fromarray(GRADIENT), kind, **options), "a")
+    assert decoded.alpha is None
+    assert np.abs(decoded.picture.astype(int) - GRADIENT).max() <= error
+
+
+@pytest.mark.parametrize("rotation", [0, 1, 2, 3])
+def test_heic_frames_are_upright(rotation):
+    decoded = image_codec.decode(encode_heic(Image.fromarray(GRADIENT), rotation=rotation), "a.heic")
+    assert np.abs(decoded.astype(int) - np.rot90(GRADIENT, rotation)).max() <= 8
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "WEBP"])
+def test_transparency_and_orientation_of_other_kinds(kind):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels, on_white = layers()
+    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    decoded = image_codec.decode_with_alpha(encoded(Image.fromarray(pixels), kind, exif=exif, **options), "a")
+    assert np.array_equal(np.asarray(decoded.alpha), np.rot90(pixels[..., 3], -1))
+    assert np.abs(decoded.picture - np.rot90(on_white, -1)).max() <= 1
+
+
+@pytest.mark.parametrize("brightest", [200, 65_535])
+def test_16_bit_tiff_keeps_its_high_bytes(brightest):
+    """A dark frame of a sequence must not become as bright as the others."""
+    wide = np.linspace(0, brightest, 48 * 64).reshape(48, 64).astype(np.uint16)
+    decoded = image_codec.decode(encoded(Image.fromarray(wide), "TIFF"), "a.tif")
+    assert np.abs(decoded[..., 0].astype(int) - (wide >> 8)).max() <= 1
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])

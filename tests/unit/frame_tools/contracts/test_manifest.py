@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from frame_tools.contracts.choices import ImageFormat
 from frame_tools.contracts.errors import DamagedError, ExitCode, InputError
-from frame_tools.contracts.manifest import MAX_FRAMES, MAX_JSON_BYTES, AudioTrack, Color, Manifest
+from frame_tools.contracts.manifest import MAX_JSON_BYTES, Manifest
+from frame_tools.contracts.media_description import AudioTrack, Color
+from frame_tools.contracts.media_values import MAX_FRAMES
 
 TRACK = AudioTrack(codec="aac", sample_rate=48_000, channels=2, start=Fraction(-8, 375), packets=48, language="deu")
 FULL = Manifest(
@@ -67,6 +70,23 @@ def test_frame_names_follow_ffmpeg() -> None:
         FULL.frame_name(3)
     named = Manifest.plain(2, Fraction(25), width=2, height=2, pattern="Bild {:d} von.allen.png", image_format="png")
     assert named.frame_name(1) == "Bild 2 von.allen.png"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "image_format", "painted"),
+    [
+        ("{:06d}.jpg", "jpg", "000001.jpg"),
+        ("Shot {:d}.JPEG", "jpg", "Shot 1.JPEG"),
+        ("{:d}.PNG", "png", "1.PNG"),
+        ("{:04d}.tif", "png", "0001.png"),
+        ("take.v2_{:d}.webp", "png", "take.v2_1.png"),
+        ("IMG ({:d}).HEIC", "jpg", "IMG (1).jpg"),
+        ("{:d}.jpg", "png", "1.png"),
+    ],
+)
+def test_painted_frames_have_the_suffix_of_their_format(pattern: str, image_format: ImageFormat, painted: str) -> None:
+    manifest = Manifest.plain(1, Fraction(25), width=2, height=2, pattern=pattern, image_format=image_format)
+    assert manifest.painted_name(0) == painted
 
 
 def test_plain_manifest_has_constant_rate() -> None:

@@ -11,15 +11,16 @@ from PIL import Image, ImageOps
 
 from frame_tools.contracts.errors import InputError
 from frame_tools.media.image_header import (
-    MAX_HEADER_PARTS,
+    HEADER_BYTES,
     MAX_PAINTING_PIXELS,
-    ImageHeader,
     check_complete,
     kept_size,
     read_header,
+    read_header_of_file,
 )
+from frame_tools.media.image_kinds import MAX_HEADER_PARTS, ImageHeader
 from tests.support.heic import ROTATED_LEFT, encode_heic
-from tests.support.hostile_images import overlapping_tiff, png_header, webp_header
+from tests.support.hostile_images import overlapping_tiff, png_header, tiff_with_directory_last, webp_header
 
 KINDS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF"]
 WITH_EXIF = ["JPEG", "PNG", "WEBP", "TIFF"]
@@ -88,6 +89,62 @@ def test_beginning_of_a_file_is_sufficient() -> None:
     for kind in ("JPEG", "PNG"):
         data = encoded(picture((640, 480)), kind)
         assert read_header(data[: len(data) // 2]).size == (640, 480)
+
+
+@pytest.mark.parametrize("is_big", [False, True], ids=["TIFF", "BigTIFF"])
+def test_directory_behind_the_pixels_is_found(is_big: bool) -> None:
+    data = tiff_with_directory_last((2000, 1000), orientation=8, is_big=is_big)
+    file = CountingFile(data)
+    assert len(data) > HEADER_BYTES
+    assert read_header_of_file(file, len(data)).size == (1000, 2000)
+    assert file.bytes_read < HEADER_BYTES + 2**17
+
+
+class CountingFile(io.BytesIO):
+    """Counts the bytes that are read."""
+
+    bytes_read = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        self.bytes_read += len(data)
+        return data
+
+
+def with_meta_last(heic: bytes, filler: int) -> bytes:
+    """Return an HEIC file with `filler` bytes in front of its box with the items."""
+    length = int.from_bytes(heic[:4], "big")
+    return heic[:length] + struct.pack(">I4s", 8 + filler, b"free") + bytes(filler) + heic[length:]
+
+
+def test_items_behind_the_pixels_are_found() -> None:
+    data = with_meta_last(encode_heic(picture(), rotation=ROTATED_LEFT), HEADER_BYTES)
+    assert read_header_of_file(io.BytesIO(data), len(data)).size == (48, 64)
+
+
+def test_parts_of_a_file_that_are_read_are_limited() -> None:
+    boxes = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + (struct.pack(">I4s", 2**20, b"free") + bytes(2**20 - 8)) * 40
+    file = CountingFile(boxes)
+    with pytest.raises(InputError):
+        read_header_of_file(file, len(boxes))
+    assert file.bytes_read < HEADER_BYTES + 2**10
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "JPEG", "PNG", "WEBP", "BMP"])
+def test_short_file_is_read_at_once(kind: str) -> None:
+    data = encoded(picture(), kind)
+    assert read_header_of_file(io.BytesIO(data), len(data)) == read_header(data)
+
+
+def test_thumbnail_does_not_decide_on_heic() -> None:
+    """The largest item and its rotation may not be those of the picture that is shown."""
+    data = encode_heic(picture(), unused=[(640, 480)], unused_rotation=ROTATED_LEFT)
+    assert read_header(data).size == (64, 48)
+
+
+def test_cropped_heic_has_the_size_that_is_shown() -> None:
+    header = read_header(encode_heic(picture(), crop=(51, 33), rotation=ROTATED_LEFT))
+    assert (header.width, header.height, header.size) == (64, 48, (33, 51))
 
 
 @pytest.mark.parametrize("data", [png_header(50_000, 50_000), webp_header(16_383, 16_383)])

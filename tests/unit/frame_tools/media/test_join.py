@@ -9,7 +9,8 @@ import av
 import pytest
 
 from frame_tools.contracts.errors import DamagedError, MissingError
-from frame_tools.contracts.manifest import AudioTrack, Manifest
+from frame_tools.contracts.manifest import Manifest
+from frame_tools.contracts.media_description import AudioTrack
 from frame_tools.media.join import Segment, join
 from frame_tools.media.segment import SegmentEncoder
 from tests.support.clips import Clip, Tone, draw, make_clip, read_number

@@ -8,7 +8,7 @@ import pytest
 from av.sidedata.sidedata import SideDataContainer, Type
 
 from frame_tools.contracts.choices import ContainerChoice
-from frame_tools.contracts.manifest import Projection, StereoLayout
+from frame_tools.contracts.media_description import Projection, StereoLayout
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.media.projection import with_projection
 from tests.support.clips import Clip, make_clip

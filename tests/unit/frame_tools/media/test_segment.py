@@ -9,7 +9,8 @@ from av.video.frame import VideoFrame
 from PIL import Image, ImageStat
 
 from frame_tools.contracts.errors import InputError, InternalError
-from frame_tools.contracts.manifest import Color, Manifest
+from frame_tools.contracts.manifest import Manifest
+from frame_tools.contracts.media_description import Color
 from frame_tools.media.color import conversion_for_manifest
 from frame_tools.media.segment import SegmentEncoder
 from tests.support.clips import draw, read_number

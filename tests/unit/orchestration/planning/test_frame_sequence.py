@@ -29,11 +29,17 @@ def sizes(*names: str) -> dict[str, int]:
         (["größe 1.jpeg", "größe 2.jpeg"], "größe {:d}.jpeg", 1, 2),
         (["frame (1).jpg", "frame (2).jpg"], "frame ({:d}).jpg", 1, 2),
         (["1.PNG", "._1.PNG", "2.PNG", "._2.PNG"], "{:d}.PNG", 1, 2),
+        (["001.tif", "._001.tif", "002.tif"], "{:03d}.tif", 1, 2),
+        (["render (1).TIFF", "render (2).TIFF"], "render ({:d}).TIFF", 1, 2),
+        (["IMG_0007.HEIC", "IMG_0008.HEIC"], "IMG_{:04d}.HEIC", 7, 2),
+        (["1.webp"], "{:d}.webp", 1, 1),
+        (["1.avif"], "{:d}.avif", 1, 1),
+        (["1.bmp"], "{:d}.bmp", 1, 1),
         (["00001.jpg", "Thumbs.db", ".DS_Store", "frames.txt", "00002.jpg", ".tmp"], "{:05d}.jpg", 1, 2),
     ],
 )
 def test_number_frames(names: list[str], pattern: str, first: int, count: int) -> None:
-    image_format: ImageFormat = "png" if pattern.lower().endswith("png") else "jpg"
+    image_format: ImageFormat = "jpg" if pattern.lower().endswith(("jpg", "jpeg")) else "png"
     assert number_frames(sizes(*names)) == Numbering(
         pattern=pattern, first=first, count=count, image_format=image_format
     )
@@ -44,8 +50,9 @@ def test_number_frames(names: list[str], pattern: str, first: int, count: int) -
     [
         ([], "no frames"),
         ([".tmp", "readme.txt"], "no frames"),
-        (["001.tif", "002.tif"], "001.tif"),
-        (["001.webp"], "001.webp"),
+        (["001.exr", "002.exr"], "001.exr"),
+        (["001.gif"], "001.gif"),
+        (["000001.tif", "000002.tiff"], "two kinds"),
         (["000001.jpg", "000003.jpg"], "000002.jpg"),
         (["1.jpg", "999999999.jpg"], "2.jpg"),
         (["000001.jpg", "000002.png"], "two kinds"),

@@ -1,12 +1,15 @@
 """A resubmission accepts corrected frames of batches that failed because of their input, and only those."""
 
+import io
+
 import pytest
 
 from frame_tools.contracts.inputs import InputPins
 from frame_tools.contracts.paths import RunPaths
 from orchestration.handlers.resubmit import resubmit
 from orchestration.runs.advance import advance
-from tests.support.fake_node import fail, read_plan
+from tests.support.clips import draw
+from tests.support.fake_node import SIZE, fail, read_plan
 from tests.support.world import World, frame
 
 
@@ -42,6 +45,30 @@ def test_corrected_frame_costs_one_batch(world: World, failed_run: str) -> None:
     advance(world.app, failed_run)
     assert world.status(failed_run) == "finished"
     assert receipts == {b: world.storage.runs.need(RunPaths(failed_run).receipt(b)).etag for b in (0, 2)}
+
+
+def test_corrected_frame_may_be_a_tiff_file(world: World) -> None:
+    for number in range(6):
+        world.storage.input.write(f"scan/frames/{number}.tif", tiff(number))
+    run_id = world.fire_trigger(world.upload_trigger("scan", rate="25"))
+    world.deliver_messages()
+    world.score(run_id, 0, 2)
+    fail(world.storage, run_id, 1)
+    world.deliver_messages(3)
+    world.storage.input.write("scan/frames/3.tif", tiff(43))
+    assert resubmit(world.app, run_id, "missing") == run_id
+    world.score(run_id, 1, message=False)
+    advance(world.app, run_id)
+    assert world.status(run_id) == "finished"
+    again = resubmit(world.app, run_id, "all")
+    assert world.finish(again) == "finished"
+    assert world.frame_count(again) == 6
+
+
+def tiff(number: int) -> bytes:
+    file = io.BytesIO()
+    draw(number, SIZE).save(file, "TIFF")
+    return file.getvalue()
 
 
 def test_frame_can_be_corrected_twice(world: World, failed_run: str) -> None:

@@ -69,6 +69,18 @@ def test_png_frames_are_lossless():
         assert read_rgb(storage.work.need(frame.name).data).tobytes() == draw(index, SIZE).tobytes()
 
 
+@pytest.mark.parametrize("suffix", ["tif", "webp", "heic"])
+def test_frames_of_other_kinds_are_painted_as_png(suffix):
+    storage = planned(image_format="png", suffix=suffix)
+    score(storage)
+    frames = receipt_of(storage).frames
+    assert [frame.name for frame in frames] == [f"{RUN}/frames/00000{number}.png" for number in (1, 2, 3)]
+    for index, frame in enumerate(frames):
+        image = read_rgb(storage.work.need(frame.name).data)
+        assert read_number(image) == index
+        assert suffix == "heic" or image.tobytes() == draw(index, SIZE).tobytes()
+
+
 def test_log_has_one_line_per_frame():
     storage = planned()
     score(storage)
