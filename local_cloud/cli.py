@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -69,29 +68,19 @@ def up(
         threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     ports = FREE_PORTS if free_ports else default_ports(offset)
     try:
-        options = CloudOptions(folder=folder, ports=ports, functions=host == "local", node_image=node_image)
-        with running_cloud(options) as cloud:
-            _make_containers(cloud)
-            with published(cloud, connection or default_file(os.environ)):
-                _print_addresses(cloud, options)
-                with suppress(KeyboardInterrupt):
-                    _wait_until_stopped(cloud)
+        options = CloudOptions(
+            folder=folder, ports=ports, functions=host == "local", containers=True, node_image=node_image
+        )
+        with running_cloud(options) as cloud, published(cloud, connection or default_file(os.environ)):
+            _print_addresses(cloud, options)
+            with suppress(KeyboardInterrupt):
+                _wait_until_stopped(cloud)
     except ServiceFailedError as error:
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.filename} cannot be used ({error.strerror}). Choose another --folder.")
     except KeyboardInterrupt:
         console.print("stopped")
-
-
-def _make_containers(cloud: Cloud) -> None:
-    if _frame_tools(cloud, "make-containers") != 0:
-        raise ServiceFailedError("The blob containers could not be created; the output above gives the reason")
-
-
-def _frame_tools(cloud: Cloud, *argv: str) -> int:
-    command = [sys.executable, "-m", "frame_tools", *argv]
-    return subprocess.run(command, cwd=PROJECT, env={**os.environ, **cloud.settings}, check=False).returncode
 
 
 def _node_image(node: str) -> Path | None:

@@ -6,9 +6,10 @@ Each is a separate process, as in Azure; they know each other by address only.
 import json
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -42,6 +43,8 @@ class CloudOptions:
     """Keep blobs and queues in memory only."""
     functions: bool = True
     """Run the function host; without it, `func start` can take its place."""
+    containers: bool = False
+    """Create the blob containers and queues, too."""
     node_image: Path | None = None
     """The description of a node image, which `make image` writes; None runs tasks with this machine's files."""
     nodes: int = 1
@@ -74,23 +77,44 @@ class Cloud:
 
 @contextmanager
 def running_cloud(options: CloudOptions) -> Iterator[Cloud]:
-    """Start the local cloud; stop the started services in reverse order. Raises ServiceFailedError."""
+    """Start the local cloud; stop the launched services in reverse order. Raises ServiceFailedError."""
     ports = _allocate_ports(options.ports, functions=options.functions)
     client_ports = _client_ports(options, ports)
     settings = {**app_settings(client_ports), **options.settings}
     services: dict[str, ServiceProcess] = {}
     with ExitStack() as stack:
-
-        def run(service: ServiceProcess) -> None:
+        # All are launched at once: the function host imports the app while Azurite starts, and reads storage later.
+        azurite, *others = _services(options, ports, settings)
+        for service in (azurite, *others):
             stack.callback(service.stop)
-            service.start()
+            service.launch()
             services[service.name] = service
-
-        run(_azurite(options, ports))
-        run(_batch_service(options, ports))
-        if options.functions:
-            run(_function_host(options, ports, settings))
+        azurite.wait_until_ready()
+        with _containers(settings) if options.containers else nullcontext():
+            for service in others:
+                service.wait_until_ready()
         yield Cloud(ports=ports, settings=settings, services=services)
+
+
+def _services(options: CloudOptions, ports: Ports, settings: Mapping[str, str]) -> list[ServiceProcess]:
+    services = [_azurite(options, ports), _batch_service(options, ports)]
+    return [*services, _function_host(options, ports, settings)] if options.functions else services
+
+
+@contextmanager
+def _containers(settings: Mapping[str, str]) -> Iterator[None]:
+    """Create the containers and queues in another process while the block runs. Raises ServiceFailedError."""
+    argv = [sys.executable, "-m", "frame_tools", "make-containers"]
+    process = subprocess.Popen(argv, cwd=PROJECT, env={**os.environ, **settings})
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        code = process.wait()
+    if code != 0:
+        raise ServiceFailedError("The blob containers could not be created; the output above gives the reason")
 
 
 def node_environment(ports: Ports) -> dict[str, str]:

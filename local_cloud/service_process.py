@@ -33,6 +33,11 @@ class ServiceProcess:
 
     def start(self) -> None:
         """Start the process and wait until it is ready. Raises ServiceFailedError."""
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start the process; `wait_until_ready` follows."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as sink:
             self._begin = sink.tell()
@@ -46,7 +51,6 @@ class ServiceProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._wait_ready()
 
     @property
     def exit_code(self) -> int | None:
@@ -59,7 +63,8 @@ class ServiceProcess:
             source.seek(self._begin)
             return source.read().decode("utf-8", "replace")
 
-    def _wait_ready(self) -> None:
+    def wait_until_ready(self) -> None:
+        """Wait for the log line that says that the launched process is ready. Raises ServiceFailedError."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._ready.search(self.output()):

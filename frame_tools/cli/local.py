@@ -3,8 +3,9 @@
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Final
@@ -39,6 +40,7 @@ from frame_tools.cli.programs import (
 from frame_tools.client.connection import Connection, local_cloud
 from frame_tools.client.progress import Mode, progress_display
 from frame_tools.contracts.errors import TemporaryError
+from frame_tools.media.split import split
 
 PANEL: Final = "This machine"
 START_SECONDS: Final = 180
@@ -104,9 +106,13 @@ def demo(
         with (
             tempfile.TemporaryDirectory(prefix="impasto-demo-") as scratch,
             progress_display(console, mode) as display,
-            temporary_cloud(project, Path(scratch)) as connection,
+            temporary_cloud(project, Path(scratch)) as connect,
         ):
             split_folder = Path(scratch) / "split"
+            # While the cloud starts; the run takes the complete folder as it is, and prints its notes.
+            split(painting.video, split_folder / painting.folder, painting.trigger.split_options)
+            with console.status("Starting the local cloud …"):
+                connection = connect()
             written = run_painting(painting, connection, display=display, scratch=split_folder, is_kept=False)
         if mode is not Mode.JSON:
             typer.echo(written)
@@ -126,16 +132,17 @@ def _make_samples(project: Path, folder: Path) -> None:
 
 
 @contextmanager
-def temporary_cloud(project: Path, scratch: Path) -> Iterator[Connection]:
-    """Run a local cloud on free ports, with its data in `scratch`; raises TemporaryError if it does not start."""
+def temporary_cloud(project: Path, scratch: Path) -> Iterator[Callable[[], Connection]]:
+    """Run a local cloud on free ports, with its data in `scratch`; yields a function that waits until it has started.
+
+    The function raises TemporaryError if the cloud does not start.
+    """
     file = scratch / "connection.json"
     argv = [str(environment_python(project, ".venv")), "-m", "local_cloud", "up", "--free-ports", "--stop-with-input"]
     argv += ["--folder", str(scratch / "cloud"), "--connection", str(file)]
     program = start_program(project, argv, log=scratch / "up.log")
     try:
-        with console.status("Starting the local cloud …"):
-            connection = _wait_for_cloud(program, file)
-        yield connection
+        yield partial(_wait_for_cloud, program, file)
     finally:
         program.stop()
 
