@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmarks import charts
+from frame_tools.contracts.options import Options
 from frame_tools.costs import model
 from frame_tools.costs.estimate import build_pool
 from frame_tools.costs.model import Forecast, Pool, Workload
@@ -45,7 +46,7 @@ class Case:
 
 def workload() -> Workload:
     """Return the twenty minutes of video."""
-    throughput = device_throughput("gpu", width=1920, height=1080)
+    throughput = device_throughput("gpu", width=1920, height=1080, options=Options())
     return Workload(
         frames=FRAMES,
         seconds_per_frame=throughput.seconds_per_frame,

@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from benchmarks.scoring.planned import RUN, Planned
 from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.working_size import working_size
 from frame_tools.media.segment import SegmentEncoder
 from frame_tools.storage.blobs import sha256_of
 from scoring.image_codec import decode, encode_jpeg
 from scoring.pipeline.frame_reader import read_frame
-from scoring.postprocess.resize import to_working_size, working_size
+from scoring.postprocess.resize import to_working_size
 from scoring.temporal.flow import estimate_motion
 from scoring.temporal.smooth import TemporalSmoother
 from scoring.types import Picture

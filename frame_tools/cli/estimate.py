@@ -13,9 +13,11 @@ from frame_tools.cli.errors import report_errors
 from frame_tools.cli.options import PAINTING, Styles, build_options, schema_options
 
 if TYPE_CHECKING:
+    from frame_tools.contracts.options import Options
     from frame_tools.costs.model import Forecast
 
-DEFAULT_SCORER: Final = "any"
+NO_PROGRAM: Final = "unnamed"
+"""Stands for the program of a scorer that needs one: its name does not change an estimate."""
 _ROWS: Final[tuple[tuple[str, "Callable[[Forecast], str]"], ...]] = (
     ("frames per batch", lambda forecast: f"{forecast.frames_per_batch}"),
     ("batches", lambda forecast: f"{forecast.batches}"),
@@ -62,19 +64,21 @@ def estimate(
 ) -> None:
     """Estimate duration and cost of a run and find the best batch size. A model: see docs/cost.md.
 
-    It takes the options of `paint`, so that a painting command becomes its estimate by one other word; styles do not
-    change the estimate.
+    It takes the options of `paint`, so that a painting command becomes its estimate by one other word. Of those, the
+    scorer, the size and the strokes change the estimate: fine strokes take longer.
     """
     from frame_tools.contracts.scorers import SCORERS
+    from frame_tools.contracts.working_size import working_size
     from frame_tools.costs import model
     from frame_tools.costs.estimate import build_pool, choose_throughput, probe_video, read_prices
     from frame_tools.costs.throughput import device_throughput
 
     with report_errors():
         info, price_table = probe_video(video), read_prices(prices)
-        scorer = options["scorer"] or DEFAULT_SCORER
+        painting = _painting_options(options)
+        scorer = painting.scorer
         throughput = choose_throughput(
-            info, scorer=scorer, device=device, report=report,
+            info, options=painting, device=device, report=report,
             seconds_per_frame=seconds_per_frame, start_up_seconds=start_up,
         )  # fmt: skip
         pool = build_pool(vm_size, nodes=nodes, spot=spot, prices=price_table, evictions_per_hour=evictions)
@@ -83,18 +87,19 @@ def estimate(
             seconds_per_frame=throughput.seconds_per_frame,
             start_up_seconds=throughput.start_up_seconds,
         )
-        requested = _frames_per_batch(options) or SCORERS[scorer].frames_per_batch
+        requested = painting.frames_per_batch or SCORERS[scorer].frames_per_batch
         batches = math.ceil(info.frames / min(max(requested, 1), info.frames))
         planned = model.forecast(work, pool, batches=batches, prices=price_table)
         best = model.best(work, pool, prices=price_table, hour_worth_usd=hour_worth)
-        local = device_throughput("cpu", width=info.width, height=info.height)
+        size = "{}x{}".format(*working_size(info.width, info.height, painting))
+        local = device_throughput("cpu", width=info.width, height=info.height, options=painting)
     console = Console(highlight=False)
     console.print(_table(info.frames, planned, best))
     kind = "Spot" if spot else "dedicated"
     source = "" if info.is_exact else " (computed from duration and rate)"
     figures = f"{throughput.seconds_per_frame:.4f} s per frame, {throughput.start_up_seconds:.1f} s per start-up"
     notes = [
-        f"{nodes} {kind} {vm_size}, {info.frames} frames of {info.width}x{info.height}{source}.",
+        f"{nodes} {kind} {vm_size}, {info.frames} frames of {info.width}x{info.height}{source}, painted at {size}.",
         f"Throughput: {figures}; {throughput.source}.",
         f"Prices: {price_table.as_of}. A model; boot and idle times of nodes are guesses: see docs/cost.md.",
     ]
@@ -105,8 +110,10 @@ def estimate(
         console.print(note, markup=False, soft_wrap=True)
 
 
-def _frames_per_batch(options: Mapping[str, Any]) -> int | None:
-    return build_options({"scorer": "copy", "frames_per_batch": options["frames_per_batch"]}).frames_per_batch
+def _painting_options(options: Mapping[str, Any]) -> "Options":
+    """Return the options that a plan would have; an estimate needs no program."""
+    program = options["program"] or (NO_PROGRAM if options["scorer"] in ("model", "script") else None)
+    return build_options({**options, "program": program}).with_default_strokes
 
 
 def _table(frames: int, planned: "Forecast", best: "Forecast") -> Table:

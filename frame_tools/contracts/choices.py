@@ -7,6 +7,8 @@ ImageFormat = Literal["jpg", "png"]
 OddSize = Literal["exact", "pad"]
 """Odd widths and heights: kept (4:4:4), or padded to even ones (4:2:0)."""
 PreserveColor = Literal["no", "luma", "statistics"]
+StrokeName = Literal["fine", "medium", "broad"]
+"""Sizes of strokes that have a name; the option also takes numbers."""
 StatisticsScope = Literal["shared", "frame"]
 BadFramePolicy = Literal["fail", "original", "previous"]
 """What replaces a bad output frame: nothing (the run fails), the input frame, or the previous output frame."""

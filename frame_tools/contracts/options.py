@@ -5,12 +5,12 @@ Each option carries its meaning, example and group (`option_specs`), from which 
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Self, get_args
 
 from pydantic import Field, PlainValidator, StringConstraints, field_validator, model_validator
 
 from frame_tools.contracts.base import Document
-from frame_tools.contracts.choices import BadFramePolicy, OddSize, PreserveColor, StatisticsScope
+from frame_tools.contracts.choices import BadFramePolicy, OddSize, PreserveColor, StatisticsScope, StrokeName
 from frame_tools.contracts.option_specs import OptionGroup, option
 from frame_tools.contracts.scorers import RENAMED_SCORERS, SCORERS
 from frame_tools.contracts.suggestions import MAX_ECHO_CHARS, did_you_mean
@@ -21,6 +21,7 @@ RENAMED_OPTIONS: Final[Mapping[str, str]] = {
     "even": "odd_size",
     "keep_place": "keep_location",
     "steady": "temporal_smoothing",
+    "style_scale": "strokes",
 }
 """Names that options had in earlier versions, which stored plans, trigger files and scripts still use, and today's."""
 ProgramName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -36,6 +37,25 @@ def _argument(value: object) -> object:
     raise ValueError(f"must be true, false, a number, or a text of at most {MAX_ARGUMENT_CHARS} characters")
 
 
+MIN_STROKES: Final = 0.1
+MAX_STROKES: Final = 10.0
+STROKE_SIZES: Final[Mapping[StrokeName, float]] = {"fine": 1.0, "medium": 1.5, "broad": 2.5}
+"""Stroke sizes by name; chosen by looking at frames of 360 to 2160 lines (docs/gallery.md)."""
+
+
+def _strokes(value: object) -> object:
+    """Return the name of a stroke size unchanged, or a number as float."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and MIN_STROKES <= value <= MAX_STROKES:
+        return float(value)
+    if isinstance(value, str) and value in get_args(StrokeName):
+        return value
+    names = ", ".join(get_args(StrokeName))
+    hint = did_you_mean(value, get_args(StrokeName)) if isinstance(value, str) else ""
+    text = str(value)[:MAX_ECHO_CHARS]
+    raise ValueError(f"must be {names}, or a number from {MIN_STROKES:g} to {MAX_STROKES:g}, not {text!r}{hint}")
+
+
+Strokes = Annotated[StrokeName | float, PlainValidator(_strokes, json_schema_input_type=StrokeName | float)]
 Argument = Annotated[bool | int | float | str, PlainValidator(_argument)]
 
 
@@ -96,13 +116,15 @@ class Options(Document):
         example=720,
         group=OptionGroup.APPEARANCE,
     )
-    style_scale: Annotated[float, Field(ge=0.1, le=10)] | None = option(
+    strokes: Strokes | None = option(
         None,
-        "Stroke size relative to the picture, at any resolution; 1 is as on a frame of 720 lines. Half the size takes"
-        " four times as long. Without the option, strokes are as large as on the video's own lines. Not together with"
-        " size.",
-        example=1.5,
+        "Size of the strokes relative to the picture, the same at any resolution: fine (1, as on a frame of 720"
+        " lines), medium (1.5), broad (2.5), or a number. Half the size takes four times as long; broad strokes are"
+        " painted on smaller frames, and detail of the video is added again. Default: medium for any and tuned; the"
+        " other scorers work on the video's own lines. Not together with size.",
+        example="broad",
         group=OptionGroup.APPEARANCE,
+        form="|".join(get_args(StrokeName)) + f"|{MIN_STROKES:g}..{MAX_STROKES:g}",
     )
     temporal_smoothing: Annotated[float, Field(ge=0, le=0.9)] | None = option(
         None,
@@ -148,6 +170,18 @@ class Options(Document):
             return SCORERS[self.scorer].temporal_smoothing
         return self.temporal_smoothing
 
+    @property
+    def stroke_size(self) -> float | None:
+        """The number of `strokes`; None where frames are scored at the video's own size or at `size`."""
+        return STROKE_SIZES[self.strokes] if isinstance(self.strokes, str) else self.strokes
+
+    @property
+    def with_default_strokes(self) -> "Options":
+        """These options with the scorer's default of `strokes`, unless `strokes` or `size` is given."""
+        if self.strokes is not None or self.size is not None:
+            return self
+        return self.model_copy(update={"strokes": SCORERS[self.scorer].strokes})
+
     @model_validator(mode="before")
     @classmethod
     def _rename_old_options(cls, options: Any) -> Any:
@@ -166,8 +200,8 @@ class Options(Document):
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
-        if self.size is not None and self.style_scale is not None:
-            raise ValueError("give either size or style_scale, not both")
+        if self.size is not None and self.strokes is not None:
+            raise ValueError("give either size or strokes, not both")
         spec = SCORERS[self.scorer]
         if spec.program and self.program is None:
             raise ValueError(f"program is missing: the scorer {self.scorer!r} runs a program of the operator's list")

@@ -21,10 +21,13 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Request(StoredDocument):
-    """An accepted trigger file: the first document of a run."""
+    """An accepted trigger file: the first document of a run.
+
+    Before version 3, frames were scored at the video's own size unless an option said otherwise.
+    """
 
     document_name: ClassVar = "request"
-    version: Literal[1, 2] = 2
+    version: Literal[1, 2, 3] = 3
     run_id: str
     name: str
     trigger_blob: str
@@ -106,10 +109,11 @@ class Plan(StoredDocument):
     `borders` are frame indices: batch i is [borders[i], borders[i+1]). The manifest is identified by its hash;
     `frames` is the prefix of the input frames, `audio` the file with the audio that the split copied. `key_styles`
     have increasing times; a constant style is one keyframe at 0. `sample` are indices of frames spread over the run.
+    `options` have explicit `temporal_smoothing` and, for painting scorers from version 5 on, `strokes` or `size`.
     """
 
     document_name: ClassVar = "plan"
-    version: Literal[2, 3, 4] = 4
+    version: Literal[2, 3, 4, 5] = 5
     run_id: str
     name: str
     correlation_id: str

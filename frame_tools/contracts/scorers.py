@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from frame_tools.contracts.choices import Makes, StyleKind
+from frame_tools.contracts.choices import Makes, StrokeName, StyleKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,8 @@ class ScorerSpec:
     """Whether `frame_tools.costs.throughput` bounds its seconds per frame; if False, the run's duration is unknown."""
     temporal_smoothing: float = 0.0
     """Default of the option: style scorers flicker; copies and programs stay unchanged."""
+    strokes: StrokeName | None = None
+    """Default of the option; None: frames are scored at the video's own size."""
     weights_sha256: str | None = None
     """SHA-256 of the weight file that the node image must contain; None for a scorer without weights."""
 
@@ -53,6 +55,7 @@ SCORERS: Final = {
             mixes=True,
             frames_per_batch=96,
             temporal_smoothing=STYLE_SMOOTHING,
+            strokes="medium",
             weights_sha256=ANY_WEIGHTS,
         ),
         ScorerSpec(
@@ -61,6 +64,7 @@ SCORERS: Final = {
             mixes=True,
             frames_per_batch=96,
             temporal_smoothing=STYLE_SMOOTHING,
+            strokes="medium",
             weights_sha256=ANY_WEIGHTS,
         ),
         ScorerSpec(name="johnson", styles=("checkpoint",), frames_per_batch=96, temporal_smoothing=STYLE_SMOOTHING),

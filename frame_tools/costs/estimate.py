@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from frame_tools.contracts.errors import InputError, MissingError
+from frame_tools.contracts.options import Options
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.costs import model
 from frame_tools.costs.model import Pool
@@ -78,7 +79,7 @@ def read_prices(path: Path | None) -> Prices:
 def choose_throughput(
     video: VideoInfo,
     *,
-    scorer: str,
+    options: Options,
     device: str,
     report: Path | None = None,
     seconds_per_frame: float | None = None,
@@ -86,10 +87,9 @@ def choose_throughput(
 ) -> Throughput:
     """Return the throughput of the report, or else of the table; explicit figures override both.
 
-    Raises InputError for an unknown scorer or device, and for a scorer whose throughput is not in the table.
+    Raises InputError for an unknown device, and for a scorer whose throughput is not in the table.
     """
-    if scorer not in SCORERS:
-        raise InputError(f"Unknown scorer {scorer[:40]!r}", f"Use one of: {', '.join(SCORERS)}.")
+    scorer = options.scorer
     if not SCORERS[scorer].has_known_throughput and report is None and seconds_per_frame is None:
         raise InputError(
             f"The throughput of the scorer {scorer!r} is unknown: it depends on its program or its number of steps",
@@ -100,7 +100,7 @@ def choose_throughput(
     if report is not None:
         throughput = report_throughput(report)
     else:
-        throughput = device_throughput(device, width=video.width, height=video.height)
+        throughput = device_throughput(device, width=video.width, height=video.height, options=options)
     overrides = {
         name: value
         for name, value in (("seconds_per_frame", seconds_per_frame), ("start_up_seconds", start_up_seconds))

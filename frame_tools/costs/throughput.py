@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.options import Options
+from frame_tools.contracts.working_size import working_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,18 +18,23 @@ class DeviceSpeed:
     """Speed of a device with the scorer `any`, over a whole task after its start-up."""
 
     seconds_per_megapixel: float
+    """Of the frame as it is scored: network and temporal smoothing."""
+    seconds_per_output_megapixel: float
+    """Of the frame as it is delivered: reading, resizing, encoding and writing."""
     start_up_seconds: float
     source: str
 
 
 SPEEDS: Final = {
     "cpu": DeviceSpeed(
-        seconds_per_megapixel=0.224,
+        seconds_per_megapixel=0.17,
+        seconds_per_output_megapixel=0.054,
         start_up_seconds=1.5,
         source="measured: python -m benchmarks.scoring, 640x360 at 19.4 frames/s, 2 cores, November 2026",
     ),
     "gpu": DeviceSpeed(
-        seconds_per_megapixel=0.05,
+        seconds_per_megapixel=0.04,
+        seconds_per_output_megapixel=0.01,
         start_up_seconds=10.0,
         source="a guess for a T4, not measured",
     ),
@@ -44,11 +51,17 @@ class Throughput:
     source: str
 
 
-def device_throughput(device: str, *, width: int, height: int) -> Throughput:
-    """Return the throughput of a device, scaled by the pixels of a frame; `device` is a key of SPEEDS."""
+def device_throughput(device: str, *, width: int, height: int, options: Options) -> Throughput:
+    """Return the throughput of a device for frames of this size; `device` is a key of SPEEDS.
+
+    It scales with the pixels of a frame as it is scored (`strokes` and `size` choose them) and as it is delivered.
+    """
     speed = SPEEDS[device]
+    scored_width, scored_height = working_size(width, height, options)
+    scored = speed.seconds_per_megapixel * scored_width * scored_height
+    delivered = speed.seconds_per_output_megapixel * width * height
     return Throughput(
-        seconds_per_frame=speed.seconds_per_megapixel * width * height / 1e6,
+        seconds_per_frame=(scored + delivered) / 1e6,
         start_up_seconds=speed.start_up_seconds,
         source=speed.source,
     )

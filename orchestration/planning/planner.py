@@ -12,7 +12,6 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import BlobRef, Plan, Request, borders_near_cuts, spread_sample
 from frame_tools.contracts.receipt import Receipt, SplitReceipt, receipt_mismatch
 from frame_tools.contracts.scorers import SCORERS
-from frame_tools.contracts.trigger import Trigger
 from frame_tools.contracts.version import IMPASTO_VERSION
 from frame_tools.media.image_header import SeekableFile, read_header_of_file
 from frame_tools.storage.blobs import sha256_of
@@ -33,6 +32,8 @@ MAX_BATCHES: Final = 10_000
 """Maximum number of batches of one run; queue and Batch handle this many without problems."""
 MAX_AUDIO_PACKETS: Final = 3_000_000
 """Packets of all audio tracks and subtitles, for which an MP4 index takes 32 bytes each while it is joined."""
+STROKES_VERSION: Final = 3
+"""Version of requests from which on the option `strokes` has a default."""
 _UPLOAD_AGAIN: Final = "Upload it, then upload the trigger file again"
 
 
@@ -246,7 +247,7 @@ def _complete_plan(
         run_id=request.run_id,
         name=request.name,
         correlation_id=request.correlation_id,
-        options=_options(trigger),
+        options=_options(request, earlier),
         makes=makes,
         borders=borders,
         manifest_sha256=sha256_of(data),
@@ -291,10 +292,17 @@ def _store_manifest(storage: Storage, run_id: str, manifest: Manifest) -> tuple[
         return manifest, manifest.dumps()
 
 
-def _options(trigger: Trigger) -> Options:
-    """Return the options with an explicit `temporal_smoothing`: a later default must not change an open run."""
-    options = Options(**{name: getattr(trigger, name) for name in Options.model_fields})
-    return options.model_copy(update={"temporal_smoothing": options.smoothing_weight})
+def _options(request: Request, earlier: Plan | None) -> Options:
+    """Return the options with explicit `temporal_smoothing` and `strokes`: later defaults must not change an open run.
+
+    Requests from before `strokes` had a default keep the video's own size, and so do runs created from such a run.
+    """
+    options = Options(**{name: getattr(request.trigger, name) for name in Options.model_fields})
+    options = options.model_copy(update={"temporal_smoothing": options.smoothing_weight})
+    keeps_size = request.version < STROKES_VERSION or (
+        earlier is not None and earlier.options.with_default_strokes != earlier.options
+    )
+    return options if keeps_size else options.with_default_strokes
 
 
 def check_limits(manifest: Manifest, settings: Settings) -> None:

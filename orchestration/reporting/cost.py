@@ -46,7 +46,7 @@ def expected_cost(plan: Plan, manifest: Manifest, check: PoolCheck | None, price
     frames = sum(end - start for start, end in map(plan.span, plan.scored))
     if check.vm_size == LOCAL_VM_SIZE:
         return _expected_locally(plan, manifest, check, frames=frames, prices=prices)
-    throughput = device_throughput("gpu", width=manifest.width, height=manifest.height)
+    throughput = device_throughput("gpu", width=manifest.width, height=manifest.height, options=plan.options)
     work = Workload(
         frames=frames, seconds_per_frame=throughput.seconds_per_frame, start_up_seconds=throughput.start_up_seconds
     )
@@ -76,7 +76,7 @@ def _expected_locally(
     plan: Plan, manifest: Manifest, check: PoolCheck, *, frames: int, prices: Prices
 ) -> dict[str, Any]:
     """Return the expected time in the local pool: its nodes are there already, and are free unless given a price."""
-    throughput = device_throughput("cpu", width=manifest.width, height=manifest.height)
+    throughput = device_throughput("cpu", width=manifest.width, height=manifest.height, options=plan.options)
     seconds = len(plan.scored) * throughput.start_up_seconds + frames * throughput.seconds_per_frame
     node_seconds = seconds / check.slots
     usd: dict[str, float | None] = {}

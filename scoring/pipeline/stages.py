@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.receipt import BadFrame
+from frame_tools.contracts.working_size import working_size
 from scoring.pipeline.frame_guard import Guard
 from scoring.pipeline.frame_reader import decode_frame
 from scoring.pipeline.masks import Masks
 from scoring.pipeline.types import Stages
 from scoring.postprocess.compositor import Compositor
-from scoring.postprocess.resize import to_working_size, working_size
+from scoring.postprocess.resize import to_working_size
 from scoring.temporal.flow import FlowEstimator, MotionField
 from scoring.temporal.measure import measure_pair
 from scoring.temporal.smooth import TemporalSmoother, warm_up_start

@@ -1,4 +1,4 @@
-"""Choose the size at which a frame is scored, and bring the scored frame back to the size of the video.
+"""Resize a frame for the scorer, and bring the scored frame back to the size of the video.
 
 Upscaling does two things beyond interpolation. Where painting and input are correlated, luma detail of the input that
 the small frame could not hold is added again, in proportion to the correlation: the local linear model of the guided
@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from frame_tools.contracts.options import Options
 from scoring import opencv
 from scoring.postprocess.row_bands import row_bands
 from scoring.types import Picture
@@ -24,16 +23,6 @@ Plane: TypeAlias = NDArray[np.float32]
 Channel: TypeAlias = NDArray[np.uint8]
 """One of the three channels of a picture, (H, W)."""
 
-STYLE_LINES: Final = 720
-"""Shorter side at which `style_scale` 1 scores."""
-MAX_ENLARGEMENT: Final = 4
-"""Maximum factor by which a side is enlarged for scoring; beyond that, the network paints on blur."""
-MAX_SIDE: Final = 8192
-MAX_PIXELS: Final = 7680 * 4320
-"""Limits of frames that are enlarged for scoring."""
-SIZE_TOLERANCE: Final = 16
-"""Frames within 1/16 of the requested stroke size are not resized: resampling would only blur them."""
-
 _WINDOW: Final = 5
 _FLAT_VARIANCE: Final = 25.0
 """Squared levels: luma variance below which a window counts as flat."""
@@ -41,38 +30,6 @@ _MAX_SLOPE: Final = 1.5
 _SHARPENING: Final = 1.0
 _BLUR_SIGMA: Final = 0.6
 """Of the unsharp mask, in pixels of the small frame."""
-
-
-def working_size(width: int, height: int, options: Options) -> tuple[int, int]:
-    """Return (width, height) at which a frame of `width` by `height` pixels is scored, of the same shape.
-
-    `size` is the shorter side there; a smaller frame is scored at its own size. `style_scale` s asks for a shorter side
-    of 720 / s, for which frames are enlarged too: at most 4 times, and within 8K. Only one of the options is allowed.
-    """
-    shorter = lines = min(width, height)
-    if options.size is not None:
-        lines = min(options.size, shorter)
-    elif options.style_scale is not None:
-        lines = _lines_for_style_scale(width, height, options.style_scale)
-    return _scale_side(width, lines, shorter), _scale_side(height, lines, shorter)
-
-
-def _lines_for_style_scale(width: int, height: int, style_scale: float) -> int:
-    """Return the shorter side for strokes of this size."""
-    shorter, longer = sorted((width, height))
-    lines = max(1, round(STYLE_LINES / style_scale))
-    if abs(lines - shorter) * SIZE_TOLERANCE <= shorter:
-        return shorter
-    if lines < shorter:
-        return lines
-    by_side = shorter * MAX_SIDE // longer
-    by_pixels = int(shorter * (MAX_PIXELS / (shorter * longer)) ** 0.5)
-    return max(shorter, min(lines, shorter * MAX_ENLARGEMENT, by_side, by_pixels))
-
-
-def _scale_side(side: int, lines: int, shorter: int) -> int:
-    """Return side * lines / shorter, rounded half up, at least 1."""
-    return max(1, (2 * side * lines + shorter) // (2 * shorter))
 
 
 def to_working_size(picture: Picture, size: tuple[int, int]) -> Picture:

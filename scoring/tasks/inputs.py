@@ -9,11 +9,12 @@ from frame_tools.contracts.errors import DamagedError, NextStep, TemporaryError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan, PlannedStyle
+from frame_tools.contracts.working_size import working_size
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.quarantine import quarantine
 from scoring.pipeline.frame_reader import read_frame
 from scoring.pipeline.frame_source import FrameSource
-from scoring.postprocess.resize import to_working_size, working_size
+from scoring.postprocess.resize import to_working_size
 from scoring.tasks.base import Task
 from scoring.types import Picture, Prepared, RunInputs, Scorer, StyleFile, StyleMix
 

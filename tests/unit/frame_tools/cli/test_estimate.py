@@ -45,6 +45,12 @@ def test_scorer_without_known_throughput_needs_seconds(clip: Path, scorer: str) 
     assert requested(text, "frames per batch") == str(math.ceil(FRAMES / batches))
 
 
+def test_strokes_change_the_estimate(clip: Path) -> None:
+    assert "painted at 256x192" in estimate(clip, "--strokes", "medium")
+    assert "painted at 64x48" in estimate(clip, "--size", 480)
+    assert "painted at 64x48" in estimate(clip, "--scorer", "copy")
+
+
 def test_scorer_of_records_has_an_estimate(clip: Path) -> None:
     assert f"{FRAMES} frames" in estimate(clip, "--scorer", "describe")
 

@@ -149,7 +149,7 @@ def test_styles_key_styles_and_arguments(storage: DataStorage, options: list[str
         (["--scorer", "script", "--program", "x", "--set", "a=NaN"], "arguments.a"),
         (["--scorer", "tunned"], "did you mean 'tuned'"),
         (["--style", "a.jpg", "--preserve-color", "lume"], "did you mean 'luma'"),
-        (["--style", "a.jpg", "--size", 480, "--style-scale", 1], "size or style_scale"),
+        (["--style", "a.jpg", "--size", 480, "--style-scale", 1], "size or strokes"),
         (["--style", "a.jpg", "--temporal-smoothing", 1], "temporal_smoothing"),
         (["--scorer", "describe", "--mask", "m"], "makes no pictures"),
     ],

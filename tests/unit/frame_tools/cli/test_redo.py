@@ -30,9 +30,9 @@ def server(request: pytest.FixtureRequest) -> Iterator[PreparedServer]:
             {"strength": 0.5, "scorer": "script", "program": "x", "arguments": {"a": 1}, "seed": 0},
         ),
         (
-            ["--which", "all", "--style-scale", 2, "--default", "size", "--default", "temporal_smoothing"],
+            ["--which", "all", "--strokes", 2, "--default", "size", "--default", "temporal_smoothing"],
             "all",
-            {"style_scale": 2, "size": None, "temporal_smoothing": None},
+            {"strokes": 2, "size": None, "temporal_smoothing": None},
         ),
     ],
 )

@@ -46,6 +46,8 @@ def test_every_old_document_is_tested() -> None:
         "message_join_v1",
         "message_look_v1",
         "plan_v3",
+        "plan_v4",
+        "request_v2",
         "outcome_v2",
     }
     assert {path.stem for path in OLD.iterdir()} == tested
@@ -106,3 +108,14 @@ def test_documents_before_pins_are_read() -> None:
     plan, outcome = Plan.load_stored(old("plan_v3")), Outcome.load_stored(old("outcome_v2"))
     assert (plan.version, plan.inputs_sha256, plan.kept_receipts) == (3, None, {})
     assert (outcome.version, outcome.status, outcome.product_etag) == (2, "finished", None)
+
+
+def test_style_scale_of_old_documents_is_read_as_strokes() -> None:
+    """Written by the last commit before the option `strokes`, which has a default."""
+    plan, request = Plan.load_stored(old("plan_v4")), Request.load_stored(old("request_v2"))
+    assert (plan.version, plan.options.strokes) == (4, 2)
+    assert (request.version, request.trigger.strokes) == (2, 2)
+
+
+def test_old_plan_without_strokes_keeps_the_size_of_the_video() -> None:
+    assert Plan.load_stored(old("plan_v3")).options.strokes is None

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from frame_tools.contracts.errors import InputError, MissingError
+from frame_tools.contracts.options import Options
 from frame_tools.costs.estimate import VideoInfo, build_pool, choose_throughput, probe_video, read_prices
 from frame_tools.costs.prices import GPU_HOURS_USD, Prices
 from tests.support.clips import Clip, make_clip
@@ -52,14 +53,14 @@ def test_vm_size_without_price_is_rejected() -> None:
 
 
 def test_explicit_figures_override_report_and_table(tmp_path: Path) -> None:
-    table = choose_throughput(VIDEO, scorer="any", device="gpu")
+    table = choose_throughput(VIDEO, options=Options(), device="gpu")
     assert table.seconds_per_frame == pytest.approx(0.05)
     assert table.start_up_seconds == 10.0
     scoring = {"frames": 100, "batches": 4, "task_seconds": 60, "start_up_seconds": 20, "devices": ["cuda (T4)"]}
     report = tmp_path / "report.json"
     report.write_text(json.dumps({"scoring": scoring}))
-    reported = choose_throughput(VIDEO, scorer="any", device="gpu", report=report)
+    reported = choose_throughput(VIDEO, options=Options(), device="gpu", report=report)
     assert (reported.seconds_per_frame, reported.start_up_seconds) == (0.4, 5.0)
-    explicit = choose_throughput(VIDEO, scorer="any", device="gpu", report=report, start_up_seconds=7)
+    explicit = choose_throughput(VIDEO, options=Options(), device="gpu", report=report, start_up_seconds=7)
     assert (explicit.seconds_per_frame, explicit.start_up_seconds) == (0.4, 7)
     assert "report.json" in explicit.source

@@ -7,15 +7,28 @@ from typing import Any
 import pytest
 
 from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.options import Options
 from frame_tools.costs.throughput import SPEEDS, device_throughput, report_throughput
 
 SCORING = {"frames": 100, "batches": 4, "task_seconds": 60, "start_up_seconds": 20, "devices": ["cuda (T4)"]}
 
 
 def test_device_throughput_scales_with_pixels() -> None:
-    small, large = (device_throughput("gpu", width=width, height=width // 2) for width in (1000, 2000))
+    small, large = (
+        device_throughput("gpu", width=width, height=width // 2, options=Options()) for width in (1000, 2000)
+    )
     assert large.seconds_per_frame == pytest.approx(4 * small.seconds_per_frame)
     assert large.start_up_seconds == small.start_up_seconds
+
+
+def test_fine_strokes_take_longer_and_broad_ones_little_more_on_larger_frames() -> None:
+    def seconds(height: int, strokes: str) -> float:
+        options = Options.model_validate({"strokes": strokes})
+        return device_throughput("cpu", width=height * 16 // 9, height=height, options=options).seconds_per_frame
+
+    fine, medium, broad = (seconds(1080, strokes) for strokes in ("fine", "medium", "broad"))
+    assert fine > medium > broad
+    assert seconds(1080, "broad") - seconds(540, "broad") < 0.5 * (fine - broad)
 
 
 def test_each_device_states_whether_it_was_measured() -> None:

@@ -248,7 +248,7 @@ def test_rerun_with_options_uses_the_same_input(world: World) -> None:
     new = resubmit(world.app, old, "all", {"strength": 0.5, "size": None, "style_scale": 2, "frames_per_batch": 4})
     assert new != old
     first, second = read_plan(world.storage, old), read_plan(world.storage, new)
-    assert (second.options.strength, second.options.size, second.options.style_scale) == (0.5, None, 2)
+    assert (second.options.strength, second.options.size, second.options.strokes) == (0.5, None, 2)
     assert (first.borders, second.borders) == ((0, 2, 4, 6), (0, 3, 6))
     assert (second.parent, second.scored) == (None, (0, 1))
     assert (second.frames, second.manifest_sha256) == (first.frames, first.manifest_sha256)
@@ -282,7 +282,7 @@ def test_rerun_with_options_does_not_split_again(world: World) -> None:
         ({"strength": 2}, "strength"),
         ({"scorer": "any"}, "style is missing"),
         ({"scorer": "script"}, "program is missing"),
-        ({"size": 480, "style_scale": 1}, "size or style_scale"),
+        ({"size": 480, "style_scale": 1}, "size or strokes"),
     ],
 )
 def test_rerun_rejects_conflicting_options(world: World, options: dict[str, object], fragment: str) -> None:

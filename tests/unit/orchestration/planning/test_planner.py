@@ -22,6 +22,7 @@ from frame_tools.contracts.scorers import SCORERS
 from frame_tools.storage.blobs import BlobInfo
 from orchestration.planning import planner
 from orchestration.planning.planner import MAX_AUDIO_PACKETS, _list_frames
+from orchestration.state import RunState, read_state
 from tests.support.clips import draw
 from tests.support.fake_node import SIZE, read_manifest, read_plan, split
 from tests.support.heic import encode_heic
@@ -322,3 +323,37 @@ def test_style_is_not_decoded(world: World) -> None:
     run_id = world.fire_trigger(world.upload_trigger("clip", scorer="any", style="sea.webp"))
     (style,) = read_plan(world.storage, run_id).styles
     assert (style.width, style.height) == (7680, 4320)
+
+
+@pytest.mark.parametrize(
+    ("asked", "planned"),
+    [({}, "medium"), ({"strokes": "fine"}, "fine"), ({"strokes": 2}, 2), ({"size": 480}, None)],
+)
+def test_plan_has_explicit_strokes(world: World, asked: dict[str, Any], planned: object) -> None:
+    world.storage.input.write("clip/sea.png", painting())
+    run_id = world.start("clip", scorer="any", style="sea.png", **asked)
+    assert read_plan(world.storage, run_id).options.strokes == planned
+
+
+def test_scorer_without_default_strokes_works_on_the_size_of_the_video(world: World) -> None:
+    assert read_plan(world.storage, world.start("clip", scorer="copy")).options.strokes is None
+
+
+def test_request_from_before_strokes_keeps_the_size_of_the_video(world: World) -> None:
+    world.storage.input.write("clip/sea.png", painting())
+    run_id = world.start("clip", scorer="any", style="sea.png")
+    state = read_state(world.storage, run_id)
+    assert isinstance(state, RunState)
+    old = state.request.model_copy(update={"version": 2})
+    assert planner._options(old, None).strokes is None
+    assert planner._options(state.request, None).strokes == "medium"
+
+
+def test_run_created_from_one_before_strokes_keeps_the_size_of_the_video(world: World) -> None:
+    world.storage.input.write("clip/sea.png", painting())
+    run_id = world.start("clip", scorer="any", style="sea.png")
+    state, plan = read_state(world.storage, run_id), read_plan(world.storage, run_id)
+    assert isinstance(state, RunState)
+    old = plan.model_copy(update={"options": plan.options.model_copy(update={"strokes": None})})
+    assert planner._options(state.request, old).strokes is None
+    assert planner._options(state.request, plan).strokes == "medium"

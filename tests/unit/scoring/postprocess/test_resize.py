@@ -1,4 +1,4 @@
-"""Working sizes, and resizing back to full size without halos."""
+"""Resizing to the size of the scorer, and back to full size without halos."""
 
 import cv2
 import numpy as np
@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.contracts.options import Options
-from scoring.postprocess.resize import MAX_PIXELS, MAX_SIDE, to_full_size, to_working_size, working_size
+from scoring.postprocess.resize import to_full_size, to_working_size
 from scoring.postprocess.row_bands import row_bands
 
 sides = st.integers(1, 33)
@@ -28,51 +27,6 @@ def texture(height, width):
 
 def psnr(a, b):
     return 10 * np.log10(255**2 / np.mean((a.astype(float) - b.astype(float)) ** 2))
-
-
-@pytest.mark.parametrize(
-    ("frame", "asked", "expected"),
-    [
-        ((1920, 1080), {}, (1920, 1080)),
-        ((1920, 1080), {"size": 360}, (640, 360)),
-        ((1080, 1920), {"size": 360}, (360, 640)),
-        ((641, 361), {"size": 180}, (320, 180)),
-        ((640, 360), {"size": 720}, (640, 360)),  # `size` never enlarges
-        ((1, 1), {"size": 16}, (1, 1)),
-        ((8192, 100), {"size": 16}, (1311, 16)),
-        ((3840, 2160), {"style_scale": 1}, (1280, 720)),
-        ((3840, 2160), {"style_scale": 0.5}, (2560, 1440)),
-        ((640, 360), {"style_scale": 1}, (1280, 720)),
-        ((320, 240), {"style_scale": 0.5}, (1280, 960)),  # at most 4 times
-        ((176, 144), {"style_scale": 0.1}, (704, 576)),
-        ((1280, 740), {"style_scale": 1}, (1280, 740)),  # near enough
-        ((7680, 4320), {"style_scale": 0.1}, (7680, 4320)),  # 8K is never enlarged
-        ((4096, 100), {"style_scale": 0.1}, (8192, 200)),  # nor is a side beyond 8192
-        ((1, 1), {"style_scale": 10}, (4, 4)),
-    ],
-)
-def test_working_size_of_options(frame, asked, expected):
-    width, height = frame
-    assert working_size(width, height, Options(**asked)) == expected
-
-
-@given(
-    st.integers(1, 8192),
-    st.integers(1, 8192),
-    st.builds(Options, size=st.integers(16, 8192)) | st.builds(Options, style_scale=st.floats(0.1, 10)),
-)
-def test_working_size_keeps_shape_and_limits(width, height, options):
-    w, h = working_size(width, height, options)
-    scale = min(w, h) / min(width, height)
-    assert abs(w - width * scale) <= 0.5 + 1e-9
-    assert abs(h - height * scale) <= 0.5 + 1e-9
-    assert scale <= 4
-    if scale > 1:
-        assert options.size is None
-        assert max(w, h) <= MAX_SIDE
-        assert w * h <= MAX_PIXELS * 1.01
-    if options.size is not None:
-        assert min(w, h) == min(options.size, width, height)
 
 
 def test_equal_size_does_not_copy():
