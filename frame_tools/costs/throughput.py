@@ -27,8 +27,8 @@ class DeviceSpeed:
 
 SPEEDS: Final = {
     "cpu": DeviceSpeed(
-        seconds_per_megapixel=0.17,
-        seconds_per_output_megapixel=0.054,
+        seconds_per_megapixel=0.2,
+        seconds_per_output_megapixel=0.024,
         start_up_seconds=1.5,
         source="measured: python -m benchmarks.scoring, 640x360 at 19.4 frames/s, 2 cores, November 2026",
     ),
