@@ -24,8 +24,10 @@ from orchestration.handlers import submit_batch as submit_batch_handler
 from orchestration.handlers import sweep as sweep_handler
 from orchestration.settings import HostSettings
 from orchestration.telemetry.tracing import Invocation, Span, annotate_from_message
+from orchestration.web.functions import page
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+app.register_functions(page)
 
 HOST_SETTINGS = HostSettings.from_environment(os.environ)
 

@@ -9,8 +9,10 @@ from typing import Self
 
 from frame_tools.contracts.plan import Plan
 from frame_tools.storage.accounts import DATA, OPS, account_from
+from frame_tools.storage.blobs import BlobAccount, SignedLinks
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.patience import BACKGROUND, INTERACTIVE, Patience
+from frame_tools.storage.ports import BlobLinks
 from frame_tools.telemetry import logs
 from frame_tools.telemetry.metrics import LogMetrics, Metrics
 from orchestration.azure_batch.client import BatchService
@@ -29,6 +31,8 @@ class App:
     settings: Settings
     storage: Storage
     batch: BatchClient
+    links: BlobLinks
+    """Links to blobs of the data account, for browsers."""
     metrics: Metrics = field(default_factory=LogMetrics)
     """Receives metric values."""
     spans: Spans = field(default_factory=NoOpSpans)
@@ -55,6 +59,7 @@ class App:
             settings=settings,
             storage=storage,
             batch=BatchService(settings, logs_url=storage.logs.url, patience=patience),
+            links=SignedLinks(BlobAccount(account_from(environ, DATA), patience)),
             task_environment=task_environment,
         )
 

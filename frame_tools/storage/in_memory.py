@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Self
+from urllib.parse import quote
 
 from azure.core.exceptions import HttpResponseError
 
@@ -339,3 +340,15 @@ def _conflict(message: str) -> HttpResponseError:
     error = HttpResponseError(message)
     error.status_code = 409
     return error
+
+
+@dataclass(frozen=True)
+class InMemoryLinks:
+    """Links to blobs in memory, which a test's server answers."""
+
+    origin: str = "http://memory.invalid"
+
+    def view(self, container: str, name: str, *, now: dt.datetime, download: str = "") -> str:
+        """Return the link of a blob; it has no signature."""
+        del now
+        return f"{self.origin}/{container}/{quote(name)}" + (f"?download={quote(download)}" if download else "")

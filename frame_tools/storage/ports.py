@@ -143,3 +143,17 @@ class MessageQueue(Protocol):
 
     def age_of_oldest(self) -> dt.timedelta:
         """Return how long the first visible message has been waiting; zero for an empty or missing queue."""
+
+
+class BlobLinks(Protocol):
+    """Links to single blobs of the data account that browsers can follow, because they are signed."""
+
+    @property
+    def origin(self) -> str:
+        """The origin of all links, scheme://host:port."""
+
+    def view(self, container: str, name: str, *, now: dt.datetime, download: str = "") -> str:
+        """Return a link that reads one blob for at least an hour; with `download`, browsers store it under that name.
+
+        Links to the same blob are equal for some time.
+        """

@@ -18,14 +18,14 @@ ONLY_IN = {
     "azure.storage.blob": ("frame_tools/storage/blobs/", "local_cloud/"),
     "azure.storage.queue": ("frame_tools/storage/queues.py", "local_cloud/"),
     "azure.identity": ("frame_tools/storage/accounts.py", "orchestration/azure_batch/client.py", "local_cloud/"),
-    "azure.functions": ("function_app.py", "local_cloud/"),
+    "azure.functions": ("function_app.py", "orchestration/web/functions.py", "local_cloud/"),
     "av": ("frame_tools/media/", "samples/", "benchmarks/"),
     "torch": ("scoring/", "benchmarks/"),
     "cv2": ("scoring/", "benchmarks/"),
     "numpy": ("scoring/", "benchmarks/", "samples/"),
     "matplotlib": ("benchmarks/", "infra/tools/"),
     "croniter": ("local_cloud/",),
-    "jinja2": ("orchestration/reporting/page.py", "frame_tools/client/gallery.py"),
+    "jinja2": ("orchestration/reporting/page.py", "orchestration/web/render.py", "frame_tools/client/gallery.py"),
     "subprocess": ("local_cloud/", "scoring/", "benchmarks/", "infra/", "frame_tools/cli/programs.py"),
 }
 COMMAND_LINES = tuple(name for name in MODULES if name.endswith(("/cli.py", "/commands.py")) or "/cli/" in name)

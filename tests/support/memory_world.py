@@ -7,7 +7,7 @@ from typing import Any
 
 from frame_tools.contracts import paths
 from frame_tools.storage.deployment import Storage
-from frame_tools.storage.in_memory import AccessHook, BlobStore, InMemoryContainer, InMemoryQueue
+from frame_tools.storage.in_memory import AccessHook, BlobStore, InMemoryContainer, InMemoryLinks, InMemoryQueue
 from orchestration.app import App
 from orchestration.azure_batch.in_memory import InMemoryBatch, InMemoryJobs
 from orchestration.memory_budget import MemoryBudget
@@ -38,6 +38,7 @@ class InMemoryCloud:
                 settings=defaults.model_copy(update=settings),
                 storage=storage,
                 batch=InMemoryBatch(self.jobs),
+                links=InMemoryLinks(),
                 clock=AdjustableClock(),
                 task_environment={},
             )

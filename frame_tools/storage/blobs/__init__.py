@@ -9,6 +9,7 @@ from frame_tools.storage.blobs.account import BlobAccount, container_at
 from frame_tools.storage.blobs.container import Container
 from frame_tools.storage.blobs.large import AlreadyThereError, BlockWriter, RangedReader
 from frame_tools.storage.blobs.lease import Lease
+from frame_tools.storage.blobs.links import SignedLinks
 from frame_tools.storage.blobs.values import Blob, BlobInfo, Page, md5_of, md5_of_bytes, sha256_of
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Lease",
     "Page",
     "RangedReader",
+    "SignedLinks",
     "container_at",
     "md5_of",
     "md5_of_bytes",

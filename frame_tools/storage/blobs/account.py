@@ -42,15 +42,29 @@ class BlobAccount:
         It is signed with a user delegation key of the identity, or with the account key of the emulator.
         https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas
         """
-        account = str(self._client.account_name)
-        key = getattr(self._client.credential, "account_key", None)
-        signer = (
-            {"account_key": key} if key else {"user_delegation_key": self._client.get_user_delegation_key(start, end)}
-        )
         signature = generate_container_sas(
-            account, container, permission=permissions, start=start, expiry=end, **signer
+            self.name, container, permission=permissions, start=start, expiry=end, **self.signer(start, end)
         )
         return f"{self._client.get_container_client(container).url}?{signature}"
+
+    @property
+    def name(self) -> str:
+        """The account's name."""
+        return str(self._client.account_name)
+
+    @property
+    def url(self) -> str:
+        """The URL of the blob service, without a signature."""
+        return str(self._client.url)
+
+    def blob_url(self, container: str, name: str) -> str:
+        """Return the URL of a blob, without a signature."""
+        return str(self._client.get_blob_client(container, name).url)
+
+    def signer(self, start: datetime, end: datetime) -> dict[str, Any]:
+        """Return the key that signs URLs: a user delegation key of the identity, or the account key of the emulator."""
+        key = getattr(self._client.credential, "account_key", None)
+        return {"account_key": key} if key else {"user_delegation_key": self._client.get_user_delegation_key(start, end)}
 
 
 def container_at(signed_url: str) -> Container:

@@ -1,0 +1,1 @@
+"""The web page: screens, their parts, and the files that browsers load."""

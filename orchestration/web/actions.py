@@ -1,0 +1,67 @@
+"""What the page's buttons do to runs: cancel, paint what is missing, paint again with other options."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from frame_tools.contracts import ids
+from frame_tools.contracts.errors import InputError, MissingError
+from orchestration.app import App
+from orchestration.handlers.cancel import cancel
+from orchestration.handlers.resubmit import parse_resubmit_request, resubmit
+from orchestration.state import read_state
+from orchestration.web.parts import Answer
+from orchestration.web.run_view import changed_options, request_of
+
+Form = Mapping[str, Sequence[str]]
+MAX_RUNS: Final = 200
+"""Runs that one click changes."""
+
+
+def perform(app: App, action: str, form: Form) -> Answer:
+    """Do an action; raises InputError if it cannot be done for any of the runs, MissingError for an unknown action."""
+    run_ids = [ids.check_run_id(run_id) for run_id in form.get("run", ())]
+    if action not in _ACTIONS:
+        raise MissingError(f"There is no action {action[:40]!r}", "Load the page again.")
+    if not 1 <= len(run_ids) <= MAX_RUNS:
+        raise InputError(f"{len(run_ids)} runs are selected", f"Select 1 to {MAX_RUNS} runs.")
+    continued, errors = [], []
+    for run_id in run_ids:
+        try:
+            continued.append(_ACTIONS[action](app, run_id, form))
+        except InputError as error:
+            errors.append(error)
+    if not continued:
+        raise errors[0]
+    return _next(run_ids, continued)
+
+
+def _next(run_ids: Sequence[str], continued: Sequence[str]) -> Answer:
+    """Return what the page does then: go to the new run, or fetch what it shows again."""
+    if len(run_ids) == 1 and continued[0] != run_ids[0]:
+        return Answer("", {"HX-Redirect": f"/ui/runs/{continued[0]}"})
+    return Answer("", {"HX-Trigger": json.dumps({"runs-changed": "", "run-changed": ""})})
+
+
+def _cancel(app: App, run_id: str, form: Form) -> str:
+    del form
+    cancel(app, run_id)
+    return run_id
+
+
+def _redo(app: App, run_id: str, form: Form) -> str:
+    del form
+    return resubmit(app, run_id, "missing")
+
+
+def _again(app: App, run_id: str, form: Form) -> str:
+    """Create a run of the same input with the form's options."""
+    request = request_of(read_state(app.storage, run_id))
+    if request is None:
+        raise MissingError(f"There is no run {run_id}", "The list of runs has all of them.")
+    options = changed_options(request.trigger, form)
+    parsed = parse_resubmit_request(json.dumps({"which": "all", "options": options}).encode())
+    return resubmit(app, run_id, parsed.which, parsed.options)
+
+
+_ACTIONS: Final[Mapping[str, Callable[[App, str, Form], str]]] = {"cancel": _cancel, "redo": _redo, "again": _again}

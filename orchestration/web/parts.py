@@ -1,0 +1,97 @@
+"""The parts of screens, with data: what htmx fetches."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from frame_tools.contracts import ids
+from frame_tools.contracts.errors import InputError, MissingError
+from orchestration.app import App
+from orchestration.web import rows
+from orchestration.web.render import render
+from orchestration.web.run_view import BATCH_LABELS, RunView, read_run
+
+Query = Mapping[str, Sequence[str]]
+MAX_OPEN_ROWS: Final = 100
+"""Rows that one request draws again."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """HTML and the headers that htmx reads."""
+
+    html: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def part(app: App, name: str, run_id: str, query: Query) -> Answer:
+    """Return a part by its name; raises MissingError if there is no such part or run, InputError for a bad value."""
+    if name in _LIST_PARTS and not run_id:
+        return _LIST_PARTS[name](app, query)
+    if name in _RUN_PARTS and run_id:
+        return _RUN_PARTS[name](app, ids.check_run_id(run_id), query)
+    raise MissingError(f"There is no part {name[:40]!r}", "Load the page again.")
+
+
+def _runs(app: App, query: Query) -> Answer:
+    return Answer(render("part_runs", list=_selected_runs(app, query)))
+
+
+def _more_runs(app: App, query: Query) -> Answer:
+    return Answer(render("part_more", list=_selected_runs(app, query)))
+
+
+def _selected_runs(app: App, query: Query) -> rows.RunList:
+    start = first(query, "start") or "0"
+    if not start.isdigit():
+        raise InputError(f"start is a number, not {start[:20]!r}", "Load the page again.")
+    return rows.list_rows(app, group=first(query, "group"), search=first(query, "q"), start=int(start))
+
+
+def _open_runs(app: App, query: Query) -> Answer:
+    """Return the rows that were open; if one of them has ended, the list is fetched again."""
+    run_ids = [ids.check_run_id(run_id) for run_id in query.get("run", ())[:MAX_OPEN_ROWS]]
+    drawn = rows.open_rows(app, run_ids)
+    has_ended = len(drawn) < len(run_ids) or any(not row.state.is_open for row in drawn)
+    return Answer(render("part_open", rows=drawn), {"HX-Trigger": "runs-changed"} if has_ended else {})
+
+
+def _run(app: App, run_id: str, query: Query) -> Answer:
+    del query
+    return Answer(render("part_run", run=_need_run(app, run_id), batch_labels=BATCH_LABELS))
+
+
+def _progress(app: App, run_id: str, query: Query) -> Answer:
+    """Return how far a run is; the screen is fetched again once the state differs from the one that it shows."""
+    run = _need_run(app, run_id)
+    changed = {"HX-Trigger": "run-changed"} if run.state.key != first(query, "shown") else {}
+    return Answer(render("part_progress", run=run) if run.progress else "", changed)
+
+
+def _batches(app: App, run_id: str, query: Query) -> Answer:
+    del query
+    return Answer(render("part_batches", run=_need_run(app, run_id), batch_labels=BATCH_LABELS))
+
+
+def _need_run(app: App, run_id: str) -> RunView:
+    run = read_run(app, run_id)
+    if run is None:
+        raise MissingError(f"There is no run {run_id}", "The list of runs has all of them.")
+    return run
+
+
+def first(query: Query, name: str) -> str:
+    """Return the first value of a field, or an empty string."""
+    return (query.get(name) or ("",))[0]
+
+
+_LIST_PARTS: Final[Mapping[str, Callable[[App, Query], Answer]]] = {
+    "runs": _runs,
+    "more": _more_runs,
+    "open": _open_runs,
+}
+_RUN_PARTS: Final[Mapping[str, Callable[[App, str, Query], Answer]]] = {
+    "run": _run,
+    "progress": _progress,
+    "batches": _batches,
+}

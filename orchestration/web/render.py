@@ -1,0 +1,34 @@
+"""Templates: every value is escaped, and a name that a template does not get is an error."""
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from frame_tools.contracts.version import IMPASTO_VERSION
+from orchestration.web import text
+from orchestration.web.assets import assets
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("orchestration.web", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"asset": lambda name: assets().url(name), "version": IMPASTO_VERSION}
+    environment.filters |= {
+        "count": text.count_text,
+        "frames": text.frames_text,
+        "usd": text.usd_text,
+        "duration": text.duration_text,
+    }
+    return environment
+
+
+def render(template: str, **values: Any) -> str:
+    """Return a template with its values filled in."""
+    return _environment().get_template(f"{template}.html.jinja").render(**values)

@@ -1,0 +1,244 @@
+// What HTML, CSS and htmx cannot do alone: the key, themes, dialogs, the selection, and two videos under one scrubber.
+"use strict";
+(() => {
+  const KEY = "impasto-key";
+  const $ = (selector, within = document) => within.querySelector(selector);
+  const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const announce = (text) => {
+    const region = $("#say");
+    if (!region) return;
+    region.textContent = "";
+    requestAnimationFrame(() => { region.textContent = text; });
+  };
+  const stored = (storage, name) => { try { return storage.getItem(name); } catch { return null; } };
+  const store = (storage, name, value) => { try { storage.setItem(name, value); } catch { /* a private window */ } };
+
+  window.impasto = {
+    announce,
+    // Headers of every request for data. The key never becomes part of an address.
+    headers: () => {
+      const key = stored(sessionStorage, KEY);
+      return key ? { "x-functions-key": key } : {};
+    },
+    signIn,
+  };
+
+  function signIn() {
+    if ($("#key-form")) return;
+    const hadKey = Boolean(stored(sessionStorage, KEY));
+    try { sessionStorage.removeItem(KEY); } catch { /* nothing is stored */ }
+    const page = $("#sign-in").content.cloneNode(true);
+    $$("body > :not(template)").forEach((element) => element.remove());
+    document.body.className = "door";
+    document.body.prepend(page);
+    document.title = "Sign in · Impasto";
+    if (hadKey) $("#key-error").textContent = "This key was not accepted.";
+    $("#key").focus();
+    $("#key-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      store(sessionStorage, KEY, $("#key").value.trim());
+      location.reload();
+    });
+  }
+
+  /* requests */
+  document.addEventListener("htmx:config:request", (event) => {
+    Object.assign(event.detail.ctx.request.headers, window.impasto.headers());
+  });
+  document.addEventListener("htmx:before:response", (event) => {
+    const status = event.detail.ctx.response.status;
+    if (status === 401) { event.preventDefault(); signIn(); } else connection(status < 500 ? "" : "The app answered with an error; trying again.");
+  });
+  document.addEventListener("htmx:response:error", (event) => {
+    const { ctx } = event.detail;
+    const holder = document.createElement("template");
+    holder.innerHTML = ctx.text || "";
+    const text = holder.content.textContent.trim();
+    if (ctx.response.status < 500 || ctx.request.method === "POST") connection(text || `The request failed (${ctx.response.status}).`);
+  });
+  document.addEventListener("htmx:error", (event) => {
+    if (event.detail.ctx) connection("Connection lost; trying again.");
+  });
+  function connection(text) {
+    const line = $("#connection");
+    if (!line || line.textContent === text) return;
+    line.textContent = text;
+    line.hidden = !text;
+  }
+  // Nothing is asked for while the tab is in the background.
+  document.addEventListener("htmx:before:request", (event) => {
+    const trigger = event.target.getAttribute?.("hx-trigger") || "";
+    if (document.hidden && trigger.startsWith("every")) event.preventDefault();
+  });
+
+  /* theme: system, light, dark */
+  const THEMES = ["system", "light", "dark"];
+  const themeButton = $("[data-theme-next]");
+  const nameTheme = () => themeButton?.setAttribute("aria-label", `Theme: ${document.documentElement.dataset.theme || "system"}`);
+  nameTheme();
+  themeButton?.addEventListener("click", () => {
+    const root = document.documentElement;
+    const next = THEMES[(THEMES.indexOf(root.dataset.theme || "system") + 1) % THEMES.length];
+    if (next === "system") delete root.dataset.theme; else root.dataset.theme = next;
+    store(localStorage, "theme", next);
+    nameTheme();
+    announce(`Theme: ${next}`);
+  });
+
+  /* buttons that open and close dialogs, copy text, and pick frames */
+  let opener = null;
+  document.addEventListener("click", async (event) => {
+    const opens = event.target.closest("[data-opens]"), closes = event.target.closest("[data-closes]");
+    const copies = event.target.closest("[data-copy]"), frame = event.target.closest(".frame-pick"), batch = event.target.closest(".batches .batch");
+    if (opens) { opener = opens; $(opens.dataset.opens).showModal(); }
+    if (closes) { closes.closest("dialog").close(); opener?.focus?.(); }
+    if (frame) pickFrame(frame);
+    if (batch) $$(".batches .batch").forEach((each) => each.setAttribute("aria-pressed", String(each === batch)));
+    if (copies) {
+      const source = $(copies.dataset.copy);
+      try { await navigator.clipboard.writeText(source.textContent.trim()); } catch { getSelection().selectAllChildren(source); }
+      copies.lastElementChild.textContent = "Copied";
+      announce("Copied");
+      setTimeout(() => { copies.lastElementChild.textContent = "Copy"; }, 1600);
+    }
+  });
+  document.addEventListener("input", (event) => {
+    const output = event.target.id && $(`output[for="${CSS.escape(event.target.id)}"]`);
+    if (output) output.textContent = event.target.value + (output.dataset.unit || "");
+  });
+
+  function pickFrame(button) {
+    const holder = button.closest("#pairs");
+    $('[data-pair="before"]', holder).src = button.dataset.before;
+    $('[data-pair="after"]', holder).src = button.dataset.after;
+    $("img-comparison-slider", holder).setAttribute("aria-label", `Frame ${button.dataset.number} before and after`);
+    $$(".frame-pick", holder).forEach((each) => each.setAttribute("aria-pressed", String(each === button)));
+  }
+
+  /* before and after: the slider has no ARIA of its own */
+  document.addEventListener("slide", (event) => {
+    const slider = event.target;
+    if (!slider.matches?.("img-comparison-slider")) return;
+    const value = Math.round(slider.value ?? 50);
+    slider.setAttribute("aria-valuenow", value);
+    slider.setAttribute("aria-valuetext", `${100 - value} % painted`);
+  }, true);
+
+  /* the list: selection, density, keys */
+  const picked = () => $$('#list input[name="run"]:checked');
+  function countPicked() {
+    const bulk = $("#bulk");
+    if (!bulk) return;
+    const count = picked().length;
+    bulk.hidden = !count;
+    $("#bulk-n").textContent = `${count} selected`;
+  }
+  document.addEventListener("change", (event) => {
+    if (event.target.id === "all") $$('#list input[name="run"]').forEach((box) => { box.checked = event.target.checked; });
+    if (event.target.closest("#list")) countPicked();
+    if (event.target.name === "density") applyDensity(event.target.value);
+  });
+  $("#bulk-clear")?.addEventListener("click", () => {
+    $$('#list input[type="checkbox"]').forEach((box) => { box.checked = false; });
+    countPicked();
+  });
+  $("#bulk-download")?.addEventListener("click", () => {
+    $$("#list tr[data-download]").filter((row) => $("input", row).checked).forEach((row) => {
+      const link = document.createElement("a");
+      link.href = row.dataset.download;
+      link.download = "";
+      link.click();
+    });
+  });
+  function applyDensity(value) {
+    document.body.classList.toggle("dense", value === "dense");
+    store(localStorage, "density", value);
+  }
+  const density = $(`[name="density"][value="${stored(localStorage, "density") === "dense" ? "dense" : "large"}"]`);
+  if (density) { density.checked = true; applyDensity(density.value); }
+  $("#filters")?.addEventListener("submit", (event) => event.preventDefault());
+  document.addEventListener("keydown", (event) => {
+    if (event.target.matches?.("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "/" && $("#find")) { event.preventDefault(); $("#find").focus(); }
+    if (event.key === "?") $("#keys")?.showModal();
+  });
+
+  /* one run: title and announcements follow its progress */
+  let quarter = 0;
+  function followProgress() {
+    const progress = $("#progress");
+    if (!progress) return;
+    document.title = progress.dataset.title;
+    const share = Number(progress.dataset.frames) ? Number(progress.dataset.done) / Number(progress.dataset.frames) : 0;
+    if (Math.floor(share * 4) > quarter) {
+      quarter = Math.floor(share * 4);
+      announce(`${quarter * 25} % painted`);
+    }
+  }
+
+  /* one run: two videos under one scrubber, always at the same frame */
+  function setUpPlayer() {
+    const scrub = $("#scrub");
+    if (!scrub || scrub.dataset.ready) return;
+    scrub.dataset.ready = "true";
+    const frames = Number(scrub.max), fps = Number(scrub.dataset.fps), views = $$("[data-view]");
+    const visible = () => $$("[data-video]").filter((video) => !video.closest("[hidden]"));
+    const current = () => Number(scrub.value);
+    let playing = false;
+    const show = (number, seek = true) => {
+      const frame = Math.min(frames, Math.max(1, number));
+      const text = `Frame ${frame.toLocaleString("en")} of ${frames.toLocaleString("en")}`, time = ((frame - 1) / fps).toFixed(2);
+      scrub.value = frame;
+      $("#frame-n").textContent = text;
+      $("#frame-t").textContent = `${time} s`;
+      scrub.setAttribute("aria-valuetext", `${text}, ${time} seconds`);
+      if (seek) visible().forEach((video) => { video.currentTime = (frame - 0.5) / fps; });
+    };
+    const play = (on) => {
+      playing = on;
+      const button = $("#play");
+      button.setAttribute("aria-label", on ? "Pause" : "Play");
+      button.setAttribute("aria-pressed", String(on));
+      visible().forEach((video) => { if (on) video.play().catch(() => {}); else video.pause(); });
+      if (on) requestAnimationFrame(follow); else show(current());
+    };
+    // The painted video leads; the clip is put back in step when it is more than half a frame away.
+    const follow = () => {
+      const [clip, painted] = visible();
+      if (!playing || !painted) return;
+      if (painted.ended) { play(false); return; }
+      if (Math.abs(clip.currentTime - painted.currentTime) > 1.5 / fps) clip.currentTime = painted.currentTime;
+      show(Math.floor(painted.currentTime * fps) + 1, false);
+      requestAnimationFrame(follow);
+    };
+    const step = (by) => { play(false); show(current() + by); };
+    scrub.addEventListener("input", () => { play(false); show(current()); });
+    $("#play").addEventListener("click", () => { if (!playing && current() >= frames) show(1); play(!playing); });
+    $("#prev").addEventListener("click", () => step(-1));
+    $("#next").addEventListener("click", () => step(1));
+    $$('[name="view"]').forEach((radio) => radio.addEventListener("change", () => {
+      play(false);
+      views.forEach((view) => { view.hidden = view.dataset.view !== radio.value; });
+      show(current());
+    }));
+    document.addEventListener("keydown", (event) => {
+      if (event.target.matches("input, textarea, select, img-comparison-slider, button, summary, a") && event.target !== scrub) return;
+      if (event.key === ",") step(-1);
+      else if (event.key === ".") step(1);
+      else if (event.key === " ") { event.preventDefault(); play(!playing); }
+    });
+    // A codec that this browser does not play: show the pairs of frames instead.
+    $$("[data-video]").forEach((video) => {
+      video.addEventListener("error", () => {
+        $$("[data-view], .film, .controls").forEach((element) => { element.hidden = true; });
+        const pairs = $("#pairs");
+        if (pairs) pairs.hidden = false;
+        announce("This browser does not play the clip; single frames are shown instead.");
+      });
+      video.addEventListener("loadedmetadata", () => show(current()));
+    });
+    show(current());
+  }
+
+  document.addEventListener("htmx:after:swap", () => { countPicked(); followProgress(); setUpPlayer(); });
+})();
