@@ -45,7 +45,7 @@ export VIDEO STYLE OUT
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
-setup: $(APP) $(SCORER) $(AZURITE) ## Make both environments, the weights, and Azurite (once)
+setup: $(APP) $(SCORER) $(AZURITE) ## Make both environments, the weights, Azurite and the page's libraries (once)
 
 # `make demo STRENGTH=0.5 PRESERVE_COLOR=luma` gives every other variable on make's command line to the command as an
 # option; the command rejects names that it does not know.
@@ -186,8 +186,9 @@ $(SCORER): scoring/requirements-dev.txt scoring/requirements-torch.txt scoring/r
 	@.venv-scoring/bin/python -m scoring weights >/dev/null
 	@touch $@
 
-$(AZURITE): package.json package-lock.json
+$(AZURITE): package.json package-lock.json infra/tools/page_libraries.py
 	@command -v npm >/dev/null || { echo "No npm found. Install Node.js 20 or newer: Azurite, the local storage, runs on it." >&2; exit 1; }
-	@echo "Installing Azurite and the Kusto language service ..."
+	@echo "Installing Azurite, the page's libraries and the Kusto language service ..."
 	@npm ci --silent --no-audit --no-fund
+	@$(APP_PYTHON) -m infra.tools.page_libraries
 	@touch $@

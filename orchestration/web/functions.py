@@ -14,6 +14,7 @@ from azure.core.exceptions import AzureError
 from frame_tools.contracts.errors import DamagedError, ImpastoError, InputError, MissingError, TemporaryError
 from orchestration.app import App, application
 from orchestration.service_errors import service_error
+from orchestration.telemetry.tracing import Invocation
 from orchestration.web import actions, parts, screens
 from orchestration.web.assets import assets
 from orchestration.web.render import render
@@ -22,7 +23,7 @@ from orchestration.web.security import is_from_this_page, page_headers
 _log = logging.getLogger(__name__)
 ANONYMOUS: Final = func.AuthLevel.ANONYMOUS
 MAX_FORM_BYTES: Final = 64 * 2**10
-page = func.Blueprint()
+page: Final = func.Blueprint()  # type: ignore[no-untyped-call]
 
 
 @page.route(route="/", methods=["GET"], auth_level=ANONYMOUS)
@@ -47,45 +48,57 @@ def ui_assets(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @page.route(route="ui/{screen?}", methods=["GET"], auth_level=ANONYMOUS)
-def ui_screen(req: func.HttpRequest) -> func.HttpResponse:
+def ui_screen(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """GET /ui, /ui/runs, /ui/health: a screen without data."""
     name = req.route_params.get("screen") or "start"
-    return _answer(lambda app: screens.screen(app, name), without_data=True)
+    return _answer(context, lambda app: screens.screen(app, name), without_data=True)
 
 
 @page.route(route="ui/runs/{run_id}", methods=["GET"], auth_level=ANONYMOUS)
-def ui_screen_run(req: func.HttpRequest) -> func.HttpResponse:
+def ui_screen_run(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """GET /ui/runs/{run_id}: the screen of one run, without data."""
     run_id = req.route_params["run_id"]
-    return _answer(lambda app: screens.run_screen(app, run_id), without_data=True)
+    return _answer(context, lambda app: screens.run_screen(app, run_id), without_data=True)
 
 
 @page.route(route="ui/parts/{part}/{run_id?}", methods=["GET"])
-def ui_part(req: func.HttpRequest) -> func.HttpResponse:
+def ui_part(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """GET /ui/parts/{part}: a part of a screen, with data."""
-    query = {name: values for name, values in parse_qs(_query(req.url)).items()}
-    return _answer(lambda app: parts.part(app, req.route_params["part"], req.route_params.get("run_id", ""), query))
+    query = parse_qs(_query(req.url))
+    return _answer(
+        context, lambda app: parts.part(app, req.route_params["part"], req.route_params.get("run_id", ""), query)
+    )
 
 
 @page.route(route="ui/actions/{action}", methods=["POST"])
-def ui_action(req: func.HttpRequest) -> func.HttpResponse:
+def ui_action(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """POST /ui/actions/{action}: cancel, redo or again, for the runs that the form names."""
     if not is_from_this_page(req.headers, req.url):
         return func.HttpResponse("The request comes from another site.", status_code=403)
     form = parse_qs(req.get_body()[:MAX_FORM_BYTES].decode("utf-8", "replace"))
-    return _answer(lambda app: actions.perform(app, req.route_params["action"], form))
+    return _answer(context, lambda app: actions.perform(app, req.route_params["action"], form))
 
 
 def _query(url: str) -> str:
     return url.partition("?")[2].partition("#")[0]
 
 
-def _answer(handle: Callable[[App], parts.Answer], *, without_data: bool = False) -> func.HttpResponse:
+def _answer(
+    context: func.Context, handle: Callable[[App], parts.Answer], *, without_data: bool = False
+) -> func.HttpResponse:
     """Return what `handle` returns as HTML; of an error, what is wrong and what to do."""
     app = application()
     services = app.interactive or app
+    trace = context.trace_context
+    call = Invocation(
+        function=context.function_name,
+        invocation_id=context.invocation_id,
+        traceparent=trace.trace_parent or "",
+        tracestate=trace.trace_state or "",
+    )
     try:
-        answer = handle(services)
+        with app.spans.invocation(call):
+            answer = handle(services)
     except InputError as error:
         return _error(error, 400)
     except MissingError as error:

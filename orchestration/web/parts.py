@@ -8,6 +8,8 @@ from frame_tools.contracts import ids
 from frame_tools.contracts.errors import InputError, MissingError
 from orchestration.app import App
 from orchestration.web import rows
+from orchestration.web.estimate import estimate
+from orchestration.web.health import read_health
 from orchestration.web.render import render
 from orchestration.web.run_view import BATCH_LABELS, RunView, read_run
 
@@ -73,6 +75,15 @@ def _batches(app: App, run_id: str, query: Query) -> Answer:
     return Answer(render("part_batches", run=_need_run(app, run_id), batch_labels=BATCH_LABELS))
 
 
+def _health(app: App, query: Query) -> Answer:
+    del query
+    return Answer(render("part_health", health=read_health(app)))
+
+
+def _estimate(app: App, query: Query) -> Answer:
+    return Answer(render("part_estimate", estimate=estimate(app, query)))
+
+
 def _need_run(app: App, run_id: str) -> RunView:
     run = read_run(app, run_id)
     if run is None:
@@ -89,6 +100,8 @@ _LIST_PARTS: Final[Mapping[str, Callable[[App, Query], Answer]]] = {
     "runs": _runs,
     "more": _more_runs,
     "open": _open_runs,
+    "health": _health,
+    "estimate": _estimate,
 }
 _RUN_PARTS: Final[Mapping[str, Callable[[App, str, Query], Answer]]] = {
     "run": _run,

@@ -25,6 +25,7 @@ from orchestration.web.text import (
     duration_text,
     elapsed,
     frames_text,
+    reason_text,
     state_of,
     title_of,
     usd_text,
@@ -69,6 +70,7 @@ class RunList:
     counts: Mapping[str, int]
     group: str
     search: str
+    start: int
     next_start: int | None
     """Where the next part begins; None after the last."""
     total: int
@@ -86,21 +88,34 @@ class RunList:
 
 def list_rows(app: App, *, group: str = "all", search: str = "", start: int = 0) -> RunList:
     """Return a part of the list, newest first: the runs of a filter whose name, painting or label has the text."""
-    listed = listing.list_runs(app, listing.RunFilter(limit=listing.MAX_LIMIT))
+    listed = listing.list_runs(app, listing.ALL_RUNS)
     matching = [row for row in listed if _matches(row, search)]
-    counts = Counter(STATES.get(row["status"], UNKNOWN).group for row in matching)
-    group = group if group in GROUPS else "all"
-    selected = [row for row in matching if group in ("all", STATES.get(row["status"], UNKNOWN).group)]
+    drawn = {row.run_id: row for row in read_rows(app, [row for row in matching if _is_admitted(row)])}
+    groups = {row["run_id"]: _group(row, drawn) for row in matching}
+    group, counts = group if group in GROUPS else "all", Counter(groups.values())
+    selected = [row for row in matching if group in ("all", groups[row["run_id"]])]
     part = selected[start : start + PAGE_ROWS]
-    rows = read_rows(app, part)
+    drawn |= {row.run_id: row for row in read_rows(app, [row for row in part if row["run_id"] not in drawn])}
+    rows = [drawn[row["run_id"]] for row in part]
     return RunList(
         days=tuple((day, tuple(each)) for day, each in groupby(rows, key=lambda row: row.day)),
         counts={name: counts[name] for name in GROUPS} | {"all": len(matching)},
         group=group,
         search=search,
+        start=start,
         next_start=start + PAGE_ROWS if start + PAGE_ROWS < len(selected) else None,
         total=len(selected),
     )
+
+
+def _is_admitted(listed: Mapping[str, Any]) -> bool:
+    """Return whether only the run's tasks tell if it waits for a node or paints; MAX_OPEN_RUNS limits how many do."""
+    return listed["status"] == "scoring"
+
+
+def _group(listed: Mapping[str, Any], drawn: Mapping[str, Row]) -> str:
+    row = drawn.get(listed["run_id"])
+    return row.state.group if row is not None else STATES.get(listed["status"], UNKNOWN).group
 
 
 def _matches(row: Mapping[str, Any], search: str) -> bool:
@@ -171,7 +186,7 @@ def _open_fields(app: App, listed: Mapping[str, Any], now: dt.datetime) -> dict[
 
 def _open_detail(progress: Mapping[str, Any], state: State) -> str:
     if state.key != "painting":
-        return str(progress.get("reason") or "")
+        return reason_text(str(progress.get("reason") or ""))
     done, frames, left = progress.get("frames_done") or 0, progress.get("frames"), progress.get("seconds_left")
     return f"{done:,} of {count_text(frames)} frames" + (f" · {duration_text(left)} left" if left is not None else "")
 

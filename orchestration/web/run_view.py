@@ -26,6 +26,7 @@ from orchestration.web.text import (
     frames_per_second,
     frames_text,
     length_text,
+    reason_text,
     state_of,
     title_of,
     usd_text,
@@ -39,7 +40,7 @@ STEPS: Final = ("waiting", "checking", "starting", "painting", "joining")
 STEP_LABELS: Final = {
     "waiting": "Waiting for its turn",
     "checking": "Checking",
-    "starting": "Waiting for a GPU",
+    "starting": "Waiting to start",
     "painting": "Painting",
     "joining": "Assembling",
 }
@@ -56,7 +57,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """A square of the strip: its number from 1, its frames from 1, and its state: done, again, painting, waiting, failed."""
+    """A square of the strip: its number and frames, counted from 1, and its state, a key of BATCH_LABELS."""
 
     number: int
     step: str
@@ -139,9 +140,11 @@ class RunView:
     def summary(self) -> str:
         """Return how many batches are painted, in progress and failed."""
         count = {name: sum(batch.state == name for batch in self.batches) for name in BATCH_LABELS}
-        parts = [f"{count['done'] + count['again']} of {len(self.batches) + self.hidden_batches} batches painted"]
-        parts += [f"{count[name]} {text}" for name, text in (("painting", "in progress"), ("failed", "failed")) if count[name]]
-        return ", ".join(parts)
+        texts = [f"{count['done'] + count['again']} of {len(self.batches) + self.hidden_batches} batches painted"]
+        for name, text in (("painting", "in progress"), ("failed", "failed")):
+            if count[name]:
+                texts.append(f"{count[name]} {text}")
+        return ", ".join(texts)
 
     @property
     def document_title(self) -> str:
@@ -249,7 +252,7 @@ def _steps(status: str, state: State, *, rate: float | None, reason: str) -> Ite
     for index, step in enumerate(STEPS):
         hint = ""
         if step == current:
-            hint = f"{rate:.1f} frames a second" if step == "painting" and rate else reason
+            hint = f"{rate:.1f} frames a second" if step == "painting" and rate else reason_text(reason)
         yield Step(
             label=STEP_LABELS[step],
             state="done" if index < position else "current" if index == position else "next",
@@ -294,9 +297,7 @@ def _banner(status: Mapping[str, Any], state: State, run: RunState | None) -> Ba
             action="redo" if can_resume else "",
             label="Paint the rest",
         )
-    return Banner(
-        title=sentence(reason), remedy=remedy, action="redo" if can_resume else "", label=_redo_label(run)
-    )
+    return Banner(title=sentence(reason), remedy=remedy, action="redo" if can_resume else "", label=_redo_label(run))
 
 
 def _redo_label(run: RunState | None) -> str:

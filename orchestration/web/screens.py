@@ -7,7 +7,7 @@ from orchestration.web.parts import Answer
 from orchestration.web.render import render
 from orchestration.web.text import GROUPS
 
-SCREENS = ("runs",)
+SCREENS = ("start", "runs", "health")
 
 
 def screen(app: App, name: str) -> Answer:

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from orchestration.documents import parse_time
+from orchestration.reporting.progress import WAITING_FOR_NODE, WAITING_FOR_SLOT
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,14 @@ def state_of(status: str, *, has_started: bool = True) -> State:
     if status == "scoring" and not has_started:
         return WAITING
     return STATES.get(status, UNKNOWN)
+
+
+def reason_text(reason: str) -> str:
+    """Return why nothing moves, as the page says it; the API's reasons name nodes and slots."""
+    return {
+        WAITING_FOR_NODE: "for a GPU, usually 5–10 min",
+        WAITING_FOR_SLOT: "Queued behind other runs",
+    }.get(reason, reason)
 
 
 def count_text(count: int | None) -> str:

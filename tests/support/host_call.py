@@ -1,5 +1,6 @@
 """Invocation of the app's functions as Azure's worker does it: by name, with the worker's own context."""
 
+import inspect
 import threading
 from collections.abc import Mapping
 from typing import Any, Final
@@ -22,7 +23,9 @@ def call(function: str, binding: Any, *, traceparent: str = "") -> Any:
     """Call a function of the app with its trigger's binding; return its result."""
     trace, retry = TraceContext(traceparent, "", {}), RetryContext(0, 0, None)
     context = Context(function, "", INVOCATION, threading.local(), trace, retry)
-    answer = FUNCTIONS[function].get_user_function()(binding, context=context)
-    if isinstance(answer, func.HttpResponse):
+    user_function = FUNCTIONS[function].get_user_function()
+    takes_context = "context" in inspect.signature(user_function).parameters
+    answer = user_function(binding, **({"context": context} if takes_context else {}))
+    if isinstance(answer, func.HttpResponse) and not function.startswith("ui_"):
         check_answer(function, answer.status_code, f"{answer.mimetype}; charset={answer.charset}", answer.get_body())
     return answer

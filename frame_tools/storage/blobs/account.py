@@ -64,7 +64,9 @@ class BlobAccount:
     def signer(self, start: datetime, end: datetime) -> dict[str, Any]:
         """Return the key that signs URLs: a user delegation key of the identity, or the account key of the emulator."""
         key = getattr(self._client.credential, "account_key", None)
-        return {"account_key": key} if key else {"user_delegation_key": self._client.get_user_delegation_key(start, end)}
+        return (
+            {"account_key": key} if key else {"user_delegation_key": self._client.get_user_delegation_key(start, end)}
+        )
 
 
 def container_at(signed_url: str) -> Container:

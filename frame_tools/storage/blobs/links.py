@@ -36,7 +36,7 @@ class SignedLinks:
         seconds = STEP.total_seconds()
         begin = dt.datetime.fromtimestamp(now.timestamp() // seconds * seconds, dt.UTC)
         start, end = begin - CLOCK_SKEW, begin + STEP + LIFETIME
-        disposition = {"content_disposition": f'attachment; filename="{download}"'} if download else {}
+        disposition: dict[str, Any] = {"content_disposition": f'attachment; filename="{download}"'} if download else {}
         signature = generate_blob_sas(
             self.account.name,
             container,

@@ -1,0 +1,37 @@
+"""Minutes and dollars before an upload."""
+
+from dataclasses import replace
+
+import pytest
+
+from frame_tools.contracts.errors import InputError
+from orchestration.web.estimate import estimate
+from tests.support.memory_world import InMemoryCloud
+from tests.unit.orchestration.web.conftest import Fetch
+
+CLIP = {"frames": ["248"], "width": ["640"], "height": ["360"], "paintings": ["1"]}
+
+
+def test_local_estimate_costs_nothing() -> None:
+    result = estimate(InMemoryCloud().world().app, CLIP)
+    assert (result.frames, result.time, result.cost) == ("248 frames", "about 0:17", "on this computer")
+    assert result.button == "Paint 248 frames"
+
+
+def test_estimate_in_azure_has_dollars_and_the_wait_for_a_gpu(monkeypatch) -> None:
+    app = InMemoryCloud().world(batch_endpoint="https://a.westeurope.batch.azure.com").app
+    pool = app.batch.pool()
+    monkeypatch.setattr(type(app.batch), "pool", lambda _: replace(pool, vm_size="Standard_NC4as_T4_v3"))
+    result = estimate(app, CLIP)
+    assert result.cost.startswith("$")
+    assert result.hint
+    several = estimate(app, CLIP | {"paintings": ["3"], "exact": ["0"]})
+    assert several.frames == "about 3 runs, 744 frames"
+
+
+@pytest.mark.parametrize(("name", "value"), [("frames", "0"), ("frames", "x"), ("width", "9999999"), ("height", "")])
+def test_values_are_checked(name: str, value: str, fetch: Fetch) -> None:
+    with pytest.raises(InputError, match=name):
+        estimate(InMemoryCloud().world().app, CLIP | {name: [value]})
+    query = "&".join(f"{key}={values[0]}" for key, values in (CLIP | {name: [value]}).items())
+    assert fetch("ui_part", part="estimate", query=query).status_code == 400

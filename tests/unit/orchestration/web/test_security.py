@@ -1,0 +1,76 @@
+"""What keeps other sites and hostile names out of the page."""
+
+import re
+
+import pytest
+
+from orchestration.web.security import is_from_this_page
+from tests.support.world import World
+from tests.unit.orchestration.web.conftest import FROM_THE_PAGE, Fetch
+
+SCREENS = ("start", "runs", "health")
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_screen_has_a_strict_policy_and_no_inline_code(fetch: Fetch, screen: str) -> None:
+    answer = fetch("ui_screen", screen=screen)
+    policy = dict(item.split(" ", 1) for item in answer.headers["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert policy["connect-src"] == "'self' http://memory.invalid"
+    html = answer.get_body().decode()
+    assert re.findall(r"<script(?![^>]* src=)|<style|\sstyle=|\son[a-z]+=|hx-on|javascript:", html) == []
+
+
+def test_screens_hold_no_data(world: World, fetch: Fetch) -> None:
+    run_id = world.start("secret-name")
+    screens = [fetch("ui_screen", screen=screen).get_body().decode() for screen in SCREENS]
+    screens.append(fetch("ui_screen_run", run_id=run_id).get_body().decode())
+    assert [text for text in screens if "secret-name" in text.replace(run_id, "")] == []
+
+
+def test_hostile_names_are_escaped(world: World, fetch: Fetch) -> None:
+    """Names of runs cannot have these characters, but labels of earlier versions and error texts can."""
+    run_id = world.fire_trigger(world.upload_trigger("clip", b'{"scorer": "<img src=x onerror=alert(1)>"}'))
+    for part, run in (("runs", ""), ("run", run_id)):
+        html = fetch("ui_part", part=part, run_id=run).get_body().decode()
+        assert "onerror=alert" in html
+        assert "<img src=x" not in html
+    found = fetch("ui_part", part="runs", query="q=%3Cscript%3Ealert(1)%3C/script%3E").get_body().decode()
+    assert "<script" not in found
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"sec-fetch-site": "cross-site", "hx-request": "true", "host": "app.example"},
+        {"sec-fetch-site": "same-site", "hx-request": "true", "host": "app.example"},
+        {"origin": "https://evil.example", "hx-request": "true", "host": "app.example"},
+        {"origin": "null", "hx-request": "true", "host": "app.example"},
+        {"sec-fetch-site": "same-origin", "host": "app.example"},
+    ],
+)
+def test_other_sites_change_nothing(world: World, act: Fetch, headers: dict[str, str]) -> None:
+    run_id = world.start("clip")
+    assert act("cancel", run_id, headers=headers).status_code == 403
+    assert world.status(run_id) == "scoring"
+
+
+def test_this_page_may_change_runs_also_behind_a_proxy() -> None:
+    assert is_from_this_page(FROM_THE_PAGE, "https://app.example/ui/actions/cancel")
+    proxied = {
+        "origin": "https://app.example",
+        "hx-request": "true",
+        "host": "10.0.0.4",
+        "x-forwarded-host": "app.example",
+    }
+    assert is_from_this_page(proxied, "http://10.0.0.4/ui/actions/cancel")
+
+
+def test_page_of_the_wrong_id_is_refused(fetch: Fetch) -> None:
+    assert fetch("ui_screen_run", run_id="../etc").status_code == 400
+    assert fetch("ui_screen", screen="nothing").status_code == 404
+    assert fetch("ui_part", part="nothing").status_code == 404
+    assert fetch("ui_part", part="run", run_id="never-was-0123456789").status_code == 404
