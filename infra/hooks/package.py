@@ -25,7 +25,7 @@ def build_package(az: AzureCli, environ: Mapping[str, str]) -> None:
     """Copy the page's libraries, and install requirements.txt into `.python_packages` for Linux and the app's Python.
 
     The remote build of Flex Consumption may use another Python than the app, for which not all packages exist:
-    https://github.com/Azure/azure-dev/issues/8538. Raises `HookError` if there is neither uv nor that Python, or no npm.
+    https://github.com/Azure/azure-dev/issues/8538. Raises `HookError` if a tool is missing: npm, uv or that Python.
     """
     remove_packages(az, environ)
     provide_page_libraries(ROOT / "node_modules")

@@ -110,7 +110,7 @@ def list_rows(app: App, *, group: str = "all", search: str = "", start: int = 0)
 
 def _is_admitted(listed: Mapping[str, Any]) -> bool:
     """Return whether only the run's tasks tell if it waits for a node or paints; MAX_OPEN_RUNS limits how many do."""
-    return listed["status"] == "scoring"
+    return bool(listed["status"] == "scoring")
 
 
 def _group(listed: Mapping[str, Any], drawn: Mapping[str, Row]) -> str:

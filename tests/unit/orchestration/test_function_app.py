@@ -62,7 +62,7 @@ def test_app_has_expected_functions_and_routes() -> None:
     routes = {
         name: (trigger["route"], [method.value for method in trigger["methods"]], trigger["authLevel"])
         for name, trigger in triggers.items()
-        if trigger["type"] == "httpTrigger"
+        if trigger["type"] == "httpTrigger" and not name.startswith("ui_")
     }
     key = func.AuthLevel.FUNCTION
     assert routes == {
@@ -84,7 +84,20 @@ def test_app_has_expected_functions_and_routes() -> None:
     # Messages of strangers may be no text, and must reach the app as they are.
     assert {name for name, t in triggers.items() if t.get("dataType") == func.DataType.BINARY} == set(queues)
     assert triggers["start_run"]["path"] == "triggers/{name}"
-    assert len(triggers) == 7 + len(routes)
+    assert len([name for name in triggers if not name.startswith("ui_")]) == 7 + len(routes)
+
+
+def test_screens_are_anonymous_and_data_needs_the_key() -> None:
+    triggers = {name: each.get_trigger().get_dict_repr() for name, each in FUNCTIONS.items() if name.startswith("ui_")}
+    levels = {trigger["route"]: trigger["authLevel"] for trigger in triggers.values()}
+    assert levels == {
+        "/": func.AuthLevel.ANONYMOUS,
+        "ui/assets/{version}/{*name}": func.AuthLevel.ANONYMOUS,
+        "ui/{screen?}": func.AuthLevel.ANONYMOUS,
+        "ui/runs/{run_id}": func.AuthLevel.ANONYMOUS,
+        "ui/parts/{part}/{run_id?}": func.AuthLevel.FUNCTION,
+        "ui/actions/{action}": func.AuthLevel.FUNCTION,
+    }
 
 
 def test_get_run_returns_status(world: World, ask: Ask) -> None:

@@ -21,6 +21,7 @@ def test_local_estimate_costs_nothing() -> None:
 def test_estimate_in_azure_has_dollars_and_the_wait_for_a_gpu(monkeypatch) -> None:
     app = InMemoryCloud().world(batch_endpoint="https://a.westeurope.batch.azure.com").app
     pool = app.batch.pool()
+    assert pool is not None
     monkeypatch.setattr(type(app.batch), "pool", lambda _: replace(pool, vm_size="Standard_NC4as_T4_v3"))
     result = estimate(app, CLIP)
     assert result.cost.startswith("$")

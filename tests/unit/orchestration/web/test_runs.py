@@ -1,6 +1,7 @@
 """The list of runs: states, filters, search, parts, rows that were open."""
 
 import re
+from typing import Any
 
 from frame_tools.contracts.paths import RunPaths
 from orchestration.handlers.cancel import cancel
@@ -46,7 +47,7 @@ def test_filter_and_search_select_rows(world: World) -> None:
     world.finish(ended)
     world.start("bottles")
 
-    def names(**selection: str) -> list[str]:
+    def names(**selection: Any) -> list[str]:
         return [row.name for _, each in rows.list_rows(world.app, **selection).days for row in each]
 
     assert names(group="finished") == ["Samoyed"]

@@ -1,6 +1,7 @@
 """Numbers, times and states as the page writes them."""
 
 import datetime as dt
+from typing import get_args
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_other_texts() -> None:
 
 
 def test_every_outcome_has_a_state() -> None:
-    assert set(RunOutcome.__args__) <= set(STATES)
+    assert set(get_args(RunOutcome)) <= set(STATES)
 
 
 def test_steadiness_is_a_sentence() -> None:
