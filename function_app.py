@@ -99,6 +99,36 @@ def list_runs(req: func.HttpRequest, context: func.Context) -> func.HttpResponse
     return _respond(context, req)
 
 
+@app.route(route="api/runs", methods=["POST"])
+def post_run(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """POST /api/runs: start a run, as the upload of a trigger file does."""
+    return _respond(context, req)
+
+
+@app.route(route="api/uploads", methods=["POST"])
+def post_upload(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """POST /api/uploads: signed URLs for the upload of a run's files."""
+    return _respond(context, req)
+
+
+@app.route(route="api/runs/{run_id}/frames", methods=["GET"])
+def list_frames(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """GET /api/runs/{run_id}/frames: frames before and after painting, as short-lived URLs."""
+    return _respond(context, req)
+
+
+@app.route(route="api/runs/{run_id}/batches", methods=["GET"])
+def list_batches(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """GET /api/runs/{run_id}/batches: the run's batches with their states."""
+    return _respond(context, req)
+
+
+@app.route(route="api/runs/{run_id}/logs", methods=["GET"])
+def list_logs(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """GET /api/runs/{run_id}/logs: the last lines of a task's output."""
+    return _respond(context, req)
+
+
 @app.route(route="api/runs/{run_id}", methods=["GET"])
 def get_run(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """GET /api/runs/{run_id}: the run's current status, computed from durable state."""

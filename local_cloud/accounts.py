@@ -77,4 +77,5 @@ def app_settings(ports: Ports) -> dict[str, str]:
         "BATCH_POOL_ID": POOL_ID,
         "BATCH_POOL_IDENTITY": POOL_IDENTITY,
         "NODE_IMAGE": NODE_IMAGE,
+        "BROWSER_UPLOADS": "true",
     }

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol, Self, TypeVar
 
+from frame_tools.contracts.base import StoredDocument
 from frame_tools.contracts.errors import DamagedError, ErrorCode, VersionSkewError
 from frame_tools.storage.blobs import BlobInfo
 from frame_tools.storage.ports import BlobContainer
@@ -25,6 +26,7 @@ class RunDocument(Protocol):
 
 
 D = TypeVar("D", bound=RunDocument)
+S = TypeVar("S", bound=StoredDocument)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,15 @@ def load_own(document: type[D], data: bytes, run_id: str) -> D:
     if loaded.run_id != run_id:
         raise DamagedError(f"The document belongs to the run {loaded.run_id[:60]!r}", "Start a new run")
     return loaded
+
+
+def read_usable(runs: BlobContainer, name: str, document: type[S]) -> S | None:
+    """Return a document; None if it is missing or cannot be read, for reports that can do without it."""
+    blob = runs.read(name)
+    try:
+        return document.load_stored(blob.data) if blob else None
+    except (DamagedError, VersionSkewError):
+        return None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ CLOCK_TOLERANCE: Final = dt.timedelta(days=1)
 """How far in the future a stored time may be before it is replaced by the time at which its blob was created."""
 MAX_FAILURES_READ: Final = 10
 """Records of failed batches that are read with the state of a run."""
+_JOB_NUMBER: Final = re.compile(r"[0-9]{3,6}")
 _RECEIPT_STEM: Final = re.compile(r"[0-9]{5}")
 
 
@@ -325,6 +326,12 @@ def open_runs(storage: Storage) -> list[str]:
     """Return the ids of all runs that are marked open; marks that name no run are ignored."""
     names = (item.name.removeprefix(paths.OPEN_MARKS) for item in storage.runs.list(paths.OPEN_MARKS))
     return [name for name in names if ids.RUN_ID.fullmatch(name)]
+
+
+def job_numbers(storage: Storage, run_id: str) -> list[int]:
+    """Return the numbers of the Batch jobs that were claimed for the run; other blobs among the claims are ignored."""
+    names = (item.name.rsplit("/", 1)[1] for item in storage.runs.list(RunPaths(run_id).jobs))
+    return [int(name) for name in names if _JOB_NUMBER.fullmatch(name)]
 
 
 def write_failure(storage: Storage, failure: Failure) -> None:

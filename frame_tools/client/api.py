@@ -12,6 +12,8 @@ import requests
 from frame_tools.contracts.errors import DamagedError, ImpastoError, InputError, MissingError, TemporaryError
 
 REQUEST_TIMEOUT_SECONDS: Final = 30
+MAX_PAGE: Final = 1000
+"""Runs in one answer."""
 _BATCH_NUMBERS: Final = re.compile(r"[0-9]{1,9}(,[0-9]{1,9})*")
 
 
@@ -31,11 +33,18 @@ class ApiClient:
         response = self._send("GET", f"runs/{run_id}")
         return None if response.status_code == 404 else self._parse(response)
 
-    def runs(self, **filters: str | int | None) -> list[dict[str, Any]]:
-        """Return the runs that pass the filters (see GET /api/runs), newest first."""
-        query = urlencode({name: value for name, value in filters.items() if value is not None})
-        body = self._parse(self._send("GET", f"runs?{query}" if query else "runs"))
-        return list(body.get("runs", []))
+    def runs(self, *, limit: int | None = None, **filters: str | None) -> list[dict[str, Any]]:
+        """Return the runs that pass the filters (see GET /api/runs), newest first; all of them, or at most `limit`."""
+        rows: list[dict[str, Any]] = []
+        query: dict[str, Any] = {name: value for name, value in filters.items() if value is not None}
+        while limit is None or len(rows) < limit:
+            query["limit"] = MAX_PAGE if limit is None else min(MAX_PAGE, limit - len(rows))
+            page = self._parse(self._send("GET", f"runs?{urlencode(query)}"))
+            rows += page["runs"]
+            query["after"] = page.get("next")
+            if query["after"] is None:
+                break
+        return rows
 
     def preflight(self) -> dict[str, Any]:
         """Return every check of the deployment, and whether a run can succeed."""

@@ -352,3 +352,7 @@ class InMemoryLinks:
         """Return the link of a blob; it has no signature."""
         del now
         return f"{self.origin}/{container}/{quote(name)}" + (f"?download={quote(download)}" if download else "")
+
+    def upload(self, container: str, name: str, *, now: dt.datetime) -> tuple[str, dt.datetime]:
+        """Return the link of a blob, and when it expires."""
+        return f"{self.origin}/{container}/{quote(name)}?upload", now + dt.timedelta(hours=1)

@@ -157,3 +157,6 @@ class BlobLinks(Protocol):
 
         Links to the same blob are equal for some time.
         """
+
+    def upload(self, container: str, name: str, *, now: dt.datetime) -> tuple[str, dt.datetime]:
+        """Return a link that creates or replaces one blob, whole or in blocks, and when it expires."""

@@ -48,6 +48,9 @@ param prices string = ''
 @description('Optional. Programs in the container scripts that triggers may name, as JSON (docs/scorers.md); empty for none.')
 param allowedPrograms string = ''
 
+@description('Optional. Let browsers upload to the container input, by short-lived URLs that the app signs (docs/security.md).')
+param browserUploads bool = false
+
 @description('Optional. Days after which frames and segments are deleted.')
 @minValue(1)
 @maxValue(365)
@@ -101,6 +104,7 @@ var checkedMounts = mounts == 'nfs' && (network == 'public' || fromAnywhere)
   : mounts
 
 // Names are computed here and not taken from module outputs, so that what-if and snapshots know every resource id.
+var functionsName = 'func-${prefix}-${token}'
 var dataAccountName = 'stdata${token}'
 var opsAccountName = 'stops${token}'
 var batchAccountName = 'ba${token}'
@@ -152,6 +156,7 @@ module data 'modules/storage.bicep' = {
     vnetName: vnetName
     subnetNames: subnetNames
     allowFrom: uploadFrom
+    corsOrigins: browserUploads ? ['https://${functionsName}.azurewebsites.net'] : []
     nfs: checkedMounts == 'nfs'
     customerKey: customerKey
     workspaceId: monitoring.outputs.workspaceId
@@ -219,7 +224,7 @@ module batch 'modules/batch.bicep' = {
 
 module functions 'modules/functions.bicep' = {
   params: {
-    name: 'func-${prefix}-${token}'
+    name: functionsName
     location: location
     tags: allTags
     app: identities.outputs.app
@@ -237,6 +242,7 @@ module functions 'modules/functions.bicep' = {
     limits: limits
     prices: prices
     allowedPrograms: allowedPrograms
+    browserUploads: browserUploads
     alwaysReady: alwaysReady
     maximumInstanceCount: maximumInstanceCount
     instanceMemoryMB: instanceMemoryMB
@@ -268,6 +274,7 @@ module roles 'modules/roles.bicep' = {
     appPrincipalId: identities.outputs.app.principalId
     poolPrincipalId: identities.outputs.pool.principalId
     topicPrincipalId: topic.outputs.principalId
+    browserUploads: browserUploads
     uploaders: uploaders
     operatorPrincipalId: operatorPrincipalId
     operatorPrincipalType: operatorPrincipalType

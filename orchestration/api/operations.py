@@ -15,8 +15,13 @@ from frame_tools.contracts.errors import MissingError
 from orchestration.api.replies import Reply, answer_with
 from orchestration.app import App
 from orchestration.handlers import cancel, resubmit
+from orchestration.handlers.grant_upload import grant_upload
+from orchestration.handlers.start_posted_run import start_posted_run
 from orchestration.preflight import preflight
 from orchestration.reporting import listing, status
+from orchestration.reporting.batches import batches_page
+from orchestration.reporting.frames import frames_page
+from orchestration.reporting.task_logs import log_tail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +81,53 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             query=calls.RunsQuery,
             answer=answers.RunPage,
             handle=_list_runs,
+        ),
+        Operation(
+            name="post_run",
+            method="POST",
+            path="api/runs",
+            summary="Start a run, as the upload of a trigger file does; the same name and options are the same run",
+            body=calls.StartRun,
+            answer=answers.StartedRun,
+            status=HTTPStatus.ACCEPTED,
+            handle=lambda app, call: start_posted_run(app, calls.parse_body(calls.StartRun, call.body)),
+        ),
+        Operation(
+            name="post_upload",
+            method="POST",
+            path="api/uploads",
+            summary="Return signed URLs for the upload of a run's files",
+            body=calls.UploadRequest,
+            answer=answers.UploadGrant,
+            status=HTTPStatus.CREATED,
+            handle=lambda app, call: grant_upload(app, calls.parse_body(calls.UploadRequest, call.body)),
+        ),
+        Operation(
+            name="list_frames",
+            method="GET",
+            path="api/runs/{run_id}/frames",
+            summary="List a run's frames before and after painting, as short-lived URLs",
+            query=calls.FramesQuery,
+            answer=answers.FramePage,
+            handle=lambda app, call: frames_page(app, call.run_id, call.query),
+        ),
+        Operation(
+            name="list_batches",
+            method="GET",
+            path="api/runs/{run_id}/batches",
+            summary="List a run's batches with their states",
+            query=calls.BatchesQuery,
+            answer=answers.BatchPage,
+            handle=lambda app, call: batches_page(app, call.run_id, call.query),
+        ),
+        Operation(
+            name="list_logs",
+            method="GET",
+            path="api/runs/{run_id}/logs",
+            summary="Return the last lines of a task's output",
+            query=calls.LogsQuery,
+            answer=answers.LogTail,
+            handle=lambda app, call: log_tail(app, call.run_id, call.query),
         ),
         Operation(
             name="get_run",

@@ -159,6 +159,18 @@ class BatchService:
             return []
 
     @_reports_outages
+    def file_tail(self, job_id: str, task_id: str, name: str, *, limit: int) -> bytes | None:
+        """Return the last bytes, at most `limit`, of a task's file on its node; None if it is not there (any more)."""
+        try:
+            size = self._client.get_task_file_properties(job_id, task_id, name).content_length
+            if not size:
+                return b""
+            part = f"bytes={max(0, size - limit)}-{size - 1}"
+            return b"".join(self._client.download_task_file(job_id, task_id, name, ocp_range=part))
+        except (ResourceExistsError, ResourceNotFoundError):  # 409: the task has no node yet, or its node is gone
+            return None
+
+    @_reports_outages
     def reactivate(self, job_id: str, task_id: str) -> bool:
         """Restart a failed task with all its retries; return False if its state does not allow that."""
         try:

@@ -34,6 +34,8 @@ class InMemoryJobs:
     """By job id."""
     specs: dict[tuple[str, str], TaskSpec] = field(default_factory=dict)
     """What was requested, by job and task id."""
+    files: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
+    """Files on nodes, by job id, task id and name."""
 
     def fail_task(self, job_id: str, task_id: str) -> None:
         """End a task with exit code 1."""
@@ -107,6 +109,12 @@ class InMemoryBatch:
         """Return all tasks of a job; empty if the job does not exist."""
         self._hook("batch", False)
         return list(self.jobs.tasks.get(job_id, {}).values())
+
+    def file_tail(self, job_id: str, task_id: str, name: str, *, limit: int) -> bytes | None:
+        """Return the last bytes, at most `limit`, of a task's file; None if it is not there."""
+        self._hook("batch", False)
+        data = self.jobs.files.get((job_id, task_id, name))
+        return None if data is None else data[max(0, len(data) - limit) :]
 
     def reactivate(self, job_id: str, task_id: str) -> bool:
         """Restart a failed task; returns False if its state does not allow it."""

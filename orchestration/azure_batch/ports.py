@@ -74,6 +74,9 @@ class BatchClient(Protocol):
     def tasks(self, job_id: str) -> list[TaskView]:
         """Return all tasks of a job; empty if the job does not exist."""
 
+    def file_tail(self, job_id: str, task_id: str, name: str, *, limit: int) -> bytes | None:
+        """Return the last bytes, at most `limit`, of a task's file on its node; None if it is not there (any more)."""
+
     def reactivate(self, job_id: str, task_id: str) -> bool:
         """Restart a failed task with all its retries; returns False if its state does not allow it."""
 

@@ -64,11 +64,17 @@ def open_run(app: App, request: Request) -> None:
     The mark is written first, so that the sweep finds a run whose creator died here. The sweep deletes a mark without
     a request; if it does so at this very moment, `advance` creates the mark again.
     """
-    runs = app.storage.runs
-    if not runs.exists(RunPaths(request.run_id).outcome):
-        runs.create(RunPaths(request.run_id).open_mark, b"")
-        runs.create(RunPaths(request.run_id).request, request.dumps())
+    accept_run(app, request)
     advance(app, request.run_id)
+
+
+def accept_run(app: App, request: Request) -> bool:
+    """Write mark and request of a run that has not ended; return whether this call wrote the request."""
+    runs = app.storage.runs
+    if runs.exists(RunPaths(request.run_id).outcome):
+        return False
+    runs.create(RunPaths(request.run_id).open_mark, b"")
+    return runs.create(RunPaths(request.run_id).request, request.dumps())
 
 
 def refuse_run(app: App, run_id: str, *, name: str, error: ImpastoError) -> None:

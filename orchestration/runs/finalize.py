@@ -1,9 +1,8 @@
 """The end of a run: write the outcome once, write the report, then release everything that the run holds."""
 
 import logging
-import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from frame_tools.contracts import ids
 from frame_tools.contracts.choices import RunOutcome
@@ -19,10 +18,9 @@ from orchestration.memory_budget import DOCUMENT_BYTES
 from orchestration.reporting.page import write_page
 from orchestration.reporting.report import build_report, report_json
 from orchestration.runs.admission import admit_next, release_slots
+from orchestration.state import job_numbers
 
 _log = logging.getLogger(__name__)
-
-_JOB_NUMBER: Final = re.compile(r"[0-9]{3,6}")
 
 
 @with_run_context
@@ -101,14 +99,8 @@ def _record_metrics(app: App, report: Mapping[str, Any]) -> None:
 
 def terminate_jobs(app: App, run_id: str, reason: str) -> None:
     """Terminate all Batch jobs that were claimed for the run."""
-    for number in job_numbers(app, run_id):
+    for number in job_numbers(app.storage, run_id):
         app.batch.terminate_job(ids.job_id(run_id, number), reason)
-
-
-def job_numbers(app: App, run_id: str) -> list[int]:
-    """Return the numbers of the Batch jobs that were claimed for the run; other blobs among the claims are ignored."""
-    names = (item.name.rsplit("/", 1)[1] for item in app.storage.runs.list(RunPaths(run_id).jobs))
-    return [int(name) for name in names if _JOB_NUMBER.fullmatch(name)]
 
 
 def _load_outcome(blob: Blob | None, run_id: str) -> Outcome | None:

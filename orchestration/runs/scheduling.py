@@ -20,16 +20,16 @@ from orchestration.azure_batch.client import attempts_by_step
 from orchestration.azure_batch.ports import SubmitResult, TaskView
 from orchestration.azure_batch.task_spec import TaskSpec, task_spec
 from orchestration.preflight import check_run
-from orchestration.runs.finalize import finalize_run, job_numbers
+from orchestration.runs.finalize import finalize_run
 from orchestration.runs.priority import job_priority
-from orchestration.state import RunState, run_name
+from orchestration.state import RunState, job_numbers, run_name
 
 _log = logging.getLogger(__name__)
 
 
 def current_job(app: App, run_id: str) -> int:
     """Return the number of the run's newest Batch job; claim number 0 for a run that has none."""
-    numbers = job_numbers(app, run_id)
+    numbers = job_numbers(app.storage, run_id)
     if numbers:
         return max(numbers)
     app.storage.runs.create(RunPaths(run_id).job_claim(0), b"")

@@ -105,3 +105,10 @@ def test_job_has_a_priority_that_can_be_changed(place: Place) -> None:
     assert place.batch.job(place.job) == JobView(is_open=True, priority=40)
     place.batch.terminate_job(place.job, "it ends")
     place.batch.set_priority(place.job, 50)
+
+
+def test_missing_file_of_a_task_is_none(place: Place) -> None:
+    assert place.batch.file_tail(place.job, "a", "stderr.txt", limit=10) is None
+    place.ensure()
+    place.batch.add_task(place.job, spec("a"))
+    assert place.batch.file_tail(place.job, "a", "other.txt", limit=10) is None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import requests
 from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import HttpResponseError
 from cryptography import x509
@@ -21,7 +22,7 @@ from frame_tools.client.upload import put_trigger, upload_video
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.storage.accounts import DATA, Account, account_from
-from frame_tools.storage.blobs import BlobAccount
+from frame_tools.storage.blobs import BlobAccount, SignedLinks
 from frame_tools.storage.deployment import DataStorage
 from frame_tools.storage.sas import GRANTS, guest_settings
 from local_cloud.accounts import DATA_ACCOUNT, DATA_KEY
@@ -123,6 +124,23 @@ def test_sas_urls_allow_nothing_else(account: BlobAccount) -> None:
         with pytest.raises(HttpResponseError) as refused:
             forbidden()
         assert refused.value.status_code == 403
+
+
+def test_link_opens_one_blob_for_what_it_is_for(account: BlobAccount) -> None:
+    container, links = account.container("input"), SignedLinks(account)
+    url, expires = links.upload("input", "my clips/a+b.mp4", now=now())
+    assert dt.timedelta(hours=1) <= expires - now() <= dt.timedelta(hours=2)
+    assert requests.put(url, data=b"whole", headers={"x-ms-blob-type": "BlockBlob"}, timeout=10).status_code == 201
+    block = base64.b64encode(b"0001").decode()
+    assert requests.put(f"{url}&comp=block&blockid={block}", data=b"in blocks", timeout=10).status_code == 201
+    commit = f"<BlockList><Latest>{block}</Latest></BlockList>"
+    assert requests.put(f"{url}&comp=blocklist", data=commit, timeout=10).status_code == 201
+    assert container.need("my clips/a+b.mp4").data == b"in blocks"
+    for other in (url, url.replace("a%2Bb.mp4", "other.mp4"), url.replace("/input/", "/output/")):
+        assert requests.get(other, timeout=10).status_code == 403
+    reading = links.view("input", "my clips/a+b.mp4", now=now())
+    assert requests.get(reading, timeout=10).content == b"in blocks"
+    assert requests.put(reading, data=b"", headers={"x-ms-blob-type": "BlockBlob"}, timeout=10).status_code == 403
 
 
 def test_sas_urls_expire(account: BlobAccount) -> None:

@@ -33,18 +33,25 @@ class SignedLinks:
 
     def view(self, container: str, name: str, *, now: dt.datetime, download: str = "") -> str:
         """Return a link that reads one blob; with `download`, browsers store it under that name."""
-        seconds = STEP.total_seconds()
-        begin = dt.datetime.fromtimestamp(now.timestamp() // seconds * seconds, dt.UTC)
-        start, end = begin - CLOCK_SKEW, begin + STEP + LIFETIME
         disposition: dict[str, Any] = {"content_disposition": f'attachment; filename="{download}"'} if download else {}
+        return self._sign(container, name, "r", *_interval(now), **disposition)
+
+    def upload(self, container: str, name: str, *, now: dt.datetime) -> tuple[str, dt.datetime]:
+        """Return a link that creates or replaces one blob, whole or in blocks, and when it expires."""
+        start, end = _interval(now)
+        return self._sign(container, name, "cw", start, end), end
+
+    def _sign(
+        self, container: str, name: str, permission: str, start: dt.datetime, end: dt.datetime, **options: Any
+    ) -> str:
         signature = generate_blob_sas(
             self.account.name,
             container,
             name,
-            permission="r",
+            permission=permission,
             start=start,
             expiry=end,
-            **disposition,
+            **options,
             **self._signer(start, end),
         )
         return f"{self.account.blob_url(container, name)}?{signature}"
@@ -56,3 +63,10 @@ class SignedLinks:
                 self._keys.clear()
                 self._keys[start] = self.account.signer(start, end)
             return self._keys[start]
+
+
+def _interval(now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
+    """Return start and end of the links that are signed now."""
+    seconds = STEP.total_seconds()
+    begin = dt.datetime.fromtimestamp(now.timestamp() // seconds * seconds, dt.UTC)
+    return begin - CLOCK_SKEW, begin + STEP + LIFETIME

@@ -56,6 +56,9 @@ param prices string
 @description('Required. Programs that triggers may name, as JSON; empty for none.')
 param allowedPrograms string
 
+@description('Required. Whether the app signs URLs for uploads.')
+param browserUploads bool
+
 // Each of the nine scale groups (HTTP, blob trigger, every queue and timer function) has this limit for itself, and an
 // instance of a queue function takes 8 messages at a time (host.json). The limit caps the cost of a flood of messages.
 @description('Required. Maximum number of instances of each scale group.')
@@ -190,6 +193,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     JOIN_IN_FUNCTION_BYTES: string(limits.?joinInFunctionBytes ?? 2147483648)
     PRICES: prices
     ALLOWED_PROGRAMS: allowedPrograms
+    BROWSER_UPLOADS: string(browserUploads)
   }
 }
 

@@ -35,6 +35,9 @@ param poolPrincipalId string
 @description('Required. Principal id of the identity of the topic.')
 param topicPrincipalId string
 
+@description('Required. Whether the app signs URLs with which browsers upload to input.')
+param browserUploads bool
+
 @description('Required. Users and groups who upload videos and download results.')
 param uploaders person[]
 
@@ -114,6 +117,8 @@ var dataContainerRoles = concat(
     { container: 'work', role: blobContributor, principal: pool }
     { container: 'output', role: blobContributor, principal: pool, condition: nodeConditions.output }
   ],
+  // A signed URL allows what its signer may do.
+  browserUploads ? [{ container: 'input', role: blobContributor, principal: app }] : [],
   flatten(map(people, principal => [
     { container: 'input', role: blobContributor, principal: principal }
     { container: 'triggers', role: blobContributor, principal: principal }
@@ -233,12 +238,12 @@ resource dataContainerAssignments 'Microsoft.Authorization/roleAssignments@2022-
 
 // Lets the operator sign a SAS for a guest without an account. It grants no data access: a SAS can do what its signer can.
 resource delegatorAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for principal in operators: {
+  for principal in concat([app], operators): {
     scope: dataAccount
     name: guid(dataAccount.id, principal.key, blobDelegator)
     properties: {
       roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', blobDelegator)
-      principalId: principal.key
+      principalId: principalIds[?principal.key] ?? principal.key
       principalType: principal.type
     }
   }

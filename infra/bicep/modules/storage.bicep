@@ -31,6 +31,9 @@ param subnetNames string[]
 @description('Optional. IP addresses and ranges with access over the internet, or any; empty for none.')
 param allowFrom string[] = []
 
+@description('Optional. Origins of web pages that may upload to the account.')
+param corsOrigins string[] = []
+
 @description('Optional. Enable NFS 3 and the hierarchical namespace; cannot be changed later.')
 param nfs bool = false
 
@@ -149,6 +152,19 @@ resource blobService 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01'
   parent: account
   name: 'default'
   properties: {
+    cors: {
+      corsRules: empty(corsOrigins)
+        ? []
+        : [
+            {
+              allowedOrigins: corsOrigins
+              allowedMethods: ['GET', 'HEAD', 'PUT']
+              allowedHeaders: ['content-type', 'x-ms-*']
+              exposedHeaders: ['etag', 'x-ms-*']
+              maxAgeInSeconds: 3600
+            }
+          ]
+    }
     deleteRetentionPolicy: {
       enabled: true
       days: softDeleteDays

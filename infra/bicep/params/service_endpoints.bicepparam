@@ -10,6 +10,7 @@ param uploaders = [
 ]
 param operatorPrincipalId = '33333333-3333-3333-3333-333333333333'
 param mounts = 'nfs'
+param browserUploads = true
 param alertEmails = ['painter@example.org']
 param monthlyBudget = 200
 param budgetStart = '2026-12-01'

@@ -71,6 +71,11 @@ def test_app_has_expected_functions_and_routes() -> None:
         "resubmit_run": ("api/runs/{run_id}/resubmit", ["POST"], key),
         "cancel_run": ("api/runs/{run_id}/cancel", ["POST"], key),
         "preflight": ("api/preflight", ["GET"], key),
+        "post_run": ("api/runs", ["POST"], key),
+        "post_upload": ("api/uploads", ["POST"], key),
+        "list_frames": ("api/runs/{run_id}/frames", ["GET"], key),
+        "list_batches": ("api/runs/{run_id}/batches", ["GET"], key),
+        "list_logs": ("api/runs/{run_id}/logs", ["GET"], key),
         "get_openapi": ("api/openapi.json", ["GET"], key),
     }
     queues = {name: t["queueName"] for name, t in triggers.items() if t["type"] == "queueTrigger"}

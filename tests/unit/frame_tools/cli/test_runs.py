@@ -115,7 +115,7 @@ def test_cancel_takes_runs_and_a_label() -> None:
     with prepared_server(LISTING, (200, {"status": "cancelled"})) as server:
         result = run("cancel", RUN, "--label", "spring", *server.options)
     assert result.stdout.splitlines() == [f"{RUN}: cancelled", f"{OTHER}: cancelled"]
-    assert server.requests[0].path == "/api/runs?label=spring"
+    assert server.requests[0].path == "/api/runs?label=spring&limit=1000"
     assert run("cancel", *server.options).exit_code == ExitCode.MISSING
 
 

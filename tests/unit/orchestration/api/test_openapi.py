@@ -1,14 +1,20 @@
 """The OpenAPI document: it describes the app's functions, and what they take and answer."""
 
 import json
+import re
 
 import jsonschema
 import pytest
 
+import function_app
 from frame_tools.contracts import answers
+from frame_tools.contracts.paths import RunPaths
 from orchestration.api.openapi import openapi_document
-from tests.support.answers import check_answer
+from tests.architecture.modules import ROOT
+from tests.support.answers import check_answer, operation_of, operations
+from tests.support.api_call import api_call
 from tests.support.host_call import FUNCTIONS
+from tests.support.memory_world import InMemoryCloud
 
 
 def test_it_describes_every_function_that_http_calls() -> None:
@@ -58,3 +64,19 @@ def test_parameters_have_their_limits_and_defaults() -> None:
 def test_undocumented_answers_fail_the_check_of_all_tests(status: int, media_type: str, body: str) -> None:
     with pytest.raises((AssertionError, jsonschema.ValidationError)):
         check_answer("list_runs", status, f"{media_type}; charset=utf-8", body.encode())
+
+
+def test_examples_call_every_operation_as_it_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = "sailing-0123456789"
+    world = InMemoryCloud().world(browser_uploads=True)
+    world.storage.runs.write(RunPaths(run_id).request, b"{}")
+    monkeypatch.setattr(function_app, "application", lambda: world.app)
+    text = (ROOT / "impasto.http").read_text(encoding="utf-8").replace("{{run}}", run_id)
+    called = set()
+    for example in text.split("\n###")[1:]:
+        method, url = re.findall(r"(?m)^(GET|POST) \{\{host\}\}(/\S+)$", example)[0]
+        status, problem = api_call(method, f"/api{url}", example.partition("\n\n")[2].strip().encode())
+        # The request of the run in the examples is damaged: its operations say so, whatever they are asked for.
+        assert status < 300 or problem["code"] == "damaged_data", (method, url, problem)
+        called.add(operation_of(method, f"/api{url}"))
+    assert called == set(operations())
