@@ -58,6 +58,19 @@ def join(run: RunOption) -> None:
 
 
 @app.command()
+def preview(
+    request: Annotated[Path, typer.Argument(help="The request, a JSON file that `impasto preview` wrote.")],
+) -> None:
+    """Paint a few frames of a video in several looks on one sheet, and print the times as JSON."""
+    from frame_tools.contracts.preview import PreviewRequest
+    from scoring.preview.command import paint_preview
+
+    with report_errors():
+        asked = PreviewRequest.parse_input(request.read_bytes(), "preview request")
+        print(paint_preview(asked, weights_folder(os.environ)).model_dump_json())
+
+
+@app.command()
 def weights(
     folder: Annotated[Path | None, typer.Option(help="Output folder; default: where tasks look for weights.")] = None,
 ) -> None:

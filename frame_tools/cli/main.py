@@ -8,7 +8,21 @@ from typing import Annotated, Final
 
 import typer
 
-from frame_tools.cli import cancel, doctor, estimate, get, local, paint, redo, show, split_join, storage, upload, watch
+from frame_tools.cli import (
+    cancel,
+    doctor,
+    estimate,
+    get,
+    local,
+    paint,
+    preview,
+    redo,
+    show,
+    split_join,
+    storage,
+    upload,
+    watch,
+)
 from frame_tools.cli.app import new_app
 from frame_tools.contracts.errors import ExitCode
 from frame_tools.contracts.version import IMPASTO_VERSION
@@ -21,6 +35,8 @@ Examples:
   impasto paint holiday.mp4 -s starry_night.jpg
 
   impasto paint holiday.mp4 -s starry_night.jpg --strength 80% -o holiday_starry.mp4
+
+  impasto preview holiday.mp4 -s starry_night.jpg -s wave.jpg   (choose before painting)
 
   impasto runs
 
@@ -48,7 +64,7 @@ def impasto(
     """Repaint a video in the style of a painting."""
 
 
-for module in (paint, estimate, show, watch, cancel, redo, get, local, doctor, upload, split_join, storage):
+for module in (paint, preview, estimate, show, watch, cancel, redo, get, local, doctor, upload, split_join, storage):
     module.add_to(app)
 
 

@@ -28,17 +28,17 @@ def connection_file(environ: Mapping[str, str]) -> Path:
     return Path(folder) / "local-cloud.json"
 
 
-def project_folder() -> Path:
+def project_folder(part: str = "The local cloud") -> Path:
     """Return the clone of the repository: the one that this package runs from, else the one around the current folder.
 
-    Raises MissingError if there is none.
+    Raises MissingError if there is none; `part` is what was to be started.
     """
     own = Path(frame_tools.__file__).resolve().parents[1]
     for folder in (own, Path.cwd(), *Path.cwd().parents):
         if (folder / "local_cloud" / "__main__.py").is_file():
             return folder
     raise MissingError(
-        "The local cloud is not a part of the installed package",
+        f"{part} is not a part of the installed package",
         "Clone the repository, run `make setup` in it, and run this command there.",
     )
 
@@ -57,6 +57,19 @@ def environment_python(project: Path, name: str) -> Path:
         if python.is_file():
             return python
     raise MissingError(f"The environment {project / name} does not exist", "Run `make setup` in the clone first.")
+
+
+def run_scorer(arguments: Sequence[str]) -> str:
+    """Run `python -m scoring` in the scorer's environment of the clone; returns what it prints.
+
+    Its errors go to this terminal. Raises MissingError without a clone or its environment, typer.Exit if it fails.
+    """
+    project = project_folder("The scorer")
+    argv = [str(environment_python(project, ".venv-scoring")), "-m", "scoring", *arguments]
+    done = subprocess.run(argv, cwd=project, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+    return done.stdout
 
 
 def replace_process(project: Path, argv: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from frame_tools.contracts.errors import InternalError, NextStep
+from frame_tools.contracts.errors import InputError, InternalError, NextStep
 from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.storage.deployment import Storage
@@ -38,23 +38,23 @@ def _load_identity(_plan: Plan, _resources: ScorerResources) -> Scorer:
     return IdentityScorer()
 
 
-def _load_any_painting(_plan: Plan, resources: ScorerResources) -> Scorer:
+def _load_any_painting(weights: Path) -> Scorer:
     # Importing torch takes seconds, which `copy` does not have to spend.
     from scoring.scorers.any_painting.scorer import AnyPainting
 
-    return AnyPainting.load(resources.weights)
+    return AnyPainting.load(weights)
 
 
-def _load_johnson(_plan: Plan, _resources: ScorerResources) -> Scorer:
+def _load_johnson(_weights: Path) -> Scorer:
     from scoring.scorers.johnson.scorer import Johnson
 
     return Johnson()
 
 
-def _load_gatys(_plan: Plan, resources: ScorerResources) -> Scorer:
+def _load_gatys(weights: Path) -> Scorer:
     from scoring.scorers.gatys import Gatys
 
-    return Gatys.load(resources.weights)
+    return Gatys.load(weights)
 
 
 def _load_describer(_plan: Plan, resources: ScorerResources) -> Scorer:
@@ -83,11 +83,28 @@ def _load_program(plan: Plan, resources: ScorerResources) -> Scorer:
     return load_program(plan.program, read_program(plan.program, resources.storage.scripts), context, makes=plan.makes)
 
 
-LOADERS: Final[Mapping[str, Callable[[Plan, ScorerResources], Scorer]]] = {
+STYLE_LOADERS: Final[Mapping[str, Callable[[Path], Scorer]]] = {
     "any": _load_any_painting,
     "tuned": _load_any_painting,
     "johnson": _load_johnson,
     "gatys": _load_gatys,
+}
+"""Scorers that paint in a style; they need only the folder of the weights."""
+
+
+def load_style_scorer(name: str, weights: Path) -> Scorer:
+    """Load a scorer that paints in a style, outside of a run; raises InputError for other scorers."""
+    if name not in STYLE_LOADERS:
+        raise InputError(f"The scorer {name!r} paints in no style", f"Use one of: {', '.join(STYLE_LOADERS)}.")
+    return STYLE_LOADERS[name](weights)
+
+
+def _load_planned_style_scorer(plan: Plan, resources: ScorerResources) -> Scorer:
+    return load_style_scorer(plan.options.scorer, resources.weights)
+
+
+LOADERS: Final[Mapping[str, Callable[[Plan, ScorerResources], Scorer]]] = {
+    **dict.fromkeys(STYLE_LOADERS, _load_planned_style_scorer),
     "describe": _load_describer,
     "model": _load_program,
     "script": _load_program,

@@ -1,0 +1,1 @@
+"""A few frames in several looks on one sheet, painted on this machine without a cloud."""
