@@ -117,8 +117,8 @@ def _show(looks: "list[Look]", video: Path, *, frames: int, out: Path, json: boo
     if out.suffix.lower() not in SUFFIXES:
         raise InputError(f"The sheet {out.name!r} is no picture", f"Use a name that ends with {', '.join(SUFFIXES)}.")
     info = probe_video(video)
-    takes = [expected(look, info) for look in looks]
-    rows = [preview_row(look, number, video, takes[number - 1]) for number, look in enumerate(looks, start=1)]
+    forecasts = [expected(look, info) for look in looks]
+    rows = [preview_row(look, number, video, forecasts[number - 1]) for number, look in enumerate(looks, start=1)]
     request = PreviewRequest(video=video.resolve(), frames=frames, rows=tuple(rows), out=out.resolve())
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="impasto-") as scratch, console.status("Painting the preview …"):
@@ -126,30 +126,32 @@ def _show(looks: "list[Look]", video: Path, *, frames: int, out: Path, json: boo
         file.write_bytes(request.dumps())
         result = PreviewResult.parse_input(run_scorer(["preview", str(file)]), "preview result")
     if json:
-        for number, (look, each, seconds) in enumerate(zip(looks, takes, result.row_seconds, strict=True), start=1):
+        for number, (look, each, seconds) in enumerate(zip(looks, forecasts, result.row_seconds, strict=True), start=1):
             typer.echo(json_format.dumps(_json_row(number, look, each, video, out, seconds)))
         return
-    _print_table(looks, takes, video)
+    _print_table(looks, forecasts, video)
     typer.echo(out)
 
 
-def _json_row(number: int, look: "Look", takes: "Expected", video: Path, out: Path, seconds: float) -> dict[str, Any]:
+def _json_row(
+    number: int, look: "Look", forecast: "Expected", video: Path, out: Path, seconds: float
+) -> dict[str, Any]:
     return {
         "row": number,
         "styles": look.styles.style,
         "options": dict(look.fields),
         "command": look.command(video),
-        "local_seconds": takes.local_seconds,
-        "azure_seconds": takes.cloud_seconds,
-        "azure_usd": takes.cloud_usd,
+        "local_seconds": forecast.local_seconds,
+        "azure_seconds": forecast.cloud_seconds,
+        "azure_usd": forecast.cloud_usd,
         "preview_seconds_per_frame": seconds,
         "sheet": str(out),
     }
 
 
-def _print_table(looks: "list[Look]", takes: "list[Expected]", video: Path) -> None:
+def _print_table(looks: "list[Look]", forecasts: "list[Expected]", video: Path) -> None:
     table = Table("", "painting", "strokes", "strength", "the whole video", box=None, pad_edge=False)
-    for number, (look, each) in enumerate(zip(looks, takes, strict=True), start=1):
+    for number, (look, each) in enumerate(zip(looks, forecasts, strict=True), start=1):
         strokes = str(look.fields.get("strokes", "-"))
         table.add_row(str(number), look.name, strokes, str(look.fields["strength"]), each.text)
     plain = Console(highlight=False, emoji=False)

@@ -70,11 +70,11 @@ def build_looks(
     mixes: Sequence[StyleOptions], strokes: Sequence[str], strengths: Sequence[str], options: Mapping[str, Any]
 ) -> list[Look]:
     """Return every combination, checked; raises InputError for invalid options and for too many rows."""
-    given = {name: value for name, value in options.items() if value is not None}
+    common = {name: value for name, value in options.items() if value is not None}
     # `size` chooses the size of the strokes by itself.
-    sizes: Sequence[str | None] = [None] if "size" in given else list(strokes)
+    sizes: Sequence[str | None] = [None] if "size" in common else list(strokes)
     looks = [
-        _look(mix, {**given, **({} if size is None else {"strokes": size}), "strength": strength})
+        _look(mix, {**common, **({} if size is None else {"strokes": size}), "strength": strength})
         for mix in mixes
         for size in sizes
         for strength in strengths
@@ -115,11 +115,11 @@ def expected(look: Look, info: VideoInfo) -> Expected:
     )
 
 
-def preview_row(look: Look, number: int, video: Path, takes: Expected) -> PreviewRow:
+def preview_row(look: Look, number: int, video: Path, forecast: Expected) -> PreviewRow:
     """Return the row as the scorer paints it."""
     parsed = [parse_style(text) for text in look.styles.style or ()]
     shown = {name: str(value) for name, value in look.fields.items()}
-    label = (f"{number}  {look.name}", *(f"{name} {value}" for name, value in shown.items()), takes.text)
+    label = (f"{number}  {look.name}", *(f"{name} {value}" for name, value in shown.items()), forecast.text)
     return PreviewRow(
         options=Options(**{name: getattr(look.trigger, name) for name in Options.model_fields}),
         styles=tuple(PreviewStyle(path=Path(style.text).resolve(), weight=style.weight or 1.0) for style in parsed),

@@ -10,7 +10,7 @@ from frame_tools.contracts.version import IMPASTO_VERSION
 from tests.support.cli import RUN, run, run_failing
 
 COMMANDS = (
-    "paint", "estimate", "runs", "show", "watch", "cancel", "redo", "get", "open", "up", "demo", "doctor",
+    "paint", "preview", "estimate", "runs", "show", "watch", "cancel", "redo", "get", "open", "up", "demo", "doctor",
     "upload", "trigger", "split", "join", "sas",
 )  # fmt: skip
 OLD_NAMES = {"restyle": "paint", "resubmit": "redo", "download": "get"}
