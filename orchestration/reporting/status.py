@@ -88,11 +88,24 @@ def _end(state: AnyState) -> dict[str, Any]:
     outcome = state.outcome
     if outcome is None and state.damaged_outcome is not None and derive_status(state) == "unknown":
         return _unreadable_outcome(state.run_id, state.damaged_outcome.error)
-    return {
+    end: dict[str, Any] = {
         "reason": outcome.reason if outcome else "",
         "remedy": outcome.remedy if outcome else "",
         "code": outcome.code if outcome else None,
         "next_step": outcome.next_step if outcome else None,
+    }
+    if isinstance(state, UnreadableRun) and outcome is not None and outcome.status in ("failed", "cancelled"):
+        end |= _way_on_without_request(state.error)
+    return end
+
+
+def _way_on_without_request(error: DamagedError | VersionSkewError) -> dict[str, Any]:
+    """Return remedy and next step of a run whose request became unreadable after it had ended."""
+    if isinstance(error, VersionSkewError):
+        return {"remedy": error.remedy, "next_step": error.next_step}
+    return {
+        "remedy": "Upload the trigger file again to start a new run, because the request of this one is damaged",
+        "next_step": NextStep.START_NEW_RUN,
     }
 
 

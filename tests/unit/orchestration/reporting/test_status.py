@@ -2,9 +2,10 @@
 
 import pytest
 
-from frame_tools.contracts.errors import ErrorCode, NextStep
+from frame_tools.contracts.errors import DamagedError, ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import TaskError
+from orchestration.handlers.resubmit import resubmit
 from orchestration.preflight import check_run
 from tests.support.fake_node import fail
 from tests.support.world import World
@@ -82,3 +83,17 @@ def test_finished_run_with_a_damaged_document_still_has_its_video(world: World, 
     assert (status["status"], status["video"], status["records"]) == (
         "finished", f"output/{RunPaths(run_id).video('mp4')}", None
     )  # fmt: skip
+
+
+def test_failed_run_whose_request_is_damaged_needs_a_new_run(world: World) -> None:
+    run_id = world.start("clip", 2)
+    world.deliver_messages()
+    fail(world.storage, run_id, 0)
+    world.deliver_messages()
+    assert world.status_document(run_id)["next_step"] == NextStep.RESUBMIT
+    world.storage.runs.write(RunPaths(run_id).request, b"{")
+    status = world.status_document(run_id)
+    assert (status["status"], status["next_step"]) == ("failed", NextStep.START_NEW_RUN)
+    assert status["reason"] == world.outcome(run_id).reason
+    with pytest.raises(DamagedError):
+        resubmit(world.app, run_id, "missing")
