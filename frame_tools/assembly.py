@@ -21,6 +21,7 @@ from frame_tools.storage.deployment import Storage
 from frame_tools.storage.pins import is_pinned_version, read_pins
 from frame_tools.storage.ports import BlobReader, Lease
 from frame_tools.storage.quarantine import quarantine
+from frame_tools.storage.recorded_hashes import load_plan
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def assemble_output(storage: Storage, run_id: str) -> str | None:
     Raises DamagedBatchError after invalidating the receipts of damaged batches, DamagedPlanError if the run has to be
     planned again.
     """
-    plan = _read_plan(storage, run_id)
+    plan, _ = _read_plan(storage, run_id)
     with storage.runs.lease(RunPaths(run_id).join_lease) as lease:
         if lease is None:
             return None
@@ -188,14 +189,11 @@ def _read_products(storage: Storage, run_id: str, receipts: list[Receipt]) -> It
         yield receipt, data
 
 
-def _read_plan(storage: Storage, run_id: str) -> Plan:
-    """Return the run's plan; raises DamagedPlanError."""
-    blob = storage.runs.read(RunPaths(run_id).plan)
-    if blob is None:
-        raise DamagedPlanError(f"The plan of the run {run_id} is missing")
+def _read_plan(storage: Storage, run_id: str) -> tuple[Plan, str]:
+    """Return the run's plan and its SHA-256; raises DamagedPlanError."""
     try:
-        return Plan.load_stored(blob.data)
-    except DamagedError as error:
+        return load_plan(storage, run_id)
+    except (MissingError, DamagedError) as error:
         raise DamagedPlanError(error.what) from error
 
 
@@ -215,10 +213,7 @@ def read_receipts(storage: Storage, plan: Plan) -> list[Receipt]:
     """
     receipts: list[Receipt] = []
     damaged: list[int] = []
-    stored = storage.runs.read(RunPaths(plan.run_id).plan)
-    if stored is None:
-        raise DamagedPlanError(f"The plan of the run {plan.run_id} is missing")
-    plan_sha256 = sha256_of(stored.data)
+    _, plan_sha256 = _read_plan(storage, plan.run_id)
     for batch in range(plan.batch_count):
         try:
             receipts.append(_read_own_receipt(storage, plan, plan_sha256, batch))

@@ -7,8 +7,10 @@ from typing import Final, Protocol, Self, TypeVar
 
 from frame_tools.contracts.base import StoredDocument
 from frame_tools.contracts.errors import DamagedError, ErrorCode, VersionSkewError
+from frame_tools.contracts.plan import Plan, Request
 from frame_tools.storage.blobs import BlobInfo
 from frame_tools.storage.ports import BlobContainer
+from frame_tools.storage.recorded_hashes import RecordedHashes
 
 _PLAUSIBLE_YEARS: Final = range(2020, 2100)
 
@@ -67,6 +69,8 @@ class RunDocuments:
     run_id: str
     listed: Mapping[str, BlobInfo]
     """All blobs of the run, by name."""
+    hashes: RecordedHashes
+    """What the app has recorded of the requests and plans that it has made."""
     unreadable: dict[str, UnreadableBlob] = field(default_factory=dict)
 
     def read(self, name: str, document: type[D]) -> D | None:
@@ -75,10 +79,16 @@ class RunDocuments:
         if blob is None:
             return None
         try:
-            return load_own(document, blob.data, self.run_id)
+            return self._load(document, blob.data)
         except (DamagedError, VersionSkewError) as error:
             self.unreadable[name] = UnreadableBlob(error=error, etag=blob.etag)
             return None
+
+    def _load(self, document: type[D], data: bytes) -> D:
+        loaded = load_own(document, data, self.run_id)
+        if isinstance(loaded, Request | Plan):
+            self.hashes.check(loaded, data)
+        return loaded
 
     def read_text(self, name: str) -> str | None:
         """Return the text of a blob, or None if it is missing; invalid UTF-8 is replaced."""

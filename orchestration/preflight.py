@@ -153,7 +153,7 @@ def preflight(app: App) -> dict[str, Any]:
 
 
 def _storage_checks(storage: Storage) -> list[Callable[[], Finding]]:
-    names = (paths.INPUT, paths.TRIGGERS, paths.WORK, paths.OUTPUT, paths.RUNS, paths.LOGS)
+    names = (paths.INPUT, paths.TRIGGERS, paths.WORK, paths.OUTPUT, paths.RUNS, paths.HASHES, paths.LOGS)
     resources: dict[str, BlobContainer | MessageQueue] = {
         **{f"container {name}": getattr(storage, name) for name in names},
         f"queue {paths.FRAME_BATCHES}": storage.frame_batches,

@@ -18,6 +18,7 @@ from frame_tools.contracts.plan import Plan, Request
 from frame_tools.contracts.receipt import Failure, Outcome, ProductRecord, SplitReceipt, TaskError
 from frame_tools.storage.blobs import BlobInfo, md5_of_bytes
 from frame_tools.storage.deployment import Storage
+from frame_tools.storage.recorded_hashes import RecordedHashes
 from orchestration.documents import RunDocuments, UnreadableBlob, load_own, parse_time
 
 _log = logging.getLogger(__name__)
@@ -160,7 +161,7 @@ def read_state(storage: Storage, run_id: str) -> AnyState | None:
     """Read the state of a run; None if there is no such run."""
     runs, names = storage.runs, RunPaths(run_id)
     listed = {item.name: item for item in runs.list(names.folder)}
-    documents = RunDocuments(runs, run_id, listed)
+    documents = RunDocuments(runs, run_id, listed, RecordedHashes(storage, run_id))
     request, outcome = documents.read(names.request, Request), documents.read(names.outcome, Outcome)
     is_open = runs.exists(names.open_mark)
     if request is None:

@@ -17,6 +17,7 @@ OUTPUT: Final = "output"
 RUNS: Final = "runs"
 LOGS: Final = "logs"
 SCRIPTS: Final = "scripts"
+HASHES: Final = "hashes"
 
 # Queues of the ops account. The host appends "-poison"; the blob trigger's poison queue is in the account of its blobs.
 FRAME_BATCHES: Final = "frame-batches"
@@ -45,6 +46,11 @@ def slot(number: int) -> str:
 def input_blob(folder: str, name: str) -> str:
     """Return the blob in `input` of a file that the user uploaded."""
     return f"{folder}/{name}"
+
+
+def recorded_hash(run_id: str, name: str) -> str:
+    """Return the blob in `hashes` that says that the app has made a document of the run: "plan-SHA256"."""
+    return f"{run_id}/{name}"
 
 
 def dead_letter(queue: str, digest: str) -> str:

@@ -46,6 +46,8 @@ class Storage:
     logs: BlobContainer
     scripts: BlobContainer
     """Programs that the operator allows as scorers; the app never reads it."""
+    hashes: BlobContainer
+    """Hashes of the requests and plans that the app has made; nodes can only read them."""
     frame_batches: MessageQueue
     finished_batches: MessageQueue
 
@@ -67,13 +69,16 @@ class Storage:
             runs=ops_blobs.container(paths.RUNS),
             logs=ops_blobs.container(paths.LOGS),
             scripts=ops_blobs.container(paths.SCRIPTS),
+            hashes=ops_blobs.container(paths.HASHES),
             frame_batches=queues.queue(paths.FRAME_BATCHES),
             finished_batches=queues.queue(paths.FINISHED_BATCHES),
         )
 
     def ensure(self) -> None:
         """Create missing containers and queues (for local use; in Azure the templates create them)."""
-        for container in (self.input, self.triggers, self.work, self.output, self.runs, self.logs, self.scripts):
+        for container in (self.input, self.triggers, self.work, self.output):
+            container.ensure()
+        for container in (self.runs, self.logs, self.scripts, self.hashes):
             container.ensure()
         for queue in (self.frame_batches, self.finished_batches):
             queue.ensure()

@@ -311,7 +311,8 @@ class InMemoryQueue:
 
 def in_memory_storage() -> Storage:
     """Return empty storage in memory."""
-    containers = (paths.INPUT, paths.TRIGGERS, paths.WORK, paths.OUTPUT, paths.RUNS, paths.LOGS, paths.SCRIPTS)
+    data, ops = (paths.INPUT, paths.TRIGGERS, paths.WORK, paths.OUTPUT), (paths.RUNS, paths.LOGS, paths.SCRIPTS)
+    containers = (*data, *ops, paths.HASHES)
     return Storage(
         **{name: InMemoryContainer(name) for name in containers},
         frame_batches=InMemoryQueue(),

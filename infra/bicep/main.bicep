@@ -172,7 +172,7 @@ module ops 'modules/storage.bicep' = {
     name: opsAccountName
     location: location
     tags: allTags
-    containers: ['runs', 'logs', 'scripts', 'app-package', 'deadletter']
+    containers: ['runs', 'hashes', 'logs', 'scripts', 'app-package', 'deadletter']
     queues: [
       'frame-batches'
       'finished-batches'
@@ -183,6 +183,7 @@ module ops 'modules/storage.bicep' = {
     deleteRules: [
       { container: 'logs', days: 90 }
       { container: 'runs', days: 365 }
+      { container: 'hashes', days: 365 }
       { container: 'deadletter', days: 90 }
     ]
     vnetName: vnetName

@@ -8,6 +8,7 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
 from frame_tools.contracts.trigger import MAX_TRIGGER_BYTES, Trigger, parse_trigger
 from frame_tools.storage.blobs import Blob
+from frame_tools.storage.recorded_hashes import record_hash
 from orchestration.app import App
 from orchestration.runs.advance import advance
 from orchestration.runs.finalize import finalize_run
@@ -74,6 +75,7 @@ def accept_run(app: App, request: Request) -> bool:
     if runs.exists(RunPaths(request.run_id).outcome):
         return False
     runs.create(RunPaths(request.run_id).open_mark, b"")
+    record_hash(app.storage, request)
     return runs.create(RunPaths(request.run_id).request, request.dumps())
 
 

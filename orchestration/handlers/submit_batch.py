@@ -6,7 +6,7 @@ from frame_tools.contracts import paths
 from frame_tools.contracts.errors import DamagedError, InputError
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.plan import Plan
+from frame_tools.storage.recorded_hashes import find_plan
 from orchestration.app import App
 from orchestration.delays import recorded_delay
 from orchestration.handlers.dead_letter import dead_letter_message
@@ -41,9 +41,8 @@ def _submit(app: App, message: BatchMessage, text: str) -> None:
         # Only admitted runs have jobs, which bounds their number; the sweep submits the step once the run is admitted.
         _log.info("the run %s waits for a slot", message.run_id)
         return
-    blob = app.storage.runs.read(RunPaths(message.run_id).plan)
     try:
-        plan = Plan.load_stored(blob.data) if blob else None
+        plan = find_plan(app.storage, message.run_id)
     except DamagedError:
         advance(app, message.run_id)  # the plan is made again, and its batches are queued again
         return

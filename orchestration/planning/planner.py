@@ -18,9 +18,9 @@ from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.pins import pin_of, read_pins, store_pins
 from frame_tools.storage.quarantine import quarantine
+from frame_tools.storage.recorded_hashes import load_plan, record_hash
 from orchestration.allowed_programs import plan_program
 from orchestration.app import App, node_image
-from orchestration.documents import load_own
 from orchestration.memory_budget import plan_bytes
 from orchestration.planning.frame_sequence import check_against_manifest, number_frames
 from orchestration.planning.masks import check_mask, pin_masks, plan_mask
@@ -56,6 +56,7 @@ def write_plan(app: App, state: RunState) -> None:
     """
     with app.memory.hold(plan_bytes(app.settings.max_style_bytes)):
         plan = _make_plan(app, state)
+    record_hash(app.storage, plan)
     app.storage.runs.create(RunPaths(state.run_id).plan, plan.dumps())
 
 
@@ -138,20 +139,20 @@ def frames_are_complete(storage: Storage, frames: BlobRef, manifest: Manifest) -
     return all(sizes.get(frames.name + manifest.frame_name(index)) for index in range(manifest.frame_count))
 
 
-def _read_parent(storage: Storage, run_id: str) -> tuple[Plan, Manifest]:
-    """Return plan and manifest of the run from which this one was created.
+def _read_parent(storage: Storage, run_id: str) -> tuple[Plan, str, Manifest]:
+    """Return plan, its SHA-256, and manifest of the run from which this one was created.
 
     Raises DamagedSplitError if the frames that it has split are gone, MissingError, DamagedError or VersionSkewError if
     plan or manifest cannot be used.
     """
-    plan = load_own(Plan, storage.runs.need(RunPaths(run_id).plan).data, run_id)
+    plan, plan_sha256 = load_plan(storage, run_id)
     data = storage.runs.need(RunPaths(run_id).manifest).data
     if sha256_of(data) != plan.manifest_sha256:
         raise DamagedError(f"The manifest of the run {run_id} is not the planned one", "Start a new run")
     manifest = Manifest.load_stored(data)
     if plan.frames.container == paths.WORK and not frames_are_complete(storage, plan.frames, manifest):
         raise DamagedSplitError(f"Frames that the run {run_id} has split are gone", "Wait: the video is split again")
-    return plan, manifest
+    return plan, plan_sha256, manifest
 
 
 def _plan_rerun(app: App, request: Request) -> Plan:
@@ -161,9 +162,9 @@ def _plan_rerun(app: App, request: Request) -> Plan:
     manifest of the earlier run cannot be used.
     """
     storage, parent = app.storage, str(request.parent)
-    plan, _ = _read_parent(storage, parent)
+    plan, plan_sha256, _ = _read_parent(storage, parent)
     storage.runs.create(RunPaths(request.run_id).manifest, storage.runs.need(RunPaths(parent).manifest).data)
-    kept = _copy_receipts(storage, request, plan)
+    kept = _copy_receipts(storage, request, plan, plan_sha256)
     if (pins := read_pins(storage.runs, plan)) is not None:
         store_pins(storage.runs, pins.model_copy(update={"run_id": request.run_id}))
     return plan.model_copy(
@@ -178,13 +179,12 @@ def _plan_rerun(app: App, request: Request) -> Plan:
     )
 
 
-def _copy_receipts(storage: Storage, request: Request, plan: Plan) -> dict[int, str]:
+def _copy_receipts(storage: Storage, request: Request, plan: Plan, plan_sha256: str) -> dict[int, str]:
     """Copy the receipts of the batches that are kept; return the SHA-256 of each.
 
     `plan` is that of the earlier run. A batch whose receipt there is gone, damaged or about something else is not kept.
     """
     parent = RunPaths(plan.run_id)
-    plan_sha256 = sha256_of(storage.runs.need(parent.plan).data)
     kept: dict[int, str] = {}
     for batch in set(range(plan.batch_count)).difference(request.redo):
         blob = storage.runs.read(parent.receipt(batch))
@@ -206,7 +206,7 @@ def proves_batch(data: bytes, batch: int, plan: Plan, plan_sha256: str) -> bool:
 
 def _plan_rerun_with_options(app: App, request: Request) -> Plan:
     """Plan a run over all of an earlier run's input with other options."""
-    earlier, manifest = _read_parent(app.storage, str(request.parent))
+    earlier, _, manifest = _read_parent(app.storage, str(request.parent))
     pins = pin_frames(app.storage, earlier.frames, manifest)
     if pins is None:
         raise InputError("Frames of the earlier run are missing", "Upload the frames and the trigger file again")

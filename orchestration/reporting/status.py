@@ -94,7 +94,8 @@ def _end(state: AnyState) -> dict[str, Any]:
         "code": outcome.code if outcome else None,
         "next_step": outcome.next_step if outcome else None,
     }
-    if isinstance(state, UnreadableRun) and outcome is not None and outcome.status in ("failed", "cancelled"):
+    is_resumable = outcome is not None and outcome.status in ("failed", "cancelled")
+    if isinstance(state, UnreadableRun) and is_resumable and end["next_step"] != NextStep.START_NEW_RUN:
         end |= _way_on_without_request(state.error)
     return end
 

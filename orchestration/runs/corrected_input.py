@@ -15,6 +15,7 @@ from frame_tools.contracts.plan import Plan
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.pins import read_pins, store_pins
+from frame_tools.storage.recorded_hashes import record_hash
 from orchestration.app import App
 from orchestration.planning.planner import pin_frames, proves_batch
 from orchestration.state import RunState
@@ -43,7 +44,9 @@ def accept_corrected_frames(app: App, state: RunState) -> None:
     store_pins(app.storage.runs, corrected)
     kept = plan.kept_receipts | _receipt_hashes(app.storage, state, plan)
     changes = {"inputs_sha256": corrected.digest, "kept_receipts": kept}
-    app.storage.runs.write(RunPaths(plan.run_id).plan, plan.model_copy(update=changes).dumps())
+    corrected_plan = plan.model_copy(update=changes)
+    record_hash(app.storage, corrected_plan)
+    app.storage.runs.write(RunPaths(plan.run_id).plan, corrected_plan.dumps())
 
 
 def _frames_of_failed_batches(state: RunState) -> frozenset[int]:

@@ -14,6 +14,7 @@ from frame_tools.contracts import ids
 from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
+from frame_tools.storage.recorded_hashes import find_plan
 from frame_tools.telemetry.logs import with_run_context
 from orchestration.app import App, node_image
 from orchestration.azure_batch.client import attempts_by_step
@@ -54,7 +55,7 @@ def submit_task(app: App, run_id: str, step: int | str, *, plan: Plan | None) ->
 @with_run_context
 def ensure_tasks(app: App, run_id: str, steps: Iterable[int | str]) -> None:
     """Ensure that each of `steps` has an active task."""
-    plan = _recorded_plan(app, run_id)
+    plan = find_plan(app.storage, run_id)
     if not _pool_can_run(app, run_id, node_image(app, plan)):
         return
     number = current_job(app, run_id)
@@ -131,12 +132,6 @@ def prioritize_job(app: App, state: RunState, job_id: str, *, pending: int) -> b
 def _first_priority(plan: Plan | None) -> int:
     """Return the priority of a new job; a run without a plan has one task, which splits its video."""
     return job_priority(plan.batch_count if plan else 1, dt.timedelta())
-
-
-def _recorded_plan(app: App, run_id: str) -> Plan | None:
-    """Return the run's plan, if it has one. Raises VersionSkewError or DamagedError if it cannot be read."""
-    blob = app.storage.runs.read(RunPaths(run_id).plan)
-    return Plan.load_stored(blob.data) if blob else None
 
 
 def _task_spec(app: App, run_id: str, step: int | str, attempt: int, image: str) -> TaskSpec:

@@ -21,6 +21,7 @@ from frame_tools.contracts.receipt import Receipt, SteadinessSums, StoredFile, T
 from frame_tools.contracts.version import IMPASTO_VERSION
 from frame_tools.media.segment import SegmentEncoder
 from frame_tools.storage.blobs import sha256_of
+from frame_tools.storage.recorded_hashes import load_plan
 from scoring.image_codec import encode_png
 from scoring.pipeline.frame_reader import frame_position
 from scoring.pipeline.frame_source import FrameError, FrameSource, open_frames
@@ -51,8 +52,7 @@ def score_batch(task: Task, *, weights: Path, started: float) -> None:
     `started` is the start time of the process, on the clock of time.monotonic(). Raises InputError for frames that
     cannot be used, DamagedError if the plan's files have changed.
     """
-    plan_blob = task.storage.runs.need(RunPaths(task.run_id).plan)
-    plan = Plan.load_stored(plan_blob.data)
+    plan, plan_sha256 = load_plan(task.storage, task.run_id)
     manifest = read_manifest(task, plan)
     pins = open_pins(task.storage, plan)
     frames = open_frames(task.environ, task.storage, plan.frames)
@@ -60,7 +60,7 @@ def score_batch(task: Task, *, weights: Path, started: float) -> None:
     with tempfile.TemporaryDirectory(prefix="impasto-") as scratch:
         resources = ScorerResources(weights=weights, storage=task.storage, scratch=Path(scratch))
         scorer = load_scorer(plan, resources)
-        batch = BatchRun(task, plan, manifest, source, plan_sha256=sha256_of(plan_blob.data), pins=pins)
+        batch = BatchRun(task, plan, manifest, source, plan_sha256=plan_sha256, pins=pins)
         with _blaming_the_split(plan):
             batch.run(scorer, run_inputs(task, plan, manifest, source), started=started)
 

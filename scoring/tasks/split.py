@@ -10,12 +10,12 @@ from frame_tools.contracts import paths
 from frame_tools.contracts.errors import ErrorCode, InputError, NextStep
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.plan import Request
 from frame_tools.contracts.receipt import SplitReceipt
 from frame_tools.media.split import split
 from frame_tools.media.video_limits import VideoLimits
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.mode import MAX_FRAME_PIXELS, MAX_FRAMES
+from frame_tools.storage.recorded_hashes import load_request
 from scoring.tasks.base import Task, utc_now
 from scoring.tasks.progress import ProgressWriter
 
@@ -27,7 +27,7 @@ MAX_FILE_NAME_BYTES = 200
 
 def split_video(task: Task) -> None:
     """Download the run's video, split it, upload frames and audio, then write the manifest, then the receipt."""
-    request = Request.load_stored(task.storage.runs.need(RunPaths(task.run_id).request).data)
+    request = load_request(task.storage, task.run_id)
     trigger = request.trigger
     with tempfile.TemporaryDirectory() as scratch:
         # Messages contain the name of the file; a file system allows 255 bytes.

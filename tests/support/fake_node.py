@@ -63,6 +63,12 @@ def fail(storage: Storage, run_id: str, step: int | str, reason: str = "The fram
     storage.finished_batches.send(BatchMessage.model_validate({"run_id": run_id, "batch": step}))
 
 
+def forget_hashes(storage: Storage, run_id: str) -> None:
+    """Make a run one that began with an earlier version of Impasto, which recorded no hashes."""
+    for item in list(storage.hashes.list(f"{run_id}/")):
+        storage.hashes.delete(item.name)
+
+
 def read_plan(storage: Storage, run_id: str) -> Plan:
     return Plan.load_stored(storage.runs.need(RunPaths(run_id).plan).data)
 

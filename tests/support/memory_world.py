@@ -14,7 +14,10 @@ from orchestration.memory_budget import MemoryBudget
 from orchestration.settings import Settings
 from tests.support.world import AdjustableClock, World
 
-CONTAINERS = (paths.INPUT, paths.TRIGGERS, paths.WORK, paths.OUTPUT, paths.RUNS, paths.LOGS, paths.SCRIPTS)
+CONTAINERS = (
+    *(paths.INPUT, paths.TRIGGERS, paths.WORK, paths.OUTPUT),
+    *(paths.RUNS, paths.LOGS, paths.SCRIPTS, paths.HASHES),
+)
 QUEUES = ("frame_batches", "finished_batches")
 TIMES = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?")
 

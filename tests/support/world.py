@@ -67,7 +67,7 @@ def create_storage(settings: dict[str, str], suffix: str, patience: Patience = B
         **{
             name: data.container(f"{name}-{suffix}") for name in (paths.INPUT, paths.TRIGGERS, paths.WORK, paths.OUTPUT)
         },
-        **{name: ops.container(f"{name}-{suffix}") for name in (paths.RUNS, paths.LOGS, paths.SCRIPTS)},
+        **{name: ops.container(f"{name}-{suffix}") for name in (paths.RUNS, paths.LOGS, paths.SCRIPTS, paths.HASHES)},
         frame_batches=queues.queue(f"{paths.FRAME_BATCHES}-{suffix}"),
         finished_batches=queues.queue(f"{paths.FINISHED_BATCHES}-{suffix}"),
     )

@@ -142,6 +142,7 @@ var opsContainerRoles = concat(
     { container: 'runs', role: blobContributor, principal: pool, condition: nodeConditions.runs }
     { container: 'logs', role: blobContributor, principal: pool }
     { container: 'scripts', role: blobReader, principal: pool }
+    { container: 'hashes', role: blobReader, principal: pool }
     { container: 'deadletter', role: blobContributor, principal: eventGrid }
   ],
   flatten(map(operators, principal => [

@@ -20,7 +20,7 @@ from orchestration.handlers.resubmit import parse_resubmit_request, resubmit
 from orchestration.handlers.submit_batch import submit_batch
 from orchestration.handlers.sweep import sweep
 from orchestration.preflight import PoolCheck
-from tests.support.fake_node import read_plan
+from tests.support.fake_node import forget_hashes, read_plan
 from tests.support.host_call import call
 from tests.support.memory_world import InMemoryCloud
 from tests.support.world import World, drain, message
@@ -222,6 +222,7 @@ def test_plan_of_an_older_version_uses_the_setting(cloud: InMemoryCloud, world: 
     plan = json.loads(world.storage.runs.need(RunPaths(run_id).plan).data)
     del plan["node_image"], plan["impasto_version"]
     world.storage.runs.write(RunPaths(run_id).plan, json.dumps(plan | {"version": 2}).encode())
+    forget_hashes(world.storage, run_id)
     world.changed(node_image=NEW_IMAGE).deliver_messages()
     assert images(cloud, run_id) == {"b00000": NEW_IMAGE}
 

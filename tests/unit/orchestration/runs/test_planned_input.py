@@ -20,7 +20,7 @@ from orchestration.handlers.finish_batch import finish_batch
 from orchestration.handlers.resubmit import resubmit
 from orchestration.runs.advance import advance
 from tests.support.clips import Clip, Tone, make_clip
-from tests.support.fake_node import fail, read_plan
+from tests.support.fake_node import fail, forget_hashes, read_plan
 from tests.support.memory_world import InMemoryCloud
 from tests.support.world import World, frame, message
 
@@ -349,6 +349,7 @@ def test_run_that_an_earlier_version_planned_goes_on(world: World) -> None:
     fields = json.loads(world.storage.runs.need(RunPaths(run_id).plan).data)
     del fields["inputs_sha256"]
     world.storage.runs.write(RunPaths(run_id).plan, json.dumps(fields | {"version": 3}).encode())
+    forget_hashes(world.storage, run_id)
     assert Plan.load_stored(world.storage.runs.need(RunPaths(run_id).plan).data).inputs_sha256 is None
     world.score(run_id, message=False)
     world.storage.output.write(RunPaths(run_id).video("mp4"), b"joined by an earlier version")
