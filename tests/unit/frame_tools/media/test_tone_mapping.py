@@ -1,6 +1,8 @@
 """HDR video becomes SDR with the levels that ITU-R BT.2390, BT.2408 and BT.1886 give, and SDR tags."""
 
+import random
 import struct
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,12 +10,15 @@ from typing import Any
 
 import av
 import pytest
+from av.video.reformatter import ColorRange, Colorspace
 
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.split_options import SplitOptions
+from frame_tools.media.color import Conversion
 from frame_tools.media.mask_video import MaskVideo
 from frame_tools.media.split import split
-from frame_tools.media.tone_mapping import DEFAULT_PEAK_NITS, cube_text, read_peak, tone_mapped
+from frame_tools.media.tone_curve import DEFAULT_PEAK_NITS, Rgb, light_of, tone_mapped
+from frame_tools.media.tone_mapping import ToneMapper, read_peak
 from tests.support.media import frame_images, join_split, read_video
 
 PQ, HLG = 16, 18
@@ -102,9 +107,81 @@ def test_colors_of_hlg_are_those_of_the_luminance_gamma(
     assert sdr_color(tmp_path, HLG, signal) == pytest.approx(expected, abs=2.5)
 
 
-def test_wide_colors_stay_in_gamut() -> None:
-    for line in cube_text(PQ, 1000.0).splitlines()[1:]:
-        assert all(0 <= float(value) <= 1 for value in line.split())
+# ITU-R BT.2020 light of Display P3 (SMPTE RP 431-2 primaries, white of BT.709).
+P3_TO_BT2020 = ((0.753833, 0.198597, 0.047570), (0.045744, 0.941777, 0.012479), (-0.001210, 0.017602, 0.983609))
+COLORS = 4096
+
+
+def random_signals(transfer: int, *, p3: bool) -> list[Rgb]:
+    """Return random HDR signals of BT.2020; with `p3`, those of colors of P3."""
+    dice = random.Random(f"{transfer} {p3}")
+    signals: list[Rgb] = []
+    while len(signals) < COLORS:
+        signal = dice.random(), dice.random(), dice.random()
+        light = [light_of(value, transfer) for value in signal]
+        wide = [sum(share * value for share, value in zip(row, light, strict=True)) for row in P3_TO_BT2020]
+        red, green, blue = (signal_of(value, transfer) for value in wide) if p3 else signal
+        signals.append((red, green, blue))
+    return signals
+
+
+def signal_of(light: float, transfer: int) -> float:
+    """Invert `light_of` by bisection."""
+    low, high = 0.0, 1.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (middle, high) if light_of(middle, transfer) < light else (low, middle)
+    return low
+
+
+def rgb_frame(signals: Sequence[Rgb]) -> av.VideoFrame:
+    frame = av.VideoFrame(64, len(signals) // 64, "gbrpf32le")
+    for plane, channel in zip(frame.planes, (1, 2, 0), strict=True):
+        row_values = plane.line_size // 4
+        padding = [0.0] * (row_values - 64)
+        values = [signal[channel] for signal in signals]
+        rows = (values[at : at + 64] + padding for at in range(0, len(values), 64))
+        plane.update(b"".join(struct.pack(f"<{row_values}f", *row) for row in rows))
+    return frame
+
+
+def rgb_values(frame: av.VideoFrame) -> list[Rgb]:
+    planes = []
+    for plane in frame.planes:
+        values = struct.unpack(f"<{plane.buffer_size // 4}f", bytes(plane))
+        row_values = plane.line_size // 4
+        planes.append([value for at in range(0, len(values), row_values) for value in values[at : at + 64]])
+    green, blue, red = planes
+    return list(zip(red, green, blue, strict=True))
+
+
+@pytest.mark.parametrize("p3", [True, False], ids=["P3", "BT.2020"])
+@pytest.mark.parametrize(("transfer", "peak"), [(PQ, 1000.0), (PQ, 4000.0), (HLG, 1000.0)])
+def test_wide_colors_have_the_levels_of_the_formula(transfer: int, peak: float, p3: bool) -> None:
+    signals = random_signals(transfer, p3=p3)
+    mapper = ToneMapper(transfer, Conversion(Colorspace.BT2020, ColorRange.JPEG, 9), peak=peak)
+    levels = rgb_values(mapper.map(rgb_frame(signals)))
+    errors = sorted(
+        max(255 * abs(value - right) for value, right in zip(level, tone_mapped(signal, transfer, peak), strict=True))
+        for level, signal in zip(levels, signals, strict=True)
+    )
+    assert all(0 <= value <= 1 for level in levels for value in level)
+    assert errors[COLORS // 2] <= 0.6
+    assert errors[COLORS * 95 // 100] <= 2.5
+
+
+@pytest.mark.parametrize("transfer", [PQ, HLG])
+def test_grays_and_dark_colors_are_exact(transfer: int) -> None:
+    """Banding would show there."""
+    grays = [(index / 2048,) * 3 for index in range(2048)]
+    mapper = ToneMapper(transfer, Conversion(Colorspace.BT2020, ColorRange.JPEG, 9))
+    levels = rgb_values(mapper.map(rgb_frame(grays)))
+    for level, signal in zip(levels, grays, strict=True):
+        assert [255 * value for value in level] == pytest.approx(
+            [255 * value for value in tone_mapped(signal, transfer)], abs=1.5
+        )
+        assert max(level) - min(level) < 0.004
+    assert [level[0] for level in levels] == sorted(level[0] for level in levels)
 
 
 def test_output_is_tagged_as_sdr_and_noted(tmp_path: Path) -> None:
