@@ -2,10 +2,10 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, cast
+from typing import BinaryIO, Final, cast
 
 import av
 from av.video.frame import VideoFrame
@@ -14,15 +14,13 @@ from PIL import Image
 from PIL.WebPImagePlugin import WebPImageFile
 
 from frame_tools.contracts.errors import InputError
-from frame_tools.media.containers import UNREADABLE_REMEDY
+from frame_tools.media.containers import UNREADABLE_REMEDY, ByteSource
 from frame_tools.media.images import DECODE_ERRORS
+from frame_tools.media.raster_header import is_animated
 from frame_tools.media.video_limits import VideoLimits
 
 _HEADER_BYTES: Final = 21
 _RIFF: Final = b"RIFF"
-_EXTENDED_WEBP: Final = b"WEBPVP8X"
-_FLAGS: Final = 20
-_ANIMATION_FLAG: Final = 2
 _MILLISECOND: Final = Fraction(1, 1000)
 # Browsers show frames with shorter durations for 100 ms, as those of GIF.
 _SHORTEST_MS: Final = 11
@@ -35,30 +33,54 @@ def decodable_file(video: Path, limits: VideoLimits) -> Iterator[Path]:
 
     Raises InputError if that is damaged or exceeds the limits.
     """
-    if not _is_animated(video):
-        yield video
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / video.name
-        try:
-            with Image.open(video, formats=("WEBP",)) as animation:
-                _write_copy(cast("WebPImageFile", animation), copy, limits)
-        except DECODE_ERRORS as error:
-            raise InputError(f"{video.name} is damaged ({error})", UNREADABLE_REMEDY) from error
-        yield copy
-
-
-def _is_animated(video: Path) -> bool:
-    """Return whether the header is that of an animated WebP (RFC 9649, section 2.7)."""
     with video.open("rb") as file:
-        header = file.read(_HEADER_BYTES)
-    is_extended = header.startswith(_RIFF) and header[8:16] == _EXTENDED_WEBP
-    return is_extended and bool(header[_FLAGS] & _ANIMATION_FLAG)
+        if not _is_animated_webp(file):
+            yield video
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / video.name
+            with copy.open("wb") as target:
+                _convert(file, target, limits, name=video.name)
+            yield copy
 
 
-def _write_copy(animation: WebPImageFile, copy: Path, limits: VideoLimits) -> None:
-    limits.check_size(copy.name, *animation.size)
-    with av.open(str(copy), "w", format="mov") as output:
+def temporary_copy(file: Path | ByteSource, limits: VideoLimits, *, name: str) -> BinaryIO | None:
+    """Return a temporary file that FFmpeg can decode if `file` is an animated WebP, else None. The caller closes it.
+
+    Raises InputError, which calls the video `name`, as `decodable_file`.
+    """
+    if isinstance(file, Path):
+        if not file.is_file():
+            return None
+        with file.open("rb") as source:
+            return temporary_copy(source, limits, name=name)
+    if not _is_animated_webp(file):
+        return None
+    with ExitStack() as on_error:
+        copy = on_error.enter_context(tempfile.TemporaryFile())
+        _convert(file, copy, limits, name=name)
+        on_error.pop_all()
+    return cast("BinaryIO", copy)
+
+
+def _is_animated_webp(source: ByteSource) -> bool:
+    source.seek(0)
+    begin = source.read(_HEADER_BYTES)
+    source.seek(0)
+    return begin.startswith(_RIFF) and is_animated(begin)
+
+
+def _convert(source: ByteSource, target: BinaryIO, limits: VideoLimits, *, name: str) -> None:
+    try:
+        with Image.open(cast("BinaryIO", source), formats=("WEBP",)) as animation:
+            limits.check_size(name, *animation.size)
+            _write_copy(cast("WebPImageFile", animation), target, limits)
+    except DECODE_ERRORS as error:
+        raise InputError(f"{name} is damaged ({error})", UNREADABLE_REMEDY) from error
+
+
+def _write_copy(animation: WebPImageFile, target: BinaryIO, limits: VideoLimits) -> None:
+    with av.open(target, "w", format="mov") as output:
         stream = output.add_stream("png", rate=1000)
         assert isinstance(stream, VideoStream)  # noqa: S101 - narrows the type
         stream.width, stream.height = animation.size

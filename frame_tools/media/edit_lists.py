@@ -7,7 +7,9 @@ Source: ISO/IEC 14496-12, 8.6.6.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
+
+from frame_tools.media.containers import ByteSource
 
 _HEADER_BYTES: Final = 8
 _MAX_MOOV_BYTES: Final = 256 * 2**20
@@ -27,7 +29,7 @@ def has_initial_gap(file: Path, track_id: int) -> bool:
     return False
 
 
-def read_moov(stream: BinaryIO, size: int) -> bytes:
+def read_moov(stream: ByteSource, size: int) -> bytes:
     """Return the content of the moov box, or no bytes."""
     position = 0
     while position + _HEADER_BYTES <= size:

@@ -69,7 +69,7 @@ class FrameDecoder:
         self._collector = collector
         self._limits = limits
         self._damage = DamagePolicy(options.damaged, is_broadcast=container.format.name in BROADCAST_FORMATS)
-        self._decoder = _open_decoder(stream, drops_no_frame=self._damage.keeps_some)
+        self._decoder = open_decoder(stream, drops_no_frame=self._damage.keeps_some)
         self._deinterlacer = Deinterlacer() if options.deinterlace == "on" else None
         self._expected = _ExpectedFrames() if self._decoder.name in _DROPPING_CODECS else None
         self._decode_times: list[int | None] = []
@@ -119,7 +119,7 @@ class FrameDecoder:
         flags: deque[bool] = deque([False] * _GAP_DELAY, maxlen=_GAP_DELAY)
         try:
             for packet in self._timeline.demux(self._container, [self._stream]):
-                if _is_repetition(packet):
+                if is_repetition(packet):
                     self._repeated_until = _end_of(packet)
                     continue
                 if packet.size:
@@ -228,7 +228,7 @@ class _ExpectedFrames:
         return lost
 
 
-def _open_decoder(stream: VideoStream, *, drops_no_frame: bool) -> VideoCodecContext:
+def open_decoder(stream: VideoStream, *, drops_no_frame: bool) -> VideoCodecContext:
     """Return the stream's decoder; for VP8 and VP9 with alpha, one that decodes it."""
     context = stream.codec_context
     if context.name in _ALPHA_DECODERS and stream.metadata.get("alpha_mode") == "1":
@@ -245,7 +245,7 @@ def _open_decoder(stream: VideoStream, *, drops_no_frame: bool) -> VideoCodecCon
     return context
 
 
-def _is_repetition(packet: "Packet[VideoStream]") -> bool:
+def is_repetition(packet: "Packet[VideoStream]") -> bool:
     """Return whether an empty packet means that the frame before stays; the one at the end has no timestamp."""
     return not packet.size and (packet.pts is not None or packet.dts is not None)
 

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from frame_tools.contracts.errors import InputError
 from frame_tools.media.heif_header import heif_header_part, read_heif
 from frame_tools.media.image_kinds import ImageHeader, ReadPart
-from frame_tools.media.raster_header import read_bmp, read_gif, read_jpeg, read_png, read_webp
+from frame_tools.media.raster_header import PNG_BEGIN, read_bmp, read_gif, read_jpeg, read_png, read_webp
 from frame_tools.media.tiff_header import TIFF_BEGINS, read_tiff, tiff_header_part
 
 MAX_BYTES: Final = 64 * 2**20
@@ -26,7 +26,7 @@ UNREADABLE_REMEDY: Final = "Use a JPEG, PNG, WebP, HEIC, AVIF or TIFF image that
 
 _READERS: Final[dict[bytes, Callable[[bytes], ImageHeader]]] = {
     b"\xff\xd8\xff": read_jpeg,
-    b"\x89PNG\r\n\x1a\n": read_png,
+    PNG_BEGIN: read_png,
     b"GIF87a": read_gif,
     b"GIF89a": read_gif,
     b"BM": read_bmp,

@@ -1,34 +1,44 @@
 """Random access to a video of masks: upright grayscale images from any frame on, decoded from the previous keyframe.
 
+Masks are treated as the frames of the video they belong to: cropped, turned and deinterlaced alike. HDR is refused.
+
 A split reads a video once from its beginning; each task needs a few masks from the middle. So the packets are listed
 first, without decoding: a frame's number is the rank of its timestamp. Where there is no index to seek by, or where
 packets may not be frames (VP8 hides some), all earlier frames are decoded and counted instead.
 A damaged or truncated video is an error, never a shorter video.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Final
+from weakref import finalize
 
 import av
 from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image
 
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.media_values import MAX_FRAMES
 from frame_tools.media import probe
-from frame_tools.media.color import HDR_NAMES, SCALING, conversion_for_tags
+from frame_tools.media.animated_webp import temporary_copy
 from frame_tools.media.containers import UNREADABLE_REMEDY, ByteSource, open_input
+from frame_tools.media.deinterlace import Deinterlacer
+from frame_tools.media.frame_decoder import is_repetition, open_decoder
 from frame_tools.media.image_header import MAX_PIXELS
-from frame_tools.media.orientation import UPRIGHT, Orientation, read_orientation
+from frame_tools.media.mask_converter import MaskConverter
+from frame_tools.media.track_headers import read_track_header
+from frame_tools.media.video_limits import VideoLimits
 
 _INDEXED_FORMATS: Final = ("mov", "matroska")
 _HIDDEN_FRAME_CODECS: Final = frozenset({"vp8"})
+_SDR_REMEDY: Final = "Convert it to SDR (BT.709) first."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +71,13 @@ class MaskVideo:
     """
 
     def __init__(self, file: Path | ByteSource, *, name: str) -> None:
-        self._file = file
+        copy = temporary_copy(file, VideoLimits(pixels=MAX_PIXELS), name=name)
+        if copy is not None:
+            finalize(self, copy.close)
+        self._file = file if copy is None else copy
         self._name = name
-        with open_input(file, name=name) as container:
+        self._is_interlaced: bool | None = None
+        with open_input(self._file, name=name) as container:
             stream = self._stream(container)
             packets = self._packets(container, stream)
             codec = stream.codec_context.name
@@ -76,10 +90,14 @@ class MaskVideo:
         White is 255 and black 0, whatever the video's range. Raises InputError if the video is damaged.
         """
         expected = start
+        # The first of several interlaced frames is deinterlaced like the others if the one before it is known.
+        lead = min(start, 1) if start and self._begins_interlaced() else 0
         with open_input(self._file, name=self._name) as container:
             stream = self._stream(container)
-            converter = _GrayscaleConverter(stream)
-            for number, frame in self._decode_from(container, stream, start):
+            converter = MaskConverter(stream, read_track_header(self._file, container, stream))
+            for number, frame in _deinterlaced(self._decode_from(container, stream, start - lead)):
+                if number < start:
+                    continue
                 if number != expected:
                     raise self._damaged(f"frame {expected} is missing")
                 yield converter.convert(frame)
@@ -89,9 +107,8 @@ class MaskVideo:
 
     def _stream(self, container: InputContainer) -> VideoStream:
         stream = probe.select_video_stream(container, self._name, self._file)
-        transfer = stream.codec_context.color_trc
-        if transfer in HDR_NAMES:
-            raise InputError(f"The mask {self._name} is HDR video ({HDR_NAMES[transfer]})", "Convert it to SDR first.")
+        header = read_track_header(self._file, container, stream)
+        probe.check_track(stream, header, name=f"The mask {self._name}", hdr="refuse", remedy=_SDR_REMEDY)
         width, height = stream.codec_context.width, stream.codec_context.height
         if width * height > MAX_PIXELS:
             raise InputError(
@@ -124,13 +141,12 @@ class MaskVideo:
         self, container: InputContainer, stream: VideoStream, start: int
     ) -> Iterator[tuple[int, VideoFrame]]:
         """Yield (number, frame) in presentation order, beginning at `start` or later."""
-        stream.codec_context.thread_type = "AUTO"
         size = stream.codec_context.width, stream.codec_context.height
         index = self._index
         try:
             if index is not None:
                 _seek(container, stream, index, start)
-            for counted, frame in enumerate(container.decode(stream)):
+            for counted, frame in enumerate(_decoded(container, stream)):
                 number = counted if index is None else index.number(frame.pts)
                 if number < start:
                     continue
@@ -140,8 +156,35 @@ class MaskVideo:
         except av.FFmpegError as error:
             raise self._damaged(str(error.strerror)) from error
 
+    def _begins_interlaced(self) -> bool:
+        """Return whether the first frame is interlaced; False if it can't be decoded, which its reader reports."""
+        if self._is_interlaced is None:
+            with open_input(self._file, name=self._name) as container, suppress(InputError):
+                frames = self._decode_from(container, self._stream(container), 0)
+                self._is_interlaced = any(frame.interlaced_frame for _, frame in islice(frames, 1))
+        return bool(self._is_interlaced)
+
     def _damaged(self, reason: str) -> InputError:
         return InputError(f"{self._name} is damaged ({reason})", UNREADABLE_REMEDY)
+
+
+def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Yield the frames, with their transparency."""
+    decoder = open_decoder(stream, drops_no_frame=False)
+    for packet in container.demux(stream):
+        if not is_repetition(packet):
+            yield from decoder.decode(packet)
+
+
+def _deinterlaced(frames: Iterator[tuple[int, VideoFrame]]) -> Iterator[tuple[int, VideoFrame]]:
+    """Yield (number, frame) with interlaced frames made progressive."""
+    deinterlacer, waiting = Deinterlacer(), deque[int]()
+    for number, frame in frames:
+        waiting.append(number)
+        for progressive in deinterlacer.add(frame):
+            yield waiting.popleft(), progressive
+    for progressive in deinterlacer.finish():
+        yield waiting.popleft(), progressive
 
 
 def _end_seconds(packets: Sequence[_Packet], stream: VideoStream) -> Fraction:
@@ -165,31 +208,3 @@ def _seek(container: InputContainer, stream: VideoStream, index: _Index, start: 
     earlier = [pts for pts in index.keyframes if index.frames[pts] <= start]
     if earlier:
         container.seek(earlier[-1], stream=stream, backward=True)
-
-
-class _GrayscaleConverter:
-    """Converts decoded frames into upright grayscale images."""
-
-    def __init__(self, stream: VideoStream) -> None:
-        self._conversion = conversion_for_tags(probe.read_color_tags(stream), height=stream.codec_context.height)
-        self._reformatter = VideoReformatter()
-        self._orientation: Orientation | None = None
-
-    def convert(self, frame: VideoFrame) -> Image.Image:
-        """Convert a frame; the first frame determines the orientation."""
-        if self._orientation is None:
-            self._orientation = read_orientation(frame) or UPRIGHT
-        is_full_range = frame.format.is_rgb or frame.format.has_palette
-        gray = self._reformatter.reformat(
-            frame,
-            format="gray",
-            src_colorspace=self._conversion.matrix,
-            src_color_range=ColorRange.JPEG if is_full_range else self._conversion.range,
-            dst_color_range=ColorRange.JPEG,
-            interpolation=SCALING,
-            threads=1,
-        )
-        plane = gray.planes[0]
-        size = gray.width, gray.height
-        image = Image.frombuffer("L", size, bytes(plane), "raw", "L", plane.line_size, 1)
-        return self._orientation.to_upright(image)

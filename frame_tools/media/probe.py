@@ -83,8 +83,16 @@ def _count_first_frames(file: Path | ByteSource, name: str) -> dict[int, int]:
     return counts
 
 
-def check_track(stream: VideoStream, header: TrackHeader, *, name: str, hdr: HdrChoice) -> None:
-    """Raise InputError for encrypted video, Dolby Vision without a base layer that others show, and refused HDR."""
+HDR_REMEDY: Final = "Convert it to SDR (BT.709) first, or set hdr to tonemap."
+
+
+def check_track(
+    stream: VideoStream, header: TrackHeader, *, name: str, hdr: HdrChoice, remedy: str = HDR_REMEDY
+) -> None:
+    """Raise InputError for encrypted video, Dolby Vision without a base layer that others show, and refused HDR.
+
+    `remedy` is what to do about HDR.
+    """
     if header.is_encrypted:
         raise InputError(
             f"{name} is encrypted (DRM), so its frames can't be decoded", "Use a file without copy protection."
@@ -96,10 +104,7 @@ def check_track(stream: VideoStream, header: TrackHeader, *, name: str, hdr: Hdr
         )
     transfer = read_color_tags(stream, header).transfer
     if hdr == "refuse" and transfer in HDR_NAMES:
-        raise InputError(
-            f"{name} is HDR video ({HDR_NAMES[transfer]}), and the option hdr is refuse",
-            "Convert it to SDR (BT.709) first, or set hdr to tonemap.",
-        )
+        raise InputError(f"{name} is HDR video ({HDR_NAMES[transfer]}), which is to be refused", remedy)
 
 
 def read_color_tags(stream: VideoStream, header: TrackHeader | None = None) -> Color:

@@ -12,6 +12,8 @@ from frame_tools.media.tiff_header import exif_orientation
 _STANDALONE_MARKERS: Final = frozenset({0x01, *range(0xD0, 0xD9)})
 _FRAME_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _EXIF_BEGIN: Final = b"Exif\0\0"
+PNG_BEGIN: Final = b"\x89PNG\r\n\x1a\n"
+_WEBP_ANIMATION: Final = 2
 _SOS: Final = 0xDA
 _APP1: Final = 0xE1
 
@@ -38,6 +40,23 @@ def read_jpeg(data: bytes) -> ImageHeader:
             orientation = exif_orientation(data[position + 8 : position + length])
         position += length
     raise ValueError("no frame header")
+
+
+def is_animated(begin: bytes) -> bool:
+    """Return whether the beginning of a file is that of an animated WebP or PNG (RFC 9649, 2.7; PNG 3, 11.3.6.1)."""
+    if begin[:4] == b"RIFF" and begin[8:16] == b"WEBPVP8X":
+        return bool(begin[20:21] and begin[20] & _WEBP_ANIMATION)
+    if not begin.startswith(PNG_BEGIN):
+        return False
+    position = len(PNG_BEGIN)
+    for _ in range(MAX_HEADER_PARTS):
+        if position + 8 > len(begin):
+            return False
+        length, kind = struct.unpack_from(">I4s", begin, position)
+        if kind in (b"acTL", b"IDAT"):
+            return bool(kind == b"acTL")
+        position += 12 + length
+    return False
 
 
 def _next_not_ff(data: bytes, position: int) -> int:

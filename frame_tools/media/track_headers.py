@@ -5,11 +5,12 @@ Sources: ISO/IEC 14496-12 (boxes, `clap`, `sinf`); RFC 9559 (Matroska elements);
 Base Media File Format", 3.1 and 3.2 (configuration record).
 """
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from av.container import InputContainer
 from av.stream import Disposition
@@ -17,6 +18,7 @@ from av.video.stream import VideoStream
 
 from frame_tools.contracts.media_description import Color
 from frame_tools.media.color import HLG, PQ
+from frame_tools.media.containers import ByteSource
 from frame_tools.media.edit_lists import boxes, read_moov, read_track_id
 
 Box: TypeAlias = tuple[int, int, int, int]
@@ -68,15 +70,25 @@ class TrackHeader:
     base_color: Color | None = None
 
 
-def read_track_header(file: Path, container: InputContainer, stream: VideoStream) -> TrackHeader:
+def read_track_header(file: Path | ByteSource, container: InputContainer, stream: VideoStream) -> TrackHeader:
     """Read the header of a video stream of `file`; fields that the format does not have keep their defaults."""
+    if isinstance(file, Path):
+        with file.open("rb") as data:
+            return _read(data, container, stream)
+    position = file.tell()
+    header = _read(file, container, stream)
+    file.seek(position)  # where the container goes on to read
+    return header
+
+
+def _read(file: ByteSource, container: InputContainer, stream: VideoStream) -> TrackHeader:
     size = stream.codec_context.width, stream.codec_context.height
-    with file.open("rb") as data:
-        if container.format.name.startswith("mov"):
-            return _read_mp4(read_moov(data, file.stat().st_size), stream.id, size)
-        if container.format.name.startswith("matroska"):
-            tracks = [track for track in container.streams.video if not track.disposition & Disposition.attached_pic]
-            return _read_matroska(data, tracks.index(stream), size)
+    if container.format.name.startswith("mov"):
+        return _read_mp4(read_moov(file, file.seek(0, io.SEEK_END)), stream.id, size)
+    if container.format.name.startswith("matroska"):
+        file.seek(0)
+        tracks = [track for track in container.streams.video if not track.disposition & Disposition.attached_pic]
+        return _read_matroska(file, tracks.index(stream), size)
     return TrackHeader()
 
 
@@ -135,7 +147,7 @@ def _header(*, crop: Box | None, record: bytes, is_encrypted: bool) -> TrackHead
     return TrackHeader(crop, profile, has_plain_base, is_encrypted, _BASE_COLORS.get(compatibility))
 
 
-def _read_matroska(file: BinaryIO, position: int, size: tuple[int, int]) -> TrackHeader:
+def _read_matroska(file: ByteSource, position: int, size: tuple[int, int]) -> TrackHeader:
     """Read the video track at this position among all video tracks."""
     entries = [
         entry for entry in _elements(_read_tracks(file), _TRACK_ENTRY) if _number(entry, _TRACK_TYPE) == _TYPE_VIDEO
@@ -164,7 +176,7 @@ def _read_matroska(file: BinaryIO, position: int, size: tuple[int, int]) -> Trac
     return _header(crop=_checked_crop(crop, size), record=record, is_encrypted=is_encrypted)
 
 
-def _read_tracks(file: BinaryIO) -> bytes:
+def _read_tracks(file: ByteSource) -> bytes:
     """Return the content of the element Tracks, which may follow the clusters; no bytes without one."""
     while True:
         at = file.tell()

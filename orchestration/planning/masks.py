@@ -10,11 +10,13 @@ from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.image_files import is_image_name
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.plan import BlobRef, PlannedMask, Request
+from frame_tools.media.raster_header import is_animated
 from frame_tools.storage.blobs import BlobInfo
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.pins import pin_of
 from orchestration.app import App
 
+_HEADER_BYTES: Final = 64 * 2**10
 _UPLOAD_AGAIN: Final = "Upload {}, then upload the trigger file again"
 
 
@@ -27,7 +29,7 @@ def check_mask(app: App, request: Request, makes: Makes) -> None:
         raise InputError("A run that makes records cannot have a mask", "Remove the option mask")
     if _in_folder(app, request, limit=1):
         return
-    if is_image_name(mask):
+    if is_image_name(mask) and not _is_animation(app, request):
         raise InputError(
             f"The mask {mask!r} is a single image", "Name a folder with one mask per frame, or a mask video"
         )
@@ -62,6 +64,12 @@ def pin_masks(storage: Storage, mask: PlannedMask | None, manifest: Manifest) ->
     if missing := [name for name in names if name not in pins]:
         raise InputError(f"The mask {missing[0]!r} is missing", _UPLOAD_AGAIN.format("it"))
     return tuple(pins[name] for name in names)
+
+
+def _is_animation(app: App, request: Request) -> bool:
+    """Return whether the mask, named like an image, is an animated WebP or PNG, which is a video."""
+    mask = app.storage.input.read(paths.input_blob(request.folder, str(request.trigger.mask)), limit=_HEADER_BYTES)
+    return mask is not None and is_animated(mask.data)
 
 
 def _in_folder(app: App, request: Request, *, limit: int) -> list[BlobInfo]:

@@ -1,5 +1,6 @@
 """Header fields that FFmpeg's muxers do not write, put into generated Matroska and MP4 files."""
 
+import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -76,6 +77,11 @@ def _header(data: bytes, position: int) -> tuple[int, int | None, int]:
     value = int.from_bytes(data[at : at + size_bytes], "big") & mask
     kind = int.from_bytes(data[position:at], "big")
     return kind, None if value == mask else value, at + size_bytes
+
+
+def clean_aperture(width: int, height: int, right: int, down: int) -> bytes:
+    """Return the box of an aperture of this size, whose center is moved right and down."""
+    return box(b"clap", struct.pack(">8i", width, 1, height, 1, right, 1, down, 1))
 
 
 def add_to_sample_entry(path: Path, addition: bytes) -> None:

@@ -1,8 +1,11 @@
 """Planned masks."""
 
+import io
+
 import pytest
 
 from frame_tools.contracts.plan import BlobRef
+from tests.support.clips import draw
 from tests.support.fake_node import read_plan
 from tests.support.world import World
 
@@ -30,6 +33,29 @@ def test_mask_video_is_planned(world: World) -> None:
     plan = read_plan(world.storage, world.fire_trigger(world.upload_trigger("clip", mask="masks.mp4")))
     assert plan.mask is not None
     assert (plan.mask.kind, plan.mask.suffix, plan.mask.blob.name) == ("video", None, "clip/masks.mp4")
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "PNG"])
+def test_animation_is_planned_as_a_video(world: World, kind: str) -> None:
+    file = io.BytesIO()
+    frames = [draw(number, (64, 48)) for number in range(3)]
+    frames[0].save(file, kind, save_all=True, append_images=frames[1:])
+    world.upload_frames("clip")
+    world.upload_files("clip", {f"masks.{kind.lower()}": file.getvalue()})
+    run_id = world.fire_trigger(world.upload_trigger("clip", mask=f"masks.{kind.lower()}"))
+    plan = read_plan(world.storage, run_id)
+    assert plan.mask is not None
+    assert plan.mask.kind == "video"
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "PNG"])
+def test_single_image_is_refused(world: World, kind: str) -> None:
+    file = io.BytesIO()
+    draw(1, (64, 48)).save(file, kind)
+    world.upload_frames("clip")
+    world.upload_files("clip", {f"mask.{kind.lower()}": file.getvalue()})
+    run_id = world.fire_trigger(world.upload_trigger("clip", mask=f"mask.{kind.lower()}"))
+    assert "single image" in world.outcome(run_id).reason
 
 
 @pytest.mark.parametrize(
