@@ -195,6 +195,7 @@ class Host:
                 self._options.cors_origins or self._settings.cors_origins,
                 with_credentials=self._settings.cors_credentials,
             ),
+            max_body_bytes=self._settings.max_body_bytes,
         )
 
     def _queue_listener(self, function: Function) -> QueueListener:

@@ -21,7 +21,7 @@ class Nodes:
         self, store: Store, scheduler: Scheduler, background: Background, *, boot_seconds: float = 0.0
     ) -> None:
         """`boot_seconds` is the time from a node's allocation until it runs tasks; 0 means at once."""
-        self._boot_seconds = boot_seconds
+        self.boot_seconds = boot_seconds
         self._store = store
         self._scheduler = scheduler
         self._background = background
@@ -38,7 +38,7 @@ class Nodes:
         self._store.put_pool(pool.model_copy(update=update))
         for node in self._store.pool(pool_id).nodes:
             self._scheduler.node_directory(pool.id, node.id).make()
-        if self._boot_seconds and new:
+        if self.boot_seconds and new:
             self._background.start(self._finish_boot(pool_id, [node.id for node in new]))
 
     async def retire(self, pool_id: str, node_id: str, cancel_reason: CancelReason | None) -> None:
@@ -76,7 +76,7 @@ class Nodes:
         await self._finish_boot(pool_id, [node_id])
 
     async def _finish_boot(self, pool_id: str, node_ids: list[str]) -> None:
-        await asyncio.sleep(self._boot_seconds)
+        await asyncio.sleep(self.boot_seconds)
         if self._store.has_pool(pool_id):  # it may have been deleted meanwhile
             for node in self._store.pool(pool_id).nodes:
                 if node.id in node_ids and node.state == "starting":
@@ -111,10 +111,10 @@ class Nodes:
         moment = now()
         return Node(
             id=f"local-{pool_id.lower()}-{number}",
-            state="starting" if self._boot_seconds else "idle",
+            state="starting" if self.boot_seconds else "idle",
             state_transition_time=moment,
             allocation_time=moment,
-            last_boot_time=None if self._boot_seconds else moment,
+            last_boot_time=None if self.boot_seconds else moment,
             is_dedicated=dedicated,
         )
 

@@ -6,6 +6,7 @@ Autoscale formulas are checked and stored; only evaluateautoscale evaluates them
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
+from typing import Literal
 
 from local_cloud.batch_service.autoscale.run import evaluation
 from local_cloud.batch_service.autoscale.values import FormulaError
@@ -34,7 +35,13 @@ class Pools:
         self._background = background
 
     def create(self, spec: PoolSpec) -> Pool:
-        """Add a pool; its nodes start at once. Raises BatchError (PoolExists)."""
+        """Add a pool, which is resizing until its nodes are allocated. Raises BatchError (PoolExists)."""
+        pool = self._add(spec, allocation_state="resizing")
+        self._background.start(self._finish_creation(pool.id))
+        return pool
+
+    def _add(self, spec: PoolSpec, *, allocation_state: Literal["steady", "resizing"]) -> Pool:
+        """Add a pool without nodes. Raises BatchError (PoolExists)."""
         if self._store.has_pool(spec.id):
             raise BatchError("PoolExists")
         moment = now()
@@ -44,12 +51,11 @@ class Pools:
             last_modified=moment,
             creation_time=moment,
             state_transition_time=moment,
+            allocation_state=allocation_state,
             allocation_state_transition_time=moment,
         )
         self._store.put_pool(pool)
-        self._nodes.add_missing(pool.id)
-        self._scheduler.schedule()
-        return self._store.pool(pool.id)
+        return pool
 
     def declare(self, pool_id: str, *, nodes: int, slots: int, images: Iterable[str]) -> None:
         """Create or update a pool as declared on the command line."""
@@ -66,7 +72,9 @@ class Pools:
             target_dedicated_nodes=nodes,
         )
         if not self._store.has_pool(pool_id):
-            self.create(spec)
+            self._add(spec, allocation_state="steady")
+            self._nodes.add_missing(pool_id)
+            self._scheduler.schedule()
             return
         pool = self._store.pool(pool_id)
         update: dict[str, object] = {
@@ -146,6 +154,11 @@ class Pools:
         """Remove the formula."""
         pool = self._require_not_deleting(pool_id)
         self._change(pool, enable_auto_scale=False, auto_scale_formula=None, auto_scale_evaluation_interval=None)
+
+    async def _finish_creation(self, pool_id: str) -> None:
+        await asyncio.sleep(self._nodes.boot_seconds)  # the local stand-in for the time of an allocation, too
+        if self._store.has_pool(pool_id):  # it may have been deleted meanwhile
+            await self._finish_resize(pool_id, None)
 
     async def _finish_resize(self, pool_id: str, cancel_reason: CancelReason | None) -> None:
         pool = self._store.pool(pool_id)

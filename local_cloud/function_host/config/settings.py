@@ -21,6 +21,9 @@ from local_cloud.function_host.config.json_file import load_json
 HOST_STORAGE = "AzureWebJobsStorage"
 _PROCESS_COUNT_SETTING = "FUNCTIONS_WORKER_PROCESS_COUNT"
 _MAX_PROCESSES = 10
+_BODY_LIMIT_SETTING = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
+DEFAULT_BODY_BYTES = 100 * 1024 * 1024
+"""The real host's default limit of a request's body."""
 _LOCAL_SETTINGS = "local.settings.json"
 _HOST_ID_SETTING = "AzureFunctionsWebHost__hostid"
 _INVISIBILITY_SETTING = "LOCAL_HOST_MESSAGE_INVISIBILITY"
@@ -52,6 +55,8 @@ class HostSettings:
 
     worker_processes: int = 1
     """Number of worker processes (FUNCTIONS_WORKER_PROCESS_COUNT), 1 to 10."""
+    max_body_bytes: int = DEFAULT_BODY_BYTES
+    """Largest body of an HTTP request (FUNCTIONS_REQUEST_BODY_SIZE_LIMIT)."""
     cors_origins: str = ""
     """`Host.CORS` of local.settings.json: origins separated by commas, or `*`."""
     cors_credentials: bool = False
@@ -93,6 +98,7 @@ def read_settings(root: Path, environ: Mapping[str, str]) -> HostSettings:
         host_id=_host_id(root, values),
         message_invisibility=_invisibility(values),
         worker_processes=_worker_processes(values),
+        max_body_bytes=_max_body_bytes(values),
         cors_origins=str(_host_section(local).get("CORS") or ""),
         cors_credentials=_host_section(local).get("CORSCredentials") is True,
     )
@@ -130,6 +136,13 @@ def _worker_processes(values: Mapping[str, str]) -> int:
     text = values.get(_PROCESS_COUNT_SETTING, "1")
     if not text.isdecimal() or not 1 <= int(text) <= _MAX_PROCESSES:
         raise SettingsError(f"{_PROCESS_COUNT_SETTING} {text!r} must be a number from 1 to {_MAX_PROCESSES}")
+    return int(text)
+
+
+def _max_body_bytes(values: Mapping[str, str]) -> int:
+    text = values.get(_BODY_LIMIT_SETTING, str(DEFAULT_BODY_BYTES))
+    if not text.isdecimal() or int(text) == 0:
+        raise SettingsError(f"{_BODY_LIMIT_SETTING} {text!r} must be a number of bytes greater than 0")
     return int(text)
 
 

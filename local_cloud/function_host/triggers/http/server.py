@@ -13,6 +13,7 @@ from http import HTTPStatus
 from aiohttp import web
 from azure.core.exceptions import AzureError
 
+from local_cloud.function_host.config.settings import DEFAULT_BODY_BYTES
 from local_cloud.function_host.invocation.functions import Function
 from local_cloud.function_host.invocation.invoker import Invoker, TriggerEvent
 from local_cloud.function_host.invocation.values import (
@@ -34,8 +35,6 @@ from local_cloud.function_host.triggers.http.keys import Keys
 from local_cloud.function_host.triggers.http.routes import Route, find_route
 from local_cloud.function_host.triggers.timer.trigger import Timer
 
-_MAX_BODY_BYTES = 100 * 1024 * 1024
-"""The real host's default limit, in bytes."""
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +53,7 @@ class HttpServer:
         keys: Keys | None,
         host_id: str,
         cors: Cors = Cors(),  # noqa: B008 - frozen
+        max_body_bytes: int = DEFAULT_BODY_BYTES,
     ) -> None:
         self._routes = tuple(routes)
         self._invoker = invoker
@@ -64,11 +64,12 @@ class HttpServer:
         self._keys = keys
         self._host_id = host_id
         self._cors = cors
+        self._max_body_bytes = max_body_bytes
         self._calls: set[asyncio.Task[None]] = set()
 
     def application(self) -> web.Application:
         """Return the aiohttp application."""
-        app = web.Application(client_max_size=_MAX_BODY_BYTES, middlewares=[self._cors.middleware()])
+        app = web.Application(client_max_size=self._max_body_bytes, middlewares=[self._cors.middleware()])
         app.router.add_get("/admin/host/ping", self._ping)
         app.router.add_post("/admin/host/ping", self._ping)
         app.router.add_get("/admin/host/status", self._status)

@@ -7,6 +7,8 @@ import pytest
 from azure.batch import models as m
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
+from tests.support.waiting import until
+
 
 def test_declared_pool(cloud: Any) -> None:
     pool = cloud.client.get_pool("gpu")
@@ -62,6 +64,7 @@ def test_resize_waits_for_task_completion(own_cloud: Any) -> None:
 def test_autoscale_formula_changes_no_nodes(cloud: Any) -> None:
     spec = m.BatchPoolCreateOptions(id="scaled", vm_size="STANDARD_NC4", target_dedicated_nodes=1)
     cloud.client.create_pool(spec)
+    _await_node(cloud.client, "scaled")
     formula = "$TargetDedicatedNodes=7;"
     request = m.BatchPoolEnableAutoScaleOptions(
         auto_scale_formula=formula, auto_scale_evaluation_interval=dt.timedelta(minutes=5)
@@ -98,13 +101,22 @@ def test_invalid_autoscale_formula(cloud: Any) -> None:
     assert "$NoSuchName" in run.error.error_values[0].value
 
 
+def _await_node(client: Any, pool_id: str) -> Any:
+    """Return the node of a pool that is being created."""
+    until(lambda: list(client.list_nodes(pool_id)), "the pool has a node")
+    return next(iter(client.list_nodes(pool_id)))
+
+
 def test_nodes_need_time_to_boot(own_cloud: Any) -> None:
     assert own_cloud.service.stop() == 0
     own_cloud.start(boot_seconds=1.5)
     spec = m.BatchPoolCreateOptions(id="slow", vm_size="x", target_dedicated_nodes=1)
     own_cloud.client.create_pool(spec)
-    (node,) = own_cloud.client.list_nodes("slow")
+    pool = own_cloud.client.get_pool("slow")
+    assert (pool.allocation_state, pool.current_dedicated_nodes, pool.target_dedicated_nodes) == ("resizing", 0, 1)
+    node = _await_node(own_cloud.client, "slow")
     assert (node.state, node.last_boot_time) == ("starting", None)
+    assert own_cloud.client.get_pool("slow").allocation_state == "steady"
     own_cloud.job("on-slow", pool="slow")
     own_cloud.add("on-slow", "t", "true")
     assert own_cloud.client.get_task("on-slow", "t").state == "active"

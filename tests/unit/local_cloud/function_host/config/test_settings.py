@@ -97,3 +97,14 @@ def test_worker_processes(tmp_path: Path) -> None:
     assert read_settings(tmp_path, {"FUNCTIONS_WORKER_PROCESS_COUNT": "2"}).worker_processes == 2
     with pytest.raises(SettingsError, match="FUNCTIONS_WORKER_PROCESS_COUNT '11'"):
         read_settings(tmp_path, {"FUNCTIONS_WORKER_PROCESS_COUNT": "11"})
+
+
+def test_limit_of_request_bodies(tmp_path: Path) -> None:
+    assert read_settings(tmp_path, {}).max_body_bytes == 100 * 1024 * 1024
+    assert read_settings(tmp_path, {"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "4096"}).max_body_bytes == 4096
+
+
+@pytest.mark.parametrize("value", ["", "0", "-1", "1.5", "many"])
+def test_invalid_limit_of_request_bodies(tmp_path: Path, value: str) -> None:
+    with pytest.raises(SettingsError, match="FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"):
+        read_settings(tmp_path, {"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": value})

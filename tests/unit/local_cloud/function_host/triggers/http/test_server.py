@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from local_cloud.function_host.config.settings import DEFAULT_BODY_BYTES
 from local_cloud.function_host.invocation.functions import Binding, Function
 from local_cloud.function_host.invocation.invoker import TriggerEvent
 from local_cloud.function_host.invocation.values import InvocationResult, text_datum
-from local_cloud.function_host.triggers.http import server as server_module
 from local_cloud.function_host.triggers.http.cors import Cors
 from local_cloud.function_host.triggers.http.routes import Route
 from local_cloud.function_host.triggers.http.server import HttpServer, to_response
@@ -42,6 +42,7 @@ def send(
     headers: Mapping[str, str] | None = None,
     method: str = "POST",
     cors: str = "",
+    max_body_bytes: int = DEFAULT_BODY_BYTES,
 ) -> tuple[list[int], list[dict[str, Any]]]:
     """Send requests to a server with one function; return the statuses and the function's requests."""
     invoker: Any = RecordingInvoker()
@@ -55,6 +56,7 @@ def send(
         keys=None,
         host_id="id",
         cors=Cors.parse(cors),
+        max_body_bytes=max_body_bytes,
     )
 
     async def run() -> list[int]:
@@ -81,10 +83,9 @@ def test_empty_header_reaches_function() -> None:
     assert [received["headers"][name].value for name in ("x-empty", "x-full")] == ["", "a"]
 
 
-def test_too_large_body_is_server_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "_MAX_BODY_BYTES", 10)
-    statuses, received = send("/api/echo", body=b"x" * 11)
-    assert (statuses, received) == ([500], [])
+def test_too_large_body_is_server_error() -> None:
+    assert send("/api/echo", body=b"x" * 11, max_body_bytes=10) == ([500], [])
+    assert send("/api/echo", body=b"x" * 10, max_body_bytes=10)[0] == [200]
 
 
 def test_home_page_is_last_resort() -> None:
