@@ -5,7 +5,6 @@ has ended and holds nothing, and no user request was undone by a handler that ha
 """
 
 import datetime as dt
-import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -99,10 +98,6 @@ def rerun_all(app: App, run_id: str) -> None:
     resubmit(app, run_id, "all")
 
 
-IMMUTABLE: Final = re.compile(r"/(request|plan|pool)\.json$")
-"""Documents that no operation changes here: the order of their reads does not matter, so it is not explored."""
-
-
 USER_REQUESTS: Final = (cancel, resume_missing, resume_failed, rerun_all)
 
 
@@ -121,7 +116,6 @@ class Scenario:
         self.not_called_again = False
         """If True, a Batch job that was being created may remain until its own time limit."""
         self.outcomes: dict[Hashable, str] = {}
-        self.immutable = {f"runs/{name}" for name in self.cloud.containers["runs"].blobs if IMMUTABLE.search(name)}
 
     def interleave(self, operations: Sequence[Operation], schedule: Schedule) -> list[HandlerThread]:
         """Restore the state and run the operations by the schedule; call a handler that crashed or failed again.
@@ -145,11 +139,7 @@ class Scenario:
 
     def _handler(self, operation: Operation) -> Handler:
         def handle(gate: Gate) -> None:
-            def before(resource: str, writes: bool) -> None:
-                if writes or resource not in self.immutable:
-                    gate(writes)
-
-            operation(with_access_hook(self.world.app, before), self.run_id)
+            operation(with_access_hook(self.world.app, gate), self.run_id)
 
         return handle
 
