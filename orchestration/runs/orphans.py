@@ -1,6 +1,7 @@
 """Scan of all runs for orphans: runs that have not ended and are not marked open, so no sweep visits them.
 
-A run becomes an orphan if a process dies between two writes while another one cleans up, and nothing calls it again.
+A run becomes an orphan if a process dies between two writes while another one cleans up, and nothing calls it again; or
+if its outcome is damaged after it has ended.
 The scan looks at one page of runs a sweep, and begins again an hour after it began.
 """
 
@@ -10,9 +11,13 @@ from collections.abc import Collection
 from typing import Final
 
 from frame_tools.contracts import ids
+from frame_tools.contracts.errors import DamagedError, VersionSkewError
 from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.receipt import Outcome
+from frame_tools.storage.blobs import Blob
 from frame_tools.telemetry.logs import log_fields
 from orchestration.app import App
+from orchestration.documents import load_own
 from orchestration.runs.sweep_progress import Scan
 
 _log = logging.getLogger(__name__)
@@ -41,9 +46,19 @@ def reopen_orphaned_runs(app: App, scan: Scan, *, still_open: Collection[str]) -
 
 def _reopen_if_orphaned(app: App, run_id: str) -> None:
     runs, names = app.storage.runs, RunPaths(run_id)
-    if not runs.exists(names.outcome) and _was_accepted_recently(app, names):
+    if not _has_ended(runs.read(names.outcome), run_id) and _was_accepted_recently(app, names):
         _log.warning("run %s was orphaned", run_id, extra=log_fields(event="orphan_reopened"))
         runs.create(names.open_mark, b"")
+
+
+def _has_ended(outcome: Blob | None, run_id: str) -> bool:
+    """Return whether an outcome says that its run has ended; a damaged one has to be made again."""
+    try:
+        return outcome is not None and bool(load_own(Outcome, outcome.data, run_id))
+    except VersionSkewError:
+        return True
+    except DamagedError:
+        return False
 
 
 def _was_accepted_recently(app: App, names: RunPaths) -> bool:

@@ -156,7 +156,8 @@ def test_damaged_document(host: InMemoryHost, moment: str, document: str, damage
     after = world.start("after", 2, scorer="describe")
     assert world.status(run_id)
     assert run_id in {run["run_id"] for run in list_runs(world.app)}
-    host.play(until=lambda: all(host.outcome(each) for each in (run_id, before, after)))
+    runs = (run_id, before, after)
+    host.play(until=lambda: all(host.outcome(each) and world.is_released(each) for each in runs))
     assert [host.outcome(each).status for each in (before, after)] == ["finished", "finished"]
     status = world.status(run_id)
     if status != "finished":

@@ -75,3 +75,25 @@ def test_age_of_orphans_is_below_the_lifecycle_rule() -> None:
     (rule,) = [rule for rule in policy.get("properties", "policy", "rules") if rule["name"] == "delete-runs"]
     days = rule["definition"]["actions"]["baseBlob"]["delete"]["daysAfterModificationGreaterThan"]
     assert orphans.OLDEST_ORPHAN.days < days
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b'{"run_id": "x"}'])
+def test_ended_run_whose_outcome_is_damaged_gets_it_again(world: World, data: bytes) -> None:
+    run_id = world.start("clip", 2)
+    assert world.finish(run_id) == "finished"
+    world.clock.advance(hours=1)
+    world.storage.runs.write(RunPaths(run_id).outcome, data)
+    sweep(world.app)
+    sweep(world.app)
+    assert world.outcome(run_id).status == "finished"
+    assert world.is_released(run_id)
+    assert world.status(run_id) == "finished"
+
+
+def test_ended_run_with_an_outcome_of_another_version_stays_closed(world: World) -> None:
+    run_id = world.start("clip", 2)
+    assert world.finish(run_id) == "finished"
+    world.clock.advance(hours=1)
+    world.storage.runs.write(RunPaths(run_id).outcome, b'{"version": 99, "impasto_version": "9.8.7"}')
+    sweep(world.app)
+    assert not is_open(world, run_id)
