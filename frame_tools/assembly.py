@@ -144,7 +144,7 @@ def _is_committed(storage: Storage, plan: Plan) -> bool:
     stored = storage.output.info(plan.product)
     if stored is None or plan.inputs_sha256 is None:
         return stored is not None
-    blob = storage.runs.read(RunPaths(plan.run_id).product_record)
+    blob = storage.runs.read(RunPaths(plan.run_id).product_record, limit=ProductRecord.max_bytes)
     try:
         return blob is not None and ProductRecord.load_stored(blob.data).etag == stored.etag
     except DamagedError:
@@ -242,7 +242,7 @@ def read_receipt(storage: Storage, run_id: str, batch: int) -> Receipt:
 
 
 def _read_receipt_blob(storage: Storage, run_id: str, batch: int) -> Blob:
-    blob = storage.runs.read(RunPaths(run_id).receipt(batch))
+    blob = storage.runs.read(RunPaths(run_id).receipt(batch), limit=Receipt.max_bytes)
     if blob is None:
         raise MissingReceiptError(f"The batch {batch} has no receipt", "Wait: it is scored again.")
     return blob

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol, Self, TypeVar
+from typing import ClassVar, Final, Protocol, Self, TypeVar
 
 from frame_tools.contracts.base import StoredDocument
 from frame_tools.contracts.errors import DamagedError, ErrorCode, VersionSkewError
@@ -12,6 +12,7 @@ from frame_tools.storage.blobs import BlobInfo
 from frame_tools.storage.ports import BlobContainer
 from frame_tools.storage.recorded_hashes import RecordedHashes
 
+MAX_TEXT_BYTES: Final = 1000
 _PLAUSIBLE_YEARS: Final = range(2020, 2100)
 
 
@@ -21,6 +22,8 @@ class RunDocument(Protocol):
     @property
     def run_id(self) -> str:
         """The run's id."""
+
+    max_bytes: ClassVar[int]
 
     @classmethod
     def load_stored(cls, data: bytes | str) -> Self:
@@ -75,7 +78,7 @@ class RunDocuments:
 
     def read(self, name: str, document: type[D]) -> D | None:
         """Return a document, or None if it is missing or unreadable."""
-        blob = self.runs.read(name) if name in self.listed else None
+        blob = self.runs.read(name, limit=document.max_bytes) if name in self.listed else None
         if blob is None:
             return None
         try:
@@ -92,7 +95,7 @@ class RunDocuments:
 
     def read_text(self, name: str) -> str | None:
         """Return the text of a blob, or None if it is missing; invalid UTF-8 is replaced."""
-        blob = self.runs.read(name) if name in self.listed else None
+        blob = self.runs.read(name, limit=MAX_TEXT_BYTES) if name in self.listed else None
         return None if blob is None else blob.data.decode("utf-8", "replace")
 
     def report_missing(self, name: str, what: str) -> None:

@@ -13,6 +13,7 @@ from typing import Final, Self
 
 from frame_tools.contracts import ids, paths
 from frame_tools.contracts.errors import DamagedError, ErrorCode, NextStep, VersionSkewError
+from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan, Request
 from frame_tools.contracts.receipt import Failure, Outcome, ProductRecord, SplitReceipt, TaskError
@@ -174,6 +175,8 @@ def read_state(storage: Storage, run_id: str) -> AnyState | None:
         outcome = None
     if plan is not None and names.manifest not in listed:
         documents.report_missing(names.manifest, "manifest")
+    elif names.manifest in listed and listed[names.manifest].size > Manifest.max_bytes:
+        documents.report_untrue(names.manifest, f"The manifest has more than {Manifest.max_bytes} bytes")
     return RunState(
         request=request,
         resumed_at=documents.read_text(names.resumed),
@@ -304,7 +307,8 @@ def run_name(storage: Storage, run_id: str) -> str:
 def read_task_error(storage: Storage, run_id: str, step: str) -> TaskError | None:
     """Return the last retryable error of a step's task; None without one, or if its record cannot be read."""
     run = RunPaths(run_id)
-    blobs = [storage.runs.read(name) for name in (run.error(step), run.old_error(step))]
+    names = (run.error(step), run.old_error(step))
+    blobs = [storage.runs.read(name, limit=TaskError.max_bytes) for name in names]
     errors: list[TaskError] = []
     for blob in blobs:
         try:

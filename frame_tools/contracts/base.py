@@ -55,6 +55,9 @@ class StoredDocument(Document):
 
     document_name: ClassVar[str]
     """The document's name in messages."""
+    max_bytes: ClassVar[int] = 4 * 2**20
+    max_values: ClassVar[int] = 100_000
+    """Limits of what is parsed: a parser takes up to a kilobyte for each value, and nodes write some documents."""
 
     impasto_version: str = IMPASTO_VERSION
     """Version of Impasto that wrote the document; empty if that version did not record it."""
@@ -64,8 +67,10 @@ class StoredDocument(Document):
         """Load a document that Impasto wrote.
 
         Raises VersionSkewError if another version of Impasto wrote it in a form that this one does not know,
-        DamagedError if it is invalid for any other reason.
+        DamagedError if it is invalid for any other reason, or larger than any that Impasto writes.
         """
+        if excess := cls._excess(data):
+            raise DamagedError(f"The stored {cls.document_name} has {excess}", "Start a new run")
         try:
             document = cls.model_validate_json(data)
         except ValidationError as error:
@@ -73,6 +78,14 @@ class StoredDocument(Document):
         if "impasto_version" in document.model_fields_set:
             return document
         return document.model_copy(update={"impasto_version": ""})
+
+    @classmethod
+    def _excess(cls, data: bytes | str) -> str | None:
+        """Say what is too large in JSON text that nobody has parsed yet; None if nothing is."""
+        if len(data) > cls.max_bytes:
+            return f"more than {cls.max_bytes} bytes"
+        values = sum(data.count(mark) if isinstance(data, str) else data.count(mark.encode()) for mark in "{[,")
+        return f"{values} values; the maximum is {cls.max_values}" if values > cls.max_values else None
 
     def dumps(self) -> bytes:
         """Return the document in the form that this version of Impasto writes; equal documents give equal bytes."""

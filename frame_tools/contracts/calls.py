@@ -47,7 +47,7 @@ def _time(value: object) -> object:
 def _step(value: str) -> str:
     if not _STEP.fullmatch(value):
         raise ValueError('must be the number of a batch, "split" or "join"')
-    return value.zfill(5) if value.isdigit() else value
+    return value.zfill(5) if value.isdecimal() else value
 
 
 Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": _NAME_PATTERN})]

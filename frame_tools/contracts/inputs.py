@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from frame_tools.contracts.base import StoredDocument
+from frame_tools.contracts.media_values import MAX_FRAMES
 
 Pin = Annotated[str, Field(pattern=r"^(md5:[A-Za-z0-9+/]{22}|etag:[^\n]{1,100})$")]
 """A version of a blob: the MD5 of its content in base64, or its ETag if nobody recorded an MD5."""
@@ -16,6 +17,8 @@ class InputPins(StoredDocument):
     """Pins of all files that a run's tasks and its join read from the user's folder, or from the run's split."""
 
     document_name: ClassVar = "input pins"
+    max_bytes: ClassVar = 128 * (2 * MAX_FRAMES + 100)
+    max_values: ClassVar = 2 * MAX_FRAMES + 100
     version: Literal[1] = 1
     run_id: str
     frames: tuple[Pin, ...]

@@ -61,6 +61,8 @@ class Manifest(StoredDocument):
     model_config = ConfigDict(strict=True)
 
     document_name: ClassVar = "manifest"
+    max_bytes: ClassVar = MAX_JSON_BYTES
+    max_values: ClassVar = sum(_MAX_MARKS.values())
     version: Literal[1, 2, 3] = 3
     source: Line
     source_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None

@@ -10,7 +10,7 @@ def numbers_of_page(total: int, *, limit: int, after: str | None) -> range:
     """
     if after is None:
         return range(min(limit, total))
-    if not (after.isascii() and after.isdigit() and len(after) <= 9):
+    if not (after.isascii() and after.isdecimal() and len(after) <= 9):
         raise InputError(f"after is {after[:40]!r}", "Take it from the field next of the page before")
     start = int(after) + 1
     return range(min(start, total), min(start + limit, total))

@@ -55,7 +55,7 @@ def read_steps(runs: BlobContainer, run_id: str, state: RunState) -> dict[str, S
     pending = [name for name in names if name.removeprefix(prefix).removesuffix(".json") not in complete]
     steps: dict[str, StepProgress] = {}
     for name in pending[:MAX_READ]:
-        blob = runs.read(name)
+        blob = runs.read(name, limit=StepProgress.max_bytes)
         try:
             progress = load_own(StepProgress, blob.data, run_id) if blob else None
         except (DamagedError, VersionSkewError):
@@ -79,7 +79,7 @@ def run_progress(
             seconds_left=None,
             reason=_reason(status, has_started=bool(split), is_local=is_local),
         )
-    batches = {step: progress for step, progress in steps.items() if step.isdigit()}
+    batches = {step: progress for step, progress in steps.items() if step.isdecimal()}
     done = _frames_done(plan, state, batches)
     rate = _rate(batches, now)
     remaining = plan.frame_count - done

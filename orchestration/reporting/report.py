@@ -73,7 +73,7 @@ def summarize_clip(manifest: Manifest) -> dict[str, Any]:
 
 def _load(storage: Storage, name: str, document: type[D]) -> D | None:
     """Return a document of the run, or None if it is missing or unreadable: a report needs none of them."""
-    blob = storage.runs.read(name)
+    blob = storage.runs.read(name, limit=document.max_bytes)
     try:
         return document.load_stored(blob.data) if blob else None
     except (DamagedError, VersionSkewError) as error:

@@ -228,6 +228,6 @@ def _retried_errors(app: App, state: RunState) -> Iterator[str]:
         error = read_task_error(app.storage, state.run_id, name)
         if error is None:  # a resubmission has just deleted it
             continue
-        step = f"Batch {int(error.step)}" if error.step.isdigit() else f"The step {error.step}"
+        step = f"Batch {int(name)}" if name.isdecimal() else f"The step {name}"
         explanation = f"{sentence(error.reason)} {sentence(error.remedy)}"
         yield f"{step} failed at {error.happened_at} and may be retried: {explanation}"

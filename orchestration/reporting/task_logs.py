@@ -41,7 +41,7 @@ def log_tail(app: App, run_id: str, query: LogsQuery) -> LogTail | None:
 
 
 def _number(step: str) -> int | str:
-    return int(step) if step.isdigit() else step
+    return int(step) if step.isdecimal() else step
 
 
 def _stored_attempts(app: App, run_id: str, step: str) -> set[int]:

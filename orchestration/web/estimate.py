@@ -52,7 +52,7 @@ def estimate(app: App, query: Mapping[str, Sequence[str]]) -> Estimate:
 
 def _number(query: Mapping[str, Sequence[str]], name: str, maximum: int) -> int:
     text = query.get(name, [""])[0]
-    if not text.isdigit() or not 1 <= int(text) <= maximum:
+    if not text.isdecimal() or not 1 <= int(text) <= maximum:
         raise InputError(f"{name} is a number from 1 to {maximum}, not {text[:20]!r}", "Choose another clip.")
     return int(text)
 

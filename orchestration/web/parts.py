@@ -45,7 +45,7 @@ def _more_runs(app: App, query: Query) -> Answer:
 
 def _selected_runs(app: App, query: Query) -> rows.RunList:
     start = first(query, "start") or "0"
-    if not start.isdigit():
+    if not start.isdecimal():
         raise InputError(f"start is a number, not {start[:20]!r}", "Load the page again.")
     return rows.list_rows(app, group=first(query, "group"), search=first(query, "q"), start=int(start))
 

@@ -32,7 +32,7 @@ def read_pairs(app: App, run_id: str, parent: str | None = None) -> tuple[Pair, 
         names = {item.name for item in app.storage.work.list(prefix)}
         for name in sorted(names):
             number, _, side = name.removeprefix(prefix).partition("-")
-            after = RunPaths(owner).pair(int(number), "after") if number.isdigit() else ""
+            after = RunPaths(owner).pair(int(number), "after") if number.isdecimal() else ""
             if side == "before.jpg" and after in names:
                 pairs[int(number)] = Pair(
                     number=int(number) + 1, before=_work_link(app, name), after=_work_link(app, after)

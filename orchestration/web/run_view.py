@@ -330,10 +330,10 @@ def changed_options(trigger: Trigger, form: Mapping[str, Sequence[str]]) -> dict
     strength = form.get("strength", [""])[0]
     options: dict[str, Any] = {}
     if strength:
-        options["strength"] = int(strength) / 100 if strength.isdigit() else strength
+        options["strength"] = int(strength) / 100 if strength.isdecimal() else strength
     if form.get("color"):
         options["preserve_color"] = form["color"][0]
-    if form.get("smoothing", [""])[0].isdigit():
+    if form.get("smoothing", [""])[0].isdecimal():
         options["temporal_smoothing"] = int(form["smoothing"][0]) / 100
     current = trigger.model_dump(mode="json")
     return {name: value for name, value in options.items() if current.get(name) != value}

@@ -159,7 +159,7 @@ class _Evaluation:
             value = self._ternary()
             self._expect(")")
             return value
-        if symbol[0].isdigit():
+        if symbol[0].isdecimal():
             return float(symbol)
         if symbol in _FUNCTIONS:
             values = numbers(self._arguments())

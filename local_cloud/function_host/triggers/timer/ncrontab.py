@@ -62,7 +62,7 @@ class _Field:
         return next((value for name, value in self.names.items() if text in (name, name[:3])), None)
 
     def _number(self, text: str, part: str) -> int:
-        if not (text.isascii() and text.isdigit()):
+        if not (text.isascii() and text.isdecimal()):
             raise ScheduleError(f"{self.name}: {part!r} is not a number, a name, a range or a step")
         return int(text)
 

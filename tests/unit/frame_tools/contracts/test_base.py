@@ -103,6 +103,16 @@ def test_invalid_document_of_a_known_version_is_damaged(data: bytes) -> None:
     assert Note.document_name in caught.value.what
 
 
+@pytest.mark.parametrize("document", STORED)
+@pytest.mark.parametrize("mark", ["{", "[", "1,", '{"a":'])
+def test_document_that_would_take_too_much_memory_is_not_parsed(document: type[StoredDocument], mark: str) -> None:
+    """A compromised node writes some documents, and a parser takes up to a kilobyte for a value of three bytes."""
+    for data in (b"[" + mark.encode() * (document.max_values + 1), b" " * (document.max_bytes + 1)):
+        with pytest.raises(DamagedError) as caught:
+            document.load_stored(data)
+        assert caught.value.code == ErrorCode.DAMAGED_DATA
+
+
 def test_parse_input_blames_the_input_and_names_the_fields() -> None:
     with pytest.raises(InputError) as caught:
         Options.parse_input(b'{"strenght": 1}', "trigger file")

@@ -97,3 +97,14 @@ def test_failed_run_whose_request_is_damaged_needs_a_new_run(world: World) -> No
     assert status["reason"] == world.outcome(run_id).reason
     with pytest.raises(DamagedError):
         resubmit(world.app, run_id, "missing")
+
+
+@pytest.mark.parametrize("step", ["\u00b2", "\u0663", "-1", "", "x" * 1000])
+def test_task_error_names_the_step_of_its_place(world: World, step: str) -> None:
+    """The text is a node's: digits that int() refuses, or another step, must not end the request."""
+    run_id = world.start("clip", 4)
+    store_error(world, run_id)
+    stored = TaskError.load_stored(world.storage.runs.need(RunPaths(run_id).error("00000")).data)
+    world.storage.runs.write(RunPaths(run_id).error("00000"), stored.model_copy(update={"step": step}).dumps())
+    (problem,) = world.status_document(run_id)["trouble"]
+    assert problem.startswith("Batch 0 failed")
