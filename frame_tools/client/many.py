@@ -25,8 +25,8 @@ from frame_tools.media.split import split
 VIDEO_SUFFIXES: Final = frozenset(
     f".{suffix}"
     for suffix in (
-        *("3gp", "avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4"),
-        *("mpeg", "mpg", "mts", "mxf", "ogv", "ts", "webm", "wmv"),
+        *("3g2", "3gp", "asf", "avi", "dv", "f4v", "flv", "m2ts", "m2v", "m4v", "mkv", "mov", "mp4"),
+        *("mpeg", "mpg", "mts", "mxf", "ogv", "rm", "rmvb", "ts", "vob", "webm", "wmv", "wtv"),
     )
 )
 EXPECTED_ERRORS: Final = (ImpastoError, AzureError, OSError)

@@ -19,7 +19,7 @@ from frame_tools.contracts.errors import InputError, MissingError
 
 _FORMATS: Final = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf,mxf,h264,hevc,m4v,mpegvideo,ivf,dv,gif,nut,"
-    "apng,yuv4mpegpipe"
+    "apng,yuv4mpegpipe,rm,wtv"
 )
 _INPUT_OPTIONS: Final = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
 UNREADABLE_REMEDY: Final = (

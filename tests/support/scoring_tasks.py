@@ -1,7 +1,6 @@
 """Planned runs in memory for tests of the scoring tasks."""
 
 import dataclasses
-import io
 import time
 from fractions import Fraction
 
@@ -15,33 +14,17 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import BlobRef, Plan, PlannedKeyframe, PlannedProgram, PlannedStyle
 from frame_tools.contracts.receipt import Receipt
 from frame_tools.contracts.scorers import SCORERS
-from frame_tools.media.images import encode_jpeg, encode_png
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.in_memory import InMemoryContainer, InMemoryQueue, in_memory_storage
 from scoring.tasks.base import Task, perform
 from scoring.tasks.score import score_batch
 from tests.support.clips import draw
-from tests.support.heic import encode_heic
+from tests.support.image_kinds import encode_as
 from tests.support.scorer_runs import painting
 
 RUN = "clip-0123456789"
 SIZE = (64, 48)
 BORDERS = (0, 3, 5)
-
-
-def _tiff(image):
-    file = io.BytesIO()
-    image.save(file, "TIFF", compression="tiff_lzw")
-    return file.getvalue()
-
-
-def _webp(image):
-    file = io.BytesIO()
-    image.save(file, "WEBP", lossless=True)
-    return file.getvalue()
-
-
-_ENCODERS = {"jpg": encode_jpeg, "png": encode_png, "tif": _tiff, "webp": _webp, "heic": encode_heic}
 
 
 def planned(scorer="copy", *, image_format="jpg", suffix=None, options=None, **changes):
@@ -55,9 +38,10 @@ def planned(scorer="copy", *, image_format="jpg", suffix=None, options=None, **c
         image_format=image_format,
         pattern="{:06d}." + (suffix or image_format),
     )
-    encode = _ENCODERS[suffix or image_format]
     for index in range(manifest.frame_count):
-        storage.input.write(f"clip/frames/{manifest.frame_name(index)}", encode(draw(index, SIZE)))
+        storage.input.write(
+            f"clip/frames/{manifest.frame_name(index)}", encode_as(f".{suffix or image_format}", draw(index, SIZE))
+        )
     storage.runs.write(RunPaths(RUN).manifest, manifest.dumps())
     fields = {
         "run_id": RUN,

@@ -4,9 +4,11 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from rich.console import Console
 
@@ -14,11 +16,14 @@ from frame_tools.client.api import ApiClient
 from frame_tools.client.download import fetch
 from frame_tools.client.painting import Painting
 from frame_tools.client.progress import progress_display
-from frame_tools.client.workflow import follow_with_progress
+from frame_tools.client.workflow import follow_with_progress, join_folder
 from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.storage.deployment import DataStorage
 from frame_tools.storage.in_memory import BlobStore, InMemoryContainer
+from tests.support.clips import draw, read_number
+from tests.support.image_kinds import encode_as
 
 QUOTA = "AccountCoreQuotaReached: no cores left. Request more cores."
 RETRY = "Batch 0 failed at [12:00] and may be tried again: KeyError: 'k'. Ask the operator to fix the script."
@@ -111,3 +116,16 @@ def test_download_rejects_name_of_another_container(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--overwrite"):
         fetch(storage, "clip-0123456789", "clip-0123456789/video.mkv", tmp_path / "film.MKV")
     assert (tmp_path / "film.MKV").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".webp", ".heic", ".avif"])
+def test_folder_of_frames_of_other_kinds_is_joined(tmp_path: Path, suffix: str) -> None:
+    manifest = Manifest.plain(3, Fraction(25), width=64, height=48, image_format="png", pattern=f"shot {{:d}}{suffix}")
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "manifest.json").write_bytes(manifest.dumps())
+    for number in range(3):
+        (tmp_path / "frames" / manifest.frame_name(number)).write_bytes(encode_as(suffix, draw(number, (64, 48))))
+    with progress_display(Console(file=io.StringIO())) as display:
+        join_folder(tmp_path, tmp_path / "out.mp4", odd_size="exact", display=display)
+    with av.open(str(tmp_path / "out.mp4")) as video:
+        assert [read_number(frame.to_image()) for frame in video.decode(video=0)] == [0, 1, 2]

@@ -111,6 +111,18 @@ def test_other_containers_become_mp4(tmp_path: Path, suffix: str) -> None:
     assert len(after.audio[0]) == len(read_video(trip.source).audio[0])
 
 
+@pytest.mark.parametrize(("suffix", "codec", "sound"), [(".rm", "rv20", "ac3"), (".wtv", "mpeg2video", "ac3")])
+def test_old_recordings_are_read(tmp_path: Path, suffix: str, codec: str, sound: str) -> None:
+    """RealMedia, and recordings of Windows Media Center."""
+    clip = Clip(codec=codec, pix_fmt="yuv420p", b_frames=0, audio=(Tone(codec=sound),))
+    trip = round_trip(tmp_path, clip, suffix=suffix)
+    after = read_video(trip.result)
+    assert [read_number(image) for image in after.images] == list(range(clip.frames))
+    assert after.times[0] == 0
+    assert {later - earlier for earlier, later in pairwise(after.times)} == {Fraction(1, 25)}
+    assert len(after.audio) == 1
+
+
 def test_metadata_is_kept_and_location_on_request(tmp_path: Path) -> None:
     metadata = {"title": "Ein Täst", "creation_time": "2020-01-02T03:04:05.000000Z", "location": "+12.3456-045.6789/"}
     clip = Clip(metadata=metadata)

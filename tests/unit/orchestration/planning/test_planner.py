@@ -1,6 +1,5 @@
 """The planner: plans of valid input, refusals of invalid input."""
 
-import io
 import itertools
 import json
 from collections.abc import Callable, Iterator
@@ -8,11 +7,9 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.image_files import IMAGE_SUFFIXES
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.media_description import AudioTrack
 from frame_tools.contracts.paths import RunPaths
@@ -25,8 +22,8 @@ from orchestration.planning.planner import MAX_AUDIO_PACKETS, _list_frames
 from orchestration.state import RunState, read_state
 from tests.support.clips import draw
 from tests.support.fake_node import SIZE, read_manifest, read_plan, split
-from tests.support.heic import encode_heic
 from tests.support.hostile_images import tiff_with_directory_last, webp_header
+from tests.support.image_kinds import encode_as
 from tests.support.world import World, frame, painting
 
 
@@ -165,7 +162,7 @@ def test_frames_with_a_rate_need_no_manifest(world: World) -> None:
 @pytest.mark.parametrize("suffix", [".tif", ".TIFF", ".webp", ".heic", ".avif", ".bmp"])
 def test_frames_of_other_kinds_are_painted_as_png(world: World, suffix: str) -> None:
     for number in range(4):
-        world.storage.input.write(f"clip/frames/shot_{number:03d}{suffix}", encoded(draw(number, SIZE), suffix))
+        world.storage.input.write(f"clip/frames/shot_{number:03d}{suffix}", encode_as(suffix, draw(number, SIZE)))
     world.storage.input.write(f"clip/frames/._shot_000{suffix}", b"attributes")
     run_id = world.fire_trigger(world.upload_trigger("clip", rate="25"))
     manifest = read_manifest(world.storage, run_id)
@@ -176,14 +173,6 @@ def test_frames_of_other_kinds_are_painted_as_png(world: World, suffix: str) -> 
     receipts = [Receipt.load_stored(world.storage.runs.need(RunPaths(run_id).receipt(n)).data) for n in range(2)]
     painted = [file.name for receipt in receipts for file in receipt.frames]
     assert painted == [RunPaths(run_id).styled_frame(f"shot_{number:03d}.png") for number in range(4)]
-
-
-def encoded(image: Image.Image, suffix: str) -> bytes:
-    if suffix == ".heic":
-        return encode_heic(image)
-    file = io.BytesIO()
-    image.save(file, IMAGE_SUFFIXES[suffix.lower()])
-    return file.getvalue()
 
 
 def test_size_of_a_frame_is_read_behind_its_pixels(world: World) -> None:
