@@ -80,7 +80,7 @@ test-scoring: setup
 test-image: setup image ## Build the node image and run tasks in it, as root
 	.venv/bin/python -m pytest $(IMAGE_TESTS)
 
-# These tests take most of the time. They run most of the product in other processes, which coverage does not measure,
+# These tests take most of the time. They run most of Impasto in other processes, which coverage does not measure,
 # or run the same lines in thousands of orders.
 WHOLE_RUNS := tests/e2e tests/scenarios
 test-runs: setup ## Run the tests of whole runs: on the local cloud, and tables of many in memory

@@ -73,7 +73,7 @@ def _write_video(sink: BlockSink, storage: Storage, plan: Plan, receipts: list[R
     manifest = _read_manifest(storage, plan)
     audio = _open_planned_audio(storage, plan, manifest)
     segments = (
-        Segment(receipt.product.name, receipt.end - receipt.start, data)
+        Segment(receipt.part.name, receipt.end - receipt.start, data)
         for receipt, data in _read_products(storage, plan.run_id, receipts)
     )
     join(manifest, segments, audio=audio, out=sink)
@@ -98,7 +98,7 @@ def _write_records(sink: BlockSink, storage: Storage, run_id: str, receipts: lis
         lines, frames = data.count(b"\n"), receipt.end - receipt.start
         if lines != frames or not data.endswith(b"\n"):
             raise DamagedError(
-                f"{receipt.product.name} contains {lines} records for {frames} frames",
+                f"{receipt.part.name} contains {lines} records for {frames} frames",
                 "Fix the scorer so that it writes one line for each frame, then resubmit all.",
                 next_step=NextStep.RESUBMIT,
             )
@@ -181,11 +181,11 @@ def _open_audio(storage: Storage, audio: BlobRef, pin: str | None) -> BlobReader
 def _read_products(storage: Storage, run_id: str, receipts: list[Receipt]) -> Iterator[tuple[Receipt, bytes]]:
     """Yield each batch's segment or records after comparing it with its receipt; memory holds one at a time."""
     for batch, receipt in enumerate(receipts):
-        data = _read_intact(storage, receipt.product)
+        data = _read_intact(storage, receipt.part)
         if data is None:
             invalidate_receipt(storage, run_id, batch)
             kind = "segment" if receipt.segment else "records file"
-            raise DamagedBatchError([batch], f"The {kind} {receipt.product.name} is missing or damaged")
+            raise DamagedBatchError([batch], f"The {kind} {receipt.part.name} is missing or damaged")
         yield receipt, data
 
 
@@ -249,7 +249,7 @@ def _read_receipt_blob(storage: Storage, run_id: str, batch: int) -> Blob:
 
 
 def _check_frames(storage: Storage, run_id: str, receipts: list[Receipt]) -> None:
-    """Raise DamagedBatchError if a styled frame is missing or damaged.
+    """Raise DamagedBatchError if a painted frame is missing or damaged.
 
     One listing gives the size and ETag of all frames. Only a frame whose ETag differs from its receipt (written again
     by a second attempt, or tampered with) is read and hashed.
@@ -267,7 +267,7 @@ def _check_frames(storage: Storage, run_id: str, receipts: list[Receipt]) -> Non
     for batch in damaged:
         invalidate_receipt(storage, run_id, batch)
     if damaged:
-        raise DamagedBatchError(damaged, f"Styled frames of the batches {damaged[:10]} are missing or damaged")
+        raise DamagedBatchError(damaged, f"Painted frames of the batches {damaged[:10]} are missing or damaged")
 
 
 def _folder(receipt: Receipt) -> str:

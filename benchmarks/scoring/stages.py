@@ -28,7 +28,7 @@ def stage_times(run: Planned) -> dict[str, dict[str, float]]:
     confidence, and `smooth`: blending with the previous frame, also in order and with threads of its own.
     """
     count = min(run.plan.frame_count, MAX_FRAMES)
-    styled = [_styled(run, index) for index in range(count)]
+    painted = [_painted(run, index) for index in range(count)]
     encoder = SegmentEncoder(run.manifest, odd_size=run.plan.options.odd_size)
 
     def segment(picture: Picture) -> None:
@@ -36,15 +36,15 @@ def stage_times(run: Planned) -> dict[str, dict[str, float]]:
 
     times = {
         "read": _time(lambda index: read_frame(run.manifest, run.source, index), range(count)),
-        "encode": _time(lambda picture: _store(run, encode_jpeg(picture)), styled),
-        "segment": _time(segment, styled, finish=encoder.finish),
+        "encode": _time(lambda picture: _store(run, encode_jpeg(picture)), painted),
+        "segment": _time(segment, painted, finish=encoder.finish),
     }
-    return times | _smoothing_times(run, styled) if run.plan.options.smoothing_weight else times
+    return times | _smoothing_times(run, painted) if run.plan.options.smoothing_weight else times
 
 
-def _smoothing_times(run: Planned, styled: list[Picture]) -> dict[str, dict[str, float]]:
-    inputs = [_downscaled(run, read_frame(run.manifest, run.source, index).picture) for index in range(len(styled))]
-    scored = [_downscaled(run, picture) for picture in styled]
+def _smoothing_times(run: Planned, painted: list[Picture]) -> dict[str, dict[str, float]]:
+    inputs = [_downscaled(run, read_frame(run.manifest, run.source, index).picture) for index in range(len(painted))]
+    scored = [_downscaled(run, picture) for picture in painted]
     pairs = list(pairwise([inputs[0], *inputs]))
     motions = [estimate_motion(*pair) for pair in pairs]
     smoother = TemporalSmoother(run.plan.options.smoothing_weight)
@@ -60,9 +60,9 @@ def _downscaled(run: Planned, picture: Picture) -> Picture:
     return picture if size == whole else to_working_size(picture, size)
 
 
-def _styled(run: Planned, index: int) -> Picture:
+def _painted(run: Planned, index: int) -> Picture:
     name = run.manifest.painted_name(index)
-    return decode(run.storage.work.need(RunPaths(RUN).styled_frame(name)).data, name)
+    return decode(run.storage.work.need(RunPaths(RUN).painted_frame(name)).data, name)
 
 
 def _store(run: Planned, data: bytes) -> None:

@@ -46,7 +46,7 @@ Commands use the cloud that the environment names (see the README), else the run
 environment.
 """
 
-app = new_app(help="Repaint a video in the style of a painting.", epilog=EXAMPLES, completion=True)
+app = new_app(help="Paint a video in the style of a painting.", epilog=EXAMPLES, completion=True)
 
 
 def _print_version(value: bool) -> None:
@@ -61,7 +61,7 @@ def impasto(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Repaint a video in the style of a painting."""
+    """Paint a video in the style of a painting."""
 
 
 for module in (paint, preview, estimate, show, watch, cancel, redo, get, local, doctor, upload, split_join, storage):

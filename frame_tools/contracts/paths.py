@@ -240,8 +240,8 @@ class RunPaths:
 
     # In `work`.
 
-    def styled_frame(self, name: str) -> str:
-        """Return a styled frame."""
+    def painted_frame(self, name: str) -> str:
+        """Return a painted frame."""
         return f"{self.run_id}/frames/{name}"
 
     def segment(self, batch: int) -> str:

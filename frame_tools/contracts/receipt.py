@@ -68,7 +68,7 @@ class Receipt(StoredDocument):
     end: int
     plan_sha256: Sha256
     frames: tuple[StoredFile, ...] = ()
-    """Styled frames; only with a segment."""
+    """Painted frames; only with a segment."""
     segment: StoredFile | None = None
     records: StoredFile | None = None
     """JSON lines, one per frame, of a scorer that makes records; instead of frames and segment."""
@@ -85,15 +85,15 @@ class Receipt(StoredDocument):
     finished_at: str
 
     @model_validator(mode="after")
-    def _check_product(self) -> Self:
+    def _check_part(self) -> Self:
         if (self.segment is None) == (self.records is None):
             raise ValueError("a receipt names either a segment or records")
         if self.records is not None and self.frames:
-            raise ValueError("a receipt with records has no styled frames")
+            raise ValueError("a receipt with records has no painted frames")
         return self
 
     @property
-    def product(self) -> StoredFile:
+    def part(self) -> StoredFile:
         """The batch's part of the run's output: its segment or its records."""
         part = self.segment or self.records
         assert part is not None  # noqa: S101 - validated
@@ -122,12 +122,12 @@ def _file_mismatch(receipt: Receipt) -> str | None:
     """Say which file of a receipt is not one of its batch; None if all are."""
     run = RunPaths(receipt.run_id)
     expected = run.segment(receipt.batch) if receipt.segment else run.records_part(receipt.batch)
-    if receipt.product.name != expected:
-        return f"it names {receipt.product.name[:100]!r}"
+    if receipt.part.name != expected:
+        return f"it names {receipt.part.name[:100]!r}"
     names = {frame.name for frame in receipt.frames}
     if names and len(names) != receipt.end - receipt.start:
         return f"it names {len(names)} frames"
-    if others := [name for name in names if not name.startswith(run.styled_frame(""))]:
+    if others := [name for name in names if not name.startswith(run.painted_frame(""))]:
         return f"it names {min(others)[:100]!r}"
     return None
 

@@ -32,7 +32,7 @@ MAX_FRAMES_PER_BATCH: Final = 2_000
 BEST_TOLERANCE: Final = 1.01
 """Forecasts up to this factor above the minimum cost count as equally good."""
 FRAME_WRITES, FRAME_READS = 2, 2
-"""A frame is written twice (input, styled) and read up to twice (by the task, by a user)."""
+"""A frame is written twice (input, painted) and read up to twice (by the task, by a user)."""
 BATCH_WRITES, BATCH_READS = 12, 20
 """Per batch: writes of segment, log, receipt, stdout, stderr, append, messages; reads of plan, manifest, style, marks,
 and by the join."""

@@ -4,7 +4,7 @@ Every segment starts with an IDR frame and references nothing outside itself. Se
 all segments of a run share one SPS/PPS and equal frames give equal bytes. Joining sets the real timestamps.
 
 There are no B-frames; `video_track` explains why. They would save 5 to 20 %. The preset is x264's `superfast` plus the
-macroblock tree that this preset turns off: 84 styled frames of 640x360 (CRF 18) took 5.0 ms of core time per frame,
+macroblock tree that this preset turns off: 84 painted frames of 640x360 (CRF 18) took 5.0 ms of core time per frame,
 3.0 MB and 31.4 dB, compared with 6.9 ms, 2.8 MB and 31.0 dB for `veryfast`. The encoder shares the cores with the
 network, so each millisecond of core time matters.
 """

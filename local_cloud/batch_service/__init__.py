@@ -1,6 +1,6 @@
 """A small local Azure Batch service: the REST API (version 2025-06-01) on the loopback address, tasks as subprocesses.
 
-It implements Batch and knows nothing about the product. The real `azure-batch` client works with it unchanged:
+It implements Batch and knows nothing about Impasto. The real `azure-batch` client works with it unchanged:
 
     BatchClient("http://127.0.0.1:10010", AzureNamedKeyCredential("localbatch", "<any base64 key>"))
 

@@ -1,7 +1,7 @@
 """Resubmission of a run: `missing` and `failed` resume it, `all` and batch numbers create a new run.
 
 Nothing that has been committed is overwritten: a new run has its own id, plan and video, and reuses the segments of the
-batches that it does not score again. `all` accepts other options: the same input, restyled differently.
+batches that it does not score again. `all` accepts other options: the same input, painted differently.
 """
 
 from collections.abc import Mapping

@@ -75,7 +75,7 @@ def _painted_blobs(app: App, state: RunState, plan: Plan, names: Mapping[int, st
         read = pool.map(lambda batch: read_usable(app.storage.runs, run.receipt(batch), Receipt), batches)
         receipts = [receipt for receipt in read if receipt is not None]
         complete = {index for receipt in receipts for index in range(receipt.start, receipt.end)}
-        pending = {index: run.styled_frame(name) for index, name in names.items() if index not in complete}
+        pending = {index: run.painted_frame(name) for index, name in names.items() if index not in complete}
         exist = list(pool.map(app.storage.work.exists, pending.values()))
     painted = {receipt.start + number: file.name for receipt in receipts for number, file in enumerate(receipt.frames)}
     return painted | {index: blob for (index, blob), is_there in zip(pending.items(), exist, strict=True) if is_there}

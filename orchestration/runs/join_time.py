@@ -17,7 +17,7 @@ REQUESTS_PER_BATCH: Final = 4
 BLOCK_BYTES: Final = 4 * 2**20
 """Bytes in one request for reading sound or writing the video."""
 FRAME_SECONDS: Final = 0.0004
-"""For the listing of a styled frame and its packet."""
+"""For the listing of a painted frame and its packet."""
 BYTES_PER_SECOND: Final = 16 * 2**20
 
 

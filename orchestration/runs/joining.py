@@ -89,7 +89,7 @@ def _join_or_schedule(app: App, state: RunState) -> bool:
 
 def _fits_and_is_quick(app: App, plan: Plan) -> bool:
     """Return whether the function may join: the parts fit, and it ends long before the host's timeout."""
-    sizes = [receipt.product.size for receipt in read_receipts(app.storage, plan)]
+    sizes = [receipt.part.size for receipt in read_receipts(app.storage, plan)]
     media_bytes = sum(sizes) + _audio_bytes(app, plan)
     time = join_time(batches=plan.batch_count, frames=plan.frame_count, media_bytes=media_bytes)
     fits = fits_in_function(sizes, plan.frame_count, limit=app.settings.join_in_function_bytes)

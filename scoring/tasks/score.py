@@ -233,7 +233,7 @@ class BatchRun:
         return encode_png if self._manifest.image_format == "png" else opaque_jpeg
 
     def _write_frame(self, index: int, _name: str, data: bytes) -> StoredFile | None:
-        return self._store_file(RunPaths(self._task.run_id).styled_frame(self._manifest.painted_name(index)), data)
+        return self._store_file(RunPaths(self._task.run_id).painted_frame(self._manifest.painted_name(index)), data)
 
     def _store_file(self, name: str, data: bytes) -> StoredFile:
         etag = self._task.storage.work.write(name, data)

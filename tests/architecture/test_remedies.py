@@ -1,4 +1,4 @@
-"""Every combination of error code and next step that the product can report has a test that follows its remedy."""
+"""Every combination of error code and next step that Impasto can report has a test that follows its remedy."""
 
 import ast
 import itertools

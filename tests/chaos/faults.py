@@ -350,7 +350,7 @@ def mark_removed(round_: Round) -> str:
 
 @fault(4)
 def result_damaged(round_: Round) -> str:
-    """A segment or a styled frame is gone or damaged."""
+    """A segment or a painted frame is gone or damaged."""
     run, work = round_.run(), round_.system.direct.work
     names = [blob.name for blob in work.list(f"{run.run_id}/")]
     if not names:

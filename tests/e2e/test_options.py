@@ -117,9 +117,9 @@ def difference(one: Image.Image, other: Image.Image) -> float:
     return sum(ImageStat.Stat(ImageChops.difference(one.convert("RGB"), other.convert("RGB"))).mean) / 3
 
 
-def styled_frame(system: RunningSystem, run_id: str, name: str) -> Image.Image:
-    """Return a stored styled frame."""
-    return Image.open(BytesIO(system.storage.work.need(RunPaths(run_id).styled_frame(name)).data))
+def painted_frame(system: RunningSystem, run_id: str, name: str) -> Image.Image:
+    """Return a stored painted frame."""
+    return Image.open(BytesIO(system.storage.work.need(RunPaths(run_id).painted_frame(name)).data))
 
 
 def records(system: RunningSystem, status: dict[str, Any]) -> list[dict[str, Any]]:
@@ -176,7 +176,7 @@ def test_style_mix_changes_over_time_inside_the_mask(system: RunningSystem) -> N
     assert [style.name for style in plan.styles] == ["red.png", "blue.png", "gold.png"]
     assert [(key.at, key.weights) for key in plan.key_styles] == [(0, (0.75, 0.25, 0)), (0.5, (0, 0, 1))]
 
-    files = [system.storage.work.need(RunPaths(run_id).styled_frame(f"{number:04d}.png")).data for number in range(8)]
+    files = [system.storage.work.need(RunPaths(run_id).painted_frame(f"{number:04d}.png")).data for number in range(8)]
     assert len(set(files[4:])) == 1, "nothing changes after the last keyframe, nor at a batch border"
     frames = [Image.open(BytesIO(file)).convert("RGB") for file in files]
     distances = [difference(one, frames[4]) for one in frames[:5]]
@@ -240,7 +240,7 @@ def test_mix_of_tuned_styles_is_their_mean(system: RunningSystem, small: Path) -
     mix = system.start("mix", input="small", scorer="tuned", style={"one.safetensors": 2, "other.safetensors": 2})
     alone = system.start("alone", input="small", scorer="tuned", style="between.safetensors")
     assert digest(system.video(system.wait(mix))) == digest(system.video(system.wait(alone)))
-    assert difference(styled_frame(system, mix, "000001.jpg"), Image.open(small / "frames" / "000001.jpg")) > 10
+    assert difference(painted_frame(system, mix, "000001.jpg"), Image.open(small / "frames" / "000001.jpg")) > 10
 
 
 def test_blank_frames_fail_and_rerun_with_policy_finishes(system: RunningSystem, small: Path) -> None:
@@ -262,7 +262,7 @@ def test_blank_frames_fail_and_rerun_with_policy_finishes(system: RunningSystem,
     assert status["parent"] == first
     assert status["batches"]["done"] == 2
     for path in sorted((small / "frames").iterdir()):
-        assert difference(styled_frame(system, second, path.name), Image.open(path)) < 3
+        assert difference(painted_frame(system, second, path.name), Image.open(path)) < 3
     run_report = system.report(second)
     assert run_report["bad_frames"]["count"] == FRAMES
     assert run_report["bad_frames"]["done"] == {"original": FRAMES}

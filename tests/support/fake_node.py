@@ -88,7 +88,7 @@ def _score_pictures(storage: Storage, run_id: str, batch: int, attempt: int) -> 
         name = manifest.frame_name(index)
         picture = images.read_rgb(storage.data_container(plan.frames.container).need(plan.frames.name + name).data)
         encoder.add(picture.tobytes())
-        painted = RunPaths(run_id).styled_frame(manifest.painted_name(index))
+        painted = RunPaths(run_id).painted_frame(manifest.painted_name(index))
         frames.append(_store(storage, painted, images.encode_jpeg(picture)))
     task_id = ids.task_id(batch, attempt)
     log = RunPaths(run_id).timing_log(task_id)

@@ -1,4 +1,4 @@
-"""The network that repaints frames in a style, with Magenta's architecture (Ghiasi et al. 2017, arXiv:1705.06830).
+"""The network that paints frames in a style, with Magenta's architecture (Ghiasi et al. 2017, arXiv:1705.06830).
 
 All tensors are float NCHW, RGB in 0..1. Files, devices and uint8 are handled elsewhere.
 """
@@ -87,7 +87,7 @@ class Expand(nn.Module):
 
 
 class StyleTransferNet(nn.Module):
-    """Repaints frames: (B, 3, H, W) in 0..1 and a style condition -> (B, 3, H, W) in 0..1.
+    """Paints frames: (B, 3, H, W) in 0..1 and a style condition -> (B, 3, H, W) in 0..1.
 
     H and W must be multiples of `STRIDE` and at least `MIN_SIDE`.
     """
@@ -106,7 +106,7 @@ class StyleTransferNet(nn.Module):
             channels, offsets = norm.channels.stop, norm.kernel_offsets.stop
 
     def forward(self, frames: torch.Tensor, condition: StyleCondition) -> torch.Tensor:
-        """Repaint `frames` in the style of `condition`."""
+        """Paint `frames` in the style of `condition`."""
         x = self.contract(frames)
         for residual in self.residuals:
             x = residual(x, condition)

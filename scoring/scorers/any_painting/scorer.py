@@ -1,4 +1,4 @@
-"""The scorers `any` and `tuned`: repaint frames in the style of any painting, on the GPU if there is one.
+"""The scorers `any` and `tuned`: paint frames in the style of any painting, on the GPU if there is one.
 
 On a CPU each frame passes through the network alone, in float32, on one thread; several threads paint several frames.
 No core waits for another within a frame, and the bytes of a frame depend neither on its neighbors nor on the number of

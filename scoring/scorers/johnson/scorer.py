@@ -1,4 +1,4 @@
-"""The scorer `johnson`: repaints frames with an uploaded network that was trained for one painting.
+"""The scorer `johnson`: paints frames with an uploaded network that was trained for one painting.
 
 On a CPU each frame passes through the network alone on one thread, several frames side by side, so that the bytes of a
 frame depend neither on its neighbors nor on the number of cores. On a GPU whole batches run in half precision, if the

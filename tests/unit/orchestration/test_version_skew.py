@@ -211,10 +211,10 @@ def test_child_run_keeps_the_image_for_redone_batches(cloud: InMemoryCloud, worl
     assert world.finish(run_id) == "finished"
     upgraded = world.changed(node_image=NEW_IMAGE)
     redone = resubmit(upgraded.app, run_id, [1])
-    repainted = resubmit(upgraded.app, run_id, "all", {"strength": 0.5})
+    painted = resubmit(upgraded.app, run_id, "all", {"strength": 0.5})
     upgraded.deliver_messages()
     assert images(cloud, redone) == {"b00001": "stub:1"}
-    assert set(images(cloud, repainted).values()) == {NEW_IMAGE}, "it has a new plan"
+    assert set(images(cloud, painted).values()) == {NEW_IMAGE}, "it has a new plan"
 
 
 def test_plan_of_an_older_version_uses_the_setting(cloud: InMemoryCloud, world: World) -> None:

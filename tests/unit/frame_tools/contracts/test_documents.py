@@ -292,13 +292,13 @@ def receipt(**changes: object) -> Receipt:
 
 def test_receipt_has_either_segment_or_records() -> None:
     stored = receipt().segment
-    assert receipt().product == stored
-    assert receipt(frames=(stored,)).product == stored
+    assert receipt().part == stored
+    assert receipt(frames=(stored,)).part == stored
     records = receipt(segment=None, records=stored)
     assert Receipt.load_stored(records.dumps()) == records
-    assert records.product == stored
+    assert records.part == stored
     for wrong in ({"segment": None}, {"records": stored}, {"segment": None, "records": stored, "frames": (stored,)}):
-        with pytest.raises(ValueError, match=r"segment|styled frames"):
+        with pytest.raises(ValueError, match=r"segment|painted frames"):
             receipt(**wrong)
 
 

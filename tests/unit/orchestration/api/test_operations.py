@@ -137,7 +137,7 @@ def test_frames_have_a_picture_after_painting_once_there_is_one(world: World, ca
     run_id = world.start("clip", 6)
     world.deliver_messages()
     world.score(run_id, 0, message=False)
-    world.storage.work.write(RunPaths(run_id).styled_frame("000004.jpg"), b"painted, of a batch that is not complete")
+    world.storage.work.write(RunPaths(run_id).painted_frame("000004.jpg"), b"painted, of a batch that is not complete")
     frames = pages_of(call, f"/api/runs/{run_id}/frames?limit=4", "frames")
     assert [frame["index"] for frame in frames] == list(range(6))
     assert all(frame["before"].endswith(f"/input/clip/frames/{frame['name']}") for frame in frames)

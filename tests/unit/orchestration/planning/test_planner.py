@@ -172,7 +172,7 @@ def test_frames_of_other_kinds_are_painted_as_png(world: World, suffix: str) -> 
     assert world.frame_count(run_id) == 4
     receipts = [Receipt.load_stored(world.storage.runs.need(RunPaths(run_id).receipt(n)).data) for n in range(2)]
     painted = [file.name for receipt in receipts for file in receipt.frames]
-    assert painted == [RunPaths(run_id).styled_frame(f"shot_{number:03d}.png") for number in range(4)]
+    assert painted == [RunPaths(run_id).painted_frame(f"shot_{number:03d}.png") for number in range(4)]
 
 
 def test_size_of_a_frame_is_read_behind_its_pixels(world: World) -> None:

@@ -164,7 +164,7 @@ def test_first_task_stores_prepared_values(painted):
     assert set(prepared) == {"styles", "statistics"}
     assert all(np.isfinite(values).all() for values in prepared.values())
     image = np.asarray(read_rgb(painted.work.need(f"{RUN}/frames/000001.jpg").data), int)
-    assert abs(image - np.asarray(draw(0, SIZE), int)).mean() > 10, "the frame was repainted"
+    assert abs(image - np.asarray(draw(0, SIZE), int)).mean() > 10, "the frame was painted"
 
 
 def test_second_task_uses_stored_values(painted, weights):
