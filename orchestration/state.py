@@ -92,6 +92,8 @@ class RunState(_CommonState):
     """Whether a blob is in the product's place that no join has recorded: by a crash, or by somebody else."""
     is_delayed: bool = False
     """Whether an error kept a handler from advancing the run, and no sweep has succeeded since."""
+    listed_md5: bytes | None = None
+    """Hash of the blob that says how the run is in the list of runs; None without one."""
     splits_again: bool = False
     """Whether the run, though created from another one, splits its video itself."""
 
@@ -195,6 +197,7 @@ def read_state(storage: Storage, run_id: str) -> AnyState | None:
         product_etag=stored.etag if stored and is_recorded else None,
         has_unrecorded_product=stored is not None and not is_recorded,
         is_delayed=names.delay in listed,
+        listed_md5=listed[names.listed].md5 if names.listed in listed else None,
         splits_again=names.splits_again in listed,
         unreadable=documents.unreadable,
         recorded_at=_created(listed, names.resumed, names.request),

@@ -56,7 +56,8 @@ def _strokes(value: object) -> object:
 
 
 Strokes = Annotated[StrokeName | float, PlainValidator(_strokes, json_schema_input_type=StrokeName | float)]
-Argument = Annotated[bool | int | float | str, PlainValidator(_argument)]
+ArgumentValue = bool | int | float | str
+Argument = Annotated[ArgumentValue, PlainValidator(_argument, json_schema_input_type=ArgumentValue)]
 
 
 def rename_old_options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Where everything is stored: the names of containers, queues and blobs, as pure functions of the run id."""
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -31,6 +32,19 @@ OPEN_MARKS: Final = "open/"
 """Prefix in `runs` of the marks of the runs that have not ended."""
 SLOTS: Final = "slots/"
 """Prefix in `runs` of the slots."""
+
+
+INDEX: Final = "index/"
+"""Prefix in `runs` of the list of all runs, newest first: an entry sorts by the time that is left until year 2286."""
+INDEX_COMPLETE: Final = f"{INDEX}!complete"
+"""Exists once every run that is older than the index has an entry; the first blob of the index."""
+_LAST_MILLISECOND: Final = 9_999_999_999_999
+
+
+def index_entry(received: dt.datetime, run_id: str) -> str:
+    """Return the blob in `runs` that lists a run: the entry of a later run comes first in a listing."""
+    left = max(0, _LAST_MILLISECOND - int(received.timestamp() * 1000))
+    return f"{INDEX}{left:013d}-{run_id}"
 
 
 def sweep_progress() -> str:
@@ -75,6 +89,11 @@ class RunPaths:
     def request(self) -> str:
         """The trigger file as it was accepted."""
         return f"{self.run_id}/request.json"
+
+    @property
+    def listed(self) -> str:
+        """The status with which the run is in the list of runs, and the name of its entry."""
+        return f"{self.run_id}/listed"
 
     @property
     def folder(self) -> str:

@@ -8,9 +8,17 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 from itertools import pairwise
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+    model_validator,
+)
 
 from frame_tools.contracts.base import Document
 from frame_tools.contracts.choices import ContainerChoice, DamageChoice, Deinterlace, HdrChoice, ImageFormat, Sound
@@ -21,6 +29,7 @@ from frame_tools.contracts.options import Options
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.split_options import SplitOptions
 
+SCHEMA_FIELD: Final = "$schema"
 MAX_TRIGGER_BYTES: Final = 64 * 2**10
 MAX_RATE: Final = 1000
 """Frames per second."""
@@ -84,8 +93,12 @@ def normalized_weights(style: str | Mapping[str, float]) -> dict[str, float]:
 
 FileName = Annotated[str, AfterValidator(_file_name)]
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
-Rate = Annotated[Fraction, PlainValidator(_rate), PlainSerializer(lambda rate: f"{rate.numerator}/{rate.denominator}")]
-Style = Annotated[str | dict[str, float], PlainValidator(_style)]
+Rate = Annotated[
+    Fraction,
+    PlainValidator(_rate, json_schema_input_type=int | float | str),
+    PlainSerializer(lambda rate: f"{rate.numerator}/{rate.denominator}"),
+]
+Style = Annotated[str | dict[str, float], PlainValidator(_style, json_schema_input_type=str | dict[str, float])]
 
 
 class StyleKeyframe(Document):
@@ -95,8 +108,15 @@ class StyleKeyframe(Document):
     style: Style
 
 
+def _allow_schema(schema: dict[str, Any]) -> None:
+    """Add the field `$schema`, with which editors find docs/trigger.schema.json; Impasto ignores it."""
+    schema["properties"][SCHEMA_FIELD] = {"type": "string", "description": "URL of this schema, for editors; ignored."}
+
+
 class Trigger(Options):
     """What a user asks for. Names are of files in the folder `input`."""
+
+    model_config = ConfigDict(json_schema_extra=_allow_schema)
 
     version: Literal[1] = 1
     style: Style | None = option(
@@ -200,6 +220,13 @@ class Trigger(Options):
         example="keep",
         group=OptionGroup.INPUT,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ignore_schema(cls, fields: Any) -> Any:
+        if not isinstance(fields, Mapping) or not isinstance(fields.get(SCHEMA_FIELD), str):
+            return fields
+        return {name: value for name, value in fields.items() if name != SCHEMA_FIELD}
 
     @model_validator(mode="after")
     def _check_fields(self) -> Self:

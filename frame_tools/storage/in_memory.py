@@ -4,7 +4,7 @@ import datetime as dt
 import io
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -42,6 +42,7 @@ class StoredBlob:
     is_append_blob: bool = False
     leased: bool = False
     md5: bytes | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
     etag: str = field(default_factory=lambda: f'"0x{next(_etags):X}"')
 
 
@@ -127,10 +128,14 @@ class InMemoryContainer:
             names = sorted(self._store.blobs)
         yield from sorted({name.split("/", 1)[0] for name in names if "/" in name})
 
-    def page(self, prefix: str, *, marker: str = "", limit: int = 5000) -> Page[BlobInfo]:
+    def page(self, prefix: str, *, marker: str = "", limit: int = 5000, with_metadata: bool = False) -> Page[BlobInfo]:
         """Return at most `limit` blobs whose names start with `prefix`, in name order, from `marker` on."""
         self._hook(f"{self._name}/{prefix}", False)
-        infos = [_info(name, stored) for name, stored in _sorted_blobs(self._store, prefix) if name > marker]
+        infos = [
+            replace(_info(name, stored), metadata=stored.metadata if with_metadata else {})
+            for name, stored in _sorted_blobs(self._store, prefix)
+            if name > marker
+        ]
         return Page(tuple(infos[:limit]), infos[limit - 1].name if len(infos) > limit else "")
 
     def folder_page(self, *, marker: str = "", limit: int = 5000) -> Page[str]:
@@ -143,11 +148,11 @@ class InMemoryContainer:
         folders = tuple(name.removesuffix("/") for name in left[:limit] if name.endswith("/"))
         return Page(folders, left[limit - 1] if len(left) > limit else "")
 
-    def write(self, name: str, data: bytes) -> str:
+    def write(self, name: str, data: bytes, *, metadata: Mapping[str, str] | None = None) -> str:
         """Write or overwrite a blob; returns its ETag."""
         self._hook(f"{self._name}/{name}", True)
         with self._store.lock:
-            return self._put(name, data)
+            return self._put(name, data, metadata=metadata or {})
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a blob unless it exists; returns whether this call created it."""
@@ -222,11 +227,18 @@ class InMemoryContainer:
             with self._store.lock:
                 self._store.blobs[name] = replace(self._store.blobs[name], leased=False)
 
-    def _put(self, name: str, data: bytes, *, is_append_blob: bool = False) -> str:
+    def _put(
+        self, name: str, data: bytes, *, is_append_blob: bool = False, metadata: Mapping[str, str] | None = None
+    ) -> str:
         replaced, now = self._store.blobs.get(name), dt.datetime.now(dt.UTC)
-        created = replaced.created if replaced else now
-        md5 = None if is_append_blob else md5_of_bytes(data)
-        stored = StoredBlob(data=data, created=created, modified=now, is_append_blob=is_append_blob, md5=md5)
+        stored = StoredBlob(
+            data=data,
+            created=replaced.created if replaced else now,
+            modified=now,
+            is_append_blob=is_append_blob,
+            md5=None if is_append_blob else md5_of_bytes(data),
+            metadata=metadata or {},
+        )
         self._store.blobs[name] = stored
         return stored.etag
 

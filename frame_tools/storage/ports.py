@@ -5,7 +5,7 @@ this process; the same contract tests (tests/contract) run against both.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Protocol
@@ -83,7 +83,7 @@ class BlobContainer(Protocol):
     def folders(self) -> Iterator[str]:
         """Yield the names of the top-level folders, in name order."""
 
-    def page(self, prefix: str, *, marker: str = "", limit: int = 5000) -> Page[BlobInfo]:
+    def page(self, prefix: str, *, marker: str = "", limit: int = 5000, with_metadata: bool = False) -> Page[BlobInfo]:
         """Return at most `limit` blobs (5,000 at most) whose names start with `prefix`, from `marker` on.
 
         Raises HttpResponseError with status 400 for a marker that the service does not know.
@@ -95,8 +95,8 @@ class BlobContainer(Protocol):
         Raises HttpResponseError with status 400 for a marker that the service does not know.
         """
 
-    def write(self, name: str, data: bytes) -> str:
-        """Write or overwrite a blob; returns its ETag."""
+    def write(self, name: str, data: bytes, *, metadata: Mapping[str, str] | None = None) -> str:
+        """Write or overwrite a blob; returns its ETag. Metadata is ASCII, at most 8 KB."""
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a blob unless it exists; returns whether this call created it."""

@@ -56,10 +56,6 @@ class Operation:
         return "{run_id}" in self.path
 
 
-def _list_runs(app: App, call: Call) -> Mapping[str, Any]:
-    return {"runs": listing.list_runs(app, call.query), "next": None}
-
-
 def _cancel(app: App, call: Call) -> Mapping[str, Any] | None:
     cancel.cancel(app, call.run_id)
     return status.run_status(app, call.run_id)
@@ -80,7 +76,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             summary="List the runs, newest first",
             query=calls.RunsQuery,
             answer=answers.RunPage,
-            handle=_list_runs,
+            handle=lambda app, call: listing.list_page(app, call.query),
         ),
         Operation(
             name="post_run",

@@ -10,6 +10,7 @@ from frame_tools.contracts.trigger import MAX_TRIGGER_BYTES, Trigger, parse_trig
 from frame_tools.storage.blobs import Blob
 from frame_tools.storage.recorded_hashes import record_hash
 from orchestration.app import App
+from orchestration.reporting.run_index import accepted_row, write_entry
 from orchestration.runs.advance import advance
 from orchestration.runs.finalize import finalize_run
 
@@ -76,7 +77,10 @@ def accept_run(app: App, request: Request) -> bool:
         return False
     runs.create(RunPaths(request.run_id).open_mark, b"")
     record_hash(app.storage, request)
-    return runs.create(RunPaths(request.run_id).request, request.dumps())
+    is_new = runs.create(RunPaths(request.run_id).request, request.dumps())
+    if is_new:
+        write_entry(app.storage, accepted_row(request))
+    return is_new
 
 
 def refuse_run(app: App, run_id: str, *, name: str, error: ImpastoError) -> None:

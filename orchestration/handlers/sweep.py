@@ -20,6 +20,7 @@ from orchestration.app import App
 from orchestration.handlers.lost_triggers import start_lost_runs
 from orchestration.handlers.sweep_run import sweep_run
 from orchestration.runs.admission import RunQueue, move_to_the_end, read_queue, release_unused_slots
+from orchestration.runs.old_runs import index_old_runs
 from orchestration.runs.orphans import reopen_orphaned_runs
 from orchestration.runs.sweep_progress import SweepProgress, read_progress, write_progress
 
@@ -96,7 +97,8 @@ def _look_at_waiting_run(app: App, run_id: str, *, queue: RunQueue) -> None:
     page = app.storage.runs.page(f"{run_id}/")
     listed = {item.name for item in page.items}
     is_expired = opened_at is not None and app.clock.now() - opened_at > app.run_limit
-    if page.marker or is_expired or names.request not in listed or listed & {names.outcome, names.cancelled}:
+    is_damaged = names.request not in listed or names.listed not in listed
+    if page.marker or is_expired or is_damaged or listed & {names.outcome, names.cancelled}:
         sweep_run(app, run_id)
 
 
@@ -117,7 +119,9 @@ def _admit_waiting_runs(current: Sweep) -> None:
 
 def _continue_scans(current: Sweep, progress: SweepProgress, queue: RunQueue) -> SweepProgress:
     """Examine the next page of the trigger files and of all runs; a scan that fails starts again next time."""
-    app, scans = current.app, {"triggers": progress.triggers.restarted(), "orphans": progress.orphans.restarted()}
+    app = current.app
+    names = ("triggers", "orphans", "index")
+    scans = {name: getattr(progress, name).restarted() for name in names}
 
     def continue_triggers() -> None:
         scans["triggers"], errors = start_lost_runs(app, progress.triggers)
@@ -127,8 +131,12 @@ def _continue_scans(current: Sweep, progress: SweepProgress, queue: RunQueue) ->
         still_open = queue.opened_at.keys()
         scans["orphans"] = reopen_orphaned_runs(app, progress.orphans, still_open=still_open)
 
+    def continue_index() -> None:
+        scans["index"] = index_old_runs(app, progress.index)
+
     current.attempt("the trigger files", continue_triggers)
     current.attempt("all runs", continue_orphans)
+    current.attempt("the list of runs", continue_index)
     return progress.model_copy(update=scans)
 
 

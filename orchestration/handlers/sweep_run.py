@@ -17,6 +17,7 @@ from orchestration.azure_batch.ports import TaskView
 from orchestration.delays import MAX_FAILED_SWEEPS, Delay, end_delay, record_delay
 from orchestration.documents import parse_time
 from orchestration.preflight import recheck_pool
+from orchestration.reporting.run_index import update_entry
 from orchestration.runs.advance import advance
 from orchestration.runs.decide import Action, decide
 from orchestration.runs.finalize import finalize_run
@@ -80,6 +81,7 @@ def _examine(app: App, run_id: str) -> bool:
         state = read_state(app.storage, run_id)
     if not isinstance(state, RunState):
         return False
+    update_entry(app.storage, state)
     if not _pending_steps(state) or state.outcome is not None or not state.has_slot:
         return state.is_delayed
     tasks = _tasks_by_step(app, state)

@@ -8,6 +8,9 @@ from math import fsum
 from statistics import median
 from typing import Any, Final, TypeVar
 
+from pydantic import ValidationError
+
+from frame_tools.contracts.answers import Answer, Cost, Count
 from frame_tools.contracts.base import StoredDocument
 from frame_tools.contracts.errors import DamagedError, VersionSkewError
 from frame_tools.contracts.manifest import Manifest
@@ -24,6 +27,34 @@ D = TypeVar("D", bound=StoredDocument)
 
 MAX_LISTED: Final = 100
 """Bad frames that a report lists; the receipts list all of them."""
+
+
+class Clip(Answer):
+    """What the list of runs shows of a clip."""
+
+    frames: Count | None = None
+
+
+class ReportSummary(Answer):
+    """What status and list of runs read of a report."""
+
+    notes: tuple[str, ...] = ()
+    cost: Cost | None = None
+    clip: Clip | None = None
+
+    @property
+    def total_usd(self) -> float | None:
+        """The cost of the run in US dollars, if it has a price."""
+        return self.cost.usd.total if self.cost is not None and self.cost.usd is not None else None
+
+
+def read_report(storage: Storage, run_id: str) -> ReportSummary:
+    """Return what is read of the report of a run that has ended; empty if it is missing or damaged."""
+    report = storage.output.read(RunPaths(run_id).report)
+    try:
+        return ReportSummary.model_validate_json(report.data) if report else ReportSummary()
+    except ValidationError:
+        return ReportSummary()
 
 
 def report_json(report: dict[str, Any]) -> bytes:

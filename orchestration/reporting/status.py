@@ -1,6 +1,5 @@
 """A run's status for people: derived from durable state by a pure function, computed for every request."""
 
-import json
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
@@ -18,6 +17,7 @@ from orchestration.memory_budget import DOCUMENT_BYTES
 from orchestration.preflight import read_check
 from orchestration.reporting.cost import LOCAL_VM_SIZE, expected_cost
 from orchestration.reporting.progress import read_steps, run_progress
+from orchestration.reporting.report import read_report
 from orchestration.state import AnyState, RunState, UnreadableRun, read_state, read_task_error
 
 SMALL_RUN_FRAMES: Final = 20_000
@@ -169,8 +169,9 @@ def _progress(app: App, state: AnyState) -> dict[str, Any]:
 def _problems_and_cost(app: App, state: AnyState) -> dict[str, Any]:
     """Return the problems that delay the run's tasks, what the split could not keep, and the cost."""
     if state.outcome is not None:
-        fields = _report_fields(app, state.run_id)
-        return {"trouble": [], "notes": fields.get("notes", []), "cost": fields.get("cost")}
+        report = read_report(app.storage, state.run_id)
+        cost = report.cost.model_dump(exclude_unset=True) if report.cost else None
+        return {"trouble": [], "notes": list(report.notes), "cost": cost}
     unreadable = [str(blob.error) for blob in state.unreadable.values()]
     if not isinstance(state, RunState):
         return {"trouble": unreadable, "notes": [], "cost": {"expected": None}}
@@ -190,16 +191,6 @@ def _delays(app: App, state: RunState) -> Iterator[str]:
     delay = read_delay(app.storage, state.run_id) if state.is_delayed else None
     if delay is not None and delay.reason not in {blob.error.what for blob in state.unreadable.values()}:
         yield f"Delayed since {delay.happened_at}: {sentence(delay.reason)} {sentence(delay.remedy)}"
-
-
-def _report_fields(app: App, run_id: str) -> dict[str, Any]:
-    """Return the report of a run that has ended; empty if it is missing or damaged."""
-    report = app.storage.output.read(RunPaths(run_id).report)
-    try:
-        fields = json.loads(report.data) if report else {}
-    except (ValueError, RecursionError):
-        return {}
-    return fields if isinstance(fields, dict) else {}
 
 
 def _manifest(app: App, state: RunState) -> Manifest | None:

@@ -12,6 +12,7 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.telemetry.logs import with_run_context
 from orchestration.app import App
 from orchestration.planning import planner
+from orchestration.reporting.run_index import update_entry
 from orchestration.runs.admission import acquire_slot
 from orchestration.runs.decide import Action, NextAction, decide
 from orchestration.runs.finalize import clean_up, finalize_run, terminate_jobs
@@ -42,8 +43,15 @@ def advance(app: App, run_id: str) -> None:
             raise state.skew
         with app.spans.phase(next_action.action, run_id):
             if not execute(app, state, next_action):
+                _list_run(app, state)
                 return
     raise RuntimeError(f"the run {run_id} does not settle; its last action is {next_action.action}")
+
+
+def _list_run(app: App, state: AnyState) -> None:
+    """Keep the run's entry in the list of runs up to date while the run waits."""
+    if isinstance(state, RunState):
+        update_entry(app.storage, state)
 
 
 def execute(app: App, state: AnyState, next_action: NextAction) -> bool:

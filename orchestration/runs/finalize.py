@@ -16,7 +16,8 @@ from orchestration.app import App
 from orchestration.documents import load_own
 from orchestration.memory_budget import DOCUMENT_BYTES
 from orchestration.reporting.page import write_page
-from orchestration.reporting.report import build_report, report_json
+from orchestration.reporting.report import ReportSummary, build_report, report_json
+from orchestration.reporting.run_index import write_ended_entry
 from orchestration.runs.admission import admit_next, release_slots
 from orchestration.state import job_numbers
 
@@ -127,6 +128,7 @@ def clean_up(app: App, run_id: str) -> Mapping[str, Any]:
     app.storage.output.write(RunPaths(run_id).report, report_json(report))
     terminate_jobs(app, run_id, f"run {outcome.status}")
     release_slots(app, run_id)
+    write_ended_entry(app.storage, outcome, ReportSummary.model_validate(report))
     app.storage.runs.delete(RunPaths(run_id).open_mark)
     current = app.storage.runs.read(RunPaths(run_id).outcome)
     if current is None:  # deleted meanwhile: the sweep must see the run

@@ -47,11 +47,13 @@ class SweepProgress(StoredDocument):
     """What a sweep leaves for the next one."""
 
     document_name: ClassVar = "sweep progress"
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 2
     next_run: str = ""
     """The run at which the last sweep ran out of time; empty if it visited all."""
     orphans: Scan = Scan()
     triggers: Scan = Scan()
+    index: Scan = Scan()
+    """The only pass over the runs of versions that kept no list of runs (version 2)."""
 
 
 def read_progress(storage: Storage) -> SweepProgress:

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import json
 import random
 import threading
 import time
@@ -299,6 +300,16 @@ def test_pages_are_the_listing_in_parts(container: BlobContainer) -> None:
         if not marker:
             break
     assert (listed, sizes[:2]) == (names, [2, 2])
+
+
+def test_metadata_is_in_pages_that_ask_for_it(container: BlobContainer) -> None:
+    row = {"row": json.dumps({"name": "größe 🎨", "reason": " a <b> & 'c' "})}
+    container.write("index/1", b"", metadata=row)
+    container.write("index/2", b"")
+    assert [dict(item.metadata) for item in container.page("index/", with_metadata=True).items] == [row, {}]
+    assert [dict(item.metadata) for item in container.page("index/").items] == [{}, {}]
+    container.write("index/1", b"again")
+    assert [dict(item.metadata) for item in container.page("index/", with_metadata=True).items] == [{}, {}]
 
 
 def test_folder_pages_are_the_folders_in_parts(container: BlobContainer) -> None:

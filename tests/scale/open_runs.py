@@ -45,6 +45,9 @@ def _copy_run(cloud: InMemoryCloud, run_id: str, number: int) -> str:
     container = cloud.world().storage.runs
     for source, target in names.items():
         container.create(target, blobs[source].data.replace(run_id.encode(), copy.encode()))
+    entry = next(name for name in blobs if name.startswith(paths.INDEX) and name.endswith(run_id))
+    row = {name: text.replace(run_id, copy) for name, text in blobs[entry].metadata.items()}
+    container.write(entry.replace(run_id, copy), b"", metadata=row)
     jobs = cloud.jobs.tasks
     jobs |= {job.replace(run_id, copy): dict(tasks) for job, tasks in list(jobs.items()) if job.startswith(run_id)}
     priorities = cloud.jobs.priorities

@@ -43,7 +43,7 @@ from tests.support.interleaving import (
     random_schedule,
     two_switch_schedules,
 )
-from tests.support.memory_world import InMemoryCloud, with_access_hook
+from tests.support.memory_world import InMemoryCloud, keeps_list, with_access_hook
 from tests.support.world import World, drain, message
 
 Operation = Callable[[App, str], object]
@@ -139,7 +139,11 @@ class Scenario:
 
     def _handler(self, operation: Operation) -> Handler:
         def handle(gate: Gate) -> None:
-            operation(with_access_hook(self.world.app, gate), self.run_id)
+            def before(resource: str, writes: bool) -> None:
+                if not keeps_list(resource):
+                    gate(resource, writes)
+
+            operation(with_access_hook(self.world.app, before), self.run_id)
 
         return handle
 
@@ -160,7 +164,7 @@ def settle(world: World) -> None:
 
 
 def run_ids(world: World) -> list[str]:
-    return [folder for folder in world.storage.runs.folders() if folder not in ("open", "slots")]
+    return [folder for folder in world.storage.runs.folders() if folder not in ("open", "slots", "index")]
 
 
 def has_outcome(world: World, run_id: str) -> bool:

@@ -23,6 +23,11 @@ TIMES = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?")
 ETAGS = re.compile(rb"0x[0-9A-F]+")
 
 
+def keeps_list(accessed: str) -> bool:
+    """Return whether an access (see `AccessHook`) only keeps the list of runs, which decides nothing."""
+    return accessed.startswith(f"{paths.RUNS}/{paths.INDEX}") or accessed.endswith("/listed")
+
+
 @dataclass
 class InMemoryCloud:
     """The durable state of a world: containers, queues and Batch jobs."""
@@ -54,7 +59,7 @@ class InMemoryCloud:
             store.blobs = {name: replace(stored, leased=False) for name, stored in store.blobs.items()}
 
     def fingerprint(self) -> Hashable:
-        """Return the durable state without times: equal fingerprints lead to equal continuations.
+        """Return the durable state without times and list of runs: equal fingerprints lead to equal continuations.
 
         Recorded ETags are replaced by the names of the blobs that have them now. Pages, which nothing reads again and
         which show times in several forms, count by their names only.
@@ -68,6 +73,7 @@ class InMemoryCloud:
             (container, name, b"" if name.endswith(".html") else _comparable(stored.data, current))
             for container, store in self.containers.items()
             for name, stored in sorted(store.blobs.items())
+            if not keeps_list(f"{container}/{name}")
         )
         texts = tuple(tuple(sorted(waiting)) for waiting in self.queues.values())
         tasks = tuple((job, tuple(sorted(each.items()))) for job, each in sorted(self.jobs.tasks.items()))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from frame_tools.contracts import ids
 from frame_tools.contracts.errors import (
     ErrorCode,
     ImpastoError,
@@ -162,7 +163,7 @@ def poisoned_trigger(host: InMemoryHost) -> str:
     trigger_poisoned(
         host.world.intercepted("runs", create=create).app, f'{{"ContainerName": "triggers", "BlobName": "{blob}"}}'
     )
-    (run_id,) = host.world.storage.runs.folders()
+    (run_id,) = (folder for folder in host.world.storage.runs.folders() if ids.RUN_ID.fullmatch(folder))
     return run_id
 
 

@@ -1,6 +1,6 @@
 """A blob container on Azure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
@@ -95,12 +95,16 @@ class Container:
         except ResourceNotFoundError:
             return
 
-    def page(self, prefix: str, *, marker: str = "", limit: int = PAGE_SIZE) -> Page[BlobInfo]:
+    def page(
+        self, prefix: str, *, marker: str = "", limit: int = PAGE_SIZE, with_metadata: bool = False
+    ) -> Page[BlobInfo]:
         """Return at most `limit` blobs whose names start with `prefix`, in name order, from `marker` on.
 
         Raises HttpResponseError with status 400 for a marker that the service does not know.
         """
-        pages = self._client.list_blobs(name_starts_with=prefix, results_per_page=limit).by_page(marker or None)
+        pages = self._client.list_blobs(
+            name_starts_with=prefix, results_per_page=limit, include=["metadata"] if with_metadata else None
+        ).by_page(marker or None)
         items = tuple(info_of(item.name, item, etag=_quoted(item.etag)) for item in next(pages, ()))
         return Page(items, str(getattr(pages, "continuation_token", None) or ""))
 
@@ -113,10 +117,12 @@ class Container:
         items = tuple(item.name.removesuffix("/") for item in next(pages, ()) if item.name.endswith("/"))
         return Page(items, str(getattr(pages, "continuation_token", None) or ""))
 
-    def write(self, name: str, data: bytes) -> str:
+    def write(self, name: str, data: bytes, *, metadata: Mapping[str, str] | None = None) -> str:
         """Write or overwrite a blob; returns its ETag."""
         blob = self._client.get_blob_client(name)
-        return str(_without_lease(blob, lambda: blob.upload_blob(data, overwrite=True, max_concurrency=1))["etag"])
+        options: dict[str, Any] = {"overwrite": True, "max_concurrency": 1}
+        options |= {"metadata": dict(metadata)} if metadata else {}
+        return str(_without_lease(blob, lambda: blob.upload_blob(data, **options))["etag"])
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a blob unless it exists; returns whether this call created it."""

@@ -1,7 +1,8 @@
 """Values of a blob: its content, its properties, its hashes."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -31,6 +32,8 @@ class BlobInfo:
     """MD5 of the content, if it was recorded: by the service for a blob written in one request, else by the writer."""
     modified: datetime | None = None
     """When the blob was last written."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Names and values that were written with the blob; only in listings that ask for them."""
 
 
 @dataclass(frozen=True)
@@ -72,4 +75,5 @@ def info_of(name: str, properties: BlobProperties, *, etag: str) -> BlobInfo:
         created=properties.creation_time,
         md5=bytes(md5) if md5 else None,
         modified=properties.last_modified,
+        metadata=dict(properties.metadata or {}),
     )
