@@ -18,7 +18,8 @@ MAX_UPLOAD_FILES: Final = 64
 MAX_UPLOAD_BYTES: Final = 64 * 2**30
 HOST_PARAMETERS: Final = ("code", "clientId")
 """Query parameters that the Functions host reads: the function key and its name."""
-_NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9 _()-]{0,99}$"
+_NAME_PATTERN: Final = r"""^(?![\s.\-])(?!.*\.\.)[^\x00-\x1f\x7f/\\'"`<>|?*:;&$%#{}]{1,100}(?<![\s.])$"""
+"""What `ids.check_name` accepts."""
 _STEP: Final = re.compile(r"[0-9]{1,5}|split|join")
 
 
