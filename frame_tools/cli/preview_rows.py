@@ -62,8 +62,8 @@ class Expected:
         """Time and cost, for people."""
         if self.local_seconds is None or self.cloud_seconds is None or self.cloud_usd is None:
             return "time unknown"
-        here, there = clock_text(self.local_seconds), clock_text(self.cloud_seconds)
-        return f"{here} here; {there} and ${self.cloud_usd:.2f} in Azure"
+        local_time, cloud_time = clock_text(self.local_seconds), clock_text(self.cloud_seconds)
+        return f"{local_time} here; {cloud_time} and ${self.cloud_usd:.2f} in Azure"
 
 
 def build_looks(
