@@ -27,7 +27,17 @@ from frame_tools.cli.options import (
     display_mode,
     schema_options,
 )
-from frame_tools.cli.paint import Name, Output, StyleOptions, build_painting, run_painting
+from frame_tools.cli.paint import (
+    Compare,
+    Gif,
+    Name,
+    Output,
+    StyleOptions,
+    Webp,
+    build_painting,
+    derived_files,
+    run_painting,
+)
 from frame_tools.cli.programs import (
     StartedProgram,
     check_local_system,
@@ -82,6 +92,9 @@ def demo(
     mask: MaskPath = None,
     arguments: Arguments = None,
     overwrite: Overwrite = False,
+    compare: Compare = None,
+    gif: Gif = False,
+    webp: Webp = False,
     name: Name = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -101,7 +114,7 @@ def demo(
         styles = StyleOptions(style=style, key_style=key_style, mask=mask, arguments=arguments)
         painting = build_painting(
             video, out or _demo_output(project, video, styles, options), styles, options,
-            name=name, overwrite=overwrite or out is None,
+            name=name, overwrite=overwrite or out is None, derived=derived_files(compare, gif=gif, webp=webp),
         )  # fmt: skip
         with (
             tempfile.TemporaryDirectory(prefix="impasto-demo-") as scratch,

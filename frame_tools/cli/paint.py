@@ -4,6 +4,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,11 +35,20 @@ from frame_tools.cli.options import (
     schema_options,
 )
 from frame_tools.client.connection import Connection
+from frame_tools.client.derived_files import DerivedFiles
 from frame_tools.client.output_path import CONTAINERS, check_target
 from frame_tools.client.painting import Painting, default_output
 from frame_tools.client.progress import Display, Mode, progress_display
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import InputError
+
+
+class CompareChoice(StrEnum):
+    """The values of --compare."""
+
+    side = "side"
+    wipe = "wipe"
+
 
 Output = Annotated[
     Path | None,
@@ -50,8 +60,21 @@ Output = Annotated[
     ),
 ]
 Name = Annotated[str | None, typer.Option(help="Name of the run; default: name of the video.")]
+Compare = Annotated[
+    CompareChoice | None,
+    typer.Option(
+        "--compare", help="Also write a video of original and painting: side by side, or with a moving border."
+    ),
+]
+Gif = Annotated[bool, typer.Option("--gif", help="Also write the first three seconds as an animated GIF.")]
+Webp = Annotated[bool, typer.Option("--webp", help="Also write the first three seconds as an animated WebP.")]
 DEFAULT_FOLDER = "painted"
 console = Console(stderr=True)
+
+
+def derived_files(compare: CompareChoice | None, *, gif: bool, webp: bool) -> DerivedFiles:
+    """Return the files to write beside the painted video."""
+    return DerivedFiles(compare=None if compare is None else compare.value, gif=gif, webp=webp)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -79,6 +102,7 @@ def build_painting(
     name: str | None = None,
     folder: str | None = None,
     overwrite: bool = False,
+    derived: DerivedFiles | None = None,
 ) -> Painting:
     """Return the painting that the options describe, checked; raises InputError or MissingError.
 
@@ -98,6 +122,7 @@ def build_painting(
         folder=folder or run_name,
         name=run_name,
         overwrite=overwrite,
+        derived=derived or DerivedFiles(),
     ).checked()
 
 
@@ -224,6 +249,9 @@ def paint(
     mask: MaskPath = None,
     arguments: Arguments = None,
     overwrite: Overwrite = False,
+    compare: Compare = None,
+    gif: Gif = False,
+    webp: Webp = False,
     name: Name = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=32, help="Clips that are uploaded at once.")] = 4,
     scratch: Annotated[Path | None, typer.Option(help="Folder for the split frames; default: a temporary one.")] = None,
@@ -243,12 +271,15 @@ def paint(
         mode = display_mode(json=json, quiet=quiet)
         styles = StyleOptions(style=style, key_style=key_style, mask=mask, arguments=arguments)
         mixes = style_mixes(styles)
+        derived = derived_files(compare, gif=gif, webp=webp)
         if len(videos) == 1 and not videos[0].is_dir() and len(mixes) == 1:
-            painting = build_painting(videos[0], out, styles, options, name=name, overwrite=overwrite)
+            painting = build_painting(videos[0], out, styles, options, name=name, overwrite=overwrite, derived=derived)
             connection = connect(api, key)
             with progress_display(console, mode) as display:
                 written = run_painting(painting, connection, display=display, scratch=scratch)
         else:
+            if derived != DerivedFiles():
+                raise InputError("--compare, --gif and --webp belong to one painting", "Give one video and one style.")
             folder = out or Path(DEFAULT_FOLDER)
             paintings = build_paintings(videos, mixes, options, folder=folder, name=name, overwrite=overwrite)
             connection = connect(api, key)

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
 from frame_tools.client.api import ApiClient
+from frame_tools.client.derived_files import DerivedFiles
 from frame_tools.client.download import fetch, records_target
 from frame_tools.client.output_path import CONTAINERS, RECORDS_SUFFIX, check_target, container_of
 from frame_tools.client.progress import clock_text
@@ -35,6 +36,8 @@ class Painting:
     name: str
     """Name of the trigger file; another one than `folder` if several paintings share one upload."""
     overwrite: bool = False
+    derived: DerivedFiles = field(default_factory=DerivedFiles)
+    """Files to write beside the result."""
 
     def checked(self) -> Self:
         """Return this painting with the container that `out` names.
@@ -48,6 +51,10 @@ class Painting:
         ids.check_name(self.folder, "run's name")
         ids.check_name(self.name, "run's name")
         trigger = with_container_of(self.out, self.video, self.trigger, overwrite=self.overwrite)
+        self.derived.check(
+            records_target(self.out) if SCORERS[trigger.scorer].makes == "records" else self.out,
+            overwrite=self.overwrite,
+        )
         if self.folder != self.name:
             trigger = trigger.model_copy(update={"input": self.folder})
         return replace(self, trigger=trigger)

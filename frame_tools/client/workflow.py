@@ -148,6 +148,9 @@ def paint(
     )
     check_finished(status)
     written = painting.write_result(storage, run_id, status)
+    painting.derived.check(written, overwrite=True)
+    for path in painting.derived.write(written, folder, manifest):
+        display.report("derived", f"{path}.", path=str(path))
     return summarize(run_id, written, status, seconds=time.monotonic() - started)
 
 

@@ -85,3 +85,25 @@ def test_records_are_printed_under_their_own_name() -> None:
     result = run("paint", clips(1) / "clip-0.mp4", "--scorer", "describe", "-o", "looked.mp4")
     assert (result.exit_code, result.stdout) == (ExitCode.OK, "looked.jsonl\n")
     assert Path("looked.jsonl").is_file()
+
+
+@pytest.mark.usefixtures("cloud")
+def test_comparison_and_loop_are_written_beside_the_video() -> None:
+    video = clips(1) / "clip-0.mp4"
+    assert run("paint", video, *OPTIONS, "--compare", "side", "--gif").exit_code == ExitCode.OK
+    assert sorted(path.name for path in video.parent.iterdir()) == [
+        "clip-0.mp4",
+        "clip-0_copy.gif",
+        "clip-0_copy.mp4",
+        "clip-0_copy_side.mp4",
+    ]
+
+
+@pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize(
+    ("count", "options", "named"), [(2, ["--gif"], "--compare"), (1, ["--scorer", "describe", "--webp"], "jsonl")]
+)
+def test_comparison_belongs_to_one_video(count: int, options: list[str], named: str) -> None:
+    folder = clips(count)
+    result = run("paint", *folder.iterdir(), *OPTIONS, *options)
+    assert (result.exit_code, named in result.stderr) == (ExitCode.INPUT, True)

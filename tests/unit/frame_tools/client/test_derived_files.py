@@ -1,0 +1,85 @@
+"""Files beside a painted video: comparisons with the original's time and sound, and loops."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from PIL import Image
+
+from frame_tools.client.derived_files import CompareKind, DerivedFiles, painted_images, side_by_side, wiped
+from frame_tools.client.progress import QuietDisplay
+from frame_tools.client.workflow import join_folder
+from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.manifest import Manifest
+from frame_tools.media.split import split
+from tests.support.clips import Clip, Tone, make_clip, read_number
+
+FRAMES = 50
+
+
+@pytest.fixture
+def painted(tmp_path: Path) -> tuple[Path, Path, Manifest]:
+    """Return a "painted" video with odd sides (a copy of its original), the original's folder, and its manifest."""
+    clip = Clip(frames=FRAMES, size=(65, 49), pix_fmt="yuv444p", rate=Fraction(25), audio=(Tone(seconds=2.0),))
+    folder = tmp_path / "split"
+    manifest = split(make_clip(tmp_path / "clip.mp4", clip), folder)
+    out = tmp_path / "painted.mp4"
+    join_folder(folder, out, odd_size="pad", display=QuietDisplay())
+    return out, folder, manifest
+
+
+def test_side_by_side_has_both_pictures_and_the_sound(painted: tuple[Path, Path, Manifest]) -> None:
+    (written,) = DerivedFiles(compare="side").write(*painted)
+    assert written.name == "painted_side.mp4"
+    images = list(painted_images(written))
+    assert [read_number(image.crop((0, 0, 64, 48))) for image in images] == list(range(FRAMES))
+    assert [read_number(image.crop((65, 0, 129, 48))) for image in images] == list(range(FRAMES))
+    with av.open(str(written)) as container, av.open(str(painted[0])) as original:
+        assert len(container.streams.audio) == 1
+        assert [packet.pts for packet in container.demux(video=0)] == [packet.pts for packet in original.demux(video=0)]
+
+
+def test_wipe_has_the_size_of_the_video(painted: tuple[Path, Path, Manifest]) -> None:
+    (written,) = DerivedFiles(compare="wipe").write(*painted)
+    images = list(painted_images(written))
+    assert (len(images), images[0].size) == (FRAMES, (66, 50))
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+def test_loop_is_short_and_repeats(painted: tuple[Path, Path, Manifest], suffix: str) -> None:
+    (written,) = DerivedFiles(gif=suffix == ".gif", webp=suffix == ".webp").write(*painted)
+    assert written.name == f"painted{suffix}"
+    with Image.open(written) as image:
+        assert image.format == suffix.removeprefix(".").upper()
+        assert image.info["loop"] == 0
+        assert 2 <= image.n_frames <= FRAMES // 3 + 1
+
+
+def test_border_moves_from_left_to_right_and_back() -> None:
+    before, after = Image.new("RGB", (100, 10), "black"), Image.new("RGB", (100, 10), "red")
+    for seconds, red in ((0.0, 0), (1.5, 50), (3.0, 100), (4.5, 50), (6.0, 0)):
+        image = wiped(before, after, seconds)
+        seen = sum(image.getpixel((x, 5)) == (255, 0, 0) for x in range(100))
+        assert abs(seen - red) <= 2
+
+
+def test_large_pictures_are_scaled_down() -> None:
+    image = Image.new("RGB", (100, 50), "red")
+    assert side_by_side(image, image, (40, 20)).size == (80, 20)
+
+
+@pytest.mark.parametrize("kind", ["side", "wipe"])
+def test_existing_files_are_kept(tmp_path: Path, kind: CompareKind) -> None:
+    derived = DerivedFiles(compare=kind, gif=True)
+    out = tmp_path / "painted.mp4"
+    derived.check(out, overwrite=False)
+    derived.targets(out)[0].touch()
+    with pytest.raises(InputError, match="overwrite"):
+        derived.check(out, overwrite=False)
+    derived.check(out, overwrite=True)
+
+
+def test_records_cannot_be_compared() -> None:
+    with pytest.raises(InputError, match=r"clip\.jsonl"):
+        DerivedFiles(webp=True).check(Path("clip.jsonl"), overwrite=False)
