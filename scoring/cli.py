@@ -57,6 +57,18 @@ def join(run: RunOption) -> None:
     _perform(run, "join", join_run)
 
 
+@app.command("try")
+def try_(
+    request: Annotated[Path, typer.Argument(help="The request, a JSON file that `impasto scorer try` wrote.")],
+) -> None:
+    """Run a program on the first frames of a video and print what it took as JSON."""
+    from frame_tools.contracts.trial import TrialRequest
+    from scoring.workshop.trial import try_program
+
+    with report_errors():
+        print(try_program(TrialRequest.parse_input(request.read_bytes(), "trial request")).model_dump_json())
+
+
 @app.command()
 def preview(
     request: Annotated[Path, typer.Argument(help="The request, a JSON file that `impasto preview` wrote.")],

@@ -17,6 +17,7 @@ from frame_tools.cli import (
     paint,
     preview,
     redo,
+    scorer,
     show,
     split_join,
     storage,
@@ -64,7 +65,22 @@ def impasto(
     """Paint a video in the style of a painting."""
 
 
-for module in (paint, preview, estimate, show, watch, cancel, redo, get, local, doctor, upload, split_join, storage):
+for module in (
+    paint,
+    preview,
+    estimate,
+    show,
+    watch,
+    cancel,
+    redo,
+    get,
+    local,
+    doctor,
+    upload,
+    split_join,
+    storage,
+    scorer,
+):
     module.add_to(app)
 
 

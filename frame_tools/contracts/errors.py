@@ -132,6 +132,10 @@ class InternalError(ImpastoError):
     next_step = NextStep.REPORT_BUG
 
 
+class ProgramError(InternalError):
+    """An operator's program raised. It may pass: a step fails for good when it raises the same error twice."""
+
+
 class TemporaryError(ImpastoError):
     """A temporary failure (a throttled service, a lost connection): the operation may succeed when repeated."""
 

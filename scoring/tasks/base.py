@@ -14,7 +14,15 @@ from azure.core.exceptions import AzureError
 
 from frame_tools.cli.errors import to_impasto_error
 from frame_tools.contracts import ids
-from frame_tools.contracts.errors import ErrorCode, ImpastoError, InputError, NextStep
+from frame_tools.contracts.errors import (
+    DamagedError,
+    ErrorCode,
+    ImpastoError,
+    InputError,
+    NextStep,
+    ProgramError,
+    VersionSkewError,
+)
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure, TaskError
@@ -75,7 +83,9 @@ def perform(task: Task, work: Callable[[Task], None]) -> None:
     """Do the step unless it is done, cancelled or permanently failed; then send the message.
 
     Raises what `work` raises. An InputError is permanent: it is recorded first, so that Batch's retries, which follow
-    every exit code but 0, end here at once. Any other error is recorded for the failure report in case retries run out.
+    every exit code but 0, end here at once. So is the second ProgramError with the same text: an operator's program
+    that fails twice in the same way is not paid for again. Any other error is recorded for the failure report in case
+    retries run out.
     """
     runs = task.storage.runs
     if runs.exists(RunPaths(task.run_id).cancelled) or runs.exists(RunPaths(task.run_id).outcome):
@@ -93,13 +103,30 @@ def perform(task: Task, work: Callable[[Task], None]) -> None:
         except InputError as error:
             record_failure(task, error)
             raise
+        except ProgramError as error:
+            if _is_repeated(task, error):
+                record_failure(task, error)
+            else:
+                record_error(task, error)
+            raise
         except Exception as error:
             record_error(task, error)
             raise
     task.send_message()
 
 
-def record_failure(task: Task, error: InputError) -> None:
+def _is_repeated(task: Task, error: ProgramError) -> bool:
+    """Return whether an earlier attempt at the step ended with the same error of the operator's program."""
+    blob = task.storage.runs.read(RunPaths(task.run_id).error(task.step_name))
+    if blob is None:
+        return False
+    try:
+        return TaskError.load_stored(blob.data).reason == error.what
+    except (DamagedError, VersionSkewError):
+        return False
+
+
+def record_failure(task: Task, error: ImpastoError) -> None:
     """Record a permanent failure of the step, and report that the step has ended."""
     failure = Failure(
         run_id=task.run_id,

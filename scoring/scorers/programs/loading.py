@@ -1,5 +1,6 @@
 """Loading of the plan's program. A file is not parsed before its hash is compared with the planned one."""
 
+import ast
 import hashlib
 from typing import Final
 
@@ -35,6 +36,18 @@ def read_program(program: PlannedProgram, scripts: BlobContainer) -> bytes:
             next_step=NextStep.START_NEW_RUN,
         )
     return blob.data
+
+
+def made_by(program: PlannedProgram, data: bytes) -> Makes:
+    """Return what a program makes that no list describes: records, if a script defines `describe` and no `score`."""
+    if program.kind != "script":
+        return "pictures"
+    try:
+        tree = ast.parse(data)
+    except (SyntaxError, ValueError):
+        return "pictures"  # loading it says what is wrong
+    names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    return "records" if "describe" in names and "score" not in names else "pictures"
 
 
 def load_program(program: PlannedProgram, data: bytes, context: ProgramContext, *, makes: Makes) -> Scorer:

@@ -15,7 +15,7 @@ import torch
 from torch.export.passes import move_to_device_pass
 
 from frame_tools.contracts.choices import Makes
-from frame_tools.contracts.errors import InputError, InternalError, NextStep
+from frame_tools.contracts.errors import InputError, InternalError, NextStep, ProgramError
 from scoring.inference.device import DeviceScorer
 from scoring.inference.malloc import keep_freed_memory
 from scoring.inference.tensors import check_finite, check_frames, to_pictures, to_tensor
@@ -83,7 +83,7 @@ class _Model(DeviceScorer):
                 position,
                 f"The program {self._name} failed at {shape[3]}x{shape[2]} pixels: {_summary(error)}",
                 "Ask the operator whether the model accepts this size; the option `size` changes it",
-                fault=InternalError,
+                fault=InternalError if isinstance(error, _MACHINE_ERRORS) else ProgramError,
             ) from error
         if not isinstance(y, torch.Tensor) or tuple(y.shape) != shape or not y.dtype.is_floating_point:
             raise PictureError(

@@ -5,6 +5,7 @@ the operator deploys. Its results are checked, because even trusted code has mis
 """
 
 import json
+import logging
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -14,10 +15,11 @@ import numpy as np
 import torch
 
 from frame_tools.contracts.choices import Makes
-from frame_tools.contracts.errors import InputError, InternalError, NextStep
+from frame_tools.contracts.errors import InputError, InternalError, NextStep, ProgramError
 from frame_tools.contracts.plan import PlannedProgram
 from scoring.inference.tensors import check_frames, device_label
 from scoring.scorers.programs.context import ProgramContext
+from scoring.scorers.programs.tracebacks import own_traceback, register_source
 from scoring.types import Describe, FramePositions, PictureError, Pictures, Prepared, Record, RunInputs, Score
 
 MAX_FRAMES_PER_CALL: Final = 64
@@ -27,6 +29,11 @@ METHODS: Final[Mapping[Makes, str]] = {"pictures": "score", "records": "describe
 
 # A script that calls sys.exit must not end the task as if it were complete.
 _ANY_ERROR: Final = (Exception, SystemExit)
+
+_MACHINE_ERRORS: Final = (MemoryError, OSError, torch.OutOfMemoryError, torch.AcceleratorError)
+"""Errors of the machine: the same one twice says nothing about the script."""
+
+_log = logging.getLogger(__name__)
 
 _REMEDY: Final = (
     "Ask the operator to fix the script and to put its new hash on the list (docs/scorers.md), then upload the trigger"
@@ -44,6 +51,7 @@ class Script:
         self.makes = makes
         self._program = program
         self._device = context.device
+        self._last_traceback = ""
         load = getattr(self._execute(data), "load", None)
         if not callable(load):
             self._refuse("has no function load(context)")
@@ -117,7 +125,9 @@ class Script:
             return self._method(frames.copy(), positions)
         except _ANY_ERROR as error:
             what = f"The program {self._program.name} failed: {self._location(error)}"
-            raise PictureError(0, what, _REMEDY, fault=InternalError, next_step=NextStep.START_NEW_RUN) from error
+            raise PictureError(
+                0, what, _REMEDY, fault=self._fault_of(error), next_step=NextStep.START_NEW_RUN
+            ) from error
 
     def _method_of(self, loaded: object) -> Callable[..., Any]:
         name = METHODS[self.makes]
@@ -133,6 +143,7 @@ class Script:
             code = compile(data, self._program.file, "exec", dont_inherit=True)
         except (SyntaxError, ValueError) as error:
             self._refuse(f"is not a Python file ({error})", error)
+        register_source(self._program.file, data)
         sys.modules[module.__name__] = module  # dataclasses and pickle look up a class's module there
         try:
             exec(code, module.__dict__)  # noqa: S102 - the operator's code, its hash compared
@@ -150,8 +161,16 @@ class Script:
             entry = entry.tb_next
         return f"{lines[-1] if lines else ''}{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
+    def _fault_of(self, error: BaseException) -> type[InternalError]:
+        """Log the script's own traceback; return the class of the error to report."""
+        text = own_traceback(error, self._program.file)
+        if text != self._last_traceback:
+            _log.error("The program %s failed:\n%s", self._program.name, text)
+        self._last_traceback = text
+        return InternalError if isinstance(error, _MACHINE_ERRORS) else ProgramError
+
     def _failure(self, what: str, error: BaseException) -> InternalError:
-        return InternalError(
+        return self._fault_of(error)(
             f"The program {self._program.name} {what}: {self._location(error)}",
             _REMEDY,
             next_step=NextStep.START_NEW_RUN,

@@ -11,6 +11,7 @@ from frame_tools.contracts.errors import (
     InputError,
     InternalError,
     NextStep,
+    ProgramError,
     TemporaryError,
 )
 from frame_tools.contracts.paths import RunPaths
@@ -198,3 +199,23 @@ def test_script_error_names_its_line():
     task_error = task_error_of(storage)
     assert "The program counter failed: line 4: AttributeError" in task_error.reason
     assert task_error.next_step is NextStep.START_NEW_RUN
+
+
+def test_same_error_of_a_program_is_final_the_second_time():
+    storage = planned()
+    names = RunPaths(RUN)
+    for text, is_final in (("line 3: KeyError", False), ("line 4: KeyError", False), ("line 4: KeyError", True)):
+        with pytest.raises(ProgramError):
+            perform(task_for(storage), raising(ProgramError(text, "Fix it")))
+        assert storage.runs.exists(names.failure("00000")) == is_final
+    failure = Failure.load_stored(storage.runs.need(names.failure("00000")).data)
+    assert (failure.reason, failure.code) == ("line 4: KeyError", ErrorCode.INTERNAL_ERROR)
+    assert storage.finished_batches.messages == [message()]
+
+
+def test_same_error_of_the_machine_is_retried():
+    storage = planned()
+    for _ in range(3):
+        with pytest.raises(InternalError):
+            perform(task_for(storage), raising(InternalError("line 4: MemoryError", "Fix it")))
+    assert not storage.runs.exists(RunPaths(RUN).failure("00000"))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from frame_tools.contracts.errors import InputError, InternalError
+from frame_tools.contracts.errors import InputError, ProgramError
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.plan import PlannedProgram
 from scoring.inference import device
@@ -188,7 +188,7 @@ def test_non_finite_output_names_the_frame(score_of, noise, kind):
 def test_unsupported_frame_size_is_named(score_of, noise):
     with pytest.raises(PictureError, match=r"28x2 pixels.*>= 4") as caught:
         score_of(Blur(), "exported")(noise(1, 2, 28, 3), positions(1))
-    assert caught.value.fault is InternalError
+    assert caught.value.fault is ProgramError
     assert caught.value.position == 0
 
 

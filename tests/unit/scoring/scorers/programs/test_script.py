@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import scoring
-from frame_tools.contracts.errors import InputError, InternalError, NextStep
+from frame_tools.contracts.errors import InputError, InternalError, NextStep, ProgramError
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.plan import PlannedProgram
 from scoring.scorers.programs.context import ProgramContext
@@ -131,8 +131,8 @@ INVALID_FILES = {
     "no method": ("def load(context):\n    return object()", InputError, r"no method score\("),
     "score is not callable": ("class A: score = 1\ndef load(context):\n    return A()", InputError, "no method score"),
     "load returns None": ("def load(context):\n    pass", InputError, "no method score"),
-    "module raises": ("a = 1\n1 / 0", InternalError, "failed: line 2: ZeroDivisionError: division by zero"),
-    "missing module": ("import nothing_of_this_name", InternalError, "line 1: ModuleNotFoundError"),
+    "module raises": ("a = 1\n1 / 0", ProgramError, "failed: line 2: ZeroDivisionError: division by zero"),
+    "missing module": ("import nothing_of_this_name", ProgramError, "line 1: ModuleNotFoundError"),
     "load raises": (
         "def load(context):\n    raise OSError('no disk')",
         InternalError,
@@ -140,11 +140,11 @@ INVALID_FILES = {
     ),
     "load exits": (
         "import sys\ndef load(context):\n    sys.exit(0)",
-        InternalError,
+        ProgramError,
         "line 3: SystemExit: 0",
     ),
-    "module exits": ("raise SystemExit", InternalError, "line 1: SystemExit"),
-    "load without parameter": ("def load():\n    pass", InternalError, "failed to load: TypeError"),
+    "module exits": ("raise SystemExit", ProgramError, "line 1: SystemExit"),
+    "load without parameter": ("def load():\n    pass", ProgramError, "failed to load: TypeError"),
     "too many frames per call": (
         NEGATIVE.replace("class Negative:", "class Negative:\n    frames_per_call = 65"),
         InputError,
@@ -190,9 +190,9 @@ INVALID_PICTURES = {
     "smaller": ("return frames[:, ::2]", InputError, r"\(2, 6, 16, 3\)"),
     "without color": ("return frames[..., 0]", InputError, r"\(2, 12, 16\)"),
     "list": ("return list(frames)", InputError, "list"),
-    "exception": ("return frames[5]", InternalError, "failed: line 3: IndexError: index 5"),
-    "exit": ("raise SystemExit(0)", InternalError, "failed: line 3: SystemExit: 0"),
-    "exception in a library": ("import json; json.loads('{')", InternalError, "failed: line 3: JSONDecodeError"),
+    "exception": ("return frames[5]", ProgramError, "failed: line 3: IndexError: index 5"),
+    "exit": ("raise SystemExit(0)", ProgramError, "failed: line 3: SystemExit: 0"),
+    "exception in a library": ("import json; json.loads('{')", ProgramError, "failed: line 3: JSONDecodeError"),
 }
 
 
@@ -257,3 +257,25 @@ def test_example_of_the_documentation_works(load, frames):
     assert np.abs(first.astype(int) - frames[:1]).max() <= 85
     assert not np.array_equal(first, second)
     assert np.array_equal(load(example).open(RUN, {})(frames[:1], MOMENTS[:1]), first)
+
+
+def test_traceback_shows_the_lines_of_the_script_only(load, frames, caplog):
+    body = "return self.deep(frames)\n    def deep(self, frames):\n        return np.stack(7)"
+    describe = load("import numpy as np\n" + scoring_with(body)).open(RUN, {})
+    with pytest.raises(PictureError) as caught:
+        describe(frames, MOMENTS)
+    assert caught.value.fault is ProgramError
+    (record,) = caplog.records
+    lines = [line.strip() for line in record.getMessage().splitlines()]
+    assert "return np.stack(7)" in lines
+    assert [line for line in lines if line.startswith("File ")] == [
+        'File "mosaic.py", line 4, in score',
+        'File "mosaic.py", line 6, in deep',
+    ]
+
+
+@pytest.mark.parametrize("error", ["MemoryError", "OSError"])
+def test_error_of_the_machine_is_not_that_of_the_script(load, frames, error):
+    with pytest.raises(PictureError) as caught:
+        load(scoring_with(f"raise {error}('x')")).open(RUN, {})(frames, MOMENTS)
+    assert caught.value.fault is InternalError
