@@ -73,12 +73,12 @@ def _watch(request: TrialRequest, *, json: bool) -> None:
     """Try the program again after each change of its file, until Ctrl-C; its errors do not end this."""
     try:
         while True:
-            tried = request.program.stat().st_mtime_ns
+            saved_at = request.program.stat().st_mtime_ns
             try:
                 _try_once(request, json=json)
             except typer.Exit:
                 typer.echo("Waiting for a change …", err=True)
-            while not request.program.is_file() or request.program.stat().st_mtime_ns == tried:
+            while not request.program.is_file() or request.program.stat().st_mtime_ns == saved_at:
                 time.sleep(WATCH_SECONDS)
     except KeyboardInterrupt:
         return
@@ -99,9 +99,9 @@ def _try_once(request: TrialRequest, *, json: bool) -> None:
     for line in (*printed, *result.records):
         typer.echo(line)
     first, *later = result.milliseconds
-    pace = f"{statistics.median(later or [first]):.1f} ms a frame (the first {first:.1f})"
+    throughput = f"{statistics.median(later or [first]):.1f} ms a frame (the first {first:.1f})"
     gpu = "" if result.gpu_memory_mb is None else f", {result.gpu_memory_mb:.0f} MB on the GPU"
-    typer.echo(f"{result.frames} frames of {result.width}x{result.height} on {result.device}: {pace}.")
+    typer.echo(f"{result.frames} frames of {result.width}x{result.height} on {result.device}: {throughput}.")
     typer.echo(f"Loaded in {result.load_seconds:.1f} s; {result.memory_mb:.0f} MB of memory{gpu}.")
     typer.echo(f"sha256 {result.sha256}")
     if result.makes == "pictures":
