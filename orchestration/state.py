@@ -184,7 +184,7 @@ def read_state(storage: Storage, run_id: str) -> AnyState | None:
         resumed_at=documents.read_text(names.resumed),
         plan=plan,
         split=documents.read(names.split_receipt, SplitReceipt),
-        receipts=frozenset(_receipt_numbers(listed, run_id)),
+        receipts=frozenset(_receipt_numbers(listed, plan, run_id)),
         failures=dict(_failures(documents)),
         queued={
             stage: item.created for stage in ("split", "batches", "join") if (item := listed.get(names.queued(stage)))
@@ -243,11 +243,14 @@ def _created(listed: Mapping[str, BlobInfo], *names: str) -> dt.datetime | None:
     return next((listed[name].created for name in names if name in listed), None)
 
 
-def _receipt_numbers(listed: Mapping[str, object], run_id: str) -> Iterator[int]:
+def _receipt_numbers(listed: Mapping[str, object], plan: Plan | None, run_id: str) -> Iterator[int]:
+    """Yield the batches that have a receipt; receipts of batches that the plan does not have are ignored."""
     prefix = RunPaths(run_id).receipts
     for name in listed:
         stem = name.removeprefix(prefix).removesuffix(".json")
-        if name == f"{prefix}{stem}.json" and _RECEIPT_STEM.fullmatch(stem):
+        if name != f"{prefix}{stem}.json" or not _RECEIPT_STEM.fullmatch(stem):
+            continue
+        if plan is None or int(stem) < plan.batch_count:
             yield int(stem)
 
 

@@ -108,3 +108,14 @@ def test_task_error_names_the_step_of_its_place(world: World, step: str) -> None
     world.storage.runs.write(RunPaths(run_id).error("00000"), stored.model_copy(update={"step": step}).dumps())
     (problem,) = world.status_document(run_id)["trouble"]
     assert problem.startswith("Batch 0 failed")
+
+
+@pytest.mark.parametrize(
+    "name", ["batches/00003.json", "batches/99999.json", "batches/\u0660\u0660\u0660\u0660\u0661.json"]
+)
+def test_only_batches_of_the_plan_are_counted(world: World, name: str) -> None:
+    run_id = world.start("clip")
+    world.score(run_id, 1)
+    world.storage.runs.write(f"{run_id}/{name}", world.storage.runs.need(RunPaths(run_id).receipt(1)).data)
+    assert world.status_document(run_id)["batches"]["done"] == 1
+    assert world.finish(run_id) == "finished"
