@@ -111,7 +111,11 @@ def _answer(
         _log.warning("the page failed: %s", error)
         return _error(service_error(error, "Azure Storage"), 503)
     origin = services.links.origin
-    return _html(answer.html, headers={**page_headers(origin, without_data=without_data), **answer.headers})
+    return _html(
+        answer.html,
+        status_code=answer.status_code,
+        headers={**page_headers(origin, without_data=without_data), **answer.headers},
+    )
 
 
 def _error(error: ImpastoError, status_code: int) -> func.HttpResponse:

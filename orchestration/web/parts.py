@@ -25,6 +25,11 @@ class Answer:
     html: str
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def status_code(self) -> int:
+        """204 for an answer without HTML, so that htmx leaves what it shows in place."""
+        return 200 if self.html else 204
+
 
 def part(app: App, name: str, run_id: str, query: Query) -> Answer:
     """Return a part by its name; raises MissingError if there is no such part or run, InputError for a bad value."""
@@ -66,8 +71,9 @@ def _run(app: App, run_id: str, query: Query) -> Answer:
 def _progress(app: App, run_id: str, query: Query) -> Answer:
     """Return how far a run is; the screen is fetched again once the state differs from the one that it shows."""
     run = _need_run(app, run_id)
-    changed = {"HX-Trigger": "run-changed"} if run.state.key != first(query, "shown") else {}
-    return Answer(render("part_progress", run=run) if run.progress else "", changed)
+    if run.progress is None or run.state.key != first(query, "shown"):
+        return Answer("", {"HX-Trigger": "run-changed"})
+    return Answer(render("part_progress", run=run))
 
 
 def _batches(app: App, run_id: str, query: Query) -> Answer:

@@ -93,7 +93,7 @@
       bar.textContent = paintings.length ? "The length is known once the clip is uploaded." : "Add a painting to see what it takes.";
       return;
     }
-    const query = new URLSearchParams({ frames: facts.frames, width: facts.width, height: facts.height, paintings: paintings.length, exact: facts.exact ? "1" : "0" });
+    const query = new URLSearchParams({ frames: facts.frames, width: facts.width, height: facts.height, paintings: paintings.length, exact: facts.exact ? "1" : "0", strokes: new FormData($("#paint")).get("strokes") });
     window.htmx.ajax("GET", `/ui/parts/estimate?${query}`, { target: "#estimate", swap: "innerHTML" });
   }
 
@@ -102,7 +102,7 @@
     const chosen = { video: clipName(), style: paintingName(painting), input: folder };
     if (form.get("strength") !== "100") chosen.strength = Number(form.get("strength")) / 100;
     if (form.get("smoothing") !== "70") chosen.temporal_smoothing = Number(form.get("smoothing")) / 100;
-    if (form.get("strokes")) chosen.style_scale = Number(form.get("strokes"));
+    if (form.get("strokes")) chosen.strokes = form.get("strokes");
     if (form.get("color") !== "no") chosen.preserve_color = form.get("color");
     if (form.get("sound") !== "copy") chosen.sound = form.get("sound");
     if (form.get("label")) chosen.label = form.get("label");
@@ -168,6 +168,7 @@
     document.title = `${Math.floor((100 * current.sent) / Math.max(1, current.total))} % uploaded · Impasto`;
   }
 
+  document.querySelectorAll('[name="strokes"]').forEach((radio) => radio.addEventListener("change", estimate));
   $("#clip").addEventListener("change", (event) => takeClip(event.target.files[0]));
   $("#paintings").addEventListener("change", (event) => takePaintings([...event.target.files]));
   $("#change").addEventListener("click", () => { clip = null; $("#clip").value = ""; show(); $("#clip").focus(); });

@@ -13,9 +13,12 @@ CLIP = {"frames": ["248"], "width": ["640"], "height": ["360"], "paintings": ["1
 
 
 def test_local_estimate_costs_nothing() -> None:
-    result = estimate(InMemoryCloud().world().app, CLIP)
-    assert (result.frames, result.time, result.cost) == ("248 frames", "about 0:17", "on this computer")
-    assert result.button == "Paint 248 frames"
+    app = InMemoryCloud().world().app
+    result = estimate(app, CLIP)
+    assert (result.frames, result.cost, result.button) == ("248 frames", "on this computer", "Paint 248 frames")
+    times = [estimate(app, CLIP | {"strokes": [strokes]}).time for strokes in ("broad", "medium", "fine")]
+    assert sorted(set(times)) == times
+    assert result.time == times[1]
 
 
 def test_estimate_in_azure_has_dollars_and_the_wait_for_a_gpu(monkeypatch) -> None:
@@ -30,7 +33,9 @@ def test_estimate_in_azure_has_dollars_and_the_wait_for_a_gpu(monkeypatch) -> No
     assert several.frames == "about 3 runs, 744 frames"
 
 
-@pytest.mark.parametrize(("name", "value"), [("frames", "0"), ("frames", "x"), ("width", "9999999"), ("height", "")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("frames", "0"), ("frames", "x"), ("width", "9999999"), ("height", ""), ("strokes", "x")]
+)
 def test_values_are_checked(name: str, value: str, fetch: Fetch) -> None:
     with pytest.raises(InputError, match=name):
         estimate(InMemoryCloud().world().app, CLIP | {name: [value]})

@@ -60,7 +60,7 @@ def test_failed_run_has_a_banner_with_its_remedy(world: World, act: Fetch) -> No
     assert "Frame 5 came out black" in run.banner.title
     assert (run.banner.action, run.banner.label) == ("redo", "Paint the 2 missing frames again")
     assert [batch.state for batch in run.batches] == ["done", "done", "failed"]
-    assert act("redo", run_id).status_code == 200
+    assert act("redo", run_id).status_code == 204
     assert world.status(run_id) == "scoring"
 
 
@@ -83,7 +83,7 @@ def test_progress_says_when_the_state_changes(world: World, fetch: Fetch) -> Non
 def test_cancel_one_and_many(world: World, act: Fetch) -> None:
     first, second = world.start("first"), world.start("second")
     answer = act("cancel", first, second)
-    assert (answer.status_code, set(json.loads(answer.headers["HX-Trigger"]))) == (200, {"runs-changed", "run-changed"})
+    assert (answer.status_code, set(json.loads(answer.headers["HX-Trigger"]))) == (204, {"runs-changed", "run-changed"})
     assert {world.status(first), world.status(second)} == {"cancelled"}
     assert act("cancel").status_code == 400
     assert act("erase", first).status_code == 404

@@ -1,0 +1,92 @@
+"""People at the page: keyboard, live progress, cancel, search, selection, a clip and paintings."""
+
+from pathlib import Path
+
+from tests.integration.page.conftest import ShowScreen
+from tests.support.clips import Clip, make_clip
+from tests.support.page_runs import fill, start_run, write_pairs
+from tests.support.world import painting
+
+
+def test_slider_moves_by_keyboard(show: ShowScreen) -> None:
+    screen = show()
+    run_id = start_run(screen.world, "clip")
+    write_pairs(screen.world, run_id, 0, 8)
+    tab = screen.open(f"/ui/runs/{run_id}", ".compare")
+    slider = tab.locator(".compare")
+    assert slider.get_attribute("aria-valuetext") == "50 % painted"
+    slider.focus()
+    tab.keyboard.press("ArrowLeft")
+    tab.wait_for_function("() => document.querySelector('.compare').getAttribute('aria-valuetext') !== '50 % painted'")
+    before = tab.locator('[data-pair="after"]').get_attribute("src")
+    tab.locator(".frame-pick").first.press("Enter")
+    assert tab.locator('[data-pair="after"]').get_attribute("src") != before
+
+
+def test_run_is_followed_to_its_end_without_a_reload(show: ShowScreen) -> None:
+    screen = show()
+    world = screen.world
+    run_id = start_run(world, "clip")
+    tab = screen.open(f"/ui/runs/{run_id}", "#progress")
+    tab.evaluate("() => { window.stays = true; }")
+    world.score(run_id, 0, 1, 2, 3)
+    tab.wait_for_function("() => document.querySelector('.big-n').firstChild.textContent.trim() === '12'")
+    assert tab.title().startswith("50 % · clip")
+    tab.wait_for_function("() => document.querySelector('#say').textContent === '50 % painted'")
+    world.finish(run_id)
+    tab.wait_for_selector(".plaque .state.finished")
+    assert tab.evaluate("() => window.stays")
+    assert tab.get_by_role("link", name="Download").get_attribute("href").endswith("download=clip.mp4")
+
+
+def test_cancel_asks_first_and_shows_the_end(show: ShowScreen) -> None:
+    screen = show()
+    run_id = start_run(screen.world, "clip")
+    tab = screen.open(f"/ui/runs/{run_id}", "#progress")
+    tab.get_by_role("button", name="Cancel this run").click()
+    assert tab.evaluate("() => document.activeElement.textContent") == "Keep painting"
+    tab.keyboard.press("Enter")
+    assert screen.world.status(run_id) == "scoring"
+    tab.get_by_role("button", name="Cancel this run").click()
+    tab.get_by_role("button", name="Cancel the run").click()
+    tab.wait_for_selector(".state.cancelled")
+    assert screen.world.status(run_id) == "cancelled"
+
+
+def test_search_and_cancel_of_selected_runs(show: ShowScreen) -> None:
+    screen = show()
+    runs = fill(screen.world)
+    tab = screen.open("/ui/runs", "#rows")
+    tab.keyboard.press("/")
+    tab.keyboard.type("bunny")
+    tab.wait_for_function("() => document.querySelectorAll('#list tr[data-state]').length === 1")
+    tab.fill("#find", "")
+    tab.wait_for_function("() => document.querySelectorAll('#list tr[data-state]').length === 5")
+    for run_id in (runs.painting, runs.waiting):
+        tab.check(f"#run-{run_id} input")
+    assert tab.inner_text("#bulk-n") == "2 selected"
+    tab.locator("#bulk").get_by_role("button", name="Cancel").click()
+    tab.get_by_role("button", name="Cancel them").click()
+    tab.wait_for_function("() => document.querySelectorAll('#list .state.cancelled').length === 3")
+    assert {screen.world.status(runs.painting), screen.world.status(runs.waiting)} == {"cancelled"}
+
+
+def test_start_shows_length_and_estimate_before_the_button(show: ShowScreen, tmp_path: Path) -> None:
+    clip, picture = tmp_path / "holiday.mp4", tmp_path / "the_wave.png"
+    make_clip(clip, Clip(frames=30, size=(160, 96)))
+    picture.write_bytes(painting())
+    screen = show()
+    tab = screen.open("/ui", ".hello")
+    tab.set_input_files("#clip", {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"x"})
+    tab.wait_for_function("() => document.querySelector('#clip-error').textContent.includes('notes.txt')")
+    tab.set_input_files("#clip", clip)
+    tab.wait_for_selector("#ready:not([hidden])")
+    assert "30 frames" in tab.inner_text("#ready-facts")
+    assert tab.is_disabled("#go")
+    tab.set_input_files("#paintings", picture)
+    tab.wait_for_function("() => document.querySelector('#go').textContent === 'Paint 30 frames'")
+    assert "about 0:0" in tab.inner_text("#estimate")
+    assert tab.text_content("#preview-command") == "impasto preview holiday.mp4 -s the_wave.png"
+    assert screen.violations() == []
+    tab.get_by_role("button", name="Remove the_wave.png").click()
+    assert tab.is_disabled("#go")

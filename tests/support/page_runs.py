@@ -1,0 +1,78 @@
+"""Runs in every state, with pictures, for the page's tests and screenshots."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.progress import StepProgress
+from orchestration.handlers.cancel import cancel
+from tests.support.fake_node import fail
+from tests.support.world import World, painting
+
+STATIC: Final = Path(__file__).parents[2] / "orchestration" / "web" / "static"
+FRAMES: Final = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageRuns:
+    """The ids of one run in each state."""
+
+    finished: str
+    cancelled: str
+    failed: str
+    painting: str
+    waiting: str
+
+
+def start_run(world: World, name: str, **options) -> str:
+    """Start a run of eight batches that is painted after The Starry Night."""
+    world.upload_files(name, {"the_starry_night.jpg": painting()})
+    chosen = {"scorer": "any", "style": "the_starry_night.jpg", "frames_per_batch": 3} | options
+    run_id = world.start(name, FRAMES, **chosen)
+    world.deliver_messages()
+    return run_id
+
+
+def write_pairs(world: World, run_id: str, *indices: int) -> None:
+    """Write pictures of frames before and after painting, as tasks do."""
+    for index in indices:
+        for side in ("before", "after"):
+            picture = (STATIC / f"example_{side}.webp").read_bytes()
+            world.storage.work.write(RunPaths(run_id).pair(index, side), picture)
+
+
+def write_progress(world: World, run_id: str, batch: int, frames: int) -> None:
+    """Write how far the running task of a batch is."""
+    step = f"{batch:05d}"
+    now = world.app.clock.now().isoformat()
+    progress = StepProgress(
+        run_id=run_id, step=step, task_id=f"b{step}", frames=frames, seconds=frames / 1.5, written_at=now
+    )
+    world.storage.runs.write(RunPaths(run_id).step_progress(step), progress.dumps())
+
+
+def fill(world: World) -> PageRuns:
+    """Start a run for each state, the last ones most recently; return their ids."""
+    finished = start_run(world, "lighthouse", label="spring")
+    write_pairs(world, finished, 0, 8, 16, 23)
+    world.finish(finished)
+    world.clock.advance(hours=26)
+    cancelled = start_run(world, "frog-on-the-floor")
+    world.score(cancelled, 0, 1)
+    write_pairs(world, cancelled, 0)
+    cancel(world.app, cancelled)
+    world.deliver_messages()
+    failed = start_run(world, "bottles-on-a-table")
+    world.score(failed, 0, 1, 2, 3, 4)
+    write_pairs(world, failed, 0, 8)
+    for batch in (5, 6, 7):
+        fail(world.storage, failed, batch, "Frame 19 came out black, twice")
+    world.deliver_messages()
+    world.clock.advance(minutes=20)
+    painted = start_run(world, "bunny-trailer")
+    world.score(painted, 0, 1, 2)
+    write_pairs(world, painted, 0, 8)
+    write_progress(world, painted, 3, 2)
+    waiting = start_run(world, "kitchen-take-2")
+    return PageRuns(finished=finished, cancelled=cancelled, failed=failed, painting=painted, waiting=waiting)
