@@ -25,6 +25,7 @@ from orchestration.handlers import sweep as sweep_handler
 from orchestration.settings import HostSettings
 from orchestration.telemetry.tracing import Invocation, Span, annotate_from_message
 from orchestration.web.functions import page
+from orchestration.web.security import is_from_other_site
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 app.register_functions(page)
@@ -197,6 +198,7 @@ def _respond(context: func.Context, req: func.HttpRequest) -> func.HttpResponse:
     run_id = req.route_params.get("run_id", "")
     operation = OPERATIONS[context.function_name]
     try:
+        _refuse_other_sites(req)
         with _invocation(context) as (services, span):
             span.annotate(run_id)
             app_used = services.interactive or services
@@ -204,3 +206,9 @@ def _respond(context: func.Context, req: func.HttpRequest) -> func.HttpResponse:
     except Exception as error:
         reply = problem_for(error, operation=operation.name, correlation_id=context.invocation_id)
     return func.HttpResponse(reply.body, status_code=reply.status, mimetype=reply.media_type, charset="utf-8")
+
+
+def _refuse_other_sites(req: func.HttpRequest) -> None:
+    """Raise InputError if a web page of another site makes a browser send the request."""
+    if req.method == "POST" and is_from_other_site(req.headers, req.url):
+        raise InputError("The request comes from a web page of another site", "Send it from a program")

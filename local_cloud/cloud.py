@@ -26,6 +26,7 @@ from local_cloud.accounts import (
     storage_settings,
 )
 from local_cloud.service_process import ServiceFailedError, ServiceProcess
+from local_cloud.upload_origins import allow_uploads
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
 AZURITE: Final = PROJECT / "node_modules" / ".bin" / "azurite"
@@ -90,6 +91,7 @@ def running_cloud(options: CloudOptions) -> Iterator[Cloud]:
             service.launch()
             services[service.name] = service
         azurite.wait_until_ready()
+        allow_uploads(ports)
         with _containers(settings) if options.containers else nullcontext():
             for service in others:
                 service.wait_until_ready()

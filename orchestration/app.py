@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Self
+from typing import Literal, Self
 
 from frame_tools.contracts.plan import Plan
 from frame_tools.storage.accounts import DATA, OPS, account_from
@@ -19,7 +19,7 @@ from orchestration.azure_batch.client import BatchService
 from orchestration.azure_batch.ports import BatchClient
 from orchestration.clock import Clock, SystemClock
 from orchestration.memory_budget import MemoryBudget
-from orchestration.settings import Settings
+from orchestration.settings import HostSettings, Settings
 from orchestration.telemetry.azure_monitor import telemetry_from
 from orchestration.telemetry.tracing import NoOpSpans, Spans
 
@@ -67,6 +67,11 @@ class App:
     def run_limit(self) -> dt.timedelta:
         """The maximum duration of a run."""
         return dt.timedelta(hours=self.settings.run_hours)
+
+
+def page_sign_in() -> Literal["key", "entra"]:
+    """Return how people sign in to the page, which decides the authorization level of its functions."""
+    return HostSettings.from_environment(os.environ).page_sign_in
 
 
 @cache

@@ -44,6 +44,8 @@ class HostSettings(_FromEnvironment):
     """How the blob trigger detects new blobs; Flex Consumption supports EventGrid only."""
     sweep_schedule: str = "0 */2 * * * *"
     """NCRONTAB schedule of the sweep. A lost message delays a run by at most this interval plus SWEEP_GRACE_SECONDS."""
+    page_sign_in: Literal["key", "entra"] = "key"
+    """Who may use the web page: key, who has the function key; entra, who App Service authentication lets through."""
 
 
 class Settings(_FromEnvironment):

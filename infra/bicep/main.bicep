@@ -51,6 +51,9 @@ param allowedPrograms string = ''
 @description('Optional. Let browsers upload to the container input, by short-lived URLs that the app signs (docs/security.md).')
 param browserUploads bool = false
 
+@description('Optional. Client id of an Entra app registration with which people sign in to the web page; empty: they enter the function key (docs/page.md).')
+param signIn string = ''
+
 @description('Optional. Days after which frames and segments are deleted.')
 @minValue(1)
 @maxValue(365)
@@ -244,6 +247,7 @@ module functions 'modules/functions.bicep' = {
     prices: prices
     allowedPrograms: allowedPrograms
     browserUploads: browserUploads
+    signIn: signIn
     alwaysReady: alwaysReady
     maximumInstanceCount: maximumInstanceCount
     instanceMemoryMB: instanceMemoryMB

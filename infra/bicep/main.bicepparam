@@ -17,6 +17,7 @@ param nodeImageTag = orDefault(readEnvironmentVariable('IMPASTO_NODE_IMAGE_TAG',
 param limits = json(orDefault(readEnvironmentVariable('IMPASTO_LIMITS', ''), '{}'))
 param prices = readEnvironmentVariable('IMPASTO_PRICES', '')
 param allowedPrograms = readEnvironmentVariable('IMPASTO_ALLOWED_PROGRAMS', '')
+param signIn = readEnvironmentVariable('IMPASTO_SIGN_IN', '')
 param browserUploads = bool(orDefault(readEnvironmentVariable('IMPASTO_BROWSER_UPLOADS', ''), 'false'))
 param workRetentionDays = int(orDefault(readEnvironmentVariable('IMPASTO_WORK_RETENTION_DAYS', ''), '14'))
 param customerKey = json(orDefault(readEnvironmentVariable('IMPASTO_CUSTOMER_KEY', ''), 'null'))

@@ -1,14 +1,19 @@
-"""What the page's buttons do to runs: cancel, paint what is missing, paint again with other options."""
+"""What the page's buttons do: upload and start, cancel, paint what is missing, paint again with other options."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
+from urllib.parse import parse_qs
 
 from frame_tools.contracts import ids
+from frame_tools.contracts.answers import StartedRun, UploadGrant
+from frame_tools.contracts.calls import StartRun, UploadRequest, parse_body
 from frame_tools.contracts.errors import InputError, MissingError
 from orchestration.app import App
 from orchestration.handlers.cancel import cancel
+from orchestration.handlers.grant_upload import grant_upload
 from orchestration.handlers.resubmit import parse_resubmit_request, resubmit
+from orchestration.handlers.start_posted_run import start_posted_run
 from orchestration.state import read_state
 from orchestration.web.parts import Answer
 from orchestration.web.run_view import changed_options, request_of
@@ -16,13 +21,26 @@ from orchestration.web.run_view import changed_options, request_of
 Form = Mapping[str, Sequence[str]]
 MAX_RUNS: Final = 200
 """Runs that one click changes."""
+MAX_FORM_BYTES: Final = 64 * 2**10
 
 
-def perform(app: App, action: str, form: Form) -> Answer:
+def perform(app: App, action: str, body: bytes) -> Answer:
     """Do an action; raises InputError if it cannot be done for any of the runs, MissingError for an unknown action."""
-    run_ids = [ids.check_run_id(run_id) for run_id in form.get("run", ())]
+    if action == "upload":
+        return _json(grant_upload(app, parse_body(UploadRequest, body)))
+    if action == "start":
+        return _json(start_posted_run(app, parse_body(StartRun, body)))
     if action not in _ACTIONS:
         raise MissingError(f"There is no action {action[:40]!r}", "Load the page again.")
+    return _change_runs(app, action, parse_qs(body[:MAX_FORM_BYTES].decode("utf-8", "replace")))
+
+
+def _json(answer: StartedRun | UploadGrant) -> Answer:
+    return Answer(answer.model_dump_json(), media_type="application/json")
+
+
+def _change_runs(app: App, action: str, form: Form) -> Answer:
+    run_ids = [ids.check_run_id(run_id) for run_id in form.get("run", ())]
     if not 1 <= len(run_ids) <= MAX_RUNS:
         raise InputError(f"{len(run_ids)} runs are selected", f"Select 1 to {MAX_RUNS} runs.")
     continued, errors = [], []

@@ -1,5 +1,7 @@
 """The page's functions. Screens are anonymous and hold no data; their parts and actions need the function key.
 
+If people sign in with Entra ID, App Service authentication is in front of all of them and names who is signed in.
+
 The Functions host tries routes in the alphabetical order of the functions' names.
 """
 
@@ -12,17 +14,18 @@ import azure.functions as func
 from azure.core.exceptions import AzureError
 
 from frame_tools.contracts.errors import DamagedError, ImpastoError, InputError, MissingError, TemporaryError
-from orchestration.app import App, application
+from orchestration.app import App, application, page_sign_in
 from orchestration.service_errors import service_error
 from orchestration.telemetry.tracing import Invocation
 from orchestration.web import actions, parts, screens
 from orchestration.web.assets import assets
 from orchestration.web.render import render
-from orchestration.web.security import is_from_this_page, page_headers
+from orchestration.web.security import is_from_this_page, is_signed_in, page_headers
 
 _log = logging.getLogger(__name__)
 ANONYMOUS: Final = func.AuthLevel.ANONYMOUS
-MAX_FORM_BYTES: Final = 64 * 2**10
+HAS_ENTRA: Final = page_sign_in() == "entra"
+DATA_LEVEL: Final = ANONYMOUS if HAS_ENTRA else func.AuthLevel.FUNCTION
 page: Final = func.Blueprint()  # type: ignore[no-untyped-call]
 
 
@@ -61,22 +64,25 @@ def ui_screen_run(req: func.HttpRequest, context: func.Context) -> func.HttpResp
     return _answer(context, lambda app: screens.run_screen(app, run_id), without_data=True)
 
 
-@page.route(route="ui/parts/{part}/{run_id?}", methods=["GET"])
+@page.route(route="ui/parts/{part}/{run_id?}", methods=["GET"], auth_level=DATA_LEVEL)
 def ui_part(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """GET /ui/parts/{part}: a part of a screen, with data."""
+    if not is_signed_in(req.headers, has_entra=HAS_ENTRA):
+        return func.HttpResponse("Nobody is signed in.", status_code=401)
     query = parse_qs(_query(req.url))
     return _answer(
         context, lambda app: parts.part(app, req.route_params["part"], req.route_params.get("run_id", ""), query)
     )
 
 
-@page.route(route="ui/actions/{action}", methods=["POST"])
+@page.route(route="ui/actions/{action}", methods=["POST"], auth_level=DATA_LEVEL)
 def ui_action(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    """POST /ui/actions/{action}: cancel, redo or again, for the runs that the form names."""
+    """POST /ui/actions/{action}: what a button does; the body is a form, or JSON for an upload."""
+    if not is_signed_in(req.headers, has_entra=HAS_ENTRA):
+        return func.HttpResponse("Nobody is signed in.", status_code=401)
     if not is_from_this_page(req.headers, req.url):
         return func.HttpResponse("The request comes from another site.", status_code=403)
-    form = parse_qs(req.get_body()[:MAX_FORM_BYTES].decode("utf-8", "replace"))
-    return _answer(context, lambda app: actions.perform(app, req.route_params["action"], form))
+    return _answer(context, lambda app: actions.perform(app, req.route_params["action"], req.get_body()))
 
 
 def _query(url: str) -> str:
@@ -122,6 +128,8 @@ def _error(error: ImpastoError, status_code: int) -> func.HttpResponse:
     return _html(render("error", what=error.what.rstrip("."), remedy=error.remedy), status_code=status_code)
 
 
-def _html(text: str, *, status_code: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+def _html(
+    text: str, *, status_code: int = 200, headers: Mapping[str, str] | None = None, mimetype: str = "text/html"
+) -> func.HttpResponse:
     all_headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})}
-    return func.HttpResponse(text, status_code=status_code, headers=all_headers, mimetype="text/html", charset="utf-8")
+    return func.HttpResponse(text, status_code=status_code, headers=all_headers, mimetype=mimetype, charset="utf-8")

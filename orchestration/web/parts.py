@@ -8,6 +8,7 @@ from frame_tools.contracts import ids
 from frame_tools.contracts.errors import InputError, MissingError
 from orchestration.app import App
 from orchestration.web import rows
+from orchestration.web.batch_view import read_batch
 from orchestration.web.estimate import estimate
 from orchestration.web.health import read_health
 from orchestration.web.render import render
@@ -20,10 +21,11 @@ MAX_OPEN_ROWS: Final = 100
 
 @dataclass(frozen=True)
 class Answer:
-    """HTML and the headers that htmx reads."""
+    """HTML and the headers that htmx reads; JSON for our own JavaScript."""
 
     html: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "text/html"
 
     @property
     def status_code(self) -> int:
@@ -81,6 +83,10 @@ def _batches(app: App, run_id: str, query: Query) -> Answer:
     return Answer(render("part_batches", run=_need_run(app, run_id), batch_labels=BATCH_LABELS))
 
 
+def _batch(app: App, run_id: str, query: Query) -> Answer:
+    return Answer(render("part_batch", batch=read_batch(app, run_id, first(query, "step"))))
+
+
 def _health(app: App, query: Query) -> Answer:
     del query
     return Answer(render("part_health", health=read_health(app)))
@@ -113,4 +119,5 @@ _RUN_PARTS: Final[Mapping[str, Callable[[App, str, Query], Answer]]] = {
     "run": _run,
     "progress": _progress,
     "batches": _batches,
+    "batch": _batch,
 }

@@ -59,6 +59,9 @@ param allowedPrograms string
 @description('Required. Whether the app signs URLs for uploads.')
 param browserUploads bool
 
+@description('Required. Client id of the app registration for signing in to the web page; empty for none.')
+param signIn string
+
 // Each of the nine scale groups (HTTP, blob trigger, every queue and timer function) has this limit for itself, and an
 // instance of a queue function takes 8 messages at a time (host.json). The limit caps the cost of a flood of messages.
 @description('Required. Maximum number of instances of each scale group.')
@@ -194,6 +197,42 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     PRICES: prices
     ALLOWED_PROGRAMS: allowedPrograms
     BROWSER_UPLOADS: string(browserUploads)
+    PAGE_SIGN_IN: empty(signIn) ? 'key' : 'entra'
+  }
+}
+
+// App Service authentication for the web page. Event Grid's webhooks and the API keep their own keys: without the
+// exclusions no event would arrive, and no program could call the API.
+resource authentication 'Microsoft.Web/sites/config@2025-03-01' = if (!empty(signIn)) {
+  parent: site
+  name: 'authsettingsV2'
+  properties: {
+    platform: {
+      enabled: true
+    }
+    globalValidation: {
+      requireAuthentication: true
+      unauthenticatedClientAction: 'RedirectToLoginPage'
+      redirectToProvider: 'azureactivedirectory'
+      excludedPaths: ['/runtime/webhooks/*', '/api/*', '/admin/*', '/ui/assets/*']
+    }
+    identityProviders: {
+      azureActiveDirectory: {
+        enabled: true
+        registration: {
+          clientId: signIn
+          openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+        }
+        validation: {
+          allowedAudiences: [signIn, 'api://${signIn}']
+        }
+      }
+    }
+    login: {
+      tokenStore: {
+        enabled: false
+      }
+    }
   }
 }
 

@@ -11,6 +11,7 @@ param uploaders = [
 param operatorPrincipalId = '33333333-3333-3333-3333-333333333333'
 param mounts = 'nfs'
 param browserUploads = true
+param signIn = '00000000-0000-0000-0000-000000000000'
 param alertEmails = ['painter@example.org']
 param monthlyBudget = 200
 param budgetStart = '2026-12-01'

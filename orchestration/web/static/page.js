@@ -115,14 +115,23 @@
     $$(".frame-pick", holder).forEach((each) => each.setAttribute("aria-pressed", String(each === button)));
   }
 
-  /* before and after: the slider has no ARIA of its own */
-  document.addEventListener("slide", (event) => {
-    const slider = event.target;
-    if (!slider.matches?.("img-comparison-slider")) return;
+  /* before and after: the slider has no ARIA of its own, and its own keys move nothing when pressed briefly */
+  const KEYS = { ArrowLeft: -5, ArrowDown: -5, ArrowRight: 5, ArrowUp: 5, PageDown: -25, PageUp: 25, Home: -100, End: 100 };
+  function describeSlider(slider) {
     const value = Math.round(slider.value ?? 50);
     slider.setAttribute("aria-valuenow", value);
     slider.setAttribute("aria-valuetext", `${100 - value} % painted`);
+  }
+  document.addEventListener("slide", (event) => {
+    if (event.target.matches?.("img-comparison-slider")) describeSlider(event.target);
   }, true);
+  document.addEventListener("keydown", (event) => {
+    const slider = event.target;
+    if (!slider.matches?.("img-comparison-slider") || !(event.key in KEYS)) return;
+    event.preventDefault();
+    slider.value = Math.min(100, Math.max(0, slider.value + KEYS[event.key]));
+    describeSlider(slider);
+  });
 
   /* the list: selection, density, keys */
   const picked = () => $$('#list input[name="run"]:checked');

@@ -28,14 +28,18 @@
   const forget = () => inStore("readwrite", (store) => store.delete(CURRENT)).catch(() => {});
   const resumable = () => inStore("readonly", (store) => store.get(CURRENT)).catch(() => undefined);
 
+  // The app or storage says no: trying again does not help.
+  class Refused extends Error {}
+
   async function post(path, body) {
     const response = await fetch(path, {
-      method: "POST", headers: { "Content-Type": "application/json", ...window.impasto.headers() }, body: JSON.stringify(body),
+      method: "POST", headers: { "Content-Type": "application/json", "HX-Request": "true", ...window.impasto.headers() }, body: JSON.stringify(body),
     });
     if (response.status === 401) window.impasto.signIn();
-    const answer = await response.json().catch(() => ({}));
-    if (!response.ok) throw new Error([answer.detail || answer.error || `The app answered ${response.status}`, answer.remedy].filter(Boolean).join(". "));
-    return answer;
+    if (response.ok) return response.json();
+    const holder = document.createElement("template");
+    holder.innerHTML = await response.text();
+    throw new Refused(holder.content.textContent.trim() || `The app answered ${response.status}.`);
   }
 
   const blockId = (number) => btoa(String(number).padStart(8, "0"));
@@ -78,7 +82,7 @@
 
     async grant() {
       const files = this.job.files.map((file) => ({ name: file.name, size: file.data.size }));
-      const answer = await post("/api/uploads", { name: this.job.folder, files });
+      const answer = await post("/ui/actions/upload", { name: this.job.folder, files });
       this.urls = Object.fromEntries(answer.files.map((file) => [file.name, file.url]));
     }
 
@@ -91,7 +95,7 @@
       await Promise.all(Array.from({ length: AT_ONCE }, () => this.worker(missing)));
       for (const file of this.job.files) await this.commit(file);
       const ids = [];
-      for (const run of this.job.runs) ids.push((await post("/api/runs", run)).run_id);
+      for (const run of this.job.runs) ids.push((await post("/ui/actions/start", run)).run_id);
       await forget();
       return ids;
     }
@@ -125,9 +129,9 @@
           const response = await fetch(withQuery(this.urls[file.name], query), { method: "PUT", body, headers, signal: this.stopped.signal });
           if (response.ok) return;
           if (response.status === 403 && attempt === 1) await this.grant();
-          else if (response.status < 500 && response.status !== 429) throw new RangeError(`Storage refused ${file.name} (${response.status})`);
+          else if (response.status < 500 && response.status !== 429) throw new Refused(`Storage refused ${file.name} (${response.status})`);
         } catch (error) {
-          if (error instanceof RangeError || error.name === "AbortError" || attempt >= ATTEMPTS) throw error;
+          if (error instanceof Refused || error.name === "AbortError" || attempt >= ATTEMPTS) throw error;
         }
         if (attempt >= ATTEMPTS) throw new Error("Connection lost");
         await new Promise((resolve) => { setTimeout(resolve, 500 * 2 ** attempt); });

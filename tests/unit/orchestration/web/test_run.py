@@ -5,6 +5,7 @@ import json
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
 from frame_tools.contracts.progress import StepProgress
+from orchestration.web.batch_view import read_batch
 from orchestration.web.run_view import read_run
 from tests.support.fake_node import fail
 from tests.support.world import World
@@ -100,3 +101,25 @@ def test_paint_again_with_other_options_is_a_new_run(world: World, act: Fetch) -
     assert (trigger.strength, trigger.preserve_color) == (0.4, "luma")
     assert act("again", run_id, strength="4000").status_code == 400
     assert act("again", run_id, color="pink").status_code == 400
+
+
+def test_batch_shows_times_log_and_receipt(world: World, fetch: Fetch) -> None:
+    run_id = started(world)
+    world.score(run_id, 0, message=False)
+    world.storage.logs.write(f"{RunPaths(run_id).task_output_folder('b00000')}/stderr.txt", b"47 frames <painted>\n")
+    batch = read_batch(world.app, run_id, "00000")
+    assert (batch.number, batch.first, batch.last, batch.label) == (1, 1, 2, "Painted")
+    assert dict(batch.facts)["Painted in"] == "0:02"
+    assert batch.lines == ("47 frames <painted>",)
+    assert [name for name, _ in batch.receipt] == ["00000.mp4", "Plan", "000001.jpg", "000002.jpg"]
+    html = fetch("ui_part", part="batch", run_id=run_id, query="step=00000").get_body().decode()
+    assert "47 frames &lt;painted&gt;" in html
+    assert fetch("ui_part", part="batch", run_id=run_id, query="step=00009").status_code == 404
+
+
+def test_failed_batch_says_why(world: World) -> None:
+    run_id = started(world)
+    fail(world.storage, run_id, 1, "Frame 3 came out black")
+    batch = read_batch(world.app, run_id, "00001")
+    assert (batch.label, batch.reason, batch.lines) == ("Failed", "Frame 3 came out black", ())
+    assert batch.remedy

@@ -2,9 +2,13 @@
 
 import re
 
+import azure.functions as func
 import pytest
 
+import function_app
+from orchestration.web import functions
 from orchestration.web.security import is_from_this_page
+from tests.support.host_call import call as host_call
 from tests.support.world import World
 from tests.unit.orchestration.web.conftest import FROM_THE_PAGE, Fetch
 
@@ -74,3 +78,27 @@ def test_page_of_the_wrong_id_is_refused(fetch: Fetch) -> None:
     assert fetch("ui_screen", screen="nothing").status_code == 404
     assert fetch("ui_part", part="nothing").status_code == 404
     assert fetch("ui_part", part="run", run_id="never-was-0123456789").status_code == 404
+
+
+@pytest.mark.parametrize("headers", [{"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}])
+def test_other_sites_cannot_call_the_api(
+    world: World, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    """A form of another site needs no preflight request, and on the local cloud there is no key."""
+    monkeypatch.setattr(function_app, "application", lambda: world.app)
+    run_id = world.start("clip")
+    request = func.HttpRequest(
+        method="POST",
+        url=f"http://localhost:7071/api/runs/{run_id}/cancel",
+        headers={"host": "localhost:7071"} | headers,
+        route_params={"run_id": run_id},
+        body=b"",
+    )
+    assert host_call("cancel_run", request).status_code == 400
+    assert world.status(run_id) == "scoring"
+
+
+def test_entra_needs_a_person_that_app_service_names(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(functions, "HAS_ENTRA", True)
+    assert fetch("ui_part", part="runs").status_code == 401
+    assert fetch("ui_part", part="runs", headers={"x-ms-client-principal-id": "a person"}).status_code == 200
