@@ -42,7 +42,6 @@ def read_batch(app: App, run_id: str, step: str) -> BatchView:
     batch, names = batches[step], RunPaths(run_id)
     receipt = read_usable(app.storage.runs, names.receipt(int(step)), Receipt)
     failure = read_usable(app.storage.runs, names.failure(step), Failure)
-    log = log_tail(app, run_id, LogsQuery(step=step, stream="stderr", tail=LOG_LINES))
     return BatchView(
         number=batch.number,
         first=batch.first,
@@ -51,9 +50,18 @@ def read_batch(app: App, run_id: str, step: str) -> BatchView:
         reason=failure.reason if failure else "",
         remedy=failure.remedy if failure else "",
         facts=tuple(_facts(app, receipt)) if receipt else (),
-        lines=tuple(log.lines) if log else (),
+        lines=_log_lines(app, run_id, step),
         receipt=tuple(_receipt(receipt)) if receipt else (),
     )
+
+
+def _log_lines(app: App, run_id: str, step: str) -> tuple[str, ...]:
+    """Return the end of what the batch's task wrote for people, else of its lines about each frame."""
+    for stream in ("stderr", "stdout", "images"):
+        log = log_tail(app, run_id, LogsQuery.model_validate({"step": step, "stream": stream, "tail": LOG_LINES}))
+        if log is not None and log.lines:
+            return tuple(log.lines)
+    return ()
 
 
 def _facts(app: App, receipt: Receipt) -> Iterator[Fact]:

@@ -1,6 +1,5 @@
 """Chromium on the app's own functions, with storage in memory."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -8,10 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 import function_app
 from orchestration.web import functions
+from tests.support.chromium import chromium
 from tests.support.memory_world import InMemoryCloud
 from tests.support.page_server import PageServer, links_of, serving
 from tests.support.world import World
@@ -22,14 +22,8 @@ SIZES: Final = {"light": (1280, 900), "dark": (1280, 900), "phone": (390, 844)}
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """The distribution's Chromium; playwright brings none."""
-    chromium = shutil.which("chromium")
-    assert chromium, "install the package chromium of the distribution"
-    with sync_playwright() as playwright:
-        # Only pages of this machine are loaded, and CI runs as root, for whom the sandbox does not start.
-        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @dataclass

@@ -111,6 +111,8 @@ def test_batch_shows_times_log_and_receipt(world: World, fetch: Fetch) -> None:
     assert (batch.number, batch.first, batch.last, batch.label) == (1, 1, 2, "Painted")
     assert dict(batch.facts)["Painted in"] == "0:02"
     assert batch.lines == ("47 frames <painted>",)
+    world.score(run_id, 1, message=False)
+    assert read_batch(world.app, run_id, "00001").lines == ("{}", "{}")
     assert [name for name, _ in batch.receipt] == ["00000.mp4", "Plan", "000001.jpg", "000002.jpg"]
     html = fetch("ui_part", part="batch", run_id=run_id, query="step=00000").get_body().decode()
     assert "47 frames &lt;painted&gt;" in html
