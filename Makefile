@@ -39,7 +39,7 @@ NOT_APP_TESTS := $(foreach t,$(SCORING_TESTS) $(IMAGE_TESTS),--ignore $(t))
 SCORING_HELPERS := tests/support/golden_pictures.py tests/support/moving_scenes.py
 export VIDEO STYLE OUT
 
-.PHONY: help setup vgg demo up image test test-unit test-app test-scoring test-image test-runs coverage hunt chaos lint lint-project \
+.PHONY: screenshots help setup vgg demo up image test test-unit test-app test-scoring test-image test-runs coverage hunt chaos lint lint-project \
   lint-infra types contracts bicep bicep-snapshots kql check lock format clean
 
 help: ## Say what there is
@@ -108,6 +108,9 @@ SEED ?= 1
 MINUTES ?= 20
 chaos: setup ## Run videos under random faults (at most 20 minutes; no part of check), or FAULTS=1000 SEED=7 MINUTES=90
 	.venv/bin/python -m tests.chaos --seed $(SEED) --faults $(FAULTS) --minutes $(MINUTES)
+
+screenshots: setup ## Take the pictures of the page in docs/page; needs the distribution's chromium
+	.venv/bin/python -m tests.support.screenshots
 
 lint: setup
 	.venv/bin/ruff check --no-cache .

@@ -71,13 +71,17 @@ class App:
 
 def page_sign_in() -> Literal["key", "entra"]:
     """Return how people sign in to the page, which decides the authorization level of its functions."""
-    return HostSettings.from_environment(os.environ).page_sign_in
+    return HostSettings.from_environment(_environment()).page_sign_in
+
+
+def _environment() -> Mapping[str, str]:
+    return os.environ
 
 
 @cache
 def application() -> App:
     """Return the process's app. The first call creates it and configures the process's logging and telemetry."""
-    environ = os.environ
+    environ = _environment()
     logs.configure_host_logging()
     telemetry = telemetry_from(environ)
     background, interactive = (

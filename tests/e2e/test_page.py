@@ -1,4 +1,4 @@
-"""The page on the running system: a clip and a painting are uploaded in Chromium, and the run is followed to its end."""
+"""The page on the running system: files are uploaded in Chromium, and the run is followed to its end."""
 
 import re
 from collections.abc import Iterator

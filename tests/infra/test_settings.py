@@ -46,7 +46,7 @@ LOCAL_HOST_SETTINGS = {
 
 def deployed_settings(name: str) -> dict[str, Any]:
     """Return the app settings of a parameter set, with the storage suffix of the public cloud."""
-    (settings,) = of_kind(deployment(name), "Web/sites/config")
+    (settings,) = [each for each in of_kind(deployment(name), "Web/sites/config") if each.name == "appsettings"]
     endpoint = re.compile(r"\[format\('https://\{0\}\.(\w+)\.\{1\}', '(\w+)', environment\(\)\.suffixes\.storage\)\]")
     return {
         key: endpoint.sub(r"https://\2.\1.core.windows.net", value)

@@ -68,7 +68,7 @@ def test_nodes_mount_frame_containers_read_only(
 @pytest.mark.parametrize(("name", "mode"), [("main", "sdk"), ("private", "mount"), ("service_endpoints", "mount")])
 def test_storage_mode_matches_the_mounts(name: str, mode: str) -> None:
     resources = deployment(name)
-    (settings,) = of_kind(resources, "Web/sites/config")
+    (settings,) = [each for each in of_kind(resources, "Web/sites/config") if each.name == "appsettings"]
     (pool,) = of_kind(resources, "Batch/batchAccounts/pools")
     assert settings.get("properties", "STORAGE_MODE") == mode
     assert bool(pool.get("properties", "mountConfiguration")) is (mode == "mount")
@@ -389,3 +389,19 @@ def test_variables_set_the_parameters() -> None:
 def test_invalid_choice_of_a_variable_is_refused() -> None:
     with pytest.raises(BicepError, match="serviceEndpoints"):
         deployed_from({"IMPASTO_NETWORK": "closed"})
+
+
+def test_sign_in_leaves_webhooks_and_api_to_their_own_keys() -> None:
+    """Without the exclusion, Event Grid could not deliver: no run would ever start."""
+    for name in ("main", "private"):
+        kinds = [each.name for each in of_kind(deployment(name), "Web/sites/config")]
+        assert [kind for kind in kinds if kind == "authsettingsV2"] == []
+    resources = of_kind(deployment("service_endpoints"), "Web/sites/config")
+    (authentication,) = [each for each in resources if each.name == "authsettingsV2"]
+    validation = authentication.get("properties", "globalValidation")
+    assert (validation["requireAuthentication"], validation["unauthenticatedClientAction"]) == (
+        True,
+        "RedirectToLoginPage",
+    )
+    assert {"/runtime/webhooks/*", "/api/*"} <= set(validation["excludedPaths"])
+    assert not any(path.startswith("/ui/parts") or path in ("/*", "/ui/*") for path in validation["excludedPaths"])

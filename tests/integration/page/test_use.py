@@ -1,9 +1,15 @@
 """People at the page: keyboard, live progress, cancel, search, selection, a clip and paintings."""
 
+import re
 from pathlib import Path
 
+from playwright.sync_api import Route
+
+from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.plan import Request
 from tests.integration.page.conftest import ShowScreen
 from tests.support.clips import Clip, make_clip
+from tests.support.memory_world import InMemoryCloud
 from tests.support.page_runs import fill, start_run, write_pairs
 from tests.support.world import painting
 
@@ -93,3 +99,37 @@ def test_start_shows_length_and_estimate_before_the_button(show: ShowScreen, tmp
     assert screen.violations() == []
     tab.get_by_role("button", name="Remove the_wave.png").click()
     assert tab.is_disabled("#go")
+
+
+def test_upload_resumes_after_a_reload(show: ShowScreen, tmp_path: Path) -> None:
+    """Storage is away after one of four blocks; the tab is loaded again, and only the others are sent."""
+    screen = show(world=InMemoryCloud().world(browser_uploads=True))
+    tab, sent = screen.open("/ui", ".hello"), []
+
+    def deliver_first(route: Route) -> None:
+        if sent:
+            route.abort()
+        else:
+            sent.append(route.request.url)
+            route.continue_()
+
+    tab.route("**/memory/input/**", deliver_first)
+    data = bytes(17 * 2**20)
+    for name, content in (("holiday.mp4", data), ("wave.png", painting())):
+        (tmp_path / name).write_bytes(content)
+    tab.set_input_files("#clip", tmp_path / "holiday.mp4")
+    tab.set_input_files("#paintings", tmp_path / "wave.png")
+    tab.wait_for_selector("#go:not([disabled])")
+    tab.click("#go")
+    tab.wait_for_function("() => document.querySelector('#upload-line').textContent.includes('MB/s')")
+    tab.unroute("**/memory/input/**")
+    resent: list[str] = []
+    tab.on("request", lambda request: resent.append(request.url) if request.method == "PUT" else None)
+    tab.reload()
+    tab.wait_for_url(re.compile("/ui/runs/holiday-"))
+    blocks = [url for url in resent if "comp=block&" in url]
+    assert len(blocks) == 3
+    assert not set(sent) & set(blocks)
+    request = Request.load_stored(screen.world.storage.runs.need(RunPaths(tab.url.rpartition("/")[2]).request).data)
+    assert screen.world.storage.input.need(f"{request.folder}/holiday.mp4").data == data
+    assert request.trigger.style == "wave.png"
