@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from frame_tools.contracts.paths import RunPaths
 from tests.support.chromium import chromium
 from tests.support.clips import Clip, make_clip
 from tests.support.system import TIMEOUT_SECONDS, RunningSystem
@@ -41,4 +42,4 @@ def test_clip_is_uploaded_painted_and_compared(system: RunningSystem, browser: B
     times = tab.evaluate("() => [...document.querySelectorAll('[data-view=slide] video')].map((v) => v.currentTime)")
     assert times == [pytest.approx(0.3, abs=0.01)] * 2
     run_id = tab.url.rpartition("/")[2]
-    assert system.video(system.wait(run_id))
+    assert system.storage.output.exists(RunPaths(run_id).video("mp4"))
