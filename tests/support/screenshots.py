@@ -4,11 +4,11 @@ import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
+from unittest.mock import patch
 
 from PIL import Image
 from playwright.sync_api import Browser
 
-import function_app
 from orchestration.web import functions
 from tests.support.chromium import chromium
 from tests.support.memory_world import InMemoryCloud
@@ -59,8 +59,8 @@ def main() -> None:
     runs = fill(world)
     with serving(world) as server, chromium() as browser:
         app = replace(world.app, links=links_of(server))
-        functions.application = function_app.application = lambda: app  # type: ignore[assignment]
-        take_all(browser, server.url, runs)
+        with patch.object(functions, "application", lambda: app):
+            take_all(browser, server.url, runs)
 
 
 if __name__ == "__main__":

@@ -104,7 +104,8 @@ def test_start_shows_length_and_estimate_before_the_button(show: ShowScreen, tmp
 def test_upload_resumes_after_a_reload(show: ShowScreen, tmp_path: Path) -> None:
     """Storage is away after one of four blocks; the tab is loaded again, and only the others are sent."""
     screen = show(world=InMemoryCloud().world(browser_uploads=True))
-    tab, sent = screen.open("/ui", ".hello"), []
+    tab = screen.open("/ui", ".hello")
+    sent: list[str] = []
 
     def deliver_first(route: Route) -> None:
         if sent:
