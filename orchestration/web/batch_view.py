@@ -80,7 +80,7 @@ def _facts(app: App, receipt: Receipt) -> Iterator[Fact]:
 
 
 def _receipt(receipt: Receipt) -> Iterator[Fact]:
-    yield receipt.product.name.rpartition("/")[2], f"{size_text(receipt.product.size)}, {receipt.product.sha256}"
+    yield receipt.part.name.rpartition("/")[2], f"{size_text(receipt.part.size)}, {receipt.part.sha256}"
     yield "Plan", receipt.plan_sha256
     for frame in receipt.frames:
         yield frame.name.rpartition("/")[2], frame.sha256
