@@ -29,8 +29,10 @@ def tune(
     """Fit a style to one painting. Writes its losses (CSV) and a before/after picture beside it."""
     with report_errors(), _progress_bar("tune", steps) as advance:
         from scoring.training.files import tune_file
+        from scoring.training.tune import TuningConfig
 
-        written = tune_file(painting, out, photos=photos, steps=steps, vgg=_existing_vgg(vgg), on_step=advance)
+        config = TuningConfig(steps=steps)
+        written = tune_file(painting, out, photos=photos, config=config, vgg=_existing_vgg(vgg), on_step=advance)
         typer.echo(f"{written.style}\n{written.loss_table}\n{written.pictures}")
 
 

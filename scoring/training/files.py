@@ -48,7 +48,7 @@ def tune_file(
     out: Path,
     *,
     photos: Path | None,
-    steps: int,
+    config: TuningConfig,
     vgg: Path,
     on_step: Callable[[int], object],
     weights: Path | None = None,
@@ -63,7 +63,7 @@ def tune_file(
         data = painting.read_bytes()
     except OSError as error:
         raise MissingError(f"{painting} cannot be read ({error.strerror})", "Give the path of an image file") from error
-    device, config = best_device(), TuningConfig(steps=steps)
+    device = best_device()
     networks = load_networks(weights or weights_folder({}), device)
     losses: list[StepLosses] = []
 
