@@ -55,8 +55,8 @@ Output = Annotated[
     typer.Option(
         "--out",
         "-o",
-        help="The video to write: .mp4, .mov or .mkv; records get the suffix .jsonl. Default: VIDEO_by_STYLE.mp4"
-        " beside the video. A folder for several paintings.",
+        help="The video to write: .mp4, .mov or .mkv; records get the suffix .jsonl, or .csv if you give it. Default:"
+        " VIDEO_by_STYLE.mp4 beside the video. A folder for several paintings.",
     ),
 ]
 Name = Annotated[str | None, typer.Option(help="Name of the run; default: name of the video.")]

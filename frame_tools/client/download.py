@@ -4,6 +4,7 @@ import json
 from pathlib import Path, PurePosixPath
 
 from frame_tools.client.output_path import CONTAINERS, RECORDS_SUFFIX, check_target, container_of
+from frame_tools.client.records import CSV_SUFFIX, records_to_csv
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import InputError, MissingError
 from frame_tools.contracts.paths import RunPaths
@@ -40,13 +41,16 @@ def download_page(storage: DataStorage, run_id: str, target: Path) -> Path:
 
 
 def fetch(storage: DataStorage, run_id: str, blob: str, out: Path, *, overwrite: bool = False) -> Path:
-    """Write a blob of `output`, the run's video or records, as `download` does."""
+    """Write a blob of `output`, the run's video or records, as `download` does; records as CSV if `out` says so."""
     target = _target(out, run_id, PurePosixPath(blob).suffix)
     check_target(target, overwrite=overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_output(target) as part, part.open("wb") as file:
         if not storage.output.download_to(blob, file):
             raise MissingError(f"The blob output/{blob} does not exist any more", "Start the run again.")
+        if target.suffix.lower() == CSV_SUFFIX:
+            file.flush()
+            part.write_bytes(records_to_csv(part.read_bytes()))
     return target
 
 

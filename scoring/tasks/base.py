@@ -22,6 +22,7 @@ from frame_tools.contracts.errors import (
     NextStep,
     ProgramError,
     VersionSkewError,
+    sentence,
 )
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
@@ -105,7 +106,8 @@ def perform(task: Task, work: Callable[[Task], None]) -> None:
             raise
         except ProgramError as error:
             if _is_repeated(task, error):
-                record_failure(task, error)
+                output = f"logs/{RunPaths(task.run_id).task_output_folder(task.task_id)}/stderr.txt"
+                record_failure(task, error, remedy=f"{sentence(error.remedy)} See {output} for details.")
             else:
                 record_error(task, error)
             raise
@@ -126,13 +128,13 @@ def _is_repeated(task: Task, error: ProgramError) -> bool:
         return False
 
 
-def record_failure(task: Task, error: ImpastoError) -> None:
-    """Record a permanent failure of the step, and report that the step has ended."""
+def record_failure(task: Task, error: ImpastoError, *, remedy: str | None = None) -> None:
+    """Record a permanent failure of the step, and report that the step has ended; `remedy` replaces the error's."""
     failure = Failure(
         run_id=task.run_id,
         step=task.step_name,
         reason=error.what,
-        remedy=error.remedy,
+        remedy=remedy or error.remedy,
         code=error.code,
         next_step=error.next_step,
         task_id=task.task_id,

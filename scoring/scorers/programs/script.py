@@ -5,7 +5,6 @@ the operator deploys. Its results are checked, because even trusted code has mis
 """
 
 import json
-import logging
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -32,8 +31,6 @@ _ANY_ERROR: Final = (Exception, SystemExit)
 
 _MACHINE_ERRORS: Final = (MemoryError, OSError, torch.OutOfMemoryError, torch.AcceleratorError)
 """Errors of the machine: the same one twice says nothing about the script."""
-
-_log = logging.getLogger(__name__)
 
 _REMEDY: Final = (
     "Ask the operator to fix the script and to put its new hash on the list (docs/scorers.md), then upload the trigger"
@@ -162,10 +159,10 @@ class Script:
         return f"{lines[-1] if lines else ''}{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
     def _fault_of(self, error: BaseException) -> type[InternalError]:
-        """Log the script's own traceback; return the class of the error to report."""
+        """Write the script's own traceback to stderr; return the class of the error to report."""
         text = own_traceback(error, self._program.file)
         if text != self._last_traceback:
-            _log.error("The program %s failed:\n%s", self._program.name, text)
+            sys.stderr.write(f"{text}\n")
         self._last_traceback = text
         return InternalError if isinstance(error, _MACHINE_ERRORS) else ProgramError
 

@@ -210,6 +210,7 @@ def test_same_error_of_a_program_is_final_the_second_time():
         assert storage.runs.exists(names.failure("00000")) == is_final
     failure = Failure.load_stored(storage.runs.need(names.failure("00000")).data)
     assert (failure.reason, failure.code) == ("line 4: KeyError", ErrorCode.INTERNAL_ERROR)
+    assert "/stderr.txt" in failure.remedy
     assert storage.finished_batches.messages == [message()]
 
 

@@ -259,14 +259,13 @@ def test_example_of_the_documentation_works(load, frames):
     assert np.array_equal(load(example).open(RUN, {})(frames[:1], MOMENTS[:1]), first)
 
 
-def test_traceback_shows_the_lines_of_the_script_only(load, frames, caplog):
+def test_traceback_shows_the_lines_of_the_script_only(load, frames, capsys):
     body = "return self.deep(frames)\n    def deep(self, frames):\n        return np.stack(7)"
     describe = load("import numpy as np\n" + scoring_with(body)).open(RUN, {})
     with pytest.raises(PictureError) as caught:
         describe(frames, MOMENTS)
     assert caught.value.fault is ProgramError
-    (record,) = caplog.records
-    lines = [line.strip() for line in record.getMessage().splitlines()]
+    lines = [line.strip() for line in capsys.readouterr().err.splitlines()]
     assert "return np.stack(7)" in lines
     assert [line for line in lines if line.startswith("File ")] == [
         'File "mosaic.py", line 4, in score',
