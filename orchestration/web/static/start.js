@@ -26,9 +26,9 @@
       return;
     }
     complain("#clip-error", "");
-    clip = file;
     $("#clip-name").textContent = file.name;
-    facts = await readClip(file, $("#poster"));
+    const read = await readClip(file, $("#poster"));
+    [clip, facts] = [file, read];  // only now: a painting may have been dropped meanwhile
     $("#poster").hidden = !facts.playable;
     $("#ready-name").textContent = file.name;
     const texts = [facts.frames && `${facts.exact ? "" : "about "}${facts.frames.toLocaleString("en")} frames`];

@@ -80,7 +80,7 @@ def show(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShowScre
             )
             stack.callback(context.close)
             screen = Screen(context.new_page(), server)
-            screen.tab.set_default_timeout(20_000)
+            screen.tab.set_default_timeout(60_000)
             screen.tab.on("pageerror", lambda error: screen.errors.append(str(error)))
             screen.tab.on(
                 "console", lambda line: screen.errors.append(line.text) if "Content Security" in line.text else None
