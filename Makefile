@@ -117,7 +117,7 @@ lint: setup
 	.venv/bin/ruff format --no-cache --check .
 
 types: setup
-	.venv/bin/python -m mypy --python-version 3.13 function_app.py orchestration frame_tools local_cloud samples infra tests \
+	.venv/bin/python -m mypy --python-version 3.13 function_app.py orchestration frame_tools impasto local_cloud samples infra tests \
 	  $(foreach t,$(SCORING_TESTS) $(SCORING_HELPERS),--exclude '^$(t)')
 	.venv-scoring/bin/python -m mypy --python-version 3.12 --cache-dir .mypy_cache/scoring scoring benchmarks $(SCORING_TESTS)
 

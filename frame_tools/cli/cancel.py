@@ -15,8 +15,9 @@ def add_to(app: typer.Typer) -> None:
 
 def cancel(run_id: RunIds = None, label: Label = None, api: ApiUrl = "", key: ApiKey = "") -> None:
     """Cancel runs. A video that has already been committed is kept."""
+    from frame_tools.client.library import Run
+
     with report_errors():
         connection = connect(api, key)
-        client = connection.api()
         for each in resolve_run_ids(connection, run_id, label):
-            typer.echo(f"{each}: {client.post(f'runs/{each}/cancel')['status']}")
+            typer.echo(f"{each}: {Run(connection=connection, id=each).cancel().status}")

@@ -34,7 +34,7 @@ def redo(
     **options: Any,
 ) -> None:
     """Score what is missing of runs, or all of them again with other options; prints the ids of the new runs."""
-    from frame_tools.client.api import resubmit_body
+    from frame_tools.client.library import Run
 
     with report_errors():
         changes = {
@@ -43,6 +43,5 @@ def redo(
             **({"arguments": parse_arguments(arguments)} if arguments else {}),
         }
         connection = connect(api, key)
-        client = connection.api()
         for each in resolve_run_ids(connection, run_id, label):
-            typer.echo(client.post(f"runs/{each}/resubmit", resubmit_body(which, changes))["run_id"])
+            typer.echo(Run(connection=connection, id=each).resubmit(which, changes).id)

@@ -16,8 +16,10 @@ MAX_SILENCE_SECONDS: Final = 90
 unreachable."""
 UNKNOWN_SECONDS: Final = 4
 """How long a run that somebody named may be unknown."""
-_FAST_SECONDS: Final = 60
-"""How long a run is polled often; a long run is polled less often, because every poll costs."""
+SHORTEST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 5.0
+_PAUSE_PER_SECOND: Final = 1 / 60
+"""How the pause grows: half a second for the first half minute, three seconds after three minutes."""
 
 
 class RunEndedError(InputError):
@@ -26,7 +28,7 @@ class RunEndedError(InputError):
 
 def poll_pause(elapsed: float) -> float:
     """Return the seconds until the next poll, `elapsed` seconds after the first."""
-    return 0.5 if elapsed < _FAST_SECONDS else 2.0
+    return min(LONGEST_PAUSE, max(SHORTEST_PAUSE, elapsed * _PAUSE_PER_SECOND))
 
 
 def follow(

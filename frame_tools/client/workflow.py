@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -124,6 +125,24 @@ def follow_run(
     return status
 
 
+@dataclass(frozen=True, kw_only=True)
+class StartedPainting:
+    """The run of a painting, and its split video."""
+
+    run_id: str
+    manifest: Manifest
+    folder: Path
+
+
+def start_painting(painting: Painting, connection: Connection, *, scratch: Path, display: Display) -> StartedPainting:
+    """Split and upload a video, and start its run. `painting` is checked; `scratch` gets the split frames."""
+    storage, folder = connection.storage(), scratch / painting.folder
+    manifest = split_video(painting.video, folder, painting.trigger.split_options, display=display)
+    uploaded = upload_input(folder, name=painting.folder, storage=storage, extras=painting.extras, display=display)
+    display.show("uploading", uploaded.files, uploaded.files)
+    return StartedPainting(run_id=painting.start(storage), manifest=manifest, folder=folder)
+
+
 def paint(
     painting: Painting,
     connection: Connection,
@@ -136,20 +155,17 @@ def paint(
 
     `on_start` is called with the id of the run. Raises RunEndedError if the run does not finish.
     """
-    storage, folder = connection.storage(), scratch / painting.folder
-    manifest = split_video(painting.video, folder, painting.trigger.split_options, display=display)
-    uploaded = upload_input(folder, name=painting.folder, storage=storage, extras=painting.extras, display=display)
-    display.show("uploading", uploaded.files, uploaded.files)
-    run_id, started = painting.start(storage), time.monotonic()
+    begun = start_painting(painting, connection, scratch=scratch, display=display)
+    run_id, started = begun.run_id, time.monotonic()
     on_start(run_id)
     report_start(display, run_id)
     status = follow_run(
-        connection, run_id, display=display, known_notes=manifest.notes, unknown_seconds=MAX_SILENCE_SECONDS
+        connection, run_id, display=display, known_notes=begun.manifest.notes, unknown_seconds=MAX_SILENCE_SECONDS
     )
     check_finished(status)
-    written = painting.write_result(storage, run_id, status)
+    written = painting.write_result(connection.storage(), run_id, status)
     painting.derived.check(written, overwrite=True)
-    for path in painting.derived.write(written, folder, manifest):
+    for path in painting.derived.write(written, begun.folder, begun.manifest):
         display.report("derived", f"{path}.", path=str(path))
     return summarize(run_id, written, status, seconds=time.monotonic() - started)
 

@@ -14,6 +14,7 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.storage.deployment import DataStorage
 from tests.support.cli import RUN, run, run_failing
 from tests.support.prepared_server import prepared_server
+from tests.support.prepared_status import status_document
 
 OTHER = "clap-0123456789"
 
@@ -112,7 +113,7 @@ def test_shell_completes_run_ids(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_cancel_takes_runs_and_a_label() -> None:
-    with prepared_server(LISTING, (200, {"status": "cancelled"})) as server:
+    with prepared_server(LISTING, (200, status_document(RUN, "cancelled"))) as server:
         result = run("cancel", RUN, "--label", "spring", *server.options)
     assert result.stdout.splitlines() == [f"{RUN}: cancelled", f"{OTHER}: cancelled"]
     assert server.requests[0].path == "/api/runs?label=spring&limit=1000"

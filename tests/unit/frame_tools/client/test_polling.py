@@ -67,7 +67,9 @@ def test_run_that_a_person_named_is_given_up_early() -> None:
 
 
 def test_long_run_is_polled_less_often() -> None:
-    assert polling.poll_pause(0) < polling.poll_pause(600) <= 3
+    pauses = [polling.poll_pause(elapsed) for elapsed in range(0, 1000, 10)]
+    assert pauses == sorted(pauses)
+    assert (pauses[0], polling.poll_pause(180), pauses[-1]) == (0.5, 3.0, 5.0)
 
 
 def test_silence_counts_from_the_last_answer(monkeypatch: pytest.MonkeyPatch) -> None:

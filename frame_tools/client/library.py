@@ -1,0 +1,149 @@
+"""The client for Python programs: paint a video, follow its run, fetch the result. The commands stand on it, too."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from frame_tools.client.api import resubmit_body
+from frame_tools.client.connection import Connection
+from frame_tools.client.download import download
+from frame_tools.client.painting import Painting, default_output
+from frame_tools.client.polling import check_finished, follow
+from frame_tools.client.progress import QuietDisplay
+from frame_tools.client.upload import extra_files
+from frame_tools.client.workflow import start_painting
+from frame_tools.contracts import ids
+from frame_tools.contracts.answers import Preflight, RunRow, RunStatus
+from frame_tools.contracts.base import explain_validation_error
+from frame_tools.contracts.errors import InputError, MissingError
+from frame_tools.contracts.trigger import Trigger
+
+Style = str | Path | Mapping[str, float] | Mapping[Path, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run in the cloud."""
+
+    connection: Connection
+    id: str
+    painting: Painting | None = None
+    """What this program started; None for a run of somebody else."""
+
+    def status(self) -> RunStatus:
+        """Return the run's current status; raises MissingError if the app does not know the run."""
+        fields = self.connection.api().status(self.id)
+        if fields is None:
+            raise MissingError(f"The app does not know the run {self.id}", "List the runs with Client.runs()")
+        return RunStatus.model_validate(fields)
+
+    def wait(self, on_progress: Callable[[RunStatus], None] = lambda _status: None) -> "Run":
+        """Wait until the run has ended, and return it; `on_progress` is called with each status.
+
+        Raises RunEndedError unless it finished, MissingError if it stays unknown, TemporaryError if the app stays away.
+        """
+        last: dict[str, Any] = {}
+        for last in follow(self.connection.api(), self.id):
+            on_progress(RunStatus.model_validate(last))
+        check_finished(last)
+        return self
+
+    def cancel(self) -> RunStatus:
+        """End the run; a video that has already been committed is kept."""
+        return RunStatus.model_validate(self.connection.api().post(f"runs/{self.id}/cancel"))
+
+    def resubmit(self, which: str = "missing", options: Mapping[str, Any] | None = None) -> "Run":
+        """Score again what is "missing", "failed", batches like "0,3", or "all", with other options if given.
+
+        Returns the run that continues: this one, or a new one.
+        """
+        answer = self.connection.api().post(f"runs/{self.id}/resubmit", resubmit_body(which, options or {}))
+        return Run(connection=self.connection, id=str(answer["run_id"]))
+
+    def download(self, out: str | Path | None = None, *, overwrite: bool = False) -> Path:
+        """Write the finished run's video or records, and return the path.
+
+        `out` is a file or a folder. Default: the output that `Client.paint` was given, else a file with the run's id in
+        the working folder. Raises MissingError if the run has no result, InputError if the file exists.
+        """
+        storage = self.connection.storage()
+        if out is None and self.painting is not None:
+            return self.painting.write_result(storage, self.id, self.status().model_dump())
+        return download(storage, self.id, Path(out or Path()), overwrite=overwrite)
+
+
+class Client:
+    """A connection to a deployment, or to the local cloud."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def paint(
+        self,
+        video: str | Path,
+        style: Style | None = None,
+        *,
+        out: str | Path | None = None,
+        name: str | None = None,
+        overwrite: bool = False,
+        **options: Any,
+    ) -> Run:
+        """Split and upload a video, and start its run.
+
+        `style` is a file, or files with their weights in the mix; `options` are those of a trigger file
+        (docs/options.md). `out` is checked now and written by `Run.download`. Raises InputError or MissingError.
+        """
+        painting = describe_painting(Path(video), style, out=out, name=name, overwrite=overwrite, options=options)
+        with tempfile.TemporaryDirectory(prefix="impasto-") as scratch:
+            started = start_painting(painting, self.connection, scratch=Path(scratch), display=QuietDisplay())
+        return Run(connection=self.connection, id=started.run_id, painting=painting)
+
+    def run(self, run_id: str) -> Run:
+        """Return the run with this id, without asking the app; raises InputError if it is no run id."""
+        return Run(connection=self.connection, id=ids.check_run_id(run_id))
+
+    def runs(self, *, limit: int | None = None, **filters: str | None) -> list[RunRow]:
+        """Return the runs, newest first; filters are `status`, `name`, `label` and `since` (see GET /api/runs)."""
+        return [RunRow.model_validate(row) for row in self.connection.api().runs(limit=limit, **filters)]
+
+    def preflight(self) -> Preflight:
+        """Return every check of the deployment, and whether a run can succeed."""
+        return Preflight.model_validate(self.connection.api().preflight())
+
+
+def describe_painting(
+    video: Path,
+    style: Style | None,
+    *,
+    out: str | Path | None,
+    name: str | None,
+    overwrite: bool,
+    options: Mapping[str, Any],
+) -> Painting:
+    """Return the painting that `Client.paint` is asked for, checked; raises InputError or MissingError."""
+    weights = dict(style) if isinstance(style, Mapping) else {}
+    files = [Path(each) for each in weights] if weights else [] if style is None else [Path(str(style))]
+    names = [ids.name_from(file.name) for file in files]
+    styles: dict[str, Any] = {}
+    if weights:
+        styles = {"style": dict(zip(names, weights.values(), strict=True))}
+    elif names:
+        styles = {"style": names[0]}
+    try:
+        trigger = Trigger.model_validate({**options, **styles})
+    except ValidationError as error:
+        raise InputError(*explain_validation_error(error, "options", Trigger)) from None
+    run_name = name or ids.name_from(video.stem)
+    return Painting(
+        video=video,
+        out=Path(out) if out is not None else default_output(video, trigger),
+        trigger=trigger,
+        extras=extra_files(files),
+        folder=run_name,
+        name=run_name,
+        overwrite=overwrite,
+    ).checked()
