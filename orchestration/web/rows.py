@@ -53,7 +53,8 @@ class Row:
     frames_done: int | None = None
     before: str = ""
     after: str = ""
-    video: str = ""
+    download: str = ""
+    """Link that stores the video or the records; empty for a run without."""
 
     @property
     def title(self) -> str:
@@ -207,8 +208,13 @@ def _ended_fields(app: App, listed: Mapping[str, Any]) -> dict[str, Any]:
         "frames_done": scored,
         "before": pair.get("before", ""),
         "after": pair.get("after", ""),
-        "video": str(report.get("video") or report.get("records") or ""),
+        "download": _download(app, listed, str(report.get("video") or report.get("records") or "")),
     }
+
+
+def _download(app: App, listed: Mapping[str, Any], product: str) -> str:
+    suffix = product.rpartition(".")[2]
+    return pictures.output_link(app, product, download=f"{listed['name']}.{suffix}") if product else ""
 
 
 def _ended_detail(listed: Mapping[str, Any], state: State, *, scored: int | None, planned: int | None) -> str:

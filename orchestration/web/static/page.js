@@ -152,11 +152,11 @@
     countPicked();
   });
   $("#bulk-download")?.addEventListener("click", () => {
-    $$("#list tr[data-download]").filter((row) => $("input", row).checked).forEach((row) => {
+    $$("#list tr[data-download]").filter((row) => $("input", row).checked).forEach((row, index) => {
       const link = document.createElement("a");
       link.href = row.dataset.download;
       link.download = "";
-      link.click();
+      setTimeout(() => link.click(), 500 * index);  // a browser starts one download per navigation
     });
   });
   function applyDensity(value) {

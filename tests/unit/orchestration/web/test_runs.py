@@ -40,6 +40,8 @@ def test_rows_say_state_and_frames(world: World) -> None:
     assert listed.counts == {"all": 5, "painting": 1, "waiting": 1, "finished": 1, "failed": 1, "cancelled": 1}
     assert set(listed.open_ids) == {painting, waiting}
     assert by_id[finished].label == "spring"
+    assert by_id[finished].download == f"http://memory.invalid/output/{finished}/video.mp4?download=finished.mp4"
+    assert by_id[failed].download == ""
 
 
 def test_filter_and_search_select_rows(world: World) -> None:
