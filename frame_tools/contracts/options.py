@@ -39,8 +39,8 @@ def _argument(value: object) -> object:
 
 MIN_STROKES: Final = 0.1
 MAX_STROKES: Final = 10.0
-STROKE_SIZES: Final[Mapping[StrokeName, float]] = {"fine": 1.0, "medium": 1.5, "broad": 2.5}
-"""Stroke sizes by name; chosen by looking at frames of 360 to 2160 lines (docs/gallery.md)."""
+STROKE_SIZES: Final[Mapping[StrokeName, float]] = {"fine": 1.0, "medium": 2.0, "broad": 3.0}
+"""Stroke sizes by name, chosen by looking at frames of 360, 1080 and 2160 lines."""
 
 
 def _strokes(value: object) -> object:
@@ -120,7 +120,7 @@ class Options(Document):
     strokes: Strokes | None = option(
         None,
         "Size of the strokes relative to the picture, the same at any resolution: fine (1, as on a frame of 720"
-        " lines), medium (1.5), broad (2.5), or a number. Half the size takes four times as long; broad strokes are"
+        " lines), medium (2), broad (3), or a number. Half the size takes four times as long; broad strokes are"
         " painted on smaller frames, and detail of the video is added again. Default: medium for any and tuned; the"
         " other scorers work on the video's own lines. Not together with size.",
         example="broad",

@@ -110,9 +110,9 @@ class Journal(InMemoryContainer):
         if "/progress/" not in name:
             self._journal.append(f"{self.name}/{name}")
 
-    def write(self, name, data):
+    def write(self, name, data, *, metadata=None):
         self._record(name)
-        return super().write(name, data)
+        return super().write(name, data, metadata=metadata)
 
     def create(self, name, data):
         self._record(name)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from frame_tools.contracts.choices import StrokeName
 from frame_tools.contracts.options import STROKE_SIZES, Options
 from frame_tools.contracts.working_size import MAX_PIXELS, MAX_SIDE, working_size
 
@@ -28,8 +29,8 @@ from frame_tools.contracts.working_size import MAX_PIXELS, MAX_SIDE, working_siz
         ((4096, 100), {"strokes": 0.1}, (8192, 200)),  # nor is a side beyond 8192
         ((1, 1), {"strokes": 10}, (4, 4)),
         ((3840, 2160), {"strokes": "fine"}, (1280, 720)),
-        ((1920, 1080), {"strokes": "medium"}, (853, 480)),
-        ((1080, 1920), {"strokes": "broad"}, (288, 512)),
+        ((1920, 1080), {"strokes": "medium"}, (640, 360)),
+        ((1080, 1920), {"strokes": "broad"}, (240, 427)),
     ],
 )
 def test_working_size_of_options(frame, asked, expected):
@@ -57,7 +58,7 @@ def test_working_size_keeps_shape_and_limits(width, height, options):
 
 
 @pytest.mark.parametrize("name", STROKE_SIZES)
-def test_named_strokes_are_painted_at_one_size_at_any_resolution(name: str) -> None:
+def test_named_strokes_are_painted_at_one_size_at_any_resolution(name: StrokeName) -> None:
     frames = [(640, 360), (1280, 720), (1920, 1080), (3840, 2160)]
     lines = {working_size(*frame, Options.model_validate({"strokes": name}))[1] for frame in frames}
-    assert lines == {round(720 / Options.model_validate({"strokes": name}).stroke_size)}
+    assert lines == {round(720 / STROKE_SIZES[name])}
