@@ -115,7 +115,7 @@ class UploadFile(Document):
     """A file that is to be uploaded."""
 
     name: Name
-    size: Annotated[int, Field(ge=0, le=MAX_UPLOAD_BYTES)]
+    size: Annotated[int, Field(strict=True, ge=0, le=MAX_UPLOAD_BYTES)]
 
 
 class UploadRequest(Document):

@@ -100,6 +100,7 @@ def test_upload_is_off_by_default(call: ApiCall) -> None:
         {"files": [{"name": "a.mp4", "size": 1}] * 2},
         {"files": [{"name": "a/b.mp4", "size": 1}]},
         {"files": [{"name": "a.mp4", "size": -1}]},
+        {"files": [{"name": "a.mp4", "size": True}]},
         {"files": [{"name": "a.mp4", "size": 2**50}]},
         {"files": [{"name": f"{number}.jpg", "size": 1} for number in range(65)]},
         {"name": ".."},
