@@ -43,6 +43,8 @@ class _CommonState:
     """Documents that cannot be read, by blob name."""
     recorded_at: dt.datetime | None = None
     """When the blob was created that gives the start of the time limit."""
+    stored: frozenset[str] = field(default=frozenset(), repr=False)
+    """Names of all blobs of the run in `runs`."""
 
     @property
     def run_id(self) -> str:
@@ -199,6 +201,7 @@ def read_state(storage: Storage, run_id: str) -> AnyState | None:
         is_delayed=names.delay in listed,
         listed_md5=listed[names.listed].md5 if names.listed in listed else None,
         splits_again=names.splits_again in listed,
+        stored=frozenset(listed),
         unreadable=documents.unreadable,
         recorded_at=_created(listed, names.resumed, names.request),
     )

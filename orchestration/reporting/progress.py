@@ -51,7 +51,7 @@ def read_steps(runs: BlobContainer, run_id: str, state: RunState) -> dict[str, S
     """Return the progress of the steps that are not complete, by step name; unreadable documents are left out."""
     complete = {ids.step_name(batch) for batch in state.receipts} | ({"split"} if state.split else set())
     prefix = RunPaths(run_id).progress
-    names = [item.name for item in runs.list(prefix)]
+    names = sorted(name for name in state.stored if name.startswith(prefix))
     pending = [name for name in names if name.removeprefix(prefix).removesuffix(".json") not in complete]
     steps: dict[str, StepProgress] = {}
     for name in pending[:MAX_READ]:

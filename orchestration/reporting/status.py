@@ -14,7 +14,7 @@ from orchestration.app import App
 from orchestration.delays import read_delay
 from orchestration.documents import load_own
 from orchestration.memory_budget import DOCUMENT_BYTES
-from orchestration.preflight import read_check
+from orchestration.preflight import PoolCheck, read_check
 from orchestration.reporting.cost import LOCAL_VM_SIZE, expected_cost
 from orchestration.reporting.progress import read_steps, run_progress
 from orchestration.reporting.report import read_report
@@ -126,7 +126,8 @@ def run_status(app: App, run_id: str) -> dict[str, Any] | None:
     """Return the run's status document, or None if there is no such run. A refused trigger file has an outcome only."""
     state = read_state(app.storage, ids.check_run_id(run_id))
     if state is not None:
-        return describe(state) | _progress(app, state) | _problems_and_cost(app, state)
+        check = _read_check(app, state)
+        return describe(state) | _progress(app, state, check) | _problems_and_cost(app, state, check)
     blob = app.storage.runs.read(RunPaths(run_id).outcome)
     return None if blob is None else _describe_refusal(run_id, blob.data)
 
@@ -153,20 +154,23 @@ def _unreadable_refusal(run_id: str, error: DamagedError | VersionSkewError) -> 
     }
 
 
-def _progress(app: App, state: AnyState) -> dict[str, Any]:
+def _read_check(app: App, state: AnyState) -> PoolCheck | None:
+    """Return the check of the pool of a run that is open."""
+    is_stored = state.outcome is None and RunPaths(state.run_id).pool_check in state.stored
+    return read_check(app.storage, state.run_id) if is_stored else None
+
+
+def _progress(app: App, state: AnyState, check: PoolCheck | None) -> dict[str, Any]:
     """Return how far the run is; tasks' progress is read only while it is open."""
     if not isinstance(state, RunState):
         return {"progress": None}
-    steps, is_local = {}, False
-    if state.outcome is None:
-        steps = read_steps(app.storage.runs, state.run_id, state)
-        check = read_check(app.storage, state.run_id)
-        is_local = check is not None and check.vm_size == LOCAL_VM_SIZE
+    steps = read_steps(app.storage.runs, state.run_id, state) if state.outcome is None else {}
+    is_local = check is not None and check.vm_size == LOCAL_VM_SIZE
     progress = run_progress(state, derive_status(state), steps, app.clock.now(), is_local=is_local)
     return {"progress": progress.document()}
 
 
-def _problems_and_cost(app: App, state: AnyState) -> dict[str, Any]:
+def _problems_and_cost(app: App, state: AnyState, check: PoolCheck | None) -> dict[str, Any]:
     """Return the problems that delay the run's tasks, what the split could not keep, and the cost."""
     if state.outcome is not None:
         report = read_report(app.storage, state.run_id)
@@ -175,7 +179,6 @@ def _problems_and_cost(app: App, state: AnyState) -> dict[str, Any]:
     unreadable = [str(blob.error) for blob in state.unreadable.values()]
     if not isinstance(state, RunState):
         return {"trouble": unreadable, "notes": [], "cost": {"expected": None}}
-    check = read_check(app.storage, state.run_id)
     with app.memory.hold(DOCUMENT_BYTES if _may_be_large(state) else 0):
         manifest = _manifest(app, state) if state.plan or state.split else None
         expected = None
@@ -213,8 +216,7 @@ def _retried_errors(app: App, state: RunState) -> Iterator[str]:
     steps: tuple[int | str, ...] = ("split",) if state.plan is None else state.missing or ("join",)
     pending = {ids.step_name(step) for step in steps} - set(state.failures)
     run = RunPaths(state.run_id)
-    stored = {item.name for prefix in (run.errors, run.old_errors) for item in app.storage.runs.list(prefix)}
-    relevant = (step for step in sorted(pending) if {run.error(step), run.old_error(step)} & stored)
+    relevant = (step for step in sorted(pending) if {run.error(step), run.old_error(step)} & state.stored)
     for name in islice(relevant, MAX_TASK_ERRORS):
         error = read_task_error(app.storage, state.run_id, name)
         if error is None:  # a resubmission has just deleted it

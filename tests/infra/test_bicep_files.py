@@ -84,7 +84,7 @@ def test_containers_and_queues_match_the_code() -> None:
     kinds = ("blobServices/containers", "queueServices/queues")
     stored = {resource.name for resource in deployment("main") if resource.kind.endswith(kinds)}
     names = {value for key, value in vars(paths).items() if key.isupper() and isinstance(value, str) and key[0] != "_"}
-    needed = {name for name in names if not name.endswith("/")}
+    needed = {name for name in names if "/" not in name}
     assert needed <= stored
     assert stored - needed == {"app-package", "deadletter"}
 

@@ -66,7 +66,7 @@ def test_other_runs_do_not_make_a_handler_dearer(runs: OpenRuns) -> None:
     costs = handler_costs(runs)
     assert costs == handler_costs(after_scan(open_runs(1, 0)))
     assert costs["start"] <= 14  # two of them keep the list of runs
-    assert costs["status"] <= 15
+    assert costs["status"] <= 11
 
 
 def test_batches_do_not_make_the_sweep_dearer() -> None:

@@ -89,7 +89,7 @@ def test_ctrl_c_stops_only_started_processes(tmp_path: Path) -> None:
             assert line, output
             output += line
         listed = requests.get(f"http://127.0.0.1:{ports.functions}/api/runs", timeout=30)
-        assert listed.json() == {"runs": []}
+        assert listed.json()["runs"] == []
         connection = find_connection({}, local_file=tmp_path / "cloud" / "connection.json", folder=tmp_path)
         assert (connection.is_local, connection.api().runs()) == (True, [])
         started = children_of(process.pid)
