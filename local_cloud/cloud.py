@@ -91,8 +91,9 @@ def running_cloud(options: CloudOptions) -> Iterator[Cloud]:
             service.launch()
             services[service.name] = service
         azurite.wait_until_ready()
-        allow_uploads(ports)
         with _containers(settings) if options.containers else nullcontext():
+            if options.functions:
+                allow_uploads(ports)
             for service in others:
                 service.wait_until_ready()
         yield Cloud(ports=ports, settings=settings, services=services)

@@ -1,7 +1,5 @@
 """Which web pages may upload to the storage emulator: the app's own, as the templates allow it in Azure."""
 
-from azure.storage.blob import BlobServiceClient, CorsRule
-
 from local_cloud.accounts import DATA_ACCOUNT, DATA_KEY, Ports, connection_string
 
 HOSTS = ("127.0.0.1", "localhost")
@@ -9,6 +7,9 @@ HOSTS = ("127.0.0.1", "localhost")
 
 def allow_uploads(ports: Ports) -> None:
     """Let pages of the function host read and write blobs of the data account, if a signature allows it."""
+    # Imported while the services start: it takes as long as they do.
+    from azure.storage.blob import BlobServiceClient, CorsRule
+
     origins = [f"http://{host}:{ports.functions}" for host in HOSTS]
     rule = CorsRule(
         origins,
