@@ -40,7 +40,7 @@ def test_run_is_followed_to_its_end_without_a_reload(show: ShowScreen) -> None:
     tab.evaluate("() => { window.stays = true; }")
     world.score(run_id, 0, 1, 2, 3)
     tab.wait_for_function("() => document.querySelector('.big-n').firstChild.textContent.trim() === '12'")
-    assert tab.title().startswith("50 % · clip")
+    tab.wait_for_function("() => document.title.startsWith('50 % · clip')")
     tab.wait_for_function("() => document.querySelector('#say').textContent === '50 % painted'")
     world.finish(run_id)
     tab.wait_for_selector(".plaque .state.finished")
@@ -123,9 +123,11 @@ def test_upload_resumes_after_a_reload(show: ShowScreen, tmp_path: Path) -> None
     tab.wait_for_selector("#go:not([disabled])")
     tab.click("#go")
     tab.wait_for_function("() => document.querySelector('#upload-line').textContent.includes('MB/s')")
-    tab.reload()
+    saved = "() => impasto.uploads.resumable().then((job) => job.files.some((file) => file.sent.length === 1))"
+    tab.wait_for_function(saved)
     resent: set[str] = set()
     tab.on("request", lambda request: resent.add(request.url) if request.method == "PUT" else None)
+    tab.reload()
     tab.unroute("**/memory/input/**")
     tab.wait_for_url(re.compile("/ui/runs/holiday-"))
     blocks = {url for url in resent if "comp=block&" in url}
