@@ -32,7 +32,8 @@ SHELL_SCRIPTS = $(shell git ls-files '*.sh') .ci/run
 # These tests need torch and OpenCV: they run in the scorer's environment, all others in the app's.
 SCORING_TESTS := tests/unit/scoring tests/unit/benchmarks/scoring tests/contract/test_masks.py
 # The node image runs frame_tools on an older Python: these tests run in both environments.
-NODE_TESTS := $(addprefix tests/unit/frame_tools/,media contracts/test_manifest.py contracts/test_options.py contracts/test_documents.py)
+NODE_TESTS := $(addprefix tests/unit/frame_tools/,media contracts/test_manifest.py contracts/test_options.py contracts/test_documents.py) \
+  tests/integration/frame_tools/media
 # These tests need the built node image, and root.
 IMAGE_TESTS := tests/node_image
 NOT_APP_TESTS := $(foreach t,$(SCORING_TESTS) $(IMAGE_TESTS),--ignore $(t))
