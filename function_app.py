@@ -203,7 +203,7 @@ def _respond(context: func.Context, req: func.HttpRequest) -> func.HttpResponse:
             span.annotate(run_id)
             app_used = services.interactive or services
             reply = perform(app_used, operation, run_id=run_id, query=req.params, body=req.get_body())
-    except Exception as error:
+    except Exception as error:  # every error is an answer: a defect is a 500 with a correlation id
         reply = problem_for(error, operation=operation.name, correlation_id=context.invocation_id)
     return func.HttpResponse(reply.body, status_code=reply.status, mimetype=reply.media_type, charset="utf-8")
 

@@ -111,7 +111,7 @@ def _containers(settings: Mapping[str, str]) -> Iterator[None]:
     process = subprocess.Popen(argv, cwd=PROJECT, env={**os.environ, **settings})
     try:
         yield
-    except BaseException:
+    except BaseException:  # also when interrupted: the process must not stay
         process.kill()
         raise
     finally:

@@ -133,9 +133,8 @@ def read_rows(app: App, listed: Sequence[Mapping[str, Any]]) -> list[Row]:
 def open_rows(app: App, run_ids: Iterable[str]) -> list[Row]:
     """Return the rows of runs that were open, as they are now; runs that do not exist are left out."""
     with ThreadPoolExecutor(READ_THREADS, thread_name_prefix="rows") as pool:
-        statuses = list(pool.map(lambda run_id: run_status(app, run_id), run_ids))
-    listed = [_listed(status) for status in statuses if status is not None]
-    return read_rows(app, listed)
+        statuses = [status for status in pool.map(lambda run_id: run_status(app, run_id), run_ids) if status]
+        return list(pool.map(lambda status: _row(app, _listed(status), status), statuses))
 
 
 def _listed(status: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,7 +151,8 @@ def _listed(status: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _row(app: App, listed: Mapping[str, Any]) -> Row:
+def _row(app: App, listed: Mapping[str, Any], status: Mapping[str, Any] | None = None) -> Row:
+    """Return the row of a listed run; the status of an open run is read unless it is given."""
     now, run_id = app.clock.now(), str(listed["run_id"])
     received = parse_time(listed["received_at"] or listed["ended_at"])
     fields: dict[str, Any] = {
@@ -164,12 +164,12 @@ def _row(app: App, listed: Mapping[str, Any]) -> Row:
         "label": listed["label"] or "",
     }
     if listed["ended_at"] is None and listed["status"] in STATES and STATES[listed["status"]].is_open:
-        return Row(**fields | _open_fields(app, listed, now))
+        current = status or run_status(app, run_id) or {}
+        return Row(**fields | _open_fields(app, listed, current, now))
     return Row(**fields | _ended_fields(app, listed))
 
 
-def _open_fields(app: App, listed: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
-    status = run_status(app, str(listed["run_id"])) or {}
+def _open_fields(app: App, listed: Mapping[str, Any], status: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
     progress = status.get("progress") or {}
     done, frames = progress.get("frames_done") or 0, progress.get("frames")
     state = state_of(status.get("status", ""), has_started=done > 0 or not progress.get("reason"))

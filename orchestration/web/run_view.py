@@ -211,7 +211,7 @@ def read_batches(app: App, run: RunState) -> Iterator[Batch]:
     if run.plan is None:
         return
     running = read_steps(app.storage.runs, run.run_id, run) if run.outcome is None else {}
-    retried = set(_retried_steps(app, run.run_id))
+    retried = set(_retried_steps(run))
     for batch in range(run.plan.batch_count):
         step, (start, end) = ids.step_name(batch), run.plan.span(batch)
         if batch in run.receipts:
@@ -223,10 +223,11 @@ def read_batches(app: App, run: RunState) -> Iterator[Batch]:
         yield Batch(number=batch + 1, step=step, first=start + 1, last=end, state=state)
 
 
-def _retried_steps(app: App, run_id: str) -> Iterator[str]:
-    prefix = RunPaths(run_id).retries
-    for item in app.storage.runs.list(prefix):
-        yield item.name.removeprefix(prefix).partition("-")[0]
+def _retried_steps(run: RunState) -> Iterator[str]:
+    prefix = RunPaths(run.run_id).retries
+    for name in run.stored:
+        if name.startswith(prefix):
+            yield name.removeprefix(prefix).partition("-")[0]
 
 
 def _progress(status: Mapping[str, Any], state: State) -> Progress:

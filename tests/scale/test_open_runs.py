@@ -11,6 +11,7 @@ from orchestration.handlers.sweep import sweep
 from orchestration.reporting.listing import list_page
 from orchestration.reporting.status import run_status
 from orchestration.runs.sweep_progress import Scan, SweepProgress, write_progress
+from orchestration.web.rows import open_rows
 from tests.scale.open_runs import OpenRuns, count_operations, open_runs
 from tests.support.fake_node import fail
 from tests.support.world import message
@@ -67,6 +68,12 @@ def test_other_runs_do_not_make_a_handler_dearer(runs: OpenRuns) -> None:
     assert costs == handler_costs(after_scan(open_runs(1, 0)))
     assert costs["start"] <= 14  # two of them keep the list of runs
     assert costs["status"] <= 11
+
+
+def test_row_of_an_open_run_reads_its_status_once(runs: OpenRuns) -> None:
+    run_id = runs.admitted[0]
+    status = count_operations(runs.world.app, lambda app: run_status(app, run_id)).total
+    assert count_operations(runs.world.app, lambda app: open_rows(app, [run_id])).total <= status + 2  # and pictures
 
 
 def test_batches_do_not_make_the_sweep_dearer() -> None:
