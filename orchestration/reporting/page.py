@@ -60,14 +60,18 @@ def render(page: Page) -> bytes:
 @cache
 def _template() -> Template:
     """Return the compiled template: compiling takes longer than all else that ends a run in memory."""
-    environment = Environment(
-        loader=PackageLoader("orchestration.reporting", "templates"),
+    return template_environment("orchestration.reporting").get_template("report.html.jinja")
+
+
+def template_environment(package: str) -> Environment:
+    """Return the environment of a package's `templates`: every value is escaped, an undefined one is an error."""
+    return Environment(
+        loader=PackageLoader(package, "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.jinja")
 
 
 def write_page(storage: Storage, report: Mapping[str, Any]) -> None:

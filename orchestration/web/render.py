@@ -3,22 +3,17 @@
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from frame_tools.contracts.version import IMPASTO_VERSION
+from orchestration.reporting.page import template_environment
 from orchestration.web import text
 from orchestration.web.assets import assets
 
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("orchestration.web", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment("orchestration.web")
     environment.globals |= {"asset": lambda name: assets().url(name), "version": IMPASTO_VERSION}
     environment.filters |= {
         "count": text.count_text,
