@@ -23,6 +23,17 @@ _QUOTED: Final = re.compile(r"'([^']*)'")
 """A choice as pydantic lists them: 'no', 'luma' or 'statistics'."""
 _BOUND_ERRORS: Final = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
 _NUMBER_ERRORS: Final = (*_BOUND_ERRORS, "float_parsing", "float_type", "int_parsing", "int_type", "int_from_float")
+_TYPE_ERRORS: Final = {
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "a text",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+}
+"""What a value of the wrong type had to be."""
 
 
 class Document(BaseModel):
@@ -136,8 +147,11 @@ def _explain(detail: dict[str, Any], model: type[BaseModel]) -> str:
         return f"unknown field {location!r}{did_you_mean(str(detail['loc'][-1]), field_names)}"
     if detail["type"] in _NUMBER_ERRORS:
         return _explain_number(detail, location, model)
+    if detail["type"] in _TYPE_ERRORS:
+        return f"{location or 'the document'} is {_TYPE_ERRORS[detail['type']]}, not {_echo(detail['input'])}"
     message = str(detail["msg"]).removeprefix("Value error, ")
     if detail["type"] == "literal_error":
+        message += f", not {_echo(detail['input'])}"
         message += did_you_mean(str(detail["input"]), _QUOTED.findall(detail["ctx"]["expected"]))
     return f"{location}: {message}" if location else message
 
@@ -147,13 +161,20 @@ def _explain_number(detail: dict[str, Any], location: str, model: type[BaseModel
     field = _model_at(model, detail["loc"]).model_fields.get(str(detail["loc"][-1])) if detail["loc"] else None
     bounds = number_bounds(field) if field else {}
     kind = "a whole number" if detail["type"].startswith("int") else "a number"
-    value = repr(detail["input"])[:MAX_ECHO_CHARS]
+    value = _echo(detail["input"])
     if "ge" in bounds and ("le" in bounds or "lt" in bounds):
         high = bounds["le"] if "le" in bounds else bounds["lt"] - 1
         return f"{location} is {kind} from {bounds['ge']:g} to {high:.15g}, not {value}"
     if detail["type"] in _BOUND_ERRORS:
         return f"{location}: {detail['msg']}, not {value}"
     return f"{location} is {kind}, not {value}"
+
+
+def _echo(value: object) -> str:
+    """Return a rejected value as JSON writes it, but text in single quotes; long ones are cut off."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return repr(value)[:MAX_ECHO_CHARS]
 
 
 def number_bounds(field: FieldInfo) -> dict[str, float]:

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, Wi
 from frame_tools.contracts.answers import LogStream, Status
 from frame_tools.contracts.base import Document, explain_validation_error
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.ids import check_name
+from frame_tools.contracts.ids import NAME_PATTERN, check_name
+from frame_tools.contracts.json_types import WHOLE
 from frame_tools.contracts.trigger import Label, Trigger
 
 MAX_BODY_BYTES: Final = 128 * 2**10
@@ -18,8 +19,6 @@ MAX_UPLOAD_FILES: Final = 64
 MAX_UPLOAD_BYTES: Final = 64 * 2**30
 HOST_PARAMETERS: Final = ("code", "clientId")
 """Query parameters that the Functions host reads: the function key and its name."""
-_NAME_PATTERN: Final = r"""^(?![\s.\-])(?!.*\.\.)[^\x00-\x1f\x7f/\\'"`<>|?*:;&$%#{}]{1,100}(?<![\s.])$"""
-"""What `ids.check_name` accepts."""
 _STEP: Final = re.compile(r"[0-9]{1,5}|split|join")
 
 
@@ -51,7 +50,7 @@ def _step(value: str) -> str:
     return value.zfill(5) if value.isdecimal() else value
 
 
-Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": _NAME_PATTERN})]
+Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": NAME_PATTERN})]
 Statuses = Annotated[Annotated[tuple[Status, ...], Field(min_length=1)], BeforeValidator(_comma_separated)]
 Since = Annotated[dt.datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"})]
 After = Annotated[str, Field(max_length=2000)]
@@ -115,7 +114,7 @@ class UploadFile(Document):
     """A file that is to be uploaded."""
 
     name: Name
-    size: Annotated[int, Field(strict=True, ge=0, le=MAX_UPLOAD_BYTES)]
+    size: Annotated[int, Field(strict=True, ge=0, le=MAX_UPLOAD_BYTES), WHOLE]
 
 
 class UploadRequest(Document):

@@ -17,6 +17,8 @@ TRIGGERS: Final = "triggers"
 TRIGGER_SUFFIX: Final = ".json"
 
 _FORBIDDEN = re.compile(r"""[\x00-\x1f\x7f\ud800-\udfff/\\'"`<>|?*:;&$%#{}]""")
+NAME_PATTERN: Final = r"""^(?![\s.\-])(?!.*\.\.)[^\x00-\x1f\x7f/\\'"`<>|?*:;&$%#{}]{1,100}(?<![\s.])$"""
+"""What `check_name` accepts, for JSON schemas."""
 RUN_ID = re.compile(rf"^[a-z0-9][a-z0-9-]{{0,{SLUG_CHARS - 1}}}-[0-9a-f]{{{HASH_CHARS}}}$")
 
 

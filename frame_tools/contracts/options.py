@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Annotated, Any, Final, Self, get_args
 
-from pydantic import Field, PlainValidator, StringConstraints, field_validator, model_validator
+from pydantic import ConfigDict, Field, PlainValidator, StringConstraints, field_validator, model_validator
 
 from frame_tools.contracts.base import Document
 from frame_tools.contracts.choices import BadFramePolicy, OddSize, PreserveColor, StatisticsScope, StrokeName
+from frame_tools.contracts.json_types import WHOLE, Flag, Number, with_old_names
 from frame_tools.contracts.option_specs import OptionGroup, option
 from frame_tools.contracts.scorers import RENAMED_SCORERS, SCORERS
 from frame_tools.contracts.suggestions import MAX_ECHO_CHARS, did_you_mean
@@ -55,9 +56,13 @@ def _strokes(value: object) -> object:
     raise ValueError(f"must be {names}, or a number from {MIN_STROKES:g} to {MAX_STROKES:g}, not {text!r}{hint}")
 
 
-Strokes = Annotated[StrokeName | float, PlainValidator(_strokes, json_schema_input_type=StrokeName | float)]
+_StrokeSize = Annotated[float, Field(ge=MIN_STROKES, le=MAX_STROKES)]
+Strokes = Annotated[StrokeName | float, PlainValidator(_strokes, json_schema_input_type=StrokeName | _StrokeSize)]
 ArgumentValue = bool | int | float | str
-Argument = Annotated[ArgumentValue, PlainValidator(_argument, json_schema_input_type=ArgumentValue)]
+_ArgumentText = Annotated[str, Field(max_length=MAX_ARGUMENT_CHARS)]
+Argument = Annotated[
+    ArgumentValue, PlainValidator(_argument, json_schema_input_type=bool | int | float | _ArgumentText)
+]
 
 
 def rename_old_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,8 +76,18 @@ def rename_old_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return {RENAMED_OPTIONS.get(name, name): value for name, value in options.items()}
 
 
+def extend_schema(schema: dict[str, Any]) -> None:
+    """Let the JSON schema of options say what validators check: names of scorers and arguments, and old names."""
+    scorer, arguments = schema["properties"]["scorer"], schema["properties"]["arguments"]
+    scorer["enum"] = [*SCORERS, *RENAMED_SCORERS]
+    arguments["additionalProperties"] = False
+    with_old_names(schema, RENAMED_OPTIONS)
+
+
 class Options(Document):
     """How frames are scored. Every option has a default."""
+
+    model_config = ConfigDict(json_schema_extra=extend_schema)
 
     scorer: str = option(
         "any",
@@ -95,10 +110,10 @@ class Options(Document):
         group=OptionGroup.SCORER_AND_STYLE,
         form="object of names and values",
     )
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = option(
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**31), WHOLE] = option(
         0, "Seed of scorers that use random numbers.", example=7, group=OptionGroup.SCORER_AND_STYLE
     )
-    strength: Annotated[float, Field(ge=0, le=1)] = option(
+    strength: Annotated[Number, Field(ge=0, le=1)] = option(
         1.0,
         "Opacity of the style: 0 returns the input, 1 applies the style fully.",
         example=0.8,
@@ -111,7 +126,7 @@ class Options(Document):
         example="luma",
         group=OptionGroup.APPEARANCE,
     )
-    size: Annotated[int, Field(ge=16, le=8192)] | None = option(
+    size: Annotated[int, Field(strict=True, ge=16, le=8192), WHOLE] | None = option(
         None,
         "Shorter side, in pixels, at which frames are scored; the output keeps the video's size.",
         example=720,
@@ -127,7 +142,7 @@ class Options(Document):
         group=OptionGroup.APPEARANCE,
         form="|".join(get_args(StrokeName)) + f"|{MIN_STROKES:g}..{MAX_STROKES:g}",
     )
-    temporal_smoothing: Annotated[float, Field(ge=0, le=0.9)] | None = option(
+    temporal_smoothing: Annotated[Number, Field(ge=0, le=0.9)] | None = option(
         None,
         "Weight of the previous output frame, warped along the video's motion; 0 disables it, higher values flicker"
         " less and are softer. Default: 0.7 for style scorers, 0 for the others.",
@@ -147,13 +162,13 @@ class Options(Document):
         example="original",
         group=OptionGroup.TEMPORAL,
     )
-    video_only: bool = option(
+    video_only: Flag = option(
         False,
         "Store no painted frames as pictures beside the video; encodes and stores less.",
         example=True,
         group=OptionGroup.OUTPUT,
     )
-    frames_per_batch: Annotated[int, Field(ge=1, le=2000)] | None = option(
+    frames_per_batch: Annotated[int, Field(strict=True, ge=1, le=2000), WHOLE] | None = option(
         None, "Frames that one task scores. Default: depends on the scorer.", example=96, group=OptionGroup.OUTPUT
     )
     odd_size: OddSize = option(

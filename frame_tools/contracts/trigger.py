@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 from itertools import pairwise
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -23,9 +23,10 @@ from pydantic import (
 from frame_tools.contracts.base import Document
 from frame_tools.contracts.choices import ContainerChoice, DamageChoice, Deinterlace, HdrChoice, ImageFormat, Sound
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.ids import check_name
+from frame_tools.contracts.ids import NAME_PATTERN, check_name
+from frame_tools.contracts.json_types import Flag, FormVersion, Number
 from frame_tools.contracts.option_specs import OptionGroup, OptionSpec, option, spec_of
-from frame_tools.contracts.options import Options
+from frame_tools.contracts.options import Options, extend_schema
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.split_options import SplitOptions
 
@@ -91,34 +92,39 @@ def normalized_weights(style: str | Mapping[str, float]) -> dict[str, float]:
     return {name: weight / total for name, weight in style.items()}
 
 
-FileName = Annotated[str, AfterValidator(_file_name)]
+FileName = Annotated[str, AfterValidator(_file_name), Field(json_schema_extra={"pattern": NAME_PATTERN})]
+_Weight = Annotated[float, Field(gt=0, le=MAX_WEIGHT)]
+_Weights = Annotated[dict[FileName, _Weight], Field(min_length=1, json_schema_extra={"additionalProperties": False})]
+_RateNumber = Annotated[float, Field(gt=0, le=MAX_RATE)]
+_RateText = Annotated[str, Field(pattern=f"^{_RATE.pattern}$")]
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
 Rate = Annotated[
     Fraction,
-    PlainValidator(_rate, json_schema_input_type=int | float | str),
+    PlainValidator(_rate, json_schema_input_type=_RateNumber | _RateText),
     PlainSerializer(lambda rate: f"{rate.numerator}/{rate.denominator}"),
 ]
-Style = Annotated[str | dict[str, float], PlainValidator(_style, json_schema_input_type=str | dict[str, float])]
+Style = Annotated[str | dict[str, float], PlainValidator(_style, json_schema_input_type=FileName | _Weights)]
 
 
 class StyleKeyframe(Document):
     """The style that is reached `at` seconds after the first frame; styles between keyframes are interpolated."""
 
-    at: Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
+    at: Annotated[Number, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
     style: Style
 
 
-def _allow_schema(schema: dict[str, Any]) -> None:
+def _extend_schema(schema: dict[str, Any]) -> None:
     """Add the field `$schema`, with which editors find docs/trigger.schema.json; Impasto ignores it."""
+    extend_schema(schema)
     schema["properties"][SCHEMA_FIELD] = {"type": "string", "description": "URL of this schema, for editors; ignored."}
 
 
 class Trigger(Options):
     """What a user asks for. Names are of files in the folder `input`."""
 
-    model_config = ConfigDict(json_schema_extra=_allow_schema)
+    model_config = ConfigDict(json_schema_extra=_extend_schema)
 
-    version: Literal[1] = 1
+    version: FormVersion = 1
     style: Style | None = option(
         None,
         "The style file: a painting, a tuned style or a checkpoint, depending on the scorer; or several files with"
@@ -183,7 +189,7 @@ class Trigger(Options):
         example="png",
         group=OptionGroup.OUTPUT,
     )
-    keep_location: bool = option(
+    keep_location: Flag = option(
         False, "Copy the video's GPS location, if it has one, to the output.", example=True, group=OptionGroup.OUTPUT
     )
     sound: Sound = option(

@@ -12,8 +12,9 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from frame_tools.contracts.base import Document
+from frame_tools.contracts.json_types import Number
 
-Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Usd = Annotated[Number, Field(ge=0, allow_inf_nan=False)]
 
 GPU_HOURS_USD: Final[Mapping[str, float]] = {
     "standard_nc4as_t4_v3": 0.526,

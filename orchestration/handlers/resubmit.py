@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from frame_tools.contracts import ids
 from frame_tools.contracts.base import Document, explain_validation_error
 from frame_tools.contracts.errors import DamagedError, ErrorCode, InputError, MissingError
+from frame_tools.contracts.json_types import WHOLE, all_nullable
 from frame_tools.contracts.options import Options, rename_old_options
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
@@ -30,7 +31,7 @@ from orchestration.runs.repair import repair_inputs
 from orchestration.runs.scheduling import ensure_tasks
 from orchestration.state import RunState, UnreadableRun, read_state
 
-Which = Literal["missing", "failed", "all"] | list[Annotated[int, Field(strict=True)]]
+Which = Literal["missing", "failed", "all"] | list[Annotated[int, Field(strict=True), WHOLE]]
 _WHICH: Final[TypeAdapter[Which]] = TypeAdapter(Which)
 SHORT_BODIES: Final[tuple[Mapping[str, Any], ...]] = (
     {"enum": ["missing", "failed", "all"]},
@@ -41,11 +42,17 @@ MAX_CHILD_RUNS: Final = 1000
 """New runs that may be created from one run."""
 
 
+def _options_schema(schema: dict[str, Any]) -> None:
+    schema.update(all_nullable(Options.model_json_schema()), description="Options to change; null resets one.")
+
+
 class ResubmitRequest(Document):
     """What to score again, and which of `Options` to change; null resets an option to its default."""
 
     which: Which = "missing"
-    options: Annotated[dict[str, Any], AfterValidator(rename_old_options)] = Field(default_factory=dict)
+    options: Annotated[dict[str, Any], AfterValidator(rename_old_options)] = Field(
+        default_factory=dict, json_schema_extra=_options_schema
+    )
 
 
 def parse_resubmit_request(body: bytes) -> ResubmitRequest:
