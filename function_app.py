@@ -112,6 +112,18 @@ def post_upload(req: func.HttpRequest, context: func.Context) -> func.HttpRespon
     return _respond(context, req)
 
 
+@app.route(route="api/previews", methods=["POST"])
+def post_preview(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """POST /api/previews: have a few frames of an uploaded clip painted in several looks."""
+    return _respond(context, req)
+
+
+@app.route(route="api/previews/{preview_id}", methods=["GET"])
+def get_preview(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """GET /api/previews/{preview_id}: a preview, and its pictures as they are painted."""
+    return _respond(context, req)
+
+
 @app.route(route="api/runs/{run_id}/frames", methods=["GET"])
 def list_frames(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """GET /api/runs/{run_id}/frames: frames before and after painting, as short-lived URLs."""
@@ -195,14 +207,13 @@ def _handle_message(context: func.Context, message: func.QueueMessage, handle: C
 
 def _respond(context: func.Context, req: func.HttpRequest) -> func.HttpResponse:
     """Execute the operation of the function that was called; an error becomes a problem document."""
-    run_id = req.route_params.get("run_id", "")
     operation = OPERATIONS[context.function_name]
     try:
         _refuse_other_sites(req)
         with _invocation(context) as (services, span):
-            span.annotate(run_id)
+            span.annotate(req.route_params.get("run_id", ""))
             app_used = services.interactive or services
-            reply = perform(app_used, operation, run_id=run_id, query=req.params, body=req.get_body())
+            reply = perform(app_used, operation, path=req.route_params, query=req.params, body=req.get_body())
     except Exception as error:  # every error is an answer: a defect is a 500 with a correlation id
         reply = problem_for(error, operation=operation.name, correlation_id=context.invocation_id)
     return func.HttpResponse(reply.body, status_code=reply.status, mimetype=reply.media_type, charset="utf-8")

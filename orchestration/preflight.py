@@ -105,13 +105,20 @@ def check_run(app: App, run_id: str, *, image: str) -> PoolCheck:
     stored = read_check(app.storage, run_id)
     if stored is not None and stored.blocker is None and stored.has_pool:
         return stored
+    return store_check(app, run_id, check_pool(app, image=image))
+
+
+def check_pool(app: App, *, image: str) -> PoolCheck:
+    """Check the pool for tasks that run `image` now.
+
+    If the app may not read the pool, that is a finding. Raises TemporaryError if Batch is away: no task can be created.
+    """
     try:
-        check = _check(app, app.batch.pool(), image=image)
+        return _check(app, app.batch.pool(), image=image)
     except (AzureError, ImpastoError) as error:
         if isinstance(error, TemporaryError) and error.next_step is NextStep.RETRY_LATER:
             raise
-        check = _unread_pool(app, error)
-    return store_check(app, run_id, check)
+        return _unread_pool(app, error)
 
 
 def store_check(app: App, run_id: str, check: PoolCheck) -> PoolCheck:

@@ -1,4 +1,4 @@
-"""Command line of the node: `python -m scoring run|split|join|weights|...`, as Batch starts it.
+"""Command line of the node: `python -m scoring run|split|join|paint-preview|...`, as Batch starts it.
 
 Exit codes are those of `frame_tools.contracts.errors.ExitCode`; an expected error is one line on stderr.
 """
@@ -80,6 +80,23 @@ def preview(
     with report_errors():
         asked = PreviewRequest.parse_input(request.read_bytes(), "preview request")
         print(paint_preview(asked, weights_folder(os.environ)).model_dump_json())
+
+
+@app.command("paint-preview")
+def paint_preview_(
+    preview: Annotated[str, typer.Option("--preview", help="ID of the preview.")],
+    attempt: Annotated[int, typer.Option("--attempt", min=1, help="Number of the attempt.")] = 1,
+) -> None:
+    """Paint a preview that was ordered from the app."""
+    from frame_tools.contracts.preview_paths import check_preview_id
+    from frame_tools.storage.deployment import Storage
+    from scoring.preview.task import PreviewTask, perform_preview
+
+    logs.configure_task_logging(sys.stdout, correlation_id=preview, step="preview")
+    with report_errors():
+        storage = Storage.from_environment(os.environ)
+        task = PreviewTask(storage=storage, preview_id=check_preview_id(preview), attempt=attempt)
+        perform_preview(task, weights_folder(os.environ), started=process_start())
 
 
 @app.command()

@@ -7,7 +7,6 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from frame_tools.contracts import ids
 from frame_tools.contracts.answers import Problem
 from frame_tools.contracts.version import IMPASTO_VERSION
 from orchestration.api.operations import OPERATIONS, Operation
@@ -21,8 +20,8 @@ that say what is wrong, what to do (remedy), and for programs the kind of error 
 _PROBLEMS: Final = {
     HTTPStatus.BAD_REQUEST: "The request is invalid",
     HTTPStatus.UNAUTHORIZED: "The function key is missing or wrong; the answer has no body",
-    HTTPStatus.NOT_FOUND: "There is no such run",
-    HTTPStatus.CONFLICT: "Stored documents of the run are damaged",
+    HTTPStatus.NOT_FOUND: "There is no such run or preview",
+    HTTPStatus.CONFLICT: "Stored documents of the run or preview are damaged",
     HTTPStatus.INTERNAL_SERVER_ERROR: "The app failed; its log has the correlation id",
     HTTPStatus.SERVICE_UNAVAILABLE: "A service does not answer; the same request may succeed later",
 }
@@ -68,10 +67,10 @@ def _describe(operation: Operation) -> dict[str, Any]:
 
 
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
-    if not operation.names_run:
-        return []
-    schema = {"type": "string", "pattern": ids.RUN_ID.pattern}
-    return [{"name": "run_id", "in": "path", "required": True, "schema": schema}]
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": pattern}}
+        for name, pattern in operation.path_parameters.items()
+    ]
 
 
 def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
@@ -101,11 +100,11 @@ def _without_null(field: Mapping[str, Any]) -> dict[str, Any]:
 
 def _problems(operation: Operation) -> dict[str, Any]:
     content = {"content": {PROBLEM_JSON: {"schema": _reference(Problem)}}}
-    without_run = () if operation.names_run else (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+    without_id = () if operation.path_parameters else (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
     return {
         str(status.value): {"description": text, **({} if status == HTTPStatus.UNAUTHORIZED else content)}
         for status, text in _PROBLEMS.items()
-        if status not in without_run
+        if status not in without_id
     }
 
 

@@ -8,34 +8,42 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
-from frame_tools.contracts import answers, calls
+from frame_tools.contracts import answers, calls, ids
 from frame_tools.contracts.answers import Answer
 from frame_tools.contracts.base import Document
 from frame_tools.contracts.errors import MissingError
+from frame_tools.contracts.preview_call import OrderPreview, PreviewAnswer
+from frame_tools.contracts.preview_paths import PREVIEW_ID, check_preview_id
 from orchestration.api.replies import Reply, answer_with
 from orchestration.app import App
 from orchestration.handlers import cancel, resubmit
 from orchestration.handlers.grant_upload import grant_upload
+from orchestration.handlers.order_preview import order_preview
 from orchestration.handlers.start_posted_run import start_posted_run
 from orchestration.preflight import preflight
+from orchestration.previews.answer import preview_answer
 from orchestration.reporting import listing, status
 from orchestration.reporting.batches import batches_page
 from orchestration.reporting.frames import frames_page
 from orchestration.reporting.task_logs import log_tail
 
+ID_PATTERNS: Final = {"run_id": ids.RUN_ID.pattern, "preview_id": f"^{PREVIEW_ID.pattern}$"}
+"""Parameters of paths, and the patterns of their values."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A request: the run that its path names, its parsed query, and its body."""
+    """A request: the run or preview that its path names, its parsed query, and its body."""
 
     run_id: str
+    preview_id: str
     query: Any
     body: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One operation. `handle` returns the fields of `answer`, or None if there is no such run."""
+    """One operation. `handle` returns the fields of `answer`, or None if there is no such run or preview."""
 
     name: str
     """Name of its function."""
@@ -51,9 +59,9 @@ class Operation:
     status: HTTPStatus = HTTPStatus.OK
 
     @property
-    def names_run(self) -> bool:
-        """Whether the path names a run."""
-        return "{run_id}" in self.path
+    def path_parameters(self) -> Mapping[str, str]:
+        """What the path names, and the pattern of its ids."""
+        return {name: pattern for name, pattern in ID_PATTERNS.items() if f"{{{name}}}" in self.path}
 
 
 def _cancel(app: App, call: Call) -> Mapping[str, Any] | None:
@@ -97,6 +105,25 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             answer=answers.UploadGrant,
             status=HTTPStatus.CREATED,
             handle=lambda app, call: grant_upload(app, calls.parse_body(calls.UploadRequest, call.body)),
+        ),
+        Operation(
+            name="post_preview",
+            method="POST",
+            path="api/previews",
+            summary="Have a few frames of an uploaded clip painted in several looks; the same files and looks are the"
+            " same preview",
+            body=OrderPreview,
+            answer=PreviewAnswer,
+            status=HTTPStatus.ACCEPTED,
+            handle=lambda app, call: order_preview(app, calls.parse_body(OrderPreview, call.body)),
+        ),
+        Operation(
+            name="get_preview",
+            method="GET",
+            path="api/previews/{preview_id}",
+            summary="Return a preview: its state, and its pictures as short-lived URLs as they are painted",
+            answer=PreviewAnswer,
+            handle=lambda app, call: preview_answer(app, check_preview_id(call.preview_id)),
         ),
         Operation(
             name="list_frames",
@@ -164,9 +191,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
 }
 
 
-def perform(app: App, operation: Operation, *, run_id: str, query: Mapping[str, str], body: bytes) -> Reply:
-    """Execute an operation. Raises InputError for an invalid request, and what its handler raises."""
-    call = Call(run_id=run_id, query=calls.parse_query(operation.query, query), body=body)
+def perform(app: App, operation: Operation, *, path: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Reply:
+    """Execute an operation; `path` has the parameters of its path.
+
+    Raises InputError for an invalid request, and what its handler raises.
+    """
+    named = {name: path.get(name, "") for name in ID_PATTERNS}
+    call = Call(**named, query=calls.parse_query(operation.query, query), body=body)
     fields = operation.handle(app, call)
     if fields is None:
         raise MissingError("There is no such run", "GET /api/runs lists them")

@@ -71,16 +71,17 @@ class BatchService:
         self._run_limit = dt.timedelta(hours=settings.run_hours)
 
     @_reports_outages
-    def ensure_job(self, job_id: str, *, correlation_id: str, priority: int) -> bool:
-        """Create the job unless it exists; return whether it accepts tasks. It ends only by `terminate_job`.
+    def ensure_job(self, job_id: str, *, correlation_id: str, priority: int, limit: dt.timedelta | None = None) -> bool:
+        """Create the job unless it exists; return whether it accepts tasks.
 
-        Raises TemporaryError if Batch rejects the job.
+        It ends by `terminate_job`, or after `limit`, by default the time limit of a run. Raises TemporaryError if Batch
+        rejects the job.
         """
         job = m.BatchJobCreateOptions(
             id=job_id,
             priority=priority,
             pool_info=m.BatchPoolInfo(pool_id=self._pool_id),
-            constraints=m.BatchJobConstraints(max_wall_clock_time=self._run_limit),
+            constraints=m.BatchJobConstraints(max_wall_clock_time=limit or self._run_limit),
             all_tasks_complete_mode=m.BatchAllTasksCompleteMode.NO_ACTION,
             metadata=[m.BatchMetadataItem(name="correlation_id", value=correlation_id)],
         )

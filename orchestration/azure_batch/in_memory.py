@@ -1,5 +1,6 @@
 """Batch in memory: an implementation of the Batch port whose tasks stay active until they are ended, for tests."""
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -62,9 +63,9 @@ class InMemoryBatch:
         """Return the same service as another process sees it, with its own hook."""
         return InMemoryBatch(self.jobs, hook)
 
-    def ensure_job(self, job_id: str, *, correlation_id: str, priority: int) -> bool:
+    def ensure_job(self, job_id: str, *, correlation_id: str, priority: int, limit: dt.timedelta | None = None) -> bool:
         """Create the job unless it exists; returns whether it accepts tasks."""
-        del correlation_id
+        del correlation_id, limit
         self._hook("batch", True)
         self.jobs.tasks.setdefault(job_id, {})
         self.jobs.priorities.setdefault(job_id, priority)

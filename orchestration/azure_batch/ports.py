@@ -4,6 +4,7 @@
 (tests/contract) run against both.
 """
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -53,8 +54,11 @@ class JobView:
 class BatchClient(Protocol):
     """The Batch service of an account, restricted to one pool."""
 
-    def ensure_job(self, job_id: str, *, correlation_id: str, priority: int) -> bool:
-        """Create the job with this priority unless it exists; returns whether it accepts tasks."""
+    def ensure_job(self, job_id: str, *, correlation_id: str, priority: int, limit: dt.timedelta | None = None) -> bool:
+        """Create the job with this priority unless it exists; returns whether it accepts tasks.
+
+        Batch ends it after `limit`; None for the time limit of a run.
+        """
 
     def job(self, job_id: str) -> JobView | None:
         """Return a job, or None if it does not exist."""

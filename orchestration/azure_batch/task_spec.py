@@ -1,14 +1,20 @@
-"""The Batch tasks of a run as frozen values: a pure function of step and settings, without a service."""
+"""The Batch tasks of runs and previews as frozen values: a pure function of step and settings, without a service."""
 
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from frame_tools.contracts import ids
 from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.preview_paths import PreviewPaths
 from frame_tools.storage.mode import MAX_FRAME_PIXELS, MAX_FRAMES, STORAGE_MODE
 from frame_tools.telemetry import logs
 from orchestration.settings import Settings
+
+PREVIEW_TASK_ID: Final = "preview"
+PREVIEW_TASK_LIMIT: Final = dt.timedelta(minutes=10)
+"""Maximum wall-clock time of one try of a preview."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,4 +55,17 @@ def task_spec(
         output_folder=RunPaths(run_id).task_output_folder(task_id),
         retries=settings.max_task_retries,
         limit=dt.timedelta(minutes=settings.task_minutes),
+    )
+
+
+def preview_task_spec(preview_id: str, attempt: int, *, settings: Settings, environment: Mapping[str, str]) -> TaskSpec:
+    """Return the task of a preview. It is tried once more: whoever waits for it can order it again."""
+    return TaskSpec(
+        task_id=PREVIEW_TASK_ID,
+        command=f"python -m scoring paint-preview --preview {preview_id} --attempt {attempt}",
+        image=settings.node_image,
+        environment={**environment, logs.CORRELATION_ID: preview_id},
+        output_folder=PreviewPaths(preview_id).job_id(attempt),
+        retries=min(1, settings.max_task_retries),
+        limit=PREVIEW_TASK_LIMIT,
     )

@@ -3,7 +3,8 @@
 It examines every run that holds a slot, the waiting runs that can be admitted, one page of the trigger files and, in
 turn, one page of all runs. It detects lost events and messages, tasks that failed permanently or vanished, tasks that
 succeeded without leaving a receipt, runs whose last message was lost, and slots that are free or held by runs that
-have ended. What it costs grows with the admitted runs only: a waiting run takes one storage request.
+have ended. It ends previews, and submits those whose handler has died. What it costs grows with the admitted runs only:
+a waiting run takes one storage request.
 """
 
 import datetime as dt
@@ -19,6 +20,7 @@ from frame_tools.telemetry.metrics import QUEUE_AGE
 from orchestration.app import App
 from orchestration.handlers.lost_triggers import start_lost_runs
 from orchestration.handlers.sweep_run import sweep_run
+from orchestration.previews.scheduling import sweep_previews
 from orchestration.runs.admission import RunQueue, move_to_the_end, read_queue, release_unused_slots
 from orchestration.runs.old_runs import index_old_runs
 from orchestration.runs.orphans import reopen_orphaned_runs
@@ -65,6 +67,7 @@ def sweep(app: App) -> None:
     after = before.model_copy(update={"next_run": _visit_runs(current, queue, order)})
     current.attempt("the waiting runs", partial(_admit_waiting_runs, current))
     write_progress(app.storage, started, _continue_scans(current, after, queue))
+    current.attempt("the previews", partial(sweep_previews, app))
     current.attempt("the queues", partial(_record_queue_ages, app))
     if current.errors:
         raise ExceptionGroup("the sweep failed for some runs", current.errors)

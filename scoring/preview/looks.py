@@ -36,6 +36,11 @@ class LookPainter:
         self._scorers: dict[str, Scorer] = {}
         self._painted: dict[str, tuple[Picture, ...]] = {}
 
+    @property
+    def device(self) -> str:
+        """Label of the device that has painted; empty before the first look."""
+        return ", ".join(sorted({str(getattr(scorer, "device", "cpu")) for scorer in self._scorers.values()}))
+
     def paint(self, row: PreviewRow) -> Look:
         """Paint all frames in the look of a row; raises InputError or MissingError for its files."""
         options = row.options.with_default_strokes

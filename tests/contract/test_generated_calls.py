@@ -19,11 +19,15 @@ from schemathesis.checks import (
 )
 
 import function_app
+from frame_tools.contracts.preview_call import OrderPreview
 from orchestration.api.openapi import openapi_document
+from orchestration.handlers.order_preview import order_preview
 from tests.support.answers import operations
 from tests.support.api_server import api_server
 from tests.support.fake_node import fail
 from tests.support.memory_world import InMemoryCloud
+from tests.support.preview_node import finish_preview
+from tests.support.world import painting
 
 EXAMPLES: Final = 12
 """Requests of each kind for each operation: the same ones in every run of the tests."""
@@ -37,16 +41,18 @@ CHECKS: Final = [
 WITHOUT_KEY: Final = {name: part for name, part in openapi_document().items() if name != "security"}
 """The description of a local app, which needs no function key."""
 SCHEMA: Final = schemathesis.openapi.from_dict(WITHOUT_KEY)
-CONFLICTING: Final = ("post_run", "post_upload")
-"""Operations that reject combinations of fields, each of which is valid: a schema can't say so."""
+CONFLICTING: Final = ("post_run", "post_upload", "post_preview")
+"""Operations that reject combinations of fields, each of which is valid, or names of files that are not there: a schema
+can't say so."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """The app behind an HTTP server, and the runs that it knows."""
+    """The app behind an HTTP server, and the runs and the preview that it knows."""
 
     url: str
     runs: tuple[str, ...]
+    preview: str
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +64,13 @@ def served() -> Iterator[Served]:
     world.score(failed, 1)
     world.deliver_messages()
     refused = world.fire_trigger(world.upload_trigger("refused", b"{"))
+    world.upload_files("preview", {"clip.mp4": b"a clip", "wave.png": painting()})
+    ordered = OrderPreview(input="preview", clip="clip.mp4", paintings=("wave.png",))
+    preview = order_preview(world.app, ordered).preview_id
+    finish_preview(world.storage, preview)
     with pytest.MonkeyPatch.context() as patch, api_server() as url:
         patch.setattr(function_app, "application", lambda: world.app)
-        yield Served(url, (finished, open_run, failed, refused))
+        yield Served(url, (finished, open_run, failed, refused), preview)
 
 
 KINDS: Final = [
@@ -100,7 +110,8 @@ def test_operation_answers_as_described(served: Served, operation: str, mode: Ge
         if mode is GenerationMode.NEGATIVE:
             assume(not any(is_empty(value) for value in (case.query or {}).values()))
         elif known is not None and case.path_parameters:
-            case.path_parameters["run_id"] = known
+            named = {"run_id": known, "preview_id": served.preview}
+            case.path_parameters = {name: named[name] for name in case.path_parameters}
         elif is_acceptable(case, operation):
             checks.append(positive_data_acceptance)
         case.call_and_validate(base_url=served.url, checks=checks, timeout=30)

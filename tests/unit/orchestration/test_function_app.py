@@ -73,6 +73,8 @@ def test_app_has_expected_functions_and_routes() -> None:
         "preflight": ("api/preflight", ["GET"], key),
         "post_run": ("api/runs", ["POST"], key),
         "post_upload": ("api/uploads", ["POST"], key),
+        "post_preview": ("api/previews", ["POST"], key),
+        "get_preview": ("api/previews/{preview_id}", ["GET"], key),
         "list_frames": ("api/runs/{run_id}/frames", ["GET"], key),
         "list_batches": ("api/runs/{run_id}/batches", ["GET"], key),
         "list_logs": ("api/runs/{run_id}/logs", ["GET"], key),

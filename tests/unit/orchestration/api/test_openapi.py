@@ -9,12 +9,15 @@ import pytest
 import function_app
 from frame_tools.contracts import answers
 from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.preview_call import OrderPreview
 from orchestration.api.openapi import openapi_document
+from orchestration.handlers.order_preview import order_preview
 from tests.architecture.modules import ROOT
 from tests.support.answers import check_answer, operation_of, operations
 from tests.support.api_call import api_call
 from tests.support.host_call import FUNCTIONS
 from tests.support.memory_world import InMemoryCloud
+from tests.support.world import painting
 
 
 def test_it_describes_every_function_that_http_calls() -> None:
@@ -70,8 +73,12 @@ def test_examples_call_every_operation_as_it_is_described(monkeypatch: pytest.Mo
     run_id = "sailing-0123456789"
     world = InMemoryCloud().world(browser_uploads=True)
     world.storage.runs.write(RunPaths(run_id).request, b"{}")
+    world.upload_files("sailing", {"sailing.mp4": b"a clip", "starry_night.jpg": painting()})
+    call = OrderPreview(input="sailing", clip="sailing.mp4", paintings=("starry_night.jpg",))
+    preview_id = order_preview(world.app, call).preview_id
     monkeypatch.setattr(function_app, "application", lambda: world.app)
     text = (ROOT / "impasto.http").read_text(encoding="utf-8").replace("{{run}}", run_id)
+    text = text.replace("{{preview}}", preview_id)
     called = set()
     for example in text.split("\n###")[1:]:
         method, url = re.findall(r"(?m)^(GET|POST) \{\{host\}\}(/\S+)$", example)[0]

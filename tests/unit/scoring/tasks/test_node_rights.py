@@ -11,6 +11,7 @@ from frame_tools.assembly import assemble_output
 from frame_tools.contracts.errors import DamagedError, InputError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
+from frame_tools.contracts.preview_paths import PreviewPaths, preview_slot
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.storage.in_memory import in_memory_storage
 from scoring.tasks.base import Task, perform
@@ -59,6 +60,9 @@ def test_conditions_refuse_what_only_the_app_writes():
         for name in (names.request, names.plan, names.outcome, names.inputs("0" * 64), names.open_mark, "slots/0000")
     )
     writes.append(f"output/{names.report}")
+    preview = PreviewPaths(f"preview-{'0' * 20}")
+    previews = (preview.order, preview.attempt(1), preview.ending(1), preview_slot(0))
+    writes.extend(f"runs/{name}" for name in previews)
     assert len(writes.refused()) == len(writes)
 
 
