@@ -39,11 +39,12 @@ from frame_tools.contracts.media_values import (
     Step,
 )
 from frame_tools.contracts.split_options import SplitOptions
+from frame_tools.contracts.video_index import VideoIndex
 
 MAX_JSON_BYTES: Final = 32 * 2**20
 _MAX_MARKS: Final = {",": 2 * MAX_FRAMES + 100_000, ":": 50_000, "{": 10_000, "[": 10_000}
-"""How often JSON's marks may occur; the largest manifest has two lists of numbers and a thousand chapters. A parser
-takes up to a kilobyte for each object and for each unknown field."""
+"""How often JSON's marks may occur; the largest manifest has two long lists of numbers, a shorter one of key frames and
+a thousand chapters. A parser takes up to a kilobyte for each object and for each unknown field."""
 # FFmpeg's QuickTime muxer does not write them.
 _NOT_IN_MOV: Final = frozenset({"flac", "opus"})
 
@@ -63,7 +64,7 @@ class Manifest(StoredDocument):
     document_name: ClassVar = "manifest"
     max_bytes: ClassVar = MAX_JSON_BYTES
     max_values: ClassVar = sum(_MAX_MARKS.values())
-    version: Literal[1, 2, 3] = 3
+    version: Literal[1, 2, 3, 4] = 4
     source: Line
     source_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     frame_count: Annotated[int, Field(ge=1, le=MAX_FRAMES)]
@@ -95,6 +96,8 @@ class Manifest(StoredDocument):
     container: VideoContainer = "mp4"
     split_options: SplitOptions | None = None
     """Options of the split; None in manifests before version 3 and of frames without a video."""
+    index: VideoIndex | None = None
+    """Of a video whose frames are not stored: tasks decode them; None where the frames are files."""
     notes: Annotated[tuple[Line, ...], Field(max_length=MAX_NOTES)] = ()
 
     @model_validator(mode="after")
@@ -118,6 +121,8 @@ class Manifest(StoredDocument):
             raise ValueError("cuts do not increase strictly")
         if self.cuts and self.cuts[-1] >= self.frame_count:
             raise ValueError(f"cuts names frame {self.cuts[-1]} of {self.frame_count}")
+        if self.index is not None and self.index.keys[-1] >= self.frame_count:
+            raise ValueError(f"index names frame {self.index.keys[-1]} of {self.frame_count}")
         return self
 
     @model_validator(mode="after")

@@ -24,6 +24,7 @@ from frame_tools.media import probe
 from frame_tools.media.damage import DAMAGE_REMEDY, DamagePolicy
 from frame_tools.media.deinterlace import Deinterlacer
 from frame_tools.media.packet_timeline import BROADCAST_FORMATS, AnyPacket, PacketTimeline
+from frame_tools.media.random_access import is_random_access
 from frame_tools.media.timestamps import TimestampCollector
 from frame_tools.media.video_limits import VideoLimits
 
@@ -38,17 +39,25 @@ _GAP_DELAY: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class FrameInfo:
-    """Timestamp and duration of a decoded frame in ticks (None and 0: unknown), and whether it is damaged."""
+    """Timestamp and duration of a decoded frame in ticks (None and 0: unknown), and whether it is damaged.
+
+    `is_key`: no frame that is shown from here on needs an earlier one, according to the stream. `has_fields`: the frame
+    is interlaced.
+    """
 
     pts: int | None
     duration: int
     is_damaged: bool
+    is_key: bool = False
+    has_fields: bool = False
 
 
 class FrameDecoder:
     """Decodes one video stream once; `describe` says what was lost, after the last frame.
 
-    `collector` receives the timestamps of the frames that are used; messages name the place by it.
+    `collector` receives the timestamps of the frames that are used; messages name the place by it. With `first_key`,
+    the timestamp of a key frame, frames are those from it on, and the container has to be before it. Without
+    `checks_end`, the caller counts the frames, and a file may end early.
     """
 
     def __init__(
@@ -61,7 +70,11 @@ class FrameDecoder:
         options: SplitOptions,
         limits: VideoLimits,
         collector: TimestampCollector,
+        first_key: int | None = None,
+        checks_end: bool = True,
     ) -> None:
+        self._first_key = first_key
+        self._checks_end = checks_end
         self._container = container
         self._stream = stream
         self._name = name
@@ -79,12 +92,13 @@ class FrameDecoder:
         self._gaps = 0
         self._truncation: str | None = None
         self._has_fields = False
+        self._key_pts: set[int] = set()
 
     def frames(self) -> Iterator[tuple[VideoFrame, FrameInfo]]:
         """Yield the frames, deinterlaced, with their timestamps; raises InputError for damage that is not kept."""
         waiting: deque[FrameInfo] = deque()
         for frame in self._decode():
-            waiting.append(FrameInfo(self._timestamp(frame), frame.duration, frame.is_corrupt))
+            waiting.append(self._info(frame))
             self._decoded += 1
             self._has_fields |= frame.interlaced_frame
             complete: Iterable[VideoFrame] = self._deinterlacer.add(frame) if self._deinterlacer else (frame,)
@@ -93,6 +107,21 @@ class FrameDecoder:
         if self._deinterlacer:
             for progressive in self._deinterlacer.finish():
                 yield progressive, waiting.popleft()
+
+    def _info(self, frame: VideoFrame) -> FrameInfo:
+        # The decoders of VP8 and VP9 with alpha do not say which frames are key frames.
+        may_be_key = frame.key_frame or self._decoder.name in _ALPHA_DECODERS.values()
+        is_key = may_be_key and frame.pts in self._key_pts
+        if is_key and frame.pts is not None:
+            self._key_pts.discard(frame.pts)
+        return FrameInfo(
+            self._timestamp(frame), frame.duration, frame.is_corrupt, is_key=is_key, has_fields=frame.interlaced_frame
+        )
+
+    @property
+    def lost(self) -> int:
+        """How many frames could not be decoded, and in how many places packets are missing."""
+        return self._undecodable_packets + self._gaps + (self._truncation is not None)
 
     @property
     def repeated_until(self) -> int:
@@ -118,7 +147,7 @@ class FrameDecoder:
         """Yield the frames in presentation order."""
         flags: deque[bool] = deque([False] * _GAP_DELAY, maxlen=_GAP_DELAY)
         try:
-            for packet in self._timeline.demux(self._container, [self._stream]):
+            for packet in self._packets():
                 if is_repetition(packet):
                     self._repeated_until = _end_of(packet)
                     continue
@@ -127,15 +156,32 @@ class FrameDecoder:
                     flags.append(packet.is_corrupt)
                     self._note(packet)
                 for frame in self._decode_packet(packet):
+                    if self._first_key is not None and (frame.pts is None or frame.pts < self._first_key):
+                        continue  # shown before the key frame, and decoded from frames that are missing here
                     self._check(frame)
                     yield frame
         except av.FFmpegError as error:
             self._undecodable_packets += 1
             self._damage.check(self._damaged(str(error.strerror)))
-        self._check_end()
+        if self._checks_end:
+            self._check_end()
+
+    def _packets(self) -> Iterator[AnyPacket]:
+        """Yield the packets, if asked for from that of the first key frame on; none if it does not come."""
+        packets = self._timeline.demux(self._container, [self._stream])
+        if self._first_key is not None:
+            for packet in packets:
+                if packet.is_keyframe and packet.pts == self._first_key:
+                    yield packet
+                    break
+                if packet.dts is not None and packet.dts > self._first_key:
+                    return
+        yield from packets
 
     def _note(self, packet: AnyPacket) -> None:
         self._decode_times.append(packet.dts)
+        if packet.is_keyframe and packet.pts is not None and is_random_access(packet, self._stream.codec_context):
+            self._key_pts.add(packet.pts)
         if self._expected is not None and not packet.is_discard and packet.pts is not None:
             self._expected.add(packet.pts)
 

@@ -70,6 +70,11 @@ class TimestampCollector:
         """Let the newest frame last until `end` (ticks) if it ends earlier. Requires at least one frame."""
         self._last_duration = max(self._last_duration, end - self._pts[-1])
 
+    @property
+    def newest(self) -> int:
+        """The newest frame's timestamp in ticks. Requires at least one frame."""
+        return self._pts[-1]
+
     def last_seconds(self) -> float:
         """Return the time of the newest frame in seconds, 0 before the first one."""
         return float(self._pts[-1] * self._time_base) if self._pts else 0.0

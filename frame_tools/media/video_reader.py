@@ -5,6 +5,7 @@ are scaled to the size of the first one. A damaged or truncated video is an erro
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -13,13 +14,13 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import Image
 
-from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.errors import InputError, InternalError
 from frame_tools.contracts.media_description import Projection, StereoLayout
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.media import probe
 from frame_tools.media.containers import UNREADABLE_REMEDY
 from frame_tools.media.frame_converter import FrameConverter
-from frame_tools.media.frame_decoder import FrameDecoder
+from frame_tools.media.frame_decoder import FrameDecoder, FrameInfo
 from frame_tools.media.packet_timeline import UNCHANGED, PacketTimeline
 from frame_tools.media.projection import read_projection, read_stereo_layout
 from frame_tools.media.timestamps import TimestampCollector
@@ -27,8 +28,20 @@ from frame_tools.media.track_headers import TrackHeader
 from frame_tools.media.video_limits import VideoLimits
 
 
+@dataclass(frozen=True, kw_only=True)
+class VideoPart:
+    """A part of a video that was read to its end before: from the frame with the timestamp `first_key` on, or from the
+    first one (None). `converter` has begun with the first frame; None: it does so now."""
+
+    first_key: int | None = None
+    converter: FrameConverter | None = None
+
+
 class VideoReader:
-    """Reads one video stream once; `notes` lists what the images could not preserve, complete after the last frame."""
+    """Reads one video stream once, or with `part` a part of it, whose frames the caller counts.
+
+    `notes` lists what the images could not preserve, complete after the last frame.
+    """
 
     def __init__(
         self,
@@ -40,6 +53,7 @@ class VideoReader:
         header: TrackHeader | None = None,
         options: SplitOptions | None = None,
         limits: VideoLimits | None = None,
+        part: VideoPart | None = None,
     ) -> None:
         self.notes: list[str] = []
         self._stream = stream
@@ -53,8 +67,14 @@ class VideoReader:
             options=options or SplitOptions(),
             limits=limits or VideoLimits(),
             collector=self._collector,
+            first_key=part.first_key if part else None,
+            checks_end=part is None,
         )
-        self._converter = FrameConverter(stream, header or TrackHeader())
+        begun = part.converter if part else None
+        self._is_part = part is not None
+        self._has_begun = begun is not None
+        self._converter = begun or FrameConverter(stream, header or TrackHeader())
+        self._newest: FrameInfo | None = None
         self._output_size = (0, 0)
         self._damaged_frames = 0
         self._projection: Projection | None = None
@@ -71,13 +91,17 @@ class VideoReader:
             if image is None:
                 if info.is_damaged:
                     continue
-                self._converter.begin(frame)
+                if not self._has_begun:
+                    self._converter.begin(frame)
                 self._read_projection(frame)
             if image is None or not info.is_damaged:
                 image = self._converter.to_image(frame)
             self._collector.add(info.pts, info.duration)
+            self._newest = info
             yield image
         if image is None:
+            if self._is_part:
+                return
             raise InputError(f"{self._name} contains no frames", UNREADABLE_REMEDY)
         self._output_size = image.size
         self._collector.extend_last(self._decoder.repeated_until)
@@ -99,6 +123,33 @@ class VideoReader:
             "stereo": self._stereo,
             **self._collector.timestamps(origin).manifest_fields(),
         }
+
+    @property
+    def converter(self) -> FrameConverter:
+        """What converts the frames; it has begun after the first one."""
+        return self._converter
+
+    @property
+    def newest_pts(self) -> int:
+        """Timestamp of the newest image in ticks of the file's clock. Requires at least one image."""
+        return self._collector.newest
+
+    @property
+    def newest(self) -> FrameInfo:
+        """What is known of the newest image's frame. Requires at least one image."""
+        if self._newest is None:
+            raise InternalError("No frame was read yet", "Read an image first")
+        return self._newest
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether nothing was lost or replaced, so far; call it after the last frame."""
+        return not (self._damaged_frames or self._decoder.lost)
+
+    @property
+    def has_sound_timestamps(self) -> bool:
+        """Whether every frame had a timestamp of its own, later than the one before."""
+        return self._collector.repaired == 0
 
     @property
     def stream_index(self) -> int:

@@ -65,6 +65,7 @@ class Clip:
     cover: bool = False
     metadata: dict[str, str] = field(default_factory=dict)
     muxer_options: dict[str, str] = field(default_factory=dict)
+    encoder_options: dict[str, str] = field(default_factory=dict)
 
 
 def draw(number: int, size: tuple[int, int]) -> Image.Image:
@@ -118,7 +119,9 @@ def _video_stream(output, clip):
     context.sample_aspect_ratio = 1 / clip.sample_aspect if clip.rotation in (90, 270) else clip.sample_aspect
     context.color_primaries, context.color_trc, context.colorspace, context.color_range = clip.color
     if clip.codec == "libx264":
-        stream.options = {"crf": "8", "preset": "ultrafast", "bf": str(clip.b_frames), "g": "12"}
+        stream.options = {"crf": "8", "preset": "ultrafast", "bf": str(clip.b_frames), "g": "12"} | clip.encoder_options
+    else:
+        stream.options = clip.encoder_options
     if clip.rotation or clip.mirrored:
         stream.set_display_rotation(-clip.rotation, hflip=clip.mirrored)
     return stream

@@ -34,12 +34,12 @@ def woven(number: int) -> Image.Image:
     return image
 
 
-def write_interlaced(path: Path, codec: str, options: dict[str, str]) -> None:
+def write_interlaced(path: Path, codec: str, options: dict[str, str], *, frames: int = FRAMES) -> None:
     with av.open(str(path), "w") as output:
         stream = output.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
         stream.options = {**options, "flags": "+ildct+ilme", "g": "6"}
-        for number in range(FRAMES):
+        for number in range(frames):
             frame = av.VideoFrame.from_image(woven(number)).reformat(format="yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, 25)
             output.mux(stream.encode(frame))

@@ -122,7 +122,7 @@ def test_plain_manifest_has_constant_rate() -> None:
         ({"title": "x" * 501}, "title"),
         ({"audio": []}, "audio_file and audio go together"),
         ({"audio_file": "../../etc/passwd"}, "audio_file"),
-        ({"version": 4}, "version"),
+        ({"version": 5}, "version"),
         ({"hue": {}}, "hue"),
         ({"color": {"range": "partial"}}, "color.range"),
     ],

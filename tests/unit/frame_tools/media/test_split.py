@@ -54,7 +54,7 @@ def test_png_frames_are_written(tmp_path: Path) -> None:
     assert numbers(tmp_path / "out", manifest) == [0, 1]
 
 
-@pytest.mark.parametrize("writer", [b'"impasto_version": "0.0.9"', b'"version": 3'], ids=["another", "unknown"])
+@pytest.mark.parametrize("writer", [b'"impasto_version": "0.0.9"', b'"version": 4'], ids=["another", "unknown"])
 def test_folder_of_another_version_is_split_again(tmp_path: Path, writer: bytes) -> None:
     """Another version may have kept less of the video."""
     video, out = make_clip(tmp_path / "v.mp4"), tmp_path / "out"
@@ -62,7 +62,7 @@ def test_folder_of_another_version_is_split_again(tmp_path: Path, writer: bytes)
     manifest = out / "manifest.json"
     own = f'"impasto_version": "{IMPASTO_VERSION}"'.encode()
     older = (
-        manifest.read_bytes().replace(own, writer).replace(b'"version": 3,', b"", 1 if b'"version"' in writer else 0)
+        manifest.read_bytes().replace(own, writer).replace(b'"version": 4,', b"", 1 if b'"version"' in writer else 0)
     )
     assert own not in older
     manifest.write_bytes(older)
