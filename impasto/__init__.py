@@ -4,6 +4,7 @@ from frame_tools.cli.connect import connect
 from frame_tools.client.library import Client as _Client
 from frame_tools.client.library import Run
 from frame_tools.client.polling import RunEndedError
+from frame_tools.client.results import Result
 from frame_tools.contracts.answers import Preflight, RunRow, RunStatus
 from frame_tools.contracts.errors import DamagedError, ImpastoError, InputError, MissingError, TemporaryError
 from frame_tools.contracts.version import IMPASTO_VERSION
@@ -15,6 +16,7 @@ __all__ = [
     "InputError",
     "MissingError",
     "Preflight",
+    "Result",
     "Run",
     "RunEndedError",
     "RunRow",

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
+from frame_tools.cli.derived import Compare, Gif, Report, Webp, derived_files
 from frame_tools.cli.errors import report_errors
 from frame_tools.cli.options import (
     PAINTING,
@@ -27,17 +28,8 @@ from frame_tools.cli.options import (
     display_mode,
     schema_options,
 )
-from frame_tools.cli.paint import (
-    Compare,
-    Gif,
-    Name,
-    Output,
-    StyleOptions,
-    Webp,
-    build_painting,
-    derived_files,
-    run_painting,
-)
+from frame_tools.cli.paint import Name, Output
+from frame_tools.cli.paintings import StyleOptions, build_painting, run_painting
 from frame_tools.cli.programs import (
     StartedProgram,
     check_local_system,
@@ -95,6 +87,7 @@ def demo(
     compare: Compare = None,
     gif: Gif = False,
     webp: Webp = False,
+    report: Report = None,
     name: Name = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -114,7 +107,8 @@ def demo(
         styles = StyleOptions(style=style, key_style=key_style, mask=mask, arguments=arguments)
         painting = build_painting(
             video, out or _demo_output(project, video, styles, options), styles, options,
-            name=name, overwrite=overwrite or out is None, derived=derived_files(compare, gif=gif, webp=webp),
+            name=name, overwrite=overwrite or out is None,
+            derived=derived_files(compare, gif=gif, webp=webp, report=bool(report)),
         )  # fmt: skip
         with (
             tempfile.TemporaryDirectory(prefix="impasto-demo-") as scratch,

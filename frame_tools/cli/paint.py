@@ -1,10 +1,5 @@
 """The command `paint`: everything from a video and a painting to the painted video; `restyle` is its old name."""
 
-import tempfile
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,8 +7,8 @@ import typer
 from rich.console import Console
 
 from frame_tools.cli.connect import connect
+from frame_tools.cli.derived import Compare, Gif, Report, Webp, derived_files
 from frame_tools.cli.errors import report_errors
-from frame_tools.cli.interrupt import following
 from frame_tools.cli.options import (
     PAINTING,
     SPLITTING,
@@ -26,29 +21,18 @@ from frame_tools.cli.options import (
     Overwrite,
     Quiet,
     Styles,
-    build_trigger,
     display_mode,
-    mask_name,
-    parse_arguments,
-    parse_style,
-    parse_styles,
     schema_options,
 )
-from frame_tools.client.connection import Connection
-from frame_tools.client.derived_files import DerivedFiles
-from frame_tools.client.output_path import CONTAINERS, check_target
-from frame_tools.client.painting import Painting, default_output
-from frame_tools.client.progress import Display, Mode, progress_display
-from frame_tools.contracts import ids
-from frame_tools.contracts.errors import InputError
-
-
-class CompareChoice(StrEnum):
-    """The values of --compare."""
-
-    side = "side"
-    wipe = "wipe"
-
+from frame_tools.cli.paintings import (
+    StyleOptions,
+    build_painting,
+    build_paintings,
+    run_painting,
+    run_paintings,
+    style_mixes,
+)
+from frame_tools.client.progress import Mode, progress_display
 
 Output = Annotated[
     Path | None,
@@ -60,184 +44,14 @@ Output = Annotated[
     ),
 ]
 Name = Annotated[str | None, typer.Option(help="Name of the run; default: name of the video.")]
-Compare = Annotated[
-    CompareChoice | None,
-    typer.Option(
-        "--compare", help="Also write a video of original and painting: side by side, or with a moving border."
-    ),
-]
-Gif = Annotated[bool, typer.Option("--gif", help="Also write the first three seconds as an animated GIF.")]
-Webp = Annotated[bool, typer.Option("--webp", help="Also write the first three seconds as an animated WebP.")]
 DEFAULT_FOLDER = "painted"
 console = Console(stderr=True)
-
-
-def derived_files(compare: CompareChoice | None, *, gif: bool, webp: bool) -> DerivedFiles:
-    """Return the files to write beside the painted video."""
-    return DerivedFiles(compare=None if compare is None else compare.value, gif=gif, webp=webp)
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the command and its old name."""
     app.command(epilog="Example: impasto paint holiday.mp4 -s starry_night.jpg --strength 80%")(paint)
     app.command("restyle", hidden=True, epilog="Example: impasto paint holiday.mp4 -s starry_night.jpg")(paint)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StyleOptions:
-    """The options with a syntax of their own on the command line."""
-
-    style: list[str] | None = None
-    key_style: list[str] | None = None
-    mask: Path | None = None
-    arguments: list[str] | None = None
-
-
-def build_painting(
-    video: Path,
-    out: Path | None,
-    styles: StyleOptions,
-    options: Mapping[str, Any],
-    *,
-    name: str | None = None,
-    folder: str | None = None,
-    overwrite: bool = False,
-    derived: DerivedFiles | None = None,
-) -> Painting:
-    """Return the painting that the options describe, checked; raises InputError or MissingError.
-
-    `folder` is the folder in `input`, if it is not the name.
-    """
-    from frame_tools.client.upload import extra_files
-
-    style_fields, style_files = parse_styles(styles.style, styles.key_style)
-    fields = {**style_fields, "mask": mask_name(styles.mask), "arguments": parse_arguments(styles.arguments)}
-    trigger = build_trigger({**options, **fields})
-    run_name = name or ids.name_from(video.stem)
-    return Painting(
-        video=video,
-        out=out or default_output(video, trigger),
-        trigger=trigger,
-        extras=extra_files(style_files, styles.mask),
-        folder=folder or run_name,
-        name=run_name,
-        overwrite=overwrite,
-        derived=derived or DerivedFiles(),
-    ).checked()
-
-
-def style_mixes(styles: StyleOptions) -> list[StyleOptions]:
-    """Return the style options of each painting: one for each style, or one for a mix and for styles over time."""
-    texts = styles.style or []
-    is_mix = styles.key_style or any(parse_style(text).weight is not None for text in texts)
-    if is_mix or len(texts) < 2:
-        return [styles]
-    return [replace(styles, style=[text]) for text in dict.fromkeys(texts)]
-
-
-def build_paintings(
-    sources: Sequence[Path],
-    mixes: Sequence[StyleOptions],
-    options: Mapping[str, Any],
-    *,
-    folder: Path,
-    name: str | None = None,
-    overwrite: bool = False,
-) -> list[Painting]:
-    """Return every video in every style, checked; their outputs are in `folder`.
-
-    Raises InputError if `folder` names a file, if --name is given, if two outputs would get the same name, or if an
-    output exists that no earlier command wrote, without `overwrite`.
-    """
-    from frame_tools.client.journal import Journal
-    from frame_tools.client.many import find_videos
-
-    if name is not None:
-        raise InputError("--name names one run", "Leave it out for several paintings, and use --label.")
-    if folder.is_file() or folder.suffix.lower() in CONTAINERS:
-        raise InputError(f"The output {folder} is not a folder", "Give the name of a folder for several paintings.")
-    videos = find_videos(sources)
-    names = unique_names(videos)
-    paintings = [
-        _in_folder(build_painting(video, None, mix, options, name=names[video], overwrite=True), folder)
-        for video in videos
-        for mix in mixes
-    ]
-    outputs = Counter(painting.out for painting in paintings)
-    for out, count in outputs.items():
-        if count > 1:
-            raise InputError(f"{count} paintings would be written to {out}", "Rename the videos or the styles.")
-    journal = Journal(folder)
-    for painting in paintings:
-        if not journal.has(painting):
-            check_target(painting.out, overwrite=overwrite)
-    return paintings
-
-
-def _in_folder(painting: Painting, folder: Path) -> Painting:
-    """Return the painting with its output in `folder` and a trigger of its own for each style."""
-    out = folder / painting.out.name
-    label = out.stem.removeprefix(f"{painting.video.stem}_")
-    return replace(painting, out=out, name=ids.name_from(f"{painting.folder} {label}"), overwrite=True).checked()
-
-
-def unique_names(videos: Sequence[Path]) -> dict[Path, str]:
-    """Return a name for each video: its stem, or its whole name where stems are the same."""
-    stems = Counter(ids.name_from(video.stem) for video in videos)
-    return {
-        video: ids.name_from(video.stem if stems[ids.name_from(video.stem)] == 1 else video.name) for video in videos
-    }
-
-
-def run_paintings(
-    paintings: Sequence[Painting],
-    connection: Connection,
-    *,
-    folder: Path,
-    display: Display,
-    scratch: Path | None,
-    jobs: int,
-) -> Path:
-    """Paint all of them, explain Ctrl-C, write index.html and runs.csv; returns the path of the page.
-
-    Raises InputError if some failed.
-    """
-    from frame_tools.client.gallery import write_gallery
-    from frame_tools.client.many import ManyPaintings, worst_error
-
-    with tempfile.TemporaryDirectory(prefix="impasto-") as temporary:
-        many = ManyPaintings(
-            paintings, connection, folder=folder, scratch=scratch or Path(temporary), display=display, jobs=jobs
-        )
-        with following(connection, many.open_runs):
-            outcomes = many.run()
-    page = write_gallery(folder, outcomes, title=folder.resolve().name)
-    counts = Counter(outcome.status for outcome in outcomes)
-    text = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-    display.report("ended", f"{text}. Look: {page}", page=str(page), **counts)
-    error = worst_error(outcomes)
-    if error is not None:
-        raise error
-    return page
-
-
-def run_painting(
-    painting: Painting, connection: Connection, *, display: Display, scratch: Path | None, is_kept: bool = True
-) -> Path:
-    """Paint, explain Ctrl-C, and report the result; returns its path: records never get the suffix of a video.
-
-    `is_kept` says whether the cloud still has the run afterwards.
-    """
-    from frame_tools.client.workflow import paint as paint_video
-
-    started: list[str] = []
-    with following(connection, lambda: started), tempfile.TemporaryDirectory(prefix="impasto-") as temporary:
-        summary = paint_video(
-            painting, connection, scratch=scratch or Path(temporary), display=display, on_start=started.append
-        )
-    text = f"{summary.text} {summary.next_command}" if is_kept else summary.text
-    display.report("finished", text, **summary.fields())
-    return summary.out
 
 
 @schema_options(*PAINTING, "label", *SPLITTING)
@@ -252,6 +66,7 @@ def paint(
     compare: Compare = None,
     gif: Gif = False,
     webp: Webp = False,
+    report: Report = None,
     name: Name = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=32, help="Clips that are uploaded at once.")] = 4,
     scratch: Annotated[Path | None, typer.Option(help="Folder for the split frames; default: a temporary one.")] = None,
@@ -271,17 +86,18 @@ def paint(
         mode = display_mode(json=json, quiet=quiet)
         styles = StyleOptions(style=style, key_style=key_style, mask=mask, arguments=arguments)
         mixes = style_mixes(styles)
-        derived = derived_files(compare, gif=gif, webp=webp)
-        if len(videos) == 1 and not videos[0].is_dir() and len(mixes) == 1:
+        is_single = len(videos) == 1 and not videos[0].is_dir() and len(mixes) == 1
+        derived = derived_files(compare, gif=gif, webp=webp, report=not is_single if report is None else report)
+        if is_single:
             painting = build_painting(videos[0], out, styles, options, name=name, overwrite=overwrite, derived=derived)
             connection = connect(api, key)
             with progress_display(console, mode) as display:
                 written = run_painting(painting, connection, display=display, scratch=scratch)
         else:
-            if derived != DerivedFiles():
-                raise InputError("--compare, --gif and --webp belong to one painting", "Give one video and one style.")
             folder = out or Path(DEFAULT_FOLDER)
-            paintings = build_paintings(videos, mixes, options, folder=folder, name=name, overwrite=overwrite)
+            paintings = build_paintings(
+                videos, mixes, options, folder=folder, name=name, overwrite=overwrite, derived=derived
+            )
             connection = connect(api, key)
             with progress_display(console, mode) as display:
                 written = run_paintings(

@@ -22,7 +22,7 @@ from frame_tools.cli.options import (
     parse_style,
     schema_options,
 )
-from frame_tools.cli.paint import StyleOptions, build_painting, run_painting, style_mixes
+from frame_tools.cli.paintings import StyleOptions, build_painting, run_painting, style_mixes
 from frame_tools.cli.programs import run_scorer
 from frame_tools.client.progress import progress_display
 from frame_tools.contracts.errors import InputError, MissingError

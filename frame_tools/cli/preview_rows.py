@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from frame_tools.cli.options import build_trigger, parse_style
-from frame_tools.cli.paint import StyleOptions
+from frame_tools.cli.paintings import StyleOptions
 from frame_tools.client.progress import clock_text
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.options import Options

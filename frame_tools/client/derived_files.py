@@ -1,158 +1,75 @@
-"""Files beside a painted video: a second video that compares it with the original, and a short loop as GIF or WebP."""
+"""Files beside a painted video: a second video that compares it with the original, a short loop, and the report."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
-from itertools import islice, pairwise
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final
 
-from PIL import Image, ImageDraw
-
+from frame_tools.client.comparison import CompareKind, write_comparison, write_loop
+from frame_tools.client.originals import SplitVideo
 from frame_tools.client.output_path import CONTAINERS, check_target
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.manifest import Manifest
-from frame_tools.contracts.plan import even_borders
-from frame_tools.media.containers import open_input
-from frame_tools.media.files import atomic_output
-from frame_tools.media.frame_folder import FRAMES_FOLDER
-from frame_tools.media.images import read_rgb
-from frame_tools.media.join import Segment, join
-from frame_tools.media.probe import select_video_stream
-from frame_tools.media.segment import SegmentEncoder
-from frame_tools.media.video_reader import VideoReader
 
-CompareKind = Literal["side", "wipe"]
-"""A comparing video: original and painting side by side, or a border that moves over one picture."""
-MAX_HALF_WIDTH: Final = 1920
-"""Width of each half of a video side by side; larger pictures are scaled down."""
-WIPE_SECONDS: Final = 6.0
-"""Time in which the border moves from left to right and back."""
-SEGMENT_FRAMES: Final = 250
-LOOP_SECONDS: Final = 3.0
-LOOP_RATE: Final = 12
-"""Frames per second of a loop, at most."""
-LOOP_WIDTH: Final = 480
-_LINE: Final = (255, 255, 255)
+REPORT_SUFFIX: Final = "_report"
+"""What the folder of the report is called, after the name of the video."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DerivedFiles:
-    """Which files to write beside the painted video."""
+    """Which files to write beside the painted video.
+
+    `report` is a folder with the run's report.html and its pictures before.jpg, after.jpg and sheet.jpg.
+    """
 
     compare: CompareKind | None = None
     gif: bool = False
     webp: bool = False
+    report: bool = False
 
-    def targets(self, out: Path) -> list[Path]:
-        """Return the files' paths, for a painted video `out`."""
-        names = [f"{out.stem}_{self.compare}{out.suffix}"] if self.compare else []
-        names += [f"{out.stem}{suffix}" for suffix, is_asked in ((".gif", self.gif), (".webp", self.webp)) if is_asked]
-        return [out.with_name(name) for name in names]
+    def report_folder(self, out: Path) -> Path:
+        """Return the folder of the report, for a painted video `out`."""
+        return out.with_name(f"{out.stem}{REPORT_SUFFIX}")
+
+    def loops(self, out: Path) -> list[Path]:
+        """Return the paths of the loops."""
+        asked = ((".gif", self.gif), (".webp", self.webp))
+        return [out.with_name(f"{out.stem}{suffix}") for suffix, is_asked in asked if is_asked]
+
+    def videos(self, out: Path) -> list[Path]:
+        """Return the paths of the comparing video and the loops."""
+        return [*([out.with_name(f"{out.stem}_{self.compare}{out.suffix}")] if self.compare else []), *self.loops(out)]
+
+    def exist(self, out: Path) -> bool:
+        """Return whether all of them have been written, for a painted video `out`."""
+        has_report = not self.report or (self.report_folder(out) / "report.html").is_file()
+        return has_report and all(path.is_file() for path in self.videos(out))
 
     def check(self, out: Path, *, overwrite: bool) -> None:
         """Raise InputError if `out` is no video, or if one of the files exists, without `overwrite`."""
-        targets = self.targets(out)
-        if targets and out.suffix.lower() not in CONTAINERS:
+        videos = self.videos(out)
+        if videos and out.suffix.lower() not in CONTAINERS:
             raise InputError(
                 f"{out.name} will be no video, so there is nothing to compare or to loop",
                 "Leave out --compare, --gif and --webp.",
             )
-        for target in targets:
+        for target in videos:
             check_target(target, overwrite=overwrite)
+        folder = self.report_folder(out)
+        if self.report and folder.exists() and not (overwrite and folder.is_dir()):
+            raise InputError(f"The report's folder {folder} exists", "Add --overwrite to replace the report in it.")
 
-    def write(self, painted: Path, folder: Path, manifest: Manifest) -> list[Path]:
-        """Write the files beside the video `painted`; `folder` is where its original was split. Returns their paths."""
+    def write_videos(self, painted: Path, original: Callable[[], SplitVideo]) -> list[Path]:
+        """Write the comparing video and the loops of the video `painted`; `original` is called if it is needed."""
         if self.compare is not None:
-            write_comparison(painted, folder, manifest, self.targets(painted)[0], kind=self.compare)
-        for suffix, is_asked in ((".gif", self.gif), (".webp", self.webp)):
-            if is_asked:
-                write_loop(painted, manifest, painted.with_name(f"{painted.stem}{suffix}"))
-        return self.targets(painted)
+            split = original()
+            write_comparison(painted, split.folder, split.manifest, self.videos(painted)[0], kind=self.compare)
+        for path in self.loops(painted):
+            write_loop(painted, path)
+        return self.videos(painted)
 
 
-def write_comparison(painted: Path, folder: Path, manifest: Manifest, out: Path, *, kind: CompareKind) -> None:
-    """Write a video of original and painting with the original's timestamps and sound."""
-    width, height = _compared_size(manifest, kind)
-    compared = manifest.model_copy(update={"width": width, "height": height, "projection": None, "stereo": None})
-    frames = _compared_frames(painted, folder, manifest, kind)
-
-    def encode(start: int, end: int) -> Segment:
-        encoder = SegmentEncoder(compared)
-        for image in islice(frames, end - start):
-            encoder.add(image.tobytes())
-        return Segment(f"frames {start} to {end - 1}", end - start, encoder.finish())
-
-    borders = even_borders(manifest.frame_count, SEGMENT_FRAMES)
-    segments = (encode(start, end) for start, end in pairwise(borders))
-    join(compared, segments, audio=folder / manifest.audio_file if manifest.audio_file else None, out=out)
-
-
-def write_loop(painted: Path, manifest: Manifest, out: Path) -> None:
-    """Write the first three seconds of a painted video as an animation that repeats: a GIF or WebP, by the suffix."""
-    rate = float(manifest.frame_count / manifest.duration)
-    step = max(1, math.ceil(rate / LOOP_RATE))
-    count = max(1, round(LOOP_SECONDS * rate))
-    images = [_small(image) for image in islice(painted_images(painted), 0, count, step)]
-    milliseconds = max(20, round(1000 * step / rate))
-    with atomic_output(out) as part:
-        images[0].save(
-            part, out.suffix.removeprefix(".").upper(), save_all=True, append_images=images[1:],
-            duration=milliseconds, loop=0, **({"quality": 75} if out.suffix == ".webp" else {}),
-        )  # fmt: skip
-
-
-def painted_images(video: Path) -> Iterator[Image.Image]:
-    """Yield the frames of a video that Impasto wrote."""
-    with open_input(video) as container:
-        yield from VideoReader(container, select_video_stream(container, video.name, video), name=video.name).images()
-
-
-def _compared_size(manifest: Manifest, kind: CompareKind) -> tuple[int, int]:
-    """Return (width, height) of the comparing video."""
-    if kind == "wipe":
-        return manifest.width, manifest.height
-    factor = min(Fraction(1), Fraction(MAX_HALF_WIDTH, manifest.width))
-    return 2 * max(1, round(manifest.width * factor)), max(1, round(manifest.height * factor))
-
-
-def _compared_frames(painted: Path, folder: Path, manifest: Manifest, kind: CompareKind) -> Iterator[Image.Image]:
-    size = (manifest.width, manifest.height)
-    width, height = _compared_size(manifest, kind)
-    pts = manifest.frame_pts
-    for index, image in enumerate(painted_images(painted)):
-        file = folder / FRAMES_FOLDER / manifest.frame_name(index)
-        # A painted video with odd sides repeats its last column or row.
-        after, before = image.crop((0, 0, *size)), read_rgb(file.read_bytes())
-        if kind == "side":
-            yield side_by_side(before, after, (width // 2, height))
-        else:
-            yield wiped(before, after, float((pts[index] - pts[0]) * manifest.time_base))
-
-
-def side_by_side(before: Image.Image, after: Image.Image, half: tuple[int, int]) -> Image.Image:
-    """Return the original on the left and the painting on the right, each of the size `half` (width, height)."""
-    canvas = Image.new("RGB", (2 * half[0], half[1]))
-    for place, image in enumerate((before, after)):
-        fitted = image if image.size == half else image.resize(half, Image.Resampling.LANCZOS)
-        canvas.paste(fitted, (place * half[0], 0))
-    return canvas
-
-
-def wiped(before: Image.Image, after: Image.Image, seconds: float) -> Image.Image:
-    """Return the painting left of a white line and the original right of it; the line moves with time."""
-    width, height = after.size
-    phase = seconds / WIPE_SECONDS % 1
-    border = round(width * (2 * phase if phase < 0.5 else 2 - 2 * phase))
-    canvas = before.copy()
-    canvas.paste(after.crop((0, 0, border, height)), (0, 0))
-    line = max(1, width // 400)
-    ImageDraw.Draw(canvas).rectangle((border - line, 0, border, height), fill=_LINE)
-    return canvas
-
-
-def _small(image: Image.Image) -> Image.Image:
-    factor = min(1.0, LOOP_WIDTH / image.width)
-    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
-    return image.resize(size, Image.Resampling.LANCZOS)
+def choose_derived(*, compare: Any = None, gif: bool = False, webp: bool = False, report: bool = False) -> DerivedFiles:
+    """Return the files to write; raises InputError for a comparison that does not exist."""
+    if compare not in (None, "side", "wipe"):
+        raise InputError(f"There is no comparison {str(compare)[:40]!r}", 'Use "side" or "wipe".')
+    return DerivedFiles(compare=compare, gif=gif, webp=webp, report=report)

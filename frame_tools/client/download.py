@@ -1,7 +1,9 @@
 """Download of a finished run's video or records from `output`."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from frame_tools.client.output_path import CONTAINERS, RECORDS_SUFFIX, check_target, container_of
 from frame_tools.client.records import CSV_SUFFIX, records_to_csv
@@ -10,39 +12,54 @@ from frame_tools.contracts.errors import InputError, MissingError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.media.files import atomic_output
 from frame_tools.storage.deployment import DataStorage
+from frame_tools.storage.ports import BlobContainer
 
 
-def download(storage: DataStorage, run_id: str, out: Path, *, overwrite: bool = False) -> Path:
-    """Write the run's video or records to `out`, a file or an existing folder; returns the path of the file.
-
-    The file is written atomically. If a run made records and `out` has the suffix of a video, the suffix becomes
-    .jsonl. Raises MissingError if the run has no report or no output, InputError if `out` has the suffix of another
-    container than the video's or exists and `overwrite` is false.
-    """
-    report = storage.output.read(RunPaths(ids.check_run_id(run_id)).report)
-    if report is None:
+def read_report(storage: DataStorage, run_id: str) -> dict[str, Any]:
+    """Return the report of an ended run; raises MissingError if it has none (yet)."""
+    blob = storage.output.read(RunPaths(ids.check_run_id(run_id)).report)
+    if blob is None:
         raise MissingError(f"The run {run_id} has no report yet", f"Wait until it ends: impasto watch {run_id}")
-    fields = json.loads(report.data)
-    blob = fields.get("video") or fields.get("records")
+    report: dict[str, Any] = json.loads(blob.data)
+    return report
+
+
+def product_of(report: Mapping[str, Any], run_id: str) -> str:
+    """Return the blob of `output` that a run made; raises MissingError if it made none."""
+    blob = report.get("video") or report.get("records")
     if blob is None:
         raise MissingError(f"The run {run_id} has no video or records", f"Find out why: impasto watch {run_id}")
-    return fetch(storage, run_id, blob, out, overwrite=overwrite)
+    return str(blob)
 
 
 def download_page(storage: DataStorage, run_id: str, target: Path) -> Path:
     """Write the run's page to `target`; returns the path. Raises MissingError if the run has none (yet)."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_output(target) as part, part.open("wb") as file:
-        if not storage.output.download_to(RunPaths(ids.check_run_id(run_id)).page, file):
-            raise MissingError(
-                f"The run {run_id} has no page", f"A finished run has one; see how it is doing: impasto show {run_id}"
-            )
+    if not download_file(storage.output, RunPaths(ids.check_run_id(run_id)).page, target):
+        raise MissingError(
+            f"The run {run_id} has no page", f"A finished run has one; see how it is doing: impasto show {run_id}"
+        )
     return target
 
 
+def download_file(container: BlobContainer, blob: str, target: Path) -> bool:
+    """Write a blob to `target`, atomically; returns False, and writes nothing, if it does not exist."""
+    if not container.exists(blob):
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_output(target) as part, part.open("wb") as file:
+        if not container.download_to(blob, file):
+            raise MissingError(f"The blob {blob} was deleted during the download", "Try again.")
+    return True
+
+
 def fetch(storage: DataStorage, run_id: str, blob: str, out: Path, *, overwrite: bool = False) -> Path:
-    """Write a blob of `output`, the run's video or records, as `download` does; records as CSV if `out` says so."""
-    target = _target(out, run_id, PurePosixPath(blob).suffix)
+    """Write a blob of `output`, the run's video or records, to `out`, a file or an existing folder; returns the path.
+
+    The file is written atomically. If a run made records and `out` has the suffix of a video, the suffix becomes
+    .jsonl; records are written as CSV if `out` says so. Raises MissingError if the blob is gone, InputError if `out`
+    has the suffix of another container than the video's or exists and `overwrite` is false.
+    """
+    target = target_of(out, run_id, PurePosixPath(blob).suffix)
     check_target(target, overwrite=overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_output(target) as part, part.open("wb") as file:
@@ -54,7 +71,8 @@ def fetch(storage: DataStorage, run_id: str, blob: str, out: Path, *, overwrite:
     return target
 
 
-def _target(out: Path, run_id: str, suffix: str) -> Path:
+def target_of(out: Path, run_id: str, suffix: str) -> Path:
+    """Return the file to write: `out`, or in a folder one with the run's id; `suffix` is that of the run's product."""
     if out.is_dir():
         return out / f"{run_id}{suffix}"
     if suffix == RECORDS_SUFFIX:

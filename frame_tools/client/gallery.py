@@ -36,6 +36,13 @@ def _row(outcome: Outcome) -> dict[str, object]:
     }
 
 
+def _report_links(outcome: Outcome) -> dict[str, str]:
+    """Return the addresses of the run's report and of its painted picture, empty if there are none."""
+    folder = outcome.painting.derived.report_folder(outcome.painting.out)
+    names = {"report": "report.html", "poster": "after.jpg"}
+    return {key: f"{folder.name}/{name}" if (folder / name).is_file() else "" for key, name in names.items()}
+
+
 def table(outcomes: Sequence[Outcome]) -> str:
     """Return the table as CSV."""
     text = io.StringIO()
@@ -54,5 +61,5 @@ def render(outcomes: Sequence[Outcome], *, title: str) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    rows = [_row(outcome) | {"succeeded": outcome.succeeded} for outcome in outcomes]
+    rows = [_row(outcome) | {"succeeded": outcome.succeeded, **_report_links(outcome)} for outcome in outcomes]
     return environment.get_template("gallery.html.jinja").render(title=title, rows=rows).encode()

@@ -28,12 +28,15 @@ class Journal:
         """Return the entry of a painting that exists with the same input and options, or None."""
         entry = self._entries.get(painting.out.name)
         is_same = entry is not None and entry.get("digest") == digest and entry.get("status") == "finished"
-        return entry if is_same and painting.out.is_file() else None
+        return entry if is_same and painting.out.is_file() and painting.derived.exist(painting.out) else None
 
     def started(self, painting: Painting, digest: str) -> str | None:
-        """Return the run that was started for the same input and options and has not been downloaded, or None."""
+        """Return the run that was started for the same input and options, or None.
+
+        It may have finished, if files of it are missing here.
+        """
         entry = self._entries.get(painting.out.name)
-        if entry is None or entry.get("digest") != digest or entry.get("status") != "started":
+        if entry is None or entry.get("digest") != digest:
             return None
         return str(entry["run_id"])
 

@@ -2,18 +2,20 @@
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from frame_tools.client.api import resubmit_body
+from frame_tools.client.comparison import CompareKind
 from frame_tools.client.connection import Connection
-from frame_tools.client.download import download
+from frame_tools.client.derived_files import choose_derived
 from frame_tools.client.painting import Painting, default_output
 from frame_tools.client.polling import check_finished, follow
 from frame_tools.client.progress import QuietDisplay
+from frame_tools.client.results import Result, write_run
 from frame_tools.client.upload import extra_files
 from frame_tools.client.workflow import start_painting
 from frame_tools.contracts import ids
@@ -64,16 +66,48 @@ class Run:
         answer = self.connection.api().post(f"runs/{self.id}/resubmit", resubmit_body(which, options or {}))
         return Run(connection=self.connection, id=str(answer["run_id"]))
 
-    def download(self, out: str | Path | None = None, *, overwrite: bool = False) -> Path:
-        """Write the finished run's video or records, and return the path.
+    def download(
+        self,
+        out: str | Path | None = None,
+        *,
+        overwrite: bool = False,
+        compare: CompareKind | None = None,
+        gif: bool = False,
+        webp: bool = False,
+        report: bool = False,
+    ) -> Path:
+        """Write the finished run's video or records, and return the path. See `download_all` for the other options."""
+        files = self.download_all(out, overwrite=overwrite, compare=compare, gif=gif, webp=webp, report=report)
+        return files.out
+
+    def download_all(
+        self,
+        out: str | Path | None = None,
+        *,
+        overwrite: bool = False,
+        compare: CompareKind | None = None,
+        gif: bool = False,
+        webp: bool = False,
+        report: bool = False,
+    ) -> Result:
+        """Write the finished run's video or records, and the files beside it; return all paths.
 
         `out` is a file or a folder. Default: the output that `Client.paint` was given, else a file with the run's id in
-        the working folder. Raises MissingError if the run has no result, InputError if the file exists.
+        the working folder. `compare` writes a video of original and painting, "side" by side or with a border that
+        moves ("wipe"), `gif` and `webp` a loop of the first three seconds, `report` a folder with report.html and its
+        pictures. Raises MissingError if the run has no result, InputError if a file exists.
         """
+        derived = choose_derived(compare=compare, gif=gif, webp=webp, report=report)
         storage = self.connection.storage()
-        if out is None and self.painting is not None:
-            return self.painting.write_result(storage, self.id, self.status().model_dump())
-        return download(storage, self.id, Path(out or Path()), overwrite=overwrite)
+        if self.painting is None:
+            return write_run(storage, self.id, Path(out or Path()), derived=derived, overwrite=overwrite)
+        painting = replace(
+            self.painting,
+            out=Path(out) if out is not None else self.painting.out,
+            derived=derived,
+            overwrite=overwrite or (out is None and self.painting.overwrite),
+        )
+        return painting.write_result(storage, self.id, self.status().model_dump())
 
 
 class Client:
@@ -90,14 +124,19 @@ class Client:
         out: str | Path | None = None,
         name: str | None = None,
         overwrite: bool = False,
+        key_styles: Mapping[float, Style] | None = None,
+        mask: str | Path | None = None,
         **options: Any,
     ) -> Run:
         """Split and upload a video, and start its run.
 
-        `style` is a file, or files with their weights in the mix; `options` are those of a trigger file
-        (docs/options.md). `out` is checked now and written by `Run.download`. Raises InputError or MissingError.
+        `style` is a file, or files with their weights in the mix; `key_styles` are the styles that are reached at times
+        in seconds. `mask` is a folder of masks with the names of the frames, or a video. `options` are those of a
+        trigger file (docs/options.md). `out` is checked now and written by `Run.download`. Raises InputError or
+        MissingError.
         """
-        painting = describe_painting(Path(video), style, out=out, name=name, overwrite=overwrite, options=options)
+        asked = StyledWith(style=style, key_styles=key_styles or {}, mask=None if mask is None else Path(mask))
+        painting = describe_painting(Path(video), asked, out=out, name=name, overwrite=overwrite, options=options)
         with tempfile.TemporaryDirectory(prefix="impasto-") as scratch:
             started = start_painting(painting, self.connection, scratch=Path(scratch), display=QuietDisplay())
         return Run(connection=self.connection, id=started.run_id, painting=painting)
@@ -115,9 +154,44 @@ class Client:
         return Preflight.model_validate(self.connection.api().preflight())
 
 
+@dataclass(frozen=True, kw_only=True)
+class StyledWith:
+    """The files that a painting is asked for with."""
+
+    style: Style | None = None
+    key_styles: Mapping[float, Style] = field(default_factory=dict)
+    mask: Path | None = None
+
+    def files(self) -> list[Path]:
+        """Return all style files, each once."""
+        styles = [self.style, *self.key_styles.values()]
+        return list(dict.fromkeys(Path(file) for style in styles if style is not None for file in _weights(style)))
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the trigger file."""
+        fields: dict[str, Any] = {} if self.style is None else {"style": _by_name(self.style)}
+        if self.key_styles:
+            keyframes = sorted(self.key_styles.items())
+            fields["key_styles"] = [{"at": seconds, "style": _by_name(style)} for seconds, style in keyframes]
+        if self.mask is not None:
+            fields["mask"] = ids.name_from(self.mask.name)
+        return fields
+
+
+def _weights(style: Style) -> Mapping[Any, float]:
+    """Return the style's files and their weights."""
+    return style if isinstance(style, Mapping) else {style: 1.0}
+
+
+def _by_name(style: Style) -> str | dict[str, float]:
+    """Return a style as trigger files name it."""
+    weights = {ids.name_from(Path(file).name): weight for file, weight in _weights(style).items()}
+    return weights if isinstance(style, Mapping) else next(iter(weights))
+
+
 def describe_painting(
     video: Path,
-    style: Style | None,
+    asked: StyledWith,
     *,
     out: str | Path | None,
     name: str | None,
@@ -125,16 +199,8 @@ def describe_painting(
     options: Mapping[str, Any],
 ) -> Painting:
     """Return the painting that `Client.paint` is asked for, checked; raises InputError or MissingError."""
-    weights = dict(style) if isinstance(style, Mapping) else {}
-    files = [Path(each) for each in weights] if weights else [] if style is None else [Path(str(style))]
-    names = [ids.name_from(file.name) for file in files]
-    styles: dict[str, Any] = {}
-    if weights:
-        styles = {"style": dict(zip(names, weights.values(), strict=True))}
-    elif names:
-        styles = {"style": names[0]}
     try:
-        trigger = Trigger.model_validate({**options, **styles})
+        trigger = Trigger.model_validate({**options, **asked.fields()})
     except ValidationError as error:
         raise InputError(*explain_validation_error(error, "options", Trigger)) from None
     run_name = name or ids.name_from(video.stem)
@@ -142,7 +208,7 @@ def describe_painting(
         video=video,
         out=Path(out) if out is not None else default_output(video, trigger),
         trigger=trigger,
-        extras=extra_files(files),
+        extras=extra_files(asked.files(), asked.mask),
         folder=run_name,
         name=run_name,
         overwrite=overwrite,

@@ -187,13 +187,13 @@ class ManyPaintings:
             outcome.status = status["status"]
 
     def _finish(self, outcome: Outcome, status: dict[str, Any]) -> None:
+        status = with_cost(self._api, outcome.run_id, status, sleep=self._sleep)
         try:
-            written = outcome.painting.write_result(self._storage, outcome.run_id, status)
+            result = outcome.painting.write_result(self._storage, outcome.run_id, status)
         except EXPECTED_ERRORS as error:
             outcome.reason, outcome.status = str(error), "failed"
             return
-        status = with_cost(self._api, outcome.run_id, status, sleep=self._sleep)
-        summary = summarize(outcome.run_id, written, status, seconds=time.monotonic() - outcome.started)
+        summary = summarize(outcome.run_id, result.out, status, seconds=time.monotonic() - outcome.started)
         outcome.fields = summary.fields()
         self._record(outcome, "finished", **outcome.fields)
         outcome.status = "finished"

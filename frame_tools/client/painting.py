@@ -8,9 +8,11 @@ from typing import Any, Final, Self
 
 from frame_tools.client.api import ApiClient
 from frame_tools.client.derived_files import DerivedFiles
-from frame_tools.client.download import fetch, records_target
+from frame_tools.client.download import records_target
+from frame_tools.client.originals import SplitVideo, split_original
 from frame_tools.client.output_path import CONTAINERS, RECORDS_SUFFIX, check_target, container_of
 from frame_tools.client.progress import clock_text
+from frame_tools.client.results import Original, Result, write_result
 from frame_tools.client.upload import count_text, put_trigger
 from frame_tools.contracts import ids, paths
 from frame_tools.contracts.errors import InputError, MissingError
@@ -63,12 +65,23 @@ class Painting:
         """Write the trigger file; returns the run id."""
         return put_trigger(storage, name=self.name, trigger=self.trigger)
 
-    def write_result(self, storage: DataStorage, run_id: str, status: Mapping[str, Any]) -> Path:
-        """Write the finished run's video or records to `out`; returns the path."""
-        # Not `download`: the report is written a moment after the run's end.
+    def write_result(
+        self, storage: DataStorage, run_id: str, status: Mapping[str, Any], original: Original | None = None
+    ) -> Result:
+        """Write the finished run's video or records to `out`, and the files beside it.
+
+        `original` defaults to another split of the video.
+        """
+        # Not from the report, which is written a moment after the run's end.
         blob = str(status.get("video") or status.get("records")).removeprefix(f"{paths.OUTPUT}/")
         self.out.parent.mkdir(parents=True, exist_ok=True)
-        return fetch(storage, run_id, blob, self.out, overwrite=self.overwrite)
+        return write_result(
+            storage, run_id, blob, self.out,
+            derived=self.derived, original=original or self._split_again, overwrite=self.overwrite,
+        )  # fmt: skip
+
+    def _split_again(self, _painted: Path, scratch: Path) -> SplitVideo:
+        return split_original(self.video, self.trigger.split_options, scratch)
 
 
 def default_output(video: Path, trigger: Trigger, folder: Path | None = None) -> Path:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from frame_tools.client.api import ApiClient
 from frame_tools.client.connection import Connection
+from frame_tools.client.originals import SplitVideo
 from frame_tools.client.output_path import check_target, container_of
 from frame_tools.client.painting import Painting, Summary, summarize, with_cost
 from frame_tools.client.polling import (
@@ -19,6 +20,7 @@ from frame_tools.client.polling import (
     wait_for_report,
 )
 from frame_tools.client.progress import Display
+from frame_tools.client.results import Result
 from frame_tools.client.upload import UploadResult, split_files, upload, upload_video
 from frame_tools.contracts.choices import MAX_FRAME_BYTES, OddSize
 from frame_tools.contracts.errors import InputError
@@ -130,8 +132,7 @@ class StartedPainting:
     """The run of a painting, and its split video."""
 
     run_id: str
-    manifest: Manifest
-    folder: Path
+    split: SplitVideo
 
 
 def start_painting(painting: Painting, connection: Connection, *, scratch: Path, display: Display) -> StartedPainting:
@@ -140,7 +141,7 @@ def start_painting(painting: Painting, connection: Connection, *, scratch: Path,
     manifest = split_video(painting.video, folder, painting.trigger.split_options, display=display)
     uploaded = upload_input(folder, name=painting.folder, storage=storage, extras=painting.extras, display=display)
     display.show("uploading", uploaded.files, uploaded.files)
-    return StartedPainting(run_id=painting.start(storage), manifest=manifest, folder=folder)
+    return StartedPainting(run_id=painting.start(storage), split=SplitVideo(folder=folder, manifest=manifest))
 
 
 def paint(
@@ -160,14 +161,20 @@ def paint(
     on_start(run_id)
     report_start(display, run_id)
     status = follow_run(
-        connection, run_id, display=display, known_notes=begun.manifest.notes, unknown_seconds=MAX_SILENCE_SECONDS
+        connection, run_id, display=display, known_notes=begun.split.manifest.notes, unknown_seconds=MAX_SILENCE_SECONDS
     )
     check_finished(status)
-    written = painting.write_result(connection.storage(), run_id, status)
-    painting.derived.check(written, overwrite=True)
-    for path in painting.derived.write(written, begun.folder, begun.manifest):
+    result = painting.write_result(
+        connection.storage(), run_id, status, original=lambda _painted, _scratch: begun.split
+    )
+    report_beside(display, result)
+    return summarize(run_id, result.out, status, seconds=time.monotonic() - started)
+
+
+def report_beside(display: Display, result: Result) -> None:
+    """Report the files that were written beside a result."""
+    for path in result.beside:
         display.report("derived", f"{path}.", path=str(path))
-    return summarize(run_id, written, status, seconds=time.monotonic() - started)
 
 
 def report_start(display: Display, run_id: str) -> None:

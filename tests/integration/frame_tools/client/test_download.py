@@ -1,4 +1,4 @@
-"""`download` writes a run's video or records atomically."""
+"""`write_run` writes a run's video or records atomically."""
 
 import json
 from dataclasses import replace
@@ -7,7 +7,8 @@ from typing import IO, Any
 
 import pytest
 
-from frame_tools.client.download import download
+from frame_tools.client.derived_files import DerivedFiles
+from frame_tools.client.results import write_run
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import InputError, MissingError, TemporaryError
 from frame_tools.contracts.paths import RunPaths
@@ -24,6 +25,10 @@ def put_report(storage: DataStorage, run_id: str, **fields: Any) -> None:
     storage.output.write(
         RunPaths(run_id).report, json.dumps({"run_id": run_id, "status": "finished"} | fields).encode()
     )
+
+
+def download(storage: DataStorage, run_id: str, out: Path, *, overwrite: bool = False) -> Path:
+    return write_run(storage, run_id, out, derived=DerivedFiles(), overwrite=overwrite).out
 
 
 class BrokenContainer(Container):

@@ -65,7 +65,9 @@ def test_folder_is_painted_into_a_folder(cloud: InProcessConnection) -> None:
     result = run("paint", folder, *OPTIONS, "--label", "spring", "-o", "new/painted")
     assert (result.exit_code, result.stdout) == (ExitCode.OK, "new/painted/index.html\n")
     names = {path.name for path in Path("new/painted").iterdir()}
-    assert names == {".impasto.json", "index.html", "runs.csv", *(f"clip-{n}_copy.mp4" for n in range(3))}
+    outputs = [f"clip-{number}_copy{end}" for number in range(3) for end in (".mp4", "_report")]
+    assert names == {".impasto.json", "index.html", "runs.csv", *outputs}
+    assert (Path("new/painted") / "clip-1_copy_report" / "report.html").stat().st_size > 1000
     labels = {run.label for run in map(cloud.request, cloud.run_ids())}
     assert labels == {"spring"}
 
@@ -99,11 +101,28 @@ def test_comparison_and_loop_are_written_beside_the_video() -> None:
     ]
 
 
+def test_folder_gets_comparisons_and_loops(cloud: InProcessConnection) -> None:
+    folder = clips(2)
+    assert run("paint", folder, *OPTIONS, "--no-report").exit_code == ExitCode.OK
+    assert not list(Path("painted").glob("*_report"))
+    started = len(cloud.run_ids())
+    assert run("paint", folder, *OPTIONS, "--compare", "wipe", "--webp").exit_code == ExitCode.OK
+    names = {path.name for path in Path("painted").glob("clip-1*")}
+    assert names == {"clip-1_copy.mp4", "clip-1_copy_wipe.mp4", "clip-1_copy.webp", "clip-1_copy_report"}
+    assert len(cloud.run_ids()) == started, "the runs are finished: only their files were missing"
+
+
 @pytest.mark.usefixtures("cloud")
-@pytest.mark.parametrize(
-    ("count", "options", "named"), [(2, ["--gif"], "--compare"), (1, ["--scorer", "describe", "--webp"], "jsonl")]
-)
-def test_comparison_belongs_to_one_video(count: int, options: list[str], named: str) -> None:
-    folder = clips(count)
-    result = run("paint", *folder.iterdir(), *OPTIONS, *options)
-    assert (result.exit_code, named in result.stderr) == (ExitCode.INPUT, True)
+def test_foreign_file_beside_the_outputs_is_kept() -> None:
+    folder = clips(1)
+    Path("painted").mkdir()
+    Path("painted/clip-0_copy.gif").write_bytes(b"precious")
+    result = run("paint", folder, *OPTIONS, "--gif")
+    assert (result.exit_code, "clip-0_copy.gif" in result.stderr) == (ExitCode.INPUT, True)
+    assert Path("painted/clip-0_copy.gif").read_bytes() == b"precious"
+
+
+@pytest.mark.usefixtures("cloud")
+def test_records_have_nothing_to_compare() -> None:
+    result = run("paint", *clips(1).iterdir(), "--scorer", "describe", "--webp")
+    assert (result.exit_code, "jsonl" in result.stderr) == (ExitCode.INPUT, True)

@@ -65,6 +65,42 @@ def test_styles_are_uploaded_with_their_weights(cloud: InProcessConnection, clip
     assert {item.name for item in cloud.world.storage.input.list("mix/")} >= {"mix/a b.png", "mix/c.png"}
 
 
+def test_masks_and_styles_over_time_are_uploaded(cloud: InProcessConnection, clip: Path) -> None:
+    night, wave, mask = (clip.with_name(name) for name in ("night.png", "wave.png", "mask.png"))
+    for file in (night, wave, mask):
+        file.write_bytes(painting())
+    run = Client(cloud).paint(clip, style=night, key_styles={4.5: {wave: 1}, 2: wave}, mask=mask, name="timed")
+    run.connection.api().status(run.id)
+    request = cloud.request(run.id)
+    assert request.mask == "mask.png"
+    assert [(each.at, each.style) for each in request.key_styles] == [(2.0, "wave.png"), (4.5, {"wave.png": 1.0})]
+    stored = {item.name for item in cloud.world.storage.input.list("timed/")}
+    assert stored >= {"timed/mask.png", "timed/night.png", "timed/wave.png"}
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_download_writes_the_files_beside_the_video(cloud: InProcessConnection, clip: Path, is_own: bool) -> None:
+    run = Client(cloud).paint(clip, scorer="copy", frames_per_batch=2).wait()
+    again = run if is_own else Client(cloud).run(run.id)
+    out = clip.with_name("out.mp4")
+    files = again.download_all(out, compare="wipe", gif=True, webp=True, report=True)
+    assert (files.out, [path.name for path in files.beside]) == (
+        out,
+        ["out_wipe.mp4", "out.gif", "out.webp", "out_report"],
+    )
+    assert all(path.exists() for path in files.beside)
+    with pytest.raises(InputError, match="out"):
+        again.download(out, gif=True)
+    assert again.download(out, overwrite=True) == out
+
+
+def test_unknown_comparison_is_named_before_the_download(cloud: InProcessConnection, clip: Path) -> None:
+    run = Client(cloud).paint(clip, scorer="copy").wait()
+    with pytest.raises(InputError, match="diagonal"):
+        run.download(compare="diagonal")  # type: ignore[arg-type]
+    assert not clip.with_name("clip_copy.mp4").exists()
+
+
 def test_missing_files_are_named(cloud: InProcessConnection, clip: Path) -> None:
     with pytest.raises(MissingError, match="style"):
         Client(cloud).paint(clip, style="nowhere.jpg")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from frame_tools.cli.paint import StyleOptions, build_paintings, style_mixes, unique_names
+from frame_tools.cli.paintings import StyleOptions, build_paintings, style_mixes, unique_names
 from frame_tools.client.connection import Connection
 from frame_tools.client.gallery import render, table, write_gallery
 from frame_tools.client.many import ManyPaintings, Outcome, find_videos, worst_error
