@@ -60,10 +60,10 @@ def read_clip(path: Path, position: float = 0.4) -> Clip:
     return Clip(path.stem, sample, frames[int(position * len(frames))])
 
 
-def paint(scorer: AnyPainting, clip: Clip, style: Path) -> Picture:
-    """Paint the clip's frame as a run of the whole clip would: with the statistics of its sample."""
+def paint(scorer: AnyPainting, clip: Clip, style: Path, options: Options | None = None) -> Picture:
+    """Paint the clip's frame as a run of the whole clip would: with the statistics of its sample, by default with `calm`."""
     run = RunInputs(
-        options=Options(),
+        options=options or Options().with_default_calm,
         styles=(StyleFile(style.name, style.read_bytes()),),
         style_mixes=(StyleMix(0, (1.0,)),),
         sample=lambda: clip.sample,

@@ -7,7 +7,7 @@ needs no torch. NCHW, the layout of a network, is a view of such an array.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ Mask: TypeAlias = NDArray[np.uint8]
 
 Prepared: TypeAlias = Mapping[str, NDArray[np.float32]]
 """Values that a scorer computes once per run, such as style vectors and statistics. The first task stores them."""
+CONTRAST: Final = "contrast"
+"""Prepared value of a scorer with the option `calm`: for each style mix, the share of their contrast that frames keep."""
 
 Record: TypeAlias = Mapping[str, Any]
 """JSON object that a scorer returns for one frame."""

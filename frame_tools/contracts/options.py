@@ -155,6 +155,13 @@ class Options(Document):
         example="frame",
         group=OptionGroup.TEMPORAL,
     )
+    calm: Annotated[Number, Field(ge=0, le=1)] | None = option(
+        None,
+        "How calm almost empty pictures stay (plain skies, fog, fades): 0 gives them the painting's full contrast,"
+        " noise included. Default: 0.5 for any and tuned, which alone have it. Not with statistics frame.",
+        example=0.8,
+        group=OptionGroup.APPEARANCE,
+    )
     bad_frame: BadFramePolicy = option(
         "fail",
         "What replaces a frame that comes out black, blank or non-finite twice: nothing (the run fails), the original"
@@ -185,6 +192,18 @@ class Options(Document):
         if self.temporal_smoothing is None:
             return SCORERS[self.scorer].temporal_smoothing
         return self.temporal_smoothing
+
+    @property
+    def calmness(self) -> float:
+        """The number of `calm`. Plans before version 6 have none, and are painted as before: 0."""
+        return self.calm or 0.0
+
+    @property
+    def with_default_calm(self) -> "Options":
+        """These options with the scorer's default of `calm`, unless it is given or does not apply."""
+        if self.calm is not None or self.statistics == "frame":
+            return self
+        return self.model_copy(update={"calm": SCORERS[self.scorer].calm})
 
     @property
     def stroke_size(self) -> float | None:
@@ -219,6 +238,11 @@ class Options(Document):
         if self.size is not None and self.strokes is not None:
             raise ValueError("give either size or strokes, not both")
         spec = SCORERS[self.scorer]
+        if self.calm and self.statistics == "frame":
+            raise ValueError("calm needs statistics shared: without, each frame is stretched to full contrast")
+        if self.calm and spec.calm is None:
+            having = " and ".join(name for name, other in SCORERS.items() if other.calm is not None)
+            raise ValueError(f"calm does not apply to the scorer {self.scorer!r}; only {having} have it")
         if spec.program and self.program is None:
             raise ValueError(f"program is missing: the scorer {self.scorer!r} runs a program of the operator's list")
         if self.program is not None and not spec.program:

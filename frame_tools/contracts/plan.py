@@ -23,11 +23,12 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class Request(StoredDocument):
     """An accepted trigger file: the first document of a run.
 
-    Before version 3, frames were scored at the video's own size unless an option said otherwise.
+    Before version 3, frames were scored at the video's own size unless an option said otherwise; before version 4, the
+    option `calm` did not exist.
     """
 
     document_name: ClassVar = "request"
-    version: Literal[1, 2, 3] = 3
+    version: Literal[1, 2, 3, 4] = 4
     run_id: str
     name: str
     trigger_blob: str
@@ -109,11 +110,12 @@ class Plan(StoredDocument):
     `borders` are frame indices: batch i is [borders[i], borders[i+1]). The manifest is identified by its hash;
     `frames` is the prefix of the input frames, `audio` the file with the audio that the split copied. `key_styles`
     have increasing times; a constant style is one keyframe at 0. `sample` are indices of frames spread over the run.
-    `options` have explicit `temporal_smoothing` and, for painting scorers from version 5 on, `strokes` or `size`.
+    `options` have explicit `temporal_smoothing` and, for painting scorers, `strokes` or `size` from version 5 on and
+    `calm` from version 6 on.
     """
 
     document_name: ClassVar = "plan"
-    version: Literal[2, 3, 4, 5] = 5
+    version: Literal[2, 3, 4, 5, 6] = 6
     run_id: str
     name: str
     correlation_id: str

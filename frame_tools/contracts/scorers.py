@@ -30,6 +30,8 @@ class ScorerSpec:
     """Default of the option: style scorers flicker; copies and programs stay unchanged."""
     strokes: StrokeName | None = None
     """Default of the option; None: frames are scored at the video's own size."""
+    calm: float | None = None
+    """Default of the option; None: the scorer has no such option."""
     weights_sha256: str | None = None
     """SHA-256 of the weight file that the node image must contain; None for a scorer without weights."""
 
@@ -56,6 +58,7 @@ SCORERS: Final = {
             frames_per_batch=96,
             temporal_smoothing=STYLE_SMOOTHING,
             strokes="medium",
+            calm=0.5,
             weights_sha256=ANY_WEIGHTS,
         ),
         ScorerSpec(
@@ -65,6 +68,7 @@ SCORERS: Final = {
             frames_per_batch=96,
             temporal_smoothing=STYLE_SMOOTHING,
             strokes="medium",
+            calm=0.5,
             weights_sha256=ANY_WEIGHTS,
         ),
         ScorerSpec(name="johnson", styles=("checkpoint",), frames_per_batch=96, temporal_smoothing=STYLE_SMOOTHING),

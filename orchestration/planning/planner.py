@@ -34,6 +34,8 @@ MAX_AUDIO_PACKETS: Final = 3_000_000
 """Packets of all audio tracks and subtitles, for which an MP4 index takes 32 bytes each while it is joined."""
 STROKES_VERSION: Final = 3
 """Version of requests from which on the option `strokes` has a default."""
+CALM_VERSION: Final = 4
+"""Version of requests from which on the option `calm` has a default."""
 _UPLOAD_AGAIN: Final = "Upload it, then upload the trigger file again"
 
 
@@ -293,12 +295,16 @@ def _store_manifest(storage: Storage, run_id: str, manifest: Manifest) -> tuple[
 
 
 def _options(request: Request, earlier: Plan | None) -> Options:
-    """Return the options with explicit `temporal_smoothing` and `strokes`: later defaults must not change an open run.
+    """Return the options with explicit values for what has a scorer's default, which may change under an open run.
 
-    Requests from before `strokes` had a default keep the video's own size, and so do runs created from such a run.
+    Requests from before `strokes` had a default keep the video's own size, those from before `calm` are not calmed, and
+    so are runs created from such a run.
     """
     options = Options(**{name: getattr(request.trigger, name) for name in Options.model_fields})
     options = options.model_copy(update={"temporal_smoothing": options.smoothing_weight})
+    is_calm = earlier is None or earlier.options.with_default_calm == earlier.options
+    if request.version >= CALM_VERSION and is_calm:
+        options = options.with_default_calm
     keeps_size = request.version < STROKES_VERSION or (
         earlier is not None and earlier.options.with_default_strokes != earlier.options
     )

@@ -43,7 +43,7 @@ class LookPainter:
 
     def paint(self, row: PreviewRow) -> Look:
         """Paint all frames in the look of a row; raises InputError or MissingError for its files."""
-        options = row.options.with_default_strokes
+        options = row.options.with_default_strokes.with_default_calm
         plain = options.model_copy(update={"strength": 1.0, "preserve_color": "no"})
         key = f"{plain.model_dump_json()}{[style.model_dump_json() for style in row.styles]}"
         started = time.perf_counter()

@@ -1,11 +1,25 @@
-"""Limit on the sample frames that a run's statistics are measured on."""
+"""The pictures that a run's statistics are measured on: its sample frames, and a reference picture."""
 
+import random
 from typing import Final
 
+import numpy as np
+
+from scoring.perception.dead_leaves import dead_leaves
 from scoring.types import Picture
 
 SAMPLE_PIXELS: Final = 8 * 1920 * 1080
 """Maximum number of pixels in all sample frames together: they pass through the network at once."""
+
+REFERENCE_SIDE: Final = 256
+"""Pixels: side of the drawn picture that is repeated to the size of the frames."""
+
+
+def reference_picture(height: int, width: int) -> Picture:
+    """Return a picture (height, width, 3) with the statistics of a natural one; always the same."""
+    tile = dead_leaves(REFERENCE_SIDE, random.Random(0))  # noqa: S311 - not for security
+    repeats = (-(-height // REFERENCE_SIDE), -(-width // REFERENCE_SIDE), 1)
+    return np.ascontiguousarray(np.tile(tile, repeats)[:height, :width])
 
 
 def subsample(sample: list[Picture]) -> list[Picture]:

@@ -23,7 +23,7 @@ from scoring.scorers.any_painting.convert import load_published_networks
 from scoring.scorers.any_painting.tuned import TUNED_SUFFIX, dump_style
 from scoring.scorers.any_painting.weights import Networks, load_networks
 from scoring.training import augmentation, report
-from scoring.training.dead_leaves import dead_leaves
+from scoring.perception.dead_leaves import dead_leaves
 from scoring.training.finetune import Recipe, finetune
 from scoring.training.tune import StepLosses, TuningConfig, predicted_style, tune
 from scoring.types import Picture

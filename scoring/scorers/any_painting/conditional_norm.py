@@ -120,11 +120,20 @@ class StyleCondition:
 
 
 class StatisticsRecorder(StyleCondition):
-    """Normalizes by the joint statistics of all frames of a forward pass, and records them in `recorded`."""
+    """Normalizes by the joint statistics of all frames of a forward pass, and records them in `recorded`.
 
-    def __init__(self, style: torch.Tensor) -> None:
+    With a `reference_share` above 0, the last frame of the pass is a reference picture. Its statistics are mixed with
+    those of the others with this share, at every norm. The pictures then are normalized like pictures among natural
+    ones, so a picture with hardly any contrast is amplified by `reference_share ** -0.5` at most, over all norms
+    together. `own_contrast` is the share of their contrast that the other frames keep, 0 to about 1: their deviation over
+    the mixed one, the median over the channels of the first norm.
+    """
+
+    def __init__(self, style: torch.Tensor, *, reference_share: float = 0.0) -> None:
         super().__init__(style)
         self.recorded = style.new_zeros(2, NORM_CHANNELS)
+        self.own_contrast = 1.0
+        self._reference_share = reference_share
 
     def convolve(
         self,
@@ -137,8 +146,23 @@ class StatisticsRecorder(StyleCondition):
     ) -> torch.Tensor:
         """Convolve, record the statistics, normalize by them."""
         y = F.conv2d(x, transform(self.styled_kernel(weight, norm)))
-        channels = y.unflatten(1, (-1, phases))
-        variance, mean = torch.var_mean(channels, (0, 2, 3, 4), correction=0)
+        mean, variance = self._statistics(y.unflatten(1, (-1, phases)), is_first=norm.channels.start == 0)
         self.recorded[:, norm.channels] = torch.stack([mean, variance])
         scale, shift = self.scale_and_shift(norm, self.recorded)
         return y * scale.repeat_interleave(phases).view(-1, 1, 1) + shift.repeat_interleave(phases).view(-1, 1, 1)
+
+    def _statistics(self, channels: torch.Tensor, *, is_first: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the mean and variance, (C,), of (B, C, phases, h, w)."""
+        dimensions = (0, 2, 3, 4)
+        share = self._reference_share
+        if not share:
+            variance, mean = torch.var_mean(channels, dimensions, correction=0)
+            return mean, variance
+        own_variance, own_mean = torch.var_mean(channels[:-1], dimensions, correction=0)
+        reference_variance, reference_mean = torch.var_mean(channels[-1:], dimensions, correction=0)
+        between = share * (1 - share) * (reference_mean - own_mean).square()
+        mean = torch.lerp(own_mean, reference_mean, share)
+        variance = torch.lerp(own_variance, reference_variance, share) + between
+        if is_first:
+            self.own_contrast = (own_variance / variance.clamp_min(_EPSILON)).sqrt().median().item()
+        return mean, variance

@@ -25,15 +25,15 @@ from scoring.inference.malloc import keep_freed_memory
 from scoring.inference.mixed_precision import CheckedHalfPrecision, NetworkFunction, disable_tf32
 from scoring.inference.tensors import best_device, check_finite, check_frames, concatenate, to_pictures
 from scoring.inference.tiling import CPU_PIXELS, MemoryBoundedRunner
-from scoring.scorers.any_painting.conditional_norm import StyleCondition
+from scoring.scorers.any_painting.conditional_norm import StatisticsRecorder, StyleCondition
 from scoring.scorers.any_painting.network import MIN_SIDE, STRIDE, StyleTransferNet
 from scoring.scorers.any_painting.predictor import PAINTING_SIDE
 from scoring.scorers.any_painting.tiled_statistics import RECEPTIVE_FIELD, with_frame_statistics
 from scoring.scorers.any_painting.tuned import TUNED_SUFFIX, load_style
 from scoring.scorers.any_painting.weights import Networks, load_networks
 from scoring.scorers.painting_parts import covering_parts
-from scoring.scorers.sampling import subsample
-from scoring.types import FramePositions, Picture, Pictures, Prepared, RunInputs, Score, StyleFile, StyleMix
+from scoring.scorers.sampling import reference_picture, subsample
+from scoring.types import CONTRAST, FramePositions, Picture, Pictures, Prepared, RunInputs, Score, StyleFile, StyleMix
 
 GPU_FRAMES: Final = 8
 """Frames in one forward pass on a GPU."""
@@ -41,6 +41,10 @@ GPU_PIXELS: Final = 2**26
 """Maximum number of pixels in one forward pass on a GPU, unless one frame has more: eight frames of 3840x2160.
 PyTorch's padding accepts no tensor of 2^31 values; the network has 8 values per pixel, and the frames themselves take
 memory, too."""
+
+MAX_REFERENCE_SHARE: Final = 0.1
+"""Share of a natural picture in the statistics if `calm` is 1. Chosen by looking: at half of it plain skies, fog and
+noise are even surfaces, and ordinary clips look the same."""
 
 _REMEDY: Final = "Check the style file; create the weights again with: python -m scoring weights"
 
@@ -66,16 +70,26 @@ class AnyPainting(DeviceScorer):
         return cls(load_networks(weights, device), device)
 
     def prepare(self, run: RunInputs) -> Prepared:
-        """Return `styles`, (S, N), one per style file; and `statistics`, (M, 2, C), one per style mix, if shared."""
+        """Return `styles`, (S, N), one per style file; if shared, for each style mix `statistics` and `contrast`.
+
+        `statistics` are (M, 2, C); `contrast`, (M,), is the share of their contrast that the frames keep (option `calm`).
+        """
         styles = np.stack([self._style(file) for file in run.styles])
         if run.options.statistics == "frame":
             return {"styles": styles}
         sample = subsample(run.sample())
-        statistics = [
-            self._workers.map(lambda style: self._measure(sample, style), [_mix(styles, mix)])[0]
+        share = MAX_REFERENCE_SHARE * run.options.calmness
+        if share:
+            sample.append(reference_picture(*sample[0].shape[:2]))
+        measured = [
+            self._workers.map(lambda style: self._measure(sample, style, share), [_mix(styles, mix)])[0]
             for mix in run.style_mixes
         ]
-        return {"styles": styles, "statistics": np.stack(statistics)}
+        return {
+            "styles": styles,
+            "statistics": np.stack([statistics for statistics, _ in measured]),
+            CONTRAST: np.array([contrast for _, contrast in measured], np.float32),
+        }
 
     def open(self, run: RunInputs, prepared: Prepared) -> Score:
         """Return the function that paints the frames of the run."""
@@ -115,11 +129,14 @@ class AnyPainting(DeviceScorer):
     def _to_style(self, vector: torch.Tensor) -> NDArray[np.float32]:
         return np.asarray(self._networks.transformer.style(vector).cpu().numpy(), np.float32)
 
-    def _measure(self, sample: list[Picture], style: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the statistics, (2, C), of the sample painted in this style."""
+    def _measure(
+        self, sample: list[Picture], style: NDArray[np.float32], reference_share: float
+    ) -> tuple[NDArray[np.float32], float]:
+        """Return the statistics, (2, C), of the sample painted in this style, and the contrast that it keeps."""
         x = pad(to_float(torch.from_numpy(np.stack(sample)).to(self._device)))
-        statistics = self._networks.transformer.measure(x, torch.from_numpy(style).to(self._device))
-        return np.asarray(statistics.cpu().numpy(), np.float32)
+        recorder = StatisticsRecorder(torch.from_numpy(style).to(self._device), reference_share=reference_share)
+        self._networks.transformer(x, recorder)
+        return np.asarray(recorder.recorded.cpu().numpy(), np.float32), recorder.own_contrast
 
 
 class ConditionKeyframe:

@@ -30,6 +30,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "style": "a",
         "strength": 0,
         "temporal_smoothing": 0.9,
+        "calm": 1,
         "strokes": 10,
         "frames_per_batch": 2000,
     },
@@ -58,6 +59,9 @@ def test_arguments_keep_their_types() -> None:
     [
         ({"scorer": "tunned"}, ["did you mean 'tuned'", "gatys, model, script"]),
         ({"scorer": "oil"}, ["any, tuned"]),
+        ({"style": "a", "calm": 1.5}, ["calm", "1"]),
+        ({"style": "a", "calm": 0.5, "statistics": "frame"}, ["calm", "statistics shared"]),
+        ({"scorer": "copy", "calm": 0.5}, ["'copy'", "any and tuned"]),
         ({"style": "a", "preserve_color": "lume"}, ["preserve_color", "did you mean 'luma'", "'statistics'"]),
         ({"style": "a", "statistics": "share"}, ["did you mean 'shared'"]),
         ({"style": "a", "bad_frame": "orginal"}, ["did you mean 'original'", "'previous'"]),

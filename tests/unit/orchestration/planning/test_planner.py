@@ -346,3 +346,22 @@ def test_run_created_from_one_before_strokes_keeps_the_size_of_the_video(world: 
     old = plan.model_copy(update={"options": plan.options.model_copy(update={"strokes": None})})
     assert planner._options(state.request, old).strokes is None
     assert planner._options(state.request, plan).strokes == "medium"
+
+
+@pytest.mark.parametrize(("asked", "planned"), [({}, 0.5), ({"calm": 0}, 0), ({"statistics": "frame"}, None)])
+def test_plan_has_explicit_calm(world: World, asked: dict[str, Any], planned: object) -> None:
+    world.storage.input.write("clip/sea.png", painting())
+    run_id = world.start("clip", scorer="any", style="sea.png", **asked)
+    assert read_plan(world.storage, run_id).options.calm == planned
+
+
+def test_runs_from_before_calm_are_painted_as_before(world: World) -> None:
+    """Its request is older, or it is created from a run that is."""
+    world.storage.input.write("clip/sea.png", painting())
+    run_id = world.start("clip", scorer="any", style="sea.png")
+    state, plan = read_state(world.storage, run_id), read_plan(world.storage, run_id)
+    assert isinstance(state, RunState)
+    assert planner._options(state.request.model_copy(update={"version": 3}), None).calm is None
+    old = plan.model_copy(update={"options": plan.options.model_copy(update={"calm": None})})
+    assert planner._options(state.request, old).calm is None
+    assert planner._options(state.request, plan).calm == 0.5

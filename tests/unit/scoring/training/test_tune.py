@@ -11,7 +11,7 @@ from PIL import Image
 
 from scoring.scorers.any_painting.convert import load_published_networks
 from scoring.training import augmentation
-from scoring.training.dead_leaves import dead_leaves
+from scoring.perception.dead_leaves import dead_leaves
 from scoring.training.tune import TrainingSquares, TuningConfig, bound_penalty, predicted_style, tune
 from tests.support.scorer_runs import painting
 

@@ -1,20 +1,24 @@
 """The networks compute what the published graphs compute, at any size; folded norms are exact."""
 
 import copy
+import random as random_generator
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scoring.perception.dead_leaves import dead_leaves
 from scoring.scorers.any_painting.conditional_norm import (
     KERNEL_PARAMETERS,
     NORM_CHANNELS,
     STYLE_PARAMETERS,
+    StatisticsRecorder,
     StyleCondition,
 )
 from scoring.scorers.any_painting.convert import find_models, load_published_networks
 from scoring.scorers.any_painting.network import REACH, STRIDE
+from scoring.training.augmentation import to_batch
 from tests.unit.scoring.scorers.any_painting.onnx_reference import OnnxReference
 
 half_sides = st.integers(3, 12)
@@ -93,6 +97,46 @@ def test_statistics_are_joint_over_all_frames(networks, style_vector):
     torch.testing.assert_close(together[0, first], (apart[0] + apart[1])[0, first] / 2, atol=1e-5, rtol=1e-4)
     squares = sum(single[1] + single[0].square() for single in apart)[first] / 2
     torch.testing.assert_close(together[1, first] + together[0, first].square(), squares, atol=1e-5, rtol=1e-4)
+
+
+def test_reference_picture_bounds_the_contrast(networks):
+    """Noise of one gray level becomes nearly even, and a natural picture stays as it is."""
+    transformer = networks.transformer
+    style = transformer.style(networks.predictor(to_batch([dead_leaves(256, random_generator.Random(3))]))[0])
+    natural = to_batch([dead_leaves(96, random_generator.Random(seed)) for seed in (1, 2)])
+    noise = 0.5 + torch.randn(1, 3, 96, 96) / 255
+
+    def deviation(picture, *, share):
+        recorder = StatisticsRecorder(style, reference_share=share)
+        painted = transformer(torch.cat([picture, natural[1:]]) if share else picture, recorder)[:1]
+        return painted.std().item(), recorder.own_contrast
+
+    full, _ = deviation(noise, share=0.0)
+    calm, contrast = deviation(noise, share=0.05)
+    assert calm < 0.7 * full
+    assert contrast < 0.3
+    before, _ = deviation(natural[:1], share=0.0)
+    after, contrast = deviation(natural[:1], share=0.05)
+    assert after == pytest.approx(before, rel=0.03)
+    assert contrast > 0.9
+
+
+@given(st.floats(0.01, 0.5))
+def test_statistics_with_a_reference_are_those_of_a_weighted_set(networks, style_vector, share):
+    """At the first norm, where the input does not depend on statistics."""
+    transformer, first = networks.transformer, slice(0, 32)
+    style = transformer.style(style_vector)
+    own, reference = random(2, 3, 32, 40), random(1, 3, 32, 40) * 0.2
+    recorder = StatisticsRecorder(style, reference_share=share)
+    transformer(torch.cat([own, reference]), recorder)
+    apart = [transformer.measure(frames, style) for frames in (own, reference)]
+    weights = (1 - share, share)
+    mean = sum(w * s[0] for w, s in zip(weights, apart, strict=True))
+    square = sum(w * (s[1] + s[0].square()) for w, s in zip(weights, apart, strict=True))
+    torch.testing.assert_close(recorder.recorded[0, first], mean[first], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        recorder.recorded[1, first] + recorder.recorded[0, first].square(), square[first], atol=1e-5, rtol=1e-3
+    )
 
 
 def test_given_statistics_limit_the_receptive_field(networks, style_vector):

@@ -15,7 +15,7 @@ from scoring.scorers.any_painting import weights as weights_module
 from scoring.scorers.any_painting.conditional_norm import STYLE_PARAMETERS, StyleCondition
 from scoring.scorers.any_painting.scorer import AnyPainting, ConditionKeyframe, pad, style_at
 from scoring.scorers.any_painting.tuned import dump_style
-from scoring.types import FramePosition, NonFiniteOutputError, StyleMix
+from scoring.types import CONTRAST, FramePosition, NonFiniteOutputError, StyleMix
 from tests.support.scorer_runs import opened, painting, positions, run_of
 from tests.unit.scoring.scorers.any_painting.golden_frames import CASES, FOLDER, painted
 
@@ -47,6 +47,17 @@ def test_batch_equals_single_frames_bit_for_bit(scorer, noise, statistics):
     score = opened(scorer, run_of(statistics=statistics))
     alone = [score(frame[None], positions(1, start=i)) for i, frame in enumerate(frames)]
     assert np.array_equal(score(frames, positions(5)), np.concatenate(alone))
+
+
+def test_contrast_is_known_for_each_style_mix(scorer):
+    gray = [np.full((40, 56, 3), 128, np.uint8)] * 2
+    mixes = (StyleMix(0, (1.0, 0.0)), StyleMix(1, (0.0, 1.0)))
+    styles = [("a.png", painting()), ("b.png", painting(2.0))]
+    contrast = scorer.prepare(run_of(*styles, style_mixes=mixes, frames=lambda: list(gray), calm=0.5))[CONTRAST]
+    assert contrast.shape == (2,)
+    assert (contrast < 0.1).all()
+    assert scorer.prepare(run_of(calm=0))[CONTRAST] == pytest.approx([1.0])
+    assert CONTRAST not in scorer.prepare(run_of(statistics="frame"))
 
 
 def test_scoring_is_deterministic(score, weights, noise):

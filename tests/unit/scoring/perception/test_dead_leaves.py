@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 
-from scoring.training.dead_leaves import dead_leaves
+from scoring.perception.dead_leaves import dead_leaves
 
 
 def test_pictures_are_deterministic_and_differ():

@@ -1,4 +1,4 @@
-"""Training pictures without photos: the dead leaves model, which has the statistics of natural images.
+"""Pictures without photos, for training and as a reference: the dead leaves model, with the statistics of natural images.
 
 Ellipses and boxes of all sizes, with a power law of sizes, cover each other; each has its color, shading and grain.
 A. Lee, D. Mumford, J. Huang, Occlusion models for natural images (2001); M. Baradad and others, Learning to see by
