@@ -61,7 +61,7 @@ def read_clip(path: Path, position: float = 0.4) -> Clip:
 
 
 def paint(scorer: AnyPainting, clip: Clip, style: Path, options: Options | None = None) -> Picture:
-    """Paint the clip's frame as a run of the whole clip would: with the statistics of its sample, by default with `calm`."""
+    """Paint the clip's frame as a run of the whole clip would: with the statistics of its sample."""
     run = RunInputs(
         options=options or Options().with_default_calm,
         styles=(StyleFile(style.name, style.read_bytes()),),

@@ -31,7 +31,7 @@ Mask: TypeAlias = NDArray[np.uint8]
 Prepared: TypeAlias = Mapping[str, NDArray[np.float32]]
 """Values that a scorer computes once per run, such as style vectors and statistics. The first task stores them."""
 CONTRAST: Final = "contrast"
-"""Prepared value of a scorer with the option `calm`: for each style mix, the share of their contrast that frames keep."""
+"""Prepared value of scorers with the option `calm`: for each style mix, the share of contrast that frames keep."""
 
 Record: TypeAlias = Mapping[str, Any]
 """JSON object that a scorer returns for one frame."""

@@ -1,6 +1,7 @@
-"""Pictures without photos, for training and as a reference: the dead leaves model, with the statistics of natural images.
+"""Pictures without photos, for training and as a reference: the dead leaves model.
 
-Ellipses and boxes of all sizes, with a power law of sizes, cover each other; each has its color, shading and grain.
+Its pictures have the statistics of natural images. Ellipses and boxes of all sizes, with a power law of sizes, cover
+each other; each has its color, shading and grain.
 A. Lee, D. Mumford, J. Huang, Occlusion models for natural images (2001); M. Baradad and others, Learning to see by
 looking at noise (2021, https://arxiv.org/abs/2106.05963) show that networks learn from them nearly as from photos.
 """

@@ -17,13 +17,13 @@ from frame_tools.storage.blobs import sha256_of
 from scoring.image_codec import encode_jpeg
 from scoring.inference.tensors import best_device, to_pictures
 from scoring.inference.weight_files import weights_folder
+from scoring.perception.dead_leaves import dead_leaves
 from scoring.perception.vgg import load_vgg
 from scoring.scorers.any_painting.conditional_norm import StyleCondition
 from scoring.scorers.any_painting.convert import load_published_networks
 from scoring.scorers.any_painting.tuned import TUNED_SUFFIX, dump_style
 from scoring.scorers.any_painting.weights import Networks, load_networks
 from scoring.training import augmentation, report
-from scoring.perception.dead_leaves import dead_leaves
 from scoring.training.finetune import Recipe, finetune
 from scoring.training.tune import StepLosses, TuningConfig, predicted_style, tune
 from scoring.types import Picture

@@ -125,8 +125,8 @@ class StatisticsRecorder(StyleCondition):
     With a `reference_share` above 0, the last frame of the pass is a reference picture. Its statistics are mixed with
     those of the others with this share, at every norm. The pictures then are normalized like pictures among natural
     ones, so a picture with hardly any contrast is amplified by `reference_share ** -0.5` at most, over all norms
-    together. `own_contrast` is the share of their contrast that the other frames keep, 0 to about 1: their deviation over
-    the mixed one, the median over the channels of the first norm.
+    together. `own_contrast` is the share of their contrast that the other frames keep, 0 to about 1: their deviation
+    over the mixed one, the median over the channels of the first norm.
     """
 
     def __init__(self, style: torch.Tensor, *, reference_share: float = 0.0) -> None:

@@ -72,7 +72,7 @@ class AnyPainting(DeviceScorer):
     def prepare(self, run: RunInputs) -> Prepared:
         """Return `styles`, (S, N), one per style file; if shared, for each style mix `statistics` and `contrast`.
 
-        `statistics` are (M, 2, C); `contrast`, (M,), is the share of their contrast that the frames keep (option `calm`).
+        `statistics` are (M, 2, C); `contrast`, (M,), is the share of their contrast that frames keep (option `calm`).
         """
         styles = np.stack([self._style(file) for file in run.styles])
         if run.options.statistics == "frame":

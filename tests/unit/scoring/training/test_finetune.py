@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from scoring.scorers.any_painting.convert import load_published_networks
 from scoring.perception.dead_leaves import dead_leaves
+from scoring.scorers.any_painting.convert import load_published_networks
 from scoring.training.finetune import Recipe, _has_bfloat16, finetune
 from tests.support.scorer_runs import painting
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
+from scoring.perception.dead_leaves import dead_leaves
 from scoring.scorers.any_painting.convert import load_published_networks
 from scoring.training import augmentation
-from scoring.perception.dead_leaves import dead_leaves
 from scoring.training.tune import TrainingSquares, TuningConfig, bound_penalty, predicted_style, tune
 from tests.support.scorer_runs import painting
 
