@@ -16,6 +16,7 @@ STATUSES: Final[tuple[str, ...]] = (*get_args(OpenStatus), *get_args(RunOutcome)
 BatchState = Literal["waiting", "painting", "done", "failed"]
 LogStream = Literal["stderr", "stdout", "images"]
 Verdict = Literal["ok", "warning", "stop", "unknown"]
+RunPicture = Literal["before", "after", "sheet", "style"]
 Url = Annotated[str, Field(json_schema_extra={"format": "uri"})]
 Time = Annotated[str, Field(description="UTC, ISO 8601.")]
 Count = Annotated[int, Field(ge=0)]
@@ -58,9 +59,13 @@ class RunRow(Answer):
     strength: float | None
     parent: str | None
     frames: Count | None
+    frames_done: Count | None = None
+    """Frames that were painted, of a run that has ended."""
     cost_usd: float | None
     video: str | None
     records: str | None
+    pictures: tuple[RunPicture, ...] | None = None
+    """Which of before.jpg, after.jpg, sheet.jpg and style.jpg are beside the video; null while the run is open."""
 
 
 class RunPage(Answer):

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from frame_tools.contracts import ids
 
 PairSide = Literal["before", "after"]
-PictureName = Literal["before", "after", "sheet"]
+PictureName = Literal["before", "after", "sheet", "style"]
 
 # Containers of the data account. Outside users write to the first two and read `output`.
 INPUT: Final = "input"
@@ -286,6 +286,11 @@ class RunPaths:
         return f"{self.pairs}sheet.jpg"
 
     @property
+    def style_picture(self) -> str:
+        """A small picture of the run's first painting."""
+        return f"{self.pairs}style.jpg"
+
+    @property
     def split_folder(self) -> str:
         """Folder to which the task `split` writes frames and audio."""
         return f"{self.run_id}/split"
@@ -311,7 +316,7 @@ class RunPaths:
         return f"{self.run_id}/report.json"
 
     def picture(self, name: PictureName) -> str:
-        """Return a picture of the finished run: a frame before and after painting, or the sheet of several."""
+        """Return a picture of the finished run: a frame before and after, the sheet of several, or the painting."""
         return f"{self.run_id}/{name}.jpg"
 
     @property

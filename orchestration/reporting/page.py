@@ -2,7 +2,7 @@
 
 import base64
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -74,46 +74,56 @@ def template_environment(package: str) -> Environment:
     )
 
 
-def write_page(storage: Storage, report: Mapping[str, Any]) -> None:
-    """Write report.html to `output`, and before.jpg, after.jpg and sheet.jpg if tasks wrote pictures."""
+def write_page(storage: Storage, report: Mapping[str, Any]) -> tuple[PictureName, ...]:
+    """Write report.html to `output`, and those pictures that tasks wrote; return the names of the pictures.
+
+    A run without a video has at most the picture of its painting and a pair of frames, which the list of runs shows.
+    """
     run_id = str(report["run_id"])
-    pictures, sheet = read_pictures(storage, report)
+    pictures, others = read_pictures(storage, report)
+    written: dict[PictureName, bytes] = dict(others)
     if pictures:
-        middle = sorted(pictures)[len(pictures) // 2]
-        written: dict[PictureName, bytes | None] = {
-            "before": pictures[middle][0],
-            "after": pictures[middle][1],
-            "sheet": sheet,
-        }
-        for name, data in written.items():
-            if data is not None:
-                storage.output.write(RunPaths(run_id).picture(name), data)
-    storage.output.write(RunPaths(run_id).page, render(build_page(report, pictures)))
+        written["before"], written["after"] = pictures[sorted(pictures)[len(pictures) // 2]]
+    for name, data in written.items():
+        storage.output.write(RunPaths(run_id).picture(name), data)
+    shown = pictures if report.get("video") is not None else {}
+    storage.output.write(RunPaths(run_id).page, render(build_page(report, shown)))
+    return tuple(sorted(written))
 
 
-def read_pictures(storage: Storage, report: Mapping[str, Any]) -> tuple[Pictures, bytes | None]:
-    """Return the pairs of a run that made a video, by frame index, and the sheet.
+def read_pictures(storage: Storage, report: Mapping[str, Any]) -> tuple[Pictures, dict[PictureName, bytes]]:
+    """Return the pairs of a run, by frame index, and its other pictures: the sheet, the painting.
 
     A run that redoes a part of another one has the other pairs in the folder of that run.
     """
-    if report.get("video") is None or "plan" not in report:
-        return {}, None
+    if "plan" not in report:
+        return {}, {}
     plan = Plan.model_validate(report["plan"])
-    stored = [
-        {item.name for item in storage.work.list(RunPaths(run_id).pairs)}
-        for run_id in filter(None, (plan.run_id, plan.parent))
-    ]
+    owners = tuple(filter(None, (plan.run_id, plan.parent)))
+    stored = [{item.name for item in storage.work.list(RunPaths(run_id).pairs)} for run_id in owners]
     pictures: Pictures = {}
     for index in spread_sample(plan.frame_count):
-        for run_id, names in zip(filter(None, (plan.run_id, plan.parent)), stored, strict=True):
+        for run_id, names in zip(owners, stored, strict=True):
             sides = [RunPaths(run_id).pair(index, "before"), RunPaths(run_id).pair(index, "after")]
             if names.issuperset(sides):
                 before, after = (storage.work.need(name).data for name in sides)
                 pictures[index] = before, after
                 break
-    sheet_name = RunPaths(plan.run_id).pair_sheet
-    sheet = storage.work.need(sheet_name).data if sheet_name in stored[0] else None
-    return pictures, sheet
+    return pictures, _other_pictures(storage, plan, owners, stored)
+
+
+def _other_pictures(
+    storage: Storage, plan: Plan, owners: Sequence[str], stored: Sequence[Set[str]]
+) -> dict[PictureName, bytes]:
+    """Return the sheet of the run itself, and the picture of its painting, which its parent may have, too."""
+    others: dict[PictureName, bytes] = {}
+    if (sheet := RunPaths(plan.run_id).pair_sheet) in stored[0]:
+        others["sheet"] = storage.work.need(sheet).data
+    for run_id, names in zip(owners, stored, strict=True):
+        if (style := RunPaths(run_id).style_picture) in names:
+            others["style"] = storage.work.need(style).data
+            break
+    return others
 
 
 def build_page(report: Mapping[str, Any], pictures: Pictures) -> Page:

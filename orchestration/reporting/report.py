@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from frame_tools.contracts.answers import Answer, Cost, Count
+from frame_tools.contracts.answers import Answer, Cost, Count, RunPicture
 from frame_tools.contracts.base import StoredDocument
 from frame_tools.contracts.errors import DamagedError, VersionSkewError
 from frame_tools.contracts.manifest import Manifest
@@ -35,12 +35,21 @@ class Clip(Answer):
     frames: Count | None = None
 
 
+class Scored(Answer):
+    """What the list of runs shows of the work of tasks."""
+
+    frames: Count | None = None
+
+
 class ReportSummary(Answer):
     """What status and list of runs read of a report."""
 
     notes: tuple[str, ...] = ()
     cost: Cost | None = None
     clip: Clip | None = None
+    scoring: Scored | None = None
+    pictures: tuple[RunPicture, ...] | None = None
+    """The pictures beside the video; None in the reports of earlier versions."""
 
     @property
     def total_usd(self) -> float | None:

@@ -9,10 +9,10 @@ that writing it twice changes nothing.
 import datetime as dt
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from frame_tools.contracts import ids, paths
-from frame_tools.contracts.answers import RunRow
+from frame_tools.contracts.answers import RunPicture, RunRow
 from frame_tools.contracts.errors import DamagedError, VersionSkewError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
@@ -124,7 +124,9 @@ def ended_fields(outcome: Outcome, report: ReportSummary) -> dict[str, Any]:
         "video": outcome.video and f"{paths.OUTPUT}/{outcome.video}",
         "records": outcome.records and f"{paths.OUTPUT}/{outcome.records}",
         "frames": report.clip.frames if report.clip else None,
+        "frames_done": report.scoring.frames if report.scoring else None,
         "cost_usd": report.total_usd,
+        "pictures": report.pictures,
     }
 
 
@@ -149,8 +151,25 @@ def read_row(storage: Storage, run_id: str) -> RunRow:
         outcome = storage.runs.read(names.outcome)
         if outcome is not None:
             ended = ended_fields(load_own(Outcome, outcome.data, run_id), read_report(storage, run_id))
+            ended["pictures"] = _stored_pictures(storage, run_id) if ended["pictures"] is None else ended["pictures"]
             return RunRow.model_validate(fields | ended)
     except (VersionSkewError, DamagedError) as error:
         return RunRow.model_validate(fields | {"reason": str(error)})
     state = read_state(storage, run_id)
     return RunRow.model_validate(fields | {"status": derive_status(state) if state is not None else "waiting"})
+
+
+def _stored_pictures(storage: Storage, run_id: str) -> tuple[str, ...]:
+    """Return the pictures of a run in `output`, for a report of an earlier version, which does not name them."""
+    names = {item.name for item in storage.output.list(f"{run_id}/")}
+    return tuple(name for name in get_args(RunPicture) if RunPaths(run_id).picture(name) in names)
+
+
+def renewed_row(storage: Storage, row: RunRow) -> RunRow:
+    """Return the row of a run that has ended; an entry of an earlier version, without pictures, is written again."""
+    if row.pictures is not None:
+        return row
+    current = read_row(storage, row.run_id)
+    if entry_name(current) == entry_name(row):
+        write_entry(storage, current, has_request=current.received_at is not None)
+    return current

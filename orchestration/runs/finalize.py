@@ -124,7 +124,7 @@ def clean_up(app: App, run_id: str) -> Mapping[str, Any]:
         return {}
     with app.memory.hold(DOCUMENT_BYTES):
         report = build_report(app.storage, outcome, app.settings.price_table)
-        write_page(app.storage, report)
+        report["pictures"] = list(write_page(app.storage, report))
     app.storage.output.write(RunPaths(run_id).report, report_json(report))
     terminate_jobs(app, run_id, f"run {outcome.status}")
     release_slots(app, run_id)

@@ -8,7 +8,8 @@ from urllib.parse import parse_qs
 from frame_tools.contracts import ids
 from frame_tools.contracts.answers import StartedRun, UploadGrant
 from frame_tools.contracts.calls import StartRun, UploadRequest, parse_body
-from frame_tools.contracts.errors import InputError, MissingError
+from frame_tools.contracts.errors import ImpastoError, InputError, MissingError, sentence
+from frame_tools.contracts.paths import RunPaths
 from orchestration.app import App
 from orchestration.handlers.cancel import cancel
 from orchestration.handlers.grant_upload import grant_upload
@@ -43,26 +44,42 @@ def _change_runs(app: App, action: str, form: Form) -> Answer:
     run_ids = [ids.check_run_id(run_id) for run_id in form.get("run", ())]
     if not 1 <= len(run_ids) <= MAX_RUNS:
         raise InputError(f"{len(run_ids)} runs are selected", f"Select 1 to {MAX_RUNS} runs.")
-    continued, errors = [], []
+    continued: list[str] = []
+    errors: list[tuple[str, ImpastoError]] = []
     for run_id in run_ids:
         try:
             continued.append(_ACTIONS[action](app, run_id, form))
-        except InputError as error:
-            errors.append(error)
+        except ImpastoError as error:
+            errors.append((run_id, error))
     if not continued:
-        raise errors[0]
-    return _next(run_ids, continued)
-
-
-def _next(run_ids: Sequence[str], continued: Sequence[str]) -> Answer:
-    """Return what the page does then: go to the new run, or fetch what it shows again."""
+        raise errors[0][1]
     if len(run_ids) == 1 and continued[0] != run_ids[0]:
         return Answer("", {"HX-Redirect": f"/ui/runs/{continued[0]}"})
-    return Answer("", {"HX-Trigger": json.dumps({"runs-changed": "", "run-changed": ""})})
+    done = {"say": _done_text(action, len(continued)), "problem": _problem(errors)}
+    return Answer("", {"HX-Trigger": json.dumps({"runs-changed": "", "run-changed": "", "action-done": done})})
+
+
+def _done_text(action: str, count: int) -> str:
+    """Return what was done, for the page to announce."""
+    runs = f"{count} run{'' if count == 1 else 's'}"
+    return {"cancel": f"{runs} cancelled", "redo": f"Painting what is missing of {runs}", "again": f"{runs} started"}[
+        action
+    ]
+
+
+def _problem(errors: Sequence[tuple[str, ImpastoError]]) -> str:
+    """Return which runs were left out and why; empty if none was."""
+    if not errors:
+        return ""
+    run_id, error = errors[0]
+    others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return f"Left out: {run_id}{others}. {sentence(error.what)} {error.remedy}".strip()
 
 
 def _cancel(app: App, run_id: str, form: Form) -> str:
     del form
+    if not app.storage.runs.exists(RunPaths(run_id).open_mark) and app.storage.runs.exists(RunPaths(run_id).outcome):
+        raise InputError("It has already ended", "Only runs in progress can be cancelled.")
     cancel(app, run_id)
     return run_id
 

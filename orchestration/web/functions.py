@@ -121,6 +121,7 @@ def _answer(
         answer.html,
         status_code=answer.status_code,
         headers={**page_headers(origin, without_data=without_data), **answer.headers},
+        mimetype=answer.media_type,
     )
 
 

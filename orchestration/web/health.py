@@ -1,7 +1,5 @@
 """What the screen Health shows: checks, the pool, slots, queues, and dollars by day."""
 
-import datetime as dt
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,14 +12,11 @@ from frame_tools.contracts.errors import ImpastoError
 from frame_tools.storage.ports import MessageQueue
 from orchestration.app import App
 from orchestration.azure_batch.pool import NodeCounts, PoolView
-from orchestration.documents import parse_time
 from orchestration.preflight import preflight
-from orchestration.reporting import listing
-from orchestration.web.rows import READ_THREADS, read_report
+from orchestration.reporting.spending import Day, Spending, read_spending
 from orchestration.web.text import duration_text
 
 T = TypeVar("T")
-DAYS: Final = 30
 SHOWN_MESSAGES: Final = 32
 """Messages that a queue shows at most; more of them are shown as 32+."""
 ICONS: Final = {"ok": "check", "warning": "warning", "stop": "warning", "unknown": "info"}
@@ -52,15 +47,6 @@ class QueueView:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Day:
-    """The runs that ended on a day, and what they cost."""
-
-    name: str
-    runs: int
-    usd: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class Health:
     """All of the screen."""
 
@@ -74,22 +60,12 @@ class Health:
     slots_used: int
     slots: int
     queues: tuple[QueueView, ...]
-    days: tuple[Day, ...]
+    spending: Spending
     checked_at: str
-
-    @property
-    def usd(self) -> float:
-        """What all shown days cost."""
-        return sum(day.usd for day in self.days)
-
-    @property
-    def highest(self) -> Day:
-        """The day that cost most."""
-        return max(self.days, key=lambda day: day.usd)
 
     def height(self, day: Day) -> float:
         """Return the height of a day's bar on a scale of 160 units."""
-        return round(158 * day.usd / self.highest.usd, 1) if self.highest.usd else 0.0
+        return round(158 * day.usd / highest.usd, 1) if (highest := self.spending.highest).usd else 0.0
 
 
 def read_health(app: App) -> Health:
@@ -97,7 +73,7 @@ def read_health(app: App) -> Health:
     now = app.clock.now()
     with ThreadPoolExecutor(4, thread_name_prefix="health") as executor:
         checks, pool = executor.submit(preflight, app), executor.submit(_attempt, app.batch.pool)
-        counts, days = executor.submit(_attempt, app.batch.node_counts), executor.submit(_days, app, now)
+        counts, spending = executor.submit(_attempt, app.batch.node_counts), executor.submit(read_spending, app)
         queues = tuple(_queues(app))
         slots_used = sum(1 for _ in app.storage.runs.list(paths.SLOTS))
     results = tuple(map(_check, _merged(checks.result()["checks"])))
@@ -114,7 +90,7 @@ def read_health(app: App) -> Health:
         slots_used=slots_used,
         slots=app.settings.max_open_runs,
         queues=queues,
-        days=days.result(),
+        spending=spending.result(),
         checked_at=f"{now:%H:%M:%S} UTC",
     )
 
@@ -188,27 +164,3 @@ def _queue(name: str, queue: MessageQueue) -> QueueView:
         waiting=f"{waiting}+" if waiting >= SHOWN_MESSAGES else str(waiting),
         oldest=duration_text(age.total_seconds()) if waiting and age is not None else "–",
     )
-
-
-def _days(app: App, now: dt.datetime) -> tuple[Day, ...]:
-    """Return the last days, oldest first; a run counts on the day on which it ended (UTC)."""
-    first = now.date() - dt.timedelta(days=DAYS - 1)
-    ended = [row for row in listing.list_runs(app, listing.ALL_RUNS) if _end_day(row) >= first]
-    runs: dict[dt.date, int] = defaultdict(int)
-    usd: dict[dt.date, float] = defaultdict(float)
-    for row, cost in zip(ended, _costs(app, [str(row["run_id"]) for row in ended]), strict=True):
-        runs[_end_day(row)] += 1
-        usd[_end_day(row)] += cost
-    dates = [first + dt.timedelta(days=day) for day in range(DAYS)]
-    return tuple(Day(name=f"{date.day} {date:%B}", runs=runs[date], usd=usd[date]) for date in dates)
-
-
-def _end_day(row: Mapping[str, Any]) -> dt.date:
-    ended = parse_time(row["ended_at"])
-    return ended.date() if ended else dt.date.min
-
-
-def _costs(app: App, run_ids: Sequence[str]) -> list[float]:
-    with ThreadPoolExecutor(READ_THREADS, thread_name_prefix="costs") as executor:
-        reports = list(executor.map(lambda run_id: read_report(app, run_id), run_ids))
-    return [float(((report.get("cost") or {}).get("usd") or {}).get("total") or 0.0) for report in reports]

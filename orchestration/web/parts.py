@@ -12,7 +12,7 @@ from orchestration.web.batch_view import read_batch
 from orchestration.web.estimate import estimate
 from orchestration.web.health import read_health
 from orchestration.web.render import render
-from orchestration.web.run_view import BATCH_LABELS, RunView, read_run
+from orchestration.web.run_view import BATCH_LABELS, RunView, read_command, read_run
 
 Query = Mapping[str, Sequence[str]]
 MAX_OPEN_ROWS: Final = 100
@@ -47,14 +47,22 @@ def _runs(app: App, query: Query) -> Answer:
 
 
 def _more_runs(app: App, query: Query) -> Answer:
-    return Answer(render("part_more", list=_selected_runs(app, query)))
+    older = {name: values for name, values in query.items() if name != "shown"}
+    return Answer(render("part_more", list=_selected_runs(app, older)))
 
 
 def _selected_runs(app: App, query: Query) -> rows.RunList:
-    start = first(query, "start") or "0"
-    if not start.isdecimal():
-        raise InputError(f"start is a number, not {start[:20]!r}", "Load the page again.")
-    return rows.list_rows(app, group=first(query, "group"), search=first(query, "q"), start=int(start))
+    count = max(rows.PAGE_ROWS, min(_number(query, "shown"), rows.MAX_ROWS))
+    start = _number(query, "start")
+    return rows.list_rows(app, group=first(query, "group"), search=first(query, "q"), start=start, count=count)
+
+
+def _number(query: Query, name: str) -> int:
+    """Return a parameter that is a count, 0 without one; raises InputError for anything else."""
+    text = first(query, name) or "0"
+    if not (text.isdecimal() and len(text) <= 6):
+        raise InputError(f"{name} is a number, not {text[:20]!r}", "Load the page again.")
+    return int(text)
 
 
 def _open_runs(app: App, query: Query) -> Answer:
@@ -85,6 +93,15 @@ def _batches(app: App, run_id: str, query: Query) -> Answer:
 
 def _batch(app: App, run_id: str, query: Query) -> Answer:
     return Answer(render("part_batch", batch=read_batch(app, run_id, first(query, "step"))))
+
+
+def _command(app: App, run_id: str, query: Query) -> Answer:
+    """Return the command that repeats a run, as text."""
+    del query
+    text = read_command(app, run_id)
+    if text is None:
+        raise MissingError(f"The request of {run_id} cannot be read", "Open the run, which says why.")
+    return Answer(text, media_type="text/plain")
 
 
 def _health(app: App, query: Query) -> Answer:
@@ -120,4 +137,5 @@ _RUN_PARTS: Final[Mapping[str, Callable[[App, str, Query], Answer]]] = {
     "progress": _progress,
     "batches": _batches,
     "batch": _batch,
+    "command": _command,
 }

@@ -1,6 +1,5 @@
 """Which pictures and videos of a run the page shows: links to blobs that exist."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from frame_tools.contracts import paths
@@ -21,15 +20,26 @@ class Pair:
     after: str
 
 
-def read_pairs(app: App, run_id: str, parent: str | None = None) -> tuple[Pair, ...]:
-    """Return the pairs that tasks have written so far, in the order of the frames.
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """Small pictures that tasks have written so far: pairs in the order of the frames, and the run's first painting."""
+
+    pairs: tuple[Pair, ...]
+    style: str
+
+
+def read_pictures(app: App, run_id: str, parent: str | None = None) -> Pictures:
+    """Return links to what tasks have written so far.
 
     A run that redoes a part of another one has the other pairs in the folder of that run.
     """
     pairs: dict[int, Pair] = {}
+    style = ""
     for owner in filter(None, (parent, run_id)):
         prefix = RunPaths(owner).pairs
         names = {item.name for item in app.storage.work.list(prefix)}
+        style_picture = RunPaths(owner).style_picture
+        style = _work_link(app, style_picture) if style_picture in names else style
         for name in sorted(names):
             number, _, side = name.removeprefix(prefix).partition("-")
             after = RunPaths(owner).pair(int(number), "after") if number.isdecimal() else ""
@@ -37,7 +47,7 @@ def read_pairs(app: App, run_id: str, parent: str | None = None) -> tuple[Pair, 
                 pairs[int(number)] = Pair(
                     number=int(number) + 1, before=_work_link(app, name), after=_work_link(app, after)
                 )
-    return tuple(pairs[number] for number in sorted(pairs))
+    return Pictures(pairs=tuple(pairs[number] for number in sorted(pairs)), style=style)
 
 
 def _work_link(app: App, name: str) -> str:
@@ -57,9 +67,7 @@ def clip_link(app: App, request: Request | None) -> str:
     return app.links.view(paths.INPUT, paths.input_blob(request.folder, video), now=app.clock.now())
 
 
-def thumbnails(app: App, run_id: str) -> Mapping[str, str]:
-    """Return links to the pictures of a finished run, by name: before, after, sheet; those that exist."""
-    names = {item.name for item in app.storage.output.list(f"{run_id}/")}
-    run = RunPaths(run_id)
-    pictures = {side: run.picture(side) for side in ("before", "after", "sheet")}
-    return {side: output_link(app, name) for side, name in pictures.items() if name in names}
+def sheet_link(app: App, run_id: str) -> str:
+    """Return the link of the sheet of a finished run; empty if there is none."""
+    sheet = RunPaths(run_id).picture("sheet")
+    return output_link(app, sheet) if app.storage.output.exists(sheet) else ""

@@ -20,6 +20,7 @@ def _environment() -> Environment:
         "frames": text.frames_text,
         "usd": text.usd_text,
         "duration": text.duration_text,
+        "day": text.date_text,
     }
     return environment
 

@@ -10,13 +10,14 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
 from frame_tools.contracts.trigger import Trigger
 from orchestration.app import App
+from orchestration.documents import read_usable
 from orchestration.reporting.page import command
 from orchestration.reporting.progress import read_steps
 from orchestration.reporting.status import run_status
 from orchestration.state import AnyState, RunState, read_state
 from orchestration.web import pictures
 from orchestration.web.pictures import Pair
-from orchestration.web.rows import read_report
+from orchestration.web.report_file import read_report
 from orchestration.web.steadiness import Steadiness, steadiness_of
 from orchestration.web.text import (
     State,
@@ -116,6 +117,7 @@ class RunView:
     batches: tuple[Batch, ...]
     hidden_batches: int
     pairs: tuple[Pair, ...]
+    style_picture: str
     clip: str
     painted: str
     download: str
@@ -162,7 +164,7 @@ def read_run(app: App, run_id: str) -> RunView | None:
     state = read_state(app.storage, run_id)
     run = state if isinstance(state, RunState) else None
     report = read_report(app, run_id) if status.get("ended_at") else {}
-    pairs = pictures.read_pairs(app, run_id, run.plan.parent if run and run.plan else None)
+    shown_pictures = pictures.read_pictures(app, run_id, run.plan.parent if run and run.plan else None)
     product = str(status.get("video") or status.get("records") or "").removeprefix("output/")
     clip, request, shown = report.get("clip") or {}, run.request if run else None, _state(status)
     trigger = request.trigger if request else None
@@ -178,11 +180,12 @@ def read_run(app: App, run_id: str) -> RunView | None:
         progress=_progress(status, shown) if shown.is_open else None,
         batches=batches[:MAX_BATCHES],
         hidden_batches=max(0, len(batches) - MAX_BATCHES),
-        pairs=pairs,
+        pairs=shown_pictures.pairs,
+        style_picture=_style_picture(app, run_id, report) or shown_pictures.style,
         clip=pictures.clip_link(app, request) if status.get("video") else "",
         painted=pictures.output_link(app, product) if status.get("video") else "",
         download=pictures.output_link(app, product, download=f"{name}.{product.rpartition('.')[2]}") if product else "",
-        sheet=pictures.thumbnails(app, run_id).get("sheet", "") if product else "",
+        sheet=pictures.sheet_link(app, run_id) if product else "",
         report=_report_link(app, run_id, report),
         frames=int(clip.get("frames") or 0),
         fps=frames_per_second(int(clip.get("frames") or 0), float(clip.get("seconds") or 0.0)),
@@ -194,6 +197,11 @@ def read_run(app: App, run_id: str) -> RunView | None:
         color=trigger.preserve_color if trigger else "no",
         can_repeat=run is not None and run.plan is not None and trigger is not None,
     )
+
+
+def _style_picture(app: App, run_id: str, report: Mapping[str, Any]) -> str:
+    """Return the link of the painting's picture in `output`, which stays when the lifecycle rule has emptied `work`."""
+    return pictures.output_link(app, RunPaths(run_id).picture("style")) if "style" in report.get("pictures", ()) else ""
 
 
 def _report_link(app: App, run_id: str, report: Mapping[str, Any]) -> str:
@@ -319,6 +327,15 @@ def _times(status: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[Fac
     yield "Painting a frame", f"{1000 * scoring['infer_seconds_per_image']:.0f} ms"
     yield "Computed on", ", ".join(scoring["devices"])
     yield "Batches", f"{scoring['batches']} of {scoring['batches_planned']}"
+
+
+def read_command(app: App, run_id: str) -> str | None:
+    """Return the command that repeats a run; None if there is no such run, or its request cannot be read."""
+    request = read_usable(app.storage.runs, RunPaths(run_id).request, Request)
+    if request is None:
+        return None
+    clip = {} if request.trigger.video else read_report(app, run_id).get("clip") or {}
+    return command(request.trigger, clip.get("source") or "")
 
 
 def request_of(state: AnyState | None) -> Request | None:

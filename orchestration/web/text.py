@@ -64,6 +64,11 @@ def reason_text(reason: str) -> str:
     }.get(reason, reason)
 
 
+def queue_text(ahead: int) -> str:
+    """Return how many runs a waiting run waits for."""
+    return f"Queued, {ahead} run{'' if ahead == 1 else 's'} ahead" if ahead else "Queued, next in line"
+
+
 def count_text(count: int | None) -> str:
     """Return a count with thousands separators."""
     return "–" if count is None else f"{count:,}"
@@ -123,6 +128,11 @@ def day_text(time: dt.datetime | None, now: dt.datetime) -> str:
     if days in (0, 1):
         return ("Today", "Yesterday")[days]
     return f"{time.day} {time:%B}" if time.year == now.year else f"{time.day} {time:%B %Y}"
+
+
+def date_text(date: dt.date) -> str:
+    """Return a day without its year."""
+    return f"{date.day} {date:%B}"
 
 
 def when_text(text: str | None, now: dt.datetime) -> str:

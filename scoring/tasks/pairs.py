@@ -1,7 +1,7 @@
-"""Small pictures of frames spread over the run, before and after painting, and one sheet of all of them.
+"""Small pictures of frames spread over the run, before and after painting, one sheet of all of them, and the painting.
 
 The Function App decodes no pictures, so tasks write these. The task that completes the last pair writes the sheet; if
-two do, they write the same bytes.
+two do, they write the same bytes. The task of the first frame writes the picture of the painting.
 """
 
 import io
@@ -15,12 +15,15 @@ from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import PairSide, RunPaths
 from frame_tools.contracts.plan import Plan, spread_sample
 from frame_tools.storage.deployment import Storage
+from scoring.image_codec import decode_painting
 from scoring.pipeline.frame_reader import read_frame
 from scoring.pipeline.frame_source import FrameSource
-from scoring.types import Picture
+from scoring.types import Picture, StyleFile
 
 LONGER_SIDE: Final = 960
 """Longer side of a small picture, in pixels."""
+STYLE_SIDE: Final = 160
+"""Longer side of the picture of the painting, in pixels."""
 CELL_WIDTH: Final = 480
 COLUMNS: Final = 4
 GAP: Final = 6
@@ -78,10 +81,22 @@ def _read_pair(storage: Storage, plan: Plan, index: int) -> tuple[bytes, bytes] 
     return None
 
 
-def small_jpeg(picture: Picture) -> bytes:
-    """Encode a picture at no more than 960 pixels."""
+def write_style_picture(storage: Storage, plan: Plan, styles: Sequence[StyleFile]) -> None:
+    """Write a small picture of the run's first painting; other kinds of styles are no pictures.
+
+    Raises InputError if the painting cannot be decoded.
+    """
+    paintings = (style for planned, style in zip(plan.styles, styles, strict=True) if planned.kind == "painting")
+    painting = next(paintings, None)
+    if painting is not None:
+        picture = small_jpeg(decode_painting(painting.data, painting.name), side=STYLE_SIDE)
+        storage.work.write(RunPaths(plan.run_id).style_picture, picture)
+
+
+def small_jpeg(picture: Picture, *, side: int = LONGER_SIDE) -> bytes:
+    """Encode a picture at no more than `side` pixels."""
     image = Image.fromarray(picture)
-    image.thumbnail((LONGER_SIDE, LONGER_SIDE), Image.Resampling.LANCZOS)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
     return _jpeg(image)
 
 

@@ -33,7 +33,7 @@ from scoring.pipeline.types import FrameRecord, Outputs, SourceFrame, opaque_jpe
 from scoring.scorers.registry import ScorerResources, load_scorer
 from scoring.tasks.base import Task, utc_now
 from scoring.tasks.inputs import prepare_once, run_inputs
-from scoring.tasks.pairs import PairWriter
+from scoring.tasks.pairs import PairWriter, write_style_picture
 from scoring.tasks.progress import ProgressWriter
 from scoring.types import Alpha, Describe, Picture, Record, RunInputs, Score, Scorer
 
@@ -123,6 +123,8 @@ class BatchRun:
                 next_step=NextStep.START_NEW_RUN,
             )
         opened = scorer.open(inputs, prepare_once(self._task, scorer, inputs))
+        if self._start == 0:
+            write_style_picture(self._task.storage, self._plan, inputs.styles)
         ready = time.monotonic()
         with ProgressWriter(self._task) as progress:
             self._timing.on_frame = progress.add_frame

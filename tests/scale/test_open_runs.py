@@ -5,13 +5,16 @@ import pytest
 from frame_tools.contracts import paths
 from frame_tools.contracts.answers import RunRow
 from frame_tools.contracts.calls import RunsQuery
+from frame_tools.contracts.paths import RunPaths
 from orchestration.handlers.finish_batch import finish_batch
 from orchestration.handlers.start_run import start_run
 from orchestration.handlers.sweep import sweep
 from orchestration.reporting.listing import list_page
+from orchestration.reporting.run_index import read_row, write_entry
+from orchestration.reporting.spending import read_spending
 from orchestration.reporting.status import run_status
 from orchestration.runs.sweep_progress import Scan, SweepProgress, write_progress
-from orchestration.web.rows import open_rows
+from orchestration.web.rows import list_rows, open_rows
 from tests.scale.open_runs import OpenRuns, count_operations, open_runs
 from tests.support.fake_node import fail
 from tests.support.world import message
@@ -70,10 +73,45 @@ def test_other_runs_do_not_make_a_handler_dearer(runs: OpenRuns) -> None:
     assert costs["status"] <= 11
 
 
-def test_row_of_an_open_run_reads_its_status_once(runs: OpenRuns) -> None:
-    run_id = runs.admitted[0]
-    status = count_operations(runs.world.app, lambda app: run_status(app, run_id)).total
-    assert count_operations(runs.world.app, lambda app: open_rows(app, [run_id])).total <= status + 2  # and pictures
+STATUS = 9
+"""Operations of a status of a run with a slot; beside it, a row of the page needs a listing of the run's pictures."""
+REFRESH = 2
+"""Operations of a refresh of the screen Runs that no run causes: the open marks and the entries of the list."""
+
+
+def test_refresh_of_the_page_reads_only_runs_with_a_slot(runs: OpenRuns) -> None:
+    run_ids = [*runs.admitted, *runs.waiting]
+    status = count_operations(runs.world.app, lambda app: run_status(app, runs.admitted[0])).total
+    assert status == STATUS
+    drawn = count_operations(runs.world.app, lambda app: list_rows(app, count=len(run_ids)))
+    assert drawn.total == REFRESH + (STATUS + 1) * len(runs.admitted)
+    assert {drawn.of_run(run_id) for run_id in runs.waiting} <= {0}
+    shown = run_ids[:100]
+    polled = count_operations(runs.world.app, lambda app: open_rows(app, shown))
+    assert polled.total == REFRESH + (STATUS + 1) * len(set(shown) & set(runs.admitted))
+
+
+@pytest.mark.parametrize("ended", [1, 20, 100])
+def test_refresh_of_the_page_reads_no_run_that_has_ended(ended: int) -> None:
+    runs = after_scan(open_runs(ended, 0))
+    for run_id in runs.admitted:
+        end_run(runs, run_id)
+    operations = count_operations(runs.world.app, lambda app: list_rows(app, count=ended))
+    assert operations.total == REFRESH
+    rows = [row for _, each in list_rows(runs.world.app, count=ended).days for row in each]
+    assert len(rows) == ended
+    assert {(row.state.key, row.detail, bool(row.download)) for row in rows} == {("finished", "4 frames", True)}
+    spending = count_operations(runs.world.app, read_spending)
+    assert spending.total == REFRESH
+
+
+def end_run(runs: OpenRuns, run_id: str) -> None:
+    """Write what the end of a run leaves in the list of runs, and delete its open mark."""
+    storage = runs.world.storage
+    row = read_row(storage, run_id)
+    ended = {"status": "finished", "ended_at": row.received_at, "frames": 4, "frames_done": 4, "pictures": ()}
+    write_entry(storage, row.model_copy(update=ended | {"video": f"output/{run_id}/video.mp4"}))
+    storage.runs.delete(RunPaths(run_id).open_mark)
 
 
 def test_batches_do_not_make_the_sweep_dearer() -> None:

@@ -15,6 +15,7 @@
 
   window.impasto = {
     announce,
+    problem,
     // Headers of every request for data. The key never becomes part of an address.
     headers: () => {
       const key = stored(sessionStorage, KEY);
@@ -54,7 +55,8 @@
     const holder = document.createElement("template");
     holder.innerHTML = ctx.text || "";
     const text = holder.content.textContent.trim();
-    if (ctx.response.status < 500 || ctx.request.method === "POST") connection(text || `The request failed (${ctx.response.status}).`);
+    const sentence = text || `The request failed (${ctx.response.status}).`;
+    if (ctx.request.method === "POST") problem(sentence); else if (ctx.response.status < 500) connection(sentence);
   });
   document.addEventListener("htmx:error", (event) => {
     if (event.detail.ctx) connection("Connection lost; trying again.");
@@ -65,6 +67,17 @@
     line.textContent = text;
     line.hidden = !text;
   }
+  // Why something that was asked for was not done: it stays until it is closed, or until the next action.
+  function problem(text) {
+    const line = $("#problem");
+    if (!line) return;
+    line.firstElementChild.textContent = text;
+    line.hidden = !text;
+  }
+  document.addEventListener("action-done", (event) => {
+    announce(event.detail.say);
+    problem(event.detail.problem);
+  });
   // Nothing is asked for while the tab is in the background.
   document.addEventListener("htmx:before:request", (event) => {
     const trigger = event.target.getAttribute?.("hx-trigger") || "";
@@ -86,12 +99,18 @@
   });
 
   /* buttons that open and close dialogs, copy text, and pick frames */
-  let opener = null;
+  let opener = null;  // what gets the focus when a dialog closes: an element, or the id of one that may be drawn again
+  document.addEventListener("close", (event) => {
+    if (!event.target.matches("dialog")) return;
+    (typeof opener === "string" ? document.getElementById(opener) : opener)?.focus();
+    opener = null;
+  }, true);
   document.addEventListener("click", async (event) => {
     const opens = event.target.closest("[data-opens]"), closes = event.target.closest("[data-closes]");
     const copies = event.target.closest("[data-copy]"), frame = event.target.closest(".frame-pick"), batch = event.target.closest(".batches .batch");
-    if (opens) { opener = opens; $(opens.dataset.opens).showModal(); }
-    if (closes) { closes.closest("dialog").close(); opener?.focus?.(); }
+    if (opens) { opener = opens.dataset.returns || opens; $(opens.dataset.opens).showModal(); }
+    if (closes) closes.closest("dialog").close();
+    if (event.target.closest("[data-clears]")) problem("");
     if (frame) pickFrame(frame);
     if (batch) $$(".batches .batch").forEach((each) => each.setAttribute("aria-pressed", String(each === batch)));
     if (copies) {
@@ -133,39 +152,7 @@
     describeSlider(slider);
   });
 
-  /* the list: selection, density, keys */
-  const picked = () => $$('#list input[name="run"]:checked');
-  function countPicked() {
-    const bulk = $("#bulk");
-    if (!bulk) return;
-    const count = picked().length;
-    bulk.hidden = !count;
-    $("#bulk-n").textContent = `${count} selected`;
-  }
-  document.addEventListener("change", (event) => {
-    if (event.target.id === "all") $$('#list input[name="run"]').forEach((box) => { box.checked = event.target.checked; });
-    if (event.target.closest("#list")) countPicked();
-    if (event.target.name === "density") applyDensity(event.target.value);
-  });
-  $("#bulk-clear")?.addEventListener("click", () => {
-    $$('#list input[type="checkbox"]').forEach((box) => { box.checked = false; });
-    countPicked();
-  });
-  $("#bulk-download")?.addEventListener("click", () => {
-    $$("#list tr[data-download]").filter((row) => $("input", row).checked).forEach((row, index) => {
-      const link = document.createElement("a");
-      link.href = row.dataset.download;
-      link.download = "";
-      setTimeout(() => link.click(), 500 * index);  // a browser starts one download per navigation
-    });
-  });
-  function applyDensity(value) {
-    document.body.classList.toggle("dense", value === "dense");
-    store(localStorage, "density", value);
-  }
-  const density = $(`[name="density"][value="${stored(localStorage, "density") === "dense" ? "dense" : "large"}"]`);
-  if (density) { density.checked = true; applyDensity(density.value); }
-  $("#filters")?.addEventListener("submit", (event) => event.preventDefault());
+  /* keys of all screens */
   document.addEventListener("keydown", (event) => {
     if (event.target.matches?.("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "/" && $("#find")) { event.preventDefault(); $("#find").focus(); }
@@ -249,5 +236,13 @@
     show(current());
   }
 
-  document.addEventListener("htmx:after:swap", () => { countPicked(); followProgress(); setUpPlayer(); });
+  // A link to /ui/runs/ID#again opens the options of "Paint again with…".
+  function openAsked() {
+    const dialog = location.hash === "#again" && $("#ask-again");
+    if (!dialog) return;
+    history.replaceState(null, "", location.pathname);
+    dialog.showModal();
+  }
+
+  document.addEventListener("htmx:after:swap", () => { followProgress(); setUpPlayer(); openAsked(); });
 })();

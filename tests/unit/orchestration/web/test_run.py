@@ -84,8 +84,15 @@ def test_progress_says_when_the_state_changes(world: World, fetch: Fetch) -> Non
 def test_cancel_one_and_many(world: World, act: Fetch) -> None:
     first, second = world.start("first"), world.start("second")
     answer = act("cancel", first, second)
-    assert (answer.status_code, set(json.loads(answer.headers["HX-Trigger"]))) == (204, {"runs-changed", "run-changed"})
+    events = json.loads(answer.headers["HX-Trigger"])
+    assert (answer.status_code, set(events)) == (204, {"runs-changed", "run-changed", "action-done"})
+    assert events["action-done"] == {"say": "2 runs cancelled", "problem": ""}
     assert {world.status(first), world.status(second)} == {"cancelled"}
+    assert act("cancel", first).status_code == 400  # it has ended
+    third = world.start("third")
+    done = json.loads(act("cancel", first, third).headers["HX-Trigger"])["action-done"]
+    assert done["say"] == "1 run cancelled"
+    assert first in done["problem"]
     assert act("cancel").status_code == 400
     assert act("erase", first).status_code == 404
     assert act("cancel", "never-was-0123456789").status_code == 404
@@ -125,3 +132,12 @@ def test_failed_batch_says_why(world: World) -> None:
     batch = read_batch(world.app, run_id, "00001")
     assert (batch.label, batch.reason, batch.lines) == ("Failed", "Frame 3 came out black", ())
     assert batch.remedy
+
+
+def test_command_of_a_run_is_text(world: World, fetch: Fetch) -> None:
+    run_id = started(world, strength=0.8)
+    answer = fetch("ui_part", part="command", run_id=run_id)
+    assert answer.mimetype == "text/plain"
+    assert answer.get_body().decode().startswith("impasto paint VIDEO")
+    assert "--strength 0.8" in answer.get_body().decode()
+    assert fetch("ui_part", part="command", run_id="never-was-0123456789").status_code == 404

@@ -7,8 +7,9 @@ from PIL import Image
 
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
-from scoring.tasks.pairs import CELL_WIDTH, LONGER_SIDE, read_pairs, sheet, small_jpeg
-from tests.support.scoring_tasks import BORDERS, RUN, planned, score
+from scoring.tasks.pairs import CELL_WIDTH, LONGER_SIDE, STYLE_SIDE, read_pairs, sheet, small_jpeg
+from tests.support.scorer_runs import painting
+from tests.support.scoring_tasks import BORDERS, RUN, planned, planned_with_painting, score
 
 NAMES = RunPaths(RUN)
 
@@ -81,3 +82,13 @@ def test_sheet_has_four_columns():
     assert eight.width == 4 * CELL_WIDTH + 3 * 6
     assert three.width == 3 * CELL_WIDTH + 2 * 6
     assert eight.height > 2 * three.height - 50
+
+
+def test_first_task_writes_a_picture_of_the_painting():
+    painted = plan_of(planned_with_painting())
+    storage = planned(styles=painted.styles, key_styles=painted.key_styles)
+    storage.work.write("style", painting())
+    score(storage, 1)
+    assert NAMES.style_picture not in storage.work.contents
+    score(storage, 0)
+    assert opened(storage.work.need(NAMES.style_picture).data).size == (STYLE_SIDE, 120)
