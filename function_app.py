@@ -160,6 +160,12 @@ def cancel_run(req: func.HttpRequest, context: func.Context) -> func.HttpRespons
     return _respond(context, req)
 
 
+@app.route(route="api/programs", methods=["GET"])
+def list_programs(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """GET /api/programs: the operator's programs, which the scorers model and script run."""
+    return _respond(context, req)
+
+
 @app.route(route="api/preflight", methods=["GET"])
 def preflight(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """GET /api/preflight: every check of the deployment, before any compute is paid for."""

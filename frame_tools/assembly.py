@@ -76,7 +76,7 @@ def _write_video(sink: BlockSink, storage: Storage, plan: Plan, receipts: list[R
         Segment(receipt.part.name, receipt.end - receipt.start, data)
         for receipt, data in _read_products(storage, plan.run_id, receipts)
     )
-    join(manifest, segments, audio=audio, out=sink)
+    join(manifest, segments, audio=audio, out=sink, scale=plan.scale)
 
 
 def _open_planned_audio(storage: Storage, plan: Plan, manifest: Manifest) -> BlobReader | None:

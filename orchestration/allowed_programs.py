@@ -1,75 +1,86 @@
-"""The operator's allow-list of programs: the only files besides our own that nodes execute, each pinned by its hash.
+"""Which program of the operator's list a run may use: the only files besides our own that nodes execute.
 
-A trigger file names a program of the list; the setting ALLOWED_PROGRAMS has its file and hash.
+The list is a blob that is read for each run that names a program. The setting ALLOWED_PROGRAMS takes its place if it is
+set: then only a deployment can change the list.
 """
 
+from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Final
 
-from pydantic import RootModel, ValidationError, model_validator
-
-from frame_tools.contracts.base import Document, explain_validation_error
-from frame_tools.contracts.choices import Makes, ProgramKind
+from frame_tools.contracts.choices import Makes, ProgramSource
 from frame_tools.contracts.errors import InputError
-from frame_tools.contracts.options import Options, ProgramName
-from frame_tools.contracts.plan import PlannedProgram, Sha256
+from frame_tools.contracts.options import Options
+from frame_tools.contracts.plan import PlannedProgram
+from frame_tools.contracts.programs import (
+    LIST_BLOB,
+    LIST_NAME,
+    MAX_LIST_BYTES,
+    AllowedProgram,
+    AllowedPrograms,
+)
 from frame_tools.contracts.scorers import SCORERS
-from frame_tools.contracts.trigger import FileName
+from frame_tools.storage.ports import BlobContainer
+
+_ADD: Final[dict[ProgramSource, str]] = {
+    "setting": "Ask the operator to add it to ALLOWED_PROGRAMS",
+    "blob": "Ask the operator to add it: impasto scorer allow (docs/scorers.md)",
+}
 
 
-class AllowedProgram(Document):
-    """One program: its file in the container `scripts` of the ops account, the file's hash, and its kind."""
+@dataclass(frozen=True, kw_only=True)
+class ProgramList:
+    """The list in effect, and where it comes from."""
 
-    file: FileName
-    sha256: Sha256
-    kind: ProgramKind
-    makes: Makes = "pictures"
-
-    @model_validator(mode="after")
-    def _models_make_pictures(self) -> "AllowedProgram":
-        if self.kind != "script" and self.makes != "pictures":
-            raise ValueError(f"a program of kind {self.kind} makes pictures; only a script can make records")
-        return self
+    source: ProgramSource
+    programs: AllowedPrograms
 
 
-class AllowedPrograms(RootModel[dict[ProgramName, AllowedProgram]]):
-    """The programs by name: {"posterize": {"file": "posterize.py", "sha256": "…", "kind": "script"}}."""
-
-    @classmethod
-    def parse_input(cls, text: str) -> "AllowedPrograms":
-        """Parse the setting, which may be empty. Raises InputError if it is invalid."""
-        try:
-            return cls.model_validate_json(text or "{}")
-        except ValidationError as error:
-            raise InputError(*explain_validation_error(error, "list of allowed programs", AllowedProgram)) from None
-
-    def find(self, options: Options) -> AllowedProgram | None:
-        """Return the program that the options name, or None. Raises InputError if it is not allowed."""
-        if options.program is None:
-            return None
-        program = self.root.get(options.program)
-        if program is None:
-            raise InputError(
-                f"The program {options.program!r} is not on this deployment's list{_hint(options.program, self.root)}",
-                f"Use one of: {', '.join(self.root)}"
-                if self.root
-                else "Ask the operator to add it to ALLOWED_PROGRAMS",
-            )
-        required_scorer = "script" if program.kind == "script" else "model"
-        if options.scorer != required_scorer:
-            raise InputError(
-                f"The program {options.program!r} is a {program.kind}, not for the scorer {options.scorer!r}",
-                f"Set the scorer to {required_scorer}",
-            )
-        return program
+def source_of(setting: str) -> ProgramSource:
+    """Return where the list comes from; `setting` is ALLOWED_PROGRAMS."""
+    return "setting" if setting else "blob"
 
 
-def plan_program(options: Options, allowed: AllowedPrograms) -> tuple[PlannedProgram | None, Makes]:
-    """Return the run's program, or None, and what the run makes. Raises InputError if the program is not allowed."""
-    program = allowed.find(options)
-    if program is None:
+def read_list(setting: str, scripts: BlobContainer) -> ProgramList:
+    """Return the list in effect: the setting if it is set, else the blob; a missing blob is an empty list.
+
+    Raises InputError that names the list if it is damaged or too large.
+    """
+    source = source_of(setting)
+    if source == "setting":
+        return ProgramList(source=source, programs=AllowedPrograms.parse_input(setting))
+    blob = scripts.read(LIST_BLOB, limit=MAX_LIST_BYTES)
+    data = blob.data if blob is not None else b""
+    return ProgramList(source=source, programs=AllowedPrograms.parse_input(data, LIST_NAME))
+
+
+def plan_program(options: Options, setting: str, scripts: BlobContainer) -> tuple[PlannedProgram | None, Makes]:
+    """Return the run's program, or None, and what the run makes; reads the list only for a run with a program.
+
+    Raises InputError if the program is not allowed, or if the list cannot be used.
+    """
+    if options.program is None:
         return None, SCORERS[options.scorer].makes or "pictures"
-    planned = PlannedProgram(name=str(options.program), file=program.file, sha256=program.sha256, kind=program.kind)
-    return planned, program.makes
+    program = _find(options, options.program, read_list(setting, scripts))
+    return program.planned(options.program), program.makes
+
+
+def _find(options: Options, name: str, allowed: ProgramList) -> AllowedProgram:
+    """Return the program that the options name. Raises InputError if it is not allowed, or for another scorer."""
+    programs = allowed.programs.root
+    program = programs.get(name)
+    if program is None:
+        raise InputError(
+            f"The program {name!r} is not on this deployment's list{_hint(name, programs)}",
+            f"Use one of: {', '.join(programs)}" if programs else _ADD[allowed.source],
+        )
+    required_scorer = "script" if program.kind == "script" else "model"
+    if options.scorer != required_scorer:
+        raise InputError(
+            f"The program {name!r} is a {program.kind}, not for the scorer {options.scorer!r}",
+            f"Set the scorer to {required_scorer}",
+        )
+    return program
 
 
 def _hint(name: str, programs: dict[str, AllowedProgram]) -> str:

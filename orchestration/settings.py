@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.programs import AllowedPrograms
 from frame_tools.costs.prices import Prices
 from frame_tools.storage.mode import StorageMode
-from orchestration.allowed_programs import AllowedPrograms
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -88,7 +88,7 @@ class Settings(_FromEnvironment):
     browser_uploads: bool = False
     """Whether POST /api/uploads gives out signed URLs, so that browsers upload to `input`: see docs/security.md."""
     allowed_programs: str = ""
-    """JSON: programs in the container `scripts` that trigger files may name, with their hashes: see docs/scorers.md."""
+    """JSON: the only programs that triggers may name, with hashes; empty: those of `impasto scorer allow`."""
 
     @field_validator("prices")
     @classmethod
@@ -107,11 +107,6 @@ class Settings(_FromEnvironment):
         except InputError as error:
             raise ValueError(str(error)) from None
         return text
-
-    @property
-    def programs(self) -> AllowedPrograms:
-        """The programs that a trigger file may name."""
-        return AllowedPrograms.parse_input(self.allowed_programs)
 
     @property
     def price_table(self) -> Prices:

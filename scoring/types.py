@@ -53,7 +53,8 @@ class FramePosition:
 FramePositions: TypeAlias = tuple[FramePosition, ...]
 
 Score: TypeAlias = Callable[[Pictures, FramePositions], Pictures]
-"""Maps pictures to the same number of pictures of the same size. Thread-safe. The result may be the argument."""
+"""Maps pictures to the same number of pictures, of the same size times the run's scale (1 for all but programs).
+Thread-safe. The result may be the argument."""
 
 Describe: TypeAlias = Callable[[Pictures, FramePositions], list[Record]]
 """Maps pictures to one record each. Thread-safe."""
@@ -110,6 +111,12 @@ class RunInputs:
     """In order of time. Empty without styles; one mix at 0 for a style that does not change."""
     sample: Callable[[], list[Picture]]
     """Reads frames spread over the whole run, at the working size; the same frames in every task."""
+
+
+def scaled_shape(pictures: Pictures, scale: int) -> tuple[int, ...]:
+    """Return the shape of what a scorer of this `scale` makes of `pictures`, (B, H, W, 3)."""
+    count, height, width, channels = pictures.shape
+    return count, height * scale, width * scale, channels
 
 
 class Scorer(Protocol):

@@ -46,6 +46,10 @@ class ApiClient:
                 break
         return rows
 
+    def programs(self) -> dict[str, Any]:
+        """Return the programs that runs may use, and where the list comes from."""
+        return self._parse(self._send("GET", "programs"))
+
     def preflight(self) -> dict[str, Any]:
         """Return every check of the deployment, and whether a run can succeed."""
         return self._parse(self._send("GET", "preflight"))

@@ -93,6 +93,8 @@ def _compared_frames(painted: Path, folder: Path, manifest: Manifest, kind: Comp
     pts = manifest.frame_pts
     for index, image in enumerate(painted_images(painted)):
         before = read_rgb((folder / FRAMES_FOLDER / manifest.frame_name(index)).read_bytes())
+        if before.size != size:  # the manifest is that of a painted video that is larger than its original
+            before = before.resize(size, Image.Resampling.LANCZOS)
         after = _without_padding(image, size)
         if kind == "side":
             yield side_by_side(before, after, (width // 2, height))
@@ -105,7 +107,7 @@ def _without_padding(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
     A video with odd sides repeats its last column or row; one of a scorer that enlarges is several times as large.
     """
-    factor = max(1, image.width // size[0])
+    factor = max(1, min(image.width // size[0], image.height // size[1]))
     cropped = image.crop((0, 0, size[0] * factor, size[1] * factor))
     return cropped if factor == 1 else cropped.resize(size, Image.Resampling.LANCZOS)
 

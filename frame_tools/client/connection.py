@@ -11,8 +11,11 @@ from urllib.parse import urlsplit
 
 from frame_tools.client.api import ApiClient
 from frame_tools.contracts.errors import InputError
-from frame_tools.storage.accounts import DATA
+from frame_tools.contracts.paths import SCRIPTS
+from frame_tools.storage.accounts import DATA, OPS, account_from
+from frame_tools.storage.blobs import BlobAccount
 from frame_tools.storage.deployment import DataStorage
+from frame_tools.storage.ports import BlobContainer
 from frame_tools.storage.sas import has_sas_urls
 
 API: Final = "IMPASTO_API"
@@ -43,6 +46,10 @@ class Connection:
     def storage(self) -> DataStorage:
         """Open the containers; raises InputError if no storage account is set."""
         return DataStorage.from_environment(self.settings)
+
+    def scripts(self) -> BlobContainer:
+        """Open the container of programs, in the ops account; raises InputError if that account is not set."""
+        return BlobAccount(account_from(self.settings, OPS)).container(SCRIPTS)
 
     def api(self) -> ApiClient:
         """Return the client of the HTTP interface; raises InputError if its URL is not known."""

@@ -26,7 +26,8 @@ from frame_tools.contracts.choices import MAX_FRAME_BYTES, OddSize
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.plan import even_borders
+from frame_tools.contracts.plan import MAX_SCALE, even_borders
+from frame_tools.contracts.programs import scaled_size
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.media import images
 from frame_tools.media.frame_folder import FRAMES_FOLDER, MANIFEST_FILE
@@ -196,25 +197,34 @@ def join_folder(folder: Path, out: Path, *, odd_size: OddSize, display: Display,
     for note in describe_lost_projection(manifest.projection, manifest.stereo, container):
         display.print(f"Note: {note}.")
     borders = even_borders(manifest.frame_count, SEGMENT_FRAMES)
+    scale = _scale_of(files[f"{FRAMES_FOLDER}/{manifest.frame_name(0)}"], manifest)
 
     def encode(start: int, end: int) -> Segment:
-        encoder = SegmentEncoder(manifest, odd_size=odd_size)
+        encoder = SegmentEncoder(manifest, odd_size=odd_size, scale=scale)
         for index in range(start, end):
-            encoder.add(_read_frame(files[f"{FRAMES_FOLDER}/{manifest.frame_name(index)}"], manifest))
+            encoder.add(_read_frame(files[f"{FRAMES_FOLDER}/{manifest.frame_name(index)}"], manifest, scale))
             display.show("putting together", index + 1, manifest.frame_count, unit="frames")
         return Segment(f"frames {start} to {end - 1}", end - start, encoder.finish())
 
     segments = (encode(*span) for span in pairwise(borders))
     audio = folder / manifest.audio_file if manifest.audio_file else None
-    return join_segments(manifest, segments, audio=audio, out=out)
+    return join_segments(manifest, segments, audio=audio, out=out, scale=scale)
 
 
-def _read_frame(path: Path, manifest: Manifest) -> bytes:
-    """Return a frame's RGB bytes; raises InputError if it has another size than the manifest."""
+def _scale_of(path: Path, manifest: Manifest) -> int:
+    """Return by which factor a frame is larger than the manifest says: 1 to MAX_SCALE, and 1 for any other size."""
+    size = images.read_rgb(path.read_bytes(), max_bytes=MAX_FRAME_BYTES).size
+    sizes = {scaled_size(manifest.width, manifest.height, scale): scale for scale in range(1, MAX_SCALE + 1)}
+    return sizes.get(size, 1)
+
+
+def _read_frame(path: Path, manifest: Manifest, scale: int) -> bytes:
+    """Return a frame's RGB bytes; raises InputError if it has another size than the manifest's times `scale`."""
     image = images.read_rgb(path.read_bytes(), max_bytes=MAX_FRAME_BYTES)
-    if image.size != (manifest.width, manifest.height):
+    width, height = scaled_size(manifest.width, manifest.height, scale)
+    if image.size != (width, height):
         raise InputError(
-            f"The frame {path.name} is {image.width}x{image.height}, not {manifest.width}x{manifest.height}",
-            "Store it at the size of the original frame.",
+            f"The frame {path.name} is {image.width}x{image.height}, not {width}x{height}",
+            f"Store all frames at the size of the original frames, or all at 2 to {MAX_SCALE} times that size.",
         )
     return image.tobytes()

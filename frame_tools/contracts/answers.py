@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from frame_tools.contracts.choices import RunOutcome
+from frame_tools.contracts.choices import Makes, Precision, ProgramKind, ProgramSource, RunOutcome
 from frame_tools.contracts.errors import ErrorCode, NextStep
 
 OpenStatus = Literal["waiting", "splitting", "planning", "scoring", "joining"]
@@ -263,3 +263,28 @@ class Preflight(Answer):
 
     ready: bool
     checks: tuple[Check, ...]
+
+
+class Program(Answer):
+    """A program of the operator's list."""
+
+    name: str
+    """What the option `program` names."""
+    scorer: Literal["script", "model"]
+    """The scorer that runs it."""
+    kind: ProgramKind
+    makes: Makes
+    sha256: str
+    files: tuple[str, ...]
+    """Names of the files beside it."""
+    scale: Annotated[int, Field(ge=1)]
+    frames_per_call: Annotated[int, Field(ge=1)] | None
+    precision: Precision
+
+
+class ProgramList(Answer):
+    """The operator's programs. `problem` says why the list cannot be read; then no program can be used."""
+
+    source: ProgramSource
+    problem: str | None
+    programs: tuple[Program, ...]

@@ -18,6 +18,10 @@ Makes = Literal["pictures", "records"]
 """What a scorer makes of its frames: pictures, or one JSON record each."""
 StyleKind = Literal["painting", "tuned", "checkpoint"]
 ProgramKind = Literal["script", "torchscript", "exported"]
+ProgramSource = Literal["setting", "blob"]
+"""Where the operator's list of programs is: in the setting ALLOWED_PROGRAMS, or in the container `scripts`."""
+Precision = Literal["float32", "float16"]
+"""Precision in which a model computes: float16 only on a GPU, and only if its first frame comes out the same."""
 VideoContainer = Literal["mp4", "mov", "mkv"]
 ContainerChoice = Literal["auto", "mp4", "mov", "mkv"]
 """Container of the output; auto: MP4, or Matroska where only that holds a sound without conversion."""

@@ -98,7 +98,7 @@ class Options(Document):
     )
     program: ProgramName | None = option(
         None,
-        "For the scorers model and script: a name on the operator's list ALLOWED_PROGRAMS.",
+        "For the scorers model and script: a name on the operator's list of programs.",
         example="posterise",
         group=OptionGroup.SCORER_AND_STYLE,
         form="name",

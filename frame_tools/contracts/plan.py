@@ -10,13 +10,17 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from frame_tools.contracts.base import Document, StoredDocument
-from frame_tools.contracts.choices import InputContainer, Makes, ProgramKind, StyleKind, VideoContainer
+from frame_tools.contracts.choices import InputContainer, Makes, Precision, ProgramKind, StyleKind, VideoContainer
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.trigger import Trigger
 
 MAX_SAMPLE: Final = 8
 """Number of frames from which shared statistics are computed."""
+MAX_SCALE: Final = 4
+"""Largest factor by which a program may enlarge frames."""
+MAX_FRAMES_PER_CALL: Final = 64
+"""Most frames in one call of a program."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -95,13 +99,26 @@ class PlannedMask(Document):
         return f"{self.blob.name}{PurePath(frame_name).stem}{self.suffix}"
 
 
-class PlannedProgram(Document):
+class ProgramCall(Document):
+    """How a program of the operator is called."""
+
+    scale: Annotated[int, Field(ge=1, le=MAX_SCALE)] = 1
+    """Size of the pictures that it makes, as a multiple of that of its frames."""
+    frames_per_call: Annotated[int, Field(ge=1, le=MAX_FRAMES_PER_CALL)] | None = None
+    """Frames in one call, fewer in a batch's last one; None: a script's own attribute, else 1."""
+    precision: Precision = "float32"
+    """Of a model: float16 where the device computes it faster and the first frame comes out the same."""
+
+
+class PlannedProgram(ProgramCall):
     """A program from the operator's list: `file` in the container `scripts`, which must have this SHA-256."""
 
     name: str
     file: str
     sha256: Sha256
     kind: ProgramKind
+    files: dict[str, Sha256] = Field(default_factory=dict)
+    """Files beside a script, such as weights: the name that the script knows, and the SHA-256 that names the blob."""
 
 
 class Plan(StoredDocument):
@@ -172,6 +189,11 @@ class Plan(StoredDocument):
     def product(self) -> str:
         """The blob in `output` that the run produces: its video or its records."""
         return RunPaths(self.run_id).records if self.makes == "records" else RunPaths(self.run_id).video(self.container)
+
+    @property
+    def scale(self) -> int:
+        """Size of the delivered pictures, as a multiple of that of the frames."""
+        return 1 if self.program is None else self.program.scale
 
     @property
     def batch_count(self) -> int:

@@ -6,24 +6,21 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from frame_tools.contracts.base import Document
-from frame_tools.contracts.choices import Makes, ProgramKind
+from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.options import MAX_ARGUMENTS, Argument, ArgumentName
-from frame_tools.contracts.plan import Sha256
+from frame_tools.contracts.plan import ProgramCall, Sha256
+from frame_tools.contracts.programs import MAX_FILES
+from frame_tools.contracts.trigger import FileName
 
 MAX_TRIAL_FRAMES: Final = 64
-PROGRAM_KINDS: Final[dict[str, ProgramKind]] = {
-    ".py": "script",
-    ".pt": "torchscript",
-    ".ts": "torchscript",
-    ".pt2": "exported",
-}
-"""Suffix of a program's file -> its kind."""
 
 
-class TrialRequest(Document):
-    """A program's file, the frames to give it, its arguments, and where to write the sheet."""
+class TrialRequest(ProgramCall):
+    """A program's file, how it is called, the frames to give it, its arguments, and where to write the sheet."""
 
     program: Path
+    files: Annotated[dict[FileName, Path], Field(max_length=MAX_FILES, default_factory=dict)]
+    """Files beside a script, by name."""
     video: Path
     frames: Annotated[int, Field(ge=1, le=MAX_TRIAL_FRAMES)]
     arguments: Annotated[dict[ArgumentName, Argument], Field(max_length=MAX_ARGUMENTS, default_factory=dict)]
@@ -39,6 +36,9 @@ class TrialResult(Document):
     device: str
     width: int
     height: int
+    """Size of a frame in pixels."""
+    scale: int
+    """Size of a picture, as a multiple of that of its frame."""
     frames_per_call: int
     load_seconds: float
     """Loading the program."""

@@ -51,6 +51,14 @@ class Throughput:
     source: str
 
 
+def delivery_seconds(device: str, *, width: int, height: int, scale: int = 1) -> float:
+    """Return the seconds that a frame takes besides scoring, when it is delivered at `scale` times its size.
+
+    `device` is a key of SPEEDS. Reading costs less than writing, so the pixels of the delivered frame decide.
+    """
+    return SPEEDS[device].seconds_per_output_megapixel * width * height * scale**2 / 1e6
+
+
 def device_throughput(device: str, *, width: int, height: int, options: Options) -> Throughput:
     """Return the throughput of a device for frames of this size; `device` is a key of SPEEDS.
 
@@ -58,10 +66,9 @@ def device_throughput(device: str, *, width: int, height: int, options: Options)
     """
     speed = SPEEDS[device]
     scored_width, scored_height = working_size(width, height, options)
-    scored = speed.seconds_per_megapixel * scored_width * scored_height
-    delivered = speed.seconds_per_output_megapixel * width * height
+    scored = speed.seconds_per_megapixel * scored_width * scored_height / 1e6
     return Throughput(
-        seconds_per_frame=(scored + delivered) / 1e6,
+        seconds_per_frame=scored + delivery_seconds(device, width=width, height=height),
         start_up_seconds=speed.start_up_seconds,
         source=speed.source,
     )

@@ -46,24 +46,29 @@ class JoinReport:
 
 
 def join(
-    manifest: Manifest, segments: Iterable[Segment], *, audio: Path | ByteSource | None, out: Path | Output
+    manifest: Manifest,
+    segments: Iterable[Segment],
+    *,
+    audio: Path | ByteSource | None,
+    out: Path | Output,
+    scale: int = 1,
 ) -> JoinReport:
     """Join `segments`, in order, and the `audio` file that the split wrote, into `out`.
 
-    Segments are consumed one at a time, so they may be fetched lazily; memory holds one of them. A path is written
-    atomically; a file object is written to the end and left open.
+    Segments are consumed one at a time, so they may be fetched lazily; memory holds one of them. Their frames have the
+    manifest's size times `scale`. A path is written atomically; a file object is written to the end and left open.
     For frames without a manifest, `audio` may be any audio or video file: all its audio tracks are copied.
     Raises DamagedError if a segment or the audio does not match the manifest, MissingError if there is no segment or
     if the manifest names an audio file and `audio` is None.
     """
     if not isinstance(out, Path):
-        return _join_into(manifest, segments, audio=audio, out=OutputFile(out))
+        return _join_into(manifest, segments, audio=audio, out=OutputFile(out), scale=scale)
     with atomic_output(out) as part, part.open("wb") as file:
-        return _join_into(manifest, segments, audio=audio, out=OutputFile(file))
+        return _join_into(manifest, segments, audio=audio, out=OutputFile(file), scale=scale)
 
 
 def _join_into(
-    manifest: Manifest, segments: Iterable[Segment], *, audio: Path | ByteSource | None, out: OutputFile
+    manifest: Manifest, segments: Iterable[Segment], *, audio: Path | ByteSource | None, out: OutputFile, scale: int
 ) -> JoinReport:
     if audio is None and manifest.audio_file is not None:
         raise MissingError(
@@ -76,12 +81,14 @@ def _join_into(
     all_segments = itertools.chain([first], remaining)
     try:
         if audio is None:
-            tracks = _mux(manifest, all_segments, first=first, source=None, audio_packets=0, out=out)
+            tracks = _mux(manifest, all_segments, first=first, source=None, audio_packets=0, out=out, scale=scale)
         else:
             packets = manifest.audio_packets or sum(count_packets(audio))
             with ExitStack() as stack:
                 source = AudioSource(_open_audio(stack, audio), manifest.audio, manifest.subtitles)
-                tracks = _mux(manifest, all_segments, first=first, source=source, audio_packets=packets, out=out)
+                tracks = _mux(
+                    manifest, all_segments, first=first, source=source, audio_packets=packets, out=out, scale=scale
+                )
     except av.FFmpegError as error:
         raise InternalError(f"The output can't be written ({error})", "Report this error with the manifest.") from error
     return JoinReport(manifest.frame_count, out.size, manifest.duration, tracks)
@@ -95,10 +102,11 @@ def _mux(
     source: AudioSource | None,
     audio_packets: int,
     out: OutputFile,
+    scale: int,
 ) -> int:
     """Write the container and return the number of audio tracks."""
     with output_container(out, *_format(manifest, source, audio_packets)) as output:
-        video = VideoTrack(manifest, output, first)
+        video = VideoTrack(manifest, output, first, scale=scale)
         tracks = source.add_to(output) if source else 0
         output.metadata.update(_metadata(manifest))
         output.set_chapters(_chapters(manifest))

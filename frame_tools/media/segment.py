@@ -47,6 +47,7 @@ class SegmentEncoder:
 
     `odd_size`: libx264 refuses odd sides in 4:2:0. With `pad`, the last column or row of frames with an odd side is
     repeated; with `exact`, they are encoded as 4:4:4 (exact size, but QuickTime, phones and Firefox do not decode it).
+    `scale`: size of the frames, as a multiple of the manifest's; the color matrix stays that of the original's size.
     `quality_crf` is x264's constant rate factor (0 best to 51 worst; 18 is hard to distinguish from the original).
     `threads` affects the bytes, since x264 writes it into the stream.
     """
@@ -56,11 +57,12 @@ class SegmentEncoder:
         manifest: Manifest,
         *,
         odd_size: OddSize = "pad",
+        scale: int = 1,
         quality_crf: int = 18,
         preset: str = "superfast",
         threads: int = 4,
     ) -> None:
-        self._size = manifest.width, manifest.height
+        self._size = manifest.width * scale, manifest.height * scale
         self._coded = coded_size(*self._size, odd_size)
         self._conversion = conversion_for_manifest(manifest)
         self._tick = 1 / manifest.rate
@@ -87,7 +89,7 @@ class SegmentEncoder:
 
         `rgb` is either width * height * 3 bytes, rows from the top, R G B as uint8 (such as a C-contiguous numpy array
         of shape (height, width, 3)), or a VideoFrame of that size in any RGB format.
-        Raises InternalError if the size differs from the manifest's.
+        Raises InternalError if the size differs from the manifest's times `scale`.
         """
         source = self._to_coded_size(rgb)
         frame = self._reformatter.reformat(

@@ -42,14 +42,15 @@ class Segment:
 class VideoTrack:
     """The video track of the output; its headers are those of the segment `first`."""
 
-    def __init__(self, manifest: Manifest, output: OutputContainer, first: Segment) -> None:
+    def __init__(self, manifest: Manifest, output: OutputContainer, first: Segment, *, scale: int = 1) -> None:
         self._manifest = manifest
         self._pts = manifest.frame_pts
         with _open_segment(_with_projection(first, manifest)) as (_, template):
             self._headers = template.codec_context.extradata
             self._size = template.codec_context.width, template.codec_context.height
             self._stream = output.add_stream_from_template(template, opaque=True)
-        allowed = {coded_size(manifest.width, manifest.height, odd_size) for odd_size in ("exact", "pad")}
+        size = manifest.width * scale, manifest.height * scale
+        allowed = {coded_size(*size, odd_size) for odd_size in ("exact", "pad")}
         if self._size not in allowed:
             actual, expected = (f"{width}x{height}" for width, height in (self._size, min(allowed)))
             raise _damaged(first, f"has frames of {actual}, not {expected}")

@@ -164,6 +164,16 @@ class InMemoryContainer:
         with self._store.lock:
             return None if name in self._store.blobs else self._put(name, data)
 
+    def replace(self, name: str, data: bytes, *, etag: str) -> bool:
+        """Overwrite a blob only while its ETag is `etag`; returns whether this call did."""
+        self._hook(f"{self._name}/{name}", True)
+        with self._store.lock:
+            stored = self._store.blobs.get(name)
+            if stored is None or stored.etag != etag:
+                return False
+            self._put(name, data)
+            return True
+
     def delete(self, name: str, *, etag: str | None = None) -> bool:
         """Delete a blob (if given, only while its ETag is `etag`); returns whether this call deleted it."""
         self._hook(f"{self._name}/{name}", True)

@@ -45,7 +45,7 @@ param limits runLimits = {}
 @description('Optional. Prices that override the defaults in the code, as JSON (docs/cost.md); empty for none.')
 param prices string = ''
 
-@description('Optional. Programs in the container scripts that triggers may name, as JSON (docs/scorers.md); empty for none.')
+@description('Optional. The only programs in the container scripts that triggers may name, as JSON (docs/scorers.md); empty for the list of impasto scorer allow.')
 param allowedPrograms string = ''
 
 @description('Optional. Let browsers upload to the container input, by short-lived URLs that the app signs (docs/security.md).')

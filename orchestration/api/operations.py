@@ -25,6 +25,7 @@ from orchestration.previews.answer import preview_answer
 from orchestration.reporting import listing, status
 from orchestration.reporting.batches import batches_page
 from orchestration.reporting.frames import frames_page
+from orchestration.reporting.programs import list_programs
 from orchestration.reporting.task_logs import log_tail
 
 ID_PATTERNS: Final = {"run_id": ids.RUN_ID.pattern, "preview_id": f"^{PREVIEW_ID.pattern}$"}
@@ -178,6 +179,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             answer=answers.Resubmitted,
             status=HTTPStatus.ACCEPTED,
             handle=_resubmit,
+        ),
+        Operation(
+            name="list_programs",
+            method="GET",
+            path="api/programs",
+            summary="List the operator's programs, which the scorers model and script run",
+            answer=answers.ProgramList,
+            handle=lambda app, _call: list_programs(app),
         ),
         Operation(
             name="preflight",

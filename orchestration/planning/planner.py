@@ -23,15 +23,13 @@ from orchestration.allowed_programs import plan_program
 from orchestration.app import App, node_image
 from orchestration.memory_budget import plan_bytes
 from orchestration.planning.frame_sequence import check_against_manifest, number_frames
+from orchestration.planning.limits import check_limits
 from orchestration.planning.masks import check_mask, pin_masks, plan_mask
 from orchestration.planning.styles import check_keyframes, plan_keyframes, plan_styles
-from orchestration.settings import Settings
 from orchestration.state import RunState
 
 MAX_BATCHES: Final = 10_000
 """Maximum number of batches of one run; queue and Batch handle this many without problems."""
-MAX_AUDIO_PACKETS: Final = 3_000_000
-"""Packets of all audio tracks and subtitles, for which an MP4 index takes 32 bytes each while it is joined."""
 STROKES_VERSION: Final = 3
 """Version of requests from which on the option `strokes` has a default."""
 CALM_VERSION: Final = 4
@@ -227,12 +225,12 @@ def _complete_plan(
     audio: BlobRef | None,
     earlier: Plan | None = None,
 ) -> Plan:
-    check_limits(manifest, app.settings)
+    trigger, spec = request.trigger, SCORERS[request.trigger.scorer]
+    program, makes = plan_program(trigger, app.settings.allowed_programs, app.storage.scripts)
+    check_limits(manifest, app.settings, scale=1 if program is None else program.scale)
     manifest = manifest.with_container(request.trigger.container)
     manifest, data = _store_manifest(app.storage, request.run_id, manifest)
     sound = _pin_sound(app.storage, audio)
-    trigger, spec = request.trigger, SCORERS[request.trigger.scorer]
-    program, makes = plan_program(trigger, app.settings.programs)
     check_keyframes(trigger, manifest)
     mask = plan_mask(app, request, manifest, makes)
     styles = plan_styles(app, request, earlier=earlier)
@@ -311,35 +309,12 @@ def _options(request: Request, earlier: Plan | None) -> Options:
     return options if keeps_size else options.with_default_strokes
 
 
-def check_limits(manifest: Manifest, settings: Settings) -> None:
-    """Raise InputError if the run exceeds a limit of this deployment."""
-    if manifest.frame_count > settings.max_frames:
-        raise InputError(
-            f"The video has {manifest.frame_count} frames; at most {settings.max_frames} are allowed",
-            "Cut it into parts, or raise MAX_FRAMES",
-        )
-    if manifest.width * manifest.height > settings.max_frame_pixels:
-        raise InputError(
-            f"Frames of {manifest.width}x{manifest.height} exceed the limit of {settings.max_frame_pixels} pixels",
-            "Scale the video down, or raise MAX_FRAME_PIXELS",
-        )
-    _check_sound(manifest)
-
-
-def _check_sound(manifest: Manifest) -> None:
-    if manifest.audio_packets > MAX_AUDIO_PACKETS:
-        raise InputError(
-            f"The sound has {manifest.audio_packets} packets; at most {MAX_AUDIO_PACKETS} are allowed",
-            "Cut the video into parts, or leave out some of its audio tracks",
-        )
-
-
 def check_before_split(app: App, request: Request) -> None:
     """Raise InputError if the video, program, mask or a style is missing, before a node is paid to split the video."""
     video = paths.input_blob(request.folder, str(request.trigger.video))
     if not app.storage.input.exists(video):
         raise InputError(f"The video input/{video} does not exist", _UPLOAD_AGAIN)
-    _, makes = plan_program(request.trigger, app.settings.programs)
+    _, makes = plan_program(request.trigger, app.settings.allowed_programs, app.storage.scripts)
     check_mask(app, request, makes)
     with app.memory.hold(plan_bytes(app.settings.max_style_bytes)):
         plan_styles(app, request)

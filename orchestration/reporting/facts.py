@@ -44,11 +44,18 @@ def sections(report: Mapping[str, Any]) -> tuple[Section, ...]:
     return tuple(section for section in parts if section.facts)
 
 
+def size_text(clip: Mapping[str, Any]) -> str:
+    """Return the size of a clip's frames as the report has it, and that of the delivered ones if it is another."""
+    width, height, scale = clip["width"], clip["height"], clip.get("scale", 1)
+    delivered = "" if scale == 1 else f", delivered at {width * scale} × {height * scale}"
+    return f"{width} × {height}{delivered}"
+
+
 def _clip(report: Mapping[str, Any]) -> Iterator[Fact]:
     if clip := report.get("clip"):
         yield "Frames", f"{report.get('scoring', {}).get('frames', 0)} of {clip['frames']}"
         yield "Length", clock_text(clip["seconds"])
-        yield "Size", f"{clip['width']} × {clip['height']}"
+        yield "Size", size_text(clip)
         yield "Audio tracks", str(clip["audio_tracks"])
     if product := report.get("video") or report.get("records"):
         yield "Output", str(product)

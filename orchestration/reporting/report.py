@@ -78,10 +78,11 @@ def build_report(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str
     if (request := _load(storage, names.request, Request)) is not None:
         report["received_at"] = request.received_at
         report["options"] = request.trigger.model_dump(mode="json", exclude_none=True)
+    plan = _load(storage, names.plan, Plan)
     if (manifest := _load(storage, names.manifest, Manifest)) is not None:
         report["notes"] = list(manifest.notes)
-        report["clip"] = summarize_clip(manifest)
-    if (plan := _load(storage, names.plan, Plan)) is not None:
+        report["clip"] = summarize_clip(manifest, scale=1 if plan is None else plan.scale)
+    if plan is not None:
         loaded = (_load(storage, item.name, Receipt) for item in storage.runs.list(names.receipts))
         receipts = [
             receipt.model_copy(update={"frames": ()})  # of a long run, their names and hashes take 200 MB
@@ -98,8 +99,11 @@ def build_report(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str
     return report
 
 
-def summarize_clip(manifest: Manifest) -> dict[str, Any]:
-    """Return what people call the clip: its name, frames, seconds from first to last frame, size and audio tracks."""
+def summarize_clip(manifest: Manifest, *, scale: int = 1) -> dict[str, Any]:
+    """Return what people call the clip: its name, frames, seconds from first to last frame, size and audio tracks.
+
+    `scale` is the size of the delivered frames, as a multiple of that of the clip's.
+    """
     ticks = manifest.frame_pts[-1] - manifest.frame_pts[0] if manifest.frame_count else 0
     return {
         "source": manifest.source,
@@ -107,6 +111,7 @@ def summarize_clip(manifest: Manifest) -> dict[str, Any]:
         "seconds": round(float(ticks * manifest.time_base), 3),
         "width": manifest.width,
         "height": manifest.height,
+        "scale": scale,
         "audio_tracks": len(manifest.audio),
     }
 

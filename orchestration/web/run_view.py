@@ -11,6 +11,7 @@ from frame_tools.contracts.plan import Request
 from frame_tools.contracts.trigger import Trigger
 from orchestration.app import App
 from orchestration.documents import read_usable
+from orchestration.reporting.facts import size_text
 from orchestration.reporting.page import command
 from orchestration.reporting.progress import read_steps
 from orchestration.reporting.status import run_status
@@ -275,7 +276,7 @@ def _facts(app: App, status: Mapping[str, Any], report: Mapping[str, Any]) -> It
         done = scoring.get("frames") or 0
         yield "Frames", count_text(clip["frames"]) if done == clip["frames"] else f"{done:,} of {clip['frames']:,}"
         yield "Length", length_text(clip["seconds"], clip["frames"])
-        yield "Size", f"{clip['width']} × {clip['height']}"
+        yield "Size", size_text(clip)
         yield "Sound", _tracks_text(clip["audio_tracks"])
     if status.get("ended_at") and scoring:
         yield "Painted in", duration_text(elapsed(status.get("received_at"), status.get("ended_at")))

@@ -14,6 +14,7 @@ import numpy as np
 from frame_tools.contracts.choices import BadFramePolicy
 from frame_tools.contracts.errors import InputError, NextStep
 from frame_tools.contracts.receipt import BadFrame
+from scoring.postprocess.resize import enlarge
 from scoring.types import FramePositions, NonFiniteOutputError, Picture, Pictures, Score
 
 BLANK_STD_THRESHOLD: Final = 1.0
@@ -54,11 +55,12 @@ class Guard:
     """A `Score` around the scorer's; one per task.
 
     `reject_blank`: whether a black or blank picture is a fault. It is for style scorers; a program of the operator's
-    may produce one on purpose.
+    may produce one on purpose. `scale`: size of the scored pictures, as a multiple of that of the scorer's input.
     """
 
-    def __init__(self, score: Score, policy: BadFramePolicy, *, reject_blank: bool = True) -> None:
+    def __init__(self, score: Score, policy: BadFramePolicy, *, reject_blank: bool = True, scale: int = 1) -> None:
         self._score = score
+        self._scale = scale
         self._full_precision = score.score_full_precision if isinstance(score, SupportsFullPrecision) else None
         self._policy = policy
         self._reject_blank = reject_blank
@@ -98,7 +100,7 @@ class Guard:
             self._report(BadFrame(index=index, name=name, what=verdict.what, done="previous"))
             return self._last_good
         self._report(BadFrame(index=index, name=name, what=verdict.what, done="original"))
-        return picture
+        return enlarge(picture, self._scale)
 
     def bad_frames(self, start: int, end: int) -> tuple[BadFrame, ...]:
         """Return the bad frames in [start, end), for the receipt."""
@@ -117,7 +119,7 @@ class Guard:
             scored = score(pictures, positions)
         except NonFiniteOutputError:
             if len(pictures) == 1:
-                return pictures.copy(), {0: NON_FINITE}
+                return enlarge(pictures[0], self._scale)[None].copy(), {0: NON_FINITE}
             return self._checked_one_by_one(score, pictures, positions)
         if not self._reject_blank or scored is pictures:
             return scored, {}

@@ -31,18 +31,20 @@ def score_frames(
     stages: Stages[Any] = NO_STAGES,
     frames_per_forward: int = 1,
     in_order: bool = False,
+    scale: int = 1,
     workers: Workers = DEFAULT_WORKERS,
 ) -> tuple[Stored, ...]:
     """Score all frames of `source` in batches of up to `frames_per_forward` frames of equal size.
 
-    `score` is called on two threads, or with `in_order` on one, batch after batch. Returns the sink's results for the
+    `score` is called on two threads, or with `in_order` on one, batch after batch; its pictures have `scale` times the
+    size of the frames. Returns the sink's results for the
     delivered frames, in order. The first error of any stage stops the pipeline and is raised here once the running
     calls have returned; no thread is left behind. To cancel, raise from `source` or `on_frame`.
     """
     with PoolGroup() as pools:
         prefetcher = Prefetcher(stages, pools, workers, frames_per_forward=frames_per_forward)
         output_stage = OutputStage(outputs, stages, pools, workers)
-        for batch in _scored_batches(prefetcher, source, scoring(score), pools, in_order=in_order):
+        for batch in _scored_batches(prefetcher, source, scoring(score, scale=scale), pools, in_order=in_order):
             output_stage.add(batch)
         return output_stage.finish()
 

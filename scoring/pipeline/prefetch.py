@@ -12,7 +12,17 @@ import numpy as np
 from frame_tools.contracts.errors import InternalError
 from scoring.pipeline.types import Source, SourceFrame, Stages, Workers
 from scoring.thread_pools import PoolGroup
-from scoring.types import DecodedFrame, Describe, FramePositions, Picture, PictureError, Pictures, Record, Score
+from scoring.types import (
+    DecodedFrame,
+    Describe,
+    FramePositions,
+    Picture,
+    PictureError,
+    Pictures,
+    Record,
+    Score,
+    scaled_shape,
+)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -106,15 +116,15 @@ class Prefetcher:
             previous = current
 
 
-def scoring(score: Score) -> Callable[[list[PrefetchedFrame]], ScoredBatch[Picture]]:
+def scoring(score: Score, *, scale: int = 1) -> Callable[[list[PrefetchedFrame]], ScoredBatch[Picture]]:
     """Wrap a `Score` so that it takes a batch of frames, is timed, and its result is checked."""
 
     def call(pictures: Pictures, positions: FramePositions) -> list[Picture]:
         scored = score(pictures, positions)
-        if scored.shape != pictures.shape or scored.dtype != np.uint8:
+        if scored.shape != scaled_shape(pictures, scale) or scored.dtype != np.uint8:
             raise InternalError(
                 f"The scorer returned {scored.dtype} {scored.shape} for uint8 {pictures.shape}",
-                "A scorer must return the same number of frames at the same size",
+                f"A scorer of scale {scale} must return the same number of frames at {scale} times the size",
             )
         return list(scored)
 

@@ -59,7 +59,7 @@ def input_stages(plan: Plan, manifest: Manifest) -> Stages[MotionField]:
 def picture_stages(plan: Plan, manifest: Manifest, score: Score, masks: Masks | None) -> PictureStages:
     """Build all stages of a batch. They hold state, so each batch needs its own."""
     before = input_stages(plan, manifest)
-    guard = Guard(score, plan.options.bad_frame, reject_blank=bool(plan.styles))
+    guard = Guard(score, plan.options.bad_frame, reject_blank=bool(plan.styles), scale=plan.scale)
     stages = Stages(
         decode=before.decode,
         downscale=before.downscale,
@@ -85,10 +85,10 @@ def _smooth_stage(plan: Plan, guard: Guard) -> Callable[[DecodedFrame, Picture, 
 
 def _composite_stage(plan: Plan, masks: Masks | None) -> Callable[[DecodedFrame, Picture], Picture]:
     """Return the last stage, which applies the run's size, colors, mask and strength."""
-    compositor = Compositor(plan.options)
+    compositor = Compositor(plan.options, scale=plan.scale)
 
     def composite(frame: DecodedFrame, scored: Picture) -> Picture:
-        height, width = frame.picture.shape[:2]
+        height, width = (side * plan.scale for side in frame.picture.shape[:2])
         mask = None if masks is None else masks.mask(frame.position.index, (width, height))
         return compositor(frame.picture, scored, mask)
 

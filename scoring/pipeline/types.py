@@ -44,11 +44,11 @@ class Stages(Generic[Motion]):
     estimate_motion: Callable[[DecodedFrame, DecodedFrame], Motion | None] | None = None
     """Returns the motion from the previous frame to the frame (second argument); None for a scene cut."""
     smooth: Callable[[DecodedFrame, Picture, Motion | None], Picture] | None = None
-    """Takes the frame, its scored picture and its motion; returns the picture to continue with.
+    """Takes the frame, its scored picture and its motion; returns the picture to continue with, of the same size.
 
     The motion is None for the first frame, after a change of size, and where `estimate_motion` returns None."""
     composite: Callable[[DecodedFrame, Picture], Picture] | None = None
-    """Takes the frame and its picture at working size; returns the delivered picture at the size of the video."""
+    """Takes the frame and its scored picture; returns the delivered picture: the video's size times the run's scale."""
     measure: Callable[[DeliveredFrame, DeliveredFrame], SteadinessSums] | None = None
     """Compares two consecutive delivered frames."""
     measure_every: int = 24

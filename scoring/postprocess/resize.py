@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from scoring import opencv
 from scoring.postprocess.row_bands import row_bands
-from scoring.types import Picture
+from scoring.types import Alpha, Picture
 
 Plane: TypeAlias = NDArray[np.float32]
 """One value per pixel, (H, W)."""
@@ -39,8 +39,20 @@ def to_working_size(picture: Picture, size: tuple[int, int]) -> Picture:
     return _resize(picture, size)
 
 
+def enlarge(picture: Picture, scale: int) -> Picture:
+    """Enlarge (H, W, 3) uint8 to `scale` times its size, bicubic; returns the picture itself for 1."""
+    height, width = picture.shape[:2]
+    return to_working_size(picture, (width * scale, height * scale))
+
+
+def enlarge_alpha(alpha: Alpha, scale: int) -> Alpha:
+    """Enlarge opacity, (H, W) uint8, to `scale` times its size: linear, so that edges of transparency get no halo."""
+    height, width = alpha.shape
+    return alpha if scale == 1 else opencv.resize(alpha, width * scale, height * scale, cv2.INTER_LINEAR)
+
+
 def to_full_size(scored: Picture, picture: Picture) -> Picture:
-    """Resize a scored frame, uint8 (h, w, 3), to the size of its input `picture`, (H, W, 3).
+    """Resize a scored frame, uint8 (h, w, 3), to the size of its input `picture`, (H, W, 3), which may be enlarged.
 
     Returns the scored frame itself if it has that size. A frame that was scored larger is reduced by averaging.
     """

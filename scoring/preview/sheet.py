@@ -24,7 +24,7 @@ _TEXT: Final = "#444444"
 
 @dataclass(frozen=True, kw_only=True)
 class SheetRow:
-    """Pictures of one size, the lines beside them (the first is the title) and the line under them."""
+    """Pictures of one shape, the lines beside them (the first is the title) and the line under them."""
 
     pictures: Sequence[Picture]
     label: Sequence[str]
@@ -32,7 +32,7 @@ class SheetRow:
 
 
 def draw_sheet(rows: Sequence[SheetRow]) -> Image.Image:
-    """Return the sheet; all pictures have the same size."""
+    """Return the sheet; all pictures have the same shape, and are drawn at the same size."""
     height, width = rows[0].pictures[0].shape[:2]
     cell = (CELL_WIDTH, max(1, round(height * CELL_WIDTH / width)))
     row_height = cell[1] + CAPTION_HEIGHT + GAP

@@ -66,6 +66,7 @@ def _load_describer(_plan: Plan, resources: ScorerResources) -> Scorer:
 def _load_program(plan: Plan, resources: ScorerResources) -> Scorer:
     from scoring.inference.tensors import best_device
     from scoring.scorers.programs.context import ProgramContext
+    from scoring.scorers.programs.files import fetch_files
     from scoring.scorers.programs.loading import load_program, read_program
 
     if plan.program is None:
@@ -74,13 +75,17 @@ def _load_program(plan: Plan, resources: ScorerResources) -> Scorer:
             "Start a new run",
             next_step=NextStep.START_NEW_RUN,
         )
+    scripts = resources.storage.scripts
+    scratch = resources.scratch / "scratch"
+    scratch.mkdir()
     context = ProgramContext(
         device=best_device().type,
         seed=plan.options.seed,
         arguments=plan.options.arguments,
-        scratch=resources.scratch,
+        scratch=scratch,
+        files=fetch_files(plan.program, scripts, resources.scratch / "files"),
     )
-    return load_program(plan.program, read_program(plan.program, resources.storage.scripts), context, makes=plan.makes)
+    return load_program(plan.program, read_program(plan.program, scripts), context, makes=plan.makes)
 
 
 STYLE_LOADERS: Final[Mapping[str, Callable[[Path], Scorer]]] = {

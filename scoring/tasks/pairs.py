@@ -18,6 +18,7 @@ from frame_tools.storage.deployment import Storage
 from scoring.image_codec import decode_painting
 from scoring.pipeline.frame_reader import read_frame
 from scoring.pipeline.frame_source import FrameSource
+from scoring.postprocess.resize import enlarge
 from scoring.types import Picture, StyleFile
 
 LONGER_SIDE: Final = 960
@@ -52,7 +53,8 @@ class PairWriter:
         """Write the batch's pairs, and the sheet if all pairs of the run exist now."""
         work = self._storage.work
         for index, painted in self._painted.items():
-            original = read_frame(self._manifest, self._source, index).picture
+            # Of the same size as the painted one: the page lays one over the other.
+            original = enlarge(read_frame(self._manifest, self._source, index).picture, self._plan.scale)
             work.write(self._names.pair(index, "before"), small_jpeg(original))
             work.write(self._names.pair(index, "after"), painted)
         if self._painted and (pairs := read_pairs(self._storage, self._plan)):

@@ -30,6 +30,7 @@ from scoring.pipeline.pinned_inputs import mask_pins, open_pins, pinned_frames, 
 from scoring.pipeline.pipeline import describe_frames, score_frames
 from scoring.pipeline.stages import first_needed, input_stages, picture_stages
 from scoring.pipeline.types import FrameRecord, Outputs, SourceFrame, opaque_jpeg
+from scoring.postprocess.resize import enlarge_alpha
 from scoring.scorers.registry import ScorerResources, load_scorer
 from scoring.tasks.base import Task, utc_now
 from scoring.tasks.inputs import prepare_once, run_inputs
@@ -155,7 +156,7 @@ class BatchRun:
 
     def _paint(self, scorer: Scorer, score: Score) -> dict[str, Any]:
         """Paint the frames; return the receipt's fields about them."""
-        encoder = SegmentEncoder(self._manifest, odd_size=self._plan.options.odd_size)
+        encoder = SegmentEncoder(self._manifest, odd_size=self._plan.options.odd_size, scale=self._plan.scale)
         pairs = PairWriter(self._task.storage, self._plan, self._manifest, self._frames, start=self._start)
 
         def add_to_segment(picture: Picture) -> None:
@@ -176,6 +177,7 @@ class BatchRun:
             stages=batch.stages,
             frames_per_forward=scorer.frames_per_forward,
             in_order=scorer.in_order,
+            scale=self._plan.scale,
         )
         pairs.write()
         return {
@@ -232,7 +234,10 @@ class BatchRun:
         """Return the function that encodes frames for storage."""
         if self._plan.options.video_only:
             return lambda _picture, _alpha: b""
-        return encode_png if self._manifest.image_format == "png" else opaque_jpeg
+        if self._manifest.image_format != "png":
+            return opaque_jpeg
+        scale = self._plan.scale
+        return lambda picture, alpha: encode_png(picture, None if alpha is None else enlarge_alpha(alpha, scale))
 
     def _write_frame(self, index: int, _name: str, data: bytes) -> StoredFile | None:
         return self._store_file(RunPaths(self._task.run_id).painted_frame(self._manifest.painted_name(index)), data)

@@ -22,8 +22,17 @@ MIN_SIDE: Final = 16
 
 
 def measure_pair(before: DeliveredFrame, frame: DeliveredFrame) -> SteadinessSums:
-    """Measure a pair of delivered frames at the size of the video; the pipeline adds the results up."""
-    return measure(before.decoded.picture, frame.decoded.picture, before.picture, frame.picture)
+    """Measure a pair of delivered frames at the size of the video; the pipeline adds the results up.
+
+    Frames that are delivered larger are reduced to the size of the video: measures of two sizes cannot be compared.
+    """
+    original = frame.decoded.picture
+    height, width = original.shape[:2]
+    shown = (
+        each.picture if each.picture.shape == original.shape else resize(each.picture, width, height, cv2.INTER_AREA)
+        for each in (before, frame)
+    )
+    return measure(before.decoded.picture, original, *shown)
 
 
 def measure(before: Picture, frame: Picture, delivered_before: Picture, delivered: Picture) -> SteadinessSums:

@@ -14,12 +14,15 @@ from typing import Any, Final, cast
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 
+from frame_tools.contracts.base import explain_validation_error
 from frame_tools.contracts.errors import InputError, MissingError
 from frame_tools.contracts.options import Options
-from frame_tools.contracts.plan import PlannedProgram
+from frame_tools.contracts.plan import ProgramCall
+from frame_tools.contracts.programs import AllowedProgram, kind_of, made_by, sha256_of_file
 from frame_tools.contracts.split_options import SplitOptions
-from frame_tools.contracts.trial import PROGRAM_KINDS, TrialRequest, TrialResult
+from frame_tools.contracts.trial import TrialRequest, TrialResult
 from frame_tools.media.containers import open_input
 from frame_tools.media.files import write_atomically
 from frame_tools.media.images import encode_jpeg
@@ -33,7 +36,7 @@ from scoring.pipeline.pipeline import describe_frames, score_frames
 from scoring.pipeline.types import FrameRecord, Outputs, SourceFrame, Stages
 from scoring.preview.sheet import SheetRow, draw_sheet, encode_sheet
 from scoring.scorers.programs.context import ProgramContext
-from scoring.scorers.programs.loading import load_program, made_by
+from scoring.scorers.programs.loading import load_program
 from scoring.types import Alpha, Describe, FramePosition, Picture, RunInputs, Score, Scorer
 
 RATE: Final = 25.0
@@ -57,14 +60,19 @@ def try_program(request: TrialRequest) -> TrialResult:
 
     Raises MissingError or InputError for the files, and what a node would raise for the program.
     """
-    data, planned = _read_program(request.program)
+    data, allowed = _read_program(request)
+    planned = allowed.planned(request.program.stem)
     frames = _read_frames(request.video, request.frames)
     with tempfile.TemporaryDirectory(prefix="impasto-") as scratch:
         context = ProgramContext(
-            device=best_device().type, seed=request.seed, arguments=request.arguments, scratch=Path(scratch)
+            device=best_device().type,
+            seed=request.seed,
+            arguments=request.arguments,
+            scratch=Path(scratch),
+            files=request.files,
         )
         started = time.perf_counter()
-        scorer = load_program(planned, data, context, makes=made_by(planned, data))
+        scorer = load_program(planned, data, context, makes=allowed.makes)
         load_seconds = time.perf_counter() - started
         collected = _run(scorer, frames, request)
     first = decode_with_alpha(frames[0], "frame").picture
@@ -76,6 +84,7 @@ def try_program(request: TrialRequest) -> TrialResult:
         device=scorer.device,
         width=first.shape[1],
         height=first.shape[0],
+        scale=planned.scale,
         frames_per_call=scorer.frames_per_forward,
         load_seconds=round(load_seconds, 3),
         milliseconds=tuple(round(each, 1) for each in collected.milliseconds),
@@ -86,16 +95,27 @@ def try_program(request: TrialRequest) -> TrialResult:
     )
 
 
-def _read_program(path: Path) -> tuple[bytes, PlannedProgram]:
-    """Return a program's file and its description."""
-    kind = PROGRAM_KINDS.get(path.suffix.lower())
-    if kind is None:
-        raise InputError(f"The program {path.name!r} has an unknown suffix", f"Use one of: {', '.join(PROGRAM_KINDS)}.")
+def _read_program(request: TrialRequest) -> tuple[bytes, AllowedProgram]:
+    """Return a program's file and what the operator's list would say about it."""
+    path, kind = request.program, kind_of(request.program)
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
-        raise MissingError(f"The program {path} does not exist", "Check the path of the program.") from None
-    return data, PlannedProgram(name=path.stem, file=path.name, sha256=hashlib.sha256(data).hexdigest(), kind=kind)
+        files = {name: sha256_of_file(file) for name, file in request.files.items()}
+    except FileNotFoundError as error:
+        raise MissingError(f"The file {error.filename} does not exist", "Check the paths.") from None
+    fields = {name: getattr(request, name) for name in ProgramCall.model_fields}
+    try:
+        allowed = AllowedProgram(
+            file=path.name,
+            sha256=hashlib.sha256(data).hexdigest(),
+            kind=kind,
+            makes=made_by(path, kind),
+            files=files,
+            **fields,
+        )
+    except ValidationError as error:
+        raise InputError(*explain_validation_error(error, f"call of {path.name}", AllowedProgram)) from None
+    return data, allowed
 
 
 def _read_frames(video: Path, count: int) -> list[bytes]:
@@ -128,14 +148,14 @@ def _run(scorer: Scorer, frames: list[bytes], request: TrialRequest) -> _Collect
     if scorer.makes == "records":
         describe_frames(_source(frames), cast("Describe", opened), add, **settings)
         return collected
-    guard = Guard(cast("Score", opened), "fail", reject_blank=False)
+    guard = Guard(cast("Score", opened), "fail", reject_blank=False, scale=request.scale)
     pictures: list[Picture] = []
 
     def keep(picture: Picture, _alpha: Alpha | None) -> bytes:
         return b""
 
     outputs = Outputs[None](sink=lambda _index, _name, _data: None, encode=keep, segment=pictures.append, on_frame=add)
-    score_frames(_source(frames), guard, outputs, **settings)
+    score_frames(_source(frames), guard, outputs, scale=request.scale, **settings)
     collected.pictures = dict(enumerate(pictures))
     return collected
 

@@ -134,6 +134,15 @@ class Container:
             return False
         return True
 
+    def replace(self, name: str, data: bytes, *, etag: str) -> bool:
+        """Overwrite a blob only while its ETag is `etag`; returns whether this call did."""
+        condition: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+        try:
+            self._client.get_blob_client(name).upload_blob(data, overwrite=True, max_concurrency=1, **condition)
+        except (ResourceNotFoundError, ResourceModifiedError):
+            return False
+        return True
+
     def delete(self, name: str, *, etag: str | None = None) -> bool:
         """Delete a blob (if given, only while its ETag is `etag`); returns whether this call deleted it."""
         condition: dict[str, Any] = {}

@@ -1,7 +1,7 @@
 """The context that a script gets when it is loaded."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from frame_tools.contracts.options import Argument
@@ -19,3 +19,5 @@ class ProgramContext:
     """The run's `arguments` from the trigger file. They are untrusted input: validate them."""
     scratch: Path
     """An empty folder of this task, which is deleted when the task ends."""
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """The files that the operator's list gives the script, by name. Their hashes have been compared."""

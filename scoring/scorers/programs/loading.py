@@ -1,12 +1,12 @@
 """Loading of the plan's program. A file is not parsed before its hash is compared with the planned one."""
 
-import ast
 import hashlib
 from typing import Final
 
 from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.errors import InputError, NextStep
 from frame_tools.contracts.plan import PlannedProgram
+from frame_tools.contracts.programs import missing_file
 from frame_tools.storage.ports import BlobContainer
 from scoring.scorers.programs.context import ProgramContext
 from scoring.scorers.programs.model import ExportedModel, TorchScriptModel
@@ -24,11 +24,7 @@ def read_program(program: PlannedProgram, scripts: BlobContainer) -> bytes:
     """
     blob = scripts.read(program.file, limit=MAX_PROGRAM_BYTES)
     if blob is None:
-        raise InputError(
-            f"The file {program.file!r} of the program {program.name} does not exist in the container {scripts.name}",
-            "Ask the operator to upload it (docs/scorers.md), then resubmit the run",
-            next_step=NextStep.RESUBMIT,
-        )
+        raise missing_file(program.name, f"file {program.file!r}", scripts.name)
     if len(blob.data) > MAX_PROGRAM_BYTES:
         raise InputError(
             f"The program {program.name} is larger than {MAX_PROGRAM_BYTES} bytes",
@@ -36,18 +32,6 @@ def read_program(program: PlannedProgram, scripts: BlobContainer) -> bytes:
             next_step=NextStep.START_NEW_RUN,
         )
     return blob.data
-
-
-def made_by(program: PlannedProgram, data: bytes) -> Makes:
-    """Return what a program makes that no list describes: records, if a script defines `describe` and no `score`."""
-    if program.kind != "script":
-        return "pictures"
-    try:
-        tree = ast.parse(data)
-    except (SyntaxError, ValueError):
-        return "pictures"  # loading it says what is wrong
-    names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    return "records" if "describe" in names and "score" not in names else "pictures"
 
 
 def load_program(program: PlannedProgram, data: bytes, context: ProgramContext, *, makes: Makes) -> Scorer:
@@ -73,4 +57,4 @@ def load_program(program: PlannedProgram, data: bytes, context: ProgramContext, 
             next_step=NextStep.START_NEW_RUN,
         )
     model = TorchScriptModel if program.kind == "torchscript" else ExportedModel
-    return model(program.name, data, context.device)
+    return model(program, data, context.device)

@@ -1,7 +1,8 @@
 """The scorer `model`: an image-to-image network from a file, TorchScript or an exported program of PyTorch.
 
-It maps a float32 tensor (1, 3, H, W), RGB in 0..1, to one of the same shape, which is clamped. Frames are scored one by
-one; on a CPU several side by side, each on one thread.
+It maps a float32 tensor (B, 3, H, W), RGB in 0..1, to one of the same shape, with `scale` to one of so many times the
+height and width, which is clamped. B is 1 unless the operator's list says `frames_per_call`; on a CPU several calls run
+side by side, each on one thread.
 https://docs.pytorch.org/docs/stable/generated/torch.jit.load.html, .../torch.export.html#serialization
 """
 
@@ -10,15 +11,16 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-import numpy as np
 import torch
 from torch.export.passes import move_to_device_pass
 
-from frame_tools.contracts.choices import Makes
+from frame_tools.contracts.choices import Makes, Precision
 from frame_tools.contracts.errors import InputError, InternalError, NextStep, ProgramError
+from frame_tools.contracts.plan import PlannedProgram
 from scoring.inference.device import DeviceScorer
 from scoring.inference.malloc import keep_freed_memory
-from scoring.inference.tensors import check_finite, check_frames, to_pictures, to_tensor
+from scoring.inference.mixed_precision import CheckedHalfPrecision
+from scoring.inference.tensors import check_finite, check_frames, concatenate, to_pictures, to_tensor
 from scoring.types import FramePositions, PictureError, Pictures, Prepared, RunInputs, Score
 
 ModelFunction: TypeAlias = Callable[[torch.Tensor], Any]
@@ -38,17 +40,21 @@ class _Model(DeviceScorer):
     format_name: str
     """The expected format of the file, for messages."""
 
-    def __init__(self, name: str, data: bytes, device: str) -> None:
-        """Load the model `name` from its file onto the device "cpu" or "cuda"; raises InputError for an invalid file.
+    def __init__(self, program: PlannedProgram, data: bytes, device: str) -> None:
+        """Load the model from its file onto the device "cpu" or "cuda"; raises InputError for an invalid file.
 
         Errors of a GPU and a lack of memory are raised unchanged: another attempt, or another node, may succeed.
         """
         super().__init__(torch.device(device), gpu_frames=1)
-        self._name = name
+        self._name = name = program.name
+        self._scale = program.scale
+        self._frames_per_call = program.frames_per_call or 1
+        self._batch_size *= self._frames_per_call
         if self._device.type == "cpu":
             keep_freed_memory()
         try:
             self._network = self._load(io.BytesIO(data), self._device)
+            self._call = self._in_precision(program.precision)
         except _MACHINE_ERRORS:
             raise
         except Exception as error:  # PyTorch's readers raise any type for another kind of file
@@ -70,14 +76,18 @@ class _Model(DeviceScorer):
     def _score(self, frames: Pictures, _positions: FramePositions) -> Pictures:
         """Score (B, H, W, 3) uint8. Raises PictureError if the model fails on a frame or returns an invalid result."""
         check_frames(frames)
-        pictures = self._workers.map(lambda i: self._score_frame(frames[i : i + 1], i), range(len(frames)))
-        return np.concatenate(pictures)
+        count = self._frames_per_call
+        return concatenate(
+            self._workers.map(lambda i: self._score_frames(frames[i : i + count], i), range(0, len(frames), count))
+        )
 
-    def _score_frame(self, frame: Pictures, position: int) -> Pictures:
-        x = (to_tensor(frame, self._device) / 255).contiguous()
+    def _score_frames(self, frames: Pictures, position: int) -> Pictures:
+        """Score the frames of one call, which are those from `position` on in their batch."""
+        x = (to_tensor(frames, self._device) / 255).contiguous()
         shape = tuple(x.shape)
+        expected = (*shape[:2], shape[2] * self._scale, shape[3] * self._scale)
         try:
-            y: Any = self._run(x)
+            y: Any = self._call(x)
         except Exception as error:  # the operator's code may raise any type
             raise PictureError(
                 position,
@@ -85,12 +95,12 @@ class _Model(DeviceScorer):
                 "Ask the operator whether the model accepts this size; the option `size` changes it",
                 fault=InternalError if isinstance(error, _MACHINE_ERRORS) else ProgramError,
             ) from error
-        if not isinstance(y, torch.Tensor) or tuple(y.shape) != shape or not y.dtype.is_floating_point:
+        if not isinstance(y, torch.Tensor) or tuple(y.shape) != expected or not y.dtype.is_floating_point:
             raise PictureError(
                 position,
-                f"The program {self._name} returned {_type_label(y)} for float32 {shape}",
-                "Ask the operator for a model whose result has the size of its input (docs/scorers.md), then upload the"
-                " trigger file again",
+                f"The program {self._name} returned {_type_label(y)} for float32 {shape}, not float {expected}",
+                f"Ask the operator for a model whose result has {self._scale} times the size of its input, or to"
+                " correct its scale on the list (docs/scorers.md), then upload the trigger file again",
                 fault=InputError,
                 next_step=NextStep.START_NEW_RUN,
             )
@@ -101,6 +111,12 @@ class _Model(DeviceScorer):
 
     def _run(self, x: torch.Tensor) -> Any:
         return self._network(x)
+
+    def _in_precision(self, precision: Precision) -> ModelFunction:
+        """Return the function to call: in half precision on a GPU if it is asked for and comes out the same."""
+        if precision == "float16" and self._device.type == "cuda":
+            return CheckedHalfPrecision(self._run, span=1.0)
+        return self._run
 
     @staticmethod
     def _load(file: io.BytesIO, device: torch.device) -> ModelFunction:

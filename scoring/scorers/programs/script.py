@@ -15,13 +15,22 @@ import torch
 
 from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.errors import InputError, InternalError, NextStep, ProgramError
-from frame_tools.contracts.plan import PlannedProgram
+from frame_tools.contracts.plan import MAX_FRAMES_PER_CALL, PlannedProgram
 from scoring.inference.tensors import check_frames, device_label
 from scoring.scorers.programs.context import ProgramContext
 from scoring.scorers.programs.tracebacks import own_traceback, register_source
-from scoring.types import Describe, FramePositions, PictureError, Pictures, Prepared, Record, RunInputs, Score
+from scoring.types import (
+    Describe,
+    FramePositions,
+    PictureError,
+    Pictures,
+    Prepared,
+    Record,
+    RunInputs,
+    Score,
+    scaled_shape,
+)
 
-MAX_FRAMES_PER_CALL: Final = 64
 MAX_RECORD_BYTES: Final = 64 * 2**10
 METHODS: Final[Mapping[Makes, str]] = {"pictures": "score", "records": "describe"}
 """What the program makes -> the name of the method that makes it."""
@@ -57,7 +66,7 @@ class Script:
         except _ANY_ERROR as error:
             raise self._failure("failed to load", error) from error
         self._method: Callable[..., Any] = self._method_of(loaded)
-        self._frames_per_call = getattr(loaded, "frames_per_call", 1)
+        self._frames_per_call: Any = program.frames_per_call or getattr(loaded, "frames_per_call", 1)
         if self._frames_per_call not in range(1, MAX_FRAMES_PER_CALL + 1):
             self._refuse(
                 f"has frames_per_call {self._frames_per_call!r}, not a whole number from 1 to {MAX_FRAMES_PER_CALL}"
@@ -70,7 +79,7 @@ class Script:
 
     @property
     def frames_per_forward(self) -> int:
-        """The script's `frames_per_call`."""
+        """The program's `frames_per_call` on the operator's list, else the attribute of the script's object."""
         return int(self._frames_per_call)
 
     def prepare(self, _run: RunInputs) -> Prepared:
@@ -82,11 +91,11 @@ class Script:
         return self._describe if self.makes == "records" else self._score
 
     def _score(self, frames: Pictures, positions: FramePositions) -> Pictures:
-        """Return the script's pictures; raises PictureError if it fails or does not return uint8 of the same shape."""
-        result = self._call(frames, positions)
-        if not isinstance(result, np.ndarray) or result.dtype != np.uint8 or result.shape != frames.shape:
+        """Return the script's pictures; raises PictureError if it fails or returns another dtype or shape."""
+        result, expected = self._call(frames, positions), scaled_shape(frames, self._program.scale)
+        if not isinstance(result, np.ndarray) or result.dtype != np.uint8 or result.shape != expected:
             label = f"{result.dtype} {result.shape}" if isinstance(result, np.ndarray) else type(result).__name__
-            self._refuse_result(0, f"returned {label}, not uint8 {frames.shape}")
+            self._refuse_result(0, f"returned {label}, not uint8 {expected}")
         return np.ascontiguousarray(result)
 
     def _describe(self, frames: Pictures, positions: FramePositions) -> list[Record]:

@@ -71,6 +71,7 @@ def test_app_has_expected_functions_and_routes() -> None:
         "resubmit_run": ("api/runs/{run_id}/resubmit", ["POST"], key),
         "cancel_run": ("api/runs/{run_id}/cancel", ["POST"], key),
         "preflight": ("api/preflight", ["GET"], key),
+        "list_programs": ("api/programs", ["GET"], key),
         "post_run": ("api/runs", ["POST"], key),
         "post_upload": ("api/uploads", ["POST"], key),
         "post_preview": ("api/previews", ["POST"], key),

@@ -15,7 +15,7 @@ from frame_tools.contracts.trial import TrialRequest, TrialResult
 from tests.support.cli import run, run_failing
 
 RESULT = TrialResult(
-    makes="pictures", frames=3, device="cpu", width=64, height=48, frames_per_call=1, load_seconds=0.5,
+    makes="pictures", frames=3, device="cpu", width=64, height=48, scale=1, frames_per_call=1, load_seconds=0.5,
     milliseconds=(30, 10, 12), memory_mb=120, sha256="0" * 64,
 )  # fmt: skip
 

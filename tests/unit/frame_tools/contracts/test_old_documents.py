@@ -47,6 +47,7 @@ def test_every_old_document_is_tested() -> None:
         "message_look_v1",
         "plan_v3",
         "plan_v4",
+        "plan_v5",
         "request_v2",
         "outcome_v2",
     }
@@ -115,6 +116,14 @@ def test_style_scale_of_old_documents_is_read_as_strokes() -> None:
     plan, request = Plan.load_stored(old("plan_v4")), Request.load_stored(old("request_v2"))
     assert (plan.version, plan.options.strokes) == (4, 2)
     assert (request.version, request.trigger.strokes) == (2, 2)
+
+
+def test_program_of_an_old_plan_is_called_as_before() -> None:
+    """Written by the last commit before programs had files, a scale, frames per call and a precision."""
+    plan = Plan.load_stored(old("plan_v5"))
+    assert plan.program is not None
+    assert (plan.version, plan.scale, plan.program.files, plan.program.frames_per_call) == (5, 1, {}, None)
+    assert plan.program.precision == "float32"
 
 
 def test_old_plan_without_strokes_keeps_the_size_of_the_video() -> None:

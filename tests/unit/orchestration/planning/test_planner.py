@@ -18,7 +18,8 @@ from frame_tools.contracts.receipt import Receipt
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.storage.blobs import BlobInfo
 from orchestration.planning import planner
-from orchestration.planning.planner import MAX_AUDIO_PACKETS, _list_frames
+from orchestration.planning.limits import MAX_AUDIO_PACKETS
+from orchestration.planning.planner import _list_frames
 from orchestration.state import RunState, read_state
 from tests.support.clips import draw
 from tests.support.fake_node import SIZE, read_manifest, read_plan, split

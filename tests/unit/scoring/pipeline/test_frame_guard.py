@@ -205,3 +205,26 @@ def test_blank_fault_requires_a_picture_with_content(mean, spread):
 def test_thresholds_leave_a_gap():
     assert BLANK_STD_THRESHOLD < CONTENT_STD_THRESHOLD
     assert BLACK_MEAN_THRESHOLD < BRIGHT_MEAN_THRESHOLD
+
+
+class Repeats(Negative):
+    """A program of scale 2: the negative with repeated pixels."""
+
+    def __call__(self, pictures, positions):
+        return super().__call__(pictures, positions).repeat(2, 1).repeat(2, 2)
+
+
+def test_bad_frame_of_a_program_that_enlarges_has_the_size_of_the_others():
+    guard = Guard(Repeats({1: "nan"}), "original", reject_blank=False, scale=2)
+    out = through(guard, [0, 1, 2])
+    assert [picture.shape for picture in out] == [(48, 64, 3)] * 3
+    assert np.abs(out[1].reshape(24, 2, 32, 2, 3).mean((1, 3)) - frame(1)).mean() < 25, "it is the enlarged input"
+    assert np.array_equal(out[2], negatives(2)[0].repeat(2, 0).repeat(2, 1))
+    previous = through(Guard(Repeats({1: "nan"}), "previous", reject_blank=False, scale=2), [0, 1])
+    assert np.array_equal(previous[0], previous[1])
+
+
+def test_black_result_of_another_size_is_detected():
+    guard = Guard(Repeats({1: "black"}), "previous", scale=2)
+    assert [picture.shape for picture in through(guard, [0, 1])] == [(48, 64, 3)] * 2
+    assert [bad.what for bad in guard.bad_frames(0, 2)] == [BLACK]

@@ -84,3 +84,21 @@ def test_pair_is_measured_at_the_size_of_the_video():
         for i, (frame, painted) in enumerate(zip(frames, shown, strict=True))
     ]
     assert measure_pair(*pair) == measure(*frames, *shown)
+
+
+def test_larger_delivered_frames_are_reduced_to_the_size_of_the_video(noise):
+    frames, shown = noise(2, 40, 60, 3), noise(2, 40, 60, 3, seed=1)
+    large = [picture.repeat(3, 0).repeat(3, 1) for picture in shown]
+    pairs = [
+        [
+            DeliveredFrame(
+                DecodedFrame(
+                    position=FramePosition(i, i / 25), name="", picture=frame, alpha=None, working_picture=frame
+                ),
+                picture,
+            )
+            for i, (frame, picture) in enumerate(zip(frames, delivered, strict=True))
+        ]
+        for delivered in (shown, large)
+    ]
+    assert measure_pair(*pairs[0]) == measure_pair(*pairs[1])

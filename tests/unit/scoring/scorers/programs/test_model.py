@@ -13,6 +13,7 @@ from frame_tools.contracts.errors import InputError, ProgramError
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.plan import PlannedProgram
 from scoring.inference import device
+from scoring.inference.mixed_precision import MIN_PSNR_DB, CheckedHalfPrecision, psnr
 from scoring.scorers.programs.context import ProgramContext
 from scoring.scorers.programs.loading import load_program
 from scoring.types import FramePosition, NonFiniteOutputError, PictureError, RunInputs
@@ -91,9 +92,9 @@ def file_of(module, kind):
     return file.getvalue()
 
 
-def planned(data, kind, *, sha256=None):
+def planned(data, kind, *, sha256=None, **call):
     digest = sha256 or hashlib.sha256(data).hexdigest()
-    return PlannedProgram(name="sea", file="sea.pt", sha256=digest, kind=kind)
+    return PlannedProgram(name="sea", file="sea.pt", sha256=digest, kind=kind, **call)
 
 
 @pytest.fixture
@@ -257,3 +258,78 @@ def test_frames_per_forward_is_the_number_of_cores(context, monkeypatch):
     assert scorer.device == "cpu"
     assert not scorer.in_order
     assert scorer.prepare(RUN) == {}
+
+
+class Twice(nn.Module):
+    """Repeats pixels, and mixes nothing between frames."""
+
+    def __init__(self, scale: int = 2):
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.interpolate(x, scale_factor=float(self.scale), mode="nearest")
+
+
+class CountsFrames(nn.Module):
+    """Returns pictures as bright as the call has frames, in steps of 1/64."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(x) + x.shape[0] / 64.0
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_model_of_a_scale_enlarges(load, noise, scale):
+    frames = noise(3, 20, 28, 3)
+    score = load(file_of(Twice(scale), "torchscript"), "torchscript", scale=scale).open(RUN, {})
+    assert np.array_equal(score(frames, positions(3)), frames.repeat(scale, 1).repeat(scale, 2))
+
+
+@pytest.mark.parametrize(("module", "scale"), [(Twice(2), 1), (Negative(), 2), (Twice(2), 3)])
+def test_model_of_another_scale_is_rejected_with_the_expected_shape(load, noise, module, scale):
+    score = load(file_of(module, "torchscript"), "torchscript", scale=scale).open(RUN, {})
+    with pytest.raises(PictureError, match=rf"not float \(1, 3, {20 * scale}, {28 * scale}\)") as caught:
+        score(noise(1, 20, 28, 3), positions(1))
+    assert caught.value.fault is InputError
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3])
+def test_calls_have_the_same_frames_on_any_number_of_cores(load, noise, monkeypatch, cores):
+    monkeypatch.setattr(device, "available_cores", lambda: cores)
+    scorer = load(file_of(CountsFrames(), "torchscript"), "torchscript", frames_per_call=4)
+    assert scorer.frames_per_forward == 4 * cores
+    pictures = scorer.open(RUN, {})(noise(4 * cores - 1, 8, 8, 3), positions(4 * cores - 1))
+    counts = [round(picture[0, 0, 0] / 255 * 64) for picture in pictures]
+    assert counts == [4] * (4 * (cores - 1)) + [3] * 3
+
+
+def test_frame_without_numbers_is_named_within_its_call(load, noise):
+    frames = noise(5, 8, 8, 3)
+    frames[3] = 0
+    score = load(file_of(NanForBlack(), "torchscript"), "torchscript", frames_per_call=4).open(RUN, {})
+    with pytest.raises(NonFiniteOutputError) as caught:
+        score(frames, positions(5))
+    assert caught.value.position == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_precision_is_for_gpus(load, noise, kind):
+    torch.manual_seed(0)
+    data, frames = file_of(Blur(), kind), noise(2, 24, 30, 3)
+    exact = load(data, kind)
+    half = load(data, kind, precision="float16")
+    assert np.array_equal(exact.open(RUN, {})(frames, positions(2)), half.open(RUN, {})(frames, positions(2)))
+
+
+@pytest.mark.filterwarnings("ignore:.*autocast")
+@pytest.mark.parametrize("kind", KINDS)
+def test_model_computes_in_half_precision_under_autocast(load, kind):
+    """What a GPU does with precision float16, on a CPU: the file of either kind, not its source, computes in half."""
+    torch.manual_seed(0)
+    scorer = load(file_of(Blur(), kind), kind)
+    x = torch.rand(1, 3, 24, 30)
+    checked = CheckedHalfPrecision(scorer._run, span=1.0)
+    with torch.inference_mode():
+        exact, half = scorer._run(x), checked(x)
+    assert not torch.equal(exact, half)
+    assert psnr(exact, half, span=1.0) > MIN_PSNR_DB

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +35,10 @@ def context(tmp_path):
 
 @pytest.fixture
 def load(context):
-    def make(text, makes="pictures"):
+    def make(text, makes="pictures", **call):
         data = text if isinstance(text, bytes) else text.encode()
         program = PlannedProgram(
-            name="mosaic", file="mosaic.py", sha256=hashlib.sha256(data).hexdigest(), kind="script"
+            name="mosaic", file="mosaic.py", sha256=hashlib.sha256(data).hexdigest(), kind="script", **call
         )
         return load_program(program, data, context, makes=makes)
 
@@ -278,3 +279,38 @@ def test_error_of_the_machine_is_not_that_of_the_script(load, frames, error):
     with pytest.raises(PictureError) as caught:
         load(scoring_with(f"raise {error}('x')")).open(RUN, {})(frames, MOMENTS)
     assert caught.value.fault is InternalError
+
+
+def test_script_of_a_scale_enlarges(load, frames):
+    score = load(scoring_with("return frames.repeat(3, 1).repeat(3, 2)"), scale=3).open(RUN, {})
+    assert np.array_equal(score(frames, MOMENTS), frames.repeat(3, 1).repeat(3, 2))
+
+
+def test_script_of_another_scale_is_rejected_with_both_shapes(load, frames):
+    score = load(NEGATIVE, scale=2).open(RUN, {})
+    with pytest.raises(PictureError, match=r"uint8 \(2, 12, 16, 3\), not uint8 \(2, 24, 32, 3\)") as caught:
+        score(frames, MOMENTS)
+    assert caught.value.fault is InputError
+
+
+@pytest.mark.parametrize(("own", "listed", "used"), [(5, None, 5), (5, 7, 7), (None, 7, 7), (None, None, 1)])
+def test_frames_per_call_of_the_list_comes_first(load, own, listed, used):
+    text = (
+        NEGATIVE
+        if own is None
+        else NEGATIVE.replace("class Negative:", f"class Negative:\n    frames_per_call = {own}")
+    )
+    assert load(text, frames_per_call=listed).frames_per_forward == used
+
+
+def test_script_reads_its_files(load, context, frames, tmp_path):
+    (tmp_path / "level.txt").write_text("40")
+    context = replace(context, files={"level.txt": tmp_path / "level.txt"})
+    text = NEGATIVE.replace("return Negative()", "return Negative(context)").replace(
+        "    def score", "    def __init__(self, context):\n"
+        "        self.level = int(context.files['level.txt'].read_text())\n    def score"
+    ).replace("255 - frames", "frames * 0 + self.level")  # fmt: skip
+    data = text.encode()
+    program = PlannedProgram(name="mosaic", file="mosaic.py", sha256=hashlib.sha256(data).hexdigest(), kind="script")
+    score = load_program(program, data, context, makes="pictures").open(RUN, {})
+    assert np.unique(score(frames, MOMENTS)).tolist() == [40]
