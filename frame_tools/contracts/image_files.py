@@ -33,7 +33,8 @@ _STORED_SUFFIXES: Final[dict[ImageFormat, tuple[str, ...]]] = {"jpg": (".jpg", "
 
 def is_image_name(name: str) -> bool:
     """Return whether a file name has the suffix of a frame or mask."""
-    return PurePath(name).suffix.lower() in IMAGE_SUFFIXES
+    stem, dot, end = name.rpartition(".")  # PurePath takes ten times as long, for each of up to a million frames
+    return stem != "" and not stem.endswith("/") and f"{dot}{end.lower()}" in IMAGE_SUFFIXES
 
 
 def painted_format(frame_name: str) -> ImageFormat:

@@ -131,12 +131,12 @@ class InMemoryContainer:
     def page(self, prefix: str, *, marker: str = "", limit: int = 5000, with_metadata: bool = False) -> Page[BlobInfo]:
         """Return at most `limit` blobs whose names start with `prefix`, in name order, from `marker` on."""
         self._hook(f"{self._name}/{prefix}", False)
-        infos = [
+        left = [blob for blob in _sorted_blobs(self._store, prefix) if blob[0] > marker]
+        infos = tuple(
             replace(_info(name, stored), metadata=stored.metadata if with_metadata else {})
-            for name, stored in _sorted_blobs(self._store, prefix)
-            if name > marker
-        ]
-        return Page(tuple(infos[:limit]), infos[limit - 1].name if len(infos) > limit else "")
+            for name, stored in left[:limit]
+        )
+        return Page(infos, infos[-1].name if len(left) > limit else "")
 
     def folder_page(self, *, marker: str = "", limit: int = 5000) -> Page[str]:
         """Return the names of the top-level folders among the next `limit` names, from `marker` on."""

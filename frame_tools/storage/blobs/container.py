@@ -12,6 +12,7 @@ from azure.storage.blob import BlobClient, ContainerClient, ContentSettings, Sto
 from frame_tools.contracts.errors import MissingError
 from frame_tools.storage.blobs.large import BlockWriter, RangedReader
 from frame_tools.storage.blobs.lease import Lease, acquire_lease, break_infinite_lease
+from frame_tools.storage.blobs.listing import list_pages, quoted
 from frame_tools.storage.blobs.values import Blob, BlobInfo, Page, info_of, md5_of
 
 T = TypeVar("T")
@@ -81,8 +82,8 @@ class Container:
     def list(self, prefix: str) -> Iterator[BlobInfo]:
         """Yield the blobs whose names start with `prefix`, in name order. End a folder with "/" to exclude siblings."""
         try:
-            for item in self._client.list_blobs(name_starts_with=prefix, results_per_page=PAGE_SIZE):
-                yield info_of(item.name, item, etag=_quoted(item.etag))
+            for page in list_pages(self._client, prefix, limit=PAGE_SIZE):
+                yield from page.items
         except ResourceNotFoundError:
             return
 
@@ -102,10 +103,12 @@ class Container:
 
         Raises HttpResponseError with status 400 for a marker that the service does not know.
         """
-        pages = self._client.list_blobs(
-            name_starts_with=prefix, results_per_page=limit, include=["metadata"] if with_metadata else None
-        ).by_page(marker or None)
-        items = tuple(info_of(item.name, item, etag=_quoted(item.etag)) for item in next(pages, ()))
+        if not with_metadata:
+            return next(list_pages(self._client, prefix, marker=marker, limit=limit), Page((), ""))
+        pages = self._client.list_blobs(name_starts_with=prefix, results_per_page=limit, include=["metadata"]).by_page(
+            marker or None
+        )
+        items = tuple(info_of(item.name, item, etag=quoted(item.etag)) for item in next(pages, ()))
         return Page(items, str(getattr(pages, "continuation_token", None) or ""))
 
     def folder_page(self, *, marker: str = "", limit: int = PAGE_SIZE) -> Page[str]:
@@ -223,8 +226,3 @@ def _without_lease(blob: BlobClient, action: Callable[[], T]) -> T:
         if getattr(error, "error_code", None) != StorageErrorCode.LEASE_ID_MISSING or not break_infinite_lease(blob):
             raise
     return action()
-
-
-def _quoted(etag: str) -> str:
-    """Return an ETag in quotes: listings return it without, all other calls with quotes."""
-    return f'"{etag.strip(chr(34))}"'

@@ -1,0 +1,1 @@
+"""What handlers cost: operations on storage and Batch, CPU and memory, counted below the real storage SDK."""
