@@ -1,8 +1,10 @@
 """Generate the sample inputs: a short video with audio (sailing.mp4) and a painting (painting.jpg).
 
     python -m samples.make_samples FOLDER
+    python -m samples.make_samples --page
 
-The files have the same bytes every time.
+With --page it writes smaller ones, which the web page offers and the app's package contains. The files have the same
+bytes every time.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from PIL import Image
 
 from frame_tools.media.files import atomic_output
 from samples.canvas import HEIGHT, WIDTH
@@ -29,6 +32,7 @@ from samples.scene import FRAMES, draw_frame
 RATE: Final = Fraction(30_000, 1001)
 VIDEO_NAME: Final = "sailing.mp4"
 PAINTING_NAME: Final = "painting.jpg"
+PAGE_FOLDER: Final = Path(__file__).parents[1] / "orchestration" / "web" / "static"
 _BT709: Final = 1
 _LIMITED: Final = 1
 
@@ -36,31 +40,48 @@ _LIMITED: Final = 1
 def main() -> None:
     """Write both files into the folder named on the command line; creates it if it does not exist."""
     parser = argparse.ArgumentParser(description="Generate the sample video and painting.")
-    parser.add_argument("folder", type=Path)
-    folder: Path = parser.parse_args().folder
+    parser.add_argument("folder", type=Path, nargs="?", default=Path())
+    parser.add_argument("--page", action="store_true", help="write the smaller samples of the web page")
+    arguments = parser.parse_args()
+    if arguments.page:
+        make_page_samples(PAGE_FOLDER)
+        return
+    folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     make_video(folder / VIDEO_NAME)
     with atomic_output(folder / PAINTING_NAME) as part:
         make_painting().save(part, "JPEG", quality=92, subsampling=0)
 
 
-def make_video(path: Path) -> None:
-    """Write the scene with its melody: H.264 and AAC in MP4, a little over three seconds."""
+def make_page_samples(folder: Path) -> None:
+    """Write the samples of the web page, a third of the size of the others."""
+    make_video(folder / f"sample_{VIDEO_NAME}", crf=27)
+    painting = make_painting()
+    painting.thumbnail((480, 480), Image.Resampling.LANCZOS)
+    with atomic_output(folder / f"sample_{PAINTING_NAME}") as part:
+        painting.save(part, "JPEG", quality=78)
+
+
+def make_video(path: Path, *, crf: int = 17) -> None:
+    """Write the scene with its melody: H.264 and AAC in MP4, a little over three seconds.
+
+    `crf` is the quality of the pictures: 17 looks like the drawing, 27 is smaller.
+    """
     options = {"movflags": "faststart", "fflags": "+bitexact"}
     with (
         atomic_output(path) as part,
         av.open(str(part), "w", format="mp4", container_options=options) as output,
     ):
         output.metadata["title"] = "Sailing home"
-        video, audio = _video_stream(output), _audio_stream(output)
+        video, audio = _video_stream(output, crf), _audio_stream(output)
         packets: list[Packet[Any]] = [*_video_packets(video), *_audio_packets(audio)]
         for packet in sorted(packets, key=lambda packet: (packet.dts or 0) * packet.time_base):
             output.mux(packet)
 
 
-def _video_stream(output: OutputContainer) -> VideoStream:
+def _video_stream(output: OutputContainer, crf: int) -> VideoStream:
     # Without x264's macroblock tree, whose AVX-512 code gives different bytes from run to run.
-    stream = output.add_stream("libx264", rate=RATE, options={"crf": "17", "preset": "medium", "mbtree": "0"})
+    stream = output.add_stream("libx264", rate=RATE, options={"crf": str(crf), "preset": "medium", "mbtree": "0"})
     context = stream.codec_context
     context.width, context.height, context.pix_fmt = WIDTH, HEIGHT, "yuv420p"
     context.time_base = 1 / RATE

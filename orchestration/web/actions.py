@@ -1,4 +1,4 @@
-"""What the page's buttons do: upload and start, cancel, paint what is missing, paint again with other options."""
+"""What the page's buttons do: upload, preview, start, cancel, paint what is missing, paint again with other options."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -10,9 +10,11 @@ from frame_tools.contracts.answers import StartedRun, UploadGrant
 from frame_tools.contracts.calls import StartRun, UploadRequest, parse_body
 from frame_tools.contracts.errors import ImpastoError, InputError, MissingError, sentence
 from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.preview_call import OrderPreview, PreviewAnswer
 from orchestration.app import App
 from orchestration.handlers.cancel import cancel
 from orchestration.handlers.grant_upload import grant_upload
+from orchestration.handlers.order_preview import order_preview
 from orchestration.handlers.resubmit import parse_resubmit_request, resubmit
 from orchestration.handlers.start_posted_run import start_posted_run
 from orchestration.state import read_state
@@ -31,12 +33,14 @@ def perform(app: App, action: str, body: bytes) -> Answer:
         return _json(grant_upload(app, parse_body(UploadRequest, body)))
     if action == "start":
         return _json(start_posted_run(app, parse_body(StartRun, body)))
+    if action == "preview":
+        return _json(order_preview(app, parse_body(OrderPreview, body)))
     if action not in _ACTIONS:
         raise MissingError(f"There is no action {action[:40]!r}", "Load the page again.")
     return _change_runs(app, action, parse_qs(body[:MAX_FORM_BYTES].decode("utf-8", "replace")))
 
 
-def _json(answer: StartedRun | UploadGrant) -> Answer:
+def _json(answer: StartedRun | UploadGrant | PreviewAnswer) -> Answer:
     return Answer(answer.model_dump_json(), media_type="application/json")
 
 

@@ -19,6 +19,7 @@ TYPES: Final = {
     ".svg": "image/svg+xml",
     ".jpg": "image/jpeg",
     ".webp": "image/webp",
+    ".mp4": "video/mp4",
     ".woff2": "font/woff2",
 }
 """Types of the files; others are not served."""

@@ -11,6 +11,7 @@ from orchestration.web import rows
 from orchestration.web.batch_view import read_batch
 from orchestration.web.estimate import estimate
 from orchestration.web.health import read_health
+from orchestration.web.preview_view import offer, read_preview
 from orchestration.web.render import render
 from orchestration.web.run_view import BATCH_LABELS, RunView, read_command, read_run
 
@@ -34,9 +35,14 @@ class Answer:
 
 
 def part(app: App, name: str, run_id: str, query: Query) -> Answer:
-    """Return a part by its name; raises MissingError if there is no such part or run, InputError for a bad value."""
+    """Return a part by its name; `run_id` is the id of a run or of a preview, or empty.
+
+    Raises MissingError if there is no such part, run or preview, InputError for a bad value.
+    """
     if name in _LIST_PARTS and not run_id:
         return _LIST_PARTS[name](app, query)
+    if name == "preview" and run_id:
+        return _preview(app, run_id, query)
     if name in _RUN_PARTS and run_id:
         return _RUN_PARTS[name](app, ids.check_run_id(run_id), query)
     raise MissingError(f"There is no part {name[:40]!r}", "Load the page again.")
@@ -113,6 +119,15 @@ def _estimate(app: App, query: Query) -> Answer:
     return Answer(render("part_estimate", estimate=estimate(app, query)))
 
 
+def _offer(app: App, query: Query) -> Answer:
+    return Answer(render("part_offer", offer=offer(app, query)))
+
+
+def _preview(app: App, preview_id: str, query: Query) -> Answer:
+    del query
+    return Answer(render("part_preview", preview=read_preview(app, preview_id)))
+
+
 def _need_run(app: App, run_id: str) -> RunView:
     run = read_run(app, run_id)
     if run is None:
@@ -131,6 +146,7 @@ _LIST_PARTS: Final[Mapping[str, Callable[[App, Query], Answer]]] = {
     "open": _open_runs,
     "health": _health,
     "estimate": _estimate,
+    "offer": _offer,
 }
 _RUN_PARTS: Final[Mapping[str, Callable[[App, str, Query], Answer]]] = {
     "run": _run,

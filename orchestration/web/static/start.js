@@ -1,11 +1,12 @@
-// The start screen: a clip, paintings, what they take, and their upload.
+// The start screen: a clip, paintings or samples, what they take, their preview, and their upload.
 "use strict";
 (() => {
-  const { announce, readClip, uploads } = window.impasto;
+  const { announce, previews, readClip, uploads } = window.impasto;
   const $ = (selector) => document.querySelector(selector);
-  const MAX_PAINTINGS = 6, MAX_PAINTING_BYTES = 50 * 1024 * 1024;
+  const MAX_PAINTINGS = 6, MAX_PAINTING_BYTES = 50 * 1024 ** 2, MAX_PREVIEW_BYTES = 4 * 1024 ** 3;
   const FORBIDDEN = /[\u0000-\u001f\u007f/\\'"`<>|?*:;&$%#{}]/g;
-  let clip = null, facts = null, paintings = [], upload = null;
+  const STRENGTHS = [0.4, 0.7, 1], STROKES = ["medium", "fine", "broad"], PREVIEW_FRAMES = 3;
+  let clip = null, facts = null, paintings = [], upload = null, files = [];
 
   const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
   const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.round(seconds % 60)).padStart(2, "0")}`;
@@ -13,20 +14,26 @@
   const stem = (name) => name.replace(/\.[^.]*$/, "");
 
   function complain(id, text) {
-    const line = $(id);
-    line.textContent = text;
-    line.parentElement.querySelector(".drop")?.classList.toggle("bad", Boolean(text));
+    const line = $(id), said = document.createElement("span");
+    said.textContent = text;
+    line.replaceChildren(...(text ? [$("#warning-icon").content.cloneNode(true), said] : []));
+    const drop = line.parentElement.querySelector(".drop");
+    if (!drop) return;
+    drop.classList.toggle("bad", Boolean(text));
+    if (text) drop.querySelector(".act").textContent = id === "#clip-error" ? "Choose another clip" : "Choose another painting";
   }
 
   async function takeClip(file) {
     if (!file) return;
     if (!file.type.startsWith("video/") && !/\.(mp4|mov|mkv|webm|m4v|avi)$/i.test(file.name)) {
       complain("#clip-error", `${file.name} is not a video. Save it as MP4 and drop it again.`);
+      $("#clip-name").textContent = file.name;
       $("#clip").focus();
       return;
     }
     complain("#clip-error", "");
     $("#clip-name").textContent = file.name;
+    if (file !== clip) { folder = ""; files = []; previews.leave(); }
     const read = await readClip(file, $("#poster"));
     [clip, facts] = [file, read];  // only now: a painting may have been dropped meanwhile
     $("#poster").hidden = !facts.playable;
@@ -80,29 +87,52 @@
     if (wasHidden) $("#ready-title").focus();
     document.title = `${clip.name} · Impasto`;
     $("#preview-command").textContent = ["impasto preview", quote(clip.name), ...(paintings.length ? paintings.flatMap((each) => ["-s", quote(each.name)]) : ["-s", "painting.jpg"])].join(" ");
-    const go = $("#go");
-    go.disabled = !paintings.length;
-    if (!paintings.length) go.textContent = "Add a painting first";
-    else if (!facts.frames) go.textContent = "Paint this clip";
-    estimate();
+    $("#offer").hidden = previews.isOn() || !paintings.length || upload !== null;
+    bar();
+    offer();
   }
 
-  function estimate() {
+  // What the button says and does: the picked looks, or each painting with the options of the form.
+  function bar() {
+    const go = $("#go"), isOn = previews.isOn(), count = isOn ? previews.picked().length : paintings.length;
+    go.disabled = !count;
+    if (!count) go.textContent = isOn ? "Pick a look first" : "Add a painting first";
+    else if (!facts.frames) go.textContent = "Paint this clip";
+    estimate(count);
+  }
+
+  let asked = "";
+  function estimate(count) {
     const bar = $("#estimate");
-    if (!paintings.length || !facts.frames) {
-      bar.textContent = paintings.length ? "The length is known once the clip is uploaded." : "Add a painting to see what it takes.";
+    if (!count || !facts.frames) {
+      asked = "";
+      bar.textContent = count ? "The length is known once the clip is uploaded." : previews.isOn() ? "Pick a look to see what it takes." : "Add a painting to see what it takes.";
       return;
     }
-    const query = new URLSearchParams({ frames: facts.frames, width: facts.width, height: facts.height, paintings: paintings.length, exact: facts.exact ? "1" : "0", strokes: new FormData($("#paint")).get("strokes") });
+    const query = new URLSearchParams({ frames: facts.frames, width: facts.width, height: facts.height, exact: facts.exact ? "1" : "0", paintings: previews.isOn() ? 1 : count });
+    const strokes = previews.isOn() ? previews.picked().map((look) => look.strokes) : [new FormData($("#paint")).get("strokes")];
+    strokes.forEach((each) => query.append("strokes", each));
+    if (asked === String(query)) return;
+    asked = String(query);
     window.htmx.ajax("GET", `/ui/parts/estimate?${query}`, { target: "#estimate", swap: "innerHTML" });
   }
 
-  function options(painting) {
+  let offered = "";
+  function offer() {
+    if ($("#offer").hidden) return;
+    const query = String(new URLSearchParams({ width: facts.width, height: facts.height, paintings: paintings.length }));
+    if (offered !== query) window.htmx.ajax("GET", `/ui/parts/offer?${query}`, { target: "#offer-facts", swap: "innerHTML" });
+    offered = query;
+  }
+
+  // `look` is a look of the preview; without one, the form's options are taken.
+  function options(style, look) {
     const form = new FormData($("#paint"));
-    const chosen = { video: clipName(), style: paintingName(painting), input: folder };
-    if (form.get("strength") !== "100") chosen.strength = Number(form.get("strength")) / 100;
+    const strength = look ? look.strength : Number(form.get("strength")) / 100, strokes = look ? look.strokes : form.get("strokes");
+    const chosen = { video: clipName(), style, input: folder };
+    if (strength !== 1) chosen.strength = strength;
     if (form.get("smoothing") !== "70") chosen.temporal_smoothing = Number(form.get("smoothing")) / 100;
-    if (form.get("strokes")) chosen.strokes = form.get("strokes");
+    if (strokes) chosen.strokes = strokes;
     if (form.get("color") !== "no") chosen.preserve_color = form.get("color");
     if (form.get("sound") !== "copy") chosen.sound = form.get("sound");
     if (form.get("label")) chosen.label = form.get("label");
@@ -114,36 +144,102 @@
   const clipName = () => { const suffix = clip.name.match(/\.[^.]*$/)?.[0] || ""; return nameFrom(stem(clip.name)) + suffix.replace(FORBIDDEN, ""); };
   const paintingName = (file) => { const suffix = file.name.match(/\.[^.]*$/)?.[0] || ""; return nameFrom(stem(file.name)) + suffix.replace(FORBIDDEN, ""); };
 
+  // The files of this start; what storage has of them already is not sent again.
   function newJob() {
-    const base = nameFrom(stem(clip.name));
-    folder = `${base}-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
-    const files = [{ name: clipName(), data: clip, sent: [] }, ...paintings.map((file) => ({ name: paintingName(file), data: file, sent: [] }))];
-    const runs = paintings.map((file) => ({
-      name: paintings.length === 1 ? base : `${base} ${nameFrom(stem(file.name))}`, options: options(file),
+    folder ||= `${nameFrom(stem(clip.name))}-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
+    const wanted = [[clipName(), clip], ...paintings.map((file) => [paintingName(file), file])];
+    files = wanted.map(([name, data]) => files.find((file) => file.name === name && file.data === data) || { name, data, sent: [], complete: false });
+    return { folder, files, clip: clip.name, runs: [], preview: null };
+  }
+
+  function runsOf() {
+    const base = nameFrom(stem(clip.name)), looks = previews.isOn() ? previews.picked() : [];
+    if (!previews.isOn()) {
+      return paintings.map((file) => ({ name: paintings.length === 1 ? base : `${base} ${nameFrom(stem(file.name))}`, options: options(paintingName(file)) }));
+    }
+    return looks.map((look) => ({
+      name: looks.length === 1 ? base : `${base} ${nameFrom(stem(look.painting)).slice(0, 24)} ${Math.round(100 * look.strength)} ${look.strokes}`,
+      options: options(look.painting, look),
     }));
-    return { folder, files, runs, clip: clip.name };
+  }
+
+  function previewOf() {
+    return {
+      input: folder, clip: clipName(), paintings: paintings.map(paintingName), strengths: STRENGTHS, strokes: STROKES,
+      preserve_color: new FormData($("#paint")).get("color"), frames: PREVIEW_FRAMES,
+    };
+  }
+
+  function isUploading(on, title) {
+    $("#ready-title").textContent = title;
+    $("#options").disabled = on;
+    $("#change").hidden = on;
+    $("#bar").hidden = on;
+    $("#upload").hidden = !on;
   }
 
   async function start(job) {
     upload = new uploads.Upload(job, showUpload);
     $("#choose").hidden = true;
     $("#ready").hidden = false;
-    $("#ready-title").textContent = "Uploading";
     $("#ready-name").textContent = job.clip;
-    $("#options").disabled = true;
-    $("#change").hidden = true;
-    $("#bar").hidden = true;
-    $("#upload").hidden = false;
+    isUploading(true, "Uploading");
     $("#upload-bar").max = Math.max(1, upload.total);
     showUpload(upload);
     try {
-      const ids = await upload.run();
-      location.href = ids.length === 1 ? `/ui/runs/${ids[0]}` : "/ui/runs";
+      if (job.preview) await startPreview(job);
+      else {
+        const ids = await upload.run();
+        location.href = ids.length === 1 ? `/ui/runs/${ids[0]}` : "/ui/runs";
+      }
     } catch (error) {
       if (error.name === "AbortError") return;
-      $("#upload-line").textContent = error.message === "Connection lost" || error instanceof TypeError ? `Connection lost at ${megabytes(upload.sent)} MB.` : error.message;
+      const isLost = error.message === "Connection lost" || error instanceof TypeError;
+      if (job.preview && !isLost) { endPreview(error.message); return; }
+      $("#upload-line").textContent = isLost ? `Connection lost at ${megabytes(upload.sent)} MB.` : error.message;
       offerResume(job);
       announce("The upload stopped.");
+    }
+  }
+
+  async function startPreview(job) {
+    const id = await upload.preview();
+    endPreview("");
+    previews.show(id);
+    show();
+  }
+
+  function endPreview(error) {
+    upload = null;
+    isUploading(false, error ? "Ready to paint" : "Choose a look");
+    complain("#preview-error", error);
+    document.title = `${clip.name} · Impasto`;
+    show();
+    if (error) $("#preview").focus();
+  }
+
+  // After a reload: the files of an upload that was for a preview are those of the screen again.
+  async function resume(job) {
+    if (job.preview) {
+      folder = job.folder;
+      paintings = job.files.slice(1).map((file) => file.data);
+      const kept = job.files;
+      clip = kept[0].data;
+      await takeClip(clip);
+      files = kept;
+      listPaintings();
+    }
+    await start(job);
+  }
+
+  async function takeSample(button) {
+    try {
+      const answer = await fetch(button.dataset.url);
+      if (!answer.ok) throw new Error();
+      const file = new File([await answer.blob()], button.dataset.name, { type: button.dataset.type });
+      if (button.dataset.sample === "clip") await takeClip(file); else takePaintings([file]);
+    } catch {
+      complain("#sample-error", "The sample could not be loaded. Load the page again.");
     }
   }
 
@@ -168,11 +264,29 @@
     document.title = `${Math.floor((100 * current.sent) / Math.max(1, current.total))} % uploaded · Impasto`;
   }
 
-  document.querySelectorAll('[name="strokes"]').forEach((radio) => radio.addEventListener("change", estimate));
+  document.querySelectorAll('[name="strokes"]').forEach((radio) => radio.addEventListener("change", bar));
+  document.querySelectorAll('[name="color"]').forEach((radio) => radio.addEventListener("change", () => {
+    if (!previews.isOn()) return;
+    $("#preview span").textContent = "Preview again";
+    $("#offer").hidden = false;
+    offer();
+  }));
+  document.querySelectorAll("[data-sample]").forEach((button) => button.addEventListener("click", () => takeSample(button)));
+  previews.onChange(() => { if (clip) bar(); });
+  $("#leave-previews").addEventListener("click", () => { previews.leave(); $("#ready-title").textContent = "Ready to paint"; show(); $("#ready-title").focus(); });
+  $("#preview").addEventListener("click", () => {
+    if (clip.size > MAX_PREVIEW_BYTES) {
+      complain("#preview-error", `${clip.name} is ${megabytes(clip.size)} MB; the limit for a preview is ${megabytes(MAX_PREVIEW_BYTES)} MB. Preview it at home.`);
+      return;
+    }
+    const job = newJob();
+    job.preview = previewOf();
+    start(job);
+  });
   $("#clip").addEventListener("change", (event) => takeClip(event.target.files[0]));
   $("#paintings").addEventListener("change", (event) => takePaintings([...event.target.files]));
-  $("#change").addEventListener("click", () => { clip = null; $("#clip").value = ""; show(); $("#clip").focus(); });
-  $("#paint").addEventListener("submit", (event) => { event.preventDefault(); if (clip && paintings.length) start(newJob()); });
+  $("#change").addEventListener("click", () => { clip = null; previews.leave(); uploads.forget(); $("#clip").value = ""; show(); $("#clip").focus(); });
+  $("#paint").addEventListener("submit", (event) => { event.preventDefault(); if (!clip || $("#go").disabled) return; const job = newJob(); job.runs = runsOf(); start(job); });
   $("#pause").addEventListener("click", (event) => {
     const on = !upload.paused;
     upload.pause(on);
@@ -191,5 +305,5 @@
   };
   document.addEventListener("drop", (event) => { event.preventDefault(); if (!upload) sort([...event.dataTransfer.files]); });
   document.addEventListener("paste", (event) => { if (!upload && event.clipboardData.files.length) sort([...event.clipboardData.files]); });
-  uploads.resumable().then((job) => { if (job) start(job); });
+  uploads.resumable().then((job) => { if (job) resume(job); });
 })();

@@ -47,7 +47,7 @@
   const withQuery = (url, query) => `${url}${url.includes("?") ? "&" : "?"}${query}`;
 
   class Upload {
-    // `job`: { folder, files: [{ name, data, sent: [numbers of blocks] }], runs: [{ name, options }] }
+    // `job`: { folder, files: [{ name, data, sent: [numbers of blocks], complete }], runs: [{ name, options }], preview }
     constructor(job, show) {
       this.job = job;
       this.show = show;
@@ -86,14 +86,31 @@
       this.urls = Object.fromEntries(answer.files.map((file) => [file.name, file.url]));
     }
 
-    // Send everything that is missing, then start the runs; returns their ids.
-    async run() {
+    // Send everything that is missing. A complete file is never written again: its preview would be another one.
+    async send() {
       await save(this.job);
+      const files = this.job.files.filter((file) => !file.complete);
+      if (!files.length) return;
       await this.grant();
-      const blocks = this.job.files.flatMap((file) => Array.from({ length: blockCount(file.data) }, (_, number) => ({ file, number })));
+      const blocks = files.flatMap((file) => Array.from({ length: blockCount(file.data) }, (_, number) => ({ file, number })));
       const missing = blocks.filter(({ file, number }) => !file.sent.includes(number));
       await Promise.all(Array.from({ length: AT_ONCE }, () => this.worker(missing)));
-      for (const file of this.job.files) await this.commit(file);
+      for (const file of files) {
+        await this.commit(file);
+        file.complete = true;
+        await save(this.job);
+      }
+    }
+
+    // Have a few frames painted in several looks; returns the id of the preview.
+    async preview() {
+      await this.send();
+      return (await post("/ui/actions/preview", this.job.preview)).preview_id;
+    }
+
+    // Start the runs; returns their ids.
+    async run() {
+      await this.send();
       const ids = [];
       for (const run of this.job.runs) ids.push((await post("/ui/actions/start", run)).run_id);
       await forget();
@@ -103,11 +120,11 @@
     async worker(missing) {
       for (let next = missing.shift(); next; next = missing.shift()) {
         while (this.paused) await new Promise((resolve) => { this.resume = resolve; });
-        await this.send(next.file, next.number);
+        await this.sendBlock(next.file, next.number);
       }
     }
 
-    async send(file, number) {
+    async sendBlock(file, number) {
       const start = number * BLOCK_BYTES, body = file.data.slice(start, start + this.blockSize(file, number));
       await this.put(file, `comp=block&blockid=${encodeURIComponent(blockId(number))}`, body);
       file.sent.push(number);
