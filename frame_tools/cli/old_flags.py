@@ -1,11 +1,11 @@
 """Flags and scorer names of earlier versions, which scripts still use."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from typer.core import TyperGroup
 
-from frame_tools.contracts.options import RENAMED_OPTIONS
+from frame_tools.contracts.options import INVERTED_OPTIONS, RENAMED_OPTIONS
 from frame_tools.contracts.scorers import RENAMED_SCORERS
 
 
@@ -19,7 +19,7 @@ class CommandGroup(TyperGroup):
 
 def rename_old_flags(args: Sequence[str]) -> list[str]:
     """Return a command line with the flags and scorers of earlier versions replaced: `--even pad`, `--steady=0`."""
-    flags = {f"--{old.replace('_', '-')}": f"--{new.replace('_', '-')}" for old, new in RENAMED_OPTIONS.items()}
+    flags = dict(_renamed_flags())
     renamed: list[str] = []
     for arg in args:
         flag, equals, value = arg.partition("=")
@@ -30,3 +30,13 @@ def rename_old_flags(args: Sequence[str]) -> list[str]:
         else:
             renamed.append(f"{flags.get(flag, flag)}{equals}{value}")
     return renamed
+
+
+def _renamed_flags() -> Iterator[tuple[str, str]]:
+    """Yield the flags of earlier versions and today's."""
+    for old_name, new_name in RENAMED_OPTIONS.items():
+        old, new = old_name.replace("_", "-"), new_name.replace("_", "-")
+        is_inverted = old_name in INVERTED_OPTIONS
+        yield f"--{old}", f"--no-{new}" if is_inverted else f"--{new}"
+        if is_inverted:
+            yield f"--no-{old}", f"--{new}"

@@ -71,7 +71,7 @@ def upload(
             typer.echo(f"run {put_trigger(storage, name=run_name, trigger=document)}")
 
 
-@schema_options(*PAINTING, "mask", "input", "video", "frames", "rate", "label", *SPLITTING)
+@schema_options(*PAINTING, "mask", "input", "video", "source", "index", "frames", "rate", "label", *SPLITTING)
 def trigger(
     name: Annotated[str, typer.Argument(help="Name of the run: writes triggers/<name>.json.")],
     style: Styles = None,

@@ -31,6 +31,8 @@ HdrChoice = Literal["tonemap", "refuse"]
 """What becomes of HDR video: tone-mapped to SDR, or refused."""
 Deinterlace = Literal["on", "off"]
 """Whether interlaced frames become progressive ones, or keep both fields."""
+FrameOrigin = Literal["frames", "video"]
+"""What tasks read: frames that are stored as files, or the video, of which each decodes its part."""
 DamageChoice = Literal["auto", "keep", "refuse"]
 """Damaged frames: kept, refused, or with auto kept in the first and last group of pictures of broadcast recordings."""
 InputContainer = Literal["input", "work"]

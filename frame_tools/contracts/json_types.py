@@ -1,6 +1,6 @@
 """Types of JSON values that people and programs send: text is no number, and true is not 1. And their JSON schemas."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Strict, StrictBool
@@ -28,12 +28,16 @@ Flag = StrictBool
 FormVersion = Annotated[Literal[1], BeforeValidator(_version)]
 
 
-def with_old_names(schema: dict[str, Any], renamed: Mapping[str, str]) -> None:
-    """Add the old names of properties to the JSON schema of an object, deprecated, next to the new ones."""
+def with_old_names(schema: dict[str, Any], renamed: Mapping[str, str], inverted: Container[str] = ()) -> None:
+    """Add the old names of properties to the JSON schema of an object, deprecated, next to the new ones.
+
+    Names that are `inverted` were true where the new one is false.
+    """
     properties = schema["properties"]
     for old, new in renamed.items():
         if new in properties:
-            properties[old] = {**properties[new], "deprecated": True, "description": f"The old name of {new}."}
+            what = f"The opposite of {new}" if old in inverted else f"The old name of {new}"
+            properties[old] = {**properties[new], "deprecated": True, "description": f"{what}."}
 
 
 def all_nullable(schema: Mapping[str, Any]) -> dict[str, Any]:

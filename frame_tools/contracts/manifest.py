@@ -174,6 +174,10 @@ class Manifest(StoredDocument):
             )
         return self.model_copy(update={"container": choice})
 
+    def with_note(self, note: str) -> Self:
+        """Return the manifest with one more note, in place of the last one if there are too many."""
+        return self.model_copy(update={"notes": (*self.notes[: MAX_NOTES - 1], note)})
+
     def frame_name(self, index: int) -> str:
         """Return the file name of frame `index`, counted from zero; raises IndexError."""
         if not 0 <= index < self.frame_count:

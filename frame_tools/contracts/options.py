@@ -23,8 +23,11 @@ RENAMED_OPTIONS: Final[Mapping[str, str]] = {
     "keep_place": "keep_location",
     "steady": "temporal_smoothing",
     "style_scale": "strokes",
+    "video_only": "keep_frames",
 }
 """Names that options had in earlier versions, which stored plans, trigger files and scripts still use, and today's."""
+INVERTED_OPTIONS: Final = frozenset({"video_only"})
+"""Old names that were true where today's option is false."""
 ProgramName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 ArgumentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
@@ -73,7 +76,10 @@ def rename_old_options(options: Mapping[str, Any]) -> dict[str, Any]:
     for old, new in RENAMED_OPTIONS.items():
         if old in options and new in options:
             raise ValueError(f"{old} is the old name of {new}: give only {new}")
-    return {RENAMED_OPTIONS.get(name, name): value for name, value in options.items()}
+    return {
+        RENAMED_OPTIONS.get(name, name): not value if name in INVERTED_OPTIONS and isinstance(value, bool) else value
+        for name, value in options.items()
+    }
 
 
 def extend_schema(schema: dict[str, Any]) -> None:
@@ -81,7 +87,7 @@ def extend_schema(schema: dict[str, Any]) -> None:
     scorer, arguments = schema["properties"]["scorer"], schema["properties"]["arguments"]
     scorer["enum"] = [*SCORERS, *RENAMED_SCORERS]
     arguments["additionalProperties"] = False
-    with_old_names(schema, RENAMED_OPTIONS)
+    with_old_names(schema, RENAMED_OPTIONS, INVERTED_OPTIONS)
 
 
 class Options(Document):
@@ -169,9 +175,10 @@ class Options(Document):
         example="original",
         group=OptionGroup.TEMPORAL,
     )
-    video_only: Flag = option(
-        False,
-        "Store no painted frames as pictures beside the video; encodes and stores less.",
+    keep_frames: Flag | None = option(
+        None,
+        "Store the painted frames as pictures, too; encodes and stores more. Default: true for frames, false where"
+        " tasks decode the video.",
         example=True,
         group=OptionGroup.OUTPUT,
     )
@@ -204,6 +211,11 @@ class Options(Document):
         if self.calm is not None or self.statistics == "frame":
             return self
         return self.model_copy(update={"calm": SCORERS[self.scorer].calm})
+
+    @property
+    def stores_frames(self) -> bool:
+        """Whether painted frames are stored as pictures: `keep_frames`, which plans always give, or the default."""
+        return self.keep_frames is not False
 
     @property
     def stroke_size(self) -> float | None:

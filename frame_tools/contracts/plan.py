@@ -10,9 +10,18 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from frame_tools.contracts.base import Document, StoredDocument
-from frame_tools.contracts.choices import InputContainer, Makes, Precision, ProgramKind, StyleKind, VideoContainer
+from frame_tools.contracts.choices import (
+    FrameOrigin,
+    InputContainer,
+    Makes,
+    Precision,
+    ProgramKind,
+    StyleKind,
+    VideoContainer,
+)
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.trigger import Trigger
 
 MAX_SAMPLE: Final = 8
@@ -125,10 +134,11 @@ class Plan(StoredDocument):
     """What a run will do.
 
     `borders` are frame indices: batch i is [borders[i], borders[i+1]). The manifest is identified by its hash;
-    `frames` is the prefix of the input frames, `audio` the file with the audio that the split copied. `key_styles`
-    have increasing times; a constant style is one keyframe at 0. `sample` are indices of frames spread over the run.
-    `options` have explicit `temporal_smoothing` and, for painting scorers, `strokes` or `size` from version 5 on and
-    `calm` from version 6 on.
+    `frames` is the prefix of the input frames, or, with the `source` video, that video, of which the manifest has an
+    index. `audio` is the file with the audio that the split copied. `key_styles` have increasing times; a constant
+    style is one keyframe at 0. `sample` are indices of frames spread over the run. `options` have explicit
+    `temporal_smoothing`, from version 6 on `keep_frames`, and, for painting scorers, `strokes` or `size` from version 5
+    on and `calm` from version 6 on.
     """
 
     document_name: ClassVar = "plan"
@@ -141,6 +151,8 @@ class Plan(StoredDocument):
     """What tasks make of their frames: pictures and a segment of the video, or one record each."""
     borders: Annotated[tuple[int, ...], Field(min_length=2)]
     manifest_sha256: Sha256
+    source: FrameOrigin = "frames"
+    """What tasks read; before version 6 always frames."""
     frames: BlobRef
     audio: BlobRef | None = None
     inputs_sha256: Sha256 | None = None
@@ -230,6 +242,12 @@ def even_borders(frame_count: int, frames_per_batch: int) -> tuple[int, ...]:
     """
     count = -(-frame_count // frames_per_batch)
     return tuple(frame_count * i // count for i in range(count + 1))
+
+
+def planned_borders(options: Options, frame_count: int, cuts: Sequence[int]) -> tuple[int, ...]:
+    """Return the borders of the batches of a run with these options."""
+    per_batch = options.frames_per_batch or SCORERS[options.scorer].frames_per_batch
+    return borders_near_cuts(frame_count, per_batch, cuts)
 
 
 def borders_near_cuts(frame_count: int, frames_per_batch: int, cuts: Sequence[int]) -> tuple[int, ...]:

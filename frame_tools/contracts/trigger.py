@@ -21,7 +21,15 @@ from pydantic import (
 )
 
 from frame_tools.contracts.base import Document
-from frame_tools.contracts.choices import ContainerChoice, DamageChoice, Deinterlace, HdrChoice, ImageFormat, Sound
+from frame_tools.contracts.choices import (
+    ContainerChoice,
+    DamageChoice,
+    Deinterlace,
+    FrameOrigin,
+    HdrChoice,
+    ImageFormat,
+    Sound,
+)
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.ids import NAME_PATTERN, check_name
 from frame_tools.contracts.json_types import Flag, FormVersion, Number
@@ -157,8 +165,23 @@ class Trigger(Options):
     )
     video: FileName | None = option(
         None,
-        "A video in that folder; the first task splits it.",
+        "A video in that folder.",
         example="holiday.mp4",
+        group=OptionGroup.INPUT,
+        form="file name",
+    )
+    source: FrameOrigin = option(
+        "frames",
+        "What tasks read of a video: frames, which the first task makes of it, or the video, of which each task decodes"
+        " its part. A video that can't be decoded in parts is split into frames all the same, and the report says so.",
+        example="video",
+        group=OptionGroup.INPUT,
+    )
+    index: FileName | None = option(
+        None,
+        "The video's index in that folder, which the client makes; it implies the source video. Without one, the first"
+        " task makes it.",
+        example="index.json",
         group=OptionGroup.INPUT,
         form="file name",
     )
@@ -238,6 +261,8 @@ class Trigger(Options):
     def _check_fields(self) -> Self:
         if self.video and (self.frames or self.rate):
             raise ValueError("give either video, or frames (and rate), not both")
+        if self.reads_video and self.video is None:
+            raise ValueError("video is missing: the source video and an index are for a video")
         self._check_styles()
         if any(after.at <= before.at for before, after in pairwise(self.key_styles)):
             raise ValueError("the times of key_styles must increase")
@@ -265,6 +290,16 @@ class Trigger(Options):
     def split_options(self) -> SplitOptions:
         """The options of the split of the video."""
         return SplitOptions(**{name: getattr(self, name) for name in SplitOptions.model_fields})
+
+    @property
+    def reads_video(self) -> bool:
+        """Whether tasks are to decode the video themselves."""
+        return self.source == "video" or self.index is not None
+
+    @property
+    def needs_split(self) -> bool:
+        """Whether a task has to read the whole video before the run can be planned."""
+        return self.video is not None and self.index is None
 
     @property
     def frames_folder(self) -> str:

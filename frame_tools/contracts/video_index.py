@@ -73,3 +73,16 @@ class VideoIndex(BaseModel):
     def is_decodable_by(self, borders: Sequence[int]) -> bool:
         """Return whether tasks with these borders can decode the video without decoding too much of it repeatedly."""
         return self.repeated_frames(borders) <= MAX_REPEATED * borders[-1]
+
+
+def start_note(index: VideoIndex) -> str | None:
+    """Say that tasks decode a video from its first frame on; None if they begin at key frames."""
+    if index.obstacle is None:
+        return None
+    return f"Each task decoded the video from its first frame on: {OBSTACLES[index.obstacle]}"
+
+
+def split_note(index: VideoIndex) -> str:
+    """Say why a video that tasks were to decode was split into frames."""
+    reason = OBSTACLES[index.obstacle] if index.obstacle else "its key frames are too far apart for such small batches"
+    return f"The video was split into frames, because it can't be decoded in parts: {reason}"

@@ -4,7 +4,7 @@ Decoding begins at the key frame before, which the index names, or at the first 
 compared with the manifest's, so that no video but the indexed one is decoded without an error.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Final
 from weakref import finalize
@@ -46,7 +46,7 @@ class IndexedVideo:
         self._converter: FrameConverter | None = None
         self._timeline: PacketTimeline | None = None
 
-    def images(self, start: int) -> Iterator[Image.Image]:
+    def images(self, start: int) -> Generator[Image.Image]:
         """Yield the frames from frame `start` on as upright RGB images; none after the last one.
 
         Raises InputError if the file is another video than the manifest describes, or is damaged.

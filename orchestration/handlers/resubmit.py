@@ -148,7 +148,7 @@ def resume(app: App, state: RunState, *, only_failed: bool) -> str:
     if not is_planned_again:
         accept_corrected_frames(app, state)
     steps: list[int | str] = list(state.failed_batches if only_failed else state.missing)
-    if state.plan is None and state.request.trigger.video and state.split is None:
+    if state.plan is None and state.request.trigger.needs_split and state.split is None:
         steps = ["split"]
     _delete_failures(app, state)
     app.storage.runs.delete(RunPaths(run_id).cancelled)

@@ -141,7 +141,9 @@ def _delete_open_mark(app: App, run_id: str) -> None:
 def _pending_steps(state: RunState) -> list[int | str]:
     """Return the steps that a task should be executing now."""
     if state.plan is None:
-        return ["split"] if state.request.trigger.video and state.split is None and "split" in state.queued else []
+        return (
+            ["split"] if state.request.trigger.needs_split and state.split is None and "split" in state.queued else []
+        )
     if not state.missing:
         return ["join"] if "join" in state.queued and "join" not in state.failures else []
     if "batches" not in state.queued:

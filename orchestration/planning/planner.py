@@ -3,13 +3,13 @@
 from typing import Final, NamedTuple
 
 from frame_tools.contracts import paths
-from frame_tools.contracts.choices import MAX_FRAME_BYTES
+from frame_tools.contracts.choices import MAX_FRAME_BYTES, FrameOrigin
 from frame_tools.contracts.errors import DamagedError, InputError
 from frame_tools.contracts.inputs import InputPins
 from frame_tools.contracts.manifest import MAX_JSON_BYTES, Manifest
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.plan import BlobRef, Plan, Request, borders_near_cuts, spread_sample
+from frame_tools.contracts.plan import BlobRef, Plan, Request, planned_borders, spread_sample
 from frame_tools.contracts.receipt import Receipt, SplitReceipt, receipt_mismatch
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.version import IMPASTO_VERSION
@@ -26,6 +26,14 @@ from orchestration.planning.frame_sequence import check_against_manifest, number
 from orchestration.planning.limits import check_limits
 from orchestration.planning.masks import check_mask, pin_masks, plan_mask
 from orchestration.planning.styles import check_keyframes, plan_keyframes, plan_styles
+from orchestration.planning.video_source import (
+    check_borders,
+    check_unchanged,
+    need_video,
+    pin_video,
+    read_index,
+    video_of,
+)
 from orchestration.state import RunState
 
 MAX_BATCHES: Final = 10_000
@@ -69,6 +77,8 @@ def _make_plan(app: App, state: RunState) -> Plan:
         return _plan_rerun(app, request)
     if request.parent is not None:
         return _plan_rerun_with_options(app, request)
+    if request.trigger.index is not None:
+        return _plan_indexed_video(app, request)
     return _plan_uploaded_frames(app, request)
 
 
@@ -84,26 +94,40 @@ def _plan_uploaded_frames(app: App, request: Request) -> Plan:
         check_against_manifest(sizes, manifest)
     else:
         manifest = _derive_manifest(storage, request, folder, sizes)
-    audio = (
-        BlobRef(container="input", name=paths.input_blob(request.folder, manifest.audio_file))
-        if manifest.audio_file
-        else None
-    )
+    audio = _uploaded_audio(request, manifest)
     pins = tuple(listed[manifest.frame_name(index)].pin for index in range(manifest.frame_count))
     frames = BlobRef(container="input", name=folder)
     return _complete_plan(app, request, manifest=manifest, frames=frames, pins=pins, audio=audio)
 
 
+def _uploaded_audio(request: Request, manifest: Manifest) -> BlobRef | None:
+    """Return the audio file that was uploaded with a manifest, if that names one."""
+    if manifest.audio_file is None:
+        return None
+    return BlobRef(container="input", name=paths.input_blob(request.folder, manifest.audio_file))
+
+
+def _plan_indexed_video(app: App, request: Request) -> Plan:
+    """Plan a run whose video was uploaded with its index."""
+    manifest, video = read_index(app.storage, request), video_of(request)
+    pins, audio = need_video(app.storage, video), _uploaded_audio(request, manifest)
+    return _complete_plan(app, request, manifest=manifest, frames=video, pins=pins, audio=audio, source="video")
+
+
 def _plan_split_video(app: App, request: Request, receipt: SplitReceipt) -> Plan:
-    """Plan a run whose video was split by the task `split`. Raises DamagedSplitError."""
+    """Plan a run whose video was split, or only indexed, by the task `split`. Raises DamagedSplitError."""
     manifest = _read_split_manifest(app.storage, receipt)
     folder = RunPaths(request.run_id).split_folder
     audio = BlobRef(container="work", name=f"{folder}/{manifest.audio_file}") if manifest.audio_file else None
+    if manifest.index is not None:
+        video = video_of(request)
+        pins = need_video(app.storage, video)
+        return _complete_plan(app, request, manifest=manifest, frames=video, pins=pins, audio=audio, source="video")
     frames = BlobRef(container="work", name=f"{folder}/frames/")
-    pins = pin_frames(app.storage, frames, manifest)
-    if pins is None:
+    split_pins = pin_frames(app.storage, frames, manifest)
+    if split_pins is None:
         raise DamagedSplitError("Frames of the split video are missing", "Wait: the video is split again")
-    return _complete_plan(app, request, manifest=manifest, frames=frames, pins=pins, audio=audio)
+    return _complete_plan(app, request, manifest=manifest, frames=frames, pins=split_pins, audio=audio)
 
 
 def pin_frames(storage: Storage, frames: BlobRef, manifest: Manifest) -> tuple[str, ...] | None:
@@ -115,7 +139,7 @@ def pin_frames(storage: Storage, frames: BlobRef, manifest: Manifest) -> tuple[s
 
 def pin_inputs(storage: Storage, plan: Plan, manifest: Manifest) -> InputPins | None:
     """Return the pins of the present input of a planned run; None if some of it is missing."""
-    frames = pin_frames(storage, plan.frames, manifest)
+    frames = _pin_source(storage, plan, manifest)
     if frames is None:
         return None
     try:
@@ -123,6 +147,13 @@ def pin_inputs(storage: Storage, plan: Plan, manifest: Manifest) -> InputPins | 
     except InputError:
         return None
     return InputPins(run_id=plan.run_id, frames=frames, masks=masks, audio=audio)
+
+
+def _pin_source(storage: Storage, plan: Plan, manifest: Manifest) -> tuple[str, ...] | None:
+    """Return the pins of what the tasks of a plan read: its frames, or its video; None if something is missing."""
+    if plan.source == "video":
+        return pin_video(storage, plan.frames)
+    return pin_frames(storage, plan.frames, manifest)
 
 
 def _read_split_manifest(storage: Storage, receipt: SplitReceipt) -> Manifest:
@@ -207,12 +238,16 @@ def proves_batch(data: bytes, batch: int, plan: Plan, plan_sha256: str) -> bool:
 def _plan_rerun_with_options(app: App, request: Request) -> Plan:
     """Plan a run over all of an earlier run's input with other options."""
     earlier, _, manifest = _read_parent(app.storage, str(request.parent))
-    pins = pin_frames(app.storage, earlier.frames, manifest)
+    pins = _pin_source(app.storage, earlier, manifest)
     if pins is None:
-        raise InputError("Frames of the earlier run are missing", "Upload the frames and the trigger file again")
+        what = "The video" if earlier.source == "video" else "Frames"
+        raise InputError(f"{what} of the earlier run is missing", "Upload the input and the trigger file again")
+    if earlier.source == "video":
+        check_unchanged(app.storage, earlier, pins)
     return _complete_plan(
-        app, request, manifest=manifest, frames=earlier.frames, pins=pins, audio=earlier.audio, earlier=earlier
-    )
+        app, request, manifest=manifest, frames=earlier.frames, pins=pins, audio=earlier.audio, earlier=earlier,
+        source=earlier.source,
+    )  # fmt: skip
 
 
 def _complete_plan(
@@ -224,6 +259,7 @@ def _complete_plan(
     pins: tuple[str, ...],
     audio: BlobRef | None,
     earlier: Plan | None = None,
+    source: FrameOrigin = "frames",
 ) -> Plan:
     trigger, spec = request.trigger, SCORERS[request.trigger.scorer]
     program, makes = plan_program(trigger, app.settings.allowed_programs, app.storage.scripts)
@@ -234,23 +270,25 @@ def _complete_plan(
     check_keyframes(trigger, manifest)
     mask = plan_mask(app, request, manifest, makes)
     styles = plan_styles(app, request, earlier=earlier)
-    per_batch = trigger.frames_per_batch or spec.frames_per_batch
-    borders = borders_near_cuts(manifest.frame_count, per_batch, manifest.cuts)
+    borders = planned_borders(trigger, manifest.frame_count, manifest.cuts)
     if len(borders) - 1 > MAX_BATCHES:
         raise InputError(
             f"The run would have {len(borders) - 1} batches; at most {MAX_BATCHES} are allowed",
             "Raise frames_per_batch in the trigger file",
         )
+    if source == "video":
+        check_borders(manifest, borders)
     inputs = InputPins(run_id=request.run_id, frames=pins, masks=pin_masks(app.storage, mask, manifest), audio=sound)
     store_pins(app.storage.runs, inputs)
     return Plan(
         run_id=request.run_id,
         name=request.name,
         correlation_id=request.correlation_id,
-        options=_options(request, earlier),
+        options=_options(request, earlier, source),
         makes=makes,
         borders=borders,
         manifest_sha256=sha256_of(data),
+        source=source,
         frames=frames,
         audio=audio,
         inputs_sha256=inputs.digest,
@@ -292,14 +330,16 @@ def _store_manifest(storage: Storage, run_id: str, manifest: Manifest) -> tuple[
         return manifest, manifest.dumps()
 
 
-def _options(request: Request, earlier: Plan | None) -> Options:
-    """Return the options with explicit values for what has a scorer's default, which may change under an open run.
+def _options(request: Request, earlier: Plan | None, source: FrameOrigin = "frames") -> Options:
+    """Return the options with explicit values for defaults, which may change under an open run or depend on others.
 
     Requests from before `strokes` had a default keep the video's own size, those from before `calm` are not calmed, and
     so are runs created from such a run.
     """
     options = Options(**{name: getattr(request.trigger, name) for name in Options.model_fields})
-    options = options.model_copy(update={"temporal_smoothing": options.smoothing_weight})
+    keeps_frames = source == "frames" if options.keep_frames is None else options.keep_frames
+    explicit = {"temporal_smoothing": options.smoothing_weight, "keep_frames": keeps_frames}
+    options = options.model_copy(update=explicit)
     is_calm = earlier is None or earlier.options.with_default_calm == earlier.options
     if request.version >= CALM_VERSION and is_calm:
         options = options.with_default_calm

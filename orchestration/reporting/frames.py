@@ -38,17 +38,21 @@ def frames_page(app: App, run_id: str, query: FramesQuery) -> FramePage | None:
         names = _frame_names(app, run_id, indices)
     if names is None:
         return NO_FRAMES
-    painted, now = _painted_blobs(app, state, plan, names), app.clock.now()
+    painted = _painted_blobs(app, state, plan, names)
     frames = tuple(
         FramePair(
             index=index,
             name=name,
-            before=app.links.view(plan.frames.container, f"{plan.frames.name}{name}", now=now),
-            after=app.links.view(paths.WORK, painted[index], now=now) if index in painted else None,
+            before=None if plan.source == "video" else _link(app, plan.frames.container, f"{plan.frames.name}{name}"),
+            after=_link(app, paths.WORK, painted[index]) if index in painted else None,
         )
         for index, name in names.items()
     )
     return FramePage(frames=frames, total=plan.frame_count, next=following)
+
+
+def _link(app: App, container: str, name: str) -> str:
+    return app.links.view(container, name, now=app.clock.now())
 
 
 def _indices(plan: Plan, query: FramesQuery) -> tuple[Iterable[int], str | None]:
@@ -67,7 +71,7 @@ def _frame_names(app: App, run_id: str, indices: Iterable[int]) -> dict[int, str
 
 def _painted_blobs(app: App, state: RunState, plan: Plan, names: Mapping[int, str]) -> dict[int, str]:
     """Return the blobs in `work` of the frames that are painted, by index: complete batches name them in receipts."""
-    if plan.makes == "records" or plan.options.video_only:
+    if plan.makes == "records" or not plan.options.stores_frames:
         return {}
     run = RunPaths(state.run_id)
     batches = sorted({bisect_right(plan.borders, index) - 1 for index in names} & state.receipts)

@@ -19,7 +19,7 @@ from orchestration.reporting.facts import Section, clock_text, sections
 Pictures = dict[int, tuple[bytes, bytes]]
 """JPEG files of frames before and after painting, by frame index."""
 _FLAGS: Final = {"image_format": "format"}
-_OMITTED: Final = ("version", "style", "key_styles", "arguments", "input", "video", "frames", "rate", "label")
+_OMITTED: Final = ("version", "style", "key_styles", "arguments", "input", "video", "frames", "rate", "label", "index")
 """Fields of a trigger file that have a syntax of their own on the command line, or none."""
 
 
@@ -164,10 +164,17 @@ def command(trigger: Trigger, source: str) -> str:
     for name, value in trigger.model_dump(exclude_defaults=True, exclude_none=True, mode="json").items():
         if name not in _OMITTED:
             flag = f"--{_FLAGS.get(name, name.replace('_', '-'))}"
-            argv += [flag] if value is True else [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+            argv += _argument(flag, value)
     for name, argument in trigger.arguments.items():
         argv += ["--set", f"{name}={argument}"]
     return shlex.join(argv)
+
+
+def _argument(flag: str, value: Any) -> list[str]:
+    """Return an option of the command line."""
+    if isinstance(value, bool):
+        return [flag if value else flag.replace("--", "--no-", 1)]
+    return [flag, f"{value:g}" if isinstance(value, float) else str(value)]
 
 
 def _time_of(clip: Mapping[str, Any], index: int) -> str:

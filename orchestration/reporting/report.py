@@ -17,6 +17,7 @@ from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan, Request
 from frame_tools.contracts.receipt import Outcome, Receipt, SteadinessSums
+from frame_tools.contracts.video_index import start_note
 from frame_tools.costs.prices import Prices
 from frame_tools.storage.deployment import Storage
 from orchestration.preflight import read_check
@@ -80,7 +81,7 @@ def build_report(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str
         report["options"] = request.trigger.model_dump(mode="json", exclude_none=True)
     plan = _load(storage, names.plan, Plan)
     if (manifest := _load(storage, names.manifest, Manifest)) is not None:
-        report["notes"] = list(manifest.notes)
+        report["notes"] = run_notes(plan, manifest)
         report["clip"] = summarize_clip(manifest, scale=1 if plan is None else plan.scale)
     if plan is not None:
         loaded = (_load(storage, item.name, Receipt) for item in storage.runs.list(names.receipts))
@@ -97,6 +98,13 @@ def build_report(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str
             "cost": actual_cost(plan, receipts, read_check(storage, outcome.run_id), prices),
         }
     return report
+
+
+def run_notes(plan: Plan | None, manifest: Manifest) -> list[str]:
+    """Return what the split could not keep, and whether tasks have to decode the video from its first frame on."""
+    is_in_parts = plan is not None and plan.source == "video" and plan.batch_count > 1
+    note = start_note(manifest.index) if is_in_parts and manifest.index is not None else None
+    return [*manifest.notes, note] if note else list(manifest.notes)
 
 
 def summarize_clip(manifest: Manifest, *, scale: int = 1) -> dict[str, Any]:

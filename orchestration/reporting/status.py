@@ -17,7 +17,7 @@ from orchestration.memory_budget import DOCUMENT_BYTES
 from orchestration.preflight import PoolCheck, read_check
 from orchestration.reporting.cost import LOCAL_VM_SIZE, expected_cost
 from orchestration.reporting.progress import read_steps, run_progress
-from orchestration.reporting.report import read_report
+from orchestration.reporting.report import read_report, run_notes
 from orchestration.state import AnyState, RunState, UnreadableRun, read_state, read_task_error
 
 SMALL_RUN_FRAMES: Final = 20_000
@@ -40,7 +40,7 @@ def derive_status(state: AnyState) -> Status:
     if isinstance(state, UnreadableRun) or not state.has_slot:
         return "waiting"
     if state.plan is None:
-        return "splitting" if state.request.trigger.video and state.split is None else "planning"
+        return "splitting" if state.request.trigger.needs_split and state.split is None else "planning"
     return "scoring" if state.missing else "joining"
 
 
@@ -185,7 +185,7 @@ def _problems_and_cost(app: App, state: AnyState, check: PoolCheck | None) -> di
         if state.plan and manifest:
             expected = expected_cost(state.plan, manifest, check, app.settings.price_table)
     problems = [*unreadable, *_delays(app, state), *(check.problems if check else []), *_retried_errors(app, state)]
-    notes = list(manifest.notes) if manifest else []
+    notes = run_notes(state.plan, manifest) if manifest else []
     return {"trouble": problems, "notes": notes, "cost": {"expected": expected}}
 
 

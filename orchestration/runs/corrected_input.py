@@ -30,8 +30,8 @@ def accept_corrected_frames(app: App, state: RunState) -> None:
     """
     plan = state.plan
     correctable = _frames_of_failed_batches(state)
-    if plan is None or plan.frames.container == WORK or not correctable:
-        return
+    if plan is None or not correctable or plan.source == "video" or plan.frames.container == WORK:
+        return  # frames of a video can't be corrected: another video needs another index, and so another run
     pins = _planned_pins(app.storage, plan)
     current = pin_frames(app.storage, plan.frames, _manifest(app.storage, plan)) if pins is not None else None
     if pins is None or current is None:

@@ -129,7 +129,7 @@ def _time_limit_exceeded(state: AnyState, run_limit: dt.timedelta) -> NextAction
 
 def _decide_without_plan(state: RunState) -> NextAction:
     is_child = state.request.parent is not None and not state.splits_again
-    if state.request.trigger.video is None or state.split is not None or is_child:
+    if not state.request.trigger.needs_split or state.split is not None or is_child:
         return NextAction(action=Action.PLAN)
     if failure := _step_failure(state, "split"):
         return failure

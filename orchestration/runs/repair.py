@@ -45,7 +45,7 @@ def plan_again(app: App, state: RunState, *, splits: bool) -> None:
     app.storage.runs.delete(names.queued("batches"))
     for name in (names.plan, names.manifest):
         quarantine(app.storage.runs, state.run_id, name)
-    if splits and state.request.trigger.video is not None:
+    if splits and state.request.trigger.needs_split:
         split_again(app, state)
 
 
@@ -66,12 +66,14 @@ def _move(app: App, state: AnyState, name: str) -> None:
 def repair_inputs(app: App, state: RunState, *, frames_are_damaged: bool = False) -> bool:
     """Have the run planned again if something in `runs` or `work` that its tasks read is gone; return whether it was.
 
-    Frames and sound of a video that Impasto has split are split again, also if `frames_are_damaged`.
+    Frames, index and sound of a video that Impasto has read are made again, stored frames also if `frames_are_damaged`.
     """
     plan = state.plan
     if plan is None:
         return False
-    is_split = plan.frames.container == WORK
+    decodes = plan.source == "video"
+    is_split = state.request.trigger.needs_split if decodes else plan.frames.container == WORK
+    frames_are_damaged &= not decodes  # a video that was replaced stays refused: it is the user's
     manifest = _planned_manifest(app, plan)
     if is_split and (frames_are_damaged or manifest is None or not _split_is_complete(app, plan, manifest)):
         if state.split is None:
@@ -113,7 +115,7 @@ def restore_pins(app: App, plan: Plan, manifest: Manifest | None = None) -> bool
 
 
 def _split_is_complete(app: App, plan: Plan, manifest: Manifest) -> bool:
-    """Return whether all frames and the sound of a split video exist."""
+    """Return whether all frames that a split has stored, and the sound, exist."""
     if plan.audio is not None and not app.storage.work.exists(plan.audio.name):
         return False
-    return frames_are_complete(app.storage, plan.frames, manifest)
+    return plan.source == "video" or frames_are_complete(app.storage, plan.frames, manifest)

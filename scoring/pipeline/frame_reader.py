@@ -1,18 +1,30 @@
 """Read and decode frames by their index in the manifest."""
 
 from fractions import Fraction
+from typing import Protocol
 
 from frame_tools.contracts.errors import InputError, NextStep
 from frame_tools.contracts.manifest import Manifest
 from scoring.image_codec import DecodedPicture, checked_header, decode_with_alpha
-from scoring.pipeline.frame_source import FrameError, FrameSource
+from scoring.pipeline.frame_source import FrameError
 from scoring.types import FramePosition
 
 
-def read_frame(manifest: Manifest, source: FrameSource, index: int) -> DecodedPicture:
+class PictureSource(Protocol):
+    """Frames by name: files, or pictures."""
+
+    def read(self, name: str) -> bytes | DecodedPicture:
+        """Return the file of a frame, or the decoded frame; thread-safe.
+
+        Raises InputError if it can't be used, TemporaryError if it cannot be read now.
+        """
+
+
+def read_frame(manifest: Manifest, source: PictureSource, index: int) -> DecodedPicture:
     """Read and decode frame `index`; raises FrameError if it is missing, unreadable or has another size."""
     name = manifest.frame_name(index)
-    return decode_frame(manifest, source.read(name), name)
+    data = source.read(name)
+    return data if isinstance(data, DecodedPicture) else decode_frame(manifest, data, name)
 
 
 def decode_frame(manifest: Manifest, data: bytes, name: str) -> DecodedPicture:

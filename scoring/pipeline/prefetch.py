@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from frame_tools.contracts.errors import InternalError
+from scoring.image_codec import DecodedPicture
 from scoring.pipeline.types import Source, SourceFrame, Stages, Workers
 from scoring.thread_pools import PoolGroup
 from scoring.types import (
@@ -91,7 +92,8 @@ class Prefetcher:
 
     def _load(self, frame: SourceFrame) -> PrefetchedFrame:
         def load() -> DecodedFrame:
-            decoded = self._stages.decode(frame.fetch(), frame.name)
+            fetched = frame.fetch()
+            decoded = fetched if isinstance(fetched, DecodedPicture) else self._stages.decode(fetched, frame.name)
             downscale = self._stages.downscale
             return DecodedFrame(
                 position=frame.position,

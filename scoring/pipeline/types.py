@@ -19,8 +19,8 @@ class SourceFrame:
 
     position: FramePosition
     name: str
-    fetch: Callable[[], bytes]
-    """Reads the encoded picture; called on a reader thread of the pipeline."""
+    fetch: Callable[[], bytes | DecodedPicture]
+    """Reads the file of the picture, or the picture itself; called on a reader thread of the pipeline."""
     delivered: bool = True
     """False for a warm-up frame: it is scored and smoothed, but neither delivered nor reported."""
 

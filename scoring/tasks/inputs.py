@@ -12,8 +12,7 @@ from frame_tools.contracts.plan import Plan, PlannedStyle
 from frame_tools.contracts.working_size import working_size
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.quarantine import quarantine
-from scoring.pipeline.frame_reader import read_frame
-from scoring.pipeline.frame_source import FrameSource
+from scoring.pipeline.frame_reader import PictureSource, read_frame
 from scoring.postprocess.resize import to_working_size
 from scoring.tasks.base import Task
 from scoring.types import Picture, Prepared, RunInputs, Scorer, StyleFile, StyleMix
@@ -21,7 +20,7 @@ from scoring.types import Picture, Prepared, RunInputs, Scorer, StyleFile, Style
 _log = logging.getLogger(__name__)
 
 
-def run_inputs(task: Task, plan: Plan, manifest: Manifest, source: FrameSource) -> RunInputs:
+def run_inputs(task: Task, plan: Plan, manifest: Manifest, source: PictureSource) -> RunInputs:
     """Read the run's style files; the sample frames are read when they are asked for.
 
     Raises DamagedError for a style file that is not the planned one.

@@ -16,8 +16,7 @@ from frame_tools.contracts.paths import PairSide, RunPaths
 from frame_tools.contracts.plan import Plan, spread_sample
 from frame_tools.storage.deployment import Storage
 from scoring.image_codec import decode_painting
-from scoring.pipeline.frame_reader import read_frame
-from scoring.pipeline.frame_source import FrameSource
+from scoring.pipeline.frame_reader import PictureSource, read_frame
 from scoring.postprocess.resize import enlarge
 from scoring.types import Picture, StyleFile
 
@@ -36,7 +35,7 @@ SIDES: Final[tuple[PairSide, PairSide]] = ("before", "after")
 class PairWriter:
     """Keeps the painted frames of a batch that belong to pairs, and writes the pairs at its end."""
 
-    def __init__(self, storage: Storage, plan: Plan, manifest: Manifest, source: FrameSource, *, start: int) -> None:
+    def __init__(self, storage: Storage, plan: Plan, manifest: Manifest, source: PictureSource, *, start: int) -> None:
         self._storage, self._plan, self._manifest, self._source = storage, plan, manifest, source
         self._names = RunPaths(plan.run_id)
         self._indices = spread_sample(plan.frame_count)

@@ -23,16 +23,17 @@ from frame_tools.media.segment import SegmentEncoder
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.recorded_hashes import load_plan
 from scoring.image_codec import encode_png
-from scoring.pipeline.frame_reader import frame_position
-from scoring.pipeline.frame_source import FrameError, FrameSource, open_frames
+from scoring.pipeline.frame_reader import PictureSource, frame_position
+from scoring.pipeline.frame_source import FrameError
 from scoring.pipeline.masks import Masks, open_masks
-from scoring.pipeline.pinned_inputs import mask_pins, open_pins, pinned_frames, pinned_masks
+from scoring.pipeline.pinned_inputs import mask_pins, open_pins, pinned_masks
 from scoring.pipeline.pipeline import describe_frames, score_frames
 from scoring.pipeline.stages import first_needed, input_stages, picture_stages
 from scoring.pipeline.types import FrameRecord, Outputs, SourceFrame, opaque_jpeg
 from scoring.postprocess.resize import enlarge_alpha
 from scoring.scorers.registry import ScorerResources, load_scorer
 from scoring.tasks.base import Task, utc_now
+from scoring.tasks.frames import open_source
 from scoring.tasks.inputs import prepare_once, run_inputs
 from scoring.tasks.pairs import PairWriter, write_style_picture
 from scoring.tasks.progress import ProgressWriter
@@ -56,8 +57,7 @@ def score_batch(task: Task, *, weights: Path, started: float) -> None:
     plan, plan_sha256 = load_plan(task.storage, task.run_id)
     manifest = read_manifest(task, plan)
     pins = open_pins(task.storage, plan)
-    frames = open_frames(task.environ, task.storage, plan.frames)
-    source = pinned_frames(frames, task.storage, plan.frames, pins, manifest)
+    source = open_source(task, plan, manifest, pins)
     with tempfile.TemporaryDirectory(prefix="impasto-") as scratch:
         resources = ScorerResources(weights=weights, storage=task.storage, scratch=Path(scratch))
         scorer = load_scorer(plan, resources)
@@ -101,7 +101,7 @@ class BatchRun:
         task: Task,
         plan: Plan,
         manifest: Manifest,
-        source: FrameSource,
+        source: PictureSource,
         *,
         plan_sha256: str,
         pins: InputPins | None = None,
@@ -165,7 +165,7 @@ class BatchRun:
 
         batch = picture_stages(self._plan, self._manifest, score, self._masks())
         outputs = Outputs(
-            sink=_discard if self._plan.options.video_only else self._write_frame,
+            sink=self._write_frame if self._plan.options.stores_frames else _discard,
             encode=self._frame_encoder(),
             segment=add_to_segment,
             on_frame=self._timing.add_painted,
@@ -232,7 +232,7 @@ class BatchRun:
 
     def _frame_encoder(self) -> Callable[[Picture, Alpha | None], bytes]:
         """Return the function that encodes frames for storage."""
-        if self._plan.options.video_only:
+        if not self._plan.options.stores_frames:
             return lambda _picture, _alpha: b""
         if self._manifest.image_format != "png":
             return opaque_jpeg

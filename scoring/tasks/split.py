@@ -1,8 +1,11 @@
-"""The task `split`: splits an uploaded video on the node, so that users need not split it before the upload."""
+"""The task `split`: reads an uploaded video on the node, so that users need not do it before the upload.
+
+It stores the video's frames, or, where tasks are to decode the video themselves, only its index.
+"""
 
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,8 +13,12 @@ from frame_tools.contracts import paths
 from frame_tools.contracts.errors import ErrorCode, InputError, NextStep
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.plan import planned_borders
 from frame_tools.contracts.receipt import SplitReceipt
+from frame_tools.contracts.trigger import Trigger
+from frame_tools.contracts.video_index import split_note
 from frame_tools.media.split import split
+from frame_tools.media.video_indexing import index_video
 from frame_tools.media.video_limits import VideoLimits
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.mode import MAX_FRAME_PIXELS, MAX_FRAMES
@@ -42,13 +49,7 @@ def split_video(task: Task) -> None:
                 )
         folder = Path(scratch) / "split"
         with ProgressWriter(task) as progress:
-            manifest = split(
-                video,
-                folder,
-                trigger.split_options,
-                limits=_limits(task.environ),
-                progress=progress.set_frames,
-            )
+            manifest = _read_video(video, folder, trigger, limits=_limits(task.environ), progress=progress.set_frames)
         _upload(task, folder)
     data = manifest.dumps()
     _store_manifest(task, manifest, data)
@@ -60,7 +61,22 @@ def split_video(task: Task) -> None:
         finished_at=utc_now(),
     )
     task.storage.runs.create(RunPaths(task.run_id).split_receipt, receipt.dumps())
-    _log.info("Split into %d frames", manifest.frame_count)
+    _log.info("%s %d frames", "Split into" if manifest.index is None else "Indexed", manifest.frame_count)
+
+
+def _read_video(
+    video: Path, folder: Path, trigger: Trigger, *, limits: VideoLimits, progress: Callable[[int], None]
+) -> Manifest:
+    """Index the video if its frames are not to be stored, else, or if it can't be decoded in parts, split it."""
+    options = trigger.split_options
+    if not trigger.reads_video:
+        return split(video, folder, options, limits=limits, progress=progress)
+    manifest = index_video(video, folder, options, limits=limits, progress=progress)
+    index = manifest.index
+    if index is None or index.is_decodable_by(planned_borders(trigger, manifest.frame_count, manifest.cuts)):
+        return manifest
+    manifest = split(video, folder, options, limits=limits, progress=progress)
+    return manifest.with_note(split_note(index))
 
 
 def _store_manifest(task: Task, manifest: Manifest, data: bytes) -> None:

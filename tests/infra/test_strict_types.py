@@ -102,7 +102,7 @@ def test_schema_and_parser_accept_the_same_values(model: type[BaseModel], descri
         ("strength", True, "strength is a number from 0 to 1, not true"),
         ("seed", "7", "seed is a whole number from 0 to 2147483647, not '7'"),
         ("seed", False, "not false"),
-        ("video_only", 1, "video_only is true or false, not 1"),
+        ("keep_frames", 1, "keep_frames is true or false, not 1"),
         ("keep_location", "yes", "keep_location is true or false, not 'yes'"),
         ("label", 3, "label is a text, not 3"),
         ("key_styles", "a.jpg", "key_styles is a list, not 'a.jpg'"),

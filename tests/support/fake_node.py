@@ -47,7 +47,14 @@ def split(storage: Storage, run_id: str, count: int) -> None:
     storage.finished_batches.send(BatchMessage(run_id=run_id, batch="split"))
 
 
-def fail(storage: Storage, run_id: str, step: int | str, reason: str = "The frame 000002.jpg is damaged") -> None:
+def fail(
+    storage: Storage,
+    run_id: str,
+    step: int | str,
+    reason: str = "The frame 000002.jpg is damaged",
+    *,
+    code: ErrorCode = ErrorCode.INVALID_INPUT,
+) -> None:
     """End a task as after an InputError: record the failure, then send the message."""
     name = ids.step_name(step)
     record = Failure(
@@ -55,7 +62,7 @@ def fail(storage: Storage, run_id: str, step: int | str, reason: str = "The fram
         step=name,
         reason=reason,
         remedy="Upload it again.",
-        code=ErrorCode.INVALID_INPUT,
+        code=code,
         next_step=NextStep.FIX_INPUT,
         failed_at=dt.datetime.now(dt.UTC).isoformat(),
     )

@@ -17,6 +17,8 @@ from frame_tools.contracts.errors import ExitCode
         (["--even=pad"], ["--odd-size=pad"]),
         (["--keep-place"], ["--keep-location"]),
         (["--steady", "0.5", "video.mp4"], ["--temporal-smoothing", "0.5", "video.mp4"]),
+        (["--video-only", "video.mp4"], ["--no-keep-frames", "video.mp4"]),
+        (["--no-video-only"], ["--keep-frames"]),
         (["--scorer", "look"], ["--scorer", "describe"]),
         (["--scorer=look"], ["--scorer=describe"]),
         (["look", "--style", "look", "--scorer", "copy"], ["look", "--style", "look", "--scorer", "copy"]),

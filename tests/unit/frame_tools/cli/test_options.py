@@ -47,7 +47,7 @@ def help_panels(command: str) -> dict[str, str]:
 
 def test_no_schema_option_is_missing() -> None:
     own = {"style", "key_styles", "arguments", "mask"}
-    elsewhere = {"input", "video", "frames", "rate", "label"}
+    elsewhere = {"input", "video", "source", "index", "frames", "rate", "label"}
     assert {*PAINTING, *SPLITTING, *own, *elsewhere} == {spec.name for spec in all_option_specs()}
     assert {*PAINTING, "arguments"} == set(Options.model_fields)
 
@@ -64,6 +64,7 @@ PLAIN_OPTIONS = [spec for spec in all_option_specs() if spec.name not in ("style
 @pytest.mark.parametrize("spec", PLAIN_OPTIONS, ids=lambda spec: spec.name)
 def test_option_sets_the_field_of_the_trigger(storage: DataStorage, spec: Any) -> None:
     others: dict[str, dict[str, Any]] = {"program": {"scorer": "script"}, "rate": {"scorer": "copy"}}
+    others |= {"source": {"video": "v.mp4"}, "index": {"video": "v.mp4"}}
     fields = {"style": "a.safetensors"} | others.get(spec.name, {}) | {spec.name: spec.example}
     options = [
         part for name, value in fields.items() for part in ([flag(name)] if value is True else [flag(name), value])

@@ -48,6 +48,8 @@ def test_every_old_document_is_tested() -> None:
         "plan_v3",
         "plan_v4",
         "plan_v5",
+        "manifest_v3",
+        "plan_video_only_v5",
         "request_v2",
         "outcome_v2",
     }
@@ -128,3 +130,17 @@ def test_program_of_an_old_plan_is_called_as_before() -> None:
 
 def test_old_plan_without_strokes_keeps_the_size_of_the_video() -> None:
     assert Plan.load_stored(old("plan_v3")).options.strokes is None
+
+
+def test_plan_before_videos_were_decoded_by_tasks_reads_frames() -> None:
+    """Written by the last commit before plans had a source and manifests an index."""
+    plan, manifest = Plan.load_stored(old("plan_video_only_v5")), Manifest.load_stored(old("manifest_v3"))
+    assert (plan.version, plan.source, plan.frames.name) == (5, "frames", "holiday/frames/")
+    assert (manifest.version, manifest.index, manifest.cuts) == (3, None, (96,))
+
+
+@pytest.mark.parametrize(("name", "stores_frames"), [("plan_v4", True), ("plan_video_only_v5", False)])
+def test_video_only_of_old_plans_is_read_as_keep_frames(name: str, stores_frames: bool) -> None:
+    written = json.loads(old(name))["options"]["video_only"]
+    options = Plan.load_stored(old(name)).options
+    assert (written, options.stores_frames) == (not stores_frames, stores_frames)

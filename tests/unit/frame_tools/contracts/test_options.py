@@ -154,6 +154,8 @@ def test_option_examples_are_valid() -> None:
         "arguments": {"scorer": "script", "program": "x"},
         "key_styles": {"style": "a.jpg"},
         "rate": {"scorer": "copy"},
+        "source": {"video": "v.mp4"},
+        "index": {"video": "v.mp4"},
     }
     for word in all_option_specs():
         assert len(word.meaning) > 20, word.name

@@ -73,6 +73,7 @@ def test_page_loads_nothing_and_escapes_names() -> None:
     [
         {"style": "wave.jpg"},
         {"style": "my wave.jpg", "strength": 0.8, "preserve_color": "luma", "video_only": True},
+        {"style": "wave.jpg", "keep_frames": True, "video": "my clip.mp4", "source": "video"},
         {"style": {"a.jpg": 1.0, "b.jpg": 3.0}, "image_format": "png", "keep_location": True},
         {"scorer": "copy", "frames_per_batch": 96, "sound": "drop"},
     ],
@@ -85,15 +86,16 @@ def test_command_repeats_the_run(fields: dict[str, Any]) -> None:
     options: dict[str, Any] = {}
     rest = iter(argv[3:])
     for flag in rest:
-        if flag in ("--video-only", "--keep-location"):
-            options[flag.removeprefix("--").replace("-", "_")] = True
+        if flag in ("--keep-frames", "--no-keep-frames", "--keep-location"):
+            name = flag.removeprefix("--").removeprefix("no-").replace("-", "_")
+            options[name] = not flag.startswith("--no-")
         elif flag == "-s":
             next(rest)
         else:
             name = {"--format": "image_format"}.get(flag, flag.removeprefix("--").replace("-", "_"))
             options[name] = next(rest)
     style_fields, _ = parse_styles(styles, None)
-    assert build_trigger({**options, **style_fields}) == trigger
+    assert build_trigger({**options, **style_fields, "video": trigger.video}) == trigger
 
 
 def test_sections_say_what_the_report_has() -> None:
