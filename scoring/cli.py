@@ -73,13 +73,20 @@ def try_(
 def preview(
     request: Annotated[Path, typer.Argument(help="The request, a JSON file that `impasto preview` wrote.")],
 ) -> None:
-    """Paint a few frames of a video in several looks on one sheet, and print the times as JSON."""
-    from frame_tools.contracts.preview import PreviewRequest
+    """Paint a few frames of a video in several looks on one sheet, and print the times as JSON.
+
+    A line before that says how many rows the sheet has, whenever it is written.
+    """
+    from frame_tools.contracts.preview import PreviewProgress, PreviewRequest
     from scoring.preview.command import paint_preview
 
     with report_errors():
         asked = PreviewRequest.parse_input(request.read_bytes(), "preview request")
-        print(paint_preview(asked, weights_folder(os.environ)).model_dump_json())
+
+        def report(rows: int) -> None:
+            print(PreviewProgress(rows=rows).model_dump_json(), flush=True)
+
+        print(paint_preview(asked, weights_folder(os.environ), report).model_dump_json())
 
 
 @app.command("paint-preview")

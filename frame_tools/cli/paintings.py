@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from frame_tools.cli.interrupt import following
 from frame_tools.cli.options import build_trigger, mask_name, parse_arguments, parse_style, parse_styles
@@ -16,6 +16,9 @@ from frame_tools.client.painting import Painting, default_output
 from frame_tools.client.progress import Display
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import InputError
+
+WORTH_TELLING: Final = 1.5
+"""Factor of the time from which the cost of strokes is told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +162,21 @@ def run_paintings(
     return page
 
 
+def stroke_note(painting: Painting) -> str:
+    """Return what people should know of strokes that take much longer than the default ones; empty for others."""
+    from frame_tools.costs.estimate import probe_video
+    from frame_tools.costs.throughput import stroke_factor
+
+    strokes = painting.trigger.strokes
+    if strokes is None:
+        return ""
+    info = probe_video(painting.video)
+    factor = stroke_factor(info.width, info.height, painting.trigger)
+    if factor is None or factor < WORTH_TELLING:
+        return ""
+    return f"Note: strokes {strokes} take about {factor:.1f} times as long as the default; see impasto preview."
+
+
 def run_painting(
     painting: Painting, connection: Connection, *, display: Display, scratch: Path | None, is_kept: bool = True
 ) -> Path:
@@ -168,6 +186,8 @@ def run_painting(
     """
     from frame_tools.client.workflow import paint as paint_video
 
+    if note := stroke_note(painting):
+        display.print(note)
     started: list[str] = []
     with following(connection, lambda: started), tempfile.TemporaryDirectory(prefix="impasto-") as temporary:
         summary = paint_video(

@@ -2,11 +2,13 @@
 
 import json as json_format
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 
 from frame_tools.cli.connect import connect
@@ -121,10 +123,12 @@ def _show(looks: "list[Look]", video: Path, *, frames: int, out: Path, json: boo
     rows = [preview_row(look, number, video, forecasts[number - 1]) for number, look in enumerate(looks, start=1)]
     request = PreviewRequest(video=video.resolve(), frames=frames, rows=tuple(rows), out=out.resolve())
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="impasto-") as scratch, console.status("Painting the preview …"):
+    with tempfile.TemporaryDirectory(prefix="impasto-") as scratch, console.status("Painting the preview …") as spinner:
         file = Path(scratch) / "request.json"
         file.write_bytes(request.dumps())
-        result = PreviewResult.parse_input(run_scorer(["preview", str(file)]), "preview result")
+        shown = partial(_show_progress, spinner, out, rows=len(rows), json=json)
+        *_, last = run_scorer(["preview", str(file)], shown).splitlines()
+        result = PreviewResult.parse_input(last, "preview result")
     if json:
         for number, (look, each, seconds) in enumerate(zip(looks, forecasts, result.row_seconds, strict=True), start=1):
             typer.echo(json_format.dumps(_json_row(number, look, each, video, out, seconds)))
@@ -133,14 +137,31 @@ def _show(looks: "list[Look]", video: Path, *, frames: int, out: Path, json: boo
     typer.echo(out)
 
 
+def _show_progress(spinner: Status, out: Path, line: str, *, rows: int, json: bool) -> None:
+    """Say where the sheet is once it has a row, and how many it has; other lines of the scorer say nothing."""
+    from frame_tools.contracts.preview import PreviewProgress
+
+    try:
+        done = PreviewProgress.parse_input(line, "progress").rows
+    except InputError:
+        return
+    if json:
+        typer.echo(json_format.dumps({"event": "sheet", "sheet": str(out), "rows": done, "of": rows}))
+    elif done < rows:
+        spinner.update(f"Painted {done} of {rows} rows …")
+        console.print(f"{out} has {done} of {rows} rows.", markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
 def _json_row(
     number: int, look: "Look", forecast: "Expected", video: Path, out: Path, seconds: float
 ) -> dict[str, Any]:
     return {
+        "event": "row",
         "row": number,
         "styles": look.styles.style,
         "options": dict(look.fields),
         "command": look.command(video),
+        "stroke_factor": forecast.stroke_factor,
         "local_seconds": forecast.local_seconds,
         "azure_seconds": forecast.cloud_seconds,
         "azure_usd": forecast.cloud_usd,
@@ -150,13 +171,14 @@ def _json_row(
 
 
 def _print_table(looks: "list[Look]", forecasts: "list[Expected]", video: Path) -> None:
-    table = Table("", "painting", "strokes", "strength", "the whole video", box=None, pad_edge=False)
+    table = Table("", "painting", "strokes", "strength", "time", "the whole video", box=None, pad_edge=False)
     for number, (look, each) in enumerate(zip(looks, forecasts, strict=True), start=1):
         strokes = str(look.fields.get("strokes", "-"))
-        table.add_row(str(number), look.name, strokes, str(look.fields["strength"]), each.text)
+        table.add_row(str(number), look.name, strokes, str(look.fields["strength"]), each.factor_text, each.text)
     plain = Console(highlight=False, emoji=False)
     plain.print(table)
     plain.print()
     for number, look in enumerate(looks, start=1):
         plain.print(f"{number}  {look.command(video)}", markup=False, soft_wrap=True)
-    plain.print("\nPaint row 2: the same command with --go 2. Times are for 2 cores; costs are a model.", markup=False)
+    plain.print("\nPaint row 2: the same command with --go 2. 1.0x is the time of medium strokes.", markup=False)
+    plain.print("Times are for 2 cores; costs are a model.", markup=False)

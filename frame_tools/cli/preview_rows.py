@@ -17,7 +17,7 @@ from frame_tools.contracts.trigger import Trigger
 from frame_tools.costs import model
 from frame_tools.costs.estimate import VideoInfo, build_pool
 from frame_tools.costs.prices import Prices
-from frame_tools.costs.throughput import device_throughput
+from frame_tools.costs.throughput import device_throughput, stroke_factor
 
 VM_SIZE: Final = "Standard_NC4as_T4_v3"
 NODES: Final = 4
@@ -53,9 +53,16 @@ class Look:
 class Expected:
     """What painting the whole video would take; None where the scorer's throughput is unknown."""
 
+    stroke_factor: float | None = None
+    """How many times as long a frame takes as with the default strokes."""
     local_seconds: float | None = None
     cloud_seconds: float | None = None
     cloud_usd: float | None = None
+
+    @property
+    def factor_text(self) -> str:
+        """The factor of the strokes, for people: "3.5x"."""
+        return "" if self.stroke_factor is None else f"{self.stroke_factor:.1f}x"
 
     @property
     def text(self) -> str:
@@ -109,6 +116,7 @@ def expected(look: Look, info: VideoInfo) -> Expected:
     pool = build_pool(VM_SIZE, nodes=NODES, spot=True, prices=prices)
     forecast = model.forecast(work, pool, batches=batches, prices=prices)
     return Expected(
+        stroke_factor=stroke_factor(info.width, info.height, look.trigger),
         local_seconds=batches * here.start_up_seconds + info.frames * here.seconds_per_frame,
         cloud_seconds=forecast.wall_seconds,
         cloud_usd=forecast.cost.total_usd,

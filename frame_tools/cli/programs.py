@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -59,17 +59,22 @@ def environment_python(project: Path, name: str) -> Path:
     raise MissingError(f"The environment {project / name} does not exist", "Run `make setup` in the clone first.")
 
 
-def run_scorer(arguments: Sequence[str]) -> str:
+def run_scorer(arguments: Sequence[str], on_line: Callable[[str], None] = lambda _line: None) -> str:
     """Run `python -m scoring` in the scorer's environment of the clone; returns what it prints.
 
-    Its errors go to this terminal. Raises MissingError without a clone or its environment, typer.Exit if it fails.
+    `on_line` is called with each line as soon as it is printed. Its errors go to this terminal. Raises MissingError
+    without a clone or its environment, typer.Exit if it fails.
     """
     project = project_folder("The scorer")
     argv = [str(environment_python(project, ".venv-scoring")), "-m", "scoring", *arguments]
-    done = subprocess.run(argv, cwd=project, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise typer.Exit(done.returncode)
-    return done.stdout
+    lines = []
+    with subprocess.Popen(argv, cwd=project, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
+        for line in process.stdout or ():
+            lines.append(line)
+            on_line(line.rstrip("\n"))
+    if process.returncode:
+        raise typer.Exit(process.returncode)
+    return "".join(lines)
 
 
 def replace_process(project: Path, argv: Sequence[str]) -> None:

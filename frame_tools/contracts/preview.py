@@ -37,6 +37,12 @@ class PreviewRequest(Document):
     out: Path
 
 
+class PreviewProgress(Document):
+    """The sheet has been written with its first rows; a line for each time, before the result."""
+
+    rows: Annotated[int, Field(ge=1, le=MAX_ROWS)]
+
+
 class PreviewResult(Document):
     """How long the rows took, in seconds for each frame, without start-up; rows that share a painting are 0."""
 

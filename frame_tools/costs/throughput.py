@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.options import Options
+from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.working_size import working_size
 
 
@@ -72,6 +73,21 @@ def device_throughput(device: str, *, width: int, height: int, options: Options)
         start_up_seconds=speed.start_up_seconds,
         source=speed.source,
     )
+
+
+def stroke_factor(width: int, height: int, options: Options) -> float | None:
+    """Return how many times as long a frame takes as with the scorer's default strokes, on a CPU.
+
+    None for scorers without strokes, and for options that give `size`.
+    """
+    default = options.model_copy(update={"strokes": None}).with_default_strokes
+    if options.size is not None or default.strokes is None or not SCORERS[options.scorer].has_known_throughput:
+        return None
+    chosen, usual = (
+        device_throughput("cpu", width=width, height=height, options=each).seconds_per_frame
+        for each in (options.with_default_strokes, default)
+    )
+    return chosen / usual
 
 
 def report_throughput(path: Path) -> Throughput:

@@ -43,17 +43,18 @@ class LookPainter:
 
     def paint(self, row: PreviewRow) -> Look:
         """Paint all frames in the look of a row; raises InputError or MissingError for its files."""
-        options = row.options.with_default_strokes.with_default_calm
-        plain = options.model_copy(update={"strength": 1.0, "preserve_color": "no"})
-        key = f"{plain.model_dump_json()}{[style.model_dump_json() for style in row.styles]}"
         started = time.perf_counter()
-        is_new = key not in self._painted
+        is_new, key = self.needs_painting(row), _key(row)
         if is_new:
-            self._painted[key] = self._score(plain, row.styles)
+            self._painted[key] = self._score(_without_blending(row), row.styles)
         seconds = (time.perf_counter() - started) / len(self._frames) if is_new else 0.0
-        compositor = Compositor(options)
+        compositor = Compositor(_with_defaults(row))
         pairs = zip(self._frames, self._painted[key], strict=True)
         return Look(pictures=tuple(compositor(frame, scored) for frame, scored in pairs), seconds=seconds)
+
+    def needs_painting(self, row: PreviewRow) -> bool:
+        """Return whether a row takes time: no earlier one had the same styles and stroke size."""
+        return _key(row) not in self._painted
 
     def _score(self, options: Options, styles: Sequence[PreviewStyle]) -> tuple[Picture, ...]:
         if options.scorer not in self._scorers:
@@ -71,6 +72,19 @@ class LookPainter:
         score: Score = scorer.open(run, scorer.prepare(run))  # type: ignore[assignment]  # it makes pictures
         positions = tuple(FramePosition(index, 0.0) for index in range(len(frames)))
         return tuple(np.asarray(picture) for picture in score(np.stack(frames), positions))
+
+
+def _with_defaults(row: PreviewRow) -> Options:
+    return row.options.with_default_strokes.with_default_calm
+
+
+def _without_blending(row: PreviewRow) -> Options:
+    """Return the options that decide what the network paints."""
+    return _with_defaults(row).model_copy(update={"strength": 1.0, "preserve_color": "no"})
+
+
+def _key(row: PreviewRow) -> str:
+    return f"{_without_blending(row).model_dump_json()}{[style.model_dump_json() for style in row.styles]}"
 
 
 def _read(path: Path) -> bytes:

@@ -20,28 +20,54 @@ QUALITY: Final = 90
 _BACKGROUND: Final = "#ffffff"
 _TITLE: Final = "#111111"
 _TEXT: Final = "#444444"
+_EMPTY: Final = "#eeeeee"
+"""Color of a cell that is not painted yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SheetRow:
-    """Pictures of one shape, the lines beside them (the first is the title) and the line under them."""
+    """The lines beside a row (the first is the title), the line under it, and its pictures, if they exist already."""
 
-    pictures: Sequence[Picture]
     label: Sequence[str]
     caption: str = ""
+    pictures: Sequence[Picture] = ()
 
 
 def draw_sheet(rows: Sequence[SheetRow]) -> Image.Image:
     """Return the sheet; all pictures have the same shape, and are drawn at the same size."""
     height, width = rows[0].pictures[0].shape[:2]
-    cell = (CELL_WIDTH, max(1, round(height * CELL_WIDTH / width)))
-    row_height = cell[1] + CAPTION_HEIGHT + GAP
-    columns = max(len(row.pictures) for row in rows)
-    size = (LABEL_WIDTH + columns * (CELL_WIDTH + GAP) + GAP, len(rows) * row_height + GAP)
-    canvas = Image.new("RGB", size, _BACKGROUND)
-    for number, row in enumerate(rows):
-        _draw_row(canvas, row, top=GAP + number * row_height, cell=cell)
-    return canvas
+    return Sheet(rows, columns=max(len(row.pictures) for row in rows), size=(width, height)).canvas
+
+
+class Sheet:
+    """A sheet that is filled row by row; rows that have no pictures yet show their labels and empty cells."""
+
+    def __init__(self, rows: Sequence[SheetRow], *, columns: int, size: tuple[int, int]) -> None:
+        """Draw the rows; `size` is (width, height) of the pictures, whose shape decides that of the cells."""
+        self._cell = (CELL_WIDTH, max(1, round(size[1] * CELL_WIDTH / size[0])))
+        self._row_height = self._cell[1] + CAPTION_HEIGHT + GAP
+        width = LABEL_WIDTH + columns * (CELL_WIDTH + GAP) + GAP
+        self.canvas = Image.new("RGB", (width, len(rows) * self._row_height + GAP), _BACKGROUND)
+        draw = ImageDraw.Draw(self.canvas)
+        for number, row in enumerate(rows):
+            top = self._top(number)
+            _draw_text(draw, row, top=top, caption_top=top + self._cell[1] + 4)
+            for left in self._lefts(0 if row.pictures else columns):
+                draw.rectangle((left, top, left + CELL_WIDTH - 1, top + self._cell[1] - 1), fill=_EMPTY)
+            self.fill(number, row.pictures)
+
+    def fill(self, number: int, pictures: Sequence[Picture]) -> None:
+        """Draw the pictures of a row."""
+        for left, picture in zip(self._lefts(len(pictures)), pictures, strict=True):
+            fitted = Image.fromarray(picture).resize(self._cell, Image.Resampling.LANCZOS)
+            self.canvas.paste(fitted, (left, self._top(number)))
+
+    def _top(self, number: int) -> int:
+        return GAP + number * self._row_height
+
+    @staticmethod
+    def _lefts(columns: int) -> list[int]:
+        return [LABEL_WIDTH + column * (CELL_WIDTH + GAP) for column in range(columns)]
 
 
 def encode_sheet(canvas: Image.Image, suffix: str) -> bytes:
@@ -54,21 +80,16 @@ def encode_sheet(canvas: Image.Image, suffix: str) -> bytes:
     return out.getvalue()
 
 
-def _draw_row(canvas: Image.Image, row: SheetRow, *, top: int, cell: tuple[int, int]) -> None:
-    draw = ImageDraw.Draw(canvas)
+def _draw_text(draw: ImageDraw.ImageDraw, row: SheetRow, *, top: int, caption_top: int) -> None:
     y = top
     for number, line in enumerate(row.label):
         font_size = TITLE_SIZE if number == 0 else TEXT_SIZE
         font = ImageFont.load_default(font_size)
         draw.text((GAP, y), _shortened(draw, line, font, LABEL_WIDTH - 2 * GAP), _TEXT if number else _TITLE, font)
         y += round(font_size * 1.4)
-    left = LABEL_WIDTH
-    for picture in row.pictures:
-        canvas.paste(Image.fromarray(picture).resize(cell, Image.Resampling.LANCZOS), (left, top))
-        left += CELL_WIDTH + GAP
     font = ImageFont.load_default(TEXT_SIZE)
-    caption = _shortened(draw, row.caption, font, canvas.width - LABEL_WIDTH - GAP)
-    draw.text((LABEL_WIDTH, top + cell[1] + 4), caption, _TEXT, font)
+    caption = _shortened(draw, row.caption, font, draw.im.size[0] - LABEL_WIDTH - GAP)
+    draw.text((LABEL_WIDTH, caption_top), caption, _TEXT, font)
 
 
 def _shortened(

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from frame_tools.cli.paintings import StyleOptions, build_painting, stroke_note
 from frame_tools.contracts.errors import ExitCode
 from tests.support.cli import run
 from tests.support.clips import Clip, make_clip
 from tests.support.in_process_app import InProcessConnection, connection
+from tests.support.style_files import jpeg_painting
 
 OPTIONS = ("--scorer", "copy", "--frames-per-batch", 2)
 
@@ -126,3 +128,15 @@ def test_foreign_file_beside_the_outputs_is_kept() -> None:
 def test_records_have_nothing_to_compare() -> None:
     result = run("paint", *clips(1).iterdir(), "--scorer", "describe", "--webp")
     assert (result.exit_code, "jsonl" in result.stderr) == (ExitCode.INPUT, True)
+
+
+def test_cost_of_fine_strokes_is_told(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", Clip(frames=2, size=(640, 360)))
+    style = tmp_path / "wave.jpg"
+    style.write_bytes(jpeg_painting())
+    notes = {
+        strokes: stroke_note(build_painting(clip, None, StyleOptions(style=[str(style)]), {"strokes": strokes}))
+        for strokes in ("fine", "medium", None)
+    }
+    assert "strokes fine take about 3" in str(notes["fine"])
+    assert notes["medium"] == notes[None] == ""

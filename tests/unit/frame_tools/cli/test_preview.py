@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from frame_tools.cli import preview
 from frame_tools.contracts.errors import ExitCode
-from frame_tools.contracts.preview import PreviewRequest, PreviewResult
+from frame_tools.contracts.preview import PreviewProgress, PreviewRequest, PreviewResult
 from tests.support.cli import run, run_failing
 from tests.support.clips import Clip, make_clip
 from tests.support.in_process_app import connection
@@ -22,11 +22,16 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[PreviewRequest]:
     """Files in the current folder; the requests that reach the scorer, which paints nothing."""
     received: list[PreviewRequest] = []
 
-    def run_scorer(arguments: Sequence[str]) -> str:
+    def run_scorer(arguments: Sequence[str], on_line: Callable[[str], None]) -> str:
         assert arguments[0] == "preview"
         request = PreviewRequest.parse_input(Path(arguments[1]).read_bytes(), "request")
         received.append(request)
-        return PreviewResult(row_seconds=(0.1,) * len(request.rows), seconds=1).model_dump_json()
+        lines = [PreviewProgress(rows=done).model_dump_json() for done in sorted({1, len(request.rows)})]
+        lines = ["a warning of a library", *lines]
+        lines.append(PreviewResult(row_seconds=(0.1,) * len(request.rows), seconds=1).model_dump_json())
+        for line in lines:
+            on_line(line)
+        return "\n".join(lines) + "\n"
 
     monkeypatch.setattr(preview, "run_scorer", run_scorer)
     make_clip(Path("clip.mp4"), Clip(frames=4))
@@ -38,7 +43,8 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[PreviewRequest]:
 def rows(*arguments: object) -> list[dict[str, Any]]:
     result = run("preview", "clip.mp4", *arguments, "--json")
     assert result.exit_code == ExitCode.OK, result.output
-    return [json.loads(line) for line in result.stdout.splitlines()]
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    return [each for each in events if each["event"] == "row"]
 
 
 def test_grid_is_every_combination(requests: list[PreviewRequest]) -> None:
@@ -65,6 +71,23 @@ def test_fine_strokes_take_longer(requests: list[PreviewRequest]) -> None:
     assert fine["local_seconds"] > broad["local_seconds"]
     assert fine["azure_usd"] >= broad["azure_usd"] > 0
     assert requests[0].rows[0].options.strokes == 0.5
+
+
+@pytest.mark.usefixtures("requests")
+def test_first_sheet_is_announced_early() -> None:
+    result = run("preview", "clip.mp4", "-s", "sea.jpg")
+    assert result.stderr.splitlines() == ["clip_preview.jpg has 1 of 6 rows."]
+    lines = [json.loads(line) for line in run("preview", "clip.mp4", "-s", "sea.jpg", "--json").stdout.splitlines()]
+    assert lines[0] == {"event": "sheet", "sheet": "clip_preview.jpg", "rows": 1, "of": 6}
+
+
+@pytest.mark.usefixtures("requests")
+def test_cost_of_strokes_is_relative_to_the_default() -> None:
+    make_clip(Path("clip.mp4"), Clip(frames=4, size=(640, 360)))
+    factors = [row["stroke_factor"] for row in rows("-s", "sea.jpg", "--strength", 1)]
+    fine, medium, broad = factors
+    assert fine > 2 > medium == 1 > broad
+    assert f"{fine:.1f}x" in run("preview", "clip.mp4", "-s", "sea.jpg").stdout
 
 
 @pytest.mark.usefixtures("requests")

@@ -15,6 +15,7 @@ from scoring.preview.sheet import CELL_WIDTH, LABEL_WIDTH, SheetRow, draw_sheet
 from tests.support.clips import Clip, make_clip
 
 SIZE = (96, 64)
+EMPTY_CELL = (238, 238, 238)
 
 
 @pytest.fixture
@@ -70,12 +71,33 @@ def test_sheet_is_written(tmp_path, painting, weights, suffix) -> None:
     video = make_clip(tmp_path / "clip.mp4", Clip(frames=6, size=SIZE))
     out = tmp_path / f"sheet{suffix}"
     rows = (row(painting, strokes=10), row(painting, strokes=10, strength=0.0))
-    result = paint_preview(PreviewRequest(video=video, frames=2, rows=rows, out=out), weights)
-    assert len(result.row_seconds) == 2
+    seen: list[int] = []
+    result = paint_preview(PreviewRequest(video=video, frames=2, rows=rows, out=out), weights, seen.append)
+    assert (len(result.row_seconds), seen) == (2, [1, 2])
     with Image.open(out) as image:
         assert image.format == {".png": "PNG", ".jpg": "JPEG"}[suffix]
         assert image.width > LABEL_WIDTH + 2 * CELL_WIDTH
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_sheet_exists_before_the_second_painting(tmp_path, painting, weights) -> None:
+    video = make_clip(tmp_path / "clip.mp4", Clip(frames=6, size=SIZE))
+    out = tmp_path / "sheet.png"
+    rows = [row(painting, strokes=strokes, strength=strength) for strokes in (10, 5) for strength in (1.0, 0.5)]
+    sheets: list[tuple[int, list[bool]]] = []
+
+    def look(done: int) -> None:
+        with Image.open(out) as image:
+            height = (image.height - 10) // 5
+            cells = [image.getpixel((LABEL_WIDTH + 50, 30 + number * height)) for number in range(5)]
+        sheets.append((done, [cell != EMPTY_CELL for cell in cells]))
+
+    paint_preview(PreviewRequest(video=video, frames=2, rows=tuple(rows), out=out), weights, look)
+    assert sheets == [
+        (1, [True, True, False, False, False]),
+        (2, [True, True, True, False, False]),
+        (4, [True, True, True, True, True]),
+    ]
 
 
 def test_sheet_shows_every_picture_in_its_cell() -> None:
