@@ -9,7 +9,7 @@ import typer
 from frame_tools.cli.connect import connect
 from frame_tools.cli.derived import Compare, Gif, Report, Webp, derived_files
 from frame_tools.cli.errors import report_errors
-from frame_tools.cli.options import Overwrite
+from frame_tools.cli.options import Overwrite, Records, chosen_format
 from frame_tools.cli.run_ids import Label, OptionalRunId, RunId, resolve_run_id, resolve_run_ids
 
 Out = Annotated[
@@ -30,13 +30,14 @@ def get(
     out: Out = None,
     label: Label = None,
     folder: Annotated[Path | None, typer.Option("--out", "-o", help="The same as the second argument.")] = None,
+    records: Records = None,
     overwrite: Overwrite = False,
     compare: Compare = None,
     gif: Gif = False,
     webp: Webp = False,
     report: Report = None,
 ) -> None:
-    """Download a finished run's video, or its records (JSON lines, one per frame); with --label, those of all runs."""
+    """Download a finished run's video, or its records (one per frame); with --label, those of all runs."""
     from frame_tools.client.results import has_page, write_run
 
     with report_errors():
@@ -48,7 +49,9 @@ def get(
             # Runs of earlier versions have no page: only who asks for it gets an error.
             has_report = report if report is not None else label is not None and has_page(storage, each)
             derived = derived_files(compare, gif=gif, webp=webp, report=has_report)
-            result = write_run(storage, each, target, derived=derived, overwrite=overwrite)
+            result = write_run(
+                storage, each, target, derived=derived, overwrite=overwrite, records=chosen_format(records)
+            )
             for path in (result.out, *result.beside):
                 typer.echo(path)
 

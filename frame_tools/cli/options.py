@@ -6,12 +6,14 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
 from rich.markup import escape
 
+from frame_tools.client.output_path import RecordsFormat
 from frame_tools.client.progress import Mode
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import InputError
@@ -83,9 +85,32 @@ ApiKey = Annotated[
         rich_help_panel=CONNECTION,
     ),
 ]
+
+
+class RecordsChoice(StrEnum):
+    """The values of --records."""
+
+    jsonl = "jsonl"
+    csv = "csv"
+    parquet = "parquet"
+
+
+Records = Annotated[
+    RecordsChoice | None,
+    typer.Option(
+        "--records",
+        help="How records are written, of runs that make them. Default: by the suffix of the output, else jsonl."
+        " Parquet needs pip install 'impasto[parquet]'.",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", "-y", help="Replace an existing output file.")]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON object a line, for programs.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors and the result only.")]
+
+
+def chosen_format(records: RecordsChoice | None) -> RecordsFormat | None:
+    """Return the format that --records names; None: by the suffix of the output."""
+    return None if records is None else records.value
 
 
 def display_mode(*, json: bool, quiet: bool) -> Mode:

@@ -20,7 +20,9 @@ from frame_tools.cli.options import (
     MaskPath,
     Overwrite,
     Quiet,
+    Records,
     Styles,
+    chosen_format,
     display_mode,
     schema_options,
 )
@@ -39,8 +41,8 @@ Output = Annotated[
     typer.Option(
         "--out",
         "-o",
-        help="The video to write: .mp4, .mov or .mkv; records get the suffix .jsonl, or .csv if you give it. Default:"
-        " VIDEO_by_STYLE.mp4 beside the video. A folder for several paintings.",
+        help="The video to write: .mp4, .mov or .mkv; records .jsonl, .csv or .parquet. Default: VIDEO_by_STYLE.mp4"
+        " beside the video. A folder for several paintings.",
     ),
 ]
 Name = Annotated[str | None, typer.Option(help="Name of the run; default: name of the video.")]
@@ -62,6 +64,7 @@ def paint(
     key_style: KeyStyles = None,
     mask: MaskPath = None,
     arguments: Arguments = None,
+    records: Records = None,
     overwrite: Overwrite = False,
     compare: Compare = None,
     gif: Gif = False,
@@ -86,18 +89,23 @@ def paint(
         mode = display_mode(json=json, quiet=quiet)
         styles = StyleOptions(style=style, key_style=key_style, mask=mask, arguments=arguments)
         mixes = style_mixes(styles)
+        records_format = chosen_format(records)
         is_single = len(videos) == 1 and not videos[0].is_dir() and len(mixes) == 1
         derived = derived_files(compare, gif=gif, webp=webp, report=not is_single if report is None else report)
         if is_single:
-            painting = build_painting(videos[0], out, styles, options, name=name, overwrite=overwrite, derived=derived)
+            painting = build_painting(
+                videos[0], out, styles, options,
+                name=name, overwrite=overwrite, derived=derived, records=records_format,
+            )  # fmt: skip
             connection = connect(api, key)
             with progress_display(console, mode) as display:
                 written = run_painting(painting, connection, display=display, scratch=scratch)
         else:
             folder = out or Path(DEFAULT_FOLDER)
             paintings = build_paintings(
-                videos, mixes, options, folder=folder, name=name, overwrite=overwrite, derived=derived
-            )
+                videos, mixes, options,
+                folder=folder, name=name, overwrite=overwrite, derived=derived, records=records_format,
+            )  # fmt: skip
             connection = connect(api, key)
             with progress_display(console, mode) as display:
                 written = run_paintings(

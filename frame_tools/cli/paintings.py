@@ -11,7 +11,7 @@ from frame_tools.cli.interrupt import following
 from frame_tools.cli.options import build_trigger, mask_name, parse_arguments, parse_style, parse_styles
 from frame_tools.client.connection import Connection
 from frame_tools.client.derived_files import DerivedFiles
-from frame_tools.client.output_path import CONTAINERS, check_target
+from frame_tools.client.output_path import CONTAINERS, RecordsFormat, check_target
 from frame_tools.client.painting import Painting, default_output
 from frame_tools.client.progress import Display
 from frame_tools.contracts import ids
@@ -41,6 +41,7 @@ def build_painting(
     folder: str | None = None,
     overwrite: bool = False,
     derived: DerivedFiles | None = None,
+    records: RecordsFormat | None = None,
 ) -> Painting:
     """Return the painting that the options describe, checked; raises InputError or MissingError.
 
@@ -61,6 +62,7 @@ def build_painting(
         name=run_name,
         overwrite=overwrite,
         derived=derived or DerivedFiles(),
+        records=records,
     ).checked()
 
 
@@ -82,6 +84,7 @@ def build_paintings(
     name: str | None = None,
     overwrite: bool = False,
     derived: DerivedFiles | None = None,
+    records: RecordsFormat | None = None,
 ) -> list[Painting]:
     """Return every video in every style, checked; their outputs are in `folder`.
 
@@ -98,7 +101,11 @@ def build_paintings(
     videos = find_videos(sources)
     names = unique_names(videos)
     paintings = [
-        _in_folder(build_painting(video, None, mix, options, name=names[video], overwrite=True), folder, derived)
+        _in_folder(
+            build_painting(video, None, mix, options, name=names[video], overwrite=True, records=records),
+            folder,
+            derived,
+        )
         for video in videos
         for mix in mixes
     ]

@@ -5,8 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from frame_tools.client.output_path import CONTAINERS, RECORDS_SUFFIX, check_target, container_of
-from frame_tools.client.records import CSV_SUFFIX, records_to_csv
+from frame_tools.client.output_path import (
+    RECORDS_SUFFIX,
+    RecordsFormat,
+    check_target,
+    container_of,
+    records_format,
+    records_target,
+)
+from frame_tools.client.records import check_records_format, write_records
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import InputError, MissingError
 from frame_tools.contracts.paths import RunPaths
@@ -52,39 +59,46 @@ def download_file(container: BlobContainer, blob: str, target: Path) -> bool:
     return True
 
 
-def fetch(storage: DataStorage, run_id: str, blob: str, out: Path, *, overwrite: bool = False) -> Path:
+def fetch(
+    storage: DataStorage,
+    run_id: str,
+    blob: str,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    records: RecordsFormat | None = None,
+) -> Path:
     """Write a blob of `output`, the run's video or records, to `out`, a file or an existing folder; returns the path.
 
-    The file is written atomically. If a run made records and `out` has the suffix of a video, the suffix becomes
-    .jsonl; records are written as CSV if `out` says so. Raises MissingError if the blob is gone, InputError if `out`
-    has the suffix of another container than the video's or exists and `overwrite` is false.
+    The file is written atomically. Records are written in the format `records`, else in that of the suffix of `out`
+    (JSON lines for any other), and never get the suffix of a video. Raises MissingError if the blob is gone, InputError
+    if `out` has the suffix of another container than the video's or exists and `overwrite` is false, or if the package
+    for the format is missing.
     """
-    target = target_of(out, run_id, PurePosixPath(blob).suffix)
+    target = target_of(out, run_id, PurePosixPath(blob).suffix, records)
     check_target(target, overwrite=overwrite)
+    check_records_format(records_format(target, records))
     target.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_output(target) as part, part.open("wb") as file:
-        if not storage.output.download_to(blob, file):
-            raise MissingError(f"The blob output/{blob} does not exist any more", "Start the run again.")
-        if target.suffix.lower() == CSV_SUFFIX:
-            file.flush()
-            part.write_bytes(records_to_csv(part.read_bytes()))
+    is_converted = blob.endswith(RECORDS_SUFFIX) and records_format(target, records) != "jsonl"
+    with atomic_output(target) as part:
+        with part.open("wb") as file:
+            if not storage.output.download_to(blob, file):
+                raise MissingError(f"The blob output/{blob} does not exist any more", "Start the run again.")
+        if is_converted:
+            write_records(part.read_bytes(), part, records_format(target, records))
     return target
 
 
-def target_of(out: Path, run_id: str, suffix: str) -> Path:
+def target_of(out: Path, run_id: str, suffix: str, records: RecordsFormat | None = None) -> Path:
     """Return the file to write: `out`, or in a folder one with the run's id; `suffix` is that of the run's product."""
-    if out.is_dir():
-        return out / f"{run_id}{suffix}"
+    file = out / f"{run_id}{suffix}" if out.is_dir() else out
     if suffix == RECORDS_SUFFIX:
-        return records_target(out)
+        return records_target(file, records)
+    if out.is_dir():
+        return file
     if suffix != f".{container_of(out)}":
         raise InputError(
             f"The run's video is {suffix.removeprefix('.').upper()}, which {out.name!r} does not name",
             f"Give a name like {out.with_suffix(suffix).name}.",
         )
     return out
-
-
-def records_target(out: Path) -> Path:
-    """Return `out`, with the suffix .jsonl in place of the suffix of a video."""
-    return out.with_suffix(RECORDS_SUFFIX) if out.suffix.lower() in CONTAINERS else out

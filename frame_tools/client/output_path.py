@@ -1,12 +1,15 @@
 """Where a result is written on this machine: checked before any work, so that nothing is lost afterwards."""
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from frame_tools.contracts.choices import VideoContainer
 from frame_tools.contracts.errors import InputError
 
+RecordsFormat = Literal["jsonl", "csv", "parquet"]
+"""How records are written on this machine; in storage they are JSON lines."""
 RECORDS_SUFFIX: Final = ".jsonl"
+RECORDS_FORMATS: Final[dict[str, RecordsFormat]] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 CONTAINERS: Final[dict[str, VideoContainer]] = {".mp4": "mp4", ".mov": "mov", ".mkv": "mkv"}
 
 
@@ -20,6 +23,18 @@ def container_of(out: Path) -> VideoContainer:
             f"Give a name like {out.stem or 'video'}.mp4.",
         )
     return container
+
+
+def records_format(out: Path, chosen: RecordsFormat | None = None) -> RecordsFormat:
+    """Return the format for records in `out`: `chosen`, else that of the suffix, else JSON lines."""
+    return chosen or RECORDS_FORMATS.get(out.suffix.lower(), "jsonl")
+
+
+def records_target(out: Path, chosen: RecordsFormat | None = None) -> Path:
+    """Return the file for records: `out`, with the format's suffix in place of that of a video or of another format."""
+    suffix = f".{records_format(out, chosen)}"
+    is_replaced = out.suffix.lower() in CONTAINERS or out.suffix.lower() in RECORDS_FORMATS
+    return out.with_suffix(suffix) if is_replaced and out.suffix.lower() != suffix else out
 
 
 def check_target(target: Path, *, sources: tuple[Path, ...] = (), overwrite: bool) -> None:

@@ -8,10 +8,19 @@ from typing import Any, Final, Self
 
 from frame_tools.client.api import ApiClient
 from frame_tools.client.derived_files import DerivedFiles
-from frame_tools.client.download import records_target
 from frame_tools.client.originals import SplitVideo, split_original
-from frame_tools.client.output_path import CONTAINERS, RECORDS_SUFFIX, check_target, container_of
+from frame_tools.client.output_path import (
+    CONTAINERS,
+    RECORDS_FORMATS,
+    RECORDS_SUFFIX,
+    RecordsFormat,
+    check_target,
+    container_of,
+    records_format,
+    records_target,
+)
 from frame_tools.client.progress import clock_text
+from frame_tools.client.records import check_records_format
 from frame_tools.client.results import Original, Result, write_result
 from frame_tools.client.upload import count_text, put_trigger
 from frame_tools.contracts import ids, paths
@@ -40,6 +49,8 @@ class Painting:
     overwrite: bool = False
     derived: DerivedFiles = field(default_factory=DerivedFiles)
     """Files to write beside the result."""
+    records: RecordsFormat | None = None
+    """How records are written; None: by the suffix of `out`."""
 
     def checked(self) -> Self:
         """Return this painting with the container that `out` names.
@@ -52,9 +63,10 @@ class Painting:
             raise MissingError(f"The video {self.video} does not exist", "Check the path of the video.")
         ids.check_name(self.folder, "run's name")
         ids.check_name(self.name, "run's name")
-        trigger = with_container_of(self.out, self.video, self.trigger, overwrite=self.overwrite)
+        check_records_format(records_format(self.out, self.records))
+        trigger = with_container_of(self.out, self.video, self.trigger, overwrite=self.overwrite, records=self.records)
         self.derived.check(
-            records_target(self.out) if SCORERS[trigger.scorer].makes == "records" else self.out,
+            records_target(self.out, self.records) if _makes_records(trigger, self.out) else self.out,
             overwrite=self.overwrite,
         )
         if self.folder != self.name:
@@ -78,6 +90,7 @@ class Painting:
         return write_result(
             storage, run_id, blob, self.out,
             derived=self.derived, original=original or self._split_again, overwrite=self.overwrite,
+            records=self.records,
         )  # fmt: skip
 
     def _split_again(self, _painted: Path, scratch: Path) -> SplitVideo:
@@ -97,10 +110,18 @@ def default_output(video: Path, trigger: Trigger, folder: Path | None = None) ->
     return (folder or video.parent) / f"{video.stem}_{label}{suffix}"
 
 
-def with_container_of(out: Path, video: Path, trigger: Trigger, *, overwrite: bool) -> Trigger:
+def _makes_records(trigger: Trigger, out: Path) -> bool:
+    """Return whether a run makes records as far as is known: a program does if that is what `out` is for."""
+    makes = SCORERS[trigger.scorer].makes
+    return makes == "records" or (makes is None and out.suffix.lower() in RECORDS_FORMATS)
+
+
+def with_container_of(
+    out: Path, video: Path, trigger: Trigger, *, overwrite: bool, records: RecordsFormat | None = None
+) -> Trigger:
     """Return the trigger with the container that `out` names; raises InputError if `out` can't be written."""
-    if SCORERS[trigger.scorer].makes == "records":
-        check_target(records_target(out), sources=(video,), overwrite=overwrite)
+    if _makes_records(trigger, out):
+        check_target(records_target(out, records), sources=(video,), overwrite=overwrite)
         return trigger
     if out.is_dir():
         return trigger

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from frame_tools.client.derived_files import DerivedFiles
 from frame_tools.client.download import download_file, fetch, product_of, read_report, target_of
 from frame_tools.client.originals import SplitVideo, fetch_original
+from frame_tools.client.output_path import RecordsFormat
 from frame_tools.contracts.errors import MissingError
 from frame_tools.contracts.paths import PictureName, RunPaths
 from frame_tools.storage.deployment import DataStorage
@@ -44,15 +45,16 @@ def write_result(
     derived: DerivedFiles,
     original: Original | None = None,
     overwrite: bool = False,
+    records: RecordsFormat | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Result:
     """Write a run's product, the blob of `output`, to `out`, a file or an existing folder, and the files beside it.
 
     `original` defaults to the run's input in storage. All names are checked first. Raises InputError or MissingError.
     """
-    target = target_of(out, run_id, PurePosixPath(blob).suffix)
+    target = target_of(out, run_id, PurePosixPath(blob).suffix, records)
     derived.check(target, overwrite=overwrite)
-    written = fetch(storage, run_id, blob, target, overwrite=overwrite)
+    written = fetch(storage, run_id, blob, target, overwrite=overwrite, records=records)
     provide = original or (
         lambda painted, scratch: fetch_original(storage, read_report(storage, run_id), painted, scratch)
     )
@@ -64,12 +66,17 @@ def write_result(
 
 
 def write_run(
-    storage: DataStorage, run_id: str, out: Path, *, derived: DerivedFiles, overwrite: bool = False
+    storage: DataStorage,
+    run_id: str,
+    out: Path,
+    *,
+    derived: DerivedFiles,
+    overwrite: bool = False,
+    records: RecordsFormat | None = None,
 ) -> Result:
     """Write the result of a run that somebody started; raises MissingError if it has none (yet)."""
-    return write_result(
-        storage, run_id, product_of(read_report(storage, run_id), run_id), out, derived=derived, overwrite=overwrite
-    )
+    blob = product_of(read_report(storage, run_id), run_id)
+    return write_result(storage, run_id, blob, out, derived=derived, overwrite=overwrite, records=records)
 
 
 def has_page(storage: DataStorage, run_id: str) -> bool:

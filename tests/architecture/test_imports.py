@@ -23,6 +23,7 @@ ONLY_IN = {
     "torch": ("scoring/", "benchmarks/", "samples/scorers/"),
     "cv2": ("scoring/", "benchmarks/", "samples/scorers/"),
     "numpy": ("scoring/", "benchmarks/", "samples/"),
+    "duckdb": ("frame_tools/client/parquet.py", "infra/tools/"),
     "matplotlib": ("benchmarks/", "infra/tools/"),
     "croniter": ("local_cloud/",),
     "jinja2": ("orchestration/reporting/page.py", "orchestration/web/render.py", "frame_tools/client/gallery.py"),

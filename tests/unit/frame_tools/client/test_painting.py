@@ -1,9 +1,11 @@
 """A painting is checked before any work; its result has a sensible name and a summary."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from frame_tools.client import parquet
 from frame_tools.client.api import ApiClient
 from frame_tools.client.painting import Painting, default_output, summarize, with_cost
 from frame_tools.contracts.errors import InputError, MissingError
@@ -77,3 +79,24 @@ def test_cost_is_waited_for() -> None:
         status = with_cost(ApiClient(url=server.url), RUN, dict(ended), sleep=lambda _seconds: None)
     assert status["cost"] == {"usd": None}
     assert len(server.requests) == 2
+
+
+def test_program_may_be_asked_for_records(tmp_path: Path) -> None:
+    """Only the run's plan says what a program makes; the suffix of the output says what is expected."""
+    (tmp_path / "clip.mp4").touch()
+    program = Trigger(scorer="script", program="seg")
+    for name in ("o.csv", "o.jsonl", "o.parquet"):
+        asked = replace(painting(tmp_path / "clip.mp4"), trigger=program, out=tmp_path / name).checked()
+        assert asked.trigger.container == "auto"
+    assert replace(painting(tmp_path / "clip.mp4"), trigger=program).checked().trigger.container == "mp4"
+    (tmp_path / "o.parquet").touch()
+    with pytest.raises(InputError, match=r"o\.parquet exists"):
+        replace(painting(tmp_path / "clip.mp4"), trigger=program, out=tmp_path / "o.csv", records="parquet").checked()
+
+
+def test_missing_package_for_records_is_named_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "clip.mp4").touch()
+    monkeypatch.setattr(parquet, "find_spec", lambda _name: None)
+    described = replace(painting(tmp_path / "clip.mp4"), trigger=Trigger(scorer="describe"), records="parquet")
+    with pytest.raises(InputError, match="duckdb"):
+        described.checked()
