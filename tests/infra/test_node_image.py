@@ -8,18 +8,20 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from string import Template
 
 import pytest
 
 from frame_tools.contracts.errors import ExitCode
-from infra.hooks.image import context_files
+from infra.hooks.image import EXTRA, content_tag, context_files
 from tests.infra.deployments import REPOSITORY
 from tests.infra.test_package import tracked
 
 DOCKERFILE = REPOSITORY / "scoring" / "Dockerfile"
 PYTHON = REPOSITORY / ".venv-scoring" / "bin" / "python"
+EXTRA_FOLDER = "/tmp/extra"  # noqa: S108 - a folder of the image
 SECRET_NAME = re.compile(r"(?i)password|secret|token|api_?key|connection_?string|accountkey")
 
 
@@ -188,7 +190,53 @@ def test_hook_and_ignore_file_let_the_same_files_through() -> None:
     assert admitted == {str(name) for name in context_files(REPOSITORY)}
     assert {"scoring/Dockerfile", "scoring/cli.py", "frame_tools/media/join.py"} <= admitted
     locks = {name for name in admitted if "requirements" in name}
-    assert locks == {"scoring/requirements-image.txt", "scoring/requirements-weights.txt"}
+    own = {f"scoring/{EXTRA}"}  # a fork may have it
+    assert locks - own == {"scoring/requirements-image.txt", "scoring/requirements-weights.txt"}
+
+
+def test_packages_of_ones_own_are_in_the_build_context_and_in_the_tag(tmp_path: Path) -> None:
+    (tmp_path / "scoring").mkdir()
+    (tmp_path / "scoring" / "cli.py").touch()
+    before = content_tag(tmp_path)
+    (tmp_path / "scoring" / EXTRA).write_text("timm==1.0.0\n")
+    assert PurePosixPath("scoring", EXTRA) in context_files(tmp_path)
+    assert content_tag(tmp_path) != before, "another list of packages is another image"
+    assert not is_ignored(f"scoring/{EXTRA}", ignore_patterns())
+
+
+def extra_step() -> str:
+    """Return the command of the Dockerfile that installs packages of one's own."""
+    parsed = instructions(DOCKERFILE.read_text(encoding="utf-8"))
+    position, step = next((k, i.arguments) for k, i in enumerate(parsed) if i.keyword == "RUN" and EXTRA in i.arguments)
+    copied = parsed[position - 1]
+    assert (copied.keyword, copied.arguments.split()[-1]) == ("COPY", f"{EXTRA_FOLDER}/")
+    sources = copied.arguments.split()[:-1]
+    assert fnmatch(f"scoring/{EXTRA}", sources[1])
+    assert (REPOSITORY / sources[0]).is_file(), "a pattern alone fails without the file"
+    lock = next(k for k, i in enumerate(parsed) if i.keyword == "RUN" and "--require-hashes" in i.arguments)
+    uninstalled = next(k for k, i in enumerate(parsed) if "pip uninstall" in i.arguments)
+    assert lock < position < uninstalled
+    return step
+
+
+@pytest.mark.parametrize("has_extra", [True, False])
+def test_dockerfile_installs_packages_of_ones_own_within_the_lock(tmp_path: Path, has_extra: bool) -> None:
+    """The step itself, run with a pip that writes down its arguments."""
+    if has_extra:
+        (tmp_path / EXTRA).write_text("timm==1.0.0\n")
+    pip = tmp_path / "pip"
+    pip.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n[ "$1" = freeze ] && echo numpy==2.4.0 || true\n')
+    pip.chmod(0o755)
+    step = extra_step().replace(EXTRA_FOLDER, str(tmp_path))
+    subprocess.run(["/bin/sh", "-ec", step], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=True)
+    if not has_extra:
+        assert not (tmp_path / "calls").exists()
+        return
+    freeze, install = (tmp_path / "calls").read_text().splitlines()
+    assert freeze == "freeze"
+    assert install.split()[0] == "install"
+    assert f"--constraint {tmp_path}/locked.txt --requirement {tmp_path}/{EXTRA}" in install
+    assert (tmp_path / "locked.txt").read_text() == "numpy==2.4.0\n"
 
 
 @pytest.fixture

