@@ -5,33 +5,23 @@ records are concatenated in frame order. The output is written in blocks that be
 commit. A lease keeps two processes from doing the work twice; the commit keeps the result correct if they do.
 """
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from frame_tools.contracts.errors import DamagedError, ErrorCode, MissingError, NextStep, TemporaryError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import WORK, RunPaths
 from frame_tools.contracts.plan import BlobRef, Plan
-from frame_tools.contracts.receipt import Outcome, ProductRecord, Receipt, StoredFile, receipt_mismatch
+from frame_tools.contracts.receipt import Outcome, ProductRecord, Receipt
 from frame_tools.media.join import Segment, join
 from frame_tools.media.sink import BlockSink, CommittedFile
-from frame_tools.storage.blobs import AlreadyThereError, Blob, sha256_of
+from frame_tools.storage.blobs import AlreadyThereError, sha256_of
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.pins import is_pinned_version, read_pins
 from frame_tools.storage.ports import BlobReader, Lease
-from frame_tools.storage.quarantine import quarantine
+from frame_tools.storage.read_ahead import NeededBlob, read_ahead
+from frame_tools.storage.receipts import DamagedBatchError, ReceiptVersion, intact, invalidate_receipt, read_receipts
 from frame_tools.storage.recorded_hashes import load_plan
-
-_log = logging.getLogger(__name__)
-
-
-class DamagedBatchError(DamagedError):
-    """Files of some batches are missing or do not match their receipts, which have been invalidated."""
-
-    def __init__(self, batches: list[int], what: str) -> None:
-        super().__init__(what, "Wait: these batches are scored again.", next_step=NextStep.RETRY_LATER)
-        self.batches = batches
 
 
 class DamagedPlanError(DamagedError):
@@ -41,24 +31,34 @@ class DamagedPlanError(DamagedError):
         super().__init__(what, "Wait: the run is planned again.", next_step=NextStep.RETRY_LATER)
 
 
-class MissingReceiptError(MissingError):
-    """A receipt that was there a moment ago is gone: another joiner has invalidated it."""
+class JoinDeclinedError(Exception):
+    """The caller does not want to join the parts that there are."""
 
 
-def assemble_output(storage: Storage, run_id: str) -> str | None:
+def accept_all(receipts: Sequence[ReceiptVersion]) -> bool:
+    """Accept any parts."""
+    return True
+
+
+def assemble_output(
+    storage: Storage, run_id: str, *, accepts: Callable[[Sequence[ReceiptVersion]], bool] = accept_all
+) -> str | None:
     """Assemble the run's video or records; returns the blob's name, or None if another process is doing it.
 
-    Raises DamagedBatchError after invalidating the receipts of damaged batches, DamagedPlanError if the run has to be
-    planned again.
+    `accepts` is shown the receipts, without their frames, before any part is read. Raises JoinDeclinedError if it
+    returns False, DamagedBatchError after invalidating the receipts of damaged batches, DamagedPlanError if the run has
+    to be planned again.
     """
-    plan, _ = _read_plan(storage, run_id)
+    plan, plan_sha256 = _read_plan(storage, run_id)
     with storage.runs.lease(RunPaths(run_id).join_lease) as lease:
         if lease is None:
             return None
         if _is_committed(storage, plan):
             return plan.product
-        receipts = read_receipts(storage, plan)
-        _check_frames(storage, run_id, receipts)
+        versions = read_receipts(storage, plan, plan_sha256)
+        if not accepts(versions):
+            raise JoinDeclinedError
+        receipts = [version.receipt for version in versions]
         sink = BlockSink(storage.output.block_writer(plan.product))
         if plan.makes == "records":
             _write_records(sink, storage, run_id, receipts)
@@ -179,9 +179,11 @@ def _open_audio(storage: Storage, audio: BlobRef, pin: str | None) -> BlobReader
 
 
 def _read_products(storage: Storage, run_id: str, receipts: list[Receipt]) -> Iterator[tuple[Receipt, bytes]]:
-    """Yield each batch's segment or records after comparing it with its receipt; memory holds one at a time."""
-    for batch, receipt in enumerate(receipts):
-        data = _read_intact(storage, receipt.part)
+    """Yield each batch's segment or records after comparing it with its receipt; see `read_ahead` for the memory."""
+    parts = [receipt.part for receipt in receipts]
+    blobs = read_ahead(storage.work, (NeededBlob(part.name, part.size, part.size) for part in parts))
+    for batch, (receipt, blob) in enumerate(zip(receipts, blobs, strict=True)):
+        data = intact(blob, receipt.part)
         if data is None:
             invalidate_receipt(storage, run_id, batch)
             kind = "segment" if receipt.segment else "records file"
@@ -203,83 +205,3 @@ def _read_manifest(storage: Storage, plan: Plan) -> Manifest:
     if blob is None or sha256_of(blob.data) != plan.manifest_sha256:
         raise DamagedPlanError(f"The manifest of the run {plan.run_id} is missing or is not the planned one")
     return Manifest.load_stored(blob.data)
-
-
-def read_receipts(storage: Storage, plan: Plan) -> list[Receipt]:
-    """Return the receipts of all batches.
-
-    Raises DamagedBatchError after invalidating those that cannot be read or prove another batch, run or plan,
-    MissingReceiptError if one is missing.
-    """
-    receipts: list[Receipt] = []
-    damaged: list[int] = []
-    _, plan_sha256 = _read_plan(storage, plan.run_id)
-    for batch in range(plan.batch_count):
-        try:
-            receipts.append(_read_own_receipt(storage, plan, plan_sha256, batch))
-        except DamagedError as error:
-            _log.warning("run %s: the receipt of batch %d is set aside: %s", plan.run_id, batch, error.what)
-            invalidate_receipt(storage, plan.run_id, batch)
-            damaged.append(batch)
-    if damaged:
-        raise DamagedBatchError(damaged, f"The receipts of the batches {damaged[:10]} are damaged")
-    return receipts
-
-
-def _read_own_receipt(storage: Storage, plan: Plan, plan_sha256: str, batch: int) -> Receipt:
-    """Return a receipt that proves a batch of the plan. Raises MissingReceiptError, or DamagedError for any other."""
-    blob = _read_receipt_blob(storage, plan.run_id, batch)
-    receipt = Receipt.load_stored(blob.data)
-    mismatch = receipt_mismatch(receipt, sha256=sha256_of(blob.data), batch=batch, plan=plan, plan_sha256=plan_sha256)
-    if mismatch is not None:
-        raise DamagedError(f"The receipt of batch {batch} does not fit: {mismatch}", "Wait: it is scored again.")
-    return receipt
-
-
-def read_receipt(storage: Storage, run_id: str, batch: int) -> Receipt:
-    """Return a batch's receipt; raises MissingReceiptError if there is none, DamagedError if it cannot be read."""
-    return Receipt.load_stored(_read_receipt_blob(storage, run_id, batch).data)
-
-
-def _read_receipt_blob(storage: Storage, run_id: str, batch: int) -> Blob:
-    blob = storage.runs.read(RunPaths(run_id).receipt(batch), limit=Receipt.max_bytes)
-    if blob is None:
-        raise MissingReceiptError(f"The batch {batch} has no receipt", "Wait: it is scored again.")
-    return blob
-
-
-def _check_frames(storage: Storage, run_id: str, receipts: list[Receipt]) -> None:
-    """Raise DamagedBatchError if a painted frame is missing or damaged.
-
-    One listing gives the size and ETag of all frames. Only a frame whose ETag differs from its receipt (written again
-    by a second attempt, or tampered with) is read and hashed.
-    """
-    folders = sorted({_folder(receipt) for receipt in receipts if receipt.frames})
-    listed = {item.name: item for folder in folders for item in storage.work.list(folder)}
-    damaged: list[int] = []
-    for batch, receipt in enumerate(receipts):
-        for frame in receipt.frames:
-            blob = listed.get(frame.name)
-            is_same = blob is not None and blob.size == frame.size and blob.etag == frame.etag
-            if not is_same and (blob is None or _read_intact(storage, frame) is None):
-                damaged.append(batch)
-                break
-    for batch in damaged:
-        invalidate_receipt(storage, run_id, batch)
-    if damaged:
-        raise DamagedBatchError(damaged, f"Painted frames of the batches {damaged[:10]} are missing or damaged")
-
-
-def _folder(receipt: Receipt) -> str:
-    return receipt.frames[0].name.rsplit("/", 1)[0] + "/"
-
-
-def _read_intact(storage: Storage, stored: StoredFile) -> bytes | None:
-    """Return the file's bytes if their hash matches the receipt, else None."""
-    blob = storage.work.read(stored.name, limit=stored.size)
-    return blob.data if blob is not None and sha256_of(blob.data) == stored.sha256 else None
-
-
-def invalidate_receipt(storage: Storage, run_id: str, batch: int) -> None:
-    """Move a batch's receipt to another name, so that the batch counts as missing and is scored again."""
-    quarantine(storage.runs, run_id, RunPaths(run_id).receipt(batch))

@@ -19,6 +19,7 @@ from orchestration.azure_batch.client import BatchService
 from orchestration.azure_batch.ports import BatchClient
 from orchestration.clock import Clock, SystemClock
 from orchestration.memory_budget import MemoryBudget
+from orchestration.receipt_memory import ReceiptMemory
 from orchestration.settings import HostSettings, Settings
 from orchestration.telemetry.azure_monitor import telemetry_from
 from orchestration.telemetry.tracing import NoOpSpans, Spans
@@ -42,6 +43,8 @@ class App:
     """The same app with clients that soon give up on a service that does not answer; None for the same clients."""
     memory: MemoryBudget = field(default_factory=MemoryBudget)
     """What all calls of this process that read large files share."""
+    receipts: ReceiptMemory = field(default_factory=ReceiptMemory)
+    """Receipts that a join has read, for the report."""
     task_environment: Mapping[str, str]
     """Environment variables of every task: the storage accounts (never a key) and the identity it signs in with."""
 

@@ -12,7 +12,7 @@ from typing import Final
 TOTAL_BYTES: Final = 704 * 2**20
 """With the 140 MB that an idle process takes, less than half of an instance's 2 GB."""
 JOIN_BYTES: Final = 320 * 2**20
-"""Joining: one segment at a time with its packets, the receipts, the index, and the blocks that are uploaded."""
+"""Joining: a segment with its packets, those read ahead, the receipts, the index, and the blocks that are uploaded."""
 DOCUMENT_BYTES: Final = 160 * 2**20
 """A status or a report: all receipts, or a manifest with one timestamp per frame."""
 

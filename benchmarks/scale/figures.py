@@ -8,9 +8,11 @@ from typing import Final
 
 from benchmarks.scale.counting import ROUND_TRIP, Requests, counting
 from benchmarks.scale.world import CountedWorld
+from frame_tools.storage.blobs.container import READERS
 from frame_tools.storage.queues import MAX_SENDERS
+from frame_tools.storage.read_ahead import POOL
 
-POOLS: Final[Mapping[str, int]] = {"queue": MAX_SENDERS}
+POOLS: Final[Mapping[str, int]] = {"queue": MAX_SENDERS, POOL: READERS}
 """Thread pools that make requests, by the prefix of their threads' names, and their numbers of threads."""
 
 

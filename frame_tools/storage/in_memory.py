@@ -84,6 +84,11 @@ class InMemoryContainer:
         """A URL that names the container."""
         return f"memory://{self._name}"
 
+    @property
+    def readers(self) -> int:
+        """One: nothing is gained by several, and tests need a definite order of accesses."""
+        return 1
+
     def ensure(self) -> None:
         """Do nothing: the container always exists."""
 

@@ -59,6 +59,10 @@ class BlobContainer(Protocol):
     def url(self) -> str:
         """The container's URL without a signature."""
 
+    @property
+    def readers(self) -> int:
+        """How many blobs may be read at a time: see `read_ahead`."""
+
     def ensure(self) -> None:
         """Create the container unless it exists."""
 

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import fsum
 from statistics import median
 from typing import Any, Final, TypeVar
@@ -19,13 +19,17 @@ from frame_tools.contracts.plan import Plan, Request
 from frame_tools.contracts.receipt import Outcome, Receipt, SteadinessSums
 from frame_tools.contracts.video_index import start_note
 from frame_tools.costs.prices import Prices
+from frame_tools.storage.blobs import Blob
 from frame_tools.storage.deployment import Storage
+from frame_tools.storage.read_ahead import NeededBlob, read_ahead
 from orchestration.preflight import read_check
+from orchestration.receipt_memory import ReceiptsByVersion
 from orchestration.reporting.cost import actual_cost
 
 _log = logging.getLogger(__name__)
 D = TypeVar("D", bound=StoredDocument)
 
+NO_RECEIPTS: Final[ReceiptsByVersion] = {}
 MAX_LISTED: Final = 100
 """Bad frames that a report lists; the receipts list all of them."""
 
@@ -72,8 +76,17 @@ def report_json(report: dict[str, Any]) -> bytes:
     return (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def build_report(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str, Any]:
-    """Return the report of a run: its outcome, its plan, and a summary of all receipts that can be read."""
+def build_report(
+    storage: Storage,
+    outcome: Outcome,
+    prices: Prices,
+    *,
+    receipts_read: ReceiptsByVersion = NO_RECEIPTS,
+) -> dict[str, Any]:
+    """Return the report of a run: its outcome, its plan, and a summary of all receipts that can be read.
+
+    Those in `receipts_read` are not read again.
+    """
     report: dict[str, Any] = {"version": 1, **outcome.model_dump(exclude_none=True)}
     names = RunPaths(outcome.run_id)
     if (request := _load(storage, names.request, Request)) is not None:
@@ -84,12 +97,7 @@ def build_report(storage: Storage, outcome: Outcome, prices: Prices) -> dict[str
         report["notes"] = run_notes(plan, manifest)
         report["clip"] = summarize_clip(manifest, scale=1 if plan is None else plan.scale)
     if plan is not None:
-        loaded = (_load(storage, item.name, Receipt) for item in storage.runs.list(names.receipts))
-        receipts = [
-            receipt.model_copy(update={"frames": ()})  # of a long run, their names and hashes take 200 MB
-            for receipt in loaded
-            if receipt is not None and receipt.start < receipt.end
-        ]
+        receipts = [each for each in _receipts(storage, names, receipts_read) if each.start < each.end]
         report |= {
             "plan": plan.model_dump(mode="json", exclude_none=True),
             "scoring": summarize(receipts, plan),
@@ -124,9 +132,29 @@ def summarize_clip(manifest: Manifest, *, scale: int = 1) -> dict[str, Any]:
     }
 
 
+def _receipts(storage: Storage, names: RunPaths, receipts_read: ReceiptsByVersion) -> Iterator[Receipt]:
+    """Yield the receipts that can be read, in the order of the batches, without their frames.
+
+    Names and hashes of a long run's frames take 200 MB.
+    """
+    listed = list(storage.runs.list(names.receipts))
+    missing = [item for item in listed if (item.name, item.etag) not in receipts_read]
+    needed = (NeededBlob(item.name, min(item.size, Receipt.max_bytes), Receipt.max_bytes) for item in missing)
+    blobs = read_ahead(storage.runs, needed)
+    for item in listed:
+        receipt = receipts_read.get((item.name, item.etag))
+        if receipt is None:
+            receipt = _load_blob(next(blobs), item.name, Receipt)
+        if receipt is not None:
+            yield receipt.model_copy(update={"frames": ()})
+
+
 def _load(storage: Storage, name: str, document: type[D]) -> D | None:
     """Return a document of the run, or None if it is missing or unreadable: a report needs none of them."""
-    blob = storage.runs.read(name, limit=document.max_bytes)
+    return _load_blob(storage.runs.read(name, limit=document.max_bytes), name, document)
+
+
+def _load_blob(blob: Blob | None, name: str, document: type[D]) -> D | None:
     try:
         return document.load_stored(blob.data) if blob else None
     except (DamagedError, VersionSkewError) as error:

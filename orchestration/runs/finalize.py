@@ -123,7 +123,8 @@ def clean_up(app: App, run_id: str) -> Mapping[str, Any]:
     if blob is None or outcome is None:  # a resubmission has deleted the outcome, or `advance` makes it again
         return {}
     with app.memory.hold(DOCUMENT_BYTES):
-        report = build_report(app.storage, outcome, app.settings.price_table)
+        receipts = app.receipts.take(run_id)
+        report = build_report(app.storage, outcome, app.settings.price_table, receipts_read=receipts)
         report["pictures"] = list(write_page(app.storage, report))
     app.storage.output.write(RunPaths(run_id).report, report_json(report))
     terminate_jobs(app, run_id, f"run {outcome.status}")

@@ -12,8 +12,8 @@ HOST_TIMEOUT: Final = dt.timedelta(minutes=30)
 LONGEST_JOIN: Final = HOST_TIMEOUT / 3
 """Joins that may take longer are made by a Batch task. A sweep joins, too, and may do so at the end of its own time."""
 REQUEST_SECONDS: Final = 0.05
-REQUESTS_PER_BATCH: Final = 4
-"""The receipt three times, the segment once."""
+REQUESTS_PER_BATCH: Final = 2
+"""The receipt and the segment; that several are read at a time is left out."""
 BLOCK_BYTES: Final = 4 * 2**20
 """Bytes in one request for reading sound or writing the video."""
 FRAME_SECONDS: Final = 0.0004

@@ -2,20 +2,17 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
-from frame_tools.assembly import (
-    DamagedBatchError,
-    DamagedPlanError,
-    MissingReceiptError,
-    assemble_output,
-    read_receipts,
-)
+from frame_tools.assembly import DamagedPlanError, JoinDeclinedError, assemble_output
 from frame_tools.contracts.errors import DamagedError, MissingError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.receipt import Failure
 from frame_tools.storage.pins import DamagedPinsError
+from frame_tools.storage.receipts import DamagedBatchError, MissingReceiptError, ReceiptVersion
 from orchestration.app import App
 from orchestration.memory_budget import JOIN_BYTES
 from orchestration.runs.join_time import LONGEST_JOIN, join_time
@@ -79,21 +76,23 @@ def _join_or_schedule(app: App, state: RunState) -> bool:
     plan = state.plan
     # The receipts of a run with very many batches are not even read.
     if join_time(batches=plan.batch_count, frames=plan.frame_count, media_bytes=0) <= LONGEST_JOIN:
-        with app.memory.hold(JOIN_BYTES):
-            if _fits_and_is_quick(app, plan):
-                return assemble_output(app.storage, run_id) is not None
+        with suppress(JoinDeclinedError), app.memory.hold(JOIN_BYTES):
+            return assemble_output(app.storage, run_id, accepts=partial(_accepts, app, plan)) is not None
     ensure_tasks(app, run_id, ["join"])
     app.storage.runs.create(RunPaths(run_id).queued("join"), b"")
     return False
 
 
-def _fits_and_is_quick(app: App, plan: Plan) -> bool:
+def _accepts(app: App, plan: Plan, receipts: Sequence[ReceiptVersion]) -> bool:
     """Return whether the function may join: the parts fit, and it ends long before the host's timeout."""
-    sizes = [receipt.part.size for receipt in read_receipts(app.storage, plan)]
+    sizes = [version.receipt.part.size for version in receipts]
     media_bytes = sum(sizes) + _audio_bytes(app, plan)
     time = join_time(batches=plan.batch_count, frames=plan.frame_count, media_bytes=media_bytes)
     fits = fits_in_function(sizes, plan.frame_count, limit=app.settings.join_in_function_bytes)
-    return fits and time <= LONGEST_JOIN
+    if fits and time <= LONGEST_JOIN:
+        app.receipts.keep(plan.run_id, receipts)
+        return True
+    return False
 
 
 def _audio_bytes(app: App, plan: Plan) -> int:

@@ -2,9 +2,10 @@
 
 import logging
 
-from frame_tools.assembly import DamagedBatchError, assemble_output
+from frame_tools.assembly import assemble_output
 from frame_tools.contracts.errors import TemporaryError
 from frame_tools.contracts.paths import RunPaths
+from frame_tools.storage.receipts import DamagedBatchError
 from scoring.tasks.base import Task
 
 _log = logging.getLogger(__name__)

@@ -4,9 +4,9 @@ from functools import partial
 
 import pytest
 
-from frame_tools.assembly import read_receipt
 from frame_tools.contracts import ids
 from frame_tools.contracts.paths import RunPaths
+from frame_tools.storage.receipts import read_receipt
 from orchestration.handlers.cancel import cancel
 from orchestration.handlers.finish_batch import finish_batch
 from orchestration.handlers.resubmit import resubmit

@@ -18,6 +18,8 @@ from frame_tools.storage.blobs.values import Blob, BlobInfo, Page, info_of, md5_
 T = TypeVar("T")
 PAGE_SIZE: Final = 5000
 """Blobs in one listing request; the maximum of the service."""
+READERS: Final = 16
+"""Half of the connections that all calls of a process share."""
 
 
 class Container:
@@ -35,6 +37,11 @@ class Container:
     def url(self) -> str:
         """The container's URL without a signature."""
         return str(self._client.url).split("?", 1)[0]
+
+    @property
+    def readers(self) -> int:
+        """How many blobs may be read at a time."""
+        return READERS
 
     def ensure(self) -> None:
         """Create the container unless it exists."""

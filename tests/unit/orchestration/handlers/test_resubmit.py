@@ -2,9 +2,9 @@
 
 import pytest
 
-from frame_tools.assembly import read_receipt
 from frame_tools.contracts.errors import InputError, MissingError
 from frame_tools.contracts.paths import RunPaths
+from frame_tools.storage.receipts import read_receipt
 from orchestration.handlers.cancel import cancel
 from orchestration.handlers.finish_batch import finish_batch
 from orchestration.handlers.resubmit import Which, parse_resubmit_request, resubmit

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.assembly import read_receipt
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import BadFrame, Receipt, SteadinessSums, StoredFile
+from frame_tools.storage.receipts import read_receipt
 from orchestration.reporting.report import mean_steadiness, summarize_bad_frames
 from tests.support.fake_node import TIMES
 from tests.support.world import World

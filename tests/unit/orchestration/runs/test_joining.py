@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from frame_tools.assembly import read_receipt
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure
 from frame_tools.storage.blobs import sha256_of
+from frame_tools.storage.receipts import read_receipt
 from orchestration.handlers.finish_batch import finish_batch
 from orchestration.handlers.submit_batch import submit_batch
 from orchestration.runs.joining import MAX_JOINED_FRAMES, MAX_PART_BYTES, fits_in_function

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from frame_tools.assembly import assemble_output, read_receipt
+from frame_tools.assembly import assemble_output
 from frame_tools.contracts.errors import DamagedError, ErrorCode
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
 from frame_tools.storage.blobs import sha256_of
+from frame_tools.storage.receipts import read_receipt
 from orchestration.handlers.cancel import cancel
 from orchestration.handlers.finish_batch import finish_batch
 from orchestration.handlers.resubmit import resubmit

@@ -7,7 +7,6 @@ from pathlib import Path
 import av
 import pytest
 
-from frame_tools.assembly import read_receipt
 from frame_tools.contracts.errors import ErrorCode, NextStep, TemporaryError
 from frame_tools.contracts.inputs import InputPins
 from frame_tools.contracts.manifest import Manifest
@@ -15,6 +14,7 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.receipt import Outcome, ProductRecord, Receipt
 from frame_tools.media.split import split
+from frame_tools.storage.receipts import read_receipt
 from orchestration.handlers.cancel import cancel
 from orchestration.handlers.finish_batch import finish_batch
 from orchestration.handlers.resubmit import resubmit

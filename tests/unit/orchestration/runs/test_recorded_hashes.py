@@ -2,11 +2,12 @@
 
 import pytest
 
-from frame_tools.assembly import DamagedPlanError, assemble_output, read_receipts
+from frame_tools.assembly import DamagedPlanError, assemble_output
 from frame_tools.contracts.errors import DamagedError, ErrorCode, NextStep
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan, Request
+from frame_tools.storage.receipts import read_receipts
 from frame_tools.storage.recorded_hashes import load_plan, load_request, record_hash
 from orchestration.handlers.resubmit import resubmit
 from orchestration.handlers.submit_batch import submit_batch
@@ -54,7 +55,7 @@ def test_rewritten_plan_is_not_joined_with_receipts_that_fit_it(world: World, ru
     assert world.finish(run_id) == "scoring", "the receipt for the other plan is set aside when the run is joined"
     assert world.finish(run_id) == "finished"
     assert world.frame_count(run_id) == 6
-    assert len(read_receipts(world.storage, read_plan(world.storage, run_id))) == 3
+    assert len(read_receipts(world.storage, *load_plan(world.storage, run_id))) == 3
 
 
 def test_tasks_are_not_created_for_a_rewritten_plan(world: World) -> None:
