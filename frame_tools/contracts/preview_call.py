@@ -65,6 +65,9 @@ class PreviewAnswer(Answer):
     clip: str
     clip_frames: Count | None
     """Frames of the whole clip; null until they are known."""
+    clip_width: Count | None
+    clip_height: Count | None
+    """Size of its frames, in pixels; null until it is known."""
     originals: tuple[Url | None, ...]
     cells: tuple[PreviewCell, ...]
     done: Count

@@ -13,14 +13,18 @@ from orchestration.reporting.clip_estimate import Clip, ClipEstimate, estimate_c
 
 def preview_answer(app: App, preview_id: str) -> PreviewAnswer:
     """Return a preview; raises MissingError if it was never ordered."""
-    state = need_state(app, preview_id)
+    return describe(app, need_state(app, preview_id))
+
+
+def describe(app: App, state: PreviewState) -> PreviewAnswer:
+    """Return the preview that has this state; asks Batch only while nothing else says how it ended."""
     task = None if state.result is not None or state.ending is not None else try_read_task(app, state)
     standing = decide(state, task, app.clock.now(), is_local=app.settings.batch_is_local)
     estimates = _estimates(app, state)
     cells = [_cell(app, state, number, look, estimates) for number, look in enumerate(state.order.looks)]
     result = state.result
     return PreviewAnswer(
-        preview_id=preview_id,
+        preview_id=state.preview_id,
         status=standing.status,
         reason=standing.reason,
         remedy=standing.remedy,
@@ -29,6 +33,8 @@ def preview_answer(app: App, preview_id: str) -> PreviewAnswer:
         began_at=state.began_at.isoformat() if state.began_at else None,
         clip=state.order.clip.name,
         clip_frames=result.clip_frames or None if result else None,
+        clip_width=result.width if result else None,
+        clip_height=result.height if result else None,
         originals=tuple(_link(app, state, state.paths.original(frame)) for frame in range(state.frames)),
         cells=tuple(cells),
         done=sum(state.has_look(number) for number in range(len(cells))),

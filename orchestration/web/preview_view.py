@@ -16,7 +16,7 @@ from frame_tools.contracts.preview_paths import check_preview_id
 from frame_tools.contracts.preview_task import MAX_FRAMES, MAX_PAINTINGS
 from frame_tools.costs import model
 from orchestration.app import App
-from orchestration.previews.answer import preview_answer
+from orchestration.previews.answer import describe
 from orchestration.previews.decide import WAITING, WAITING_LOCALLY
 from orchestration.previews.scheduling import need_state
 from orchestration.reporting.clip_estimate import Clip, is_local, read_pool
@@ -26,6 +26,8 @@ from orchestration.web.text import count_text, duration_text, title_of, usd_text
 STRENGTH_NAMES: Final = {0.4: "Subtle", 0.7: "Balanced", 1.0: "Full"}
 MEASURED_TWICE: Final = 2
 """Each frame passes through the network for the statistics, too."""
+WAITING_POLL: Final = 5
+"""Seconds between two requests while a GPU starts, which takes minutes."""
 REASONS: Final = {
     WAITING: "Waiting for a GPU · usually 5–10 min. The previews appear here.",
     WAITING_LOCALLY: "The preview is about to start.",
@@ -64,6 +66,11 @@ class PreviewView:
 
     preview_id: str
     is_open: bool
+    poll_seconds: int
+    """After which it is asked for again while it is open."""
+    done: int
+    total: int
+    clip: PreviewAnswer
     state: str
     """How far it is, for people."""
     error: str
@@ -86,8 +93,8 @@ class Offer:
 
 def read_preview(app: App, preview_id: str) -> PreviewView:
     """Return the sheet of a preview; raises InputError for what is no id, MissingError for an unknown one."""
-    answer = preview_answer(app, check_preview_id(preview_id))
-    order = need_state(app, preview_id).order
+    state = need_state(app, check_preview_id(preview_id))
+    answer, order = describe(app, state), state.order
     now = app.clock.now()
     thumbnails = {each.name: app.links.view(paths.INPUT, each.blob, now=now) for each in order.paintings}
     cells = [_cell(number, cell) for number, cell in enumerate(answer.cells)]
@@ -98,6 +105,10 @@ def read_preview(app: App, preview_id: str) -> PreviewView:
     return PreviewView(
         preview_id=preview_id,
         is_open=answer.status in ("waiting", "painting"),
+        poll_seconds=WAITING_POLL if answer.reason == WAITING else 1,
+        done=answer.done,
+        total=len(cells),
+        clip=answer,
         state=_state(answer),
         error=f"{sentence(answer.reason)} {sentence(answer.remedy)}" if answer.status == "failed" else "",
         originals=" ".join(filter(None, answer.originals)) if all(answer.originals) else "",

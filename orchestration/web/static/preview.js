@@ -5,7 +5,7 @@
   const $ = (selector) => document.querySelector(selector);
   const cells = () => [...document.querySelectorAll("#sheet .cell input")];
   const urls = (text) => (text || "").split(" ").filter(Boolean);
-  let changed = () => {}, shown = null, wasOpen = false, chosen = false;
+  let changed = () => {}, shown = null, wasOpen = false, quarter = 0, chosen = false;
 
   const picked = () => cells().filter((cell) => cell.checked).map((cell) => ({
     painting: cell.dataset.painting, strength: Number(cell.dataset.strength), strokes: cell.dataset.strokes,
@@ -49,8 +49,9 @@
       const first = cells().find((cell) => cell.dataset.strokes === "medium" && cell.dataset.strength === "1.0" && !cell.disabled);
       if (first) { chosen = true; first.checked = true; showLarge(first); }
     }
-    if (wasOpen && !open) announce(sheet.dataset.state);
-    wasOpen = open;
+    const now = Math.floor((4 * Number(sheet.dataset.done)) / Number(sheet.dataset.total));
+    if (wasOpen && (!open || now > quarter)) announce(sheet.dataset.state);
+    [wasOpen, quarter] = [open, now];
     count();
   }
 
@@ -60,7 +61,7 @@
     document.querySelectorAll("[data-look-option]").forEach((field) => { field.hidden = true; });
     $("#from-looks").hidden = false;
     if ($("#sheet").dataset.preview !== id) { chosen = false; shown = null; }
-    wasOpen = true;
+    [wasOpen, quarter] = [true, 0];
     window.htmx.ajax("GET", `/ui/parts/preview/${id}`, { target: "#sheet", swap: "outerMorph" });
     $("#previews-h").focus();
   }
@@ -73,6 +74,12 @@
     $("#from-looks").hidden = true;
     cells().forEach((cell) => { cell.checked = false; });
     count();
+  }
+
+  // What the node has read of the clip; null until the preview is finished.
+  function clipFacts() {
+    const { frames, width, height } = $("#sheet").dataset;
+    return frames ? { frames: Number(frames), width: Number(width), height: Number(height) } : null;
   }
 
   document.addEventListener("htmx:after:swap", follow);
@@ -95,5 +102,5 @@
     if (to) { to.focus(); showLarge(to); }
   });
 
-  window.impasto.previews = { show, leave, picked, isOn: () => !$("#previews").hidden, onChange: (callback) => { changed = callback; } };
+  window.impasto.previews = { show, leave, picked, clipFacts, isOn: () => !$("#previews").hidden, onChange: (callback) => { changed = callback; } };
 })();

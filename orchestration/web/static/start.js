@@ -272,7 +272,12 @@
     offer();
   }));
   document.querySelectorAll("[data-sample]").forEach((button) => button.addEventListener("click", () => takeSample(button)));
-  previews.onChange(() => { if (clip) bar(); });
+  previews.onChange(() => {
+    if (!clip) return;
+    // What this browser could not read of the clip, the preview's task has read.
+    if (!facts.exact && previews.isOn()) facts = { ...facts, ...previews.clipFacts() };
+    bar();
+  });
   $("#leave-previews").addEventListener("click", () => { previews.leave(); $("#ready-title").textContent = "Ready to paint"; show(); $("#ready-title").focus(); });
   $("#preview").addEventListener("click", () => {
     if (clip.size > MAX_PREVIEW_BYTES) {

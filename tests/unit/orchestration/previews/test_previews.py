@@ -22,7 +22,7 @@ from orchestration.previews.slots import MAX_OPEN_PREVIEWS, read_slots
 from tests.support.api_call import ApiCall, api_call
 from tests.support.crash import SimulatedCrash, crash_after
 from tests.support.interception import intercept
-from tests.support.memory_world import InMemoryCloud
+from tests.support.memory_world import InMemoryCloud, with_access_hook
 from tests.support.preview_node import CLIP_FRAMES, fail_preview, finish_preview, paint_looks, read_order
 from tests.support.world import World, painting
 
@@ -76,6 +76,7 @@ def test_ordered_preview_is_painted_by_one_task(world: World) -> None:
     finish_preview(world.storage, preview.preview_id)
     preview = preview_answer(world.app, preview.preview_id)
     assert (preview.status, preview.done, preview.clip_frames, preview.seconds) == ("finished", LOOKS, CLIP_FRAMES, 6.4)
+    assert (preview.clip_width, preview.clip_height) == (640, 360)
     medium, fine = preview.cells[0], preview.cells[-1]
     assert (medium.painting, medium.strength, medium.strokes) == ("wave.png", 1.0, "medium")
     assert (medium.run_seconds or 0) < (fine.run_seconds or 0)
@@ -360,3 +361,48 @@ def test_preview_over_http(world: World, call: ApiCall) -> None:
 def test_unknown_preview_is_missing(world: World) -> None:
     with pytest.raises(MissingError):
         preview_answer(world.app, f"preview-{'0' * 20}")
+
+
+@pytest.mark.parametrize("other", ["order", "sweep"])
+def test_another_handler_may_run_between_any_two_accesses(other: str) -> None:
+    """Whatever comes in between, a preview has one open attempt with one task, and a place that is freed at its end."""
+    for access in range(60):
+        world = InMemoryCloud().world()
+        upload(world)
+        done = 0
+
+        def interrupt(_accessed: str, _writes: bool, world: World = world, access: int = access) -> None:
+            nonlocal done
+            done += 1
+            if done == access + 1:
+                if other == "order":
+                    order(world)
+                else:
+                    sweep(world.app)
+
+        preview = order_preview(with_access_hook(world.app, interrupt), OrderPreview.model_validate(CALL))
+        assert preview.status == "waiting"
+        assert (tasks(world, preview), tasks(world, preview, attempt=2)) == ([PREVIEW_TASK_ID], [])
+        assert set(read_slots(world.app).values()) == {PreviewPaths(preview.preview_id).job_id(1)}
+        finish_preview(world.storage, preview.preview_id)
+        sweep(world.app)
+        assert holds_nothing(world, preview)
+        if done <= access:
+            return
+    pytest.fail("ordering takes more accesses than this test counts")
+
+
+def test_sweep_that_knows_an_old_attempt_leaves_the_new_one_alone(world: World) -> None:
+    """A sweep has read that attempt 1 failed; before it frees the place, the preview is ordered again."""
+    upload(world)
+    preview = order(world)
+    end_task(world, preview, succeeded=False)
+
+    def order_first(original: Any, job_id: str, reason: str) -> None:
+        order(world)
+        original(job_id, reason)
+
+    slow = replace(world.app, batch=intercept(world.app.batch, terminate_job=order_first))
+    sweep(slow)
+    assert set(read_slots(world.app).values()) == {PreviewPaths(preview.preview_id).job_id(2)}
+    assert tasks(world, preview, attempt=2) == [PREVIEW_TASK_ID]

@@ -72,7 +72,9 @@ def test_sheet_has_rows_by_painting_and_columns_by_strength(world: World) -> Non
 def test_waiting_in_azure_says_for_what(world: World) -> None:
     upload(world)
     away = world.changed(batch_endpoint="https://a.westeurope.batch.azure.com")
-    assert read_preview(away.app, order(world).preview_id).state.startswith("Waiting for a GPU · usually 5–10 min")
+    view = read_preview(away.app, order(world).preview_id)
+    assert view.state.startswith("Waiting for a GPU · usually 5–10 min")
+    assert view.poll_seconds > 1
 
 
 def test_failure_is_shown_with_its_remedy(world: World) -> None:
