@@ -19,8 +19,9 @@ from tests.scale.open_runs import OpenRuns, count_operations, open_runs
 from tests.support.fake_node import fail
 from tests.support.world import message
 
-SWEEP = 8
-"""Operations of a sweep that no run causes: its progress (three), slots and open marks, a page of the trigger files."""
+SWEEP = 9
+"""Operations of a sweep that no run causes: its progress (three), slots and open marks, a page of the trigger files, the
+places of previews."""
 ADMITTED = 12
 """Operations of a sweep on a run whose tasks are active: its state once, its job, its tasks, the pool."""
 WAITING = 1
