@@ -38,6 +38,10 @@ def decide(state: PreviewState, task: TaskView | None, now: dt.datetime, *, is_l
     """Return how far the newest attempt is. `task` is None if it has none, or Batch was not asked."""
     if state.result is not None:
         return Standing(status="finished", reason="")
+    if not state.attempt:
+        return _failed(
+            "The preview was ordered, but not begun", ORDER_AGAIN, ErrorCode.TEMPORARY_FAILURE, NextStep.RETRY_LATER
+        )
     if state.ending is not None:
         return _failed(state.ending.reason, state.ending.remedy, state.ending.code, state.ending.next_step)
     error = state.error

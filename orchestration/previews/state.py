@@ -1,6 +1,7 @@
 """The durable state of a preview: what is ordered, which attempt is on, and what its task has written."""
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -31,6 +32,7 @@ class PreviewState:
     ending: PreviewEnding | None
     """Why the newest attempt ended without a result."""
     result: PreviewResult | None
+    """What the task found out, if all of its pictures are there: a lifecycle rule deletes them one by one."""
     error: PreviewError | None
     """The last error of the newest attempt's task."""
     written: frozenset[str]
@@ -53,7 +55,12 @@ class PreviewState:
 
     def has_look(self, look: int) -> bool:
         """Return whether all pictures of a look are written."""
-        return all(self.paths.cell(look, frame) in self.written for frame in range(self.frames))
+        return has_look(self.paths, self.written, look, self.frames)
+
+
+def has_look(names: PreviewPaths, written: Collection[str], look: int, frames: int) -> bool:
+    """Return whether all pictures of a look are among the blobs that are written."""
+    return all(names.cell(look, frame) in written for frame in range(frames))
 
 
 def read_state(app: App, preview_id: str) -> PreviewState | None:
@@ -69,13 +76,19 @@ def read_state(app: App, preview_id: str) -> PreviewState | None:
     attempt = max((int(number) for number in attempts if number.isdecimal()), default=0)
     written = frozenset(item.name for item in work.page(names.folder, limit=MAX_LISTED).items)
     error = _read(work, names.error, PreviewError) if names.error in written else None
+    order = PreviewOrder.load_stored(blob.data)
+    result = _read(work, names.result, PreviewResult) if names.result in written else None
+    if result is not None and not all(
+        has_look(names, written, number, result.frames) for number in range(len(order.looks))
+    ):
+        result = None
     return PreviewState(
         preview_id=preview_id,
-        order=PreviewOrder.load_stored(blob.data),
+        order=order,
         attempt=attempt,
         began_at=_read_time(runs, names.attempt(attempt)) if attempt else None,
         ending=_read(runs, names.ending(attempt), PreviewEnding) if attempt else None,
-        result=_read(work, names.result, PreviewResult) if names.result in written else None,
+        result=result,
         error=error if error is not None and error.attempt == attempt else None,
         written=written,
     )

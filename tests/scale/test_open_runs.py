@@ -20,8 +20,8 @@ from tests.support.fake_node import fail
 from tests.support.world import message
 
 SWEEP = 9
-"""Operations of a sweep that no run causes: its progress (three), slots and open marks, a page of the trigger files, the
-places of previews."""
+"""Operations of a sweep that no run causes: its progress (three), slots and open marks, a page of the trigger files,
+the places of previews."""
 ADMITTED = 12
 """Operations of a sweep on a run whose tasks are active: its state once, its job, its tasks, the pool."""
 WAITING = 1

@@ -1,4 +1,5 @@
-// How many frames a clip has: exactly for MP4 and MOV, whose index says so; otherwise from its length.
+// How many frames a clip has, and whether it has sound: exactly for MP4 and MOV, whose index says so; otherwise the number
+// of frames follows from its length.
 "use strict";
 (() => {
   const GUESSED_RATE = 30;
@@ -37,21 +38,22 @@
     return null;
   }
 
-  // Frames of the first video track: the sum of the counts in its table of durations (stts).
-  async function countFrames(file) {
-    const view = await findIndex(file).catch(() => null);
-    if (!view) return null;
+  // Frames of the first video track (the sum of the counts in its table of durations, stts), and whether there is sound.
+  async function readIndex(file) {
+    const found = { frames: null, sound: null }, view = await findIndex(file).catch(() => null);
+    if (!view) return found;
+    found.sound = false;
     for (const track of boxes(view, 8, view.byteLength)) {
-      if (track.name !== "trak") continue;
-      const media = child(view, track, "mdia"), handler = media && child(view, media, "hdlr");
-      if (!handler || nameAt(view, handler.from + 8) !== "vide") continue;
+      const media = track.name === "trak" && child(view, track, "mdia"), handler = media && child(view, media, "hdlr");
+      const kind = handler ? nameAt(view, handler.from + 8) : "";
+      if (kind === "soun") found.sound = true;
+      if (kind !== "vide" || found.frames !== null) continue;
       const table = ["minf", "stbl", "stts"].reduce((box, name) => box && child(view, box, name), media);
-      if (!table) return null;
       let frames = 0;
-      for (let entry = 0; entry < view.getUint32(table.from + 4); entry += 1) frames += view.getUint32(table.from + 8 + 8 * entry);
-      return frames || null;
+      for (let entry = 0; table && entry < view.getUint32(table.from + 4); entry += 1) frames += view.getUint32(table.from + 8 + 8 * entry);
+      found.frames = frames || null;
     }
-    return null;
+    return found;
   }
 
   // What the page says of a clip; `playable` is false for a codec that this browser does not know.
@@ -62,11 +64,11 @@
       video.onerror = () => resolve(false);
     });
     video.src = url;
-    const playable = await loaded, counted = await countFrames(file);
+    const playable = await loaded, { frames: counted, sound } = await readIndex(file);
     const seconds = playable ? video.duration : 0;
     const guessed = Number.isFinite(seconds) && seconds > 0 ? Math.max(1, Math.round(seconds * GUESSED_RATE)) : null;
     return {
-      playable, seconds, frames: counted ?? guessed, exact: counted !== null,
+      playable, seconds, frames: counted ?? guessed, exact: counted !== null, sound,
       width: video.videoWidth || 1920, height: video.videoHeight || 1080,
     };
   };

@@ -39,8 +39,10 @@
     $("#poster").hidden = !facts.playable;
     $("#ready-name").textContent = file.name;
     const texts = [facts.frames && `${facts.exact ? "" : "about "}${facts.frames.toLocaleString("en")} frames`];
-    if (facts.playable) texts.push(`${facts.seconds.toFixed(1)} s`, `${facts.width} × ${facts.height}`);
+    const rate = facts.exact && facts.seconds > 0 ? ` at ${Number((facts.frames / facts.seconds).toPrecision(4))} fps` : "";
+    if (facts.playable) texts.push(`${facts.seconds.toFixed(1)} s${rate}`, `${facts.width} × ${facts.height}`);
     texts.push(`${megabytes(file.size)} MB`);
+    if (facts.sound !== null) texts.push(facts.sound ? "with sound" : "no sound");
     $("#ready-facts").textContent = texts.filter(Boolean).join(" · ");
     show();
   }

@@ -159,5 +159,7 @@ def test_sample_is_painted_without_a_clip_at_hand(show: ShowScreen) -> None:
     tab.get_by_role("button", name="Sample painting").click()
     tab.get_by_role("button", name="Sailing home").click()
     tab.wait_for_function("() => document.querySelector('#go').textContent === 'Paint 96 frames'")
+    facts = tab.inner_text("#ready-facts")
+    assert [text for text in ("3.2 s at 29.97 fps", "640 × 360", "with sound") if text not in facts] == []
     tab.click("#go")
     tab.wait_for_url(re.compile("/ui/runs/sailing-"))

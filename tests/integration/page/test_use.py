@@ -90,7 +90,8 @@ def test_start_shows_length_and_estimate_before_the_button(show: ShowScreen, tmp
     tab.wait_for_function("() => document.querySelector('#clip-error').textContent.includes('notes.txt')")
     tab.set_input_files("#clip", clip)
     tab.wait_for_selector("#ready:not([hidden])")
-    assert "30 frames" in tab.inner_text("#ready-facts")
+    facts = tab.inner_text("#ready-facts")
+    assert [text for text in ("30 frames", " fps", "160 × 96", "no sound") if text not in facts] == []
     assert tab.is_disabled("#go")
     tab.set_input_files("#paintings", picture)
     tab.wait_for_function("() => document.querySelector('#go').textContent === 'Paint 30 frames'")

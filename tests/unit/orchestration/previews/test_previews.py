@@ -318,17 +318,32 @@ def test_foreign_slot_is_freed(world: World) -> None:
     assert read_slots(world.app) == {}
 
 
-def test_pictures_that_a_lifecycle_rule_deleted_are_painted_again(world: World) -> None:
+@pytest.mark.parametrize("deleted", ["all", "one"])
+def test_pictures_that_a_lifecycle_rule_deleted_are_painted_again(world: World, deleted: str) -> None:
     upload(world)
     preview = order(world)
+    names = PreviewPaths(preview.preview_id)
     finish_preview(world.storage, preview.preview_id)
     sweep(world.app)
     for item in list(world.storage.work.list("")):
-        world.storage.work.delete(item.name)
+        if deleted == "all" or item.name == names.cell(3, 1):
+            world.storage.work.delete(item.name)
     world.clock.advance(days=14)
     again = order(world)
     assert (again.preview_id, again.status) == (preview.preview_id, "waiting")
     assert tasks(world, preview, attempt=2) == [PREVIEW_TASK_ID]
+    assert not world.storage.work.exists(names.result)
+    finish_preview(world.storage, preview.preview_id)
+    assert preview_answer(world.app, preview.preview_id).done == LOOKS
+
+
+def test_order_that_was_not_begun_says_so(world: World) -> None:
+    upload(world)
+    with pytest.raises(SimulatedCrash):
+        order_preview(crash_after(world.app, 1), OrderPreview.model_validate(CALL))
+    (name,) = (item.name for item in world.storage.runs.list("previews/"))
+    preview = preview_answer(world.app, name.split("/")[1])
+    assert (preview.status, preview.next_step) == ("failed", "retry_later")
 
 
 def test_order_names_what_is_painted(world: World) -> None:
