@@ -10,7 +10,7 @@ import logging
 import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from azure.core.exceptions import AzureError
@@ -47,6 +47,7 @@ CELL_WIDTH: Final = 640
 QUALITY: Final = 85
 """JPEG quality."""
 MAX_EXCEPTION_TEXT: Final = 300
+MAX_FILE_NAME_BYTES: Final = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,9 +125,11 @@ def _row(order: PreviewOrder, look: Look, painting: Path) -> PreviewRow:
     return PreviewRow(options=options, styles=(PreviewStyle(path=painting, weight=1.0),), label=(), caption="")
 
 
-def _download(task: PreviewTask, file: OrderedFile, target: Path) -> Path:
-    """Copy a file in the ordered version; raises InputError if it is gone or was replaced."""
-    path = target.with_suffix(PurePosixPath(file.name).suffix[:10])
+def _download(task: PreviewTask, file: OrderedFile, folder: Path) -> Path:
+    """Copy a file in the ordered version to a new folder; raises InputError if it is gone or was replaced."""
+    folder.mkdir()
+    # Messages contain the name of the file; a file system allows 255 bytes.
+    path = folder / (file.name if len(file.name.encode()) < MAX_FILE_NAME_BYTES else folder.name)
     with path.open("wb") as opened:
         exists = task.storage.input.download_to(file.blob, opened)
     info = task.storage.input.info(file.blob) if exists else None

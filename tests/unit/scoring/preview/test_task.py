@@ -103,27 +103,26 @@ def test_ended_attempt_is_not_painted(storage, weights) -> None:
 
 
 @pytest.mark.parametrize(
-    ("break_it", "named"),
-    [
-        (lambda storage: storage.input.write("holiday/clip.mp4", b"no video"), "clip.mp4"),
-        (lambda storage: storage.input.delete("holiday/wave.png"), "wave.png"),
-    ],
+    ("name", "is_replaced", "code"), [("clip.mp4", True, "input_changed"), ("wave.png", False, "invalid_input")]
 )
-def test_replaced_and_deleted_files_are_permanent_errors(storage, weights, break_it, named) -> None:
-    task = ordered(storage)
-    break_it(storage)
+def test_replaced_and_deleted_files_are_permanent_errors(storage, weights, name, is_replaced, code) -> None:
+    task, blob = ordered(storage), f"holiday/{name}"
+    if is_replaced:
+        storage.input.write(blob, storage.input.need(blob).data)
+    else:
+        storage.input.delete(blob)
     for _ in range(2):  # Batch tries again; the second try ends at once
-        with pytest.raises(InputError, match=named):
+        with pytest.raises(InputError, match=name):
             paint(task, weights)
     error = read_error(task)
-    assert (error.permanent, error.attempt) == (True, 1)
+    assert (error.permanent, error.attempt, error.code) == (True, 1, code)
     assert error.remedy
 
 
 def test_clip_that_is_no_video_is_a_permanent_error(storage, weights) -> None:
     storage.input.write("holiday/clip.mp4", b"no video")
     task = ordered(storage)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"clip\.mp4"):
         paint(task, weights)
     assert read_error(task).permanent
 
