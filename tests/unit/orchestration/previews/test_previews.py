@@ -421,3 +421,29 @@ def test_sweep_that_knows_an_old_attempt_leaves_the_new_one_alone(world: World) 
     sweep(slow)
     assert set(read_slots(world.app).values()) == {PreviewPaths(preview.preview_id).job_id(2)}
     assert tasks(world, preview, attempt=2) == [PREVIEW_TASK_ID]
+
+
+def test_place_of_an_older_attempt_is_freed(world: World) -> None:
+    upload(world)
+    preview = order(world)
+    end_task(world, preview, succeeded=False)
+    order(world)
+    names = PreviewPaths(preview.preview_id)
+    world.storage.runs.write("previews/slots/03", names.job_id(1).encode())
+    sweep(world.app)
+    assert list(read_slots(world.app).values()) == [names.job_id(2)]
+
+
+def test_job_of_an_attempt_that_ended_meanwhile_is_terminated(world: World) -> None:
+    """While the job is created, a sweep ends the attempt, and finds no job to terminate."""
+
+    def end_first(original: Any, job_id: str, **options: Any) -> bool:
+        world.clock.advance(seconds=TIME_LIMIT.total_seconds())
+        sweep(world.app)
+        return bool(original(job_id, **options))
+
+    upload(world)
+    slow = World(replace(world.app, batch=intercept(world.app.batch, ensure_job=end_first)))
+    preview = order(slow)
+    assert preview.status == "failed"
+    assert holds_nothing(world, preview)
