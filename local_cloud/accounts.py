@@ -76,6 +76,7 @@ def app_settings(ports: Ports) -> dict[str, str]:
         "BATCH_ENDPOINT": f"http://127.0.0.1:{ports.batch}",
         "BATCH_POOL_ID": POOL_ID,
         "BATCH_POOL_IDENTITY": POOL_IDENTITY,
+        "POOL_TASKS": "1",
         "NODE_IMAGE": NODE_IMAGE,
         "BROWSER_UPLOADS": "true",
     }

@@ -81,7 +81,8 @@ def running_cloud(options: CloudOptions) -> Iterator[Cloud]:
     """Start the local cloud; stop the launched services in reverse order. Raises ServiceFailedError."""
     ports = _allocate_ports(options.ports, functions=options.functions)
     client_ports = _client_ports(options, ports)
-    settings = {**app_settings(client_ports), **options.settings}
+    pool = {"POOL_TASKS": str(options.nodes * options.slots)}
+    settings = {**app_settings(client_ports), **pool, **options.settings}
     services: dict[str, ServiceProcess] = {}
     with ExitStack() as stack:
         # All are launched at once: the function host imports the app while Azurite starts, and reads storage later.

@@ -19,6 +19,7 @@ from orchestration.azure_batch.client import BatchService
 from orchestration.azure_batch.ports import BatchClient
 from orchestration.clock import Clock, SystemClock
 from orchestration.memory_budget import MemoryBudget
+from orchestration.plan_cache import PlanCache
 from orchestration.receipt_memory import ReceiptMemory
 from orchestration.settings import HostSettings, Settings
 from orchestration.telemetry.azure_monitor import telemetry_from
@@ -45,6 +46,8 @@ class App:
     """What all calls of this process that read large files share."""
     receipts: ReceiptMemory = field(default_factory=ReceiptMemory)
     """Receipts that a join has read, for the report."""
+    plans: PlanCache = field(default_factory=PlanCache)
+    """The plans that this process has read."""
     task_environment: Mapping[str, str]
     """Environment variables of every task: the storage accounts (never a key) and the identity it signs in with."""
 

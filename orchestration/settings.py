@@ -67,6 +67,8 @@ class Settings(_FromEnvironment):
     """Seconds that a queued batch may be without a Batch task before its message counts as lost."""
     max_open_runs: Positive = 20
     """Maximum number of concurrent runs; later ones wait in order. New Batch accounts allow 100 active jobs."""
+    pool_tasks: Positive = 4
+    """Tasks that the pool can execute at once, nodes times slots: a run is divided into at least as many, if it can."""
     max_frames: Positive = 200_000
     """Maximum number of frames of one run (just under two hours at 30 per second)."""
     max_frame_pixels: Positive = 7680 * 4320
@@ -78,7 +80,7 @@ class Settings(_FromEnvironment):
     sweep_retries: Annotated[int, Field(ge=0, le=10)] = 1
     """Retries by the sweep of a task that Batch no longer retries."""
     task_minutes: Positive = 60
-    """Wall-clock limit of one attempt of a task, in minutes."""
+    """Wall-clock limit of one attempt of a task, in minutes; of a task of several batches, for each of them."""
     run_hours: Positive = 48
     """Hours after which a run that has not ended fails."""
     join_in_function_bytes: Positive = 2 * 2**30

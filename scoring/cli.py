@@ -13,11 +13,13 @@ import typer
 
 from frame_tools.cli.app import new_app
 from frame_tools.cli.errors import report_errors
-from frame_tools.contracts.errors import ExitCode
+from frame_tools.contracts.errors import ExitCode, InputError
+from frame_tools.contracts.ids import BatchRange, task_name
 from frame_tools.telemetry import logs
 from scoring.inference.weight_files import weights_folder
 from scoring.process_start import process_start
 from scoring.tasks.base import Task, perform
+from scoring.tasks.batches import perform_batches
 from scoring.training import commands as training
 
 app = new_app(
@@ -27,18 +29,30 @@ app = new_app(
 RunOption = Annotated[str, typer.Option("--run", help="ID of the run.")]
 
 
-def _perform(run: str, step: int | str, work: Callable[[Task], None]) -> None:
+def _perform(run: str, step: str, work: Callable[[Task], None]) -> None:
     logs.configure_task_logging(sys.stdout, correlation_id=os.environ.get(logs.CORRELATION_ID, run), step=step)
     with report_errors():
         perform(Task.from_environment(os.environ, run, step), work)
 
 
 @app.command()
-def run(run: RunOption, batch: Annotated[int, typer.Option("--batch", min=0, help="Number of the batch.")]) -> None:
-    """Score one batch of frames."""
-    from scoring.tasks.score import score_batch
+def run(
+    run: RunOption,
+    batch: Annotated[int, typer.Option("--batch", min=0, help="Number of the first batch.")],
+    last: Annotated[int | None, typer.Option("--last", min=0, help="Number of the last batch; default: one.")] = None,
+) -> None:
+    """Score neighboring batches of frames."""
+    from scoring.tasks.score import open_scoring
 
-    _perform(run, batch, lambda task: score_batch(task, weights=weights_folder(os.environ), started=process_start()))
+    batches = BatchRange(batch, batch if last is None else last)
+    correlation_id = os.environ.get(logs.CORRELATION_ID, run)
+    logs.configure_task_logging(sys.stdout, correlation_id=correlation_id, step=task_name(batches))
+    with report_errors():
+        if batches.last < batches.first:
+            raise InputError(f"--last {last} is before --batch {batch}", "Give the last batch of the range")
+        task = Task.from_environment(os.environ, run, batch)
+        weights, started = weights_folder(os.environ), process_start()
+        perform_batches(task, batches, lambda: open_scoring(task, weights=weights, started=started))
 
 
 @app.command()

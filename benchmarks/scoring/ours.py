@@ -20,7 +20,7 @@ from scoring.scorers.any_painting.scorer import AnyPainting, pad
 from scoring.scorers.any_painting.weights import load_networks
 from scoring.scorers.registry import ScorerResources, load_scorer
 from scoring.tasks.inputs import prepare_once
-from scoring.tasks.score import score_batch
+from scoring.tasks.score import open_scoring
 from scoring.types import Pictures, Scorer
 
 DISTINCT_FRAMES = 8
@@ -121,7 +121,8 @@ class _WholeTask:
 
     def _run_once(self) -> None:
         self._run.storage.runs.delete(RunPaths(RUN).receipt(0))
-        score_batch(self._run.task, weights=self._weights, started=time.monotonic())
+        with open_scoring(self._run.task, weights=self._weights, started=time.monotonic()) as score_batches:
+            score_batches([0])
 
 
 def _opened(run: Planned, setting: Setting) -> tuple[Scorer, Any]:

@@ -21,6 +21,7 @@ NO_PROGRAM: Final = "unnamed"
 _ROWS: Final[tuple[tuple[str, "Callable[[Forecast], str]"], ...]] = (
     ("frames per batch", lambda forecast: f"{forecast.frames_per_batch}"),
     ("batches", lambda forecast: f"{forecast.batches}"),
+    ("tasks", lambda forecast: f"{forecast.tasks}"),
     ("wall time", lambda forecast: _format_time(forecast.wall_seconds)),
     ("node-seconds", lambda forecast: f"{forecast.node_seconds:.0f}"),
     ("lost to evictions", lambda forecast: f"{forecast.lost_seconds:.1f}"),
@@ -71,6 +72,7 @@ def estimate(
     from frame_tools.contracts.working_size import working_size
     from frame_tools.costs import model
     from frame_tools.costs.estimate import build_pool, choose_throughput, probe_video, read_prices
+    from frame_tools.costs.grouping import run_workload, task_count
     from frame_tools.costs.throughput import device_throughput
 
     with report_errors():
@@ -82,14 +84,11 @@ def estimate(
             seconds_per_frame=seconds_per_frame, start_up_seconds=start_up,
         )  # fmt: skip
         pool = build_pool(vm_size, nodes=nodes, spot=spot, prices=price_table, evictions_per_hour=evictions)
-        work = model.Workload(
-            frames=info.frames,
-            seconds_per_frame=throughput.seconds_per_frame,
-            start_up_seconds=throughput.start_up_seconds,
-        )
+        work = run_workload(info.frames, throughput, painting)
         requested = painting.frames_per_batch or SCORERS[scorer].frames_per_batch
         batches = math.ceil(info.frames / min(max(requested, 1), info.frames))
-        planned = model.forecast(work, pool, batches=batches, prices=price_table)
+        tasks = task_count(work, painting, batches=batches, at_once=nodes)
+        planned = model.forecast(work, pool, batches=batches, tasks=tasks, prices=price_table)
         best = model.best(work, pool, prices=price_table, hour_worth_usd=hour_worth)
         size = "{}x{}".format(*working_size(info.width, info.height, painting))
         local = device_throughput("cpu", width=info.width, height=info.height, options=painting)
@@ -104,7 +103,9 @@ def estimate(
         f"Prices: {price_table.as_of}. A model; boot and idle times of nodes are guesses: see docs/cost.md.",
     ]
     if SCORERS[scorer].has_known_throughput:
-        local_seconds = batches * local.start_up_seconds + info.frames * local.seconds_per_frame
+        local_work = run_workload(info.frames, local, painting)
+        local_tasks = task_count(local_work, painting, batches=batches, at_once=1)
+        local_seconds = local_tasks * local_work.overhead_seconds + info.frames * local.seconds_per_frame
         notes.insert(0, f"In a local cloud on 2 cores: about {_format_time(local_seconds)}, without cost.")
     for note in notes:
         console.print(note, markup=False, soft_wrap=True)

@@ -16,6 +16,7 @@ from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.costs import model
 from frame_tools.costs.estimate import VideoInfo, build_pool
+from frame_tools.costs.grouping import run_workload, task_count
 from frame_tools.costs.prices import Prices
 from frame_tools.costs.throughput import device_throughput, stroke_factor
 
@@ -110,14 +111,15 @@ def expected(look: Look, info: VideoInfo) -> Expected:
         device_throughput(device, width=info.width, height=info.height, options=options) for device in ("cpu", "gpu")
     )
     prices = Prices()
-    work = model.Workload(
-        frames=info.frames, seconds_per_frame=gpu.seconds_per_frame, start_up_seconds=gpu.start_up_seconds
+    work, local = (run_workload(info.frames, throughput, options) for throughput in (gpu, here))
+    tasks, local_tasks = (
+        task_count(each, options, batches=batches, at_once=at_once) for each, at_once in ((work, NODES), (local, 1))
     )
     pool = build_pool(VM_SIZE, nodes=NODES, spot=True, prices=prices)
-    forecast = model.forecast(work, pool, batches=batches, prices=prices)
+    forecast = model.forecast(work, pool, batches=batches, tasks=tasks, prices=prices)
     return Expected(
         stroke_factor=stroke_factor(info.width, info.height, look.trigger),
-        local_seconds=batches * here.start_up_seconds + info.frames * here.seconds_per_frame,
+        local_seconds=local_tasks * local.overhead_seconds + info.frames * here.seconds_per_frame,
         cloud_seconds=forecast.wall_seconds,
         cloud_usd=forecast.cost.total_usd,
     )

@@ -6,7 +6,8 @@ Deterministic ids make repeated messages harmless: handling one twice writes the
 import hashlib
 import re
 import unicodedata
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from frame_tools.contracts.errors import InputError
 
@@ -19,6 +20,7 @@ TRIGGER_SUFFIX: Final = ".json"
 _FORBIDDEN = re.compile(r"""[\x00-\x1f\x7f\ud800-\udfff/\\'"`<>|?*:;&$%#{}]""")
 NAME_PATTERN: Final = r"""^(?![\s.\-])(?!.*\.\.)[^\x00-\x1f\x7f/\\'"`<>|?*:;&$%#{}]{1,100}(?<![\s.])$"""
 """What `check_name` accepts, for JSON schemas."""
+_TASK_ID = re.compile(r"(?:b(?P<first>\d{5})(?:_(?P<last>\d{5}))?|(?P<stage>split|join))(?:-(?P<attempt>\d+))?")
 RUN_ID = re.compile(rf"^[a-z0-9][a-z0-9-]{{0,{SLUG_CHARS - 1}}}-[0-9a-f]{{{HASH_CHARS}}}$")
 
 
@@ -79,16 +81,52 @@ def step_name(batch: int | str) -> str:
     return f"{batch:05d}" if isinstance(batch, int) else batch
 
 
-def task_id(batch: int | str, attempt: int) -> str:
-    """Return a task's id: "b00003" or "split", with "-2" and so on for later attempts."""
-    stem = f"b{batch:05d}" if isinstance(batch, int) else batch
+@dataclass(frozen=True, order=True)
+class BatchRange:
+    """The batches `first` to `last`, both included, that one task scores."""
+
+    first: int
+    last: int
+
+    def __contains__(self, batch: object) -> bool:
+        return isinstance(batch, int) and self.first <= batch <= self.last
+
+    @property
+    def numbers(self) -> range:
+        """The batches of the range."""
+        return range(self.first, self.last + 1)
+
+
+Work = BatchRange | Literal["split", "join"]
+"""What one task does."""
+
+
+def task_name(work: Work) -> str:
+    """Return the name of a task without its attempt: "b00003", "b00003_00007", "split" or "join"."""
+    if isinstance(work, str):
+        return work
+    stem = f"b{work.first:05d}"
+    return stem if work.first == work.last else f"{stem}_{work.last:05d}"
+
+
+def task_id(work: Work, attempt: int) -> str:
+    """Return a task's id: its name, with "-2" and so on for later attempts."""
+    stem = task_name(work)
     return stem if attempt == 1 else f"{stem}-{attempt}"
 
 
-def parse_task_id(text: str) -> tuple[int | str, int] | None:
-    """Return (step, attempt) of a task id, or None if it is not one of ours."""
-    match = re.fullmatch(r"(?:b(\d{5})|(split|join))(?:-(\d+))?", text)
+def parse_task_id(text: str) -> tuple[Work, int] | None:
+    """Return (work, attempt) of a task id, or None if it is not one of ours."""
+    match = _TASK_ID.fullmatch(text)
     if not match:
         return None
-    number, stage, attempt = match.groups()
-    return (int(number) if number is not None else stage), int(attempt or 1)
+    attempt = int(match["attempt"] or 1)
+    if match["stage"] is not None:
+        return ("split" if match["stage"] == "split" else "join"), attempt
+    first, last = int(match["first"]), int(match["last"] or match["first"])
+    return (BatchRange(first, last), attempt) if first <= last else None
+
+
+def batch_log_name(batch: int) -> str:
+    """Return the name of a batch's log of images, "b00003", whichever task has written it."""
+    return task_name(BatchRange(batch, batch))

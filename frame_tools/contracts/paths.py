@@ -267,6 +267,10 @@ class RunPaths:
         """Return the encoded video of one batch."""
         return f"{self.run_id}/segments/{batch:05d}.mp4"
 
+    def smoothing_state(self, batch: int) -> str:
+        """Return the state of the temporal smoothing at the end of a batch."""
+        return f"{self.run_id}/smoothing/{batch:05d}.safetensors"
+
     def records_part(self, batch: int) -> str:
         """Return the records of one batch."""
         return f"{self.run_id}/records/{batch:05d}.jsonl"

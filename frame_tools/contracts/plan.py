@@ -1,7 +1,7 @@
 """The accepted request, and the plan: what the run will do, written once per run and never changed."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from math import isclose
 from pathlib import PurePath
@@ -19,6 +19,7 @@ from frame_tools.contracts.choices import (
     StyleKind,
     VideoContainer,
 )
+from frame_tools.contracts.ids import BatchRange, Work
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.scorers import SCORERS
@@ -133,12 +134,13 @@ class PlannedProgram(ProgramCall):
 class Plan(StoredDocument):
     """What a run will do.
 
-    `borders` are frame indices: batch i is [borders[i], borders[i+1]). The manifest is identified by its hash;
-    `frames` is the prefix of the input frames, or, with the `source` video, that video, of which the manifest has an
-    index. `audio` is the file with the audio that the split copied. `key_styles` have increasing times; a constant
-    style is one keyframe at 0. `sample` are indices of frames spread over the run. `options` have explicit
-    `temporal_smoothing`, from version 6 on `keep_frames`, and, for painting scorers, `strokes` or `size` from version 5
-    on and `calm` from version 6 on.
+    `borders` are frame indices: batch i is [borders[i], borders[i+1]). `task_borders` are batch numbers: task i scores
+    the batches [task_borders[i], task_borders[i+1]); without them, as before version 6, each batch has its own. The
+    manifest is identified by its hash; `frames` is the prefix of the input frames, or, with the `source` video, that
+    video, of which the manifest has an index. `audio` is the file with the audio that the split copied. `key_styles`
+    have increasing times; a constant style is one keyframe at 0. `sample` are indices of frames spread over the run.
+    `options` have explicit `temporal_smoothing`, from version 6 on `keep_frames`, and, for painting scorers, `strokes`
+    or `size` from version 5 on and `calm` from version 6 on.
     """
 
     document_name: ClassVar = "plan"
@@ -150,6 +152,7 @@ class Plan(StoredDocument):
     makes: Makes = "pictures"
     """What tasks make of their frames: pictures and a segment of the video, or one record each."""
     borders: Annotated[tuple[int, ...], Field(min_length=2)]
+    task_borders: tuple[int, ...] = ()
     manifest_sha256: Sha256
     source: FrameOrigin = "frames"
     """What tasks read; before version 6 always frames."""
@@ -179,6 +182,11 @@ class Plan(StoredDocument):
     def _check_borders(self) -> Self:
         if self.borders[0] != 0 or any(b <= a for a, b in pairwise(self.borders)):
             raise ValueError("borders must start at 0 and increase")
+        tasks = self.task_borders
+        if tasks and (
+            (tasks[0], tasks[-1]) != (0, self.batch_count) or any(after <= before for before, after in pairwise(tasks))
+        ):
+            raise ValueError("task_borders must start at 0, increase, and end with the number of batches")
         return self
 
     @model_validator(mode="after")
@@ -222,11 +230,35 @@ class Plan(StoredDocument):
         """Number of frames."""
         return self.borders[-1]
 
+    @property
+    def task_count(self) -> int:
+        """Number of tasks that score all batches."""
+        return len(self.task_borders) - 1 if self.task_borders else self.batch_count
+
+    def task_of(self, batch: int) -> BatchRange:
+        """Return the batches of the task that scores a batch; raises IndexError."""
+        self.span(batch)
+        if not self.task_borders:
+            return BatchRange(batch, batch)
+        place = bisect_right(self.task_borders, batch)
+        return BatchRange(self.task_borders[place - 1], self.task_borders[place] - 1)
+
+    def tasks_of(self, batches: Iterable[int]) -> list[BatchRange]:
+        """Return the tasks that score these batches, in order, each once."""
+        return sorted({self.task_of(batch) for batch in batches})
+
     def span(self, batch: int) -> tuple[int, int]:
         """Return the frame indices [start, end) of a batch; raises IndexError."""
         if not 0 <= batch < self.batch_count:
             raise IndexError(f"batch {batch} of {self.batch_count}")
         return self.borders[batch], self.borders[batch + 1]
+
+
+def work_of(step: int | str, plan: Plan | None) -> Work:
+    """Return what the task of a step does: the batches that share its task in the plan, "split" or "join"."""
+    if isinstance(step, int):
+        return plan.task_of(step) if plan is not None else BatchRange(step, step)
+    return "split" if step == "split" else "join"
 
 
 def spread_sample(frame_count: int, count: int = MAX_SAMPLE) -> tuple[int, ...]:

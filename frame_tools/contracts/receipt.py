@@ -22,14 +22,15 @@ class StoredFile(Document):
 
 
 class TaskTimes(Document):
-    """How a task spent its time, in seconds of wall clock; load, infer and save overlap."""
+    """How a task spent its time on a batch, in seconds of wall clock; load, infer and save overlap."""
 
     start_up: float
-    """From the start of the process to the first requested frame: imports, weights, style."""
+    """From the start of the process to the first requested frame: imports, weights, style. 0 for later batches."""
     load: float
     infer: float
     save: float
     total: float
+    """From the start of the process, or from the task's previous receipt, to this one."""
 
 
 class SteadinessSums(Document):
@@ -61,7 +62,7 @@ class Receipt(StoredDocument):
     """Proof that a batch is scored: written once, after all files that it names."""
 
     document_name: ClassVar = "receipt"
-    version: Literal[2, 3] = 3
+    version: Literal[2, 3, 4] = 4
     run_id: str
     batch: int
     start: int
@@ -72,6 +73,8 @@ class Receipt(StoredDocument):
     segment: StoredFile | None = None
     records: StoredFile | None = None
     """JSON lines, one per frame, of a scorer that makes records; instead of frames and segment."""
+    smoothing: StoredFile | None = None
+    """State of the temporal smoothing at the batch's end, if the same task's next batch continues from it."""
     log: str
     task_id: str
     device: str
@@ -127,6 +130,8 @@ def _file_mismatch(receipt: Receipt) -> str | None:
     names = {frame.name for frame in receipt.frames}
     if names and len(names) != receipt.end - receipt.start:
         return f"it names {len(names)} frames"
+    if receipt.smoothing is not None and receipt.smoothing.name != run.smoothing_state(receipt.batch):
+        return f"it names {receipt.smoothing.name[:100]!r}"
     if others := [name for name in names if not name.startswith(run.painted_frame(""))]:
         return f"it names {min(others)[:100]!r}"
     return None

@@ -1,13 +1,14 @@
 """Model of a run's duration and cost, and of its best batch size. Pure functions; names carry the units.
 
-A run of `frames` is divided into even batches, one task each. A task takes start-up + frames · seconds per frame. Nodes
-are ordered after `order_seconds`, boot for `boot_seconds`, work in rounds, and are released `release_seconds` after the
-last round; they are billed from order to release.
+A run of `frames` is divided into even batches, and these among even tasks. A task takes its start-up + (warm-up frames
++ frames) · seconds per frame. Nodes are ordered after `order_seconds`, boot for `boot_seconds`, work in rounds, and are
+released `release_seconds` after the last round; they are billed from order to release.
 
-Preemption: evictions of a node are a Poisson process with rate r per hour, and an evicted task starts again from the
-beginning. The mean working time until a task of T hours completes is then (exp(r·T) − 1) / r, and each of the
-exp(r·T) − 1 expected evictions adds a wait for a node (Ross, Introduction to Probability Models, on restarts). This is
-the reference architecture's trade-off: large batches save start-ups, small batches lose less work. Not modeled: the
+Preemption: evictions of a node are a Poisson process with rate r per hour, and an evicted task starts again with the
+batch that it was at. The mean working time until a piece of T hours completes is then (exp(r·T) − 1) / r, and each of
+the exp(r·T) − 1 expected evictions adds a wait for a node (Ross, Introduction to Probability Models, on restarts). This
+is the reference architecture's trade-off: large batches save start-ups, small batches lose less work. Tasks of several
+batches have both. Not modeled: the
 slowest of many nodes is slower than the mean, and queuing behind other runs.
 """
 
@@ -51,6 +52,13 @@ class Workload:
     """Over a whole task after its start-up: read, decode, score, encode, write."""
     start_up_seconds: float
     """Per task: process, libraries, weights, style."""
+    warm_up_frames: int = 0
+    """Per task: frames that are scored for temporal smoothing and not delivered."""
+
+    @property
+    def overhead_seconds(self) -> float:
+        """What a task spends on no frame that it delivers."""
+        return self.start_up_seconds + self.warm_up_frames * self.seconds_per_frame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +94,11 @@ class Forecast:
     """The model's result for one number of batches."""
 
     batches: int
+    tasks: int
     frames_per_batch: int
     """Frames of the largest batch."""
     task_seconds: float
-    """Mean working time of the largest batch's task, including evictions."""
+    """Mean working time of the largest task, including evictions."""
     wall_seconds: float
     """From the plan to the last receipt."""
     node_seconds: float
@@ -103,30 +112,49 @@ class Forecast:
         return self.cost.total_usd + hour_worth_usd * self.wall_seconds / 3600
 
 
-def forecast(work: Workload, pool: Pool, *, batches: int, prices: Prices) -> Forecast:
-    """Return duration and cost of a run in `batches` batches. All counts must be positive."""
+def forecast(work: Workload, pool: Pool, *, batches: int, prices: Prices, tasks: int | None = None) -> Forecast:
+    """Return duration and cost of a run in `batches` batches, and as many tasks unless `tasks` are given.
+
+    All counts must be positive.
+    """
+    tasks = batches if tasks is None else tasks
+    per_task = math.ceil(batches / tasks)
     largest = math.ceil(work.frames / batches)
-    undisturbed = work.start_up_seconds + largest * work.seconds_per_frame
-    worked, waits = _with_evictions(undisturbed, pool.evictions_per_hour)
-    used = min(pool.nodes, batches)
-    rounds = math.ceil(batches / used)
+    worked, waits = _task_with_evictions(work, pool, batches=per_task, frames=largest)
+    used = min(pool.nodes, tasks)
+    rounds = math.ceil(tasks / used)
     allocated = pool.boot_seconds + rounds * (worked + waits * pool.boot_seconds)
     node_seconds = used * (allocated + pool.release_seconds)
-    mean_undisturbed = work.start_up_seconds + work.frames / batches * work.seconds_per_frame
-    mean_worked, _ = _with_evictions(mean_undisturbed, pool.evictions_per_hour)
+    mean_frames = work.frames / batches
+    mean_undisturbed = work.overhead_seconds + batches / tasks * mean_frames * work.seconds_per_frame
+    mean_worked, _ = _task_with_evictions(work, pool, batches=batches / tasks, frames=mean_frames)
     return Forecast(
         batches=batches,
+        tasks=tasks,
         frames_per_batch=largest,
         task_seconds=worked,
         wall_seconds=pool.order_seconds + allocated,
         node_seconds=node_seconds,
-        lost_seconds=batches * (mean_worked - mean_undisturbed),
+        lost_seconds=tasks * (mean_worked - mean_undisturbed),
         cost=CostBreakdown(
             nodes_usd=node_seconds / 3600 * pool.hour_usd,
             storage_usd=storage_usd(frames=work.frames, batches=batches, prices=prices),
             functions_usd=functions_usd(frames=work.frames, batches=batches, prices=prices),
         ),
     )
+
+
+def _task_with_evictions(work: Workload, pool: Pool, *, batches: float, frames: float) -> tuple[float, float]:
+    """Return the mean working seconds and evictions of a task of `batches` batches of `frames` frames each.
+
+    After an eviction the task pays its start-up again, and continues with the batch that it was at.
+    """
+    batch_seconds = frames * work.seconds_per_frame
+    rate = pool.evictions_per_hour / 3600
+    first, first_evictions = _with_evictions(work.overhead_seconds + batch_seconds, pool.evictions_per_hour)
+    evicted = -math.expm1(-rate * batch_seconds)
+    later = evicted / rate + evicted * first if rate and evicted else batch_seconds
+    return first + (batches - 1) * later, first_evictions + (batches - 1) * evicted * (1 + first_evictions)
 
 
 def _with_evictions(seconds: float, evictions_per_hour: float) -> tuple[float, float]:

@@ -98,12 +98,13 @@ def report_throughput(path: Path) -> Throughput:
     try:
         scoring: Any = json.loads(path.read_bytes())["scoring"]
         frames, batches = int(scoring["frames"]), int(scoring["batches"])
+        tasks = int(scoring.get("tasks", batches))  # in reports of earlier versions each batch had its own task
         total, start_up = float(scoring["task_seconds"]), float(scoring["start_up_seconds"])
         source = f"report of {path.name}, {', '.join(map(str, scoring['devices']))}"
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(
             f"{path} is not the report of a run that scored frames", "Use report.json from output/<run_id>/."
         ) from None
-    if frames < 1 or batches < 1 or not 0 <= start_up < total:
+    if frames < 1 or tasks < 1 or not 0 <= start_up < total:
         raise InputError(f"The times in {path} are inconsistent", "Use the report of a finished run.")
-    return Throughput(seconds_per_frame=(total - start_up) / frames, start_up_seconds=start_up / batches, source=source)
+    return Throughput(seconds_per_frame=(total - start_up) / frames, start_up_seconds=start_up / tasks, source=source)

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeVar
 from azure.core.exceptions import ResourceNotFoundError
 
 from frame_tools.contracts import paths
-from frame_tools.contracts.errors import DamagedError, MissingError
+from frame_tools.contracts.errors import DamagedError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan, Request
 from frame_tools.storage.blobs import Blob, sha256_of
@@ -72,12 +72,13 @@ def load_plan(storage: Storage, run_id: str) -> tuple[Plan, str]:
     return _checked(storage, blob, Plan.load_stored(blob.data), run_id), sha256_of(blob.data)
 
 
-def find_plan(storage: Storage, run_id: str) -> Plan | None:
-    """Return the run's plan, or None if it has none; raises what `load_plan` does."""
-    try:
-        return load_plan(storage, run_id)[0]
-    except MissingError:
-        return None
+def find_plan_blob(storage: Storage, run_id: str) -> tuple[Plan, Blob] | None:
+    """Return the run's plan and its blob, or None if it has none.
+
+    Raises DamagedError or VersionSkewError if the plan cannot be used.
+    """
+    blob = storage.runs.read(RunPaths(run_id).plan)
+    return (_checked(storage, blob, Plan.load_stored(blob.data), run_id), blob) if blob is not None else None
 
 
 def load_request(storage: Storage, run_id: str) -> Request:

@@ -241,6 +241,7 @@ module functions 'modules/functions.bicep' = {
     insightsConnectionString: monitoring.outputs.connectionString
     batchEndpoint: batch.outputs.endpoint
     batchPoolId: batch.outputs.poolName
+    poolTasks: max(pool.?maxSpotNodes ?? 4, pool.?maxDedicatedNodes ?? 2) * (pool.?taskSlotsPerNode ?? 1)
     nodeImage: '${registry.outputs.loginServer}/impasto-node:${nodeImageTag}'
     storageMode: checkedMounts == 'none' ? 'sdk' : 'mount'
     limits: limits

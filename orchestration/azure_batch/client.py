@@ -128,6 +128,7 @@ class BatchService:
     @_reports_outages
     def add_tasks(self, job_id: str, specs: Sequence[TaskSpec]) -> SubmitResult:
         """Add many tasks, skipping those that exist; JOB_CLOSED as soon as one is rejected for that reason."""
+        outcome = SubmitResult.ADDED
         for start in range(0, len(specs), MAX_COLLECTION):
             chunk = specs[start : start + MAX_COLLECTION]
             group = m.BatchTaskGroup(task_values=[self._create_options(spec) for spec in chunk])
@@ -139,9 +140,10 @@ class BatchService:
                 if result.error is not None:
                     message = result.error.message.value if result.error.message else ""
                     code = str(result.error.code).casefold()
-                    if self._rejection(code, f"{result.task_id}: {message}") is SubmitResult.JOB_CLOSED:
-                        return SubmitResult.JOB_CLOSED
-        return SubmitResult.ADDED
+                    outcome = self._rejection(code, f"{result.task_id}: {message}")
+                    if outcome is SubmitResult.JOB_CLOSED:
+                        return outcome
+        return outcome
 
     @staticmethod
     def _rejection(code: str, message: str) -> SubmitResult:
@@ -314,10 +316,14 @@ def _message(error: HttpResponseError) -> str:
     return str(getattr(error.error, "message", "") or error.message).split("\n", 1)[0][:300]
 
 
-def attempts_by_step(tasks: Sequence[TaskView]) -> dict[int | str, list[tuple[int, TaskView]]]:
-    """Group a job's tasks by step as (attempt, task) in ascending order; ignores tasks with foreign ids."""
-    grouped: dict[int | str, list[tuple[int, TaskView]]] = {}
+Attempts = dict[ids.Work, list[tuple[int, TaskView]]]
+"""The tasks of each work, with the numbers of their attempts, in ascending order."""
+
+
+def attempts_by_work(tasks: Sequence[TaskView]) -> Attempts:
+    """Group a job's tasks by what they do; ignores tasks with foreign ids."""
+    grouped: Attempts = {}
     for task in tasks:
         if (parsed := ids.parse_task_id(task.task_id)) is not None:
             grouped.setdefault(parsed[0], []).append((parsed[1], task))
-    return {step: sorted(attempts, key=lambda pair: pair[0]) for step, attempts in grouped.items()}
+    return {work: sorted(attempts, key=lambda pair: pair[0]) for work, attempts in grouped.items()}

@@ -11,6 +11,7 @@ from orchestration.azure_batch.pool import NodeCounts, PoolView, SupportedAgent
 from orchestration.azure_batch.ports import JobView, SubmitResult, TaskView
 from orchestration.azure_batch.task_spec import TaskSpec
 
+MAX_COLLECTION: Final = 100
 POOL: Final = PoolView(
     pool_id="gpu",
     state="active",
@@ -42,14 +43,26 @@ class InMemoryJobs:
         """End a task with exit code 1."""
         self.tasks[job_id][task_id] = replace(self.tasks[job_id][task_id], state="completed", exit_code=1)
 
+    def end_task(self, run_id: str, task_id: str, *, exit_code: int) -> None:
+        """End a task in all jobs of the run in which it is active."""
+        for job_id, tasks in self.tasks.items():
+            task = tasks.get(task_id)
+            if job_id.startswith(f"{run_id}-j") and task is not None and task.is_active:
+                tasks[task_id] = replace(task, state="completed", succeeded=exit_code == 0, exit_code=exit_code)
+
     def end_step(self, run_id: str, step: int | str, *, exit_code: int) -> None:
         """End the active tasks of a run's step in all jobs of the run."""
         for job_id, tasks in self.tasks.items():
             for task_id, task in tasks.items():
                 parsed = ids.parse_task_id(task_id)
-                if job_id.startswith(f"{run_id}-j") and parsed is not None and parsed[0] == step and task.is_active:
+                if job_id.startswith(f"{run_id}-j") and parsed is not None and does(parsed[0], step) and task.is_active:
                     ended = replace(task, state="completed", succeeded=exit_code == 0, exit_code=exit_code)
                     self.tasks[job_id][task_id] = ended
+
+
+def does(work: ids.Work, step: int | str) -> bool:
+    """Return whether a task of this work executes the step."""
+    return step in work if isinstance(work, ids.BatchRange) else work == step
 
 
 class InMemoryBatch:
@@ -92,6 +105,9 @@ class InMemoryBatch:
     def add_task(self, job_id: str, spec: TaskSpec) -> SubmitResult:
         """Add one task."""
         self._hook("batch", True)
+        return self._add(job_id, spec)
+
+    def _add(self, job_id: str, spec: TaskSpec) -> SubmitResult:
         if job_id not in self.jobs.tasks or job_id in self.jobs.closed:
             return SubmitResult.JOB_CLOSED
         if spec.task_id in self.jobs.tasks[job_id]:
@@ -102,9 +118,12 @@ class InMemoryBatch:
         return SubmitResult.ADDED
 
     def add_tasks(self, job_id: str, specs: Sequence[TaskSpec]) -> SubmitResult:
-        """Add many tasks, each unless it exists."""
-        results = [self.add_task(job_id, spec) for spec in specs]
-        return SubmitResult.JOB_CLOSED if SubmitResult.JOB_CLOSED in results else SubmitResult.ADDED
+        """Add many tasks, each unless it exists: one access for each 100, as in the service."""
+        for _ in range(0, len(specs), MAX_COLLECTION):
+            self._hook("batch", True)
+        results = {self._add(job_id, spec) for spec in specs}
+        order = (SubmitResult.JOB_CLOSED, SubmitResult.EXISTS)
+        return next((each for each in order if each in results), SubmitResult.ADDED)
 
     def tasks(self, job_id: str) -> list[TaskView]:
         """Return all tasks of a job; empty if the job does not exist."""

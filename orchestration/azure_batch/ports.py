@@ -73,7 +73,10 @@ class BatchClient(Protocol):
         """Add one task."""
 
     def add_tasks(self, job_id: str, specs: Sequence[TaskSpec]) -> SubmitResult:
-        """Add many tasks, each unless it exists; JOB_CLOSED as soon as one is rejected because the job is closed."""
+        """Add many tasks, each unless it exists.
+
+        EXISTS if some did; JOB_CLOSED as soon as one is rejected because the job is closed or does not exist.
+        """
 
     def tasks(self, job_id: str) -> list[TaskView]:
         """Return all tasks of a job; empty if the job does not exist."""

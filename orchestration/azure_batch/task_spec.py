@@ -33,14 +33,21 @@ class TaskSpec:
 
 
 def task_spec(
-    run_id: str, step: int | str, *, attempt: int, image: str, settings: Settings, environment: Mapping[str, str]
+    run_id: str, work: ids.Work, *, attempt: int, image: str, settings: Settings, environment: Mapping[str, str]
 ) -> TaskSpec:
-    """Return the task of a step (a batch's number, "split" or "join") in the container image `image`.
+    """Return the task of some batches, "split" or "join" in the container image `image`.
 
-    The command line contains only run ids and numbers. Both have a fixed format, so nothing needs quoting.
+    The command line contains only run ids and numbers. Both have a fixed format, so nothing needs quoting. That of a
+    single batch is the one that node images of earlier versions know.
     """
-    arguments = f"run --run {run_id} --batch {step}" if isinstance(step, int) else f"{step} --run {run_id}"
-    task_id = ids.task_id(step, attempt)
+    task_id = ids.task_id(work, attempt)
+    limit = dt.timedelta(minutes=settings.task_minutes)
+    if isinstance(work, ids.BatchRange):
+        last = f" --last {work.last}" if work.last > work.first else ""
+        arguments = f"run --run {run_id} --batch {work.first}{last}"
+        limit = min(limit * len(work.numbers), max(limit, dt.timedelta(hours=settings.run_hours)))
+    else:
+        arguments = f"{work} --run {run_id}"
     return TaskSpec(
         task_id=task_id,
         command=f"python -m scoring {arguments}",
@@ -54,7 +61,7 @@ def task_spec(
         },
         output_folder=RunPaths(run_id).task_output_folder(task_id),
         retries=settings.max_task_retries,
-        limit=dt.timedelta(minutes=settings.task_minutes),
+        limit=limit,
     )
 
 

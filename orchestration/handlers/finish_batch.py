@@ -38,12 +38,11 @@ def _may_be_last(app: App, run_id: str, batch: int) -> bool:
     Duplicates make the count too high, never too low: they cost a read of the receipts, never a batch. If the process
     dies here, the queue delivers the message again.
     """
-    blob = app.storage.runs.read(RunPaths(run_id).plan)
-    if blob is None:
-        return True
     try:
-        plan = Plan.load_stored(blob.data)
+        plan = app.plans.find(app.storage, run_id)
     except DamagedError:
+        plan = None
+    if plan is None:
         return True  # it is made again
     _record_frames_done(app, plan, batch)
     try:

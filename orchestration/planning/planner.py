@@ -26,6 +26,7 @@ from orchestration.planning.frame_sequence import check_against_manifest, number
 from orchestration.planning.limits import check_limits
 from orchestration.planning.masks import check_mask, pin_masks, plan_mask
 from orchestration.planning.styles import check_keyframes, plan_keyframes, plan_styles
+from orchestration.planning.task_groups import plan_tasks
 from orchestration.planning.video_source import (
     check_borders,
     check_unchanged,
@@ -278,15 +279,17 @@ def _complete_plan(
         )
     if source == "video":
         check_borders(manifest, borders)
+    options = _options(request, earlier, source)
     inputs = InputPins(run_id=request.run_id, frames=pins, masks=pin_masks(app.storage, mask, manifest), audio=sound)
     store_pins(app.storage.runs, inputs)
     return Plan(
         run_id=request.run_id,
         name=request.name,
         correlation_id=request.correlation_id,
-        options=_options(request, earlier, source),
+        options=options,
         makes=makes,
         borders=borders,
+        task_borders=plan_tasks(manifest, options, batches=len(borders) - 1, settings=app.settings),
         manifest_sha256=sha256_of(data),
         source=source,
         frames=frames,

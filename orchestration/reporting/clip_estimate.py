@@ -9,8 +9,9 @@ from frame_tools.contracts.errors import ImpastoError
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.costs import model
+from frame_tools.costs.grouping import run_workload, task_count
 from frame_tools.costs.model import Pool, Workload
-from frame_tools.costs.throughput import Throughput, device_throughput
+from frame_tools.costs.throughput import device_throughput
 from orchestration.app import App
 from orchestration.azure_batch.pool import PoolView
 from orchestration.reporting.cost import ESTIMATED_NODES, LOCAL_VM_SIZE
@@ -30,9 +31,14 @@ class Clip:
         """Number of batches."""
         return math.ceil(self.frames / SCORERS[self.options.scorer].frames_per_batch)
 
-    def throughput(self, device: str) -> Throughput:
-        """Return the throughput of a kind of device."""
-        return device_throughput(device, width=self.width, height=self.height, options=self.options)
+    def work(self, device: str) -> Workload:
+        """Return the work at the throughput of a kind of device."""
+        throughput = device_throughput(device, width=self.width, height=self.height, options=self.options)
+        return run_workload(self.frames, throughput, self.options)
+
+    def tasks(self, app: App, work: Workload) -> int:
+        """Return the number of tasks of the run."""
+        return task_count(work, self.options, batches=self.batches, at_once=app.settings.pool_tasks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,29 +64,24 @@ def is_local(app: App, pool: PoolView | None) -> bool:
 
 def estimate_clip(app: App, pool: PoolView | None, clip: Clip) -> ClipEstimate:
     """Return what a clip takes on this machine, or on Spot nodes of the pool."""
-    return _locally(clip) if is_local(app, pool) else _in_azure(app, pool, clip)
+    return _locally(app, clip) if is_local(app, pool) else _in_azure(app, pool, clip)
 
 
-def _locally(clip: Clip) -> ClipEstimate:
-    throughput = clip.throughput("cpu")
-    seconds = clip.batches * throughput.start_up_seconds + clip.frames * throughput.seconds_per_frame
+def _locally(app: App, clip: Clip) -> ClipEstimate:
+    work = clip.work("cpu")
+    seconds = clip.tasks(app, work) * work.overhead_seconds + clip.frames * work.seconds_per_frame
     return ClipEstimate(seconds=seconds, usd=None)
 
 
 def _in_azure(app: App, pool: PoolView | None, clip: Clip) -> ClipEstimate:
-    prices, throughput = app.settings.price_table, clip.throughput("gpu")
+    prices, work = app.settings.price_table, clip.work("gpu")
     slots = pool.slots if pool else 1
     hour_usd = prices.hour_usd(pool.vm_size, spot=True) if pool else None
-    work = Workload(
-        frames=clip.frames,
-        seconds_per_frame=throughput.seconds_per_frame,
-        start_up_seconds=throughput.start_up_seconds,
-    )
     nodes = Pool(
         nodes=ESTIMATED_NODES * slots,
         hour_usd=(hour_usd or 0.0) / slots,
         evictions_per_hour=model.SPOT_EVICTIONS_PER_HOUR,
     )
-    forecast = model.forecast(work, nodes, batches=clip.batches, prices=prices)
+    forecast = model.forecast(work, nodes, batches=clip.batches, tasks=clip.tasks(app, work), prices=prices)
     seconds = forecast.wall_seconds - nodes.order_seconds - nodes.boot_seconds
     return ClipEstimate(seconds=seconds, usd=None if hour_usd is None else forecast.cost.total_usd)

@@ -14,7 +14,8 @@ from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.receipt import Receipt
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.costs import model
-from frame_tools.costs.model import Pool, Workload
+from frame_tools.costs.grouping import run_workload
+from frame_tools.costs.model import Pool
 from frame_tools.costs.prices import Prices
 from frame_tools.costs.throughput import device_throughput
 from orchestration.documents import parse_time
@@ -47,9 +48,8 @@ def expected_cost(plan: Plan, manifest: Manifest, check: PoolCheck | None, price
     if check.vm_size == LOCAL_VM_SIZE:
         return _expected_locally(plan, manifest, check, frames=frames, prices=prices)
     throughput = device_throughput("gpu", width=manifest.width, height=manifest.height, options=plan.options)
-    work = Workload(
-        frames=frames, seconds_per_frame=throughput.seconds_per_frame, start_up_seconds=throughput.start_up_seconds
-    )
+    work = run_workload(frames, throughput, plan.options)
+    tasks = len(plan.tasks_of(plan.scored))
     usd: dict[str, float | None] = {}
     node_seconds = wall_seconds = 0.0
     for kind, spot in (("spot", True), ("dedicated", False)):
@@ -59,7 +59,7 @@ def expected_cost(plan: Plan, manifest: Manifest, check: PoolCheck | None, price
             hour_usd=(hour_usd or 0.0) / check.slots,
             evictions_per_hour=model.SPOT_EVICTIONS_PER_HOUR if spot else 0.0,
         )
-        forecast = model.forecast(work, pool, batches=len(plan.scored), prices=prices)
+        forecast = model.forecast(work, pool, batches=len(plan.scored), tasks=tasks, prices=prices)
         usd[kind] = None if hour_usd is None else round(forecast.cost.total_usd, 4)
         node_seconds, wall_seconds = forecast.node_seconds / check.slots, forecast.wall_seconds
     return {
@@ -77,7 +77,9 @@ def _expected_locally(
 ) -> dict[str, Any]:
     """Return the expected time in the local pool: its nodes are there already, and are free unless given a price."""
     throughput = device_throughput("cpu", width=manifest.width, height=manifest.height, options=plan.options)
-    seconds = len(plan.scored) * throughput.start_up_seconds + frames * throughput.seconds_per_frame
+    tasks = len(plan.tasks_of(plan.scored))
+    work = run_workload(frames, throughput, plan.options)
+    seconds = tasks * work.overhead_seconds + frames * throughput.seconds_per_frame
     node_seconds = seconds / check.slots
     usd: dict[str, float | None] = {}
     for kind, spot in (("spot", True), ("dedicated", False)):
@@ -129,12 +131,18 @@ def actual_cost(plan: Plan, receipts: Sequence[Receipt], check: PoolCheck | None
 
 
 def peak_concurrency(receipts: Sequence[Receipt]) -> int:
-    """Return the largest number of tasks that ran at the same time, from their end times and durations."""
+    """Return the largest number of tasks that ran at the same time, from their end times and durations.
+
+    A task writes its receipts one after the other, so the times of those of one task cannot overlap.
+    """
     changes: list[tuple[float, int]] = []
-    for receipt in receipts:
+    ends: dict[str, float] = {}
+    for receipt in sorted(receipts, key=lambda each: each.finished_at):
         if finished_at := parse_time(receipt.finished_at):
             end = finished_at.timestamp()
-            changes += [(end - receipt.times.total, 1), (end, -1)]
+            start = max(end - receipt.times.total, ends.get(receipt.task_id, 0.0))
+            ends[receipt.task_id] = end
+            changes += [(start, 1), (end, -1)]
     running = peak = 0
     for _, change in sorted(changes):
         running += change

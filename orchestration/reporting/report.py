@@ -171,6 +171,7 @@ def summarize(receipts: list[Receipt], plan: Plan) -> dict[str, Any]:
         "frames": frames,
         "batches": len(receipts),
         "batches_planned": plan.batch_count,
+        "tasks": len({(r.run_id, r.task_id) for r in receipts}),
         "task_seconds": round(sum(r.times.total for r in receipts), 3),
         "start_up_seconds": round(sum(r.times.start_up for r in receipts), 3),
         "infer_seconds_per_image": round(median(r.times.infer / (r.end - r.start) for r in receipts), 4),

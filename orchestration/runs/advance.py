@@ -1,13 +1,14 @@
 """The run loop: execute the next action of a run until it has to wait. Every handler calls it; it is idempotent."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Final, Literal, assert_never
 
 from frame_tools.contracts import ids
 from frame_tools.contracts.choices import RunOutcome
 from frame_tools.contracts.errors import DamagedError, InputError, MissingError, NextStep
-from frame_tools.contracts.messages import BatchMessage
+from frame_tools.contracts.messages import MAX_RANGE, BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.telemetry.logs import with_run_context
 from orchestration.app import App
@@ -145,8 +146,28 @@ def _queue_batches(app: App, state: RunState) -> None:
     run_id = state.run_id
     if state.split is not None:  # the run's job has the priority of a single task
         prioritize_job(app, state, ids.job_id(run_id, current_job(app, run_id)), pending=len(state.missing))
-    app.storage.frame_batches.send_all(BatchMessage(run_id=run_id, batch=batch) for batch in state.missing)
+    app.storage.frame_batches.send_all(batch_messages(state))
     app.storage.runs.create(RunPaths(run_id).queued("batches"), b"")
+
+
+def batch_messages(state: RunState) -> Iterator[BatchMessage]:
+    """Yield messages that name the missing batches in ranges, those that share a task in one message.
+
+    A task is placed as a whole, so of one with more batches than a message may name, the first missing ones are enough.
+    """
+    plan = state.plan
+    if plan is None:
+        return
+    first = last = None
+    for _, batches in groupby(state.missing, key=plan.task_of):
+        begin, *_, end = [*batches] * 2
+        end = min(end, begin + MAX_RANGE - 1)
+        if first is not None and end >= first + MAX_RANGE:
+            yield BatchMessage(run_id=state.run_id, batch=first, last=last)
+            first = None
+        first, last = begin if first is None else first, end
+    if first is not None:
+        yield BatchMessage(run_id=state.run_id, batch=first, last=last)
 
 
 def _refuse_invalid_input(app: App, state: RunState, check: Callable[[], None]) -> bool:

@@ -1,6 +1,7 @@
 """Scheduling of steps on Batch so that each has exactly one active task; used by queue, timer and resubmission.
 
-A step's tasks are numbered by attempt. An active task is left alone. A failed task is reactivated, which resets its
+Batches that share a task in the plan always do, and the task scores those of them that are missing. Tasks of the same
+work are numbered by attempt. An active task is left alone. A failed task is reactivated, which resets its
 retries. A task that succeeded without leaving a receipt cannot be reactivated and gets a successor. Batch rejects a
 second task with the same id, so concurrent handlers create one task. A job that accepts no more tasks gets a successor,
 too.
@@ -8,16 +9,15 @@ too.
 
 import datetime as dt
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.plan import Plan
-from frame_tools.storage.recorded_hashes import find_plan
+from frame_tools.contracts.plan import Plan, work_of
 from frame_tools.telemetry.logs import with_run_context
 from orchestration.app import App, node_image
-from orchestration.azure_batch.client import attempts_by_step
+from orchestration.azure_batch.client import attempts_by_work
 from orchestration.azure_batch.ports import SubmitResult, TaskView
 from orchestration.azure_batch.task_spec import TaskSpec, task_spec
 from orchestration.preflight import check_run
@@ -37,17 +37,24 @@ def current_job(app: App, run_id: str) -> int:
     return 0
 
 
+def _works_of(steps: Iterable[int | str], plan: Plan | None) -> list[ids.Work]:
+    """Return the work of each step, each once."""
+    return list(dict.fromkeys(work_of(step, plan) for step in steps))
+
+
 @with_run_context
-def submit_task(app: App, run_id: str, step: int | str, *, plan: Plan | None) -> None:
-    """Submit a step that most likely has no task yet; a single Batch call in that case."""
+def submit_tasks(app: App, run_id: str, steps: Sequence[int | str], *, plan: Plan | None) -> None:
+    """Submit steps that most likely have no tasks yet: then one Batch call, and three more for the run's first tasks.
+
+    `steps` are those of one message. The job is created only where it turns out to be missing.
+    """
     image = node_image(app, plan)
     if not _pool_can_run(app, run_id, image):
         return
     number = current_job(app, run_id)
-    job_id = ids.job_id(run_id, number)
-    is_open = app.batch.ensure_job(job_id, correlation_id=run_id, priority=_first_priority(plan))
-    if not is_open or app.batch.add_task(job_id, _task_spec(app, run_id, step, 1, image)) is not SubmitResult.ADDED:
-        ensure_tasks(app, run_id, [step])
+    specs = [_task_spec(app, run_id, work, 1, image) for work in _works_of(steps, plan)]
+    if app.batch.add_tasks(ids.job_id(run_id, number), specs) is not SubmitResult.ADDED:
+        ensure_tasks(app, run_id, steps)
         return
     _terminate_job_of_ended_run(app, run_id, number)
 
@@ -55,16 +62,16 @@ def submit_task(app: App, run_id: str, step: int | str, *, plan: Plan | None) ->
 @with_run_context
 def ensure_tasks(app: App, run_id: str, steps: Iterable[int | str]) -> None:
     """Ensure that each of `steps` has an active task."""
-    plan = find_plan(app.storage, run_id)
+    plan = app.plans.find(app.storage, run_id)
     if not _pool_can_run(app, run_id, node_image(app, plan)):
         return
     number = current_job(app, run_id)
-    pending = list(steps)
-    if not _ensure_tasks_in_job(app, run_id, pending, number, plan):
+    works = _works_of(steps, plan)
+    if not _ensure_tasks_in_job(app, run_id, works, number, plan):
         app.storage.runs.create(RunPaths(run_id).job_claim(number + 1), b"")
         _log.warning("run %s: the job %d accepts no more tasks, continuing in the job %d", run_id, number, number + 1)
         number += 1
-        _ensure_tasks_in_job(app, run_id, pending, number, plan)
+        _ensure_tasks_in_job(app, run_id, works, number, plan)
     _terminate_job_of_ended_run(app, run_id, number)
 
 
@@ -92,17 +99,17 @@ def _terminate_job_of_ended_run(app: App, run_id: str, number: int) -> None:
         app.batch.terminate_job(ids.job_id(run_id, number), "run has ended")
 
 
-def _ensure_tasks_in_job(app: App, run_id: str, steps: list[int | str], number: int, plan: Plan | None) -> bool:
-    """Ensure tasks for the steps in one job; return False if the job is closed."""
+def _ensure_tasks_in_job(app: App, run_id: str, works: list[ids.Work], number: int, plan: Plan | None) -> bool:
+    """Ensure tasks in one job; return False if the job is closed."""
     job_id, image = ids.job_id(run_id, number), node_image(app, plan)
     if not app.batch.ensure_job(job_id, correlation_id=run_id, priority=_first_priority(plan)):
         return False
-    attempts = attempts_by_step(app.batch.tasks(job_id))
+    attempts = attempts_by_work(app.batch.tasks(job_id))
     new_tasks: list[TaskSpec] = []
-    for step in steps:
-        attempt, latest = attempts.get(step, [(0, None)])[-1]
+    for work in works:
+        attempt, latest = attempts.get(work, [(0, None)])[-1]
         if not _ensure_active(app, job_id, latest):
-            new_tasks.append(_task_spec(app, run_id, step, attempt + 1, image))
+            new_tasks.append(_task_spec(app, run_id, work, attempt + 1, image))
     return not new_tasks or app.batch.add_tasks(job_id, new_tasks) is not SubmitResult.JOB_CLOSED
 
 
@@ -134,7 +141,7 @@ def _first_priority(plan: Plan | None) -> int:
     return job_priority(plan.batch_count if plan else 1, dt.timedelta())
 
 
-def _task_spec(app: App, run_id: str, step: int | str, attempt: int, image: str) -> TaskSpec:
+def _task_spec(app: App, run_id: str, work: ids.Work, attempt: int, image: str) -> TaskSpec:
     return task_spec(
-        run_id, step, attempt=attempt, image=image, settings=app.settings, environment=app.task_environment
+        run_id, work, attempt=attempt, image=image, settings=app.settings, environment=app.task_environment
     )

@@ -66,6 +66,7 @@ class Guard:
         self._reject_blank = reject_blank
         self._verdicts: dict[int, _Verdict] = {}
         self._last_good: Picture | None = None
+        self._last_is_good = False
         self._bad_frames: list[BadFrame] = []
 
     def __call__(self, pictures: Pictures, positions: FramePositions) -> Pictures:
@@ -87,6 +88,7 @@ class Guard:
         would give the same result.
         """
         verdict = self._verdicts.pop(index, None)
+        self._last_is_good = verdict is None or verdict.recovered
         if verdict is None or verdict.recovered:
             self._last_good = scored
             if verdict is not None:
@@ -101,6 +103,14 @@ class Guard:
             return self._last_good
         self._report(BadFrame(index=index, name=name, what=verdict.what, done="original"))
         return enlarge(picture, self._scale)
+
+    def end_batch(self, *, continues: bool) -> None:
+        """Forget the last good frame at a batch's end, unless it is the batch's last and the next batch `continues`.
+
+        That frame is scored again where the next batch is scored alone; no other one is.
+        """
+        if not continues or not self._last_is_good:
+            self._last_good = None
 
     def bad_frames(self, start: int, end: int) -> tuple[BadFrame, ...]:
         """Return the bad frames in [start, end), for the receipt."""

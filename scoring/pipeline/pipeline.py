@@ -34,7 +34,7 @@ def score_frames(
     scale: int = 1,
     workers: Workers = DEFAULT_WORKERS,
 ) -> tuple[Stored, ...]:
-    """Score all frames of `source` in batches of up to `frames_per_forward` frames of equal size.
+    """Score all frames of `source` in batches of up to `frames_per_forward` frames of equal size and of one part.
 
     `score` is called on two threads, or with `in_order` on one, batch after batch; its pictures have `scale` times the
     size of the frames. Returns the sink's results for the

@@ -36,6 +36,7 @@ class PrefetchedFrame:
     decoded: DecodedFrame
     delivered: bool
     load_ms: float
+    part: int = 0
     motion: Future[Any] | None = None
 
 
@@ -67,10 +68,10 @@ class Prefetcher:
         self._max_ahead = workers.waiting + frames_per_forward
 
     def batches(self, source: Source) -> Iterator[list[PrefetchedFrame]]:
-        """Yield frames in order, in batches of up to `frames_per_forward` frames of equal size."""
+        """Yield frames in order, in batches of up to `frames_per_forward` frames of equal size and of one part."""
         batch: list[PrefetchedFrame] = []
         for frame in self._with_motion(self._loaded(source)):
-            if batch and frame.decoded.working_picture.shape != batch[0].decoded.working_picture.shape:
+            if batch and not _belong_together(batch[0], frame):
                 yield batch
                 batch = []
             batch.append(frame)
@@ -104,7 +105,7 @@ class Prefetcher:
             )
 
         decoded_frame, load_ms = timed(load)
-        return PrefetchedFrame(decoded_frame, frame.delivered, load_ms)
+        return PrefetchedFrame(decoded_frame, frame.delivered, load_ms, frame.part)
 
     def _with_motion(self, frames: Iterable[PrefetchedFrame]) -> Iterator[PrefetchedFrame]:
         """Start the motion estimation of each frame from the previous one, if both have the same size."""
@@ -116,6 +117,11 @@ class Prefetcher:
             else:
                 yield replace(frame, motion=self._pools.submit(self._readers, estimate, previous, current))
             previous = current
+
+
+def _belong_together(first: PrefetchedFrame, frame: PrefetchedFrame) -> bool:
+    """Return whether two frames may be scored in one call."""
+    return (first.part, first.decoded.working_picture.shape) == (frame.part, frame.decoded.working_picture.shape)
 
 
 def scoring(score: Score, *, scale: int = 1) -> Callable[[list[PrefetchedFrame]], ScoredBatch[Picture]]:

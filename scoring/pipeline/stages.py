@@ -1,7 +1,8 @@
 """Builds the pipeline's stages from the plan: everything that happens to a frame besides scoring."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.plan import Plan
@@ -15,13 +16,30 @@ from scoring.postprocess.compositor import Compositor
 from scoring.postprocess.resize import to_working_size
 from scoring.temporal.flow import FlowEstimator, MotionField
 from scoring.temporal.measure import measure_pair
-from scoring.temporal.smooth import TemporalSmoother, warm_up_start
+from scoring.temporal.smooth import SmoothingState, TemporalSmoother, warm_up_start
 from scoring.types import DecodedFrame, Picture, Score
+
+
+@dataclass(frozen=True, kw_only=True)
+class Borders:
+    """Where batches end within a task, and where smoothing resumes from a stored state."""
+
+    ends: Mapping[int, int] = field(default_factory=dict)
+    """Batch by the index of its last frame, for each batch that is not the last one of its task."""
+    resume_at: int | None = None
+    """Index of the first frame: the one before a batch that is scored without those before it."""
+    state: SmoothingState | None = None
+    """The state after that frame."""
+    on_end: Callable[[int, SmoothingState], None] = lambda _batch, _state: None
+    """Receives a batch and the state of smoothing at its end, on the thread of smoothing."""
+
+
+ONE_BATCH: Final = Borders()
 
 
 @dataclass(frozen=True)
 class PictureStages:
-    """The stages of one batch of pictures, and its guarded score."""
+    """The stages of consecutive batches of pictures, and their guarded score."""
 
     stages: Stages[MotionField]
     guard: Guard
@@ -37,7 +55,7 @@ class PictureStages:
 
 
 def first_needed(plan: Plan, manifest: Manifest, start: int) -> int:
-    """Return the first frame that a batch beginning at `start` must read, so that its border is not visible.
+    """Return the first frame that a task beginning at `start` must read, so that its border is not visible.
 
     A scorer of records may compare a frame with the previous one, so it gets one frame more.
     """
@@ -56,31 +74,47 @@ def input_stages(plan: Plan, manifest: Manifest) -> Stages[MotionField]:
     return Stages(decode=lambda data, name: decode_frame(manifest, data, name), downscale=downscale)
 
 
-def picture_stages(plan: Plan, manifest: Manifest, score: Score, masks: Masks | None) -> PictureStages:
-    """Build all stages of a batch. They hold state, so each batch needs its own."""
+def picture_stages(
+    plan: Plan, manifest: Manifest, score: Score, masks: Masks | None, borders: Borders = ONE_BATCH
+) -> PictureStages:
+    """Build all stages of consecutive batches. They hold state, so each pass through the pipeline needs its own."""
     before = input_stages(plan, manifest)
     guard = Guard(score, plan.options.bad_frame, reject_blank=bool(plan.styles), scale=plan.scale)
     stages = Stages(
         decode=before.decode,
         downscale=before.downscale,
         estimate_motion=FlowEstimator(cuts=manifest.cuts) if plan.options.smoothing_weight else None,
-        smooth=_smooth_stage(plan, guard),
+        smooth=_smooth_stage(plan, guard, borders),
         composite=_composite_stage(plan, masks),
         measure=measure_pair,
     )
     return PictureStages(stages, guard)
 
 
-def _smooth_stage(plan: Plan, guard: Guard) -> Callable[[DecodedFrame, Picture, MotionField | None], Picture]:
-    """Return the ordered stage: resolve bad frames, then smooth in time."""
+def _smooth_stage(
+    plan: Plan, guard: Guard, borders: Borders
+) -> Callable[[DecodedFrame, Picture, MotionField | None], Picture]:
+    """Return the ordered stage: resolve bad frames, smooth in time, and round the state at the ends of batches.
 
-    def resolve(frame: DecodedFrame, scored: Picture) -> Picture:
-        return guard.resolve(frame.position.index, frame.name, frame.working_picture, scored)
+    Where smoothing resumes, the frame before the batch only leads to the motion of the batch's first frame.
+    """
+    smoother = TemporalSmoother(plan.options.smoothing_weight) if plan.options.smoothing_weight else None
 
-    if not plan.options.smoothing_weight:
-        return lambda frame, scored, _motion: resolve(frame, scored)
-    smoother = TemporalSmoother(plan.options.smoothing_weight)
-    return lambda frame, scored, motion: smoother.smooth(resolve(frame, scored), motion)
+    def smooth(frame: DecodedFrame, scored: Picture, motion: MotionField | None) -> Picture:
+        index = frame.position.index
+        picture = guard.resolve(index, frame.name, frame.working_picture, scored)
+        if smoother is not None:
+            if index == borders.resume_at and borders.state is not None:
+                smoother.resume(borders.state)
+            else:
+                picture = smoother.smooth(picture, motion)
+        if index in borders.ends:
+            guard.end_batch(continues=smoother is not None)
+            if smoother is not None and (state := smoother.end_batch()) is not None:
+                borders.on_end(borders.ends[index], state)
+        return picture
+
+    return smooth
 
 
 def _composite_stage(plan: Plan, masks: Masks | None) -> Callable[[DecodedFrame, Picture], Picture]:

@@ -23,6 +23,8 @@ class SourceFrame:
     """Reads the file of the picture, or the picture itself; called on a reader thread of the pipeline."""
     delivered: bool = True
     """False for a warm-up frame: it is scored and smoothed, but neither delivered nor reported."""
+    part: int = 0
+    """Frames of different parts are never scored in one call, so that a part can be scored again alone."""
 
 
 Source: TypeAlias = Iterable[SourceFrame]

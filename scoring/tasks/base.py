@@ -69,9 +69,7 @@ class Task:
         return ids.step_name(self.step)
 
     def completion_blob(self) -> str:
-        """Return the blob whose existence means that the step is done."""
-        if isinstance(self.step, int):
-            return RunPaths(self.run_id).receipt(self.step)
+        """Return the blob whose existence means that the step, which is not a batch, is done."""
         return RunPaths(self.run_id).split_receipt if self.step == "split" else RunPaths(self.run_id).outcome
 
     def send_message(self) -> None:
@@ -83,38 +81,53 @@ class Task:
 def perform(task: Task, work: Callable[[Task], None]) -> None:
     """Do the step unless it is done, cancelled or permanently failed; then send the message.
 
-    Raises what `work` raises. An InputError is permanent: it is recorded first, so that Batch's retries, which follow
-    every exit code but 0, end here at once. So is the second ProgramError with the same text: an operator's program
-    that fails twice in the same way is not paid for again. Any other error is recorded for the failure report in case
-    retries run out.
+    Raises what `work` raises, after recording it.
     """
     runs = task.storage.runs
-    if runs.exists(RunPaths(task.run_id).cancelled) or runs.exists(RunPaths(task.run_id).outcome):
-        _log.info("The run has ended; there is nothing to do")
+    if has_ended(task):
         return
     failure = runs.read(RunPaths(task.run_id).failure(task.step_name))
     if failure is not None:
-        recorded = Failure.load_stored(failure.data)
         task.send_message()
-        raise InputError(recorded.reason, recorded.remedy, code=recorded.code, next_step=recorded.next_step)
+        raise failure_error(Failure.load_stored(failure.data))
     if not runs.exists(task.completion_blob()):
         _log.info("Task %s begins", task.task_id)
         try:
             work(task)
-        except InputError as error:
-            record_failure(task, error)
-            raise
-        except ProgramError as error:
-            if _is_repeated(task, error):
-                output = f"logs/{RunPaths(task.run_id).task_output_folder(task.task_id)}/stderr.txt"
-                record_failure(task, error, remedy=f"{sentence(error.remedy)} See {output} for details.")
-            else:
-                record_error(task, error)
-            raise
         except Exception as error:
-            record_error(task, error)
+            record(task, error)
             raise
     task.send_message()
+
+
+def has_ended(task: Task) -> bool:
+    """Return whether the task's run has ended or is about to."""
+    runs, names = task.storage.runs, RunPaths(task.run_id)
+    if runs.exists(names.cancelled) or runs.exists(names.outcome):
+        _log.info("The run has ended; there is nothing to do")
+        return True
+    return False
+
+
+def failure_error(failure: Failure) -> InputError:
+    """Return the error of a recorded failure."""
+    return InputError(failure.reason, failure.remedy, code=failure.code, next_step=failure.next_step)
+
+
+def record(task: Task, error: Exception) -> None:
+    """Record an error of the step.
+
+    An InputError is permanent: it is recorded as the step's failure, so that Batch's retries, which follow every exit
+    code but 0, end at once. So is the second ProgramError with the same text: an operator's program that fails twice in
+    the same way is not paid for again. Any other error is recorded for the failure report in case retries run out.
+    """
+    if isinstance(error, InputError):
+        record_failure(task, error)
+    elif isinstance(error, ProgramError) and _is_repeated(task, error):
+        output = f"logs/{RunPaths(task.run_id).task_output_folder(task.task_id)}/stderr.txt"
+        record_failure(task, error, remedy=f"{sentence(error.remedy)} See {output} for details.")
+    else:
+        record_error(task, error)
 
 
 def _is_repeated(task: Task, error: ProgramError) -> bool:

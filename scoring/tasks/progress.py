@@ -28,14 +28,15 @@ def write_interval(elapsed: float) -> float:
 
 
 class ProgressWriter:
-    """Counts a task's finished frames and writes the count at intervals while its block runs.
+    """Counts the finished frames of a task's current step and writes the count at intervals while its block runs.
 
     A lost write is harmless: an error of the storage is logged and never fails the task.
     """
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._started = time.monotonic()
+        self._task_started = self._step_started = time.monotonic()
+        self._step = task.step_name
         self._frames = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -51,6 +52,11 @@ class ProgressWriter:
         self._stop.set()
         self._thread.join()
 
+    def begin(self, step: str) -> None:
+        """Count the frames of another step from now on."""
+        with self._lock:
+            self._step, self._frames, self._step_started = step, 0, time.monotonic()
+
     def add_frame(self) -> None:
         """Count one finished frame."""
         with self._lock:
@@ -64,19 +70,21 @@ class ProgressWriter:
     def _write_repeatedly(self) -> None:
         while True:
             self._write()
-            if self._stop.wait(write_interval(time.monotonic() - self._started)):
+            if self._stop.wait(write_interval(time.monotonic() - self._task_started)):
                 return
 
     def _write(self) -> None:
+        with self._lock:
+            step, frames, started = self._step, self._frames, self._step_started
         progress = StepProgress(
             run_id=self._task.run_id,
-            step=self._task.step_name,
-            frames=self._frames,
-            seconds=round(time.monotonic() - self._started, 3),
+            step=step,
+            frames=frames,
+            seconds=round(time.monotonic() - started, 3),
             task_id=self._task.task_id,
             written_at=utc_now(),
         )
-        blob = RunPaths(self._task.run_id).step_progress(self._task.step_name)
+        blob = RunPaths(self._task.run_id).step_progress(step)
         try:
             self._task.storage.runs.write(blob, progress.dumps())
         except (AzureError, ImpastoError) as error:

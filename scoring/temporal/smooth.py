@@ -9,9 +9,9 @@ weight k, sharpening by c times the Laplacian has a gain of at most k * (1 + 8c)
 Without that bound, scribbles grow over plain surfaces within half a second.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from typing import Final, TypeAlias
 
@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from frame_tools.contracts.warm_up import warm_up_frames
 from scoring.opencv import Scalar, blur, laplacian, merge, remap, resize, split_xy, to_gray
 from scoring.temporal.flow import MotionField, pixel_grid
 from scoring.thread_pools import available_cores
@@ -40,9 +41,10 @@ it. Chosen on the clips of docs/steadiness.md: at 0.7 no cell of that table has 
 loss above 1.05."""
 MIN_FEEDBACK: Final = 0.1
 """Smaller feedback weights count as this in the bound on sharpening, which is above MAX_SHARPENING there."""
-WARM_UP_THRESHOLD: Final = 1 / 32
-"""Remaining weight, at the end of a warm-up, of the frame that it starts with. Measured: the mean difference to a run
-in one piece is then about one gray level or less, a quarter of a step between smoothed frames."""
+STATE_STEPS: Final = 32
+"""Steps to a gray level at which the state is rounded at the end of a batch: much less than a frame's rounding."""
+STATE_RANGE: Final = (-32768, 32767)
+"""Of int16: up to 1,023 gray levels, where pictures that are kept have at most 255 and what sharpening adds."""
 MAX_THREADS: Final = 16
 THREADS_MIN_PIXELS: Final = 2**19
 """Frames with at least this many pixels are smoothed on several threads: frames depend on one another, so two frames
@@ -51,19 +53,23 @@ cannot be smoothed at once."""
 Floats: TypeAlias = NDArray[np.float32]
 
 
-def warm_up_frames(weight: float) -> int:
-    """Return the number of frames to score before a batch so that its border is invisible; `weight` is 0 to 1."""
-    return math.ceil(math.log(WARM_UP_THRESHOLD) / math.log(weight)) if weight > 0 else 0
-
-
 def warm_up_start(start: int, *, weight: float, cuts: Sequence[int]) -> int:
     """Return the first frame to score for a batch that starts at `start`; never before the last scene cut."""
     scene_start = max((cut for cut in cuts if cut <= start), default=0)
     return max(scene_start, start - warm_up_frames(weight))
 
 
+@dataclass(frozen=True, kw_only=True)
+class SmoothingState:
+    """What smoothing keeps at the end of a batch, for the next batch of the task."""
+
+    before: NDArray[np.int16]
+    """The picture that the next frame is blended with, (H, W, 3), in steps of 1 / STATE_STEPS gray levels."""
+    frames_in_scene: int
+
+
 class TemporalSmoother:
-    """Blends consecutive frames. It keeps the previous frame, so each batch needs its own instance.
+    """Blends consecutive frames. It keeps the previous frame, so each task needs its own instance.
 
     weight: of the previous output, 0 to 0.9; higher for still pixels, lower for moving ones. The scored frame has the
         rest.
@@ -73,6 +79,23 @@ class TemporalSmoother:
         self._weight = weight
         self._before: Floats | None = None
         self._frames_in_scene = 0
+
+    def end_batch(self) -> SmoothingState | None:
+        """Round what is kept to the state that is stored, and return that; None if nothing is kept.
+
+        A task that goes on and one that resumes from the stored state then continue from equal pictures.
+        """
+        if self._before is None:
+            return None
+        steps = np.clip(np.rint(self._before * np.float32(STATE_STEPS)), *STATE_RANGE).astype(np.int16)
+        state = SmoothingState(before=steps, frames_in_scene=self._frames_in_scene)
+        self.resume(state)
+        return state
+
+    def resume(self, state: SmoothingState) -> None:
+        """Continue from the end of a batch."""
+        self._before = state.before.astype(np.float32) / np.float32(STATE_STEPS)
+        self._frames_in_scene = state.frames_in_scene
 
     def smooth(self, scored: Picture, motion: MotionField | None) -> Picture:
         """Return the smoothed picture for `scored`, (H, W, 3) uint8; call it in the order of frames.

@@ -86,7 +86,7 @@ def test_cancelled_run_resumes_after_rejected_task(system: RunningSystem, split_
     assert system.post(f"runs/{run_id}/cancel").json()["status"] == "cancelled"
     done = {item.name for item in system.storage.runs.list(RunPaths(run_id).receipts)}
     missing = [batch for batch in range(12) if RunPaths(run_id).receipt(batch) not in done]
-    system.inject_fault(kind="partial_failure", task_id=ids.task_id(missing[-1], 1), code="ServerBusy")
+    system.inject_fault(kind="partial_failure", task_id=ids.batch_log_name(missing[-1]), code="ServerBusy")
     assert system.post(f"runs/{run_id}/resubmit").status_code == 503
     assert system.post(f"runs/{run_id}/resubmit").status_code == 202
     assert digest(system.video(system.wait(run_id))) == undisturbed

@@ -5,7 +5,9 @@ executing a request; nodes are preempted and lost; the function host and a task 
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,24 +19,43 @@ from tests.support.storage_rules import RandomSpoils
 from tests.support.system import TIMEOUT_SECONDS, RunningSystem, digest, running_system, upload_split
 from tests.support.waiting import until
 
-SEEDS = (1, 2)
 BATCHES = 9
 OPTIONS = {"scorer": "copy", "frames_per_batch": 4}
+SMOOTHED = OPTIONS | {"temporal_smoothing": 0.9}
+"""Each frame depends on all frames before it in its task."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """A random seed, how many tasks a run is divided into, and the output after which two of them end."""
+
+    seed: int
+    tasks: int
+    preempted: tuple[str, str]
+    killed: tuple[str, str]
+
+
+ONE_BATCH_EACH = Round(1, BATCHES, preempted=("b00002", "begins"), killed=("b00006", "begins"))
+SEVERAL_BATCHES = Round(2, 2, preempted=("b00000_00003", "Batch 1:"), killed=("b00004_00008", "Batch 5:"))
 
 
 @pytest.fixture(scope="module")
-def expected_digest(system: RunningSystem, split_clip: Path) -> str:
-    """Hash of the video without faults."""
+def expected_digests(system: RunningSystem, split_clip: Path) -> dict[str, str]:
+    """Hash of the video without faults, plain and smoothed in two tasks of several batches."""
     upload_split(system, split_clip, "quiet")
-    status = system.wait(system.start("quiet", **OPTIONS))
-    assert status["batches"]["planned"] == BATCHES
-    return digest(system.video(status))
+    digests: dict[str, str] = {}
+    for name, options in (("plain", OPTIONS), ("smoothed", SMOOTHED)):
+        status = system.wait(system.start("quiet", **options))
+        assert status["batches"]["planned"] == BATCHES
+        digests[name] = digest(system.video(status))
+    assert digests["plain"] != digests["smoothed"]
+    return digests
 
 
 @pytest.fixture
 def faulty_system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningSystem]:
     """A local cloud behind a proxy that returns 503 at random, with a host that duplicates and reorders messages."""
-    seed = request.param
+    seed = request.param.seed
     ports, proxy_ports = cloud_and_proxy_ports()
     options = CloudOptions(
         folder=tmp_path,
@@ -47,6 +68,7 @@ def faulty_system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ru
             "LOCAL_HOST_MESSAGE_INVISIBILITY": "5",
             "SWEEP_SCHEDULE": "*/3 * * * * *",
             "SWEEP_GRACE_SECONDS": "6",
+            "POOL_TASKS": str(request.param.tasks),
         },
     )
     spoils = RandomSpoils(seed, kinds=("busy_before", "busy_after"))
@@ -55,18 +77,30 @@ def faulty_system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ru
     assert spoils.counts.keys() == {"busy_before", "busy_after"}
 
 
-@pytest.mark.parametrize("faulty_system", SEEDS, indirect=True)
-def test_video_is_identical_under_faults(faulty_system: RunningSystem, expected_digest: str, split_clip: Path) -> None:
+@pytest.mark.parametrize(
+    ("faulty_system", "round_", "options", "expected"),
+    [(ONE_BATCH_EACH, ONE_BATCH_EACH, OPTIONS, "plain"), (SEVERAL_BATCHES, SEVERAL_BATCHES, SMOOTHED, "smoothed")],
+    indirect=["faulty_system"],
+    ids=["one batch each", "several batches"],
+)
+def test_video_is_identical_under_faults(
+    faulty_system: RunningSystem,
+    round_: Round,
+    options: dict[str, Any],
+    expected: str,
+    expected_digests: dict[str, str],
+    split_clip: Path,
+) -> None:
     for fault in (
         {"kind": "http_error", "status": 503, "retry_after": 1, "times": 2, "path_contains": "/tasks"},
         {"kind": "http_error", "status": 429, "retry_after": 1, "times": 1, "path_contains": "/jobs"},
         {"kind": "http_error", "status": 500, "times": 1, "path_contains": "/tasks"},
-        {"kind": "preempt_when", "task_id": "b00002", "after_output": "begins"},
-        {"kind": "kill_when", "task_id": "b00006", "after_output": "begins"},
+        {"kind": "preempt_when", "task_id": round_.preempted[0], "after_output": round_.preempted[1]},
+        {"kind": "kill_when", "task_id": round_.killed[0], "after_output": round_.killed[1]},
     ):
         faulty_system.inject_fault(**fault)
     upload_split(faulty_system, split_clip, "faulty")
-    run_id = faulty_system.start("faulty", **OPTIONS)
+    run_id = faulty_system.start("faulty", **options)
     until(lambda: receipts(faulty_system, run_id) >= 1, "1 receipts", seconds=TIMEOUT_SECONDS)
     faulty_system.inject_fault(kind="preempt_node")
     host = faulty_system.cloud.services["Function host"]
@@ -76,13 +110,13 @@ def test_video_is_identical_under_faults(faulty_system: RunningSystem, expected_
     faulty_system.inject_fault(kind="lose_node")
     status = faulty_system.wait(run_id)
     assert faulty_system.pending_faults() == []
-    assert digest(faulty_system.video(status)) == expected_digest
+    assert digest(faulty_system.video(status)) == expected_digests[expected]
     assert status["batches"] == {"planned": BATCHES, "done": BATCHES, "failed": []}
 
 
-@pytest.mark.parametrize("faulty_system", SEEDS[:1], indirect=True)
+@pytest.mark.parametrize("faulty_system", [ONE_BATCH_EACH], indirect=True)
 def test_restarted_batch_service_continues(
-    faulty_system: RunningSystem, expected_digest: str, split_clip: Path
+    faulty_system: RunningSystem, expected_digests: dict[str, str], split_clip: Path
 ) -> None:
     upload_split(faulty_system, split_clip, "restart")
     run_id = faulty_system.start("restart", **OPTIONS)
@@ -90,7 +124,7 @@ def test_restarted_batch_service_continues(
     batch = faulty_system.cloud.services["Batch service"]
     batch.kill()
     batch.start()
-    assert digest(faulty_system.video(faulty_system.wait(run_id))) == expected_digest
+    assert digest(faulty_system.video(faulty_system.wait(run_id))) == expected_digests["plain"]
 
 
 def receipts(system: RunningSystem, run_id: str) -> int:

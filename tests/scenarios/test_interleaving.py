@@ -182,11 +182,17 @@ def assert_consistent(scenario: Scenario, run_id: str) -> None:
     status = world.status(run_id)
     if status in ("splitting", "scoring", "joining"):
         active = [task.task_id for task in world.tasks(run_id).values() if task.is_active]
-        steps = [parsed[0] for name in active if (parsed := ids.parse_task_id(name)) is not None]
+        works = [parsed[0] for name in active if (parsed := ids.parse_task_id(name)) is not None]
+        steps = [step for work in works for step in steps_of(work)]
         assert len(steps) == len(set(steps)), f"a step has two active tasks: {active}"
         assert set(pending_steps(world, run_id, status)) <= set(steps), f"a step has no active task: {active}"
     if status != "finished" and not scenario.crashed:
         assert not world.storage.output.exists(RunPaths(run_id).records), f"a {status} run has records"
+
+
+def steps_of(work: ids.Work) -> list[int | str]:
+    """Return the steps that a task executes."""
+    return list(work.numbers) if isinstance(work, ids.BatchRange) else [work]
 
 
 def pending_steps(world: World, run_id: str, status: str) -> tuple[int | str, ...]:

@@ -97,8 +97,8 @@ def _score_pictures(storage: Storage, run_id: str, batch: int, attempt: int) -> 
         encoder.add(picture.tobytes())
         painted = RunPaths(run_id).painted_frame(manifest.painted_name(index))
         frames.append(_store(storage, painted, images.encode_jpeg(picture)))
-    task_id = ids.task_id(batch, attempt)
-    log = RunPaths(run_id).timing_log(task_id)
+    task_id = ids.task_id(ids.BatchRange(batch, batch), attempt)
+    log = RunPaths(run_id).timing_log(ids.batch_log_name(batch))
     storage.logs.write(log, b"{}\n" * len(frames))
     return Receipt(
         run_id=run_id,
@@ -128,8 +128,8 @@ def _score_records(storage: Storage, plan: Plan, batch: int, *, plan_sha256: str
         end=end,
         plan_sha256=plan_sha256,
         records=_store(storage, RunPaths(plan.run_id).records_part(batch), lines),
-        log=RunPaths(plan.run_id).timing_log(ids.task_id(batch, 1)),
-        task_id=ids.task_id(batch, 1),
+        log=RunPaths(plan.run_id).timing_log(ids.batch_log_name(batch)),
+        task_id=ids.batch_log_name(batch),
         device="cpu",
         times=TIMES,
         finished_at=dt.datetime.now(dt.UTC).isoformat(),

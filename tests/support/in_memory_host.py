@@ -1,7 +1,8 @@
 """The Functions host and the nodes around a world in memory: messages are retried, tasks succeed or fail."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from frame_tools.cli.errors import to_impasto_error
@@ -17,6 +18,7 @@ from orchestration.handlers.submit_batch import submit_batch
 from orchestration.handlers.sweep import sweep
 from scoring.tasks.base import UNHANDLED_EXIT_CODE, Task, perform
 from scoring.tasks.base import record_error as record_task_error
+from scoring.tasks.batches import perform_batches
 from scoring.tasks.join import join_run
 from tests.support import fake_node
 from tests.support.memory_world import InMemoryCloud
@@ -115,20 +117,32 @@ class InMemoryHost:
                 if parsed is not None and job_id not in self.cloud.jobs.closed:
                     self._execute(run_id, parsed[0], task_id)
 
-    def _execute(self, run_id: str, step: int | str, task_id: str) -> None:
-        def work(_: Task) -> None:
-            if step in self.task_errors:
-                raise self.task_errors[step]
-            execute_step(self.world, run_id, step)
-
+    def _execute(self, run_id: str, work: ids.Work, task_id: str) -> None:
         try:
-            perform(Task(storage=self.world.storage, run_id=run_id, step=step, task_id=task_id), work)
+            if isinstance(work, ids.BatchRange):
+                self._execute_batches(run_id, work, task_id)
+            else:
+                task = Task(storage=self.world.storage, run_id=run_id, step=work, task_id=task_id)
+                perform(task, lambda _task: self._execute_step(run_id, work))
         except Exception as error:
             described = to_impasto_error(error)
             exit_code = described.exit_code if described else UNHANDLED_EXIT_CODE
         else:
             exit_code = ExitCode.OK
-        self.cloud.jobs.end_step(run_id, step, exit_code=exit_code)
+        self.cloud.jobs.end_task(run_id, task_id, exit_code=exit_code)
+
+    def _execute_batches(self, run_id: str, batches: ids.BatchRange, task_id: str) -> None:
+        def score(together: Sequence[int]) -> None:
+            for batch in together:
+                self._execute_step(run_id, batch)
+
+        task = Task(storage=self.world.storage, run_id=run_id, step=batches.first, task_id=task_id)
+        perform_batches(task, batches, lambda: nullcontext(score))
+
+    def _execute_step(self, run_id: str, step: int | str) -> None:
+        if step in self.task_errors:
+            raise self.task_errors[step]
+        execute_step(self.world, run_id, step)
 
 
 def execute_step(world: World, run_id: str, step: int | str) -> None:
@@ -142,7 +156,7 @@ def execute_step(world: World, run_id: str, step: int | str) -> None:
         join_run(Task(storage=storage, run_id=run_id, step=step, task_id="join"))
     else:
         check_frames(world, run_id, int(step))
-        fake_node.score(storage, run_id, int(step), message=False)
+        fake_node.score(storage, run_id, int(step))
 
 
 def check_frames(world: World, run_id: str, batch: int) -> None:

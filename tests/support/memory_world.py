@@ -11,6 +11,7 @@ from frame_tools.storage.in_memory import AccessHook, BlobStore, InMemoryContain
 from orchestration.app import App
 from orchestration.azure_batch.in_memory import InMemoryBatch, InMemoryJobs
 from orchestration.memory_budget import MemoryBudget
+from orchestration.plan_cache import PlanCache
 from orchestration.settings import Settings
 from tests.support.world import AdjustableClock, World
 
@@ -106,4 +107,4 @@ def with_access_hook(app: App, hook: AccessHook) -> App:
     parts: dict[str, Any] = {part.name: getattr(app.storage, part.name) for part in fields(app.storage)}
     storage = replace(app.storage, **{name: part.with_hook(hook) for name, part in parts.items()})
     assert isinstance(app.batch, InMemoryBatch)
-    return replace(app, storage=storage, batch=app.batch.with_hook(hook), memory=MemoryBudget())
+    return replace(app, storage=storage, batch=app.batch.with_hook(hook), memory=MemoryBudget(), plans=PlanCache())

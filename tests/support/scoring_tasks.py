@@ -2,11 +2,13 @@
 
 import dataclasses
 import time
+from contextlib import nullcontext
 from fractions import Fraction
 
 import pytest
 
 from frame_tools.contracts.errors import TemporaryError
+from frame_tools.contracts.ids import BatchRange
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.options import Options
@@ -16,8 +18,9 @@ from frame_tools.contracts.receipt import Receipt
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.in_memory import InMemoryContainer, InMemoryQueue, in_memory_storage
-from scoring.tasks.base import Task, perform
-from scoring.tasks.score import score_batch
+from scoring.tasks.base import Task
+from scoring.tasks.batches import perform_batches
+from scoring.tasks.score import open_scoring
 from tests.support.clips import draw
 from tests.support.image_kinds import encode_as
 from tests.support.scorer_runs import painting
@@ -78,8 +81,16 @@ def task_for(storage, batch=0):
     return Task(storage=storage, run_id=RUN, step=batch, task_id=f"b0000{batch}", dedicated=False)
 
 
-def score(storage, batch=0, *, weights=None):
-    perform(task_for(storage, batch), lambda task: score_batch(task, weights=weights, started=time.monotonic()))
+def score(storage, batch=0, *, last=None, weights=None):
+    """Execute the task of the batches `batch` to `last`."""
+    task = task_for(storage, batch)
+    batches = BatchRange(batch, batch if last is None else last)
+    perform_batches(task, batches, lambda: open_scoring(task, weights=weights, started=time.monotonic()))
+
+
+def perform_one(task, work):
+    """Execute the shell of the task of one batch around `work`, which gets the task."""
+    perform_batches(task, BatchRange(task.step, task.step), lambda: nullcontext(lambda _batches: work(task)))
 
 
 def message(batch=0):

@@ -41,6 +41,9 @@ param batchEndpoint string
 @description('Required. Id of the pool.')
 param batchPoolId string
 
+@description('Required. Tasks that the pool can execute at once.')
+param poolTasks int
+
 @description('Required. Container image of the tasks.')
 param nodeImage string
 
@@ -185,6 +188,8 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     NODE_IMAGE: nodeImage
     STORAGE_MODE: storageMode
     SWEEP_GRACE_SECONDS: string(limits.?sweepGraceSeconds ?? 120)
+    // Of all batches of a run a task takes as many neighbors as leave work for the whole pool.
+    POOL_TASKS: string(max(poolTasks, 1))
     MAX_OPEN_RUNS: string(limits.?maxOpenRuns ?? 20)
     MAX_FRAMES: string(limits.?maxFrames ?? 200000)
     MAX_FRAME_PIXELS: string(limits.?maxFramePixels ?? 33177600)

@@ -151,7 +151,7 @@ STEPS = st.integers(0, 99_999) | st.sampled_from(["split", "join", "advance"])
 def test_messages_round_trip(run_id: str, step: int | str) -> None:
     message = BatchMessage.model_validate({"run_id": run_id, "batch": step})
     assert BatchMessage.parse(message.text()) == message
-    assert json.loads(message.text()) == {"v": 2, "run_id": run_id, "batch": step}
+    assert json.loads(message.text()) == {"v": 3, "run_id": run_id, "batch": step}
 
 
 @pytest.mark.parametrize(

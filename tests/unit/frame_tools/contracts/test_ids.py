@@ -97,14 +97,24 @@ def test_invalid_run_id_is_rejected(text: str) -> None:
         ids.check_run_id(text)
 
 
-@given(st.integers(0, 99_999) | st.sampled_from(["split", "join"]), st.integers(1, 500))
-def test_task_ids_round_trip(step: int | str, attempt: int) -> None:
-    task_id = ids.task_id(step, attempt)
-    assert ids.parse_task_id(task_id) == (step, attempt)
-    assert re.fullmatch(r"[a-z0-9-]{1,64}", task_id)
+BATCHES = st.tuples(st.integers(0, 99_999), st.integers(0, 99_999)).map(lambda pair: ids.BatchRange(*sorted(pair)))
 
 
-@pytest.mark.parametrize("text", ["", "b3", "b000003", "split-", "join-x", "b00003-2-2", "look", "B00003", "b00003 "])
+@given(BATCHES | st.sampled_from(["split", "join"]), st.integers(1, 99_999))
+def test_task_ids_round_trip(work: ids.Work, attempt: int) -> None:
+    task_id = ids.task_id(work, attempt)
+    assert ids.parse_task_id(task_id) == (work, attempt)
+    assert re.fullmatch(r"[a-z0-9_-]{1,64}", task_id)
+
+
+def test_task_of_one_batch_has_the_id_of_earlier_versions() -> None:
+    assert ids.task_id(ids.BatchRange(3, 3), 2) == "b00003-2"
+    assert ids.task_id(ids.BatchRange(3, 7), 1) == "b00003_00007"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "b3", "b000003", "split-", "join-x", "b00003-2-2", "look", "B00003", "b00003 ", "b00007_00003"]
+)
 def test_foreign_task_ids_are_ignored(text: str) -> None:
     assert ids.parse_task_id(text) is None
 

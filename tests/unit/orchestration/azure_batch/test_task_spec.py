@@ -1,7 +1,10 @@
 """The Batch task of a step."""
 
+import datetime as dt
+
 import pytest
 
+from frame_tools.contracts.ids import BatchRange, Work
 from frame_tools.storage.mode import MAX_FRAME_PIXELS, MAX_FRAMES, STORAGE_MODE
 from frame_tools.telemetry import logs
 from orchestration.azure_batch.task_spec import TaskSpec, task_spec
@@ -13,7 +16,8 @@ RUN_ID = "clip-0123456789"
 
 def test_task_environment_has_correlation_id_and_mode(world: World) -> None:
     def spec(settings: Settings, environment: dict[str, str]) -> TaskSpec:
-        return task_spec(RUN_ID, 3, attempt=1, image="stub:2", settings=settings, environment=environment)
+        batch = BatchRange(3, 3)
+        return task_spec(RUN_ID, batch, attempt=1, image="stub:2", settings=settings, environment=environment)
 
     task = spec(world.changed(max_frames=9, max_frame_pixels=8).app.settings, {"A": "b"})
     limits = {MAX_FRAMES: "9", MAX_FRAME_PIXELS: "8"}
@@ -23,13 +27,24 @@ def test_task_environment_has_correlation_id_and_mode(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "command"),
+    ("work", "command"),
     [
-        (3, f"python -m scoring run --run {RUN_ID} --batch 3"),
+        (BatchRange(3, 3), f"python -m scoring run --run {RUN_ID} --batch 3"),
+        (BatchRange(3, 7), f"python -m scoring run --run {RUN_ID} --batch 3 --last 7"),
         ("split", f"python -m scoring split --run {RUN_ID}"),
         ("join", f"python -m scoring join --run {RUN_ID}"),
     ],
 )
-def test_command_line_of_each_step(world: World, step: int | str, command: str) -> None:
-    spec = task_spec(RUN_ID, step, attempt=2, image="stub:1", settings=world.app.settings, environment={})
+def test_command_line_of_each_work(world: World, work: Work, command: str) -> None:
+    spec = task_spec(RUN_ID, work, attempt=2, image="stub:1", settings=world.app.settings, environment={})
     assert (spec.command, spec.task_id.endswith("-2")) == (command, True)
+
+
+@pytest.mark.parametrize(
+    ("work", "minutes"),
+    [("join", 60), (BatchRange(3, 3), 60), (BatchRange(3, 7), 300), (BatchRange(0, 999), 48 * 60)],
+)
+def test_time_limit_grows_with_the_batches(world: World, work: Work, minutes: int) -> None:
+    """Up to the time limit of the run."""
+    spec = task_spec(RUN_ID, work, attempt=1, image="stub:1", settings=world.app.settings, environment={})
+    assert spec.limit == dt.timedelta(minutes=minutes)

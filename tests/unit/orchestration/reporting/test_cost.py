@@ -35,7 +35,7 @@ def plan(batches: int, *, redo: tuple[int, ...] = (), parent: str | None = None)
 def receipt(batch: int, seconds: float, *, end_s: float = 0.0, dedicated: bool | None = None) -> Receipt:
     return Receipt(
         run_id="clip-0123456789", batch=batch, start=10 * batch, end=10 * batch + 10, plan_sha256="0" * 64,
-        frames=(FILE,), segment=FILE, log="log", task_id="b", device="cpu", dedicated=dedicated,
+        frames=(FILE,), segment=FILE, log="log", task_id=f"b{batch}", device="cpu", dedicated=dedicated,
         times=TaskTimes(start_up=1, load=1, infer=1, save=1, total=seconds),
         finished_at=(NOON + dt.timedelta(seconds=end_s)).isoformat(),
     )  # fmt: skip

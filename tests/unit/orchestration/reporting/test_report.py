@@ -27,6 +27,7 @@ def test_report_of_finished_run(world: World) -> None:
         "frames": 6,
         "batches": 3,
         "batches_planned": 3,
+        "tasks": 3,
         "task_seconds": 6.0,
         "start_up_seconds": 3.0,
         "infer_seconds_per_image": 0.2,

@@ -83,7 +83,7 @@ def test_crash_while_starting(world: World) -> None:
         states.append((world.status(run_id), messages, plan, sorted(world.runs_blobs(run_id)), len(slots)))
         cancel(world.app, run_id)
     assert states[0][0] == "scoring"
-    assert len(states[0][1]) == 2, "one message per batch"
+    assert len(states[0][1]) == 1, "one message for both batches"
     assert states == [states[0]] * len(states)
 
 

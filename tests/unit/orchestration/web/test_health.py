@@ -11,10 +11,10 @@ from tests.unit.orchestration.web.conftest import Fetch
 
 
 def test_health_counts_slots_and_messages(world: World) -> None:
-    world.start("clip", 6)
+    world.start("clip", 6)  # one message names its three batches
     health = read_health(world.app)
     assert (health.headline, health.slots_used, health.slots) == ("Ready to paint", 1, 20)
-    assert [queue.waiting for queue in health.queues] == ["3", "0"]
+    assert [queue.waiting for queue in health.queues] == ["1", "0"]
     assert [check.name for check in health.checks if check.name in ("Storage", "Queues")] == ["Storage", "Queues"]
 
 

@@ -17,7 +17,7 @@ from frame_tools.contracts.errors import (
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure, TaskError
 from frame_tools.media.images import encode_jpeg
-from scoring.tasks.base import MAX_EXCEPTION_TEXT, UNHANDLED_EXIT_CODE, perform
+from scoring.tasks.base import MAX_EXCEPTION_TEXT, UNHANDLED_EXIT_CODE
 from tests.support.clips import draw
 from tests.support.scoring_tasks import (
     COUNTER,
@@ -25,6 +25,7 @@ from tests.support.scoring_tasks import (
     journaled,
     message,
     never,
+    perform_one,
     planned,
     planned_with_script,
     receipt_of,
@@ -40,9 +41,9 @@ def test_receipt_follows_all_outputs_and_message_is_last():
     score(storage)
     assert sorted(journal[:3]) == [f"work/{name}" for name in FRAME_BLOBS]
     pairs = {f"work/{RUN}/pairs/{index:06d}-{side}.jpg" for index in range(3) for side in ("before", "after")}
-    assert set(journal[3:9]) == pairs
-    assert journal[9:] == [
-        f"work/{RunPaths(RUN).segment(0)}",
+    assert journal[3] == f"work/{RunPaths(RUN).segment(0)}"
+    assert set(journal[4:10]) == pairs
+    assert journal[10:] == [
         f"logs/{RUN}/b00000.jsonl",
         f"runs/{RunPaths(RUN).receipt(0)}",
         "message",
@@ -63,7 +64,7 @@ def test_finished_batch_only_sends_the_message():
     storage = planned()
     score(storage)
     before = dict(storage.work.contents), dict(storage.runs.contents)
-    perform(task_for(storage), never)
+    perform_one(task_for(storage), never)
     assert (storage.work.contents, storage.runs.contents) == before
     assert storage.finished_batches.messages == [message(), message()]
 
@@ -73,7 +74,7 @@ def test_ended_run_gets_no_work(ended):
     storage = planned()
     storage.runs.write(ended, b"")
     before = dict(storage.runs.contents)
-    perform(task_for(storage), never)
+    perform_one(task_for(storage), never)
     assert (storage.runs.contents, storage.work.contents) == (before, {})
     assert storage.finished_batches.messages == []
 
@@ -107,7 +108,7 @@ def test_invalid_frame_fails_the_batch_permanently(spoil):
     assert not storage.runs.exists(RunPaths(RUN).receipt(0))
     assert storage.finished_batches.messages == [message()]
     with pytest.raises(InputError) as second:
-        perform(task_for(storage), never)
+        perform_one(task_for(storage), never)
     assert str(second.value) == str(first.value)
     assert storage.finished_batches.messages == [message(), message()]
     score(storage, 1)
@@ -144,7 +145,7 @@ def task_error_of(storage, step="00000"):
 def test_retryable_error_is_recorded_as_task_error(error, exit_code, code, text):
     storage = planned()
     with pytest.raises(type(error)) as raised:
-        perform(task_for(storage), raising(error))
+        perform_one(task_for(storage), raising(error))
     assert raised.value is error
     task_error = task_error_of(storage)
     assert (task_error.exit_code, task_error.code) == (exit_code, code)
@@ -162,7 +163,7 @@ def test_latest_task_error_is_kept():
     storage = planned()
     for cause in ("first", "second"):
         with pytest.raises(TemporaryError):
-            perform(task_for(storage), raising(TemporaryError(cause, "Wait")))
+            perform_one(task_for(storage), raising(TemporaryError(cause, "Wait")))
     assert task_error_of(storage).reason == "second"
     score(storage)
     assert receipt_of(storage).end == 3
@@ -172,14 +173,14 @@ def test_latest_task_error_is_kept():
 def test_long_exception_text_is_truncated():
     storage = planned()
     with pytest.raises(ValueError, match="x"):
-        perform(task_for(storage), raising(ValueError("x" * 10_000)))
+        perform_one(task_for(storage), raising(ValueError("x" * 10_000)))
     assert len(task_error_of(storage).reason) == MAX_EXCEPTION_TEXT
 
 
 def test_input_error_is_recorded_as_failure():
     storage = planned()
     with pytest.raises(InputError):
-        perform(task_for(storage), raising(InputError("It is none", "Give another")))
+        perform_one(task_for(storage), raising(InputError("It is none", "Give another")))
     assert storage.runs.exists(RunPaths(RUN).failure("00000"))
     assert not storage.runs.exists(RunPaths(RUN).error("00000"))
 
@@ -187,7 +188,7 @@ def test_input_error_is_recorded_as_failure():
 def test_unrecordable_error_is_still_raised(caplog):
     storage, _ = journaled(fails_at=RunPaths(RUN).error("00000"))
     with pytest.raises(InternalError, match="The script failed"):
-        perform(task_for(storage), raising(InternalError("The script failed", "Mend it")))
+        perform_one(task_for(storage), raising(InternalError("The script failed", "Mend it")))
     assert "The connection was lost" in caplog.text
 
 
@@ -206,7 +207,7 @@ def test_same_error_of_a_program_is_final_the_second_time():
     names = RunPaths(RUN)
     for text, is_final in (("line 3: KeyError", False), ("line 4: KeyError", False), ("line 4: KeyError", True)):
         with pytest.raises(ProgramError):
-            perform(task_for(storage), raising(ProgramError(text, "Fix it")))
+            perform_one(task_for(storage), raising(ProgramError(text, "Fix it")))
         assert storage.runs.exists(names.failure("00000")) == is_final
     failure = Failure.load_stored(storage.runs.need(names.failure("00000")).data)
     assert (failure.reason, failure.code) == ("line 4: KeyError", ErrorCode.INTERNAL_ERROR)
@@ -218,5 +219,5 @@ def test_same_error_of_the_machine_is_retried():
     storage = planned()
     for _ in range(3):
         with pytest.raises(InternalError):
-            perform(task_for(storage), raising(InternalError("line 4: MemoryError", "Fix it")))
+            perform_one(task_for(storage), raising(InternalError("line 4: MemoryError", "Fix it")))
     assert not storage.runs.exists(RunPaths(RUN).failure("00000"))

@@ -12,7 +12,7 @@ from frame_tools.contracts.plan import BlobRef, Plan, PlannedMask
 from frame_tools.contracts.receipt import Failure
 from frame_tools.media.images import encode_jpeg, encode_png
 from frame_tools.storage.pins import pin_of, store_pins
-from scoring.tasks.score import score_batch
+from scoring.tasks.score import open_scoring
 from tests.support.clips import draw
 from tests.support.scoring_tasks import BORDERS, RUN, SIZE, planned, receipt_of, score, task_for
 
@@ -95,12 +95,17 @@ def test_mounted_frames_are_compared_too(tmp_path):
     environ = {"STORAGE_MODE": "mount", "AZ_BATCH_NODE_MOUNTS_DIR": str(tmp_path)}
     task = task_for(storage)
     object.__setattr__(task, "environ", environ)
-    score_batch(task, weights=WEIGHTS, started=0)
+    score_one(task)
     (folder / "000004.jpg").write_bytes(OTHER)
     other = task_for(storage, 1)
     object.__setattr__(other, "environ", environ)
     with pytest.raises(InputError, match=r"000004\.jpg"):
-        score_batch(other, weights=WEIGHTS, started=0)
+        score_one(other)
+
+
+def score_one(task):
+    with open_scoring(task, weights=WEIGHTS, started=0) as score_batches:
+        score_batches([task.step])
 
 
 @pytest.mark.parametrize("damage", ["deleted", "changed"])

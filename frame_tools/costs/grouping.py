@@ -1,0 +1,67 @@
+"""How many neighboring batches one task takes, from the pace of the device and the size of the pool.
+
+A task pays its start-up and its warm-up frames once, so it should be long compared with them; but all nodes of the pool
+should have work, and a task that has just begun when a node is free should not be what the run waits for.
+"""
+
+import math
+from typing import Final
+
+from frame_tools.contracts.options import Options
+from frame_tools.contracts.scorers import SCORERS
+from frame_tools.contracts.warm_up import warm_up_frames
+from frame_tools.costs.model import Workload
+from frame_tools.costs.throughput import Throughput
+
+USEFUL_SHARE: Final = 0.98
+"""Share of a task's time that is spent on frames that it delivers, where the pool and the run's length allow it. It
+leaves room for devices that are faster than the table says: with one that is five times faster, the share is 0.9."""
+
+
+def useful_share(work: Workload, frames: int) -> float:
+    """Return the share of a task's time that is spent on the `frames` that it delivers."""
+    delivered = frames * work.seconds_per_frame
+    return delivered / (work.overhead_seconds + delivered)
+
+
+def frames_per_task(work: Workload) -> int:
+    """Return the smallest number of frames of a task with the useful share."""
+    if not work.seconds_per_frame:
+        return work.frames
+    return math.ceil(USEFUL_SHARE / (1 - USEFUL_SHARE) * work.overhead_seconds / work.seconds_per_frame)
+
+
+def task_borders(work: Workload, *, batches: int, at_once: int) -> tuple[int, ...]:
+    """Return borders, in batch numbers, of even tasks with the useful share, but of enough for the pool.
+
+    `at_once` is the number of tasks that the pool can execute at once. With more tasks than that, their number is a
+    multiple of it, so that the last round is full, too.
+    """
+    frames_per_batch = work.frames / batches
+    enough = math.ceil(batches / max(1, math.ceil(frames_per_task(work) / frames_per_batch)))
+    count = min(batches, max(1, enough // at_once) * at_once)
+    return tuple(batches * i // count for i in range(count + 1))
+
+
+def task_count(work: Workload, options: Options, *, batches: int, at_once: int) -> int:
+    """Return the number of tasks that a run with these options is divided into."""
+    return len(task_borders(work, batches=batches, at_once=at_once)) - 1 if can_share_a_task(options) else batches
+
+
+def run_workload(frames: int, throughput: Throughput, options: Options) -> Workload:
+    """Return the work of a run of this many frames, at this throughput and with these options."""
+    return Workload(
+        frames=frames,
+        seconds_per_frame=throughput.seconds_per_frame,
+        start_up_seconds=throughput.start_up_seconds,
+        warm_up_frames=warm_up_frames(options.smoothing_weight),
+    )
+
+
+def can_share_a_task(options: Options) -> bool:
+    """Return whether a task may take several batches of a run.
+
+    Not where the pace is unknown, as that of programs: they may also keep a state from frame to frame, which would
+    depend on where a task begins.
+    """
+    return SCORERS[options.scorer].has_known_throughput
