@@ -1,9 +1,15 @@
-"""Scenes with known motion: a window that pans over a picture, a square that passes, and flickering paint."""
+"""Scenes with exact motion: a window that pans, a picture that turns, a square that passes; and flickering paint."""
+
+from typing import TypeAlias
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from scoring.types import Picture
+
+Flow: TypeAlias = NDArray[np.float32]
+"""Vectors (H, W, 2), x before y, in pixels."""
 
 
 def wide_picture(height: int = 160, width: int = 400, seed: int = 0) -> Picture:
@@ -26,6 +32,20 @@ def pan(count: int, size: tuple[int, int] = (96, 128), step: tuple[int, int] = (
         np.ascontiguousarray(still[step[1] * t : step[1] * t + height, step[0] * t : step[0] * t + width])
         for t in range(count)
     ]
+
+
+def turning(size: tuple[int, int] = (180, 240), angle: float = 2.0, zoom: float = 1.0) -> tuple[list[Picture], Flow]:
+    """Return two frames, the second turned by `angle` degrees and magnified, and the exact flow back to the first."""
+    height, width = size
+    margin = 40
+    around = wide_picture(height + 2 * margin, width + 2 * margin)
+    matrix = cv2.getRotationMatrix2D((width / 2 + margin, height / 2 + margin), angle, zoom)
+    turned = cv2.warpAffine(around, matrix, around.shape[1::-1], flags=cv2.INTER_CUBIC)
+    inner = np.s_[margin : margin + height, margin : margin + width]
+    y, x = np.mgrid[inner]
+    positions = np.stack([x, y, np.ones_like(x)], -1) @ cv2.invertAffineTransform(matrix).T
+    flow = (positions - np.stack([x, y], -1)).astype(np.float32)
+    return [np.ascontiguousarray(around[inner]), np.ascontiguousarray(turned[inner])], flow
 
 
 def flickering(frames: list[Picture], spread: float = 25.0, seed: int = 1) -> list[Picture]:

@@ -12,18 +12,24 @@ from hypothesis import strategies as st
 
 from frame_tools.contracts.plan import even_borders
 from scoring.temporal import smooth
-from scoring.temporal.flow import MotionField, estimate_motion, pixel_grid
+from scoring.temporal.flow import MotionField, pixel_grid
 from scoring.temporal.measure import sharpness, warp_error
-from scoring.temporal.smooth import TemporalSmoother, warm_up_frames, warm_up_start
+from scoring.temporal.smooth import warm_up_frames, warm_up_start
 from tests.support.moving_scenes import flickering, pan, passing, wide_picture
+from tests.support.temporal_smoothing import IMPLEMENTATIONS, OPENCV
 
 
-def motions_of(frames):
-    return [None, *(estimate_motion(a, b) for a, b in pairwise(frames))]
+@pytest.fixture(scope="module", params=IMPLEMENTATIONS, ids=lambda implementation: implementation.name)
+def temporal(request):
+    return request.param
 
 
-def smooth_all(scored, motions, weight):
-    smoother = TemporalSmoother(weight)
+def motions_of(temporal, frames):
+    return [None, *(temporal.estimate_motion(a, b) for a, b in pairwise(frames))]
+
+
+def smooth_all(temporal, scored, motions, weight):
+    smoother = temporal.smoother(weight)
     return [smoother.smooth(picture, motion) for picture, motion in zip(scored, motions, strict=True)]
 
 
@@ -36,22 +42,22 @@ def warp_errors(pictures, step):
 
 
 @pytest.fixture(scope="module")
-def scene():
+def scene(temporal):
     frames = pan(40)
-    return frames, flickering(frames), motions_of(frames)
+    return frames, flickering(frames), motions_of(temporal, frames)
 
 
 @pytest.mark.parametrize(("weight", "max_ratio"), [(0.5, 0.45), (0.8, 0.2)])
-def test_smoothing_reduces_flicker_and_keeps_sharpness(scene, weight, max_ratio):
+def test_smoothing_reduces_flicker_and_keeps_sharpness(temporal, scene, weight, max_ratio):
     _, scored, motions = scene
-    out = smooth_all(scored, motions, weight)
+    out = smooth_all(temporal, scored, motions, weight)
     assert fmean(warp_errors(out[12:], (3, 1))) <= max_ratio * fmean(warp_errors(scored[12:], (3, 1)))
     assert fmean(map(sharpness, out[12:])) == pytest.approx(fmean(map(sharpness, scored[12:])), rel=0.12)
 
 
-def test_smoothing_follows_moving_content(scene):
+def test_smoothing_follows_moving_content(temporal, scene):
     frames, scored, motions = scene
-    out = smooth_all(scored, motions, 0.8)
+    out = smooth_all(temporal, scored, motions, 0.8)
     clean = [255 - cv2.blur(frame, (3, 3)) for frame in frames]
 
     def error(picture, expected):
@@ -61,57 +67,59 @@ def test_smoothing_follows_moving_content(scene):
     assert error(out[-1], clean[-1]) < 1.2 * error(scored[-1], clean[-1])
 
 
-def test_smoothing_leaves_no_ghost_where_ground_is_uncovered():
+def test_smoothing_leaves_no_ghost_where_ground_is_uncovered(temporal):
     frames, lefts = passing(8)
-    out = smooth_all(frames, motions_of(frames), 0.8)
+    out = smooth_all(temporal, frames, motions_of(temporal, frames), 0.8)
     behind = np.s_[28:68, lefts[-2] + 3 : lefts[-1] - 3]
     assert np.abs(out[-1][behind].astype(float) - frames[-1][behind]).mean() < 12
     assert np.abs(frames[-2][behind].astype(float) - frames[-1][behind]).mean() > 80
 
 
-def test_smoothing_restarts_at_a_scene_cut(scene):
+def test_smoothing_restarts_at_a_scene_cut(temporal, scene):
     _, scored, motions = scene
     other = flickering(pan(6, seed=3), seed=8)
-    other_motions = motions_of(pan(6, seed=3))
-    through = smooth_all([*scored[:9], *other], [*motions[:9], *other_motions], 0.8)
+    other_motions = motions_of(temporal, pan(6, seed=3))
+    through = smooth_all(temporal, [*scored[:9], *other], [*motions[:9], *other_motions], 0.8)
     assert through[9] is other[0]
-    for smoothed, expected in zip(through[9:], smooth_all(other, other_motions, 0.8), strict=True):
+    for smoothed, expected in zip(through[9:], smooth_all(temporal, other, other_motions, 0.8), strict=True):
         assert np.array_equal(smoothed, expected)
 
 
-def test_frames_stay_unchanged_without_weight_or_confidence(scene):
+def test_frames_stay_unchanged_without_weight_or_confidence(temporal, scene):
     _, scored, motions = scene
-    assert all(a is b for a, b in zip(smooth_all(scored[:4], motions[:4], 0.0), scored, strict=False))
+    assert all(a is b for a, b in zip(smooth_all(temporal, scored[:4], motions[:4], 0.0), scored, strict=False))
     unreliable = [
         None if motion is None else replace(motion, confidence=np.zeros_like(motion.confidence))
         for motion in motions[:4]
     ]
-    assert all(np.array_equal(a, b) for a, b in zip(smooth_all(scored[:4], unreliable, 0.8), scored, strict=False))
+    assert all(
+        np.array_equal(a, b) for a, b in zip(smooth_all(temporal, scored[:4], unreliable, 0.8), scored, strict=False)
+    )
 
 
-def test_first_frames_of_a_scene_have_equal_weights():
+def test_first_frames_of_a_scene_have_equal_weights(temporal):
     still = wide_picture(96, 128)
-    motion = estimate_motion(still, still)
-    smoother = TemporalSmoother(0.9)
+    motion = temporal.estimate_motion(still, still)
+    smoother = temporal.smoother(0.9)
     smoother.smooth(np.full_like(still, 90), None)
     for value, mean in ((120, 105), (150, 120), (80, 110)):
         assert np.abs(smoother.smooth(np.full_like(still, value), motion).astype(int) - mean).max() <= 1
 
 
-def test_smoothing_restarts_at_another_frame_size(scene):
+def test_smoothing_restarts_at_another_frame_size(temporal, scene):
     _, scored, motions = scene
-    smoother = TemporalSmoother(0.8)
+    smoother = temporal.smoother(0.8)
     smoother.smooth(scored[0], None)
     small = np.ascontiguousarray(scored[1][::2, ::2])
     assert smoother.smooth(small, motions[1]) is small
 
 
-def test_no_pattern_amplifies_itself():
+def test_no_pattern_amplifies_itself(temporal):
     random = np.random.default_rng(4)
     frames = [np.full((96, 128, 3), 120, np.uint8)] * 120
     scored = [np.clip(random.normal(120, 6, (96, 128, 3)), 0, 255).astype(np.uint8) for _ in frames]
-    still = estimate_motion(frames[0], frames[0])
-    smoother = TemporalSmoother(0.9)
+    still = temporal.estimate_motion(frames[0], frames[0])
+    smoother = temporal.smoother(0.9)
     out = [smoother.smooth(picture, still if i else None) for i, picture in enumerate(scored)]
     # The rest of the noise fades away once it ends; a pattern that amplifies itself would stay.
     calm = np.full((96, 128, 3), 120, np.uint8)
@@ -122,16 +130,16 @@ def test_no_pattern_amplifies_itself():
 
 
 @pytest.mark.parametrize("weight", [0.5, 0.8])
-def test_batch_border_is_as_smooth_as_the_frames_inside(scene, weight):
+def test_batch_border_is_as_smooth_as_the_frames_inside(temporal, scene, weight):
     _, scored, motions = scene
-    whole = smooth_all(scored, motions, weight)
+    whole = smooth_all(temporal, scored, motions, weight)
     borders = even_borders(40, 20)
 
     def in_batches(warm_up):
         smoothed = []
         for start, end in pairwise(borders):
             first = max(0, start - warm_up)
-            batch = smooth_all(scored[first:end], [None, *motions[first + 1 : end]], weight)
+            batch = smooth_all(temporal, scored[first:end], [None, *motions[first + 1 : end]], weight)
             smoothed += batch[start - first :]
         return smoothed
 
@@ -143,7 +151,8 @@ def test_batch_border_is_as_smooth_as_the_frames_inside(scene, weight):
     warm = in_batches(warm_up_frames(weight))
     assert border_ratio(warm) < 1.1
     assert border_ratio(in_batches(0)) > 1.3
-    assert np.abs(warm[20].astype(int) - whole[20]).mean() < 1.6  # of noise with a deviation of 25
+    # Of noise with a deviation of 25. Inexact flow damps the finest grain; with the exact one this would be 5.0.
+    assert np.abs(warm[20].astype(int) - whole[20]).mean() < (1.6 if temporal is OPENCV else 2.1)
 
 
 @given(st.integers(0, 500), st.floats(0, 0.9), st.sets(st.integers(-45, 20), max_size=8))
@@ -161,18 +170,18 @@ def test_higher_weight_needs_a_longer_warm_up():
 
 
 @given(st.integers(16, 75), st.integers(16, 75))
-def test_smoothing_accepts_any_size(height, width):
+def test_smoothing_accepts_any_size(temporal, height, width):
     frames = [np.ascontiguousarray(frame[:height, :width]) for frame in pan(3, size=(75, 75))]
-    out = smooth_all(flickering(frames), motions_of(frames), 0.6)
+    out = smooth_all(temporal, flickering(frames), motions_of(temporal, frames), 0.6)
     assert all(p.shape == (height, width, 3) and p.dtype == np.uint8 for p in out)
 
 
 def test_result_does_not_depend_on_threads(monkeypatch):
     frames = [cv2.resize(frame, (400, 300)).astype(np.uint8) for frame in pan(4)]
-    scored, motions = flickering(frames), motions_of(frames)
-    alone = smooth_all(scored, motions, 0.7)
+    scored, motions = flickering(frames), motions_of(OPENCV, frames)
+    alone = smooth_all(OPENCV, scored, motions, 0.7)
     monkeypatch.setattr(smooth, "THREADS_MIN_PIXELS", 0)
-    together = smooth_all(scored, motions, 0.7)
+    together = smooth_all(OPENCV, scored, motions, 0.7)
     assert [p.tobytes() for p in together] == [p.tobytes() for p in alone]
 
 

@@ -1,0 +1,1 @@
+"""Temporal smoothing in torch, for a GPU: motion, blending and sharpening of `scoring.temporal`, on tensors."""

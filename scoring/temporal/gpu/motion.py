@@ -1,0 +1,86 @@
+"""Motion between the frames of a batch, and how far it can be trusted: `scoring.temporal.flow` on tensors.
+
+Flow in both directions comes from one search over all pairs, so that a GPU gets few and large operations.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+from scoring.temporal.flow import (
+    CONSISTENCY_TOLERANCE,
+    FLOW_SCALE,
+    MAX_FLOW_SIDE,
+    MIN_SIDE,
+    RELATIVE_CONSISTENCY_TOLERANCE,
+    SIMILARITY_THRESHOLD,
+)
+from scoring.temporal.gpu.images import blur, downscale, pixel_grid, sample, to_gray
+from scoring.temporal.gpu.search import dense_flow
+
+SIMILAR_FACTOR: Final = 10.0
+"""Factor by which forward and backward flow may disagree more where the moved frame and the frame look alike. OpenCV's
+smoother flow is accepted there in any case; this one also finds look-alikes of what was hidden before."""
+
+
+@dataclass(frozen=True)
+class Motions:
+    """Motion of B frames, each back to the frame before it; both fields are on one grid (h, w), coarser than frames.
+
+    backward: (B, 2, h, w) float32, from each pixel to its position in the frame before, x before y, in pixels of the
+        grid.
+    confidence: (B, 1, h, w) float32, 0 to 1.
+    """
+
+    backward: torch.Tensor
+    confidence: torch.Tensor
+
+    def __getitem__(self, place: int) -> "Motions":
+        """Return the motion of one frame."""
+        return Motions(self.backward[place : place + 1], self.confidence[place : place + 1])
+
+
+def flow_images(pictures: torch.Tensor) -> torch.Tensor | None:
+    """Return the images between which flow is computed: uint8 (B, 3, H, W) -> luma, float32 (B, 1, h, w).
+
+    Returns None for sides below MIN_SIDE.
+    """
+    height, width = pictures.shape[2:]
+    if min(height, width) < MIN_SIDE:
+        return None
+    scale = min(FLOW_SCALE, MAX_FLOW_SIDE / min(height, width))
+    return downscale(to_gray(pictures), round(height * scale), round(width * scale))
+
+
+def estimate_motions(images: torch.Tensor) -> tuple[Motions, torch.Tensor]:
+    """Estimate the motion between consecutive images, (B + 1, 1, h, w) from `flow_images`: that of the last B.
+
+    Also returns the share of confident pixels of each, (B,): below SCENE_CUT_THRESHOLD the frame starts a new scene.
+    """
+    before, frames = images[:-1], images[1:]
+    backward, forward = dense_flow(torch.cat([frames, before]), torch.cat([before, frames])).chunk(2)
+    height, width = backward.shape[2:]
+    small = downscale(images, height, width)
+    confidence = _confidence(small[:-1], small[1:], backward, forward, scale=images.shape[3] / width)
+    return Motions(backward, blur(confidence, 3)), confidence.mean((1, 2, 3))
+
+
+def _confidence(
+    before: torch.Tensor, frames: torch.Tensor, backward: torch.Tensor, forward: torch.Tensor, *, scale: float
+) -> torch.Tensor:
+    """Return where `backward` is reliable, much as `scoring.temporal.flow.flow_confidence` does: 1 or 0, (B, 1, h, w).
+
+    `scale` is the size of the images of the flow, by whose pixels the tolerances are defined, relative to these.
+    """
+    height, width = frames.shape[2:]
+    positions = pixel_grid(height, width, frames.device) + backward
+    back_again = sample(forward, positions)
+    lengths = (backward.square() + back_again.square()).sum(1, keepdim=True)
+    error = (backward + back_again).square().sum(1, keepdim=True)
+    tolerance = CONSISTENCY_TOLERANCE / scale**2 + RELATIVE_CONSISTENCY_TOLERANCE * lengths
+    is_similar = blur((sample(before, positions) - frames).abs_(), 5) < SIMILARITY_THRESHOLD
+    is_consistent = error < torch.where(is_similar, SIMILAR_FACTOR * tolerance, tolerance)
+    size = positions.new_tensor([width, height]).view(2, 1, 1)
+    is_inside = ((positions > -1) & (positions < size)).all(1, keepdim=True)
+    return (is_consistent & is_inside).to(torch.float32)

@@ -1,0 +1,66 @@
+"""Smoothing in torch equals smoothing in OpenCV for the same motion, up to rounding."""
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoring.temporal import smooth
+from scoring.temporal.flow import MotionField
+from scoring.temporal.gpu import smoother as in_torch
+from tests.support.moving_scenes import flickering, pan
+from tests.support.temporal_smoothing import OPENCV, TORCH, estimate_motion_in_torch, to_motions, to_picture, to_tensor
+
+
+def psnr(a, b):
+    return 10 * np.log10(255**2 / max(1e-12, np.square(a.astype(float) - b).mean()))
+
+
+def motion_of(height, width, seed, longest=3.0):
+    """Return random motion and confidence on a common grid of half the size."""
+    random = np.random.default_rng(seed)
+    grid = -(-height // 2), -(-width // 2)
+    backward = random.uniform(-longest, longest, (*grid, 2)).astype(np.float32)
+    return MotionField(backward, random.uniform(0, 1, grid).astype(np.float32))
+
+
+def test_smoothed_frames_are_equal():
+    frames = pan(12, size=(96, 150))
+    scored = flickering(frames)
+    smoothers = OPENCV.smoother(0.7), TORCH.smoother(0.7)
+    for index, picture in enumerate(scored):
+        motion = estimate_motion_in_torch(frames[index - 1], frames[index]) if index else None
+        first, second = (smoother.smooth(picture, motion) for smoother in smoothers)
+        assert psnr(first, second) > 60
+        assert np.abs(first.astype(int) - second).max() <= 1
+
+
+@given(st.integers(16, 75), st.integers(16, 75), st.integers(0, 99), st.floats(0.05, 0.9))
+def test_each_step_is_equal(height, width, seed, weight):
+    random = np.random.default_rng(seed)
+    scored = random.integers(0, 256, (height, width, 3), np.uint8)
+    before = random.uniform(0, 255, (height, width, 3)).astype(np.float32)
+    motion = motion_of(height, width, seed)
+    motions, tensor = to_motions(motion), to_tensor(scored)
+    feedback = smooth.feedback_weights(motion, weight, scored)
+    weights = in_torch.feedback_weights(motions, weight, tensor)
+    assert np.abs(weights[0, 0].numpy() - feedback).max() < 1e-4
+    blended = smooth.blend(scored, before, motion, feedback)
+    mixed = in_torch.blend(tensor, to_tensor(before), motions, torch.from_numpy(feedback)[None, None])
+    assert psnr(blended, to_picture(mixed)) > 45  # OpenCV samples at multiples of 1/32 pixel
+    amount = smooth.sharpening_amount(blended, scored)
+    share = in_torch.sharpening_amount(to_tensor(blended), tensor)
+    assert np.abs(share[0, 0].numpy() - amount).max() < 2e-3
+    shown, kept = smooth.sharpen(blended, amount, feedback)
+    sharpened, stored = in_torch.sharpen(
+        to_tensor(blended), torch.from_numpy(amount)[None, None], torch.from_numpy(feedback)[None, None]
+    )
+    assert np.abs(to_picture(sharpened).astype(int) - shown).max() <= 1
+    assert np.abs(to_picture(stored) - kept).max() < 1e-2
+
+
+def test_feedback_does_not_amplify():
+    feedback = torch.rand(1, 1, 40, 50, generator=torch.Generator().manual_seed(1)) * 0.95
+    extremes = torch.randint(0, 2, (1, 3, 40, 50)) * 200.0 - 100
+    _, kept = in_torch.sharpen(extremes, torch.full_like(feedback, smooth.MAX_SHARPENING), feedback)
+    assert (kept * feedback).abs().max() <= 100.01
