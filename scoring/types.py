@@ -7,7 +7,7 @@ needs no torch. NCHW, the layout of a network, is a view of such an array.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,6 +117,24 @@ def scaled_shape(pictures: Pictures, scale: int) -> tuple[int, ...]:
     """Return the shape of what a scorer of this `scale` makes of `pictures`, (B, H, W, 3)."""
     count, height, width, channels = pictures.shape
     return count, height * scale, width * scale, channels
+
+
+@runtime_checkable
+class TensorScore(Protocol):
+    """A `Score` whose frames may stay on its device, as tensors of torch; its scale is 1."""
+
+    def __call__(self, pictures: Pictures, positions: FramePositions, /) -> Pictures:
+        """Score pictures on the host, as any `Score`."""
+
+    @property
+    def device(self) -> Any:
+        """The torch.device."""
+
+    def score_tensors(self, frames: Any, positions: FramePositions, *, full_precision: bool = False) -> Any:
+        """Map frames on the device, (B, H, W, 3) uint8, to pictures (B, 3, H, W) float, 0 to 255 but not checked.
+
+        On a GPU a pass is queued and not waited for.
+        """
 
 
 class Scorer(Protocol):

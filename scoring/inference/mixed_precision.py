@@ -52,6 +52,11 @@ class CheckedHalfPrecision:
         y = self._half_precision(x, *arguments)
         return y if math.isfinite(y.sum()) else self.full_precision(x, *arguments)
 
+    def unchecked(self, x: torch.Tensor, *arguments: object) -> torch.Tensor:
+        """Run the network without a look at the result, for which the host would have to wait; the caller checks it."""
+        precision = self._half_precision if self._decide(x[:1], *arguments) else self.full_precision
+        return precision(x, *arguments)
+
     def full_precision(self, x: torch.Tensor, *arguments: object) -> torch.Tensor:
         """Run the network in float32."""
         return self._network(x, *arguments)

@@ -34,8 +34,13 @@ def to_tensor(frames: Pictures, device: torch.device) -> torch.Tensor:
 
 def to_pictures(y: torch.Tensor) -> Pictures:
     """Convert float (B, 3, H, W) to uint8 (B, H, W, 3): clamped to 0..255, rounded to the nearest level."""
-    pictures: Pictures = y.clamp(0, 255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    pictures: Pictures = to_uint8(y).permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return pictures
+
+
+def to_uint8(y: torch.Tensor) -> torch.Tensor:
+    """Convert float values to uint8: clamped to 0..255, rounded to the nearest level."""
+    return y.clamp(0, 255).round_().to(torch.uint8)
 
 
 def concatenate(parts: list[Pictures]) -> Pictures:

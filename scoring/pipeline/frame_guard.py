@@ -5,8 +5,9 @@ scorer supports it. `resolve`, called in the order of frames, then applies the p
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, TypeVar, cast, runtime_checkable
 
 import cv2
 import numpy as np
@@ -31,6 +32,8 @@ NON_FINITE: Final = "contains NaN or infinity"
 BLACK: Final = "is black"
 BLANK: Final = "is blank"
 _REMEDY: Final = "Resubmit the run with bad_frame original or previous, or start a new run with another style"
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +68,7 @@ class Guard:
         self._policy = policy
         self._reject_blank = reject_blank
         self._verdicts: dict[int, _Verdict] = {}
-        self._last_good: Picture | None = None
+        self._last_good: Any = None
         self._last_is_good = False
         self._bad_frames: list[BadFrame] = []
 
@@ -77,15 +80,19 @@ class Guard:
             retry = self._retry(pictures[place : place + 1], positions[place : place + 1])
             if retry is not None:
                 scored[place] = retry
-            self._verdicts[positions[place].index] = _Verdict(what, recovered=retry is not None)
+            self.record(positions[place].index, what, recovered=retry is not None)
         return scored
 
-    def resolve(self, index: int, name: str, picture: Picture, scored: Picture) -> Picture:
+    def record(self, index: int, what: str, *, recovered: bool) -> None:
+        """Record what is wrong with a frame's picture, and whether full precision corrected it."""
+        self._verdicts[index] = _Verdict(what, recovered=recovered)
+
+    def resolve(self, index: int, name: str, picture: Picture, scored: T) -> T | Picture:
         """Return the picture to use for a frame; call for every frame, in order, on one thread.
 
-        `picture` is the input of the scorer. With the policy "previous" a bad frame is replaced by the last good one,
-        or by its input if there is none. With "fail" the first bad frame in order raises InputError: another attempt
-        would give the same result.
+        `picture` is the input of the scorer, `scored` what it made: a picture, or a tensor on the device. With the
+        policy "previous" a bad frame is replaced by the last good one, or by its input if there is none. With "fail"
+        the first bad frame in order raises InputError: another attempt would give the same result.
         """
         verdict = self._verdicts.pop(index, None)
         self._last_is_good = verdict is None or verdict.recovered
@@ -100,7 +107,7 @@ class Guard:
             )
         if self._policy == "previous" and self._last_good is not None:
             self._report(BadFrame(index=index, name=name, what=verdict.what, done="previous"))
-            return self._last_good
+            return cast("T", self._last_good)
         self._report(BadFrame(index=index, name=name, what=verdict.what, done="original"))
         return enlarge(picture, self._scale)
 
@@ -159,20 +166,30 @@ _ACTIONS: Final = {
 }
 
 
+@dataclass(frozen=True)
+class Levels:
+    """The largest mean and the largest standard deviation of a picture's channels, in gray levels."""
+
+    mean: float
+    deviation: float
+
+
 def blank_fault(picture: Picture, scored: Picture) -> str | None:
     """Return what is wrong if `scored` is black or blank while its input `picture` is not; both (H, W, 3)."""
-    mean, deviation = _max_mean_and_std(scored)
-    if mean > BLACK_MEAN_THRESHOLD and deviation >= BLANK_STD_THRESHOLD:
+    return blank_fault_of(_levels(scored), lambda: _levels(picture))
+
+
+def blank_fault_of(scored: Levels, picture: Callable[[], Levels]) -> str | None:
+    """Return what `blank_fault` does, for measured pictures; the input is measured only if the result looks wrong."""
+    is_black, is_blank = scored.mean <= BLACK_MEAN_THRESHOLD, scored.deviation < BLANK_STD_THRESHOLD
+    if not is_black and not is_blank:
         return None
-    input_mean, input_deviation = _max_mean_and_std(picture)
-    if mean <= BLACK_MEAN_THRESHOLD and input_mean >= BRIGHT_MEAN_THRESHOLD:
+    expected = picture()
+    if is_black and expected.mean >= BRIGHT_MEAN_THRESHOLD:
         return BLACK
-    if deviation < BLANK_STD_THRESHOLD and input_deviation >= CONTENT_STD_THRESHOLD:
-        return BLANK
-    return None
+    return BLANK if is_blank and expected.deviation >= CONTENT_STD_THRESHOLD else None
 
 
-def _max_mean_and_std(picture: Picture) -> tuple[float, float]:
-    """Return the largest mean and the largest standard deviation of the channels."""
+def _levels(picture: Picture) -> Levels:
     means, deviations = cv2.meanStdDev(picture)
-    return float(means.max()), float(deviations.max())
+    return Levels(float(means.max()), float(deviations.max()))

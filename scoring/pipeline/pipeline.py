@@ -6,13 +6,25 @@ bounded regardless of the length of the batch.
 This module depends on neither storage nor networks: the caller passes in what reads, scores and writes.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from scoring.pipeline.prefetch import PrefetchedFrame, Prefetcher, ScoredBatch, describing, scoring, timed
-from scoring.pipeline.types import DEFAULT_WORKERS, NO_STAGES, FrameRecord, Outputs, Source, Stages, Stored, Workers
+from scoring.pipeline.types import (
+    DEFAULT_WORKERS,
+    NO_STAGES,
+    FrameRecord,
+    Outputs,
+    Source,
+    Stages,
+    SteppedScore,
+    Stored,
+    Workers,
+)
 from scoring.thread_pools import PoolGroup
 from scoring.types import DeliveredFrame, Describe, Picture, Record, Score
 
@@ -21,11 +33,13 @@ R = TypeVar("R")
 
 CONCURRENT_BATCHES = 2
 """While one batch is computed the next one already waits, so that the device is never idle."""
+BATCHES_IN_STEPS = 3
+"""One for each step of a `SteppedScore`."""
 
 
 def score_frames(
     source: Source,
-    score: Score,
+    score: Score | SteppedScore,
     outputs: Outputs[Stored],
     *,
     stages: Stages[Any] = NO_STAGES,
@@ -37,14 +51,19 @@ def score_frames(
     """Score all frames of `source` in batches of up to `frames_per_forward` frames of equal size and of one part.
 
     `score` is called on two threads, or with `in_order` on one, batch after batch; its pictures have `scale` times the
-    size of the frames. Returns the sink's results for the
-    delivered frames, in order. The first error of any stage stops the pipeline and is raised here once the running
+    size of the frames. The steps of a `SteppedScore` have a thread each. Returns the sink's results for the delivered
+    frames, in order. The first error of any stage stops the pipeline and is raised here once the running
     calls have returned; no thread is left behind. To cancel, raise from `source` or `on_frame`.
     """
     with PoolGroup() as pools:
         prefetcher = Prefetcher(stages, pools, workers, frames_per_forward=frames_per_forward)
         output_stage = OutputStage(outputs, stages, pools, workers)
-        for batch in _scored_batches(prefetcher, source, scoring(score, scale=scale), pools, in_order=in_order):
+        batches = (
+            _batches_in_steps(prefetcher, source, score, pools)
+            if isinstance(score, SteppedScore)
+            else _scored_batches(prefetcher, source, scoring(score, scale=scale), pools, in_order=in_order)
+        )
+        for batch in batches:
             output_stage.add(batch)
         return output_stage.finish()
 
@@ -103,6 +122,26 @@ def _scored_batches(
         batch = pools.result(in_flight.popleft()).with_frame_time(previous_end)
         previous_end = batch.end
         yield batch
+
+
+def _batches_in_steps(
+    prefetcher: Prefetcher, source: Source, score: SteppedScore, pools: PoolGroup
+) -> Iterator[ScoredBatch[Picture]]:
+    """Yield the scored batches in order while the next ones are in earlier steps."""
+    begin, follow = (pools.start_pool(name, 1, background=False) for name in ("score", "follow"))
+    in_flight: deque[tuple[float, list[PrefetchedFrame], Future[Any]]] = deque()
+    previous_end = 0.0
+    for frames in chain(prefetcher.batches(source), [None]):
+        if frames is not None:
+            begun = pools.submit(begin, score.begin, [frame.decoded for frame in frames])
+            followed = pools.submit(follow, lambda before: score.follow(before.result()), begun)
+            in_flight.append((time.perf_counter(), frames, followed))
+        while in_flight and (frames is None or len(in_flight) == BATCHES_IN_STEPS):
+            start, oldest, followed = in_flight.popleft()
+            pictures = score.result(pools.result(followed))
+            batch = ScoredBatch(oldest, pictures, start, time.perf_counter()).with_frame_time(previous_end)
+            previous_end = batch.end
+            yield batch
 
 
 class InFlightFrame(Generic[Stored]):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.plan import Plan
@@ -11,13 +11,13 @@ from frame_tools.contracts.working_size import working_size
 from scoring.pipeline.frame_guard import Guard
 from scoring.pipeline.frame_reader import decode_frame
 from scoring.pipeline.masks import Masks
-from scoring.pipeline.types import Stages
+from scoring.pipeline.types import Stages, SteppedScore
 from scoring.postprocess.compositor import Compositor
 from scoring.postprocess.resize import to_working_size
 from scoring.temporal.flow import FlowEstimator, MotionField
 from scoring.temporal.measure import measure_pair
 from scoring.temporal.smooth import SmoothingState, TemporalSmoother, warm_up_start
-from scoring.types import DecodedFrame, Picture, Score
+from scoring.types import DecodedFrame, Picture, Score, TensorScore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +43,12 @@ class PictureStages:
 
     stages: Stages[MotionField]
     guard: Guard
+    on_device: SteppedScore | None = None
 
     @property
-    def score(self) -> Score:
-        """The score to call: the guard."""
-        return self.guard
+    def score(self) -> Score | SteppedScore:
+        """The score to call: the guard, or what also smooths on the device."""
+        return self.guard if self.on_device is None else self.on_device
 
     def bad_frames(self, start: int, end: int) -> tuple[BadFrame, ...]:
         """Return the bad frames in [start, end), with the action taken for each."""
@@ -78,29 +79,63 @@ def picture_stages(
     plan: Plan, manifest: Manifest, score: Score, masks: Masks | None, borders: Borders = ONE_BATCH
 ) -> PictureStages:
     """Build all stages of consecutive batches. They hold state, so each pass through the pipeline needs its own."""
+    if isinstance(score, TensorScore) and is_gpu(score.device):
+        return device_stages(plan, manifest, score, masks, borders)
     before = input_stages(plan, manifest)
     guard = Guard(score, plan.options.bad_frame, reject_blank=bool(plan.styles), scale=plan.scale)
     stages = Stages(
         decode=before.decode,
         downscale=before.downscale,
         estimate_motion=FlowEstimator(cuts=manifest.cuts) if plan.options.smoothing_weight else None,
-        smooth=_smooth_stage(plan, guard, borders),
+        smooth=_smooth_stage(
+            guard, TemporalSmoother(plan.options.smoothing_weight) if plan.options.smoothing_weight else None, borders
+        ),
         composite=_composite_stage(plan, masks),
         measure=measure_pair,
     )
     return PictureStages(stages, guard)
 
 
-def _smooth_stage(
-    plan: Plan, guard: Guard, borders: Borders
-) -> Callable[[DecodedFrame, Picture, MotionField | None], Picture]:
+def is_gpu(device: Any) -> bool:
+    """Return whether a torch.device is a GPU."""
+    return bool(device.type == "cuda")
+
+
+def device_stages(
+    plan: Plan, manifest: Manifest, score: TensorScore, masks: Masks | None, borders: Borders
+) -> PictureStages:
+    """Build the same stages, but motion, painting and smoothing stay on the score's device."""
+    from scoring.pipeline.on_device import DeviceScoring
+    from scoring.temporal.gpu.smoother import TensorSmoother
+
+    weight = plan.options.smoothing_weight
+    guard = Guard(score, plan.options.bad_frame)
+    scoring = DeviceScoring(
+        score,
+        guard,
+        _smooth_stage(guard, TensorSmoother(weight, score.device) if weight else None, borders),
+        with_motion=bool(weight),
+        cuts=manifest.cuts,
+        reject_blank=bool(plan.styles),
+    )
+    before = input_stages(plan, manifest)
+    stages = Stages[MotionField](
+        decode=before.decode,
+        downscale=before.downscale,
+        composite=_composite_stage(plan, masks),
+        measure=measure_pair,
+    )
+    return PictureStages(stages, guard, scoring)
+
+
+def _smooth_stage(guard: Guard, smoother: Any, borders: Borders) -> Callable[[DecodedFrame, Any, Any], Any]:
     """Return the ordered stage: resolve bad frames, smooth in time, and round the state at the ends of batches.
 
-    Where smoothing resumes, the frame before the batch only leads to the motion of the batch's first frame.
+    Where smoothing resumes, the frame before the batch only leads to the motion of the batch's first frame. The stage
+    works on pictures or on tensors, as the smoother does; None does not smooth.
     """
-    smoother = TemporalSmoother(plan.options.smoothing_weight) if plan.options.smoothing_weight else None
 
-    def smooth(frame: DecodedFrame, scored: Picture, motion: MotionField | None) -> Picture:
+    def smooth(frame: DecodedFrame, scored: Any, motion: Any) -> Any:
         index = frame.position.index
         picture = guard.resolve(index, frame.name, frame.working_picture, scored)
         if smoother is not None:

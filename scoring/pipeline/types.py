@@ -1,8 +1,8 @@
 """Values of the frame pipeline: source frames, the stages around the scorer, and the outputs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from frame_tools.contracts.receipt import SteadinessSums
 from scoring.image_codec import DecodedPicture, decode_with_alpha, encode_jpeg
@@ -55,6 +55,24 @@ class Stages(Generic[Motion]):
     """Compares two consecutive delivered frames."""
     measure_every: int = 24
     """Pairs are measured whose second index is a multiple of this."""
+
+
+@runtime_checkable
+class SteppedScore(Protocol):
+    """A score in three steps, so that a device has the next batch's first step queued while the host decides.
+
+    It smooths, too, so its stages have neither `estimate_motion` nor `smooth`. Each step is called batch after batch,
+    on a thread of its own.
+    """
+
+    def begin(self, frames: Sequence[DecodedFrame]) -> Any:
+        """Queue what needs no decision."""
+
+    def follow(self, begun: Any) -> Any:
+        """Decide on faults, and queue the rest."""
+
+    def result(self, followed: Any) -> list[Picture]:
+        """Wait for the pictures to deliver, one for each frame."""
 
 
 @dataclass(frozen=True, kw_only=True)

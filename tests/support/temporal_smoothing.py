@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from scoring.temporal.flow import SCENE_CUT_THRESHOLD, MotionField, estimate_motion
-from scoring.temporal.gpu.motion import Motions, estimate_motions, flow_images
+from scoring.temporal.flow import MotionField, estimate_motion
+from scoring.temporal.gpu.motion import SCENE_CUT_THRESHOLD, Motions, estimate_motions, flow_images
 from scoring.temporal.gpu.smoother import TensorSmoother
 from scoring.temporal.smooth import TemporalSmoother
 from scoring.types import Picture
@@ -63,7 +63,7 @@ class SmootherInTorch:
     """`TensorSmoother` on arrays."""
 
     def __init__(self, weight: float) -> None:
-        self._smoother = TensorSmoother(weight)
+        self._smoother = TensorSmoother(weight, torch.device("cpu"))
 
     def smooth(self, scored: Picture, motion: MotionField | None) -> Picture:
         """Return `scored` itself where the smoother does."""

@@ -5,7 +5,6 @@ No core waits for another within a frame, and the bytes of a frame depend neithe
 cores. On a GPU whole batches run in half precision, if the first frame shows that the difference is invisible.
 """
 
-import math
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -23,6 +22,7 @@ from scoring.inference.cpu_workers import CpuWorkers
 from scoring.inference.device import DeviceScorer
 from scoring.inference.malloc import keep_freed_memory
 from scoring.inference.mixed_precision import CheckedHalfPrecision, NetworkFunction, disable_tf32
+from scoring.inference.padding import pad_to_stride
 from scoring.inference.tensors import best_device, check_finite, check_frames, concatenate, to_pictures
 from scoring.inference.tiling import CPU_PIXELS, MemoryBoundedRunner
 from scoring.scorers.any_painting.conditional_norm import StatisticsRecorder, StyleCondition
@@ -182,7 +182,7 @@ class Painter:
         device: torch.device,
     ) -> None:
         self._full_precision = transformer
-        self._network = CheckedHalfPrecision(transformer, span=1) if device.type == "cuda" else transformer
+        self._half_precision = CheckedHalfPrecision(transformer, span=1) if device.type == "cuda" else None
         self._keyframes = keyframes
         self._workers = workers
         self._device = device
@@ -193,11 +193,30 @@ class Painter:
 
     def __call__(self, frames: Pictures, positions: FramePositions) -> Pictures:
         """Paint (B, H, W, 3) uint8 of any size; raises NonFiniteOutputError for NaN or infinity."""
-        return self._paint(self._network, frames, positions)
+        return self._paint(self._half_precision or self._full_precision, frames, positions)
 
     def score_full_precision(self, frames: Pictures, positions: FramePositions) -> Pictures:
         """Paint in float32 on any device."""
         return self._paint(self._full_precision, frames, positions)
+
+    @property
+    def device(self) -> torch.device:
+        """The device that paints."""
+        return self._device
+
+    def score_tensors(
+        self, frames: torch.Tensor, positions: FramePositions, *, full_precision: bool = False
+    ) -> torch.Tensor:
+        """Paint frames on the device; see `scoring.types.TensorScore`."""
+        network: NetworkFunction = self._full_precision
+        if self._half_precision is not None and not full_precision:
+            network = self._half_precision.unchecked
+        conditions = [style_at(self._keyframes, position.pts_seconds) for position in positions]
+        groups = self._groups(conditions, frames.shape[1] * frames.shape[2])
+        painted = [
+            self._forward(network, frames[group.start : group.stop], conditions[group.start]) for group in groups
+        ]
+        return painted[0] if len(painted) == 1 else torch.cat(painted)
 
     def _paint(self, network: NetworkFunction, frames: Pictures, positions: FramePositions) -> Pictures:
         check_frames(frames)
@@ -226,15 +245,20 @@ class Painter:
         self, network: NetworkFunction, frames: Pictures, group: range, conditions: list[StyleCondition]
     ) -> Pictures:
         """Paint the frames of a group in one forward pass."""
+        batch = torch.from_numpy(np.ascontiguousarray(frames[group.start : group.stop])).to(self._device)
+        y = self._forward(network, batch, conditions[group.start])
+        check_finite(y, first=group.start, remedy=_REMEDY, fault=InternalError)
+        return to_pictures(y)
+
+    def _forward(self, network: NetworkFunction, frames: torch.Tensor, condition: StyleCondition) -> torch.Tensor:
+        """Map frames of one style, (B, H, W, 3) uint8, to pictures (B, 3, H, W), 0 to 255."""
         height, width = frames.shape[1:3]
-        batch = torch.from_numpy(np.ascontiguousarray(frames[group.start : group.stop]))
-        x, condition = pad(to_float(batch.to(self._device))), conditions[group.start]
         tile_adapter = (
             partial(with_frame_statistics, network, condition.style) if condition.statistics is None else None
         )
-        y = self._runner(lambda part: network(part, condition), x, tile_adapter=tile_adapter)[:, :, :height, :width]
-        check_finite(y, first=group.start, remedy=_REMEDY, fault=InternalError)
-        return to_pictures(y * 255)
+        x = pad(to_float(frames))
+        y = self._runner(lambda part: network(part, condition), x, tile_adapter=tile_adapter)
+        return y[:, :, :height, :width] * 255
 
 
 def _mix(styles: NDArray[np.float32], mix: StyleMix) -> NDArray[np.float32]:
@@ -244,13 +268,7 @@ def _mix(styles: NDArray[np.float32], mix: StyleMix) -> NDArray[np.float32]:
 
 def pad(x: torch.Tensor) -> torch.Tensor:
     """Pad (B, C, H, W) at right and bottom to multiples of 4, at least 8; by reflection if the frame allows."""
-    for axis in (2, 3):
-        size = x.shape[axis]
-        padding = max(MIN_SIDE, math.ceil(size / STRIDE) * STRIDE) - size
-        if padding:
-            pads = (0, 0, 0, padding) if axis == 2 else (0, padding, 0, 0)
-            x = F.pad(x, pads, mode="reflect" if padding < size else "replicate")
-    return x
+    return pad_to_stride(x, STRIDE, MIN_SIDE)
 
 
 def to_float(frames: torch.Tensor) -> torch.Tensor:

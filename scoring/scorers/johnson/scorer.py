@@ -5,6 +5,7 @@ frame depend neither on its neighbors nor on the number of cores. On a GPU whole
 first frame shows that the difference is invisible.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from scoring.inference.cpu_workers import CpuWorkers
 from scoring.inference.device import DeviceScorer
 from scoring.inference.malloc import keep_freed_memory
 from scoring.inference.mixed_precision import CheckedHalfPrecision, NetworkFunction, disable_tf32
+from scoring.inference.padding import pad_to_stride
 from scoring.inference.tensors import best_device, check_finite, check_frames, concatenate, to_pictures, to_tensor
 from scoring.inference.tiling import ForwardFunction, MemoryBoundedRunner, ReceptiveField, TileAdapter, TileGrid
 from scoring.scorers.johnson.checkpoint import read_checkpoint
@@ -89,7 +91,7 @@ class _Painter:
         self, network: Network, device: torch.device, workers: CpuWorkers, *, tile_adapter: TileAdapter | None
     ) -> None:
         self._full_precision = network
-        self._network: NetworkFunction = CheckedHalfPrecision(network, span=255) if device.type == "cuda" else network
+        self._half_precision = CheckedHalfPrecision(network, span=255) if device.type == "cuda" else None
         self._runner = MemoryBoundedRunner(RECEPTIVE_FIELD, limit=GPU_PIXELS if device.type == "cuda" else None)
         self._tile_adapter = tile_adapter
         self._device = device
@@ -97,11 +99,26 @@ class _Painter:
 
     def __call__(self, frames: Pictures, _positions: FramePositions) -> Pictures:
         """Paint (B, H, W, 3) uint8 of any size; raises NonFiniteOutputError for NaN or infinity."""
-        return self._paint(self._network, frames)
+        return self._paint(self._half_precision or self._full_precision, frames)
 
     def score_full_precision(self, frames: Pictures, _positions: FramePositions) -> Pictures:
         """Paint in float32 on any device."""
         return self._paint(self._full_precision, frames)
+
+    @property
+    def device(self) -> torch.device:
+        """The device that paints."""
+        return self._device
+
+    def score_tensors(
+        self, frames: torch.Tensor, _positions: FramePositions, *, full_precision: bool = False
+    ) -> torch.Tensor:
+        """Paint frames on the device; see `scoring.types.TensorScore`."""
+        x = pad_to_stride(frames.permute(0, 3, 1, 2).to(torch.float32), STRIDE, MIN_SIDE)
+        network: NetworkFunction = self._full_precision
+        if self._half_precision is not None and not full_precision:
+            network = self._half_precision.unchecked
+        return self._forward(network, x, frames.shape[1:3])
 
     def _paint(self, network: NetworkFunction, frames: Pictures) -> Pictures:
         check_frames(frames)
@@ -113,11 +130,14 @@ class _Painter:
 
     def _paint_group(self, network: NetworkFunction, frames: Pictures, *, first: int) -> Pictures:
         """Paint frames in one forward pass; `first` is the index of the first of them in its batch."""
-        height, width = frames.shape[1:3]
-        x = to_tensor(_pad(frames), self._device)
-        y = self._runner(network, x, tile_adapter=self._tile_adapter)[:, :, :height, :width]
+        y = self._forward(network, to_tensor(_pad(frames), self._device), frames.shape[1:3])
         check_finite(y, first=first, remedy=_REMEDY, fault=InputError, next_step=NextStep.START_NEW_RUN)
         return to_pictures(y)
+
+    def _forward(self, network: NetworkFunction, x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+        """Map padded frames (B, 3, h, w) to pictures (B, 3, H, W) of a `size`."""
+        height, width = size
+        return self._runner(network, x, tile_adapter=self._tile_adapter)[:, :, :height, :width]
 
 
 def _checkpoint(run: RunInputs) -> StyleFile:

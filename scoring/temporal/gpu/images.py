@@ -10,6 +10,8 @@ import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 
 GRAY = (0.299, 0.587, 0.114)
 """Luma of red, green and blue."""
+SMALLEST_SHARE = 1e-5
+"""Smaller shares of a pixel come from rounding."""
 
 
 def to_gray(pictures: torch.Tensor) -> torch.Tensor:
@@ -19,11 +21,24 @@ def to_gray(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def downscale(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Scale to (height, width), not above the size of the images; each pixel is the mean of the area it covers."""
-    h, w = images.shape[2:]
-    if (h, w) == (height, width):
-        return images
-    return _area_weights(h, height, images.device) @ images @ _area_weights(w, width, images.device).mT
+    """Scale to (height, width), not above the size of the images; each pixel is the mean of the area it covers.
+
+    The result for an image does not depend on the other images.
+    """
+    for axis, size in ((2, height), (3, width)):
+        if images.shape[axis] != size:
+            places, weights = _covered_places(images.shape[axis], size, images.device)
+            shape = (-1, 1) if axis == 2 else (-1,)
+            scaled = images.index_select(axis, places[0]) * weights[0].view(shape)
+            for place, weight in zip(places[1:], weights[1:], strict=True):
+                scaled.addcmul_(images.index_select(axis, place), weight.view(shape))
+            images = scaled
+    return images
+
+
+def mean_columns(images: torch.Tensor, width: int) -> torch.Tensor:
+    """Scale to a `width` that is much smaller than that of the images, as `downscale` does; the height is kept."""
+    return images @ _area_weights(images.shape[3], width, images.device).mT
 
 
 def enlarge(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
@@ -88,6 +103,19 @@ def _area_weights(size: int, scaled_size: int, device: torch.device) -> torch.Te
         places = torch.arange(size, dtype=torch.float64)
         overlap = torch.minimum(edges[1:, None], places + 1) - torch.maximum(edges[:-1, None], places)
         return (overlap.clamp(min=0) * (scaled_size / size)).to(device, torch.float32)
+
+
+@cache
+def _covered_places(size: int, scaled_size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return which of `size` pixels each of `scaled_size` larger ones covers, and their shares: (taps, scaled_size)."""
+    with torch.inference_mode(mode=False):
+        weights = _area_weights(size, scaled_size, torch.device("cpu"))
+        taps = int((weights > SMALLEST_SHARE).sum(1).max())
+        first = (weights > SMALLEST_SHARE).to(torch.uint8).argmax(1)
+        places = (first + torch.arange(taps)[:, None]).clamp_(max=size - 1)
+        shares = weights.gather(1, places.mT).mT.contiguous()
+        shares[1:][places[1:] == places[:-1]] = 0  # beyond the last pixel
+        return places.to(device), (shares / shares.sum(0)).to(device)
 
 
 @cache

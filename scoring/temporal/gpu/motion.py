@@ -23,6 +23,10 @@ SIMILAR_FACTOR: Final = 10.0
 """Factor by which forward and backward flow may disagree more where the moved frame and the frame look alike. OpenCV's
 smoother flow is accepted there in any case; this one also finds look-alikes of what was hidden before."""
 
+SCENE_CUT_THRESHOLD: Final = 0.75
+"""Share of confident pixels below which a frame starts a new scene. Measured on six clips: at least 0.98 within a
+scene, two frames apart; between frames of different clips at most 0.23 at 480x270, and 0.54 at 128x96."""
+
 
 @dataclass(frozen=True)
 class Motions:

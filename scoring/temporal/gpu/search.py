@@ -83,15 +83,15 @@ def _search_level(first: torch.Tensor, second: torch.Tensor, flow: torch.Tensor)
     return patches.blend(_agree(patches, best[:, :, 0], best_cost)[:, :, None])
 
 
-def _agree(patches: "_Patches", found: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:
-    """Return motions (B, 2, rows, columns) that are near the ones found and near to those of their neighbors.
+def _agree(patches: "_Patches", searched: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:
+    """Return motions (B, 2, rows, columns) that are near the best ones and near to those of their neighbors.
 
     The better a patch fits, and the more structure it has, the more its own motion counts.
     """
-    rows, columns = found.shape[2:]
+    rows, columns = searched.shape[2:]
     certainty = patches.structure / (cost + NOISE)
-    data = (certainty * found[:, None]).sum(2)
-    motion = found
+    data = (certainty * searched[:, None]).sum(2)
+    motion = searched
     for _ in range(SWEEPS):
         padded = F.pad(motion, (1, 1, 1, 1), mode="replicate")
         neighbors = torch.stack([padded[:, :, y : y + rows, x : x + columns] for y, x in NEIGHBORS], 2)

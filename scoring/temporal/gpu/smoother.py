@@ -1,8 +1,10 @@
 """Temporal smoothing on tensors: `scoring.temporal.smooth`, whose constants and reasons hold here, too."""
 
+import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 
-from scoring.temporal.gpu.images import blur, downscale, enlarge, laplacian, pixel_grid, sample, to_gray
+from scoring.temporal.gpu.images import blur, enlarge, laplacian, mean_columns, pixel_grid, sample, to_gray
 from scoring.temporal.gpu.motion import Motions
 from scoring.temporal.smooth import (
     CELL_SIDE,
@@ -10,28 +12,50 @@ from scoring.temporal.smooth import (
     MIN_FEEDBACK,
     MOVING_EXPONENT,
     MOVING_THRESHOLD,
+    STATE_RANGE,
+    STATE_STEPS,
     STILL_EXPONENT,
     STILL_THRESHOLD,
+    SmoothingState,
 )
+from scoring.types import Picture
 
 
 class TensorSmoother:
-    """Blends consecutive frames on a device. It keeps the previous frame, so each batch needs its own instance.
+    """Blends consecutive frames on a device. It keeps the previous frame, so each task needs its own instance.
 
     weight: of the previous output, 0 to 0.9; higher for still pixels, lower for moving ones. The scored frame has the
         rest.
     """
 
-    def __init__(self, weight: float) -> None:
-        self._weight = weight
+    def __init__(self, weight: float, device: torch.device) -> None:
+        self._weight, self._device = weight, device
         self._before: torch.Tensor | None = None
         self._frames_in_scene = 0
 
-    def smooth(self, scored: torch.Tensor, motion: Motions | None) -> torch.Tensor:
+    def end_batch(self) -> SmoothingState | None:
+        """Round what is kept to the state that is stored, and return that; None if nothing is kept."""
+        if self._before is None:
+            return None
+        steps = (self._before * STATE_STEPS).round_().clamp_(*STATE_RANGE).to(torch.int16)
+        before = np.ascontiguousarray(steps[0].permute(1, 2, 0).cpu().numpy())
+        state = SmoothingState(before=before, frames_in_scene=self._frames_in_scene)
+        self.resume(state)
+        return state
+
+    def resume(self, state: SmoothingState) -> None:
+        """Continue from the end of a batch."""
+        before = torch.from_numpy(state.before[None]).to(self._device).permute(0, 3, 1, 2)
+        self._before = before.to(torch.float32) / STATE_STEPS
+        self._frames_in_scene = state.frames_in_scene
+
+    def smooth(self, scored: torch.Tensor | Picture, motion: Motions | None) -> torch.Tensor:
         """Return the smoothed picture for `scored`, (1, 3, H, W) uint8; call it in the order of frames.
 
-        `motion` is that of one frame. Without it a new scene starts, and the result is `scored`.
+        A picture on the host, (H, W, 3), is copied first. `motion` is that of one frame. Without it a new scene starts,
+        and the result is `scored`.
         """
+        scored = as_tensor(scored, self._device)
         if motion is None or self._before is None or self._before.shape != scored.shape or not self._weight:
             self._before, self._frames_in_scene = scored.to(torch.float32), 1
             return scored
@@ -42,6 +66,13 @@ class TensorSmoother:
         blended = blend(scored, self._before, motion, feedback)
         smoothed, self._before = sharpen(blended, sharpening_amount(blended, scored), feedback)
         return smoothed
+
+
+def as_tensor(picture: torch.Tensor | Picture, device: torch.device) -> torch.Tensor:
+    """Return a picture, (H, W, 3) on the host or a tensor already, as (1, 3, H, W) on the device."""
+    if isinstance(picture, torch.Tensor):
+        return picture
+    return torch.from_numpy(picture[None]).to(device).permute(0, 3, 1, 2)
 
 
 def feedback_weights(motion: Motions, weight: float, scored: torch.Tensor) -> torch.Tensor:
@@ -79,9 +110,10 @@ def sharpening_amount(blended: torch.Tensor, scored: torch.Tensor) -> torch.Tens
     once = laplacian(to_gray(blended))
     again, expected = laplacian(once), laplacian(to_gray(scored).round_())
     energies = torch.cat([once * once, once * again, again * again, expected * expected], 1)
-    # Rows of cells are CELL_SIDE high but for the last; columns divide the width evenly.
-    rows = [downscale(part, 1, max(1, round(width / CELL_SIDE))) for part in energies.split(CELL_SIDE, 2)]
-    own, mixed, twice, target = blur(torch.cat(rows, 2), 3).split(1, 1)
+    # Columns of cells divide the width evenly; rows are CELL_SIDE high but for the last.
+    columns = mean_columns(energies, max(1, round(width / CELL_SIDE)))
+    cells = F.avg_pool2d(columns, (CELL_SIDE, 1), ceil_mode=True)
+    own, mixed, twice, target = blur(cells, 3).split(1, 1)
     root = (mixed * mixed + twice * (target - own)).clamp_(min=0).sqrt_()
     amount = torch.where(target > own, (mixed + root) / twice.clamp(min=1e-3), 0).clamp_(0, MAX_SHARPENING)
     return enlarge(amount, height, width)
