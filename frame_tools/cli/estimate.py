@@ -9,8 +9,21 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from frame_tools.cli.derived import Compare, Gif, Webp, derived_files
 from frame_tools.cli.errors import report_errors
-from frame_tools.cli.options import PAINTING, Styles, build_options, schema_options
+from frame_tools.cli.options import (
+    PAINTING,
+    SPLITTING,
+    Arguments,
+    KeyStyles,
+    MaskPath,
+    Name,
+    Output,
+    Overwrite,
+    Styles,
+    build_options,
+    schema_options,
+)
 
 if TYPE_CHECKING:
     from frame_tools.contracts.options import Options
@@ -37,7 +50,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog="Example: impasto estimate holiday.mp4 --nodes 4 --spot")(estimate)
 
 
-@schema_options(*PAINTING)
+@schema_options(*PAINTING, "label", *SPLITTING)
 def estimate(
     video: Annotated[Path, typer.Argument(help="A video file; only its header is read.")],
     nodes: Annotated[int, typer.Option(min=1, metavar="COUNT", help="Maximum number of nodes, each with one GPU.")] = 4,
@@ -61,13 +74,23 @@ def estimate(
         float, typer.Option(min=0, metavar="USD", help="Value of an hour of waiting, in US dollars.")
     ] = 2.0,
     style: Styles = None,
+    key_style: KeyStyles = None,
+    mask: MaskPath = None,
+    arguments: Arguments = None,
+    out: Output = None,
+    overwrite: Overwrite = False,
+    name: Name = None,
+    compare: Compare = None,
+    gif: Gif = False,
+    webp: Webp = False,
     **options: Any,
 ) -> None:
     """Estimate duration and cost of a run and find the best batch size. A model: see docs/cost.md.
 
-    It takes the options of `paint`, so that a painting command becomes its estimate by one other word. Of those, the
-    scorer, the size and the strokes change the estimate: fine strokes take longer.
+    It takes the options of `paint`, and checks them as `paint` does, so that a painting command becomes its estimate by
+    one other word. The scorer, the size and the strokes change the estimate: fine strokes take longer.
     """
+    from frame_tools.cli.paintings import StyleOptions, build_painting
     from frame_tools.contracts.scorers import SCORERS
     from frame_tools.contracts.working_size import working_size
     from frame_tools.costs import model
@@ -77,8 +100,13 @@ def estimate(
 
     with report_errors():
         info, price_table = probe_video(video), read_prices(prices)
-        painting = _painting_options(options)
+        painting = _painting_options({option: value for option, value in options.items() if option in PAINTING})
         scorer = painting.scorer
+        if style or key_style:
+            build_painting(
+                video, out, StyleOptions(style=style, key_style=key_style, mask=mask, arguments=arguments), options,
+                name=name, overwrite=overwrite or out is None, derived=derived_files(compare, gif=gif, webp=webp),
+            )  # fmt: skip
         throughput = choose_throughput(
             info, options=painting, device=device, report=report,
             seconds_per_frame=seconds_per_frame, start_up_seconds=start_up,

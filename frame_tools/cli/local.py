@@ -22,13 +22,14 @@ from frame_tools.cli.options import (
     Json,
     KeyStyles,
     MaskPath,
+    Name,
+    Output,
     Overwrite,
     Quiet,
     Styles,
     display_mode,
     schema_options,
 )
-from frame_tools.cli.paint import Name, Output
 from frame_tools.cli.paintings import StyleOptions, build_painting, run_painting
 from frame_tools.cli.programs import (
     StartedProgram,

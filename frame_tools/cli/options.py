@@ -103,6 +103,16 @@ Records = Annotated[
         " Parquet needs pip install 'impasto[parquet]'.",
     ),
 ]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="The video to write: .mp4, .mov or .mkv; records .jsonl, .csv or .parquet. Default: VIDEO_by_STYLE.mp4"
+        " beside the video. A folder for several paintings.",
+    ),
+]
+Name = Annotated[str | None, typer.Option(help="Name of the run; default: name of the video.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", "-y", help="Replace an existing output file.")]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON object a line, for programs.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors and the result only.")]

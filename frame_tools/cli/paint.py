@@ -18,6 +18,8 @@ from frame_tools.cli.options import (
     Json,
     KeyStyles,
     MaskPath,
+    Name,
+    Output,
     Overwrite,
     Quiet,
     Records,
@@ -36,16 +38,6 @@ from frame_tools.cli.paintings import (
 )
 from frame_tools.client.progress import Mode, progress_display
 
-Output = Annotated[
-    Path | None,
-    typer.Option(
-        "--out",
-        "-o",
-        help="The video to write: .mp4, .mov or .mkv; records .jsonl, .csv or .parquet. Default: VIDEO_by_STYLE.mp4"
-        " beside the video. A folder for several paintings.",
-    ),
-]
-Name = Annotated[str | None, typer.Option(help="Name of the run; default: name of the video.")]
 DEFAULT_FOLDER = "painted"
 console = Console(stderr=True)
 

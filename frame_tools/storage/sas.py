@@ -56,5 +56,5 @@ def has_sas_urls(environ: Mapping[str, str]) -> bool:
     present = [grant.setting for grant in GRANTS if environ.get(grant.setting)]
     missing = [grant.setting for grant in GRANTS if grant.setting not in present]
     if present and missing:
-        raise InputError(f"Settings are missing: {', '.join(missing)}", "Set all that `frame_tools sas` printed")
+        raise InputError(f"Settings are missing: {', '.join(missing)}", "Set all that `impasto sas` printed")
     return bool(present)

@@ -36,6 +36,16 @@ def test_table_and_notes(clip: Path) -> None:
     assert "2.0000 s per frame, 10.0 s per start-up; from the command line" in text
 
 
+def test_a_painting_command_becomes_its_estimate(clip: Path, tmp_path: Path) -> None:
+    style = tmp_path / "wave.jpg"
+    style.write_bytes(b"a painting")
+    words = [clip, "-s", style, "-o", tmp_path / "out.mp4", "--label", "spring", "--sound", "drop", "--gif", "-y"]
+    assert f"{FRAMES} frames" in estimate(*words, "--strength", "80%", "--compare", "wipe")
+    assert "nowhere.jpg" in run_failing(ExitCode.MISSING, "estimate", clip, "-s", tmp_path / "nowhere.jpg")
+    assert "out.gif" in run_failing(ExitCode.INPUT, "estimate", clip, "-s", style, "-o", "out.gif")
+    assert "strength" in run_failing(ExitCode.INPUT, "estimate", clip, "-s", style, "--strength", 2)
+
+
 @pytest.mark.parametrize("scorer", ["gatys", "model", "script"])
 def test_scorer_without_known_throughput_needs_seconds(clip: Path, scorer: str) -> None:
     assert repr(scorer) in run_failing(ExitCode.INPUT, "estimate", clip, "--scorer", scorer)
