@@ -175,7 +175,7 @@ def _print_table(looks: "list[Look]", forecasts: "list[Expected]", video: Path) 
     for number, (look, each) in enumerate(zip(looks, forecasts, strict=True), start=1):
         strokes = str(look.fields.get("strokes", "-"))
         table.add_row(str(number), look.name, strokes, str(look.fields["strength"]), each.factor_text, each.text)
-    plain = Console(highlight=False, emoji=False)
+    plain = Console(highlight=False, markup=False, emoji=False)
     plain.print(table)
     plain.print()
     for number, look in enumerate(looks, start=1):

@@ -93,8 +93,8 @@ def redo(
         if not is_followed or mode is not Mode.JSON:
             typer.echo("\n".join(new))
         if is_followed:
-            with progress_display(console, mode) as display, following(connection, lambda: new):
-                for each in new:
+            for each in new:
+                with progress_display(console, mode) as display, following(connection, lambda: new):
                     _write(connection, each, target, derived, overwrite=overwrite, display=display)
 
 

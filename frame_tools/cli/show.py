@@ -47,7 +47,7 @@ def runs(
     elif not rows:
         typer.echo("No runs.")
     else:
-        Console(highlight=False, soft_wrap=True).print(_table(rows))
+        Console(highlight=False, soft_wrap=True, markup=False, emoji=False).print(_table(rows))
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:

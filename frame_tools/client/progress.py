@@ -114,12 +114,13 @@ class TerminalDisplay:
 
 
 class PlainDisplay:
-    """One line every ten seconds for each stage, and one at the end of a stage that had such a line."""
+    """A line whenever ten seconds have passed without one, and one at the end of a stage that had such a line."""
 
     def __init__(self, write: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._write, self._clock = write, clock
-        self._last: dict[str, float] = {}
+        self._last = clock()
         self._shown: set[str] = set()
+        self._complete: set[str] = set()
 
     def show(
         self,
@@ -132,17 +133,17 @@ class PlainDisplay:
         seconds_left: float | None = None,
         note: str = "",
     ) -> None:
-        """Print a line if the stage's last one is ten seconds old, or if the stage is complete and had one."""
+        """Print a line if the last one, of any stage, is ten seconds old, or if a stage that had one is complete."""
         now, is_complete = self._clock(), total is not None and done >= total
-        last = self._last.setdefault(stage, now)
-        is_due = now - last >= LINE_SECONDS
-        if not is_due and not (is_complete and stage in self._shown):
+        is_due = now - self._last >= LINE_SECONDS
+        if not is_complete:
+            self._complete.discard(stage)
+        if stage in self._complete or not (is_due or (is_complete and stage in self._shown)):
             return
-        self._last[stage] = now
+        self._last = now
         self._shown.add(stage)
         if is_complete:
-            self._shown.discard(stage)
-            self._last[stage] = float("inf")
+            self._complete.add(stage)
         count = f"{done}/{total}" if total is not None else str(done) if done else "…"
         text = "  ".join(part for part in (f"{stage} {count}", _details(unit, rate, seconds_left, note)) if part)
         self._write(f"{text}\n")
@@ -152,6 +153,7 @@ class PlainDisplay:
 
     def print(self, message: str) -> None:
         """Print the message."""
+        self._last = self._clock()
         self._write(f"{message}\n")
 
     def report(self, event: str, message: str, **fields: Any) -> None:
@@ -164,7 +166,7 @@ class JsonDisplay:
 
     def __init__(self, write: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._write, self._clock = write, clock
-        self._last: dict[str, tuple[int, float]] = {}
+        self._last: dict[str, tuple[tuple[int, str], float]] = {}
 
     def show(
         self,
@@ -177,12 +179,12 @@ class JsonDisplay:
         seconds_left: float | None = None,
         note: str = "",
     ) -> None:
-        """Write a progress object if the amount has changed, at most once a second unless the stage is complete."""
-        before, at = self._last.get(stage, (-1, float("-inf")))
+        """Write a progress object if the amount or the note has changed, at most once a second until the end."""
+        before, at = self._last.get(stage, ((-1, ""), float("-inf")))
         is_complete = total is not None and done >= total
-        if done == before or (not is_complete and self._clock() - at < 1):
+        if (done, note) == before or (not is_complete and self._clock() - at < 1):
             return
-        self._last[stage] = (done, self._clock())
+        self._last[stage] = ((done, note), self._clock())
         fields = {"unit": unit or None, "per_second": rate, "seconds_left": seconds_left, "note": note or None}
         present = {name: value for name, value in fields.items() if value is not None}
         self._line({"event": "progress", "stage": stage, "done": done, "total": total, **present})
@@ -239,10 +241,10 @@ def progress_display(console: Console, mode: Mode = Mode.AUTO) -> Iterator[Displ
         yield PlainDisplay(_flushing(console.file))
     else:
         columns = (
-            TextColumn("{task.description:>16}"),
+            TextColumn("{task.description:>16}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[count]}"),
-            TextColumn("{task.fields[clock]}"),
+            TextColumn("{task.fields[count]}", markup=False),
+            TextColumn("{task.fields[clock]}", markup=False),
             TextColumn("{task.fields[details]}", markup=False),
         )
         with Progress(*columns, console=console) as progress:

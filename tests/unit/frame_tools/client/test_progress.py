@@ -43,6 +43,13 @@ def test_log_says_once_that_a_long_stage_is_complete(plain: SimpleNamespace) -> 
     assert plain.lines == ["painting 50/100\n", "painting 100/100\n"]
 
 
+def test_log_gets_a_line_although_stages_are_short(plain: SimpleNamespace) -> None:
+    for second in range(30):
+        plain.clock.now = float(second)
+        plain.display.show(f"stage {second // 4}", second % 4, 4)
+    assert plain.lines == ["stage 2 2/4\n", "stage 5 0/4\n"]
+
+
 def test_short_stage_is_not_logged(plain: SimpleNamespace) -> None:
     plain.display.show("painting", 0, 2)
     plain.display.show("painting", 2, 2)
@@ -71,6 +78,23 @@ def test_json_lines_are_objects() -> None:
         ("progress", 0, 4), ("progress", 2, 4), ("progress", 4, 4),
     ]  # fmt: skip
     assert all(line.endswith("\n") and line.count("\n") == 1 for line in lines)
+
+
+def test_programs_see_what_a_run_waits_for() -> None:
+    lines: list[str] = []
+    clock = Clock()
+    display = JsonDisplay(lines.append, clock)
+    for second, note in ((0, "for a slot"), (5, "for a slot"), (9, "for a node")):
+        clock.now = float(second)
+        display.show("waiting", 0, None, note=note)
+    assert [json.loads(line)["note"] for line in lines] == ["for a slot", "for a node"]
+
+
+def test_names_are_shown_as_they_are() -> None:
+    out = io.StringIO()
+    with progress_display(Console(file=out, width=120, force_terminal=True, color_system=None)) as display:
+        display.rows({"[b]clip:+1:.mp4": (1, 2)})
+    assert "[b]clip:+1:.mp4" in out.getvalue()
 
 
 def test_terminal_shows_frames_rate_and_time_left() -> None:
