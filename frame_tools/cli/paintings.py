@@ -14,6 +14,7 @@ from frame_tools.client.derived_files import DerivedFiles
 from frame_tools.client.output_path import CONTAINERS, RecordsFormat, check_target
 from frame_tools.client.painting import Painting, default_output
 from frame_tools.client.progress import Display
+from frame_tools.client.upload import count_text
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import InputError
 
@@ -137,6 +138,14 @@ def unique_names(videos: Sequence[Path]) -> dict[Path, str]:
     }
 
 
+def start_text(paintings: Sequence[Painting]) -> str:
+    """Return what is about to be painted, and how it is watched and cancelled from elsewhere."""
+    videos = len({painting.video for painting in paintings})
+    text = f"{count_text(len(paintings), 'painting')} of {count_text(videos, 'video')}"
+    label = paintings[0].trigger.label
+    return f"{text} (watch: impasto watch --label {label}, cancel: impasto cancel --label {label})" if label else text
+
+
 def run_paintings(
     paintings: Sequence[Painting],
     connection: Connection,
@@ -153,6 +162,7 @@ def run_paintings(
     from frame_tools.client.gallery import write_gallery
     from frame_tools.client.many import ManyPaintings, worst_error
 
+    display.report("started", start_text(paintings), paintings=len(paintings), folder=str(folder))
     with tempfile.TemporaryDirectory(prefix="impasto-") as temporary:
         many = ManyPaintings(
             paintings, connection, folder=folder, scratch=scratch or Path(temporary), display=display, jobs=jobs

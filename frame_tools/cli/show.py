@@ -15,6 +15,7 @@ from frame_tools.cli.connect import connect
 from frame_tools.cli.errors import report_errors
 from frame_tools.cli.options import ApiKey, ApiUrl, Json
 from frame_tools.cli.run_ids import Label, RunId, resolve_run_id
+from frame_tools.contracts.trigger import Trigger
 
 COLUMNS: Final = ("run_id", "status", "received_at", "ended_at", "name", "label", "styles", "scorer", "reason")
 
@@ -60,7 +61,11 @@ def _csv(rows: list[dict[str, Any]]) -> str:
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table("run", "status", "started", "painting", "label", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    # Whole ids, however narrow the terminal is: people copy them.
+    table.add_column("run", no_wrap=True, min_width=max(len(row["run_id"]) for row in rows))
+    for title in ("status", "started", "painting", "label"):
+        table.add_column(title)
     for row in rows:
         painting = ", ".join(row.get("styles") or ()) or row.get("scorer") or ""
         table.add_row(
@@ -91,6 +96,13 @@ def show(run_id: RunId, json: Json = False, api: ApiUrl = "", key: ApiKey = "") 
         typer.echo(f"{name:<10} {text}")
 
 
+def _chosen_options(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a run that are not the defaults."""
+    defaults = Trigger.model_construct().model_dump(mode="json")
+    options: Mapping[str, Any] = status.get("options") or {}
+    return {name: value for name, value in options.items() if name not in defaults or defaults[name] != value}
+
+
 def describe_run(status: Mapping[str, Any]) -> dict[str, str]:
     """Return what people want to know of a run, by title; empty facts are left out."""
     progress, batches = status.get("progress") or {}, status.get("batches") or {}
@@ -105,7 +117,7 @@ def describe_run(status: Mapping[str, Any]) -> dict[str, str]:
         "batches": f"{batches['done']} of {batches['planned']}" if batches.get("planned") else "",
         "started": local_time(status.get("received_at")),
         "ended": local_time(status.get("ended_at")),
-        "options": ", ".join(f"{name}={value}" for name, value in (status.get("options") or {}).items()),
+        "options": ", ".join(f"{name}={value}" for name, value in _chosen_options(status).items()),
         "output": status.get("video") or status.get("records") or "",
         "cost": f"${usd:.2f}" if usd is not None else f"about ${expected:.2f}" if expected is not None else "",
         "notes": " ".join(f"{note}." for note in status.get("notes") or ()),

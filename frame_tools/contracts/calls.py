@@ -7,11 +7,12 @@ from typing import Annotated, Final, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 
-from frame_tools.contracts.answers import LogStream, Status
+from frame_tools.contracts.answers import STATUSES, LogStream, Status
 from frame_tools.contracts.base import Document, explain_validation_error
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.ids import NAME_PATTERN, check_name
 from frame_tools.contracts.json_types import WHOLE
+from frame_tools.contracts.suggestions import MAX_ECHO_CHARS, did_you_mean
 from frame_tools.contracts.trigger import Label, Trigger
 
 MAX_BODY_BYTES: Final = 128 * 2**10
@@ -33,6 +34,13 @@ def _comma_separated(value: object) -> object:
     return value.split(",") if isinstance(value, str) else value
 
 
+def _status(value: object) -> object:
+    if value not in STATUSES:
+        text = str(value)[:MAX_ECHO_CHARS]
+        raise ValueError(f"must be one of {', '.join(STATUSES)}, not {text!r}{did_you_mean(text, STATUSES)}")
+    return value
+
+
 def _time(value: object) -> object:
     """Return a time, without a zone taken as UTC; a date is its midnight."""
     if not isinstance(value, str):
@@ -51,7 +59,8 @@ def _step(value: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": NAME_PATTERN})]
-Statuses = Annotated[Annotated[tuple[Status, ...], Field(min_length=1)], BeforeValidator(_comma_separated)]
+_KnownStatus = Annotated[Status, BeforeValidator(_status)]
+Statuses = Annotated[Annotated[tuple[_KnownStatus, ...], Field(min_length=1)], BeforeValidator(_comma_separated)]
 Since = Annotated[dt.datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"})]
 After = Annotated[str, Field(max_length=2000)]
 Step = Annotated[str, AfterValidator(_step), WithJsonSchema({"type": "string", "pattern": "^([0-9]{1,5}|split|join)$"})]

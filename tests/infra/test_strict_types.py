@@ -131,3 +131,8 @@ def test_resubmission_takes_numbers_of_batches_only(which: object) -> None:
 def test_whole_numbers_may_be_written_with_a_point() -> None:
     assert parse_trigger(b'{"style": "a.jpg", "seed": 7.0}').seed == 7
     assert parse_resubmit_request(b'{"which": [0.0, 3]}').which == [0, 3]
+
+
+def test_unknown_status_is_named_with_the_valid_ones() -> None:
+    with pytest.raises(InputError, match=r"must be one of waiting, .*not 'finishd' \(did you mean 'finished'\?\)"):
+        calls.parse_query(calls.RunsQuery, {"status": "scoring,finishd"})

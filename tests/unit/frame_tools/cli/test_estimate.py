@@ -39,8 +39,8 @@ def test_table_and_notes(clip: Path) -> None:
 def test_a_painting_command_becomes_its_estimate(clip: Path, tmp_path: Path) -> None:
     style = tmp_path / "wave.jpg"
     style.write_bytes(b"a painting")
-    words = [clip, "-s", style, "-o", tmp_path / "out.mp4", "--label", "spring", "--sound", "drop", "--gif", "-y"]
-    assert f"{FRAMES} frames" in estimate(*words, "--strength", "80%", "--compare", "wipe")
+    command = [clip, "-s", style, "-o", tmp_path / "out.mp4", "--label", "spring", "--sound", "drop", "--gif", "-y"]
+    assert f"{FRAMES} frames" in estimate(*command, "--strength", "80%", "--compare", "wipe")
     assert "nowhere.jpg" in run_failing(ExitCode.MISSING, "estimate", clip, "-s", tmp_path / "nowhere.jpg")
     assert "out.gif" in run_failing(ExitCode.INPUT, "estimate", clip, "-s", style, "-o", "out.gif")
     assert "strength" in run_failing(ExitCode.INPUT, "estimate", clip, "-s", style, "--strength", 2)

@@ -66,6 +66,7 @@ def test_folder_is_painted_into_a_folder(cloud: InProcessConnection) -> None:
     folder = clips(3)
     result = run("paint", folder, *OPTIONS, "--label", "spring", "-o", "new/painted")
     assert (result.exit_code, result.stdout) == (ExitCode.OK, "new/painted/index.html\n")
+    assert "3 paintings of 3 videos (watch: impasto watch --label spring" in result.stderr.splitlines()[0]
     names = {path.name for path in Path("new/painted").iterdir()}
     outputs = [f"clip-{number}_copy{end}" for number in range(3) for end in (".mp4", "_report")]
     assert names == {".impasto.json", "index.html", "runs.csv", *outputs}

@@ -11,6 +11,7 @@ import pytest
 from frame_tools.cli.run_ids import complete_run_id
 from frame_tools.contracts.errors import ExitCode
 from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.trigger import Trigger
 from frame_tools.storage.deployment import DataStorage
 from tests.support.cli import RUN, run, run_failing
 from tests.support.prepared_server import prepared_server
@@ -46,6 +47,19 @@ def test_runs_are_a_table() -> None:
     assert first.split()[:2] == [RUN, "finished"]
     assert first.split()[-2:] == ["wave.jpg", "spring"]
     assert second.split()[:2] == [OTHER, "scoring"]
+
+
+def test_long_run_ids_are_shown_whole() -> None:
+    long_id = f"{'two-b-by-the-great-wave-off-kanagawa-painted-in-1831'[:40]}-0123456789"
+    long_row = row(long_id, styles=["the great wave off kanagawa.jpg"], label="a-label-of-a-whole-series-of-clips")
+    with prepared_server((200, {"runs": [long_row]})) as server:
+        assert long_id in run("runs", *server.options).stdout
+
+
+def test_show_leaves_out_the_defaults() -> None:
+    options = Trigger(scorer="copy", strength=0.5, seed=7).model_dump(mode="json")
+    with prepared_server((200, STATUS | {"options": options})) as server:
+        assert "options    scorer=copy, seed=7, strength=0.5\n" in run("show", RUN, *server.options).stdout
 
 
 def test_runs_for_programs() -> None:
