@@ -105,7 +105,9 @@ def _change(scripts: BlobContainer, change: Callable[[AllowedPrograms], AllowedP
     for _ in range(MAX_TRIES):
         programs, etag = _read(scripts)
         data = change(programs).dumps()
-        is_written = scripts.create(LIST_BLOB, data) if etag is None else scripts.replace(LIST_BLOB, data, etag=etag)
+        is_written = bool(
+            scripts.create(LIST_BLOB, data) if etag is None else scripts.replace(LIST_BLOB, data, etag=etag)
+        )
         if is_written:
             return
     raise TemporaryError("Others are changing the list of programs at the same time", "Run the same command again.")

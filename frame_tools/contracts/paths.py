@@ -38,6 +38,8 @@ INDEX: Final = "index/"
 """Prefix in `runs` of the list of all runs, newest first: an entry sorts by the time that is left until year 2286."""
 INDEX_COMPLETE: Final = f"{INDEX}!complete"
 """Exists once every run that is older than the index has an entry; the first blob of the index."""
+STATUSES: Final = "status/"
+"""Prefix in `runs` of the statuses for those who watch runs."""
 _LAST_MILLISECOND: Final = 9_999_999_999_999
 
 
@@ -45,6 +47,11 @@ def index_entry(received: dt.datetime, run_id: str) -> str:
     """Return the blob in `runs` that lists a run: the entry of a later run comes first in a listing."""
     left = max(0, _LAST_MILLISECOND - int(received.timestamp() * 1000))
     return f"{INDEX}{left:013d}-{run_id}"
+
+
+def status_document(run_id: str) -> str:
+    """Return the blob in `runs` that holds a run's status as it was computed last; outside of the run's own blobs."""
+    return f"{STATUSES}{run_id}.json"
 
 
 def sweep_progress() -> str:

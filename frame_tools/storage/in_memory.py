@@ -169,15 +169,12 @@ class InMemoryContainer:
         with self._store.lock:
             return None if name in self._store.blobs else self._put(name, data)
 
-    def replace(self, name: str, data: bytes, *, etag: str) -> bool:
-        """Overwrite a blob only while its ETag is `etag`; returns whether this call did."""
+    def replace(self, name: str, data: bytes, *, etag: str) -> str | None:
+        """Overwrite a blob only while its ETag is `etag`; returns its new ETag, or None if it had another one."""
         self._hook(f"{self._name}/{name}", True)
         with self._store.lock:
             stored = self._store.blobs.get(name)
-            if stored is None or stored.etag != etag:
-                return False
-            self._put(name, data)
-            return True
+            return None if stored is None or stored.etag != etag else self._put(name, data)
 
     def delete(self, name: str, *, etag: str | None = None) -> bool:
         """Delete a blob (if given, only while its ETag is `etag`); returns whether this call deleted it."""

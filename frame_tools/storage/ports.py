@@ -105,8 +105,8 @@ class BlobContainer(Protocol):
     def create(self, name: str, data: bytes) -> bool:
         """Write a blob unless it exists; returns whether this call created it."""
 
-    def replace(self, name: str, data: bytes, *, etag: str) -> bool:
-        """Overwrite a blob only while its ETag is `etag`; returns whether this call did."""
+    def replace(self, name: str, data: bytes, *, etag: str) -> str | None:
+        """Overwrite a blob only while its ETag is `etag`; returns its new ETag, or None if it had another one."""
 
     def delete(self, name: str, *, etag: str | None = None) -> bool:
         """Delete a blob (if given, only while its ETag is `etag`); returns whether this call deleted it."""

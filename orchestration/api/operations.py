@@ -27,6 +27,7 @@ from orchestration.reporting.batches import batches_page
 from orchestration.reporting.frames import frames_page
 from orchestration.reporting.programs import list_programs
 from orchestration.reporting.task_logs import log_tail
+from orchestration.reporting.watched_status import watched_status
 
 ID_PATTERNS: Final = {"run_id": ids.RUN_ID.pattern, "preview_id": f"^{PREVIEW_ID.pattern}$"}
 """Parameters of paths, and the patterns of their values."""
@@ -157,9 +158,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             name="get_run",
             method="GET",
             path="api/runs/{run_id}",
-            summary="Return a run's current status, computed from durable state",
+            summary="Return a run's current status, at most a few seconds old",
             answer=answers.RunStatus,
-            handle=lambda app, call: status.run_status(app, call.run_id),
+            handle=lambda app, call: watched_status(app, call.run_id),
         ),
         Operation(
             name="cancel_run",

@@ -4,6 +4,7 @@ from frame_tools.contracts import ids
 from frame_tools.contracts.errors import MissingError
 from frame_tools.contracts.paths import RunPaths
 from orchestration.app import App
+from orchestration.reporting.watched_status import forget_status
 from orchestration.runs.advance import advance
 from orchestration.state import read_state
 
@@ -15,4 +16,5 @@ def cancel(app: App, run_id: str) -> None:
         raise MissingError(f"There is no run {run_id}", "GET /api/runs lists them")
     if state.outcome is None:
         app.storage.runs.create(RunPaths(run_id).cancelled, b"")
+        forget_status(app.storage, run_id, app.clock.now())
     advance(app, run_id)  # a run that has ended may still need clean-up that an earlier call did not finish

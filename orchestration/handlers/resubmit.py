@@ -24,6 +24,7 @@ from orchestration.app import App
 from orchestration.delays import end_delay
 from orchestration.documents import load_own
 from orchestration.handlers.start_run import open_run
+from orchestration.reporting.watched_status import forget_status
 from orchestration.runs.admission import acquire_slot
 from orchestration.runs.advance import advance
 from orchestration.runs.corrected_input import accept_corrected_frames
@@ -156,6 +157,7 @@ def resume(app: App, state: RunState, *, only_failed: bool) -> str:
     app.storage.runs.create(RunPaths(run_id).open_mark, b"")
     _delete_outcome(app, state)
     app.storage.runs.create(RunPaths(run_id).open_mark, b"")  # a handler that was cleaning up may have deleted it
+    forget_status(app.storage, run_id, app.clock.now())
     if not is_planned_again and steps and acquire_slot(app, run_id) and state.queued:
         ensure_tasks(app, run_id, steps)
     advance(app, run_id)

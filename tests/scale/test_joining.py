@@ -8,7 +8,7 @@ from benchmarks.scale.cases import joining
 from benchmarks.scale.figures import POOLS
 from orchestration.receipt_memory import MOST_RECEIPTS
 
-FIXED = 58
+FIXED = 59
 """Requests whatever the number of batches, beside receipts and segments, with one page of each listing."""
 PER_BATCH = 2
 """The receipt and the segment, each read once."""

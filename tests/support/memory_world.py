@@ -25,8 +25,9 @@ ETAGS = re.compile(rb"0x[0-9A-F]+")
 
 
 def keeps_list(accessed: str) -> bool:
-    """Return whether an access (see `AccessHook`) only keeps the list of runs, which decides nothing."""
-    return accessed.startswith(f"{paths.RUNS}/{paths.INDEX}") or accessed.endswith("/listed")
+    """Return whether an access (see `AccessHook`) only keeps the list of runs or a status, which decide nothing."""
+    kept = (f"{paths.RUNS}/{paths.INDEX}", f"{paths.RUNS}/{paths.STATUSES}")
+    return accessed.startswith(kept) or accessed.endswith("/listed")
 
 
 @dataclass

@@ -144,14 +144,14 @@ class Container:
             return False
         return True
 
-    def replace(self, name: str, data: bytes, *, etag: str) -> bool:
-        """Overwrite a blob only while its ETag is `etag`; returns whether this call did."""
+    def replace(self, name: str, data: bytes, *, etag: str) -> str | None:
+        """Overwrite a blob only while its ETag is `etag`; returns its new ETag, or None if it had another one."""
         condition: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+        blob = self._client.get_blob_client(name)
         try:
-            self._client.get_blob_client(name).upload_blob(data, overwrite=True, max_concurrency=1, **condition)
+            return str(blob.upload_blob(data, overwrite=True, max_concurrency=1, **condition)["etag"])
         except (ResourceNotFoundError, ResourceModifiedError):
-            return False
-        return True
+            return None
 
     def delete(self, name: str, *, etag: str | None = None) -> bool:
         """Delete a blob (if given, only while its ETag is `etag`); returns whether this call deleted it."""
