@@ -8,6 +8,7 @@ from benchmarks.scale.cases import planning
 from benchmarks.scale.counting import counting
 from benchmarks.scale.figures import POOLS
 from benchmarks.scale.world import CountedWorld, ManifestKind
+from frame_tools.contracts.messages import MAX_RANGE
 from tests.scale.calls import python_calls
 
 FIXED = {"read": 9, "head": 7, "list": 15, "write": 13}
@@ -23,7 +24,7 @@ def test_requests_grow_with_pages_and_messages_only(frames: int, manifest: Manif
     sent = requests.kinds.pop("send")
     expected = FIXED | {kind: FIXED[kind] + more for kind, more in extra.items()}
     assert requests.kinds == expected | {"list": FIXED["list"] + ceil(frames / PAGE)}
-    assert sent <= ceil(frames / PER_BATCH) + 1
+    assert sent <= ceil(frames / PER_BATCH / MAX_RANGE) + 1
     assert requests.serial(POOLS) <= requests.total + ceil(sent / POOLS["queue"])
 
 
