@@ -62,7 +62,7 @@
     $("#from-looks").hidden = false;
     if ($("#sheet").dataset.preview !== id) { chosen = false; shown = null; }
     [wasOpen, quarter] = [true, 0];
-    window.htmx.ajax("GET", `/ui/parts/preview/${id}`, { target: "#sheet", swap: "outerMorph" });
+    window.htmx.ajax("GET", `/ui/parts/preview/${id}`, { source: "#sheet", target: "#sheet", swap: "outerMorph" });
     $("#previews-h").focus();
   }
 

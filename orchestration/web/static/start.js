@@ -33,7 +33,7 @@
     }
     complain("#clip-error", "");
     $("#clip-name").textContent = file.name;
-    if (file !== clip) { folder = ""; files = []; previews.leave(); }
+    if (file !== clip) { folder = ""; files = []; previews.leave(); if (clip) uploads.forget(); }
     const read = await readClip(file, $("#poster"));
     [clip, facts] = [file, read];  // only now: a painting may have been dropped meanwhile
     $("#poster").hidden = !facts.playable;
@@ -116,14 +116,14 @@
     strokes.forEach((each) => query.append("strokes", each));
     if (asked === String(query)) return;
     asked = String(query);
-    window.htmx.ajax("GET", `/ui/parts/estimate?${query}`, { target: "#estimate", swap: "innerHTML" });
+    window.htmx.ajax("GET", `/ui/parts/estimate?${query}`, { source: "#estimate", target: "#estimate", swap: "innerHTML" });
   }
 
   let offered = "";
   function offer() {
     if ($("#offer").hidden) return;
     const query = String(new URLSearchParams({ width: facts.width, height: facts.height, paintings: paintings.length }));
-    if (offered !== query) window.htmx.ajax("GET", `/ui/parts/offer?${query}`, { target: "#offer-facts", swap: "innerHTML" });
+    if (offered !== query) window.htmx.ajax("GET", `/ui/parts/offer?${query}`, { source: "#offer-facts", target: "#offer-facts", swap: "innerHTML" });
     offered = query;
   }
 
@@ -205,9 +205,11 @@
   }
 
   async function startPreview(job) {
-    const id = await upload.preview();
+    // After a reload the preview is only shown again; a failed one is not ordered anew.
+    job.previewId ||= await upload.preview();
+    await upload.remember();
     endPreview("");
-    previews.show(id);
+    previews.show(job.previewId);
     show();
   }
 
@@ -281,6 +283,7 @@
     bar();
   });
   $("#leave-previews").addEventListener("click", () => { previews.leave(); $("#ready-title").textContent = "Ready to paint"; show(); $("#ready-title").focus(); });
+  document.addEventListener("click", (event) => { if (event.target.closest("[data-preview-again]")) $("#preview").click(); });
   $("#preview").addEventListener("click", () => {
     if (clip.size > MAX_PREVIEW_BYTES) {
       complain("#preview-error", `${clip.name} is ${megabytes(clip.size)} MB; the limit for a preview is ${megabytes(MAX_PREVIEW_BYTES)} MB. Preview it at home.`);

@@ -80,6 +80,10 @@
       return forget();
     }
 
+    remember() {
+      return save(this.job);
+    }
+
     async grant() {
       const files = this.job.files.map((file) => ({ name: file.name, size: file.data.size }));
       const answer = await post("/ui/actions/upload", { name: this.job.folder, files });

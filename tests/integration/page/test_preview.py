@@ -114,10 +114,13 @@ def test_failed_preview_says_why_and_can_be_repeated(show: ShowScreen, tmp_path:
     fail_preview(screen.world.storage, preview_id(screen))
     tab.wait_for_selector("#sheet .note.bad")
     assert tab.inner_text("#sheet .note.bad") == "holiday.mp4 contains no frames. Upload another clip."
-    tab.get_by_role("button", name="Change paintings").click()
-    assert tab.is_visible("#painting-list")
-    tab.get_by_role("button", name="Preview", exact=True).click()
-    tab.wait_for_function("() => document.querySelector('#sheet')?.getAttribute('aria-busy') === 'true'")
+    assert screen.violations() == []
+    sweep(screen.world.app)
+    tab.reload()  # shows the same failure, and orders nothing
+    tab.wait_for_selector("#sheet .note.bad")
+    assert read_slots(screen.world.app) == {}
+    tab.get_by_role("button", name="Preview again").click()
+    tab.wait_for_selector("#sheet[aria-busy=true]")
     finish_preview(screen.world.storage, preview_id(screen))
     tab.wait_for_selector("#sheet[aria-busy=false]")
 
@@ -133,6 +136,19 @@ def test_refused_preview_says_why(show: ShowScreen, tmp_path: Path) -> None:
     tab.wait_for_function("() => document.querySelector('#preview-error').textContent.includes('broken.png')")
     assert tab.is_enabled("#go")
     assert screen.violations() == []
+
+
+def test_paintings_can_be_changed(show: ShowScreen, tmp_path: Path) -> None:
+    screen, tab = begin(show, tmp_path)
+    finish_preview(screen.world.storage, preview_id(screen))
+    tab.wait_for_selector("#sheet[aria-busy=false]")
+    sweep(screen.world.app)
+    tab.get_by_role("button", name="Change paintings").click()
+    tab.get_by_role("button", name="Remove wheat.png").click()
+    tab.wait_for_function("() => document.querySelector('#offer-facts').textContent.includes('9 previews')")
+    tab.get_by_role("button", name="Preview", exact=True).click()
+    tab.wait_for_selector("#sheet[aria-busy=true]")
+    assert tab.locator("#sheet .cell").count() == 9
 
 
 def test_preview_survives_a_reload(show: ShowScreen, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Route
 
 from frame_tools.contracts.paths import RunPaths
@@ -100,6 +101,23 @@ def test_start_shows_length_and_estimate_before_the_button(show: ShowScreen, tmp
     assert screen.violations() == []
     tab.get_by_role("button", name="Remove the_wave.png").click()
     assert tab.is_disabled("#go")
+
+
+@pytest.mark.parametrize("kind", ["light", "dark"])
+def test_wrong_files_are_refused_before_the_upload(show: ShowScreen, tmp_path: Path, kind: str) -> None:
+    screen = show(kind)
+    tab = screen.open("/ui", ".hello")
+    with (tmp_path / "scan.tif").open("wb") as large:
+        large.truncate(61_000_000)
+    (tmp_path / "notes.txt").write_text("no video")
+    tab.set_input_files("#paintings", tmp_path / "scan.tif")
+    tab.set_input_files("#clip", tmp_path / "notes.txt")
+    tab.wait_for_function("() => document.querySelectorAll('.drop.bad').length === 2")
+    error = tab.inner_text("#painting-error")
+    assert [text for text in ("scan.tif is 61.0 MB", "50 MB", "JPEG") if text not in error] == []
+    assert tab.inner_text("#clip-error").startswith("notes.txt is not a video.")
+    assert "Choose another clip" in tab.inner_text("[for=clip]")
+    assert screen.violations() == []
 
 
 def test_upload_resumes_after_a_reload(show: ShowScreen, tmp_path: Path) -> None:

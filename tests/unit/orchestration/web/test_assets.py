@@ -3,7 +3,10 @@
 import gzip
 from pathlib import Path
 
+from frame_tools.costs.estimate import probe_video
+from frame_tools.media.image_header import read_header
 from orchestration.web.assets import HERE, assets, read_assets
+from samples.scene import FRAMES
 from tests.unit.orchestration.web.conftest import Fetch
 
 
@@ -41,3 +44,13 @@ def test_unknown_files_and_versions_are_missing(fetch: Fetch) -> None:
     names = ["../functions.py", "functions.py", "nothing.css", ""]
     assert [fetch("ui_assets", version=assets().version, name=name).status_code for name in names] == [404] * 4
     assert fetch("ui_assets", version="0" * 16, name="page.js").status_code == 404
+
+
+def test_samples_are_small_and_playable(fetch: Fetch) -> None:
+    clip, painting = (
+        fetch("ui_assets", version=assets().version, name=f"sample_{name}") for name in ("sailing.mp4", "painting.jpg")
+    )
+    assert (clip.headers["Content-Type"], painting.headers["Content-Type"]) == ("video/mp4", "image/jpeg")
+    assert len(clip.get_body()) + len(painting.get_body()) < 500_000
+    assert probe_video(HERE / "static" / "sample_sailing.mp4").frames == FRAMES
+    assert read_header(painting.get_body(), max_pixels=10**6).size == (480, 480)
