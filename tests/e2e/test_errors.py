@@ -7,6 +7,7 @@ import requests
 from frame_tools.contracts import ids
 from frame_tools.contracts.paths import RunPaths
 from local_cloud.accounts import DATA_KEY, OPS_KEY
+from tests.support.fake_node import read_plan
 from tests.support.system import TIMEOUT_SECONDS, RunningSystem, digest, upload_split
 from tests.support.waiting import until
 
@@ -86,7 +87,8 @@ def test_cancelled_run_resumes_after_rejected_task(system: RunningSystem, split_
     assert system.post(f"runs/{run_id}/cancel").json()["status"] == "cancelled"
     done = {item.name for item in system.storage.runs.list(RunPaths(run_id).receipts)}
     missing = [batch for batch in range(12) if RunPaths(run_id).receipt(batch) not in done]
-    system.inject_fault(kind="partial_failure", task_id=ids.batch_log_name(missing[-1]), code="ServerBusy")
+    task = read_plan(system.storage, run_id).task_of(missing[-1])
+    system.inject_fault(kind="partial_failure", task_id=ids.task_id(task, 1), code="ServerBusy")
     assert system.post(f"runs/{run_id}/resubmit").status_code == 503
     assert system.post(f"runs/{run_id}/resubmit").status_code == 202
     assert digest(system.video(system.wait(run_id))) == undisturbed

@@ -14,6 +14,7 @@ import pytest
 
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import ImpastoError
+from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
 from orchestration.app import App
 from orchestration.azure_batch.in_memory import InMemoryBatch
@@ -62,6 +63,14 @@ def submit(app: App, run_id: str) -> None:
     submit_batch(app, message(run_id, 1))
 
 
+def submit_range(app: App, run_id: str) -> None:
+    submit_batch(app, BatchMessage(run_id=run_id, batch=0, last=1).text())
+
+
+def submit_first_half(app: App, run_id: str) -> None:
+    submit_batch(app, BatchMessage(run_id=run_id, batch=0, last=0).text())
+
+
 def finish_last_batch(app: App, run_id: str) -> None:
     finish_batch(app, message(run_id, 1))
 
@@ -104,10 +113,10 @@ USER_REQUESTS: Final = (cancel, resume_missing, resume_failed, rerun_all)
 class Scenario:
     """A run in a given state, on which operations are interleaved repeatedly."""
 
-    def __init__(self, prepare: Callable[[World], str], *, by_task: bool = False) -> None:
+    def __init__(self, prepare: Callable[[World], str], *, by_task: bool = False, pool_tasks: int = 4) -> None:
         self.cloud = InMemoryCloud()
         settings = {"max_open_runs": 1, "sweep_grace_seconds": 0} | ({"join_in_function_bytes": 1} if by_task else {})
-        self.world = self.cloud.world(**settings)
+        self.world = self.cloud.world(**settings, pool_tasks=pool_tasks)
         self.run_id = prepare(self.world)
         expect_orphans(self.world)
         self.restore = self.cloud.snapshot()
@@ -445,13 +454,29 @@ THREE_OR_FOUR: Final[dict[str, Race]] = {
 SEEDS: Final = 150
 
 
-PAIRS: Final = IN_FUNCTION | JOINED_BY_TASK
+SHARED_TASK: Final[dict[str, Race]] = {
+    "one task: range twice": (started, (submit_range, submit_range), {"finished"}),
+    "one task: range, part of it": (started, (submit_range, submit_first_half), {"finished"}),
+    "one task: two parts": (started, (submit_first_half, submit), {"finished"}),
+    "one task: range, sweep": (started, (submit_range, run_sweep), {"finished"}),
+    "one task: range, cancel": (started, (submit_range, cancel), {"cancelled"}),
+    "one task: late range, sweep": (task_killed, (submit_range, run_sweep), {"finished"}),
+    "one task: late range, last message": (all_scored, (submit_range, finish_last_batch), {"finished"}),
+    "one task: failed batch: late range, resume failed": (half_failed, (submit_range, resume_failed), {"finished"}),
+}
+"""Both batches share a task, and one message names them."""
+
+PAIRS: Final = IN_FUNCTION | JOINED_BY_TASK | SHARED_TASK
+
+
+def scenario_of(race: str) -> Scenario:
+    return Scenario(PAIRS[race][0], by_task=race in JOINED_BY_TASK, pool_tasks=1 if race in SHARED_TASK else 4)
 
 
 @pytest.mark.parametrize("race", PAIRS)
 def test_two_operations_with_two_switches(race: str) -> None:
-    prepare, operations, expected = PAIRS[race]
-    scenario = Scenario(prepare, by_task=race in JOINED_BY_TASK)
+    _, operations, expected = PAIRS[race]
+    scenario = scenario_of(race)
     outcomes = set()
     for order in {operations, operations[::-1]}:
         for schedule in two_switch_schedules(partial(scenario.interleave, order)):
@@ -462,8 +487,8 @@ def test_two_operations_with_two_switches(race: str) -> None:
 
 @pytest.mark.parametrize("race", PAIRS)
 def test_crash_while_the_other_is_running(race: str) -> None:
-    prepare, operations, _ = PAIRS[race]
-    scenario = Scenario(prepare, by_task=race in JOINED_BY_TASK)
+    _, operations, _ = PAIRS[race]
+    scenario = scenario_of(race)
     for order in {operations, operations[::-1]}:
         for accesses in early_crashes(partial(scenario.interleave, order)):
             crashing = "first" if order == operations else "second"
@@ -473,8 +498,8 @@ def test_crash_while_the_other_is_running(race: str) -> None:
 
 @pytest.mark.parametrize("race", PAIRS)
 def test_crash_after_the_other_has_ended(race: str) -> None:
-    prepare, operations, _ = PAIRS[race]
-    scenario = Scenario(prepare, by_task=race in JOINED_BY_TASK)
+    _, operations, _ = PAIRS[race]
+    scenario = scenario_of(race)
     for order in {operations, operations[::-1]}:
         for schedule in late_crashes(partial(scenario.interleave, order)):
             crashing = "first" if order == operations else "second"
