@@ -14,9 +14,8 @@ from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from azure.batch import BatchClient
 from azure.batch import models as m
-from azure.core.credentials import AzureNamedKeyCredential
+from azure.core.credentials import AzureNamedKeyCredential, TokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.identity import DefaultAzureCredential
 
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import TemporaryError
@@ -56,7 +55,7 @@ class BatchService:
     """Client of the account's Batch service for one pool."""
 
     def __init__(self, settings: Settings, *, logs_url: str, patience: Patience = BACKGROUND) -> None:
-        credential = LOCAL_KEY if settings.batch_is_local else DefaultAzureCredential()
+        credential = LOCAL_KEY if settings.batch_is_local else _default_credential()
         self._client = BatchClient(
             endpoint=settings.batch_endpoint,
             credential=credential,
@@ -253,6 +252,13 @@ class BatchService:
                 max_task_retry_count=spec.retries, max_wall_clock_time=spec.limit, retention_time=RETENTION
             ),
         )
+
+
+def _default_credential() -> TokenCredential:
+    """Return the app's identity. Its import takes CPU time at the start that the local cloud does not need."""
+    from azure.identity import DefaultAzureCredential
+
+    return DefaultAzureCredential()
 
 
 def _pool_view(pool: m.BatchPool) -> PoolView:
