@@ -183,7 +183,10 @@ class Options(Document):
         group=OptionGroup.OUTPUT,
     )
     frames_per_batch: Annotated[int, Field(strict=True, ge=1, le=2000), WHOLE] | None = option(
-        None, "Frames that one task scores. Default: depends on the scorer.", example=96, group=OptionGroup.OUTPUT
+        None,
+        "Frames of a batch: what is scored again if something fails. Default: depends on the scorer.",
+        example=96,
+        group=OptionGroup.OUTPUT,
     )
     odd_size: OddSize = option(
         "pad",

@@ -1,4 +1,4 @@
-"""The scorers that a trigger can name: what each needs, and how many frames one task gets."""
+"""The scorers that a trigger can name: what each needs, and how many frames a batch has."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class ScorerSpec:
     makes: Makes | None = "pictures"
     """None: the operator's list gives it for each program."""
     frames_per_batch: int
-    """Default batch size: large enough to make a task's start-up cheap, small enough to lose little on a failure."""
+    """Default batch size: small enough to lose little on a failure; a task takes several batches."""
     has_known_throughput: bool = True
     """Whether `frame_tools.costs.throughput` bounds its seconds per frame; if False, the run's duration is unknown."""
     temporal_smoothing: float = 0.0
