@@ -81,7 +81,7 @@ def running_cloud(options: CloudOptions) -> Iterator[Cloud]:
     """Start the local cloud; stop the launched services in reverse order. Raises ServiceFailedError."""
     ports = _allocate_ports(options.ports, functions=options.functions)
     client_ports = _client_ports(options, ports)
-    pool = {"POOL_TASKS": str(options.nodes * options.slots)}
+    pool = {"POOL_TASKS": str(max(options.nodes * options.slots, 1))}
     settings = {**app_settings(client_ports), **pool, **options.settings}
     services: dict[str, ServiceProcess] = {}
     with ExitStack() as stack:

@@ -66,8 +66,9 @@ def test_job_and_task_ids_are_unique(place: Place) -> None:
     assert place.batch.job_is_open(place.job)
     assert place.batch.add_task(place.job, spec("a")) == SubmitResult.ADDED
     assert place.batch.add_task(place.job, spec("a")) == SubmitResult.EXISTS
-    assert place.batch.add_tasks(place.job, [spec("a"), spec("b")]) == SubmitResult.ADDED
-    assert place.states() == {"a": "active", "b": "active"}
+    assert place.batch.add_tasks(place.job, [spec("b"), spec("c")]) == SubmitResult.ADDED
+    assert place.batch.add_tasks(place.job, [spec("c"), spec("d")]) == SubmitResult.EXISTS
+    assert place.states() == dict.fromkeys("abcd", "active")
 
 
 def test_only_failed_tasks_are_reactivated(place: Place) -> None:
