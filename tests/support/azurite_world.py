@@ -11,7 +11,10 @@ _numbers = itertools.count(1)
 
 
 def azurite_world(settings: Mapping[str, str]) -> World:
-    """Return an app with containers and queues of its own; `settings` name the emulators."""
-    app = App.from_environment(settings)
+    """Return an app with containers and queues of its own; `settings` name the emulators.
+
+    Its pool executes as many tasks at once as that of the world in memory.
+    """
+    app = App.from_environment({**settings, "POOL_TASKS": "4"})
     storage = create_storage(dict(settings), f"{next(_numbers)}")
     return World(replace(app, storage=storage, clock=AdjustableClock()))
