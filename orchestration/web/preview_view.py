@@ -15,11 +15,12 @@ from frame_tools.contracts.preview_call import PreviewAnswer, PreviewCell
 from frame_tools.contracts.preview_paths import check_preview_id
 from frame_tools.contracts.preview_task import MAX_FRAMES, MAX_PAINTINGS
 from frame_tools.costs import model
+from frame_tools.costs.throughput import device_throughput
 from orchestration.app import App
 from orchestration.previews.answer import describe
 from orchestration.previews.decide import WAITING, WAITING_LOCALLY
 from orchestration.previews.scheduling import need_state
-from orchestration.reporting.clip_estimate import Clip, is_local, read_pool
+from orchestration.reporting.clip_estimate import is_local, read_pool
 from orchestration.web.estimate import MAX_SIDE, SCORER, number
 from orchestration.web.text import count_text, duration_text, title_of, usd_text
 
@@ -163,7 +164,7 @@ def offer(app: App, query: Mapping[str, Sequence[str]]) -> Offer:
     pool = read_pool(app)
     device = "cpu" if (here := is_local(app, pool)) else "gpu"
     speeds = [
-        Clip(frames=1, width=width, height=height, options=Options(scorer=SCORER, strokes=strokes)).throughput(device)
+        device_throughput(device, width=width, height=height, options=Options(scorer=SCORER, strokes=strokes))
         for strokes in STROKE_SIZES
     ]
     frames_seconds = sum(speed.seconds_per_frame for speed in speeds) * paintings * MAX_FRAMES * MEASURED_TWICE
