@@ -50,13 +50,15 @@
   function takePaintings(files) {
     const error = paintings.length || clip ? "#list-error" : "#painting-error";
     complain(error, "");
+    const before = paintings.length;
     for (const file of files) {
       if (!file.type.startsWith("image/") && !/\.(heic|heif|jpe?g|png|webp|tiff?)$/i.test(file.name)) complain(error, `${file.name} is not a picture. Save it as JPEG and drop it again.`);
       else if (file.size > MAX_PAINTING_BYTES) complain(error, `${file.name} is ${megabytes(file.size)} MB; the limit for a painting is 50 MB. Save it as JPEG and drop it again.`);
       else if (paintings.length >= MAX_PAINTINGS) complain(error, `At most ${MAX_PAINTINGS} paintings fit on one start. Start again for more.`);
       else if (!paintings.some((each) => each.name === file.name && each.size === file.size)) paintings.push(file);
     }
-    $("#painting-names").textContent = paintings.length ? paintings.map((each) => each.name).join(", ") : "Drop a painting";
+    const refused = paintings.length === before ? files[0]?.name : "";
+    $("#painting-names").textContent = paintings.map((each) => each.name).join(", ") || refused || "Drop a painting";
     $("#paintings").value = "";
     listPaintings();
     show();

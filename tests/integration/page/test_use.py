@@ -117,6 +117,8 @@ def test_wrong_files_are_refused_before_the_upload(show: ShowScreen, tmp_path: P
     assert [text for text in ("scan.tif is 61.0 MB", "50 MB", "JPEG") if text not in error] == []
     assert tab.inner_text("#clip-error").startswith("notes.txt is not a video.")
     assert "Choose another clip" in tab.inner_text("[for=clip]")
+    assert tab.inner_text("#painting-names") == "scan.tif"
+    assert not tab.is_visible("#painting-help")  # the error takes the place of the help
     assert screen.violations() == []
 
 
