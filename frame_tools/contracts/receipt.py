@@ -82,6 +82,8 @@ class Receipt(StoredDocument):
     """Whether the node was dedicated (True) or Spot (False); None if Batch does not report it."""
     times: TaskTimes
     steadiness: SteadinessSums | None = None
+    contrast: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Share of full contrast that the option `calm` left the frames: about 1 for ordinary clips; None without it."""
     bad_frames: tuple[BadFrame, ...] = ()
     versions: dict[str, str] = Field(default_factory=dict)
     """Versions of the libraries that the task used, by name."""

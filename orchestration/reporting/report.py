@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 D = TypeVar("D", bound=StoredDocument)
 
 NO_RECEIPTS: Final[ReceiptsByVersion] = {}
+CALMED: Final = 0.7
+"""Below this share of full contrast a note says that the option `calm` acted."""
 MAX_LISTED: Final = 100
 """Bad frames that a report lists; the receipts list all of them."""
 
@@ -103,9 +105,23 @@ def build_report(
             "scoring": summarize(receipts, plan),
             "bad_frames": summarize_bad_frames(receipts),
             "steadiness": mean_steadiness(receipts),
+            "contrast": (contrast := least_contrast(receipts)),
             "cost": actual_cost(plan, receipts, read_check(storage, outcome.run_id), prices),
         }
+        report["notes"] = [*report.get("notes", ()), *contrast_notes(contrast, plan.options.calmness)]
     return report
+
+
+def least_contrast(receipts: Sequence[Receipt]) -> float | None:
+    """Return the least share of full contrast that the option `calm` left the frames; None if none was measured."""
+    return min((receipt.contrast for receipt in receipts if receipt.contrast is not None), default=None)
+
+
+def contrast_notes(contrast: float | None, calm: float) -> list[str]:
+    """Return a note if the option `calm` acted: if it left a clip clearly less contrast than the painting has."""
+    if contrast is None or contrast >= CALMED:
+        return []
+    return [f"The clip has little contrast: calm {calm:g} left it {contrast:.0%} of the painting's"]
 
 
 def run_notes(plan: Plan | None, manifest: Manifest) -> list[str]:

@@ -49,6 +49,8 @@ class RunContext:
     manifest: Manifest
     frames: PictureSource
     device: str
+    contrast: float | None = None
+    """Share of full contrast that the scorer's normalization leaves the frames, if it measures that."""
 
     def store_file(self, name: str, data: bytes) -> StoredFile:
         """Write a file to `work`."""
@@ -116,6 +118,7 @@ class ReceiptWriter:
             task_id=task.task_id,
             device=self._run.device,
             dedicated=task.dedicated,
+            contrast=self._run.contrast,
             times=timing.times(start_up=self._start_up, total=now - self._since),
             versions=_versions(),
             finished_at=utc_now(),

@@ -36,7 +36,7 @@ from scoring.tasks.pairs import write_style_picture
 from scoring.tasks.progress import ProgressWriter
 from scoring.tasks.smoothing_states import Start, find_start
 from scoring.tasks.timing import Timing
-from scoring.types import Alpha, Describe, Picture, Prepared, Record, RunInputs, Score, Scorer
+from scoring.types import CONTRAST, Alpha, Describe, Picture, Prepared, Record, RunInputs, Score, Scorer
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +68,13 @@ def open_scoring(task: Task, *, weights: Path, started: float) -> Iterator[Score
         with _blaming_the_split(plan):
             prepared = prepare_once(task, scorer, inputs)
         run = RunContext(
-            task=task, plan=plan, plan_sha256=plan_sha256, manifest=manifest, frames=source, device=scorer.device
+            task=task,
+            plan=plan,
+            plan_sha256=plan_sha256,
+            manifest=manifest,
+            frames=source,
+            device=scorer.device,
+            contrast=float(prepared[CONTRAST].min()) if CONTRAST in prepared else None,
         )
         with ProgressWriter(task) as progress, ReceiptWriter(run, started=started) as receipts:
             scoring = _Scoring(run, scorer, inputs, prepared, pins, progress, receipts)

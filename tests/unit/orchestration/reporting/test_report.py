@@ -10,7 +10,7 @@ from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import BadFrame, Receipt, SteadinessSums, StoredFile
 from frame_tools.storage.receipts import read_receipt
-from orchestration.reporting.report import mean_steadiness, summarize_bad_frames
+from orchestration.reporting.report import contrast_notes, least_contrast, mean_steadiness, summarize_bad_frames
 from tests.support.fake_node import TIMES
 from tests.support.world import World
 
@@ -64,7 +64,9 @@ def test_report_keeps_non_ascii_names(world: World) -> None:
 MEASURES = tuple(name for name in SteadinessSums.model_fields if name != "pairs")
 
 
-def receipt(*, sums: SteadinessSums | None = None, bad: tuple[BadFrame, ...] = ()) -> Receipt:
+def receipt(
+    *, sums: SteadinessSums | None = None, bad: tuple[BadFrame, ...] = (), contrast: float | None = None
+) -> Receipt:
     return Receipt(
         run_id="a-0123456789",
         batch=0,
@@ -77,6 +79,7 @@ def receipt(*, sums: SteadinessSums | None = None, bad: tuple[BadFrame, ...] = (
         device="cpu",
         times=TIMES,
         steadiness=sums,
+        contrast=contrast,
         bad_frames=bad,
         finished_at="now",
     )
@@ -132,3 +135,15 @@ def test_report_has_steadiness_and_bad_frames(world: World) -> None:
     assert report["steadiness"]["pairs"] == 2
     assert report["steadiness"]["warp_error"] == 0.25
     assert report["bad_frames"] == {"count": 1, "done": {"previous": 1}, "first": [frame.model_dump()]}
+
+
+@pytest.mark.parametrize(("contrasts", "least"), [([], None), ([None], None), ([0.9, None, 0.2], 0.2)])
+def test_least_contrast_is_of_measured_batches(contrasts: list[float | None], least: float | None) -> None:
+    assert least_contrast([receipt(contrast=contrast) for contrast in contrasts]) == least
+
+
+@pytest.mark.parametrize(("contrast", "payload"), [(0.98, []), (None, []), (0.138, ["0.5", "14%"])])
+def test_note_says_that_calm_acted(contrast: float | None, payload: list[str]) -> None:
+    notes = contrast_notes(contrast, 0.5)
+    assert len(notes) == bool(payload)
+    assert all(text in notes[0] for text in payload)

@@ -17,6 +17,7 @@ from frame_tools.contracts.plan import BlobRef, Plan, PlannedMask
 from frame_tools.media.images import encode_jpeg, encode_png, read_rgb
 from frame_tools.storage.blobs import sha256_of
 from scoring.pipeline.frame_reader import decode_frame
+from scoring.types import CONTRAST
 from tests.support.clips import draw, read_number
 from tests.support.hostile_images import png_header
 from tests.support.scorer_runs import painting
@@ -161,7 +162,7 @@ PREPARED = RunPaths(RUN).prepared
 
 def test_first_task_stores_prepared_values(painted):
     prepared = safetensors.numpy.load(painted.runs.need(PREPARED).data)
-    assert set(prepared) == {"styles", "statistics"}
+    assert set(prepared) == {"styles", "statistics", CONTRAST}
     assert all(np.isfinite(values).all() for values in prepared.values())
     image = np.asarray(read_rgb(painted.work.need(f"{RUN}/frames/000001.jpg").data), int)
     assert abs(image - np.asarray(draw(0, SIZE), int)).mean() > 10, "the frame was painted"
@@ -208,6 +209,14 @@ def test_receipt_has_versions(painted):
     receipt = receipt_of(painted)
     assert {"impasto", "torch", "numpy", "av"} <= set(receipt.versions)
     assert receipt.bad_frames == ()
+
+
+def test_receipt_has_the_contrast_that_calm_left(painted, weights):
+    assert receipt_of(painted).contrast == 1, "without calm, frames are stretched to full contrast"
+    storage = planned_with_painting(calm=1)
+    score(storage, weights=weights)
+    prepared = safetensors.numpy.load(storage.runs.need(PREPARED).data)
+    assert receipt_of(storage).contrast == prepared[CONTRAST].min() != 1
 
 
 def _otherwise(data):
