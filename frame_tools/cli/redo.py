@@ -1,5 +1,7 @@
 """The command `redo` (`resubmit` is its old name): score what is missing, or everything with other options."""
 
+import json as json_format
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,8 +20,10 @@ from frame_tools.cli.options import (
     Json,
     Overwrite,
     Quiet,
+    Styles,
     display_mode,
     parse_arguments,
+    parse_styles,
     present,
     schema_options,
 )
@@ -47,6 +51,7 @@ def redo(
         str, typer.Option(metavar="missing|failed|all|0,3", help="What to score again; options require all.")
     ] = "missing",
     label: Label = None,
+    style: Styles = None,
     arguments: Arguments = None,
     default: Annotated[
         list[str] | None,
@@ -71,6 +76,7 @@ def redo(
 ) -> None:
     """Score what is missing of runs, or all of them again with other options; prints the ids of the new runs.
 
+    With --style, it paints the same input with another painting; only the painting is uploaded.
     With --out, or an option of the files beside the video, it also waits for the runs and downloads their results.
     """
     from frame_tools.client.library import Run
@@ -89,13 +95,28 @@ def redo(
         target = out or Path()
         if is_followed:
             _check_target(target, derived, runs=len(run_ids), overwrite=overwrite)
-        new = [Run(connection=connection, id=each).resubmit(which, changes).id for each in run_ids]
-        if not is_followed or mode is not Mode.JSON:
-            typer.echo("\n".join(new))
+        if style:
+            new = _repaint(connection, run_ids, which, style, changes)
+        else:
+            new = [Run(connection=connection, id=each).resubmit(which, changes).id for each in run_ids]
+        for each in new:
+            typer.echo(json_format.dumps({"event": "started", "run_id": each}) if mode is Mode.JSON else each)
         if is_followed:
             for each in new:
                 with progress_display(console, mode) as display, following(connection, lambda: new):
                     _write(connection, each, target, derived, overwrite=overwrite, display=display)
+
+
+def _repaint(
+    connection: Connection, run_ids: Sequence[str], which: str, style: list[str], changes: Mapping[str, Any]
+) -> list[str]:
+    """Paint the input of the runs with other styles; raises InputError for a selection of batches."""
+    from frame_tools.client.repaint import repaint
+
+    if which not in ("all", "missing"):
+        raise InputError(f"--style paints all frames, not {which!r}", "Leave out --which.")
+    fields, files = parse_styles(style, None)
+    return [repaint(connection, each, files, fields, changes) for each in run_ids]
 
 
 def _check_target(target: Path, derived: DerivedFiles, *, runs: int, overwrite: bool) -> None:

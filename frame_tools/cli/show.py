@@ -30,7 +30,11 @@ def runs(
     status: Annotated[
         str | None, typer.Option(metavar="STATUS", help="Only runs with this status: scoring, finished, failed …")
     ] = None,
+    name: Annotated[str | None, typer.Option(help="Only runs with this text in their name.")] = None,
     label: Label = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only runs since this time or day, such as 2026-11-29.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of runs.")] = 50,
     json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Write a table with commas, for spreadsheets.")] = False,
@@ -39,7 +43,7 @@ def runs(
 ) -> None:
     """List the runs, newest first."""
     with report_errors():
-        rows = connect(api, key).api().runs(status=status, label=label, limit=limit)
+        rows = connect(api, key).api().runs(status=status, name=name, label=label, since=since, limit=limit)
     if json:
         for row in rows:
             typer.echo(json_module.dumps(row, ensure_ascii=False))

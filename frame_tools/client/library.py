@@ -15,6 +15,7 @@ from frame_tools.client.derived_files import choose_derived
 from frame_tools.client.painting import Painting, default_output
 from frame_tools.client.polling import check_finished, follow
 from frame_tools.client.progress import QuietDisplay
+from frame_tools.client.repaint import repaint
 from frame_tools.client.results import Result, write_run
 from frame_tools.client.upload import extra_files
 from frame_tools.client.workflow import start_painting
@@ -65,6 +66,16 @@ class Run:
         """
         answer = self.connection.api().post(f"runs/{self.id}/resubmit", resubmit_body(which, options or {}))
         return Run(connection=self.connection, id=str(answer["run_id"]))
+
+    def repaint(self, style: Style, **options: Any) -> "Run":
+        """Paint the same input with another style, and with other options if given; returns the new run.
+
+        Only the style's files are uploaded. Raises InputError or MissingError.
+        """
+        asked = StyledWith(style=style)
+        return Run(
+            connection=self.connection, id=repaint(self.connection, self.id, asked.files(), asked.fields(), options)
+        )
 
     def download(
         self,

@@ -113,6 +113,11 @@ def upload_video(
     return _send(files, list_input(storage, name), name=name, storage=storage, progress=progress)
 
 
+def upload_extras(storage: DataStorage, name: str, extras: Mapping[str, Path]) -> UploadResult:
+    """Upload files to `input/<name>/`, where a video or its frames are already."""
+    return _send(extras, list_input(storage, name), name=name, storage=storage)
+
+
 def _send(
     files: Mapping[str, Path],
     stored: Mapping[str, BlobInfo],

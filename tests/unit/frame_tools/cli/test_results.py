@@ -1,5 +1,6 @@
 """`get` and `redo` write a run's result with the files beside it, also where this machine never had the original."""
 
+import json
 from pathlib import Path
 
 import av
@@ -12,6 +13,7 @@ from tests.support.cli import run, run_failing
 from tests.support.clips import Clip, make_clip, read_number
 from tests.support.fake_node import split
 from tests.support.in_process_app import InProcessConnection, connection
+from tests.support.world import painting
 
 BESIDE = ("--compare", "side", "--gif", "--report")
 
@@ -83,3 +85,27 @@ def test_redo_checks_names_before_it_starts(cloud: InProcessConnection) -> None:
     assert "again.mp4" in run_failing(ExitCode.INPUT, "redo", run_id, "-o", "again.mp4")
     other = "other-0123456789"
     assert "2 results" in run_failing(ExitCode.INPUT, "redo", run_id, other, "-o", "both.mp4")
+
+
+def test_redo_with_another_painting_uploads_the_painting_only(cloud: InProcessConnection) -> None:
+    run_id = finished(cloud)
+    Path("the wave.png").write_bytes(painting())
+    before = {item.name for item in cloud.world.storage.input.list("")}
+    result = run("redo", run_id, "-s", "the wave.png", "--scorer", "any", "--strength", "80%", "--json")
+    assert result.exit_code == ExitCode.OK, result.output
+    new = json.loads(result.stdout)["run_id"]
+    assert new != run_id
+    assert {item.name for item in cloud.world.storage.input.list("")} - before == {"clip/the wave.png"}
+    assert cloud.world.storage.triggers.read("clip by_the wave.json") is not None
+    cloud.client.status(new)
+    request = cloud.request(new)
+    assert (request.input, request.style, request.strength) == ("clip", "the wave.png", 0.8)
+
+
+def test_redo_with_a_painting_names_what_is_wrong(cloud: InProcessConnection) -> None:
+    run_id = finished(cloud)
+    Path("wave.png").write_bytes(painting())
+    assert "nowhere.png" in run_failing(ExitCode.MISSING, "redo", run_id, "-s", "nowhere.png")
+    assert "0,1" in run_failing(ExitCode.INPUT, "redo", run_id, "-s", "wave.png", "--which", "0,1")
+    assert "strength" in run_failing(ExitCode.INPUT, "redo", run_id, "-s", "wave.png", "--strength", 3)
+    assert [item.name for item in cloud.world.storage.triggers.list("")] == ["clip.json"]

@@ -39,9 +39,10 @@ LISTING = (200, {"runs": [row(RUN), row(OTHER, status="scoring")]})
 
 def test_runs_are_a_table() -> None:
     with prepared_server(LISTING) as server:
-        result = run("runs", "--status", "finished", "--label", "spring", "--limit", 7, *server.options)
+        filters = ("--status", "finished", "--name", "hol", "--label", "spring", "--since", "2026-11-29")
+        result = run("runs", *filters, "--limit", 7, *server.options)
     assert result.exit_code == ExitCode.OK
-    assert server.requests[0].path == "/api/runs?status=finished&label=spring&limit=7"
+    assert server.requests[0].path == "/api/runs?status=finished&name=hol&label=spring&since=2026-11-29&limit=7"
     header, first, second = result.stdout.splitlines()
     assert header.split() == ["run", "status", "started", "painting", "label"]
     assert first.split()[:2] == [RUN, "finished"]

@@ -101,6 +101,16 @@ def test_unknown_comparison_is_named_before_the_download(cloud: InProcessConnect
     assert not clip.with_name("clip_copy.mp4").exists()
 
 
+def test_input_is_painted_again_with_another_style(cloud: InProcessConnection, clip: Path) -> None:
+    first = Client(cloud).paint(clip, scorer="copy").wait()
+    style = clip.with_name("wave.png")
+    style.write_bytes(painting())
+    again = first.repaint({style: 1}, scorer="any", seed=7)
+    cloud.client.status(again.id)
+    request = cloud.request(again.id)
+    assert (request.input, request.style, request.seed) == ("clip", {"wave.png": 1.0}, 7)
+
+
 def test_missing_files_are_named(cloud: InProcessConnection, clip: Path) -> None:
     with pytest.raises(MissingError, match="style"):
         Client(cloud).paint(clip, style="nowhere.jpg")
