@@ -28,6 +28,9 @@ IN_ORDER: Final = {
 }
 """Stages that take one frame after the other, regardless of the number of cores."""
 
+ON_DEVICE: Final = ("flow", "follow")
+"""Stages that share a GPU with the network; copies run beside both."""
+
 
 def figures(rates: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     """Return medians (frames per second; None if not measured), ratios, and the results of each round."""
@@ -43,7 +46,9 @@ def limits(
 ) -> dict[str, float]:
     """Return the frames per second that each resource alone would allow."""
     in_order = {name: round(1e3 / stages[name]["ms"], 3) for name in IN_ORDER if name in stages}
-    return {"network": round(model_fps, 3), **in_order, "cores": round(cores * 1e3 / task_cpu_ms, 3)}
+    on_device = sum(stages[name]["ms"] for name in ON_DEVICE if name in stages)
+    device = {"device": round(1e3 / (1e3 / model_fps + on_device), 3)} if on_device else {}
+    return {"network": round(model_fps, 3), **device, **in_order, "cores": round(cores * 1e3 / task_cpu_ms, 3)}
 
 
 def describe_bottleneck(
@@ -54,7 +59,7 @@ def describe_bottleneck(
     parts = {"network": network_cpu_ms, **{name: times["cpu_ms"] for name, times in stages.items()}}
     parts["other"] = max(0.0, task_cpu_ms - sum(parts.values()))
     share = ", ".join(f"{name} {ms:.1f}" for name, ms in sorted(parts.items(), key=lambda part: -part[1]))
-    labels = {"network": "the network", "cores": "the cores", **IN_ORDER}
+    labels = {"network": "the network", "device": "the GPU (network and smoothing)", "cores": "the cores", **IN_ORDER}
     return (
         f"{labels[lowest]}: at most {limits[lowest]:.1f} frames/s;"
         f" a frame takes {task_cpu_ms:.1f} ms of CPU time ({share})"

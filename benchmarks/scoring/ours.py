@@ -94,6 +94,7 @@ class _WholeTask:
     def __init__(self, setting: Setting) -> None:
         self._weights = setting.weights
         self._frames = setting.clip.frames
+        self._device = torch.device(setting.device)
         self._run = planned(setting, "task-run")
         self._cpu_ms: list[float] = []
         scorer = _loaded(self._run, setting)
@@ -115,7 +116,7 @@ class _WholeTask:
         """Return the CPU time of a frame in milliseconds, the times of each stage, and the time to prepare."""
         return {
             "cpu_ms": float(np.median(self._cpu_ms)),
-            "stages": stage_times(self._run),
+            "stages": stage_times(self._run, self._device),
             "prepare_s": self._prepare_s,
         }
 

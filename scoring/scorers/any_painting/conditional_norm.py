@@ -111,10 +111,10 @@ class StyleCondition:
             # In float32 in any case: it is cached for the next pass, which may have another precision.
             with torch.autocast(weight.device.type, enabled=False):
                 scale, shift = self.scale_and_shift(norm, self.statistics)
-                folded = (
-                    transform(self.styled_kernel(weight, norm) * scale.view(-1, 1, 1, 1)),
-                    shift.repeat_interleave(phases),
-                )
+                kernel = transform(self.styled_kernel(weight, norm) * scale.view(-1, 1, 1, 1))
+                if kernel.device.type != "cpu":  # a CPU reorders kernels for itself
+                    kernel = kernel.contiguous(memory_format=torch.channels_last)
+                folded = kernel, shift.repeat_interleave(phases)
             self._folded[norm.channels.start] = folded
         return folded
 

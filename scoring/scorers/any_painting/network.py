@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 from torch import nn
 
+from scoring.inference.padding import depth_to_space, pad, space_to_depth
 from scoring.inference.space_to_depth import polyphase_kernel, reflect_pad_polyphase
 from scoring.scorers.any_painting.conditional_norm import (
     NORM_CHANNELS,
@@ -40,14 +41,14 @@ class Contract(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map frames in 0..1 to features."""
-        x = F.pixel_unshuffle(F.pad(x, (4, 4, 4, 4), mode="reflect"), 2)
+        x = space_to_depth(pad(x, (4, 4, 4, 4), "reflect"))
         kernel = polyphase_kernel(self.conv1.weight, outputs=2, inputs=2)
         bias = None if self.conv1.bias is None else self.conv1.bias.repeat_interleave(4)
         x = F.relu(F.conv2d(x, kernel, bias))
         # Reflection by one pixel moves an odd position into the neighboring block: in polyphase form the edge repeats.
-        x = F.pad(x, (1, 0, 1, 0), mode="replicate")
+        x = pad(x, (1, 0, 1, 0), "replicate")
         x = F.relu(F.conv2d(x, polyphase_kernel(self.conv2.weight, outputs=1, inputs=2), self.conv2.bias))
-        return F.relu(self.conv3(F.pad(x, (1, 1, 1, 1), mode="reflect")))
+        return F.relu(self.conv3(pad(x, (1, 1, 1, 1), "reflect")))
 
 
 class Residual(nn.Module):
@@ -62,8 +63,8 @@ class Residual(nn.Module):
 
     def forward(self, x: torch.Tensor, condition: StyleCondition) -> torch.Tensor:
         """Map features (B, 32, h, w) to features."""
-        y = F.relu(condition.convolve(F.pad(x, (1, 1, 1, 1), mode="reflect"), self.conv1.weight, self.norm1))
-        return x + condition.convolve(F.pad(y, (1, 1, 1, 1), mode="reflect"), self.conv2.weight, self.norm2)
+        y = F.relu(condition.convolve(pad(x, (1, 1, 1, 1), "reflect"), self.conv1.weight, self.norm1))
+        return x + condition.convolve(pad(y, (1, 1, 1, 1), "reflect"), self.conv2.weight, self.norm2)
 
 
 class Expand(nn.Module):
@@ -80,10 +81,10 @@ class Expand(nn.Module):
     def forward(self, x: torch.Tensor, condition: StyleCondition) -> torch.Tensor:
         """Map features to frames."""
         x = F.relu(_double_and_convolve(x, self.conv1.weight, self.norm1, condition))
-        x = F.relu(_double_and_convolve(F.pixel_shuffle(x, 2), self.conv2.weight, self.norm2, condition))
+        x = F.relu(_double_and_convolve(depth_to_space(x), self.conv2.weight, self.norm2, condition))
         x = reflect_pad_polyphase(x, 2)
         x = condition.convolve(x, self.conv3.weight, self.norm3, phases=4, transform=_polyphase_to_polyphase)
-        return F.pixel_shuffle(torch.sigmoid(x), 2)
+        return depth_to_space(torch.sigmoid(x))
 
 
 class StyleTransferNet(nn.Module):
@@ -139,7 +140,7 @@ def _double_and_convolve(
 ) -> torch.Tensor:
     """Double (nearest), pad by one pixel, convolve with (O, I, 3, 3): (B, I, h, w) -> (B, 4O, h, w), polyphase."""
     # The pixel next to the border of a doubled picture equals the border pixel, so reflection repeats the edge.
-    x = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    x = pad(x, (1, 1, 1, 1), "replicate")
     return condition.convolve(x, weight, norm, phases=4, transform=_doubled_to_polyphase)
 
 

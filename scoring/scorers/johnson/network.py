@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 from numpy.typing import NDArray
 
+from scoring.inference.padding import depth_to_space, pad
 from scoring.inference.space_to_depth import polyphase_kernel, reflect_pad_polyphase
 from scoring.scorers.johnson.layers import CONTRACT, EXPAND, LAST, LAYERS, NORMS, RESIDUALS, Layer
 from scoring.types import Prepared
@@ -86,9 +87,9 @@ class Network:
             ys = block(second, map_frames(torch.relu_, block(first, xs)))
             xs = [x.add_(y) for x, y in zip(xs, ys, strict=True)]
         half, full = EXPAND
-        xs = map_frames(lambda y: F.pixel_shuffle(torch.relu_(y), 2), block(half, xs))
+        xs = map_frames(lambda y: depth_to_space(torch.relu_(y)), block(half, xs))
         xs = map_frames(torch.relu_, block(full, xs))
-        return map_frames(lambda y: F.pixel_shuffle(y, 2), block(LAST, xs))
+        return map_frames(lambda y: depth_to_space(y), block(LAST, xs))
 
     def _convolve(self, layer: Layer, x: torch.Tensor) -> torch.Tensor:
         """Pad by reflection and convolve. A doubled layer has a polyphase output, the last layer a polyphase input."""
@@ -97,9 +98,10 @@ class Network:
             padded = reflect_pad_polyphase(x, 2)
         elif layer.doubled:
             # The pixel next to the border of a doubled picture equals the border pixel, so reflection repeats the edge.
-            padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
+            padded = pad(x, (1, 1, 1, 1), "replicate")
         else:
-            padded = F.pad(x, (layer.size // 2,) * 4, mode="reflect")
+            margin = layer.size // 2
+            padded = pad(x, (margin, margin, margin, margin), "reflect")
         return F.conv2d(padded, kernel, bias, layer.stride)
 
     def _kernel(self, layer: Layer, weight: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

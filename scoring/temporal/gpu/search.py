@@ -27,12 +27,12 @@ MIN_DETERMINANT: Final = 1e-2
 """Of the equations of a step; below it a patch has no structure to follow."""
 NEIGHBORS: Final = ((0, 1), (1, 0), (1, 2), (2, 1))
 """Row and column of a patch's four neighbors, counted from one row and column before it."""
-SWEEPS: Final = 6
+SWEEPS: Final = 8
 """Sweeps over the patches of a level until they agree."""
 SMOOTHNESS: Final = 50.0
 """Weight of a difference of one pixel between neighbors, relative to the data (see `_agree`). Chosen with NOISE and
 TOLERANCE on six clips: steadiness is that of OpenCV's flow or better, and a faint texture is still followed."""
-TOLERANCE: Final = 0.05
+TOLERANCE: Final = 0.1
 """Square pixels: smaller differences between neighbors are penalized by their square, larger ones by their length, so
 that things may move apart."""
 NOISE: Final = 4.0

@@ -17,12 +17,14 @@ from benchmarks.scoring import command, others
 from benchmarks.scoring.cli import FRAMES
 from benchmarks.scoring.clip import SMALLEST_SIDE, Size, draw_clip
 from benchmarks.scoring.contenders import Setting, facts, frames_per_second, run_rounds, start_contenders
+from benchmarks.scoring.device_stages import device_stage_times
 from benchmarks.scoring.figures import describe_bottleneck, figures, limits
 from benchmarks.scoring.plain_loop import PlainLoop, PlainNetwork
 from frame_tools.contracts.errors import ImpastoError, InputError
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.scorers import SCORERS
 from tests.support import benchmark_contenders
+from tests.support.moving_scenes import pan
 
 # Of the network that pytorch/examples publishes for fast_neural_style: kernels, biases, and two numbers for each norm.
 PUBLISHED_PARAMETERS = 1_679_235
@@ -151,6 +153,23 @@ def test_smoothing_can_be_the_bottleneck():
     assert text.startswith("temporal smoothing, which takes frames in order: at most 100.0")
     without = {name: times for name, times in STAGES.items() if name != "smooth"}
     assert set(limits(model_fps=500, task_cpu_ms=20, stages=without, cores=16)) == {"network", "segment", "cores"}
+
+
+def test_motion_and_smoothing_share_a_gpu_with_the_network():
+    stages = STAGES | {"flow": {"ms": 4.0, "cpu_ms": 1.0}, "follow": {"ms": 4.0, "cpu_ms": 1.0}}
+    del stages["smooth"]
+    task_limits = limits(model_fps=500, task_cpu_ms=20, stages=stages, cores=16)
+    assert task_limits["device"] == 100
+    text = describe_bottleneck(task_limits, task_cpu_ms=20, network_cpu_ms=1.0, stages=stages)
+    assert text.startswith("the GPU (network and smoothing): at most 100.0")
+
+
+@pytest.mark.parametrize(("weight", "more"), [(0.7, {"flow", "follow"}), (0.0, set())])
+def test_stages_of_a_device_are_timed_for_each_frame(weight, more):
+    frames = pan(9)
+    times = device_stage_times(frames, frames, weight, torch.device("cpu"))
+    assert set(times) == {"upload", "download"} | more
+    assert all(value >= 0 for stage in times.values() for value in (stage["ms"], stage["cpu_ms"]))
 
 
 def test_read_options_uses_the_schema():

@@ -12,6 +12,7 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.receipt import Failure
 from frame_tools.media.images import read_rgb
+from scoring.pipeline import stages
 from scoring.pipeline.frame_guard import Guard
 from scoring.tasks import smoothing_states
 from scoring.tasks.batches import perform_batches
@@ -82,6 +83,19 @@ def test_batch_that_is_scored_again_has_the_same_bytes(undisturbed, weights, los
     forget(storage, *lost)
     score(storage, 0, last=LAST, weights=weights)
     assert files(storage) == files(undisturbed)
+
+
+@pytest.mark.parametrize("lost", [(1,), (2, 3)])
+def test_batch_that_is_scored_again_on_a_device_has_the_same_bytes(weights, monkeypatch, lost):
+    """As above, with the path of a GPU."""
+    monkeypatch.setattr(stages, "is_gpu", lambda device: device.type == "cpu")
+    storage = smoothed()
+    score(storage, 0, last=LAST, weights=weights)
+    before = files(storage)
+    forget(storage, *lost)
+    assert files(storage) != before
+    score(storage, 0, last=LAST, weights=weights)
+    assert files(storage) == before
 
 
 def test_resumed_batch_scores_one_frame_more(undisturbed, weights, monkeypatch):

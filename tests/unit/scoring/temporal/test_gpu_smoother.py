@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scoring.temporal import smooth
 from scoring.temporal.flow import MotionField
 from scoring.temporal.gpu import smoother as in_torch
+from scoring.temporal.gpu.motion import estimate_motions, flow_images
 from tests.support.moving_scenes import flickering, pan
 from tests.support.temporal_smoothing import OPENCV, TORCH, estimate_motion_in_torch, to_motions, to_picture, to_tensor
 
@@ -64,3 +65,15 @@ def test_feedback_does_not_amplify():
     extremes = torch.randint(0, 2, (1, 3, 40, 50)) * 200.0 - 100
     _, kept = in_torch.sharpen(extremes, torch.full_like(feedback, smooth.MAX_SHARPENING), feedback)
     assert (kept * feedback).abs().max() <= 100.01
+
+
+def test_all_tensors_are_on_the_device():
+    """On the device "meta" an operation between it and the CPU fails, as it does between a GPU and the CPU."""
+    meta = torch.device("meta")
+    pictures = torch.zeros(4, 90, 120, 3, dtype=torch.uint8, device=meta).permute(0, 3, 1, 2)
+    motions, shares = estimate_motions(flow_images(pictures))
+    assert (motions.backward.shape, shares.shape) == ((3, 2, 34, 45), (3,))
+    smoother = in_torch.TensorSmoother(0.7, meta)
+    for place in range(4):
+        smoothed = smoother.smooth(pictures[place : place + 1], motions[place - 1] if place else None)
+        assert (smoothed.shape, smoothed.dtype, smoothed.device) == ((1, 3, 90, 120), torch.uint8, meta)
