@@ -14,6 +14,7 @@ from orchestration.handlers.start_run import start_run
 from orchestration.handlers.submit_batch import submit_batch
 from orchestration.handlers.sweep import sweep
 from orchestration.reporting.status import run_status
+from orchestration.reporting.watched_status import watched_status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,15 @@ def status(batches: int) -> Figures:
     return measure(world, lambda: run_status(world.app, run_id))
 
 
+def polling(batches: int) -> Figures:
+    """Measure a poll of a run that is watched already."""
+    world, run_id = _planned(batches)
+    world.score(run_id, batches // 2)
+    with counting(world.service):
+        watched_status(world.app, run_id)
+    return measure(world, lambda: watched_status(world.app, run_id))
+
+
 def sweeping(admitted: int, waiting: int, *, batches: int = 2) -> Figures:
     """Measure a sweep of open runs whose tasks are active."""
     world = CountedWorld.create(max_open_runs=admitted)
@@ -105,6 +115,7 @@ def _batch_cases() -> list[Case]:
         "First message of a run: its tasks": submitting,
         "Message of a finished batch": finishing,
         "Status, computed": status,
+        "Poll of a run that is watched already": polling,
         "Sweep of one run": lambda batches: sweeping(1, 0, batches=batches),
     }
     return [

@@ -171,14 +171,24 @@ def _commit(container: InMemoryContainer, name: str, body: bytes) -> Answer:
 
 
 def _list(container: InMemoryContainer, query: Mapping[str, str]) -> Answer:
-    """Answer a listing, with the elements and properties that the service sends for each blob."""
+    """Answer a listing, with the elements and properties that the service sends for each blob.
+
+    One with a delimiter has the folders only.
+    """
+    if "delimiter" in query:
+        folders = container.folder_page(marker=query.get("marker", ""), limit=int(query.get("maxresults", 5000)))
+        names = "".join(f"<BlobPrefix><Name>{escape(name)}/</Name></BlobPrefix>" for name in folders.items)
+        return _enumeration(container, query, names, folders.marker)
     page = container.page(
         query.get("prefix", ""),
         marker=query.get("marker", ""),
         limit=int(query.get("maxresults", 5000)),
         with_metadata="metadata" in query.get("include", ""),
     )
-    blobs = "".join(_element(item) for item in page.items)
+    return _enumeration(container, query, "".join(_element(item) for item in page.items), page.marker)
+
+
+def _enumeration(container: InMemoryContainer, query: Mapping[str, str], blobs: str, marker: str) -> Answer:
     echo = "".join(
         f"<{tag}>{escape(query[name])}</{tag}>"
         for tag, name in (("Prefix", "prefix"), ("Marker", "marker"), ("MaxResults", "maxresults"))
@@ -186,7 +196,7 @@ def _list(container: InMemoryContainer, query: Mapping[str, str]) -> Answer:
     )
     xml = (
         f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults ServiceEndpoint="http://{HOST}/" '
-        f'ContainerName="{container.name}">{echo}<Blobs>{blobs}</Blobs><NextMarker>{escape(page.marker)}</NextMarker>'
+        f'ContainerName="{container.name}">{echo}<Blobs>{blobs}</Blobs><NextMarker>{escape(marker)}</NextMarker>'
         "</EnumerationResults>"
     )
     return 200, _XML, xml.encode()
