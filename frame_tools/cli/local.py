@@ -41,9 +41,9 @@ from frame_tools.cli.programs import (
     start_program,
 )
 from frame_tools.client.connection import Connection, local_cloud
+from frame_tools.client.prepared_input import prepare_input
 from frame_tools.client.progress import Mode, progress_display
 from frame_tools.contracts.errors import TemporaryError
-from frame_tools.media.split import split
 
 PANEL: Final = "This machine"
 START_SECONDS: Final = 180
@@ -76,7 +76,7 @@ def up(
         replace_process(project, argv)
 
 
-@schema_options(*PAINTING, "label", *SPLITTING)
+@schema_options(*PAINTING, "label", "source", *SPLITTING)
 def demo(
     video: Annotated[Path | None, typer.Argument(help="The video to paint; default: the sample.")] = None,
     style: Styles = None,
@@ -118,7 +118,7 @@ def demo(
         ):
             split_folder = Path(scratch) / "split"
             # While the cloud starts; the run takes the complete folder as it is, and prints its notes.
-            split(painting.video, split_folder / painting.folder, painting.trigger.split_options)
+            prepare_input(painting, split_folder / painting.folder)
             with console.status("Starting the local cloud …"):
                 connection = connect()
             written = run_painting(painting, connection, display=display, scratch=split_folder, is_kept=False)

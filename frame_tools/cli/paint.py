@@ -48,7 +48,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("restyle", hidden=True, epilog="Example: impasto paint holiday.mp4 -s starry_night.jpg")(paint)
 
 
-@schema_options(*PAINTING, "label", *SPLITTING)
+@schema_options(*PAINTING, "label", "source", *SPLITTING)
 def paint(
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video files, or folders of them.")],
     style: Styles = None,
@@ -64,7 +64,9 @@ def paint(
     report: Report = None,
     name: Name = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=32, help="Clips that are uploaded at once.")] = 4,
-    scratch: Annotated[Path | None, typer.Option(help="Folder for the split frames; default: a temporary one.")] = None,
+    scratch: Annotated[
+        Path | None, typer.Option(help="Folder for what is made of the videos; default: a temporary one.")
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     api: ApiUrl = "",

@@ -12,7 +12,7 @@ from frame_tools.cli.options import build_trigger, mask_name, parse_arguments, p
 from frame_tools.client.connection import Connection
 from frame_tools.client.derived_files import DerivedFiles
 from frame_tools.client.output_path import CONTAINERS, RecordsFormat, check_target
-from frame_tools.client.painting import Painting, default_output
+from frame_tools.client.painting import Painting, default_output, video_fields
 from frame_tools.client.progress import Display
 from frame_tools.client.upload import count_text
 from frame_tools.contracts import ids
@@ -52,7 +52,7 @@ def build_painting(
 
     style_fields, style_files = parse_styles(styles.style, styles.key_style)
     fields = {**style_fields, "mask": mask_name(styles.mask), "arguments": parse_arguments(styles.arguments)}
-    trigger = build_trigger({**options, **fields})
+    trigger = build_trigger({**options, **fields, **video_fields(video, options.get("source"))})
     run_name = name or ids.name_from(video.stem)
     return Painting(
         video=video,

@@ -12,7 +12,7 @@ from frame_tools.client.api import resubmit_body
 from frame_tools.client.comparison import CompareKind
 from frame_tools.client.connection import Connection
 from frame_tools.client.derived_files import choose_derived
-from frame_tools.client.painting import Painting, default_output
+from frame_tools.client.painting import Painting, default_output, video_fields
 from frame_tools.client.polling import check_finished, follow
 from frame_tools.client.progress import QuietDisplay
 from frame_tools.client.repaint import repaint
@@ -139,7 +139,7 @@ class Client:
         mask: str | Path | None = None,
         **options: Any,
     ) -> Run:
-        """Split and upload a video, and start its run.
+        """Index and upload a video, and start its run.
 
         `style` is a file, or files with their weights in the mix; `key_styles` are the styles that are reached at times
         in seconds. `mask` is a folder of masks with the names of the frames, or a video. `options` are those of a
@@ -211,7 +211,7 @@ def describe_painting(
 ) -> Painting:
     """Return the painting that `Client.paint` is asked for, checked; raises InputError or MissingError."""
     try:
-        trigger = Trigger.model_validate({**options, **asked.fields()})
+        trigger = Trigger.model_validate({**options, **asked.fields(), **video_fields(video, options.get("source"))})
     except ValidationError as error:
         raise InputError(*explain_validation_error(error, "options", Trigger)) from None
     run_name = name or ids.name_from(video.stem)

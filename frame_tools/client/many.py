@@ -16,11 +16,10 @@ from frame_tools.client.connection import Connection
 from frame_tools.client.journal import Journal, digest_of
 from frame_tools.client.painting import Painting, summarize, with_cost
 from frame_tools.client.polling import MAX_SILENCE_SECONDS
+from frame_tools.client.prepared_input import PreparedInput, prepare_input
 from frame_tools.client.progress import Display
-from frame_tools.client.upload import upload
 from frame_tools.contracts.choices import TERMINAL_STATES
 from frame_tools.contracts.errors import ImpastoError, InputError, MissingError, TemporaryError
-from frame_tools.media.split import split
 
 VIDEO_SUFFIXES: Final = frozenset(
     f".{suffix}"
@@ -131,9 +130,9 @@ class ManyPaintings:
         try:
             new = [outcome for outcome in group if not self._resume(outcome)]
             if new and not self._stop.is_set():
-                self._upload(new)
+                prepared = self._upload(new)
                 for outcome in new:
-                    run_id = outcome.painting.start(self._storage)
+                    run_id = prepared.completed(outcome.painting).start(self._storage)
                     outcome.started, outcome.run_id, outcome.status = time.monotonic(), run_id, "started"
                     self._record(outcome, "started", run_id=run_id)
         except EXPECTED_ERRORS as error:
@@ -150,14 +149,16 @@ class ManyPaintings:
         outcome.started, outcome.run_id, outcome.status = time.monotonic(), run_id, "started"
         return True
 
-    def _upload(self, group: Sequence[Outcome]) -> None:
+    def _upload(self, group: Sequence[Outcome]) -> PreparedInput:
         first = group[0].painting
         folder = self._scratch / first.folder
         extras = {name: path for outcome in group for name, path in outcome.painting.extras.items()}
         try:
-            for note in split(first.video, folder, first.trigger.split_options).notes:
+            prepared = prepare_input(first, folder)
+            for note in prepared.notes:
                 self._display.print(f"{first.video.name}: {note}.")
-            upload(folder, name=first.folder, storage=self._storage, extras=extras)
+            prepared.upload(self._storage, name=first.folder, extras=extras)
+            return prepared
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -24,11 +24,16 @@ from frame_tools.client.records import check_records_format
 from frame_tools.client.results import Original, Result, write_result
 from frame_tools.client.upload import count_text, put_trigger
 from frame_tools.contracts import ids, paths
+from frame_tools.contracts.choices import FrameOrigin
 from frame_tools.contracts.errors import InputError, MissingError
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.storage.deployment import DataStorage
 
+DEFAULT_SOURCE: Final[FrameOrigin] = "video"
+"""What the tasks of a run that is started here read, unless the option source says otherwise."""
+INDEX_FILE: Final = "index.json"
+_TAKEN_NAMES: Final = frozenset({INDEX_FILE, "manifest.json", "audio.mp4", "audio.mka"})
 REPORT_POLLS: Final = 20
 """How often the cost is asked for after the run's end: the report is written a moment later."""
 
@@ -95,6 +100,17 @@ class Painting:
 
     def _split_again(self, _painted: Path, scratch: Path) -> SplitVideo:
         return split_original(self.video, self.trigger.split_options, scratch)
+
+
+def video_fields(video: Path, source: FrameOrigin | None) -> dict[str, Any]:
+    """Return the trigger's fields about a video on this machine whose run reads `source`; None: what is usual."""
+    return {"source": "video", "video": uploaded_name(video)} if (source or DEFAULT_SOURCE) == "video" else {}
+
+
+def uploaded_name(video: Path) -> str:
+    """Return the name of a video in `input`: its own, unless a file that is uploaded with it has that name."""
+    name = ids.name_from(video.name)
+    return f"video_{name}" if name in _TAKEN_NAMES else name
 
 
 def default_output(video: Path, trigger: Trigger, folder: Path | None = None) -> Path:

@@ -108,9 +108,23 @@ def upload_video(
     if not video.is_file():
         raise MissingError(f"The file {video} does not exist", "Check the path.")
     files = {ids.name_from(video.name): video}
+    return upload_files(files, name=name, storage=storage, extras=extras, progress=progress)
+
+
+def upload_files(
+    files: Mapping[str, Path],
+    *,
+    name: str,
+    storage: DataStorage,
+    extras: Mapping[str, Path] | None = None,
+    progress: Progress | None = None,
+) -> UploadResult:
+    """Upload files by name, and `extras`, to `input/<name>/`. Raises InputError if two have the same name."""
+    ids.check_name(name, "run's name")
+    named = dict(files)
     for extra, path in (extras or {}).items():
-        _add(files, extra, path)
-    return _send(files, list_input(storage, name), name=name, storage=storage, progress=progress)
+        _add(named, extra, path)
+    return _send(named, list_input(storage, name), name=name, storage=storage, progress=progress)
 
 
 def upload_extras(storage: DataStorage, name: str, extras: Mapping[str, Path]) -> UploadResult:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from frame_tools.client.api import ApiClient
 from frame_tools.client.connection import Connection
-from frame_tools.client.originals import SplitVideo
+from frame_tools.client.originals import SplitVideo, split_original
 from frame_tools.client.output_path import check_target, container_of
 from frame_tools.client.painting import Painting, Summary, summarize, with_cost
 from frame_tools.client.polling import (
@@ -19,6 +19,7 @@ from frame_tools.client.polling import (
     follow,
     wait_for_report,
 )
+from frame_tools.client.prepared_input import PreparedInput, prepare_input
 from frame_tools.client.progress import Display
 from frame_tools.client.results import Result
 from frame_tools.client.upload import UploadResult, split_files, upload, upload_video
@@ -130,19 +131,37 @@ def follow_run(
 
 @dataclass(frozen=True, kw_only=True)
 class StartedPainting:
-    """The run of a painting, and its split video."""
+    """The run of a painting, and what it reads."""
 
     run_id: str
-    split: SplitVideo
+    input: PreparedInput
+
+    def original(self, _painted: Path, scratch: Path) -> SplitVideo:
+        """Return the split video; one that tasks decode is split now, into `scratch`."""
+        prepared = self.input
+        if prepared.manifest.index is None:
+            return SplitVideo(folder=prepared.folder, manifest=prepared.manifest)
+        return split_original(prepared.video, prepared.manifest.split_options or SplitOptions(), scratch)
 
 
 def start_painting(painting: Painting, connection: Connection, *, scratch: Path, display: Display) -> StartedPainting:
-    """Split and upload a video, and start its run. `painting` is checked; `scratch` gets the split frames."""
-    storage, folder = connection.storage(), scratch / painting.folder
-    manifest = split_video(painting.video, folder, painting.trigger.split_options, display=display)
-    uploaded = upload_input(folder, name=painting.folder, storage=storage, extras=painting.extras, display=display)
+    """Index or split a video, upload it, and start its run. `painting` is checked; `scratch` gets what is made."""
+    storage = connection.storage()
+    step = "reading" if painting.trigger.reads_video else "splitting"
+    prepared = prepare_input(
+        painting, scratch / painting.folder, lambda done: display.show(step, done, None, unit="frames")
+    )
+    display.show(step, prepared.manifest.frame_count, prepared.manifest.frame_count, unit="frames")
+    for note in prepared.notes:
+        display.print(f"Note: {note}.")
+    uploaded = prepared.upload(
+        storage,
+        name=painting.folder,
+        extras=painting.extras,
+        progress=lambda done, total: display.show("uploading", done, total, unit="files"),
+    )
     display.show("uploading", uploaded.files, uploaded.files)
-    return StartedPainting(run_id=painting.start(storage), split=SplitVideo(folder=folder, manifest=manifest))
+    return StartedPainting(run_id=prepared.completed(painting).start(storage), input=prepared)
 
 
 def paint(
@@ -162,12 +181,10 @@ def paint(
     on_start(run_id)
     report_start(display, run_id)
     status = follow_run(
-        connection, run_id, display=display, known_notes=begun.split.manifest.notes, unknown_seconds=MAX_SILENCE_SECONDS
+        connection, run_id, display=display, known_notes=begun.input.notes, unknown_seconds=MAX_SILENCE_SECONDS
     )
     check_finished(status)
-    result = painting.write_result(
-        connection.storage(), run_id, status, original=lambda _painted, _scratch: begun.split
-    )
+    result = painting.write_result(connection.storage(), run_id, status, original=begun.original)
     report_beside(display, result)
     return summarize(run_id, result.out, status, seconds=time.monotonic() - started)
 

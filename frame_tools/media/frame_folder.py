@@ -13,12 +13,16 @@ _FRAME_FILE: Final = re.compile(r"[0-9]{6,7}\.(jpg|png)|\.[0-9]{6,7}\.(jpg|png)\
 
 
 def load_complete_manifest(folder: Path) -> Manifest | None:
-    """Return the folder's manifest if every file that it names exists and is not empty, else None."""
+    """Return the folder's manifest if every file that it names exists and is not empty, else None.
+
+    A manifest with an index names no frames.
+    """
     try:
         manifest = Manifest.parse_input((folder / MANIFEST_FILE).read_bytes())
     except (FileNotFoundError, InputError):
         return None
-    names = [f"{FRAMES_FOLDER}/{manifest.frame_name(index)}" for index in range(manifest.frame_count)]
+    stored = range(manifest.frame_count if manifest.index is None else 0)
+    names = [f"{FRAMES_FOLDER}/{manifest.frame_name(index)}" for index in stored]
     if manifest.audio_file:
         names.append(manifest.audio_file)
     is_complete = all((folder / name).is_file() and (folder / name).stat().st_size > 0 for name in names)

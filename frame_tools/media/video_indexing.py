@@ -19,7 +19,7 @@ from frame_tools.contracts.video_index import MIN_KEY_DISTANCE, Obstacle, VideoI
 from frame_tools.media.animated_webp import decodable_file
 from frame_tools.media.files import write_atomically
 from frame_tools.media.frame_decoder import FrameInfo
-from frame_tools.media.frame_folder import MANIFEST_FILE
+from frame_tools.media.frame_folder import MANIFEST_FILE, load_complete_manifest
 from frame_tools.media.indexed_video import IndexedVideo
 from frame_tools.media.metadata import sanitize_text
 from frame_tools.media.video_limits import VideoLimits
@@ -27,6 +27,7 @@ from frame_tools.media.video_reader import VideoReader
 from frame_tools.media.whole_video import (
     Progress,
     WholeVideo,
+    is_same_reading,
     read_whole_video,
     sha256_of_video,
     validated_manifest,
@@ -48,10 +49,16 @@ def index_video(
 ) -> Manifest:
     """Write the manifest with an index, and the audio as a split does, into `folder`; return the manifest.
 
+    A complete folder that this version of Impasto made of the same video with the same options stays as it is.
     `progress` is called with the number of frames decoded so far. Raises what `split` raises.
     """
     options, limits = options or SplitOptions(), limits or VideoLimits()
+    digest = sha256_of_video(video)
+    earlier = load_complete_manifest(folder)
+    if earlier and earlier.index is not None and is_same_reading(earlier, digest, options):
+        return earlier
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST_FILE).unlink(missing_ok=True)
     keys = _KeyFrames()
 
     def note_keys(reader: VideoReader, images: Iterator[Image.Image]) -> None:
@@ -60,7 +67,7 @@ def index_video(
 
     with decodable_file(video, limits) as file:
         whole = read_whole_video(file, folder, options, limits, note_keys, progress)
-        source = {"source": sanitize_text(video.name) or "video", "source_sha256": sha256_of_video(video)}
+        source = {"source": sanitize_text(video.name) or "video", "source_sha256": digest}
         lead = int(options.deinterlace == "on" and keys.has_fields)
         obstacle = _obstacle(whole, keys, is_copy=file != video, mixes_fields=bool(lead) and keys.has_progressive)
         if obstacle is None:

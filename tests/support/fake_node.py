@@ -1,8 +1,13 @@
 """A fake node: tasks without torch that write frames, segment, log, receipt and message as `scoring` does."""
 
 import datetime as dt
+import io
 import json
+from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
+
+from PIL import Image
 
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import ErrorCode, NextStep
@@ -12,6 +17,7 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.receipt import Failure, Receipt, SplitReceipt, StoredFile, TaskTimes
 from frame_tools.media import images
+from frame_tools.media.indexed_video import IndexedVideo
 from frame_tools.media.segment import SegmentEncoder
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import Storage
@@ -91,15 +97,15 @@ def _score_pictures(storage: Storage, run_id: str, batch: int, attempt: int) -> 
     if plan.makes == "records":
         return _score_records(storage, plan, batch, plan_sha256=sha256_of(plan_blob.data))
     encoder, frames = SegmentEncoder(manifest, odd_size=plan.options.odd_size), []
-    for index in range(start, end):
-        name = manifest.frame_name(index)
-        picture = images.read_rgb(storage.data_container(plan.frames.container).need(plan.frames.name + name).data)
+    for index, picture in enumerate(_pictures(storage, plan, manifest, start, end), start):
         encoder.add(picture.tobytes())
+        if not plan.options.stores_frames:
+            continue
         painted = RunPaths(run_id).painted_frame(manifest.painted_name(index))
         frames.append(_store(storage, painted, images.encode_jpeg(picture)))
     task_id = ids.task_id(ids.BatchRange(batch, batch), attempt)
     log = RunPaths(run_id).timing_log(ids.batch_log_name(batch))
-    storage.logs.write(log, b"{}\n" * len(frames))
+    storage.logs.write(log, b"{}\n" * (end - start))
     return Receipt(
         run_id=run_id,
         batch=batch,
@@ -115,6 +121,17 @@ def _score_pictures(storage: Storage, run_id: str, batch: int, attempt: int) -> 
         versions={"fake_node": "1"},
         finished_at=dt.datetime.now(dt.UTC).isoformat(),
     )
+
+
+def _pictures(storage: Storage, plan: Plan, manifest: Manifest, start: int, end: int) -> Iterator[Image.Image]:
+    """Yield the frames of a batch: stored ones, or those of the video."""
+    container = storage.data_container(plan.frames.container)
+    if plan.source == "video":
+        video = io.BytesIO(container.need(plan.frames.name).data)
+        yield from islice(IndexedVideo(video, manifest, name="video").images(start), end - start)
+        return
+    for index in range(start, end):
+        yield images.read_rgb(container.need(plan.frames.name + manifest.frame_name(index)).data)
 
 
 def _score_records(storage: Storage, plan: Plan, batch: int, *, plan_sha256: str) -> Receipt:

@@ -94,7 +94,7 @@ def test_defect_of_the_program_ends_the_command(tmp_path: Path, monkeypatch: pyt
     def broken(*_arguments: Any, **_options: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("frame_tools.client.many.split", broken)
+    monkeypatch.setattr("frame_tools.client.many.prepare_input", broken)
     with pytest.raises(ZeroDivisionError):
         paint(paintings_of(tmp_path, 2), connection(), tmp_path)
 
