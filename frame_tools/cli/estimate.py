@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -112,7 +113,9 @@ def estimate(
             seconds_per_frame=seconds_per_frame, start_up_seconds=start_up,
         )  # fmt: skip
         pool = build_pool(vm_size, nodes=nodes, spot=spot, prices=price_table, evictions_per_hour=evictions)
-        work = run_workload(info.frames, throughput, painting)
+        work = replace(
+            run_workload(info.frames, throughput, painting), blobs_per_frame=int(painting.keep_frames is True)
+        )
         requested = painting.frames_per_batch or SCORERS[scorer].frames_per_batch
         batches = math.ceil(info.frames / min(max(requested, 1), info.frames))
         tasks = task_count(work, painting, batches=batches, at_once=nodes)

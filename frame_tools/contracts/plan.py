@@ -226,6 +226,11 @@ class Plan(StoredDocument):
         return tuple(range(self.batch_count)) if self.parent is None else self.redo
 
     @property
+    def blobs_per_frame(self) -> int:
+        """How many blobs a frame has: one before painting unless tasks decode the video, and a painted one if kept."""
+        return (self.source == "frames") + self.options.stores_frames
+
+    @property
     def frame_count(self) -> int:
         """Number of frames."""
         return self.borders[-1]

@@ -33,7 +33,7 @@ MAX_FRAMES_PER_BATCH: Final = 2_000
 BEST_TOLERANCE: Final = 1.01
 """Forecasts up to this factor above the minimum cost count as equally good."""
 FRAME_WRITES, FRAME_READS = 2, 2
-"""A frame is written twice (input, painted) and read up to twice (by the task, by a user)."""
+"""A frame is written twice (input, painted) and read up to twice (by the task, by a user), where both are stored."""
 BATCH_WRITES, BATCH_READS = 12, 20
 """Per batch: writes of segment, log, receipt, stdout, stderr, append, messages; reads of plan, manifest, style, marks,
 and by the join."""
@@ -54,6 +54,8 @@ class Workload:
     """Per task: process, libraries, weights, style."""
     warm_up_frames: int = 0
     """Per task: frames that are scored for temporal smoothing and not delivered."""
+    blobs_per_frame: int = 2
+    """2 if frames are stored before and after painting, 1 if either is, 0 if tasks decode the video."""
 
     @property
     def overhead_seconds(self) -> float:
@@ -138,7 +140,9 @@ def forecast(work: Workload, pool: Pool, *, batches: int, prices: Prices, tasks:
         lost_seconds=tasks * (mean_worked - mean_undisturbed),
         cost=CostBreakdown(
             nodes_usd=node_seconds / 3600 * pool.hour_usd,
-            storage_usd=storage_usd(frames=work.frames, batches=batches, prices=prices),
+            storage_usd=storage_usd(
+                frames=work.frames, batches=batches, prices=prices, blobs_per_frame=work.blobs_per_frame
+            ),
             functions_usd=functions_usd(frames=work.frames, batches=batches, prices=prices),
         ),
     )
@@ -167,10 +171,11 @@ def _with_evictions(seconds: float, evictions_per_hour: float) -> tuple[float, f
     return (evictions / rate, evictions) if rate and evictions else (seconds, 0.0)
 
 
-def storage_usd(*, frames: int, batches: int, prices: Prices) -> float:
+def storage_usd(*, frames: int, batches: int, prices: Prices, blobs_per_frame: int = 2) -> float:
     """Return the cost of the run's blob operations, without storing the bytes."""
-    writes = FRAME_WRITES * frames + BATCH_WRITES * batches
-    reads = FRAME_READS * frames + BATCH_READS * batches
+    stored = frames * blobs_per_frame / 2
+    writes = FRAME_WRITES * stored + BATCH_WRITES * batches
+    reads = FRAME_READS * stored + BATCH_READS * batches
     return (writes * prices.blob_writes_10_000_usd + reads * prices.blob_reads_10_000_usd) / 10_000
 
 

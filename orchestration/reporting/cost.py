@@ -7,6 +7,7 @@ costs are null and only seconds are reported.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from frame_tools.contracts.manifest import Manifest
@@ -48,7 +49,7 @@ def expected_cost(plan: Plan, manifest: Manifest, check: PoolCheck | None, price
     if check.vm_size == LOCAL_VM_SIZE:
         return _expected_locally(plan, manifest, check, frames=frames, prices=prices)
     throughput = device_throughput("gpu", width=manifest.width, height=manifest.height, options=plan.options)
-    work = run_workload(frames, throughput, plan.options)
+    work = replace(run_workload(frames, throughput, plan.options), blobs_per_frame=plan.blobs_per_frame)
     tasks = len(plan.tasks_of(plan.scored))
     usd: dict[str, float | None] = {}
     node_seconds = wall_seconds = 0.0
@@ -123,7 +124,7 @@ def actual_cost(plan: Plan, receipts: Sequence[Receipt], check: PoolCheck | None
         return cost
     tasks = ((task_seconds - spot_seconds) * dedicated_usd + spot_seconds * spot_usd) / 3600 / check.slots
     idle = idle_seconds / 3600 * (spot_usd if 2 * len(on_spot) > len(own) else dedicated_usd)
-    storage = model.storage_usd(frames=frames, batches=len(own), prices=prices)
+    storage = model.storage_usd(frames=frames, batches=len(own), prices=prices, blobs_per_frame=plan.blobs_per_frame)
     functions = model.functions_usd(frames=frames, batches=len(own), prices=prices)
     usd = {"tasks": tasks, "idle_estimated": idle, "storage": storage, "functions": functions}
     usd["total"] = sum(usd.values())

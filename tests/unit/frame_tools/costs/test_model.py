@@ -87,3 +87,12 @@ def test_limits_match_trigger_and_plan() -> None:
     with pytest.raises(ValueError, match="less than or equal"):
         Options(frames_per_batch=model.MAX_FRAMES_PER_BATCH + 1)
     assert model.MAX_BATCHES == MAX_BATCHES
+
+
+@pytest.mark.parametrize(("blobs", "share"), [(2, 1.0), (1, 0.5), (0, 0.0)])
+def test_frames_that_are_not_stored_cost_no_operations(blobs: int, share: float) -> None:
+    prices = Prices()
+    batches = model.storage_usd(frames=0, batches=10, prices=prices)
+    stored = model.storage_usd(frames=1000, batches=10, prices=prices)
+    cost = model.storage_usd(frames=1000, batches=10, prices=prices, blobs_per_frame=blobs)
+    assert cost - batches == pytest.approx(share * (stored - batches))

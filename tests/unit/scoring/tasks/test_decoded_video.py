@@ -45,7 +45,7 @@ ANY_SIZE = [0, video_frames.WHOLE_BYTES]
 """Sizes up to which videos are read as a whole: none, or those of all tests."""
 
 
-def planned_ways(folder, video, options=None):
+def planned_ways(folder, video, options=None, *, per_batch=25):
     """Return storage with a run over stored frames, and storage with one that decodes the video."""
     options = Options(**{"scorer": "copy", "temporal_smoothing": 0.5} | (options or {}))
     manifest = split(video, folder / "split", PNG)
@@ -57,11 +57,19 @@ def planned_ways(folder, video, options=None):
     decoded.input.write("clip/v", video.read_bytes())
     pins = (pin_of(decoded.input.info("clip/v")),)
     index = index_video(video, folder / "index", PNG)
-    write_plan(decoded, index, "clip/v", pins, options.model_copy(update={"keep_frames": False}), source="video")
+    write_plan(
+        decoded,
+        index,
+        "clip/v",
+        pins,
+        options.model_copy(update={"keep_frames": False}),
+        source="video",
+        per_batch=per_batch,
+    )
     return stored, decoded
 
 
-def write_plan(storage, manifest, frames, pins, options, *, source):
+def write_plan(storage, manifest, frames, pins, options, *, source, per_batch=25):
     storage.runs.write(RunPaths(RUN).manifest, manifest.dumps())
     inputs = InputPins(run_id=RUN, frames=pins)
     store_pins(storage.runs, inputs)
@@ -70,7 +78,7 @@ def write_plan(storage, manifest, frames, pins, options, *, source):
         name="clip",
         correlation_id=RUN,
         options=options,
-        borders=even_borders(manifest.frame_count, 25),
+        borders=even_borders(manifest.frame_count, per_batch),
         manifest_sha256=sha256_of(manifest.dumps()),
         source=source,
         frames=BlobRef(container="input", name=frames),
@@ -203,3 +211,26 @@ def test_video_is_split_where_frames_are_asked_for(tmp_path):
     assert manifest.index is None
     assert manifest.notes == ()
     assert len(list(storage.work.list(f"{RUN}/split/frames/"))) == FRAMES
+
+
+def operations(folder, frames):
+    """Score a clip in one batch; return the names of the blobs that were accessed in the data account."""
+    folder.mkdir()
+    video = make_clip(folder / "v.mp4", replace(LONG, frames=frames))
+    _, storage = planned_ways(folder, video, per_batch=frames)
+    accessed = []
+
+    def note(name, _writes):
+        accessed.append(name)
+
+    score(replace(storage, input=storage.input.with_hook(note), work=storage.work.with_hook(note)))
+    return accessed
+
+
+@pytest.mark.parametrize("whole_bytes", ANY_SIZE)
+def test_operations_do_not_grow_with_the_frames(tmp_path, monkeypatch, whole_bytes):
+    """A batch reads its part of the video, and writes a segment and up to eight pairs."""
+    monkeypatch.setattr(video_frames, "WHOLE_BYTES", whole_bytes)
+    short, long = operations(tmp_path / "short", 25), operations(tmp_path / "long", 150)
+    assert len(short) == len(long)
+    assert sum(name.startswith("input/") for name in long) <= 8
