@@ -1,5 +1,6 @@
 """Pins of a run's input: which version of each frame, mask and sound file the run was planned with."""
 
+import base64
 import hashlib
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
@@ -11,6 +12,11 @@ from frame_tools.contracts.media_values import MAX_FRAMES
 
 Pin = Annotated[str, Field(pattern=r"^(md5:[A-Za-z0-9+/]{22}|etag:[^\n]{1,100})$")]
 """A version of a blob: the MD5 of its content in base64, or its ETag if nobody recorded an MD5."""
+
+
+def md5_pin(digest: bytes) -> Pin:
+    """Return the pin of a file with this MD5."""
+    return "md5:" + base64.b64encode(digest).decode().rstrip("=")
 
 
 class InputPins(StoredDocument):

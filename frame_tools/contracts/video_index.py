@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from frame_tools.contracts.inputs import Pin
 from frame_tools.contracts.media_values import MAX_FRAMES, MAX_PTS
 
 Frame = Annotated[int, Field(ge=0, lt=MAX_FRAMES)]
@@ -53,6 +54,8 @@ class VideoIndex(BaseModel):
     lead: Literal[0, 1] = 0
     has_jumps: bool = False
     obstacle: Obstacle | None = None
+    file: Pin | None = None
+    """The MD5 of the file that was indexed, in the form of a pin, to be compared with that of the blob."""
 
     @model_validator(mode="after")
     def _check_keys(self) -> Self:

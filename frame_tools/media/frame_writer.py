@@ -18,10 +18,14 @@ _MAX_THREADS: Final = 8
 
 
 class FrameWriter:
-    """Writes images into `folder`; leaving the `with` block waits for all of them."""
+    """Writes images into `folder`; leaving the `with` block waits for all of them.
 
-    def __init__(self, folder: Path, image_format: str) -> None:
+    `on_written` is called with each complete file, on one of several threads, which it holds up.
+    """
+
+    def __init__(self, folder: Path, image_format: str, on_written: Callable[[Path], None] | None = None) -> None:
         self._folder = folder
+        self._on_written = on_written
         self._encode = ENCODERS[image_format]
         threads = min(_MAX_THREADS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="frames")
@@ -46,4 +50,7 @@ class FrameWriter:
         self._pending.append(self._pool.submit(self._write, image, name))
 
     def _write(self, image: Image.Image, name: str) -> None:
-        write_atomically(self._folder / name, self._encode(image))
+        path = self._folder / name
+        write_atomically(path, self._encode(image))
+        if self._on_written is not None:
+            self._on_written(path)

@@ -4,7 +4,7 @@ A complete folder contains `frames/000001.jpg` and so on, `audio.mp4` or `audio.
 `manifest.json`, which is written last.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from PIL import Image
@@ -35,11 +35,13 @@ def split(
     *,
     limits: VideoLimits | None = None,
     progress: Progress | None = None,
+    on_frame: Callable[[Path], None] | None = None,
 ) -> Manifest:
     """Split `video` into `folder` and return the manifest.
 
     A complete folder that this version of Impasto made of the same video with the same options stays as it is. Frames
-    are RGB, as JPEG (quality 95, 4:4:4) or PNG. `progress` is called with the number of frames decoded so far.
+    are RGB, as JPEG (quality 95, 4:4:4) or PNG. `progress` is called with the number of frames decoded so far,
+    `on_frame` with the file of each written frame, on one of several threads.
     Raises InputError if the video exceeds the `limits` or can't be read from beginning to end, MissingError if it does
     not exist.
     """
@@ -51,7 +53,7 @@ def split(
 
     def write_frames(_reader: VideoReader, images: Iterator[Image.Image]) -> None:
         prepare_folder(folder)
-        with FrameWriter(folder / FRAMES_FOLDER, options.image_format) as writer:
+        with FrameWriter(folder / FRAMES_FOLDER, options.image_format, on_frame) as writer:
             for number, image in enumerate(images, start=1):
                 writer.write(image, frame_pattern(options).format(number))
 

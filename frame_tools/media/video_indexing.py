@@ -4,6 +4,7 @@ A key frame counts if the codec promises that what follows needs nothing before 
 and if decoding from a few of them in fact gives the frames of the pass.
 """
 
+import hashlib
 import zlib
 from collections.abc import Iterator
 from itertools import islice
@@ -13,6 +14,7 @@ from typing import Final
 from PIL import Image
 
 from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.inputs import Pin, md5_pin
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.contracts.video_index import MIN_KEY_DISTANCE, Obstacle, VideoIndex
@@ -69,23 +71,33 @@ def index_video(
         whole = read_whole_video(file, folder, options, limits, note_keys, progress)
         source = {"source": sanitize_text(video.name) or "video", "source_sha256": digest}
         lead = int(options.deinterlace == "on" and keys.has_fields)
+        pin = _pin_of(video)
         obstacle = _obstacle(whole, keys, is_copy=file != video, mixes_fields=bool(lead) and keys.has_progressive)
         if obstacle is None:
-            manifest = validated_manifest(whole.fields | source | {"index": _index(whole, keys.numbers, lead, None)})
+            manifest = validated_manifest(
+                whole.fields | source | {"index": _index(whole, keys.numbers, lead, None, pin)}
+            )
             obstacle = None if keys.are_found_in(file, manifest, lead) else "seek"
         if obstacle is not None:
-            manifest = validated_manifest(whole.fields | source | {"index": _index(whole, (0,), lead, obstacle)})
+            manifest = validated_manifest(whole.fields | source | {"index": _index(whole, (0,), lead, obstacle, pin)})
     write_atomically(folder / MANIFEST_FILE, manifest.dumps())
     return manifest
 
 
-def _index(whole: WholeVideo, keys: tuple[int, ...], lead: int, obstacle: Obstacle | None) -> VideoIndex:
+def _pin_of(video: Path) -> Pin:
+    """Return the pin of the file, with which uploads of it are recorded; not for security."""
+    with video.open("rb") as file:
+        return md5_pin(hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest())
+
+
+def _index(whole: WholeVideo, keys: tuple[int, ...], lead: int, obstacle: Obstacle | None, pin: Pin) -> VideoIndex:
     return VideoIndex(
         origin=whole.origin,
         keys=keys,
         lead=1 if lead else 0,
         has_jumps=whole.timeline.jump_count > 0,
         obstacle=obstacle,
+        file=pin,
     )
 
 

@@ -1,18 +1,16 @@
 """Comparison of blobs with the pins that a plan recorded of them."""
 
-import base64
 import hashlib
 from dataclasses import replace
 from typing import Final
 
 from frame_tools.contracts.errors import DamagedError, NextStep
-from frame_tools.contracts.inputs import InputPins
+from frame_tools.contracts.inputs import InputPins, md5_pin
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
 from frame_tools.storage.blobs.values import BlobInfo, md5_of_bytes
 from frame_tools.storage.ports import BlobContainer, BlobReader
 
-_MD5: Final = "md5:"
 _ETAG: Final = "etag:"
 _READ_BYTES: Final = 4 * 2**20
 
@@ -23,7 +21,7 @@ class DamagedPinsError(DamagedError):
 
 def pin_of(info: BlobInfo) -> str:
     """Return the pin of a blob: its MD5, so that the same file may be uploaded again, else its ETag."""
-    return _md5_pin(info.md5) if info.md5 is not None else f"{_ETAG}{info.etag.strip(chr(34))}"
+    return md5_pin(info.md5) if info.md5 is not None else f"{_ETAG}{info.etag.strip(chr(34))}"
 
 
 def needs_etag(pin: str) -> bool:
@@ -33,7 +31,7 @@ def needs_etag(pin: str) -> bool:
 
 def matches(pin: str, data: bytes) -> bool:
     """Return whether `data` is the content that an MD5 pin records."""
-    return pin == _md5_pin(md5_of_bytes(data))
+    return pin == md5_pin(md5_of_bytes(data))
 
 
 def has_version(pin: str, data: bytes, container: BlobContainer, name: str) -> bool:
@@ -56,11 +54,7 @@ def is_pinned_version(pin: str, reader: BlobReader, info: BlobInfo | None) -> bo
     while part := reader.read(_READ_BYTES):
         digest.update(part)
     reader.seek(0)
-    return pin == _md5_pin(digest.digest())
-
-
-def _md5_pin(digest: bytes) -> str:
-    return _MD5 + base64.b64encode(digest).decode().rstrip("=")
+    return pin == md5_pin(digest.digest())
 
 
 def read_pins(runs: BlobContainer, plan: Plan) -> InputPins | None:

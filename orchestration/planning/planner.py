@@ -29,6 +29,7 @@ from orchestration.planning.styles import check_keyframes, plan_keyframes, plan_
 from orchestration.planning.task_groups import plan_tasks
 from orchestration.planning.video_source import (
     check_borders,
+    check_indexed,
     check_unchanged,
     need_video,
     pin_video,
@@ -278,6 +279,7 @@ def _complete_plan(
             "Raise frames_per_batch in the trigger file",
         )
     if source == "video":
+        check_indexed(manifest, frames, pins)
         check_borders(manifest, borders)
     options = _options(request, earlier, source)
     inputs = InputPins(run_id=request.run_id, frames=pins, masks=pin_masks(app.storage, mask, manifest), audio=sound)

@@ -9,7 +9,7 @@ from frame_tools.contracts.manifest import MAX_JSON_BYTES, Manifest
 from frame_tools.contracts.plan import BlobRef, Plan, Request
 from frame_tools.contracts.video_index import MAX_REPEATED
 from frame_tools.storage.deployment import Storage
-from frame_tools.storage.pins import pin_of, read_pins
+from frame_tools.storage.pins import needs_etag, pin_of, read_pins
 
 
 def video_of(request: Request) -> BlobRef:
@@ -49,6 +49,21 @@ def need_video(storage: Storage, video: BlobRef) -> tuple[Pin, ...]:
             "Upload it, then upload the trigger file again",
         )
     return pins
+
+
+def check_indexed(manifest: Manifest, video: BlobRef, pins: tuple[Pin, ...]) -> None:
+    """Raise InputError if the stored video is another file than the one that was indexed.
+
+    Of a video without a recorded MD5, each task compares what it decodes with the index.
+    """
+    indexed = manifest.index.file if manifest.index is not None else None
+    if indexed is not None and not needs_etag(pins[0]) and pins[0] != indexed:
+        raise InputError(
+            f"The video {video.name!r} is not the one that its index was made of",
+            "Upload the video and its index again, then upload the trigger file again; or leave out the option index",
+            code=ErrorCode.INPUT_CHANGED,
+            next_step=NextStep.START_NEW_RUN,
+        )
 
 
 def check_unchanged(storage: Storage, earlier: Plan, pins: tuple[Pin, ...]) -> None:

@@ -5,9 +5,14 @@ It stores the video's frames, or, where tasks are to decode the video themselves
 
 import logging
 import tempfile
+import threading
+from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from frame_tools.contracts import paths
 from frame_tools.contracts.errors import ErrorCode, InputError, NextStep
@@ -48,9 +53,11 @@ def split_video(task: Task) -> None:
                     next_step=NextStep.START_NEW_RUN,
                 )
         folder = Path(scratch) / "split"
-        with ProgressWriter(task) as progress:
-            manifest = _read_video(video, folder, trigger, limits=_limits(task.environ), progress=progress.set_frames)
-        _upload(task, folder)
+        with ProgressWriter(task) as progress, _Uploads(task, folder) as uploads:
+            steps = _Steps(limits=_limits(task.environ), progress=progress.set_frames, on_frame=uploads.send)
+            manifest = _read_video(video, folder, trigger, steps)
+            if manifest.audio_file:
+                uploads.send(folder / manifest.audio_file)
     data = manifest.dumps()
     _store_manifest(task, manifest, data)
     receipt = SplitReceipt(
@@ -64,18 +71,25 @@ def split_video(task: Task) -> None:
     _log.info("%s %d frames", "Split into" if manifest.index is None else "Indexed", manifest.frame_count)
 
 
-def _read_video(
-    video: Path, folder: Path, trigger: Trigger, *, limits: VideoLimits, progress: Callable[[int], None]
-) -> Manifest:
+@dataclass(frozen=True, kw_only=True)
+class _Steps:
+    """The limits of a video, and what is called while it is read."""
+
+    limits: VideoLimits
+    progress: Callable[[int], None]
+    on_frame: Callable[[Path], None]
+
+
+def _read_video(video: Path, folder: Path, trigger: Trigger, steps: _Steps) -> Manifest:
     """Index the video if its frames are not to be stored, else, or if it can't be decoded in parts, split it."""
-    options = trigger.split_options
+    options, limits, progress = trigger.split_options, steps.limits, steps.progress
     if not trigger.reads_video:
-        return split(video, folder, options, limits=limits, progress=progress)
+        return split(video, folder, options, limits=limits, progress=progress, on_frame=steps.on_frame)
     manifest = index_video(video, folder, options, limits=limits, progress=progress)
     index = manifest.index
     if index is None or index.is_decodable_by(planned_borders(trigger, manifest.frame_count, manifest.cuts)):
         return manifest
-    manifest = split(video, folder, options, limits=limits, progress=progress)
+    manifest = split(video, folder, options, limits=limits, progress=progress, on_frame=steps.on_frame)
     return manifest.with_note(split_note(index))
 
 
@@ -102,14 +116,37 @@ def _limits(environ: Mapping[str, str]) -> VideoLimits:
     )
 
 
-def _upload(task: Task, folder: Path) -> None:
-    """Write frames and audio to the run's folder in `work`: the same names and bytes on every attempt."""
-    target = RunPaths(task.run_id).split_folder
+class _Uploads:
+    """Writes files to the run's folder in `work` while the next ones are made: the same names and bytes every time.
 
-    def send(file: Path) -> None:
-        task.storage.work.upload_file(f"{target}/{file.relative_to(folder).as_posix()}", file)
+    Leaving the `with` block waits for all of them; `send` blocks while too many are pending, and raises their errors.
+    """
 
-    files = [f for f in sorted(folder.rglob("*")) if f.is_file() and f.name != "manifest.json"]
-    with ThreadPoolExecutor(UPLOAD_THREADS, thread_name_prefix="upload") as pool:
-        for _ in pool.map(send, files):
-            pass
+    def __init__(self, task: Task, folder: Path) -> None:
+        self._work, self._folder = task.storage.work, folder
+        self._target = RunPaths(task.run_id).split_folder
+        self._pool = ThreadPoolExecutor(UPLOAD_THREADS, thread_name_prefix="upload")
+        self._lock = threading.Lock()
+        self._pending: deque[Future[None]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=kind is not None)
+        if kind is None:
+            for future in self._pending:
+                future.result()
+
+    def send(self, file: Path) -> None:
+        """Upload a complete file; thread-safe."""
+        with self._lock:
+            oldest = self._pending.popleft() if len(self._pending) >= 2 * UPLOAD_THREADS else None
+            self._pending.append(self._pool.submit(self._upload, file))
+        if oldest is not None:
+            oldest.result()
+
+    def _upload(self, file: Path) -> None:
+        self._work.upload_file(f"{self._target}/{file.relative_to(self._folder).as_posix()}", file)

@@ -188,3 +188,9 @@ def test_decoding_from_the_first_frame_is_noted(world: World, clip: Path) -> Non
     alone = upload(world, clip, name="alone", manifest=one_key, frames_per_batch=FRAMES)
     assert [world.status_document(run)["notes"] for run in (exact, alone)] == [[], []]
     assert OBSTACLES["clock"] in world.status_document(from_first)["notes"][0]
+
+
+def test_video_that_was_not_indexed_is_refused(world: World, clip: Path) -> None:
+    """Before a task is paid for: the upload recorded the MD5 of its content."""
+    world.upload_files("clip", {"other.mp4": b"another video"})
+    world.assert_refused(upload(world, clip, video="other.mp4"), "clip/other.mp4", "index")

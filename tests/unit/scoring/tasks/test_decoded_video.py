@@ -17,15 +17,16 @@ from frame_tools.contracts.plan import BlobRef, Plan, Request, even_borders
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.contracts.video_index import OBSTACLES
+from frame_tools.media.frame_writer import FrameWriter
 from frame_tools.media.split import split
 from frame_tools.media.video_indexing import index_video
 from frame_tools.storage.blobs import sha256_of
-from frame_tools.storage.in_memory import in_memory_storage
+from frame_tools.storage.in_memory import InMemoryContainer, in_memory_storage
 from frame_tools.storage.pins import pin_of, store_pins
 from scoring.pipeline import video_frames
 from scoring.pipeline.video_frames import open_video_frames
 from scoring.tasks.base import Task
-from scoring.tasks.split import split_video
+from scoring.tasks.split import UPLOAD_THREADS, split_video
 from tests.support.clips import Clip, Tone, make_clip
 from tests.support.interlaced import MPEG2, write_interlaced
 from tests.support.scoring_tasks import RUN, receipt_of, score
@@ -234,3 +235,24 @@ def test_operations_do_not_grow_with_the_frames(tmp_path, monkeypatch, whole_byt
     short, long = operations(tmp_path / "short", 25), operations(tmp_path / "long", 150)
     assert len(short) == len(long)
     assert sum(name.startswith("input/") for name in long) <= 8
+
+
+def test_frames_are_uploaded_while_others_are_decoded(tmp_path, monkeypatch):
+    """When the last frame has been decoded, only a bounded number of the others is still to be uploaded."""
+    uploaded, at_the_end = [], []
+    upload_file, leave = InMemoryContainer.upload_file, FrameWriter.__exit__
+
+    def counting_upload(container, name, path):
+        upload_file(container, name, path)
+        uploaded.append(name)
+
+    def counting_leave(writer, *error):
+        at_the_end.append(len(uploaded))
+        leave(writer, *error)
+
+    monkeypatch.setattr(InMemoryContainer, "upload_file", counting_upload)
+    monkeypatch.setattr(FrameWriter, "__exit__", counting_leave)
+    frames = 6 * UPLOAD_THREADS + 40
+    split_on_node(tmp_path, replace(LONG, frames=frames), source="frames")
+    assert len(uploaded) == frames
+    assert at_the_end[0] >= 8
