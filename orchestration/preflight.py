@@ -15,11 +15,20 @@ from azure.core.exceptions import AzureError
 
 from frame_tools.contracts import paths
 from frame_tools.contracts.base import StoredDocument
-from frame_tools.contracts.errors import DamagedError, ImpastoError, NextStep, TemporaryError, VersionSkewError
+from frame_tools.contracts.errors import (
+    DamagedError,
+    ImpastoError,
+    InputError,
+    NextStep,
+    TemporaryError,
+    VersionSkewError,
+)
 from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.programs import LIST_BLOB
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.mode import MOUNTS
 from frame_tools.storage.ports import BlobContainer, MessageQueue
+from orchestration.allowed_programs import read_list, source_of
 from orchestration.app import App
 from orchestration.azure_batch.pool import (
     Finding,
@@ -32,7 +41,7 @@ from orchestration.azure_batch.pool import (
 
 _log = logging.getLogger(__name__)
 
-MAX_PARALLEL_CHECKS: Final = 12
+MAX_PARALLEL_CHECKS: Final = 14
 """At least as many as there are checks: none waits for another that gets no answer."""
 UNREAD_POOL: Final = "pool"
 """The check that a pool that Batch does not return leaves unknown."""
@@ -152,7 +161,8 @@ def preflight(app: App) -> dict[str, Any]:
     """
     with ThreadPoolExecutor(MAX_PARALLEL_CHECKS, thread_name_prefix="preflight") as pool:
         batch = pool.submit(lambda: list(_batch_findings(app, pool)))
-        findings = [*pool.map(lambda check: check(), _storage_checks(app.storage)), *batch.result()]
+        checks = [*_storage_checks(app.storage), partial(_attempt, "programs", partial(_programs_finding, app))]
+        findings = [*pool.map(lambda check: check(), checks), *batch.result()]
     return {
         "ready": not any(finding.verdict == "stop" for finding in findings),
         "checks": [finding.model_dump(exclude_defaults=True) for finding in findings],
@@ -160,13 +170,24 @@ def preflight(app: App) -> dict[str, Any]:
 
 
 def _storage_checks(storage: Storage) -> list[Callable[[], Finding]]:
-    names = (paths.INPUT, paths.TRIGGERS, paths.WORK, paths.OUTPUT, paths.RUNS, paths.HASHES, paths.LOGS)
+    names = (paths.INPUT, paths.TRIGGERS, paths.WORK, paths.OUTPUT, paths.RUNS, paths.HASHES, paths.LOGS, paths.SCRIPTS)
     resources: dict[str, BlobContainer | MessageQueue] = {
         **{f"container {name}": getattr(storage, name) for name in names},
         f"queue {paths.FRAME_BATCHES}": storage.frame_batches,
         f"queue {paths.FINISHED_BATCHES}": storage.finished_batches,
     }
     return [partial(_attempt, name, partial(_resource_finding, name, each)) for name, each in resources.items()]
+
+
+def _programs_finding(app: App) -> Finding:
+    """Report the operator's programs. A list that cannot be read concerns only runs that name a program."""
+    setting = app.settings.allowed_programs
+    origin = "the setting ALLOWED_PROGRAMS" if source_of(setting) == "setting" else f"{paths.SCRIPTS}/{LIST_BLOB}"
+    try:
+        count = len(read_list(setting, app.storage.scripts).programs.root)
+    except InputError as error:
+        return Finding(check="programs", verdict="warning", message=error.what, remedy=error.remedy)
+    return Finding(check="programs", verdict="ok", message=f"{count} on the list, which is {origin}")
 
 
 def _resource_finding(name: str, resource: BlobContainer | MessageQueue) -> Finding:

@@ -12,6 +12,7 @@ from frame_tools.client.api import resubmit_body
 from frame_tools.client.comparison import CompareKind
 from frame_tools.client.connection import Connection
 from frame_tools.client.derived_files import choose_derived
+from frame_tools.client.output_path import RecordsFormat
 from frame_tools.client.painting import Painting, default_output, video_fields
 from frame_tools.client.polling import check_finished, follow
 from frame_tools.client.progress import QuietDisplay
@@ -86,9 +87,12 @@ class Run:
         gif: bool = False,
         webp: bool = False,
         report: bool = False,
+        records: RecordsFormat | None = None,
     ) -> Path:
         """Write the finished run's video or records, and return the path. See `download_all` for the other options."""
-        files = self.download_all(out, overwrite=overwrite, compare=compare, gif=gif, webp=webp, report=report)
+        files = self.download_all(
+            out, overwrite=overwrite, compare=compare, gif=gif, webp=webp, report=report, records=records
+        )
         return files.out
 
     def download_all(
@@ -100,22 +104,27 @@ class Run:
         gif: bool = False,
         webp: bool = False,
         report: bool = False,
+        records: RecordsFormat | None = None,
     ) -> Result:
         """Write the finished run's video or records, and the files beside it; return all paths.
 
         `out` is a file or a folder. Default: the output that `Client.paint` was given, else a file with the run's id in
         the working folder. `compare` writes a video of original and painting, "side" by side or with a border that
         moves ("wipe"), `gif` and `webp` a loop of the first three seconds, `report` a folder with report.html and its
-        pictures. Raises MissingError if the run has no result, InputError if a file exists.
+        pictures. `records` is the format of records ("jsonl", "csv", "parquet"); default: by the suffix of `out`.
+        Raises MissingError if the run has no result, InputError if a file exists.
         """
         derived = choose_derived(compare=compare, gif=gif, webp=webp, report=report)
         storage = self.connection.storage()
         if self.painting is None:
-            return write_run(storage, self.id, Path(out or Path()), derived=derived, overwrite=overwrite)
+            return write_run(
+                storage, self.id, Path(out or Path()), derived=derived, overwrite=overwrite, records=records
+            )
         painting = replace(
             self.painting,
             out=Path(out) if out is not None else self.painting.out,
             derived=derived,
+            records=records,
             overwrite=overwrite or (out is None and self.painting.overwrite),
         )
         return painting.write_result(storage, self.id, self.status().model_dump())

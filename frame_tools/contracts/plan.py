@@ -23,7 +23,7 @@ from frame_tools.contracts.ids import BatchRange, Work
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.scorers import SCORERS
-from frame_tools.contracts.trigger import Trigger
+from frame_tools.contracts.trigger import FileName, Trigger
 
 MAX_SAMPLE: Final = 8
 """Number of frames from which shared statistics are computed."""
@@ -127,7 +127,7 @@ class PlannedProgram(ProgramCall):
     file: str
     sha256: Sha256
     kind: ProgramKind
-    files: dict[str, Sha256] = Field(default_factory=dict)
+    files: dict[FileName, Sha256] = Field(default_factory=dict)
     """Files beside a script, such as weights: the name that the script knows, and the SHA-256 that names the blob."""
 
 

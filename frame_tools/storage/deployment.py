@@ -45,7 +45,7 @@ class Storage:
     runs: BlobContainer
     logs: BlobContainer
     scripts: BlobContainer
-    """Programs that the operator allows as scorers; the app never reads it."""
+    """Programs that the operator allows as scorers, and their list, which is all that the app reads of it."""
     hashes: BlobContainer
     """Hashes of the requests and plans that the app has made; nodes can only read them."""
     frame_batches: MessageQueue

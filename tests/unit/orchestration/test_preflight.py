@@ -7,10 +7,11 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from frame_tools.contracts.errors import ErrorCode
+from frame_tools.contracts.programs import LIST_BLOB
 from orchestration.azure_batch.pool import PoolError
 from orchestration.handlers.resubmit import resubmit
 from orchestration.handlers.sweep import sweep
-from orchestration.preflight import PoolCheck, check_run, read_check
+from orchestration.preflight import PoolCheck, check_run, preflight, read_check
 from tests.support.interception import intercept
 from tests.support.world import World
 
@@ -91,3 +92,27 @@ def test_identity_is_needed_in_azure(world: World, endpoint: str, verdict: str) 
         for finding in check_run(in_azure.app, "clip-0123456789", image="stub:1").findings
     }
     assert verdicts["identity"] == verdict
+
+
+PROGRAM = {"seg": {"file": "seg.py", "sha256": "ab" * 32, "kind": "script"}}
+
+
+@pytest.mark.parametrize(
+    ("blob", "setting", "verdict", "message"),
+    [
+        (None, "", "ok", "0 on the list, which is scripts/allowed.json"),
+        (json.dumps(PROGRAM), "", "ok", "1 on the list, which is scripts/allowed.json"),
+        ("{", json.dumps(PROGRAM), "ok", "1 on the list, which is the setting ALLOWED_PROGRAMS"),
+        ("{", "", "warning", "scripts/allowed.json"),
+    ],
+)
+def test_preflight_reports_the_list_of_programs(
+    world: World, blob: str | None, setting: str, verdict: str, message: str
+) -> None:
+    world = world.changed(allowed_programs=setting)
+    if blob is not None:
+        world.storage.scripts.write(LIST_BLOB, blob.encode())
+    report = preflight(world.app)
+    (check,) = (check for check in report["checks"] if check["check"] == "programs")
+    assert (check["verdict"], message in check["message"]) == (verdict, True)
+    assert report["ready"], "runs without a program do not need the list"

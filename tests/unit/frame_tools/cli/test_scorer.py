@@ -12,6 +12,7 @@ import typer
 from frame_tools.cli import scorer
 from frame_tools.contracts.errors import ExitCode
 from frame_tools.contracts.trial import TrialRequest, TrialResult
+from frame_tools.costs.throughput import delivery_seconds
 from tests.support.cli import run, run_failing
 
 RESULT = TrialResult(
@@ -43,6 +44,29 @@ def test_arguments_reach_the_program(requests: list[TrialRequest]) -> None:
     assert "hello from the program" in result.stdout
     assert "11.0 ms a frame (the first 30.0)" in result.stdout
     assert result.stdout.endswith("mine_try.jpg\n")
+
+
+def test_call_reaches_the_program_and_leads_to_an_estimate(
+    requests: list[TrialRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("w.safetensors").touch()
+    monkeypatch.setattr(
+        scorer, "run_scorer", lambda arguments: _answer(requests, arguments, scale=4, width=640, height=480)
+    )
+    argv = ["mine.py", "clip.mp4", "-f", "w.safetensors", "--scale", 4, "--frames-per-call", 8]
+    result = run("scorer", "try", *argv)
+    assert result.exit_code == ExitCode.OK, result.output
+    (request,) = requests
+    assert (request.scale, request.frames_per_call, request.precision) == (4, 8, "float32")
+    assert request.files == {"w.safetensors": Path("w.safetensors").resolve()}
+    assert "3 frames of 640x480, pictures of 2560x1920 on cpu" in result.stdout
+    seconds = 0.011 + delivery_seconds("cpu", width=2560, height=1920)
+    assert f"impasto estimate clip.mp4 --scorer script --seconds-per-frame {seconds:.3f}" in result.stdout
+
+
+def _answer(requests: list[TrialRequest], arguments: Sequence[str], **fields: int) -> str:
+    requests.append(TrialRequest.parse_input(Path(arguments[1]).read_bytes(), "request"))
+    return RESULT.model_copy(update=fields).model_dump_json()
 
 
 @pytest.mark.usefixtures("requests")
@@ -77,6 +101,7 @@ def test_watch_tries_again_after_each_change(requests: list[TrialRequest], monke
         (["mine.py", "nowhere.mp4"], ExitCode.MISSING, "nowhere.mp4"),
         (["mine.py", "clip.mp4", "-o", "sheet.gif"], ExitCode.INPUT, "sheet.gif"),
         (["mine.py", "clip.mp4", "--set", "k"], ExitCode.INPUT, "'k'"),
+        (["mine.py", "clip.mp4", "--files", "gone.bin"], ExitCode.MISSING, "gone.bin"),
     ],
 )
 def test_errors_come_before_any_work(arguments: list[str], code: ExitCode, named: str) -> None:

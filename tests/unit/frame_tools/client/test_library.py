@@ -94,6 +94,16 @@ def test_download_writes_the_files_beside_the_video(cloud: InProcessConnection, 
     assert again.download(out, overwrite=True) == out
 
 
+@pytest.mark.parametrize("is_own", [True, False])
+def test_records_are_written_in_a_chosen_format(cloud: InProcessConnection, clip: Path, is_own: bool) -> None:
+    run = Client(cloud).paint(clip, scorer="describe", frames_per_batch=2).wait()
+    again = run if is_own else Client(cloud).run(run.id)
+    table = again.download(clip.with_name("table.csv"))
+    assert len(table.read_text().splitlines()) == 1 + 4
+    columnar = again.download(clip.with_name("table.jsonl"), records="parquet")
+    assert (columnar.name, columnar.read_bytes()[:4]) == ("table.parquet", b"PAR1")
+
+
 def test_unknown_comparison_is_named_before_the_download(cloud: InProcessConnection, clip: Path) -> None:
     run = Client(cloud).paint(clip, scorer="copy").wait()
     with pytest.raises(InputError, match="diagonal"):

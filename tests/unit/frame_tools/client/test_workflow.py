@@ -17,9 +17,11 @@ from frame_tools.client.download import fetch
 from frame_tools.client.painting import Painting
 from frame_tools.client.progress import progress_display
 from frame_tools.client.workflow import follow_with_progress, join_folder
+from frame_tools.contracts.choices import OddSize
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.trigger import Trigger
+from frame_tools.media.segment import coded_size
 from frame_tools.storage.deployment import DataStorage
 from frame_tools.storage.in_memory import BlobStore, InMemoryContainer
 from tests.support.clips import draw, read_number
@@ -129,3 +131,21 @@ def test_folder_of_frames_of_other_kinds_is_joined(tmp_path: Path, suffix: str) 
         join_folder(tmp_path, tmp_path / "out.mp4", odd_size="exact", display=display)
     with av.open(str(tmp_path / "out.mp4")) as video:
         assert [read_number(frame.to_image()) for frame in video.decode(video=0)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("odd_size", ["pad", "exact"])
+def test_folder_of_larger_frames_is_joined_at_their_size(tmp_path: Path, odd_size: OddSize) -> None:
+    """Frames that a super-resolution has enlarged: three times the manifest's size, which is odd."""
+    manifest = Manifest.plain(3, Fraction(25), width=33, height=21, image_format="png", pattern="{:d}.png")
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "manifest.json").write_bytes(manifest.dumps())
+    for number in range(3):
+        (tmp_path / "frames" / manifest.frame_name(number)).write_bytes(encode_as(".png", draw(number, (99, 63))))
+    with progress_display(Console(file=io.StringIO())) as display:
+        join_folder(tmp_path, tmp_path / "out.mp4", odd_size=odd_size, display=display)
+        with av.open(str(tmp_path / "out.mp4")) as video:
+            sizes = {(frame.width, frame.height) for frame in video.decode(video=0)}
+        assert sizes == {coded_size(99, 63, odd_size)}
+        (tmp_path / "frames" / "2.png").write_bytes(encode_as(".png", draw(2, (66, 42))))
+        with pytest.raises(InputError, match=r"2\.png is 66x42, not 99x63"):
+            join_folder(tmp_path, tmp_path / "other.mp4", odd_size=odd_size, display=display)

@@ -8,7 +8,7 @@ import pytest
 
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.options import Options
-from frame_tools.costs.throughput import SPEEDS, device_throughput, report_throughput
+from frame_tools.costs.throughput import SPEEDS, delivery_seconds, device_throughput, report_throughput
 
 SCORING = {"frames": 100, "batches": 4, "task_seconds": 60, "start_up_seconds": 20, "devices": ["cuda (T4)"]}
 
@@ -19,6 +19,12 @@ def test_device_throughput_scales_with_pixels() -> None:
     )
     assert large.seconds_per_frame == pytest.approx(4 * small.seconds_per_frame)
     assert large.start_up_seconds == small.start_up_seconds
+
+
+def test_delivery_takes_as_long_as_the_delivered_pixels() -> None:
+    once = delivery_seconds("cpu", width=640, height=360)
+    assert delivery_seconds("cpu", width=640, height=360, scale=3) == pytest.approx(9 * once)
+    assert delivery_seconds("cpu", width=1920, height=1080) == pytest.approx(9 * once)
 
 
 def test_fine_strokes_take_longer_and_broad_ones_little_more_on_larger_frames() -> None:

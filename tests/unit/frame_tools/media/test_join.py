@@ -100,6 +100,17 @@ def test_padded_segments_are_accepted(tmp_path: Path) -> None:
     assert read_video(tmp_path / "out.mp4").size == (36, 28)
 
 
+def test_scaled_segments_are_joined_only_at_their_scale(tmp_path: Path) -> None:
+    large = Manifest.plain(4, Fraction(25), width=70, height=54)
+    segments = segments_of(large, [draw(number, (70, 54)) for number in range(4)], [0, 2])
+    manifest = large.model_copy(update={"width": 35, "height": 27})
+    join(manifest, segments, audio=None, out=tmp_path / "out.mp4", scale=2)
+    assert read_video(tmp_path / "out.mp4").size == (70, 54)
+    for scale, expected in ((1, "35x27"), (3, "105x81")):
+        with pytest.raises(DamagedError, match=f"70x54, not {expected}"):
+            join(manifest, segments, audio=None, out=io.BytesIO(), scale=scale)
+
+
 def test_missing_or_repeated_batch_is_rejected(segments: list[Segment]) -> None:
     for wrong in (segments[:2], [*segments, segments[0]]):
         with pytest.raises(DamagedError, match="the manifest has 12"):

@@ -9,6 +9,7 @@ import function_app
 from frame_tools.contracts import ids
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
+from frame_tools.contracts.programs import LIST_BLOB
 from orchestration.handlers.sweep import sweep
 from tests.support.api_call import ApiCall, api_call
 from tests.support.fake_node import fail
@@ -220,3 +221,15 @@ def test_long_log_is_cut_at_a_line(world: World, call: ApiCall) -> None:
 @pytest.mark.parametrize("query", ["", "step=x", "step=-1", "step=1&stream=wd", "step=1&tail=0", "step=1&tail=9999"])
 def test_invalid_log_query_is_rejected(world: World, call: ApiCall, query: str) -> None:
     assert call("GET", f"/api/runs/{world.start('clip', 2)}/logs?{query}")[0] == 400
+
+
+def test_programs_are_listed_with_how_they_are_called(world: World, call: ApiCall) -> None:
+    assert call("GET", "/api/programs") == (200, {"source": "blob", "problem": None, "programs": []})
+    entry = {"file": "sr.py", "sha256": "ab" * 32, "kind": "script", "files": {"w.bin": "cd" * 32}, "scale": 2}
+    world.storage.scripts.write(LIST_BLOB, json.dumps({"sr": entry}).encode())
+    _, answer = call("GET", "/api/programs")
+    (listed,) = answer["programs"]
+    assert (listed["name"], listed["scorer"], listed["files"], listed["scale"]) == ("sr", "script", ["w.bin"], 2)
+    world.storage.scripts.write(LIST_BLOB, b"{")
+    status, answer = call("GET", "/api/programs")
+    assert (status, answer["programs"], LIST_BLOB in answer["problem"]) == (200, [], True)

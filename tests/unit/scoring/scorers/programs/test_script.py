@@ -313,4 +313,4 @@ def test_script_reads_its_files(load, context, frames, tmp_path):
     data = text.encode()
     program = PlannedProgram(name="mosaic", file="mosaic.py", sha256=hashlib.sha256(data).hexdigest(), kind="script")
     score = load_program(program, data, context, makes="pictures").open(RUN, {})
-    assert np.unique(score(frames, MOMENTS)).tolist() == [40]
+    assert np.unique(np.asarray(score(frames, MOMENTS))).tolist() == [40]
