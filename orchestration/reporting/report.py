@@ -3,7 +3,7 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import fsum
 from statistics import median
 from typing import Any, Final, TypeVar
@@ -19,12 +19,13 @@ from frame_tools.contracts.plan import Plan, Request
 from frame_tools.contracts.receipt import Outcome, Receipt, SteadinessSums
 from frame_tools.contracts.video_index import start_note
 from frame_tools.costs.prices import Prices
-from frame_tools.storage.blobs import Blob
+from frame_tools.storage.blobs import Blob, BlobInfo
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.read_ahead import NeededBlob, read_ahead
 from orchestration.preflight import read_check
 from orchestration.receipt_memory import ReceiptsByVersion
 from orchestration.reporting.cost import actual_cost
+from orchestration.reporting.timeline import StageTime, moments_of, stage_times, start_of_task
 
 _log = logging.getLogger(__name__)
 D = TypeVar("D", bound=StoredDocument)
@@ -100,6 +101,7 @@ def build_report(
         report["clip"] = summarize_clip(manifest, scale=1 if plan is None else plan.scale)
     if plan is not None:
         receipts = [each for each in _receipts(storage, names, receipts_read) if each.start < each.end]
+        listed = {item.name: item for item in storage.runs.list(names.folder)}
         report |= {
             "plan": plan.model_dump(mode="json", exclude_none=True),
             "scoring": summarize(receipts, plan),
@@ -107,6 +109,7 @@ def build_report(
             "steadiness": mean_steadiness(receipts),
             "contrast": (contrast := least_contrast(receipts)),
             "cost": actual_cost(plan, receipts, read_check(storage, outcome.run_id), prices),
+            "stages": [time.model_dump() for time in _stages(report, plan, receipts, listed)],
         }
         report["notes"] = [*report.get("notes", ()), *contrast_notes(contrast, plan.options.calmness)]
     return report
@@ -122,6 +125,22 @@ def contrast_notes(contrast: float | None, calm: float) -> list[str]:
     if contrast is None or contrast >= CALMED:
         return []
     return [f"The clip has little contrast: calm {calm:g} left it {contrast:.0%} of the painting's"]
+
+
+def _stages(
+    report: Mapping[str, Any], plan: Plan, receipts: Sequence[Receipt], listed: Mapping[str, BlobInfo]
+) -> tuple[StageTime, ...]:
+    """Return how long each stage of a run that has ended took."""
+    own = [receipt for receipt in receipts if receipt.run_id == plan.run_id]
+    moments = moments_of(
+        plan.run_id,
+        listed,
+        received_at=report.get("received_at"),
+        ended_at=str(report["ended_at"]),
+        task_starts=[start for receipt in own if (start := start_of_task(receipt)) is not None],
+        is_scored=len(receipts) == plan.batch_count,
+    )
+    return stage_times(moments)
 
 
 def run_notes(plan: Plan | None, manifest: Manifest) -> list[str]:

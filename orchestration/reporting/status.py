@@ -126,10 +126,15 @@ def run_status(app: App, run_id: str) -> dict[str, Any] | None:
     """Return the run's status document, or None if there is no such run. A refused trigger file has an outcome only."""
     state = read_state(app.storage, ids.check_run_id(run_id))
     if state is not None:
-        check = _read_check(app, state)
-        return describe(state) | _progress(app, state, check) | _problems_and_cost(app, state, check)
+        return status_of(app, state)
     blob = app.storage.runs.read(RunPaths(run_id).outcome)
     return None if blob is None else _describe_refusal(run_id, blob.data)
+
+
+def status_of(app: App, state: AnyState) -> dict[str, Any]:
+    """Return the status document of a run whose state has been read."""
+    check = _read_check(app, state)
+    return describe(state) | _progress(app, state, check) | _problems_and_cost(app, state, check)
 
 
 def _describe_refusal(run_id: str, data: bytes) -> dict[str, Any]:

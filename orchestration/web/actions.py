@@ -18,8 +18,9 @@ from orchestration.handlers.order_preview import order_preview
 from orchestration.handlers.resubmit import parse_resubmit_request, resubmit
 from orchestration.handlers.start_posted_run import start_posted_run
 from orchestration.state import read_state
+from orchestration.web.again import changed_options
 from orchestration.web.parts import Answer
-from orchestration.web.run_view import changed_options, request_of
+from orchestration.web.run_view import request_of
 
 Form = Mapping[str, Sequence[str]]
 MAX_RUNS: Final = 200
@@ -37,7 +38,7 @@ def perform(app: App, action: str, body: bytes) -> Answer:
         return _json(order_preview(app, parse_body(OrderPreview, body)))
     if action not in _ACTIONS:
         raise MissingError(f"There is no action {action[:40]!r}", "Load the page again.")
-    return _change_runs(app, action, parse_qs(body[:MAX_FORM_BYTES].decode("utf-8", "replace")))
+    return _change_runs(app, action, parse_qs(body[:MAX_FORM_BYTES].decode("utf-8", "replace"), keep_blank_values=True))
 
 
 def _json(answer: StartedRun | UploadGrant | PreviewAnswer) -> Answer:

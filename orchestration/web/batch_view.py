@@ -10,9 +10,10 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure, Receipt
 from orchestration.app import App
 from orchestration.documents import read_usable
+from orchestration.reporting.progress import read_steps
 from orchestration.reporting.task_logs import log_tail
 from orchestration.state import RunState, read_state
-from orchestration.web.run_view import BATCH_LABELS, Fact, read_batches
+from orchestration.web.run_view import BATCH_LABELS, Fact, batches_of
 from orchestration.web.text import duration_text, size_text, when_text
 
 LOG_LINES = 200
@@ -22,10 +23,14 @@ LOG_LINES = 200
 class BatchView:
     """All of one batch."""
 
+    run_id: str
+    step: str
     number: int
     first: int
     last: int
     label: str
+    is_running: bool
+    """Whether its task may write more of its log."""
     reason: str
     remedy: str
     facts: tuple[Fact, ...]
@@ -36,17 +41,22 @@ class BatchView:
 def read_batch(app: App, run_id: str, step: str) -> BatchView:
     """Return a batch by the name of its step ("00003"); raises MissingError if the run or the batch does not exist."""
     state = read_state(app.storage, run_id)
-    batches = {batch.step: batch for batch in read_batches(app, state)} if isinstance(state, RunState) else {}
+    run = state if isinstance(state, RunState) else None
+    running = read_steps(app.storage.runs, run_id, run) if run is not None and run.outcome is None else {}
+    batches = {batch.step: batch for batch in batches_of(run, running)} if run is not None else {}
     if step not in batches:
         raise MissingError(f"The run {run_id} has no batch {step[:20]!r}", "Load the page again.")
     batch, names = batches[step], RunPaths(run_id)
     receipt = read_usable(app.storage.runs, names.receipt(int(step)), Receipt)
     failure = read_usable(app.storage.runs, names.failure(step), Failure)
     return BatchView(
+        run_id=run_id,
+        step=step,
         number=batch.number,
         first=batch.first,
         last=batch.last,
         label=BATCH_LABELS[batch.state],
+        is_running=run is not None and run.outcome is None and batch.state in ("painting", "waiting"),
         reason=failure.reason if failure else "",
         remedy=failure.remedy if failure else "",
         facts=tuple(_facts(app, receipt)) if receipt else (),

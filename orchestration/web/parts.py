@@ -10,6 +10,7 @@ from orchestration.app import App
 from orchestration.web import rows
 from orchestration.web.batch_view import read_batch
 from orchestration.web.estimate import estimate
+from orchestration.web.frame_view import frame_json
 from orchestration.web.health import read_health
 from orchestration.web.preview_view import offer, read_preview
 from orchestration.web.render import render
@@ -101,6 +102,18 @@ def _batch(app: App, run_id: str, query: Query) -> Answer:
     return Answer(render("part_batch", batch=read_batch(app, run_id, first(query, "step"))))
 
 
+def _frame(app: App, run_id: str, query: Query) -> Answer:
+    return Answer(frame_json(app, run_id, _number(query, "number")), media_type="application/json")
+
+
+def _pictures(app: App, run_id: str, query: Query) -> Answer:
+    """Return the pairs of an open run once there are more than the page shows."""
+    run = _need_run(app, run_id)
+    if len(run.pairs) <= _number(query, "have"):
+        return Answer("")
+    return Answer(render("part_pictures", run=run))
+
+
 def _command(app: App, run_id: str, query: Query) -> Answer:
     """Return the command that repeats a run, as text."""
     del query
@@ -154,4 +167,6 @@ _RUN_PARTS: Final[Mapping[str, Callable[[App, str, Query], Answer]]] = {
     "batches": _batches,
     "batch": _batch,
     "command": _command,
+    "frame": _frame,
+    "pictures": _pictures,
 }

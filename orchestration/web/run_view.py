@@ -1,6 +1,6 @@
 """What the page shows of one run."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,16 +8,19 @@ from frame_tools.contracts import ids
 from frame_tools.contracts.errors import sentence
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
-from frame_tools.contracts.trigger import Trigger
+from frame_tools.contracts.progress import StepProgress
 from orchestration.app import App
 from orchestration.documents import read_usable
 from orchestration.reporting.facts import size_text
 from orchestration.reporting.page import command
 from orchestration.reporting.progress import read_steps
-from orchestration.reporting.status import run_status
+from orchestration.reporting.status import run_status, status_of
 from orchestration.state import AnyState, RunState, read_state
 from orchestration.web import pictures
+from orchestration.web.again import AgainForm, again_form
+from orchestration.web.marks import Marks, read_marks
 from orchestration.web.pictures import Pair
+from orchestration.web.progress_view import Bar, Progress, bars_of, progress_of, read_stage_times
 from orchestration.web.report_file import read_report
 from orchestration.web.steadiness import Steadiness, steadiness_of
 from orchestration.web.text import (
@@ -28,7 +31,6 @@ from orchestration.web.text import (
     frames_per_second,
     frames_text,
     length_text,
-    reason_text,
     state_of,
     title_of,
     usd_text,
@@ -38,23 +40,6 @@ from orchestration.web.text import (
 Fact = tuple[str, str]
 MAX_BATCHES: Final = 500
 """Batches that the strip shows; a run of more shows the first of them and says so."""
-STEPS: Final = ("waiting", "checking", "starting", "painting", "joining")
-STEP_LABELS: Final = {
-    "waiting": "Waiting for its turn",
-    "checking": "Checking",
-    "starting": "Waiting to start",
-    "painting": "Painting",
-    "joining": "Assembling",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """A stage of an open run: done, current, or to come."""
-
-    label: str
-    state: str
-    hint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,18 +65,6 @@ BATCH_LABELS: Final = {
     "waiting": "Waiting",
     "failed": "Failed",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far an open run is."""
-
-    frames_done: int
-    frames: int | None
-    rest: str
-    steps: tuple[Step, ...]
-    expected_usd: str
-    trouble: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,14 +103,21 @@ class RunView:
     steadiness: Steadiness | None
     times: tuple[Fact, ...]
     notes: tuple[str, ...]
-    strength: int
-    color: str
-    can_repeat: bool
+    again: AgainForm | None
+    """The form "Paint again with…"; None for a run that cannot be repeated."""
+    marks: Marks
+    bars: tuple[Bar, ...]
+    """Where the time of a run that has ended went."""
 
     @property
     def has_videos(self) -> bool:
         """Whether both videos can be compared frame by frame."""
         return bool(self.clip and self.painted and self.frames)
+
+    @property
+    def middle(self) -> int:
+        """The frame in the middle, counted from 1."""
+        return (self.frames + 1) // 2
 
     @property
     def summary(self) -> str:
@@ -159,17 +139,19 @@ class RunView:
 
 def read_run(app: App, run_id: str) -> RunView | None:
     """Return the page of a run, or None if there is no such run."""
-    status = run_status(app, run_id)
+    state = read_state(app.storage, run_id)
+    status = status_of(app, state) if state is not None else run_status(app, run_id)
     if status is None:
         return None
-    state = read_state(app.storage, run_id)
     run = state if isinstance(state, RunState) else None
     report = read_report(app, run_id) if status.get("ended_at") else {}
     shown_pictures = pictures.read_pictures(app, run_id, run.plan.parent if run and run.plan else None)
     product = str(status.get("video") or status.get("records") or "").removeprefix("output/")
     clip, request, shown = report.get("clip") or {}, run.request if run else None, _state(status)
     trigger = request.trigger if request else None
-    batches = tuple(read_batches(app, run)) if run else ()
+    running = read_steps(app.storage.runs, run_id, run) if run and run.outcome is None else {}
+    batches = tuple(batches_of(run, running)) if run else ()
+    times = read_stage_times(app, run, report, running)
     name = str(status.get("name") or run_id)
     return RunView(
         run_id=run_id,
@@ -178,7 +160,7 @@ def read_run(app: App, run_id: str) -> RunView | None:
         styles=tuple(map(title_of, trigger.style_files)) if trigger else (),
         facts=tuple(_facts(app, status, report)),
         banner=_banner(status, shown, run),
-        progress=_progress(status, shown) if shown.is_open else None,
+        progress=progress_of(status, shown, times, app.clock.now()) if shown.is_open else None,
         batches=batches[:MAX_BATCHES],
         hidden_batches=max(0, len(batches) - MAX_BATCHES),
         pairs=shown_pictures.pairs,
@@ -188,15 +170,15 @@ def read_run(app: App, run_id: str) -> RunView | None:
         download=pictures.output_link(app, product, download=f"{name}.{product.rpartition('.')[2]}") if product else "",
         sheet=pictures.sheet_link(app, run_id) if product else "",
         report=_report_link(app, run_id, report),
-        frames=int(clip.get("frames") or 0),
+        frames=run.plan.frame_count if run and run.plan else int(clip.get("frames") or 0),
         fps=frames_per_second(int(clip.get("frames") or 0), float(clip.get("seconds") or 0.0)),
         command=command(trigger, clip.get("source") or "") if trigger else "",
         steadiness=steadiness_of(report),
         times=tuple(_times(status, report)),
         notes=tuple(map(str, status.get("notes") or ())),
-        strength=round(100 * trigger.strength) if trigger else 100,
-        color=trigger.preserve_color if trigger else "no",
-        can_repeat=run is not None and run.plan is not None and trigger is not None,
+        again=again_form(trigger) if trigger and run and run.plan and not shown.is_open else None,
+        marks=read_marks(run, report),
+        bars=() if shown.is_open else bars_of(times),
     )
 
 
@@ -215,11 +197,10 @@ def _state(status: Mapping[str, Any]) -> State:
     return state_of(str(status["status"]), has_started=has_started)
 
 
-def read_batches(app: App, run: RunState) -> Iterator[Batch]:
-    """Yield the batches of a run that has a plan."""
+def batches_of(run: RunState, running: Mapping[str, StepProgress]) -> Iterator[Batch]:
+    """Yield the batches of a run that has a plan, of whose steps some are running."""
     if run.plan is None:
         return
-    running = read_steps(app.storage.runs, run.run_id, run) if run.outcome is None else {}
     retried = set(_retried_steps(run))
     for batch in range(run.plan.batch_count):
         step, (start, end) = ids.step_name(batch), run.plan.span(batch)
@@ -237,37 +218,6 @@ def _retried_steps(run: RunState) -> Iterator[str]:
     for name in run.stored:
         if name.startswith(prefix):
             yield name.removeprefix(prefix).partition("-")[0]
-
-
-def _progress(status: Mapping[str, Any], state: State) -> Progress:
-    progress = status.get("progress") or {}
-    frames, rate, left = progress.get("frames"), progress.get("frames_per_second"), progress.get("seconds_left")
-    expected = (status.get("cost") or {}).get("expected") or {}
-    rest = f"of {frames_text(frames)}" if frames else "frames read so far"
-    return Progress(
-        frames_done=progress.get("frames_done") or 0,
-        frames=frames,
-        rest=rest + (f" · {duration_text(left)} left" if left is not None else ""),
-        steps=tuple(_steps(str(status["status"]), state, rate=rate, reason=str(progress.get("reason") or ""))),
-        expected_usd=usd_text((expected.get("usd") or {}).get("spot")),
-        trouble=tuple(map(str, status.get("trouble") or ())),
-    )
-
-
-def _steps(status: str, state: State, *, rate: float | None, reason: str) -> Iterator[Step]:
-    current = {"waiting": "waiting", "splitting": "checking", "planning": "checking", "joining": "joining"}.get(
-        status, "painting" if state.key == "painting" else "starting"
-    )
-    position = STEPS.index(current)
-    for index, step in enumerate(STEPS):
-        hint = ""
-        if step == current:
-            hint = f"{rate:.1f} frames a second" if step == "painting" and rate else reason_text(reason)
-        yield Step(
-            label=STEP_LABELS[step],
-            state="done" if index < position else "current" if index == position else "next",
-            hint=hint,
-        )
 
 
 def _facts(app: App, status: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[Fact]:
@@ -342,17 +292,3 @@ def read_command(app: App, run_id: str) -> str | None:
 def request_of(state: AnyState | None) -> Request | None:
     """Return the request of a run whose request can be read."""
     return state.request if isinstance(state, RunState) else None
-
-
-def changed_options(trigger: Trigger, form: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return the options that the form "Paint again with…" changes; values that are not numbers pass unchanged."""
-    strength = form.get("strength", [""])[0]
-    options: dict[str, Any] = {}
-    if strength:
-        options["strength"] = int(strength) / 100 if strength.isdecimal() else strength
-    if form.get("color"):
-        options["preserve_color"] = form["color"][0]
-    if form.get("smoothing", [""])[0].isdecimal():
-        options["temporal_smoothing"] = int(form["smoothing"][0]) / 100
-    current = trigger.model_dump(mode="json")
-    return {name: value for name, value in options.items() if current.get(name) != value}

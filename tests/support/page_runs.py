@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.paths import PairSide, RunPaths
+from frame_tools.contracts.plan import spread_sample
 from frame_tools.contracts.progress import StepProgress
 from orchestration.handlers.cancel import cancel
 from tests.support.fake_node import fail
@@ -12,6 +13,7 @@ from tests.support.world import World, painting
 
 STATIC: Final = Path(__file__).parents[2] / "orchestration" / "web" / "static"
 FRAMES: Final = 24
+SIDES: Final[tuple[PairSide, PairSide]] = ("before", "after")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +37,12 @@ def start_run(world: World, name: str, **options) -> str:
 
 
 def write_pairs(world: World, run_id: str, *indices: int) -> None:
-    """Write pictures of frames before and after painting, as tasks do."""
+    """Write pictures of frames before and after painting, and of the painting, as tasks do."""
+    pictures = {side: (STATIC / f"example_{side}.webp").read_bytes() for side in SIDES}
     for index in indices:
-        for side in ("before", "after"):
-            picture = (STATIC / f"example_{side}.webp").read_bytes()
-            world.storage.work.write(RunPaths(run_id).pair(index, side), picture)
+        for side in SIDES:
+            world.storage.work.write(RunPaths(run_id).pair(index, side), pictures[side])
+    world.storage.work.write(RunPaths(run_id).style_picture, pictures["after"])
 
 
 def write_progress(world: World, run_id: str, batch: int, frames: int) -> None:
@@ -55,24 +58,24 @@ def write_progress(world: World, run_id: str, batch: int, frames: int) -> None:
 def fill(world: World) -> PageRuns:
     """Start a run for each state, the last ones most recently; return their ids."""
     finished = start_run(world, "lighthouse", label="spring")
-    write_pairs(world, finished, 0, 8, 16, 23)
+    write_pairs(world, finished, *spread_sample(FRAMES))
     world.finish(finished)
     world.clock.advance(hours=26)
     cancelled = start_run(world, "frog-on-the-floor")
     world.score(cancelled, 0, 1)
-    write_pairs(world, cancelled, 0)
+    write_pairs(world, cancelled, *spread_sample(FRAMES)[:2])
     cancel(world.app, cancelled)
     world.deliver_messages()
     failed = start_run(world, "bottles-on-a-table")
     world.score(failed, 0, 1, 2, 3, 4)
-    write_pairs(world, failed, 0, 8)
+    write_pairs(world, failed, *spread_sample(FRAMES)[:5])
     for batch in (5, 6, 7):
         fail(world.storage, failed, batch, "Frame 19 came out black, twice")
     world.deliver_messages()
     world.clock.advance(minutes=20)
     painted = start_run(world, "bunny-trailer")
     world.score(painted, 0, 1, 2)
-    write_pairs(world, painted, 0, 8)
+    write_pairs(world, painted, *spread_sample(FRAMES)[:3])
     write_progress(world, painted, 3, 2)
     waiting = start_run(world, "kitchen-take-2")
     return PageRuns(finished=finished, cancelled=cancelled, failed=failed, painting=painted, waiting=waiting)

@@ -56,7 +56,8 @@
     holder.innerHTML = ctx.text || "";
     const text = holder.content.textContent.trim();
     const sentence = text || `The request failed (${ctx.response.status}).`;
-    if (ctx.request.method === "POST") problem(sentence); else if (ctx.response.status < 500) connection(sentence);
+    const inDialog = $("dialog[open] .error");  // the page behind a dialog is hidden from everybody
+    if (ctx.request.method === "POST" && inDialog) inDialog.textContent = sentence; else if (ctx.request.method === "POST") problem(sentence); else if (ctx.response.status < 500) connection(sentence);
   });
   document.addEventListener("htmx:error", (event) => {
     if (event.detail.ctx) connection("Connection lost; trying again.");
@@ -82,6 +83,7 @@
   document.addEventListener("htmx:before:request", (event) => {
     const trigger = event.target.getAttribute?.("hx-trigger") || "";
     if (document.hidden && trigger.startsWith("every")) event.preventDefault();
+    if (event.target.id === "pictures" && isPicked) event.preventDefault();  // the reader looks at a frame
   });
 
   /* theme: system, light, dark */
@@ -126,13 +128,58 @@
     if (output) output.textContent = event.target.value + (output.dataset.unit || "");
   });
 
-  function pickFrame(button) {
-    const holder = button.closest("#pairs");
-    $('[data-pair="before"]', holder).src = button.dataset.before;
-    $('[data-pair="after"]', holder).src = button.dataset.after;
-    $("img-comparison-slider", holder).setAttribute("aria-label", `Frame ${button.dataset.number} before and after`);
-    $$(".frame-pick", holder).forEach((each) => each.setAttribute("aria-pressed", String(each === button)));
+  /* one frame of a run without a video: the pairs that are there, or any frame by its links */
+  let wanted = 0, isPicked = false;
+  function showPair(number, before, after) {
+    const holder = $("#pairs"), scrub = $("#frame-scrub");
+    $('[data-pair="before"]', holder).src = before || after;
+    $('[data-pair="after"]', holder).src = after || before;
+    $("img-comparison-slider", holder).setAttribute("aria-label", `Frame ${number} before and after`);
+    $$(".frame-pick", holder).forEach((each) => each.setAttribute("aria-pressed", String(Number(each.dataset.number) === number)));
+    if (scrub) { scrub.value = number; nameFrame(scrub); }
   }
+  function nameFrame(scrub) {
+    const number = Number(scrub.value), fps = Number(scrub.dataset.fps);
+    const text = `Frame ${number.toLocaleString("en")} of ${Number(scrub.max).toLocaleString("en")}`;
+    const time = fps ? ((number - 1) / fps).toFixed(2) : "";
+    $("#frame-says").textContent = time ? `${text} · ${time} s` : text;
+    scrub.setAttribute("aria-valuetext", time ? `${text}, ${time} seconds` : text);
+  }
+  function pickFrame(button) {
+    isPicked = true;
+    wanted = Number(button.dataset.number);
+    showPair(wanted, button.dataset.before, button.dataset.after);
+    frameNote("");
+  }
+  function frameNote(text) { const note = $("#frame-note"); if (note && note.textContent !== text) note.textContent = text; }
+  async function fetchFrame(scrub) {
+    isPicked = true;
+    const number = Number(scrub.value);
+    wanted = number;
+    nameFrame(scrub);
+    await new Promise((resolve) => { setTimeout(resolve, 150); });  // while it is dragged, only the last one is fetched
+    if (wanted !== number) return;
+    let frame = null;
+    try {
+      const response = await fetch(`/ui/parts/frame/${scrub.dataset.run}?number=${number}`, { headers: window.impasto.headers() });
+      if (response.status === 401) { signIn(); return; }
+      frame = response.ok ? await response.json() : null;
+    } catch { /* said below */ }
+    if (wanted !== number) return;
+    if (!frame || !(frame.before || frame.after)) { frameNote(`Frame ${number} cannot be shown now.`); return; }
+    showPair(number, frame.before, frame.after);
+    frameNote(frame.after ? "" : `Frame ${number} is not painted, or its picture is no longer stored; this is the clip.`);
+  }
+  document.addEventListener("input", (event) => { if (event.target.id === "frame-scrub") fetchFrame(event.target); });
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-frame-step]"), scrub = $("#frame-scrub");
+    if (!button || !scrub) return;
+    scrub.value = Number(scrub.value) + Number(button.dataset.frameStep);
+    fetchFrame(scrub);
+  });
+  document.addEventListener("error", (event) => {
+    if (event.target.matches?.("#pairs [data-pair]")) frameNote("This browser does not show the picture: its format is unknown to it, or it is no longer stored.");
+  }, true);
 
   /* before and after: the slider has no ARIA of its own, and its own keys move nothing when pressed briefly */
   const KEYS = { ArrowLeft: -5, ArrowDown: -5, ArrowRight: 5, ArrowUp: 5, PageDown: -25, PageUp: 25, Home: -100, End: 100 };
@@ -244,5 +291,12 @@
     dialog.showModal();
   }
 
-  document.addEventListener("htmx:after:swap", () => { followProgress(); setUpPlayer(); openAsked(); });
+  document.addEventListener("htmx:after:swap", (event) => {
+    followProgress();
+    setUpPlayer();
+    openAsked();
+    const scrub = $("#frame-scrub");
+    if (scrub && !isPicked) nameFrame(scrub);
+    if (event.detail.ctx?.target?.id === "batch-detail") announce($("#batch-body h3").textContent);
+  });
 })();
