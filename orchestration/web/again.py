@@ -77,11 +77,8 @@ def _field(spec: OptionSpec, trigger: Trigger) -> Field:
         return Field(**common, control="percent", value=str(round(100 * value)))
     if spec.name == "preserve_color":
         return Field(**common, control="segments", value=value, choices=tuple(COLORS.items()))
-    if spec.kind is bool:
-        return Field(**common, control="select", value=_text(value), choices=(("false", "no"), ("true", "yes")))
-    choices = tuple(spec.form.split("|")) if spec.kind is str and "|" in spec.form else ()
-    if choices:
-        return Field(**common, control="select", value=_text(value), choices=tuple((name, name) for name in choices))
+    if choices := _choices(spec):
+        return Field(**common, control="select", value=_text(value), choices=choices)
     if spec.kind in (int, float) and spec.name != "strokes":
         bounds = number_bounds(Options.model_fields[spec.name])
         high = bounds.get("le", bounds["lt"] - 1 if "lt" in bounds else "")
@@ -89,6 +86,16 @@ def _field(spec: OptionSpec, trigger: Trigger) -> Field:
         low = str(bounds.get("ge", ""))
         return Field(**common, control="number", value=_text(value), low=low, high=str(high), step=step)
     return Field(**common, control="text", value=_text(value))
+
+
+def _choices(spec: OptionSpec) -> tuple[tuple[str, str], ...]:
+    """Return the values of an option that has a few, with their labels; empty for any other."""
+    default = (("", "default"),) if spec.default is None else ()
+    if spec.kind is bool:
+        return (*default, ("false", "no"), ("true", "yes"))
+    if spec.kind is not str or "|" not in spec.form or ".." in spec.form:
+        return ()
+    return (*default, *((name, name) for name in spec.form.split("|")))
 
 
 def _text(value: Any) -> str:

@@ -166,9 +166,17 @@
       frame = response.ok ? await response.json() : null;
     } catch { /* said below */ }
     if (wanted !== number) return;
-    if (!frame || !(frame.before || frame.after)) { frameNote(`Frame ${number} cannot be shown now.`); return; }
+    if (!frame || !(frame.before || frame.after)) { showNearest(number, Boolean(frame)); return; }
     showPair(number, frame.before, frame.after);
-    frameNote(frame.after ? "" : `Frame ${number} is not painted, or its picture is no longer stored; this is the clip.`);
+    frameNote(frame.after && frame.before ? "" : frame.after ? "The clip's own frame is not stored as a picture." : `Frame ${number} is not painted, or its picture is no longer stored; this is the clip.`);
+  }
+  function showNearest(number, isAnswered) {
+    const picks = $$(".frame-pick");
+    const nearest = picks.reduce((best, each) => (Math.abs(each.dataset.number - number) < Math.abs(best.dataset.number - number) ? each : best), picks[0]);
+    showPair(Number(nearest.dataset.number), nearest.dataset.before, nearest.dataset.after);
+    $("#frame-scrub").value = number;
+    nameFrame($("#frame-scrub"));
+    frameNote(isAnswered ? `Frame ${number} is not stored as a picture; this is frame ${nearest.dataset.number}.` : `Frame ${number} cannot be fetched now.`);
   }
   document.addEventListener("input", (event) => { if (event.target.id === "frame-scrub") fetchFrame(event.target); });
   document.addEventListener("click", (event) => {

@@ -31,9 +31,23 @@ def test_any_frame_of_a_failed_run_by_keyboard_and_mouse(show: ShowScreen) -> No
     expect(tab.locator("#frame-note")).to_contain_text("Frame 24 is not painted")
     expect(after).to_have_attribute("src", re.compile("/memory/input/"))
     tab.locator(".frame-pick").first.press("Enter")
-    expect(tab.locator("#frame-says")).to_contain_text("Frame 1 of 24")
+    expect(tab.locator("#frame-says")).to_contain_text("Frame 2 of 24")
     expect(tab.locator("#frame-note")).to_be_empty()
     assert screen.violations() == []
+
+
+def test_frame_that_is_not_stored_leads_to_the_nearest_picture(show: ShowScreen) -> None:
+    """The tasks of a run decode its video themselves, and store painted frames only if they are asked to."""
+    screen = show()
+    runs = fill(screen.world)
+    tab = screen.open(f"/ui/runs/{runs.failed}", ".wrong")
+    nothing = '{"number": 24, "before": null, "after": null}'
+    tab.route("**/ui/parts/frame/*", lambda route: route.fulfill(content_type="application/json", body=nothing))
+    tab.focus("#frame-scrub")
+    tab.keyboard.press("End")
+    expect(tab.locator("#frame-note")).to_have_text("Frame 24 is not stored as a picture; this is frame 14.")
+    expect(tab.locator('[data-pair="after"]')).to_have_attribute("src", re.compile("000013-after.jpg"))
+    expect(tab.locator("#frame-says")).to_contain_text("Frame 24 of 24")
 
 
 def test_pictures_follow_an_open_run_until_a_frame_is_picked(show: ShowScreen) -> None:

@@ -122,7 +122,7 @@ def test_paint_again_with_other_options_is_a_new_run(world: World, act: Fetch) -
 
 def test_form_of_paint_again_carries_every_option(world: World, fetch: Fetch, act: Fetch) -> None:
     """What is posted unchanged makes a run with the same options."""
-    run_id = started(world, seed=7, bad_frame="original", video_only=True, temporal_smoothing=0.25)
+    run_id = started(world, seed=7, bad_frame="original", keep_frames=False, temporal_smoothing=0.25)
     world.finish(run_id)
     run = read_run(world.app, run_id)
     fields = {field.name: field for field in (*run.again.first, *run.again.rest)}
@@ -132,13 +132,13 @@ def test_form_of_paint_again_carries_every_option(world: World, fetch: Fetch, ac
     posted = {field.field_name: field.value for field in fields.values()}
     child = act("again", run_id, **posted).headers["HX-Redirect"].removeprefix("/ui/runs/")
     assert trigger_of(world, child) == trigger_of(world, run_id)
-    changed = posted | {"option-seed": "8", "option-temporal_smoothing": "", "option-video_only": "false"}
+    changed = posted | {"option-seed": "8", "option-temporal_smoothing": "", "option-keep_frames": "true"}
     child = act("again", run_id, **changed).headers["HX-Redirect"].removeprefix("/ui/runs/")
     trigger = trigger_of(world, child)
-    assert (trigger.seed, trigger.temporal_smoothing, trigger.video_only, trigger.bad_frame) == (
+    assert (trigger.seed, trigger.temporal_smoothing, trigger.keep_frames, trigger.bad_frame) == (
         8,
         None,
-        False,
+        True,
         "original",
     )
     for name, value in (("seed", "x"), ("temporal_smoothing", "2"), ("arguments", "[1]"), ("frames_per_batch", "1.5")):
@@ -218,10 +218,8 @@ def test_stages_of_open_and_ended_runs_have_times(world: World) -> None:
 
 def test_bars_are_as_long_as_the_stages() -> None:
     moment = "2026-11-29T08:00:00+00:00"
-    times = [
-        StageTime(stage=stage, started_at=moment, seconds=seconds)
-        for stage, seconds in (("waiting", 10.0), ("painting", 30.0))
-    ]
+    waiting = StageTime(stage="waiting", started_at=moment, seconds=10.0)
+    painting = StageTime(stage="painting", started_at=moment, seconds=30.0)
     bars = bars_of((waiting, painting))
     assert [(bar.start, bar.width, bar.time) for bar in bars] == [(0, 120, "0:10"), (120, 360, "0:30")]
     assert bars_of(()) == ()
