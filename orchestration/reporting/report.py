@@ -100,8 +100,9 @@ def build_report(
         report["notes"] = run_notes(plan, manifest)
         report["clip"] = summarize_clip(manifest, scale=1 if plan is None else plan.scale)
     if plan is not None:
-        receipts = [each for each in _receipts(storage, names, receipts_read) if each.start < each.end]
         listed = {item.name: item for item in storage.runs.list(names.folder)}
+        stored = [item for name, item in listed.items() if name.startswith(names.receipts)]
+        receipts = [each for each in _receipts(storage, stored, receipts_read) if each.start < each.end]
         report |= {
             "plan": plan.model_dump(mode="json", exclude_none=True),
             "scoring": summarize(receipts, plan),
@@ -167,12 +168,11 @@ def summarize_clip(manifest: Manifest, *, scale: int = 1) -> dict[str, Any]:
     }
 
 
-def _receipts(storage: Storage, names: RunPaths, receipts_read: ReceiptsByVersion) -> Iterator[Receipt]:
+def _receipts(storage: Storage, listed: Sequence[BlobInfo], receipts_read: ReceiptsByVersion) -> Iterator[Receipt]:
     """Yield the receipts that can be read, in the order of the batches, without their frames.
 
     Names and hashes of a long run's frames take 200 MB.
     """
-    listed = list(storage.runs.list(names.receipts))
     missing = [item for item in listed if (item.name, item.etag) not in receipts_read]
     needed = (NeededBlob(item.name, min(item.size, Receipt.max_bytes), Receipt.max_bytes) for item in missing)
     blobs = read_ahead(storage.runs, needed)
