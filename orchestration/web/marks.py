@@ -87,7 +87,7 @@ def _frames_text(spans: Sequence[tuple[int, int]]) -> str:
     named = ", ".join(
         f"{start + 1:,}" if end == start + 1 else f"{start + 1:,}–{end:,}" for start, end in islice(spans, NAMED)
     )
-    more = len(spans) - NAMED
-    rest = f" and {more} more stretch{'es' if more > 1 else ''}" if more > 0 else ""
+    left_out = len(spans) - NAMED
+    rest = f" and {left_out} more stretch{'es' if left_out > 1 else ''}" if left_out > 0 else ""
     is_one = len(spans) == 1 and spans[0][1] == spans[0][0] + 1
     return f"Frame{'' if is_one else 's'} {named}{rest}"
