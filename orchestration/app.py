@@ -10,9 +10,9 @@ from typing import Literal, Self
 from frame_tools.contracts.plan import Plan
 from frame_tools.storage.accounts import DATA, OPS, account_from
 from frame_tools.storage.blobs import BlobAccount, SignedLinks
-from frame_tools.storage.deployment import Storage
+from frame_tools.storage.deployment import Storage, poison_queues
 from frame_tools.storage.patience import BACKGROUND, INTERACTIVE, Patience
-from frame_tools.storage.ports import BlobLinks
+from frame_tools.storage.ports import BlobLinks, MessageQueue
 from frame_tools.telemetry import logs
 from frame_tools.telemetry.metrics import LogMetrics, Metrics
 from orchestration.azure_batch.client import BatchService
@@ -35,6 +35,8 @@ class App:
     batch: BatchClient
     links: BlobLinks
     """Links to blobs of the data account, for browsers."""
+    poison: Mapping[str, MessageQueue] = field(default_factory=dict)
+    """The queues of messages on which a function failed five times, by name."""
     metrics: Metrics = field(default_factory=LogMetrics)
     """Receives metric values."""
     spans: Spans = field(default_factory=NoOpSpans)
@@ -66,6 +68,7 @@ class App:
             storage=storage,
             batch=BatchService(settings, logs_url=storage.logs.url, patience=patience),
             links=SignedLinks(BlobAccount(account_from(environ, DATA), patience)),
+            poison=poison_queues(environ, patience),
             task_environment=task_environment,
         )
 

@@ -87,6 +87,8 @@ class Settings(_FromEnvironment):
     """Videos up to this size, in bytes, are joined by the function; larger and slower ones by a Batch task."""
     prices: str = ""
     """JSON that overrides the price table, {"vm_hour_usd": {"Standard_NC4as_T4_v3": 0.6}}: see docs/cost.md."""
+    monthly_budget_usd: Annotated[float, Field(ge=0)] = 0
+    """US dollars for the runs of a month: the screen Health shows how much is spent. It stops nothing; 0 for none."""
     browser_uploads: bool = False
     """Whether POST /api/uploads gives out signed URLs, so that browsers upload to `input`: see docs/security.md."""
     allowed_programs: str = ""

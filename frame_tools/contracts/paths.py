@@ -74,9 +74,13 @@ def recorded_hash(run_id: str, name: str) -> str:
     return f"{run_id}/{name}"
 
 
+DEAD_LETTERS: Final = "dead-letter/"
+"""Prefix in `logs` of messages that are not ours, in a folder for each queue."""
+
+
 def dead_letter(queue: str, digest: str) -> str:
     """Return the blob in `logs` that keeps a message that is not one of ours."""
-    return f"dead-letter/{queue}/{digest[:16]}.txt"
+    return f"{DEAD_LETTERS}{queue}/{digest[:16]}.txt"
 
 
 @dataclass(frozen=True)

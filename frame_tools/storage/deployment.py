@@ -88,12 +88,21 @@ class Storage:
         return {paths.INPUT: self.input, paths.WORK: self.work}[name]
 
 
-def ensure_poison_queues(environ: Mapping[str, str]) -> None:
-    """Create missing poison queues (for local use): without them the Functions host logs a warning at every poll.
+def poison_queues(environ: Mapping[str, str], patience: Patience = BACKGROUND) -> dict[str, MessageQueue]:
+    """Return the queues of messages on which a function failed five times, by name; sends no request.
 
     Locally the queue of the blob trigger is in the data account; in Azure the settings name the ops account.
     """
-    data, ops = QueueAccount(account_from(environ, DATA)), QueueAccount(account_from(environ, OPS))
-    data.queue(paths.BLOB_TRIGGER_POISON).ensure()
-    for name in (paths.FRAME_BATCHES_POISON, paths.FINISHED_BATCHES_POISON):
-        ops.queue(name).ensure()
+    data = QueueAccount(account_from(environ, DATA), patience)
+    ops = QueueAccount(account_from(environ, OPS), patience)
+    return {
+        paths.BLOB_TRIGGER_POISON: data.queue(paths.BLOB_TRIGGER_POISON),
+        paths.FRAME_BATCHES_POISON: ops.queue(paths.FRAME_BATCHES_POISON),
+        paths.FINISHED_BATCHES_POISON: ops.queue(paths.FINISHED_BATCHES_POISON),
+    }
+
+
+def ensure_poison_queues(environ: Mapping[str, str]) -> None:
+    """Create missing poison queues (for local use): without them the Functions host logs a warning at every poll."""
+    for queue in poison_queues(environ).values():
+        queue.ensure()

@@ -322,6 +322,10 @@ class InMemoryQueue:
         """Return the texts of the first `count` waiting messages without removing them."""
         return self._texts[:count]
 
+    def count(self) -> int:
+        """Return the number of waiting messages."""
+        return len(self._texts)
+
     def age_of_oldest(self) -> dt.timedelta:
         """Return zero: messages in memory have no age."""
         return dt.timedelta()

@@ -148,6 +148,9 @@ class MessageQueue(Protocol):
     def oldest(self, count: int = 32) -> list[str]:
         """Return the texts of up to 32 waiting messages without removing them; empty if the queue does not exist."""
 
+    def count(self) -> int:
+        """Return about how many messages the queue has, those that are being worked on too; zero if it is missing."""
+
     def age_of_oldest(self) -> dt.timedelta:
         """Return how long the first visible message has been waiting; zero for an empty or missing queue."""
 

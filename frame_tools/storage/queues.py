@@ -67,6 +67,13 @@ class Queue:
         except ResourceNotFoundError:
             return []
 
+    def count(self) -> int:
+        """Return about how many messages the queue has, those that are being worked on too; zero if it is missing."""
+        try:
+            return self._client.get_queue_properties().approximate_message_count or 0
+        except ResourceNotFoundError:
+            return 0
+
     def age_of_oldest(self) -> dt.timedelta:
         """Return how long the first visible message has been waiting; zero for an empty or missing queue.
 

@@ -249,6 +249,7 @@ module functions 'modules/functions.bicep' = {
     allowedPrograms: allowedPrograms
     browserUploads: browserUploads
     signIn: signIn
+    monthlyBudget: monthlyBudget
     alwaysReady: alwaysReady
     maximumInstanceCount: maximumInstanceCount
     instanceMemoryMB: instanceMemoryMB

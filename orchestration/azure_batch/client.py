@@ -10,6 +10,7 @@ import base64
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
+from itertools import islice
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from azure.batch import BatchClient
@@ -20,7 +21,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsE
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import TemporaryError
 from frame_tools.storage.patience import BACKGROUND, Patience
-from orchestration.azure_batch.pool import NodeCounts, PoolError, PoolView, SupportedAgent
+from orchestration.azure_batch.pool import NodeCounts, NodeView, PoolError, PoolView, RunningTask, SupportedAgent
 from orchestration.azure_batch.ports import JobView, SubmitResult, TaskView
 from orchestration.azure_batch.task_spec import TaskSpec
 from orchestration.service_errors import service_error
@@ -28,6 +29,13 @@ from orchestration.settings import Settings
 
 MAX_COLLECTION: Final = 100
 """Maximum number of tasks in one request; a limit of the service."""
+MAX_NODES: Final = 1000
+"""Nodes in one answer; a limit of the service."""
+MAX_ERROR_CHARS: Final = 500
+NODE_PROPERTIES: Final = [
+    *("id", "state", "isDedicated", "runningTasksCount", "recentTasks"),
+    *("allocationTime", "startTaskInfo", "errors"),
+]
 RETENTION: Final = dt.timedelta(days=1)
 """How long nodes keep the files of a completed task."""
 LOCAL_KEY: Final = AzureNamedKeyCredential("impastolocal", base64.b64encode(b"no secret: loopback only").decode())
@@ -214,6 +222,15 @@ class BatchService:
         )
 
     @_reports_outages
+    def nodes(self, *, limit: int) -> list[NodeView]:
+        """Return the pool's nodes, at most `limit`, in the order of their ids; empty if the pool does not exist."""
+        try:
+            listed = self._client.list_nodes(self._pool_id, max_results=min(limit, MAX_NODES), select=NODE_PROPERTIES)
+            return sorted(map(_node_view, islice(listed, limit)), key=lambda node: node.node_id)
+        except ResourceNotFoundError:
+            return []
+
+    @_reports_outages
     def supported_agents(self) -> list[SupportedAgent]:
         """Return the node agents that Batch supports, each with the end date of its support, if there is one."""
         return [
@@ -295,6 +312,30 @@ def _mounted_folders(mounts: Iterable[m.MountConfiguration]) -> Iterator[str]:
         for configuration in (mount.azure_blob_file_system_configuration, mount.nfs_mount_configuration):
             if configuration is not None:
                 yield str(configuration.relative_mount_path)
+
+
+def _node_view(node: m.BatchNode) -> NodeView:
+    tasks = [task for task in node.recent_tasks or () if _lower_case(task.task_state) == "running"]
+    return NodeView(
+        node_id=str(node.id),
+        state=_lower_case(node.state),
+        dedicated=bool(node.is_dedicated),
+        running_tasks=node.running_tasks_count or 0,
+        tasks=tuple(RunningTask(job_id=str(task.job_id), task_id=str(task.task_id)) for task in tasks),
+        allocated_at=node.allocation_time,
+        errors=tuple(_node_errors(node)),
+    )
+
+
+def _node_errors(node: m.BatchNode) -> Iterator[str]:
+    """Yield why a node cannot be used, each error with its details; they come from the node, so they are shortened."""
+    start = node.start_task_info
+    if start is not None and (failure := start.failure_info) is not None:
+        code = f", exit code {start.exit_code}" if start.exit_code is not None else ""
+        yield f"Start task failed: {failure.code}: {failure.message}{code}"[:MAX_ERROR_CHARS]
+    for error in node.errors or ():
+        details = "; ".join(f"{each.name}: {each.value}" for each in error.error_details or ())
+        yield f"{error.code}: {error.message}{f' ({details})' if details else ''}"[:MAX_ERROR_CHARS]
 
 
 def _task_view(task: m.BatchTask) -> TaskView:

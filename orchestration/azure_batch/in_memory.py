@@ -7,7 +7,7 @@ from typing import Final
 
 from frame_tools.contracts import ids
 from frame_tools.storage.in_memory import AccessHook, no_hook
-from orchestration.azure_batch.pool import NodeCounts, PoolView, SupportedAgent
+from orchestration.azure_batch.pool import NodeCounts, NodeView, PoolView, SupportedAgent
 from orchestration.azure_batch.ports import JobView, SubmitResult, TaskView
 from orchestration.azure_batch.task_spec import TaskSpec
 
@@ -38,6 +38,8 @@ class InMemoryJobs:
     """What was requested, by job and task id."""
     files: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
     """Files on nodes, by job id, task id and name."""
+    nodes: list[NodeView] = field(default_factory=list)
+    """The nodes of the pool."""
 
     def fail_task(self, job_id: str, task_id: str) -> None:
         """End a task with exit code 1."""
@@ -160,6 +162,11 @@ class InMemoryBatch:
     def node_counts(self) -> NodeCounts:
         """Return that the pool has no nodes."""
         return NodeCounts()
+
+    def nodes(self, *, limit: int) -> list[NodeView]:
+        """Return the nodes that a test has put into the pool."""
+        self._hook("batch", False)
+        return sorted(self.jobs.nodes, key=lambda node: node.node_id)[:limit]
 
     def supported_agents(self) -> list[SupportedAgent]:
         """Return the pool's node agent."""

@@ -4,6 +4,7 @@ A finding "stop" is permanent: no task can ever run. A "warning" may be temporar
 is reported and the run waits. "unknown" marks what the Batch service itself cannot tell.
 """
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -91,6 +92,29 @@ class NodeCounts:
     unusable: int = 0
     start_task_failed: int = 0
     preempted: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningTask:
+    """A task that runs on a node."""
+
+    job_id: str
+    task_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeView:
+    """A node of the pool. State names are in lower case: idle, running, starting, unusable, starttaskfailed, …"""
+
+    node_id: str
+    state: str
+    dedicated: bool
+    running_tasks: int
+    tasks: Sequence[RunningTask] = ()
+    """Those of the running tasks that Batch names."""
+    allocated_at: dt.datetime | None = None
+    errors: Sequence[str] = ()
+    """Why the start task failed, and why the node cannot be used, as Batch reports it; one line each."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from orchestration.azure_batch.pool import NodeCounts, PoolView, SupportedAgent
+from orchestration.azure_batch.pool import NodeCounts, NodeView, PoolView, SupportedAgent
 from orchestration.azure_batch.task_spec import TaskSpec
 
 
@@ -95,6 +95,9 @@ class BatchClient(Protocol):
 
     def node_counts(self) -> NodeCounts:
         """Return the number of the pool's nodes in each state."""
+
+    def nodes(self, *, limit: int) -> list[NodeView]:
+        """Return the pool's nodes, at most `limit`, in the order of their ids; empty if the pool does not exist."""
 
     def supported_agents(self) -> list[SupportedAgent]:
         """Return the node agents that Batch supports."""

@@ -1,24 +1,20 @@
 """What the screen Health shows: checks, the pool, slots, queues, and dollars by day."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
-
-from azure.core.exceptions import AzureError
+from typing import Any, Final
 
 from frame_tools.contracts import paths
-from frame_tools.contracts.errors import ImpastoError
-from frame_tools.storage.ports import MessageQueue
 from orchestration.app import App
-from orchestration.azure_batch.pool import NodeCounts, PoolView
 from orchestration.preflight import preflight
 from orchestration.reporting.spending import Day, Spending, read_spending
-from orchestration.web.text import duration_text
+from orchestration.web.asking import ask
+from orchestration.web.pool_view import MAX_NODES, NodeRow, count_rows, node_rows, pool_text
+from orchestration.web.queue_view import DeadLetters, QueueView, read_dead_letters, read_queues
 
-T = TypeVar("T")
-SHOWN_MESSAGES: Final = 32
-"""Messages that a queue shows at most; more of them are shown as 32+."""
+MAX_PARALLEL: Final = 8
+"""As many as there are things to ask for: none waits for another that gets no answer."""
 ICONS: Final = {"ok": "check", "warning": "warning", "stop": "warning", "unknown": "info"}
 CLASSES: Final = {"ok": "ok", "warning": "warn", "stop": "broken", "unknown": "ok"}
 LABELS: Final = {"ok": "ok", "warning": "warning", "stop": "broken", "unknown": "not known"}
@@ -38,12 +34,17 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
-class QueueView:
-    """A queue: how many messages wait, and since when the oldest does."""
+class Budget:
+    """How much of a month's budget the runs have spent, in US dollars: an estimate."""
 
-    name: str
-    waiting: str
-    oldest: str
+    spent: float
+    limit: float
+    month: str
+
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether more was spent than planned."""
+        return self.spent > self.limit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +56,17 @@ class Health:
     checks: tuple[Check, ...]
     nodes: tuple[tuple[str, int], ...]
     """Nodes by state."""
+    node_rows: tuple[NodeRow, ...]
+    """Nodes one by one; empty if Batch does not list them to the app."""
     node_total: int
     pool: str
     slots_used: int
     slots: int
     queues: tuple[QueueView, ...]
+    dead_letters: DeadLetters | None
     spending: Spending
+    budget: Budget | None
+    """None without a budget."""
     checked_at: str
 
     def height(self, day: Day) -> float:
@@ -71,36 +77,33 @@ class Health:
 def read_health(app: App) -> Health:
     """Return the state of the deployment; what a service does not tell is left out, and a check says so."""
     now = app.clock.now()
-    with ThreadPoolExecutor(4, thread_name_prefix="health") as executor:
-        checks, pool = executor.submit(preflight, app), executor.submit(_attempt, app.batch.pool)
-        counts, spending = executor.submit(_attempt, app.batch.node_counts), executor.submit(read_spending, app)
-        queues = tuple(_queues(app))
+    with ThreadPoolExecutor(MAX_PARALLEL, thread_name_prefix="health") as executor:
+        checks, pool = executor.submit(preflight, app), executor.submit(ask, app.batch.pool)
+        counts, spending = executor.submit(ask, app.batch.node_counts), executor.submit(read_spending, app)
+        nodes = executor.submit(ask, lambda: app.batch.nodes(limit=MAX_NODES))
+        letters, queues = executor.submit(read_dead_letters, app), executor.submit(lambda: tuple(read_queues(app)))
         slots_used = sum(1 for _ in app.storage.runs.list(paths.SLOTS))
     results = tuple(map(_check, _merged(checks.result()["checks"])))
     broken = [check for check in results if check.style == "broken"]
     headline = f"Cannot paint: {broken[0].name}" if broken else "Ready to paint"
-    node_counts = counts.result()
+    node_counts, spent = counts.result(), spending.result()
+    limit = app.settings.monthly_budget_usd
     return Health(
         headline=headline,
         warnings=sum(check.style == "warn" for check in results),
         checks=tuple(sorted(results, key=lambda check: ("broken", "warn", "ok").index(check.style))),
-        nodes=tuple(_nodes(node_counts)) if node_counts else (),
+        nodes=tuple(count_rows(node_counts)) if node_counts else (),
+        node_rows=node_rows(nodes.result() or (), pool.result(), now),
         node_total=node_counts.total if node_counts else 0,
-        pool=_pool_text(pool.result()),
+        pool=pool_text(pool.result()),
         slots_used=slots_used,
         slots=app.settings.max_open_runs,
-        queues=queues,
-        spending=spending.result(),
+        queues=queues.result(),
+        dead_letters=letters.result(),
+        spending=spent,
+        budget=Budget(spent=spent.month_usd, limit=limit, month=f"{now:%B}") if limit else None,
         checked_at=f"{now:%H:%M:%S} UTC",
     )
-
-
-def _attempt(read: Callable[[], T]) -> T | None:
-    """Return what a service tells, None if it does not answer: the checks say why."""
-    try:
-        return read()
-    except (AzureError, ImpastoError):
-        return None
 
 
 def _merged(findings: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
@@ -126,41 +129,4 @@ def _check(finding: Mapping[str, Any]) -> Check:
         message=str(finding["message"]),
         remedy="" if is_command else remedy,
         command=remedy if is_command else "",
-    )
-
-
-def _nodes(counts: NodeCounts) -> Iterator[tuple[str, int]]:
-    states = (
-        ("painting", counts.running),
-        ("idle", counts.idle),
-        ("starting", counts.starting),
-        ("unusable", counts.unusable),
-        ("with a failed start task", counts.start_task_failed),
-        ("taken back by Azure", counts.preempted),
-    )
-    return ((label, count) for label, count in states if count)
-
-
-def _pool_text(pool: PoolView | None) -> str:
-    if pool is None:
-        return "Batch does not return the pool."
-    slots = f", {pool.slots} tasks at a time on each" if pool.slots > 1 else ""
-    return f"Pool {pool.pool_id}, {pool.allocation_state}; nodes of size {pool.vm_size}{slots}."
-
-
-def _queues(app: App) -> Iterator[QueueView]:
-    for name, queue in (
-        ("Batches to submit", app.storage.frame_batches),
-        ("Finished batches", app.storage.finished_batches),
-    ):
-        yield _queue(name, queue)
-
-
-def _queue(name: str, queue: MessageQueue) -> QueueView:
-    waiting = len(_attempt(lambda: queue.oldest(SHOWN_MESSAGES)) or ())
-    age = _attempt(queue.age_of_oldest)
-    return QueueView(
-        name=name,
-        waiting=f"{waiting}+" if waiting >= SHOWN_MESSAGES else str(waiting),
-        oldest=duration_text(age.total_seconds()) if waiting and age is not None else "–",
     )

@@ -113,3 +113,7 @@ def test_missing_file_of_a_task_is_none(place: Place) -> None:
     place.ensure()
     place.batch.add_task(place.job, spec("a"))
     assert place.batch.file_tail(place.job, "a", "other.txt", limit=10) is None
+
+
+def test_pool_without_nodes_lists_none(place: Place) -> None:
+    assert place.batch.nodes(limit=100) == []

@@ -77,8 +77,9 @@ def test_all_of_many_messages_arrive(any_queue: MessageQueue) -> None:
 
 def test_missing_queue_is_empty_and_created_on_send(any_queue: MessageQueue) -> None:
     assert any_queue.oldest() == []
+    assert any_queue.count() == 0
     any_queue.send_all(BatchMessage(run_id="clip-0123456789", batch=batch) for batch in range(8))
-    assert len(any_queue.oldest()) == 8
+    assert len(any_queue.oldest()) == any_queue.count() == 8
     any_queue.ensure()
 
 

@@ -20,6 +20,7 @@ CONTAINERS = (
     *(paths.RUNS, paths.LOGS, paths.SCRIPTS, paths.HASHES),
 )
 QUEUES = ("frame_batches", "finished_batches")
+POISON_QUEUES = (paths.BLOB_TRIGGER_POISON, paths.FRAME_BATCHES_POISON, paths.FINISHED_BATCHES_POISON)
 TIMES = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?")
 ETAGS = re.compile(rb"0x[0-9A-F]+")
 
@@ -37,6 +38,7 @@ class InMemoryCloud:
     containers: dict[str, BlobStore] = field(default_factory=lambda: {name: BlobStore() for name in CONTAINERS})
     queues: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in QUEUES})
     jobs: InMemoryJobs = field(default_factory=InMemoryJobs)
+    poisoned: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in POISON_QUEUES})
 
     def world(self, **settings: Any) -> World:
         """Return an app on this state; `settings` override the defaults."""
@@ -50,6 +52,7 @@ class InMemoryCloud:
                 storage=storage,
                 batch=InMemoryBatch(self.jobs),
                 links=InMemoryLinks(),
+                poison={name: InMemoryQueue(self.poisoned[name]) for name in POISON_QUEUES},
                 clock=AdjustableClock(),
                 task_environment={},
             )

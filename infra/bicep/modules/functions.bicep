@@ -65,6 +65,9 @@ param browserUploads bool
 @description('Required. Client id of the app registration for signing in to the web page; empty for none.')
 param signIn string
 
+@description('Required. Monthly budget that the web page shows; 0 for none.')
+param monthlyBudget int
+
 // Each of the nine scale groups (HTTP, blob trigger, every queue and timer function) has this limit for itself, and an
 // instance of a queue function takes 8 messages at a time (host.json). The limit caps the cost of a flood of messages.
 @description('Required. Maximum number of instances of each scale group.')
@@ -202,6 +205,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     PRICES: prices
     ALLOWED_PROGRAMS: allowedPrograms
     BROWSER_UPLOADS: string(browserUploads)
+    MONTHLY_BUDGET_USD: string(monthlyBudget)
     PAGE_SIGN_IN: empty(signIn) ? 'key' : 'entra'
   }
 }

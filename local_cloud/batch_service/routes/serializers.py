@@ -84,6 +84,9 @@ class EntitySerializer:
                 "ipAddress": "127.0.0.1",
                 "schedulingState": "enabled",
                 "vmSize": pool.vm_size,
+                "recentTasks": [
+                    {"jobId": attempt.job_id, "taskId": attempt.task_id, "taskState": "running"} for attempt in attempts
+                ],
                 "runningTasksCount": len(attempts),
                 "runningTaskSlotsCount": sum(attempt.slots for attempt in attempts),
             }

@@ -29,6 +29,8 @@ def test_node_state_follows_its_tasks(cloud: Any) -> None:
     cloud.await_state("node", "t", "running")
     (busy,) = (node for node in cloud.client.list_nodes("gpu") if node.state == "running")
     assert (busy.running_tasks_count, busy.running_task_slots_count) == (1, 2)
+    recent = [(task.job_id, task.task_id, task.task_state) for task in busy.recent_tasks]
+    assert recent == [("node", "t", "running")]
     cloud.client.terminate_task("node", "t")
     assert all(node.state == "idle" for node in cloud.client.list_nodes("gpu"))
 
