@@ -6,6 +6,7 @@ from typing import Any
 from jinja2 import Environment
 
 from frame_tools.contracts.version import IMPASTO_VERSION
+from orchestration.app import page_sign_in
 from orchestration.reporting.page import template_environment
 from orchestration.web import text
 from orchestration.web.assets import assets
@@ -15,6 +16,7 @@ from orchestration.web.assets import assets
 def _environment() -> Environment:
     environment = template_environment("orchestration.web")
     environment.globals |= {"asset": lambda name: assets().url(name), "version": IMPASTO_VERSION}
+    environment.globals |= {"has_entra": lambda: page_sign_in() == "entra"}
     environment.filters |= {
         "count": text.count_text,
         "frames": text.frames_text,

@@ -1,13 +1,19 @@
 """Runs in every state, with pictures, for the page's tests and screenshots."""
 
+import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from frame_tools.contracts import paths
+from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.paths import PairSide, RunPaths
 from frame_tools.contracts.plan import spread_sample
 from frame_tools.contracts.progress import StepProgress
+from orchestration.azure_batch.in_memory import InMemoryBatch
+from orchestration.azure_batch.pool import NodeView, RunningTask
 from orchestration.handlers.cancel import cancel
+from orchestration.handlers.dead_letter import dead_letter_message
 from tests.support.fake_node import fail
 from tests.support.world import World, painting
 
@@ -55,6 +61,30 @@ def write_progress(world: World, run_id: str, batch: int, frames: int) -> None:
     world.storage.runs.write(RunPaths(run_id).step_progress(step), progress.dumps())
 
 
+def add_nodes(world: World, painting: str) -> None:
+    """Put two nodes into the pool: one paints, one is unusable; and set an invalid message aside."""
+    assert isinstance(world.app.batch, InMemoryBatch)
+    now = world.clock.now()
+    busy = NodeView(
+        node_id="tvm-gpu-0",
+        state="running",
+        dedicated=False,
+        running_tasks=1,
+        tasks=(RunningTask(job_id=f"{painting}-j0", task_id="b00003"),),
+        allocated_at=now - dt.timedelta(minutes=12),
+    )
+    broken = NodeView(
+        node_id="tvm-gpu-1",
+        state="unusable",
+        dedicated=True,
+        running_tasks=0,
+        allocated_at=now - dt.timedelta(hours=3),
+        errors=("DiskFull: There is no space left on the node (Path: /mnt)",),
+    )
+    world.app.batch.jobs.nodes += [busy, broken]
+    dead_letter_message(world.app, paths.FRAME_BATCHES_POISON, "hello", InputError("no message", "none"))
+
+
 def fill(world: World) -> PageRuns:
     """Start a run for each state, the last ones most recently; return their ids."""
     finished = start_run(world, "lighthouse", label="spring")
@@ -78,4 +108,5 @@ def fill(world: World) -> PageRuns:
     write_pairs(world, painted, *spread_sample(FRAMES)[:3])
     write_progress(world, painted, 3, 2)
     waiting = start_run(world, "kitchen-take-2")
+    add_nodes(world, painted)
     return PageRuns(finished=finished, cancelled=cancelled, failed=failed, painting=painted, waiting=waiting)

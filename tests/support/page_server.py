@@ -27,6 +27,9 @@ class PageServer:
     url: str
     world: World
     key: str = ""
+    person: str = ""
+    """Id of the person whom App Service authentication names; empty for nobody."""
+    has_entra: bool = False
 
 
 def _routes() -> list[Route]:
@@ -77,14 +80,16 @@ class _Handler(BaseHTTPRequestHandler):
             return
         route, parameters = match
         page: PageServer = self.server.page
-        needs_key = page.key and route.function.auth_level is not func.AuthLevel.ANONYMOUS  # type: ignore[attr-defined]
+        is_page = url.path.startswith("/ui")
+        is_keyed = route.function.auth_level is not func.AuthLevel.ANONYMOUS  # type: ignore[attr-defined]
+        needs_key = page.key and is_keyed and not (page.has_entra and is_page)
         if needs_key and self.headers.get("x-functions-key") != page.key:
             self._send(401, b"")
             return
         request = func.HttpRequest(
             method=self.command,
             url=page.url + self.path,
-            headers=dict(self.headers.items()),
+            headers=self._passed_headers(page),
             params=dict(parse_qsl(url.query)),
             route_params=parameters,
             body=body,
@@ -93,6 +98,11 @@ class _Handler(BaseHTTPRequestHandler):
         headers = dict(answer.headers)
         headers.setdefault("Content-Type", f"{answer.mimetype}; charset={answer.charset}")
         self._send(answer.status_code, answer.get_body(), headers)
+
+    def _passed_headers(self, page: PageServer) -> dict[str, str]:
+        """Return the headers as App Service passes them: only it names who is signed in."""
+        headers = {name: value for name, value in self.headers.items() if name.lower() != "x-ms-client-principal-id"}
+        return headers | ({"x-ms-client-principal-id": page.person} if page.has_entra and page.person else {})
 
     def _blob(self, path: str) -> None:
         """Answer a blob, or the range of it that a video player asks for."""

@@ -13,11 +13,14 @@
   const stored = (storage, name) => { try { return storage.getItem(name); } catch { return null; } };
   const store = (storage, name, value) => { try { storage.setItem(name, value); } catch { /* a private window */ } };
 
+  const hasEntra = document.documentElement.dataset.signIn === "entra";
   window.impasto = {
     announce,
     problem,
     // Headers of every request for data. The key never becomes part of an address.
+    // With Entra, App Service answers 401 to requests that say that a script makes them, instead of leading to a login.
     headers: () => {
+      if (hasEntra) return { "X-Requested-With": "XMLHttpRequest" };
       const key = stored(sessionStorage, KEY);
       return key ? { "x-functions-key": key } : {};
     },
@@ -25,7 +28,7 @@
   };
 
   function signIn() {
-    if ($("#key-form")) return;
+    if ($("#key-form, #session-over")) return;
     const hadKey = Boolean(stored(sessionStorage, KEY));
     try { sessionStorage.removeItem(KEY); } catch { /* nothing is stored */ }
     const page = $("#sign-in").content.cloneNode(true);
@@ -33,6 +36,11 @@
     document.body.className = "door";
     document.body.prepend(page);
     document.title = "Sign in · Impasto";
+    if (hasEntra) {
+      $("#sign-in-again").href = `/.auth/login/aad?post_login_redirect_uri=${encodeURIComponent(location.pathname)}`;
+      $("#sign-in-again").focus();
+      return;
+    }
     if (hadKey) $("#key-error").textContent = "This key was not accepted.";
     $("#key").focus();
     $("#key-form").addEventListener("submit", (event) => {
@@ -60,7 +68,7 @@
     if (ctx.request.method === "POST" && inDialog) inDialog.textContent = sentence; else if (ctx.request.method === "POST") problem(sentence); else if (ctx.response.status < 500) connection(sentence);
   });
   document.addEventListener("htmx:error", (event) => {
-    if (event.detail.ctx) connection("Connection lost; trying again.");
+    if (event.detail.ctx) connection(hasEntra ? "No answer; trying again. If your session has ended, load the page again." : "Connection lost; trying again.");
   });
   function connection(text) {
     const line = $("#connection");

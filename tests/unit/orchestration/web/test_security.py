@@ -1,6 +1,10 @@
 """What keeps other sites and hostile names out of the page."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import azure.functions as func
 import pytest
@@ -13,6 +17,7 @@ from tests.support.world import World
 from tests.unit.orchestration.web.conftest import FROM_THE_PAGE, Fetch
 
 SCREENS = ("start", "runs", "health")
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.mark.parametrize("screen", SCREENS)
@@ -102,3 +107,31 @@ def test_entra_needs_a_person_that_app_service_names(fetch: Fetch, monkeypatch: 
     monkeypatch.setattr(functions, "HAS_ENTRA", True)
     assert fetch("ui_part", part="runs").status_code == 401
     assert fetch("ui_part", part="runs", headers={"x-ms-client-principal-id": "a person"}).status_code == 200
+
+
+LEVELS = """
+import function_app
+for function in function_app.app.get_functions():
+    trigger = function.get_trigger().get_dict_repr()
+    if trigger["type"] == "httpTrigger":
+        print(function.get_function_name(), trigger["authLevel"].value)
+"""
+
+
+def levels(sign_in: str) -> dict[str, str]:
+    """Return the authorization level of each HTTP function of an app with this setting."""
+    environment = {"PATH": os.environ["PATH"], "PAGE_SIGN_IN": sign_in}
+    output = subprocess.run(
+        [sys.executable, "-c", LEVELS], env=environment, cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    return dict(line.split() for line in output.splitlines())
+
+
+def test_programs_need_the_key_however_people_sign_in() -> None:
+    """With Entra ID, App Service authentication is in front of the page, but not of the API: see docs/security.md."""
+    by_key, by_entra = levels("key"), levels("entra")
+    api = {name for name in by_key if not name.startswith("ui_")}
+    assert {by_key[name] for name in api} == {by_entra[name] for name in api} == {"function"}
+    data = {"ui_part", "ui_action"}
+    assert {by_key[name] for name in data} == {"function"}
+    assert {level for name, level in by_entra.items() if name not in api} == {"anonymous"}
