@@ -1,6 +1,7 @@
 """Batch in memory: an implementation of the Batch port whose tasks stay active until they are ended, for tests."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -160,8 +161,17 @@ class InMemoryBatch:
         return POOL
 
     def node_counts(self) -> NodeCounts:
-        """Return that the pool has no nodes."""
-        return NodeCounts()
+        """Return how many of the pool's nodes are in each state."""
+        states = Counter(node.state for node in self.jobs.nodes)
+        return NodeCounts(
+            total=states.total(),
+            idle=states["idle"],
+            running=states["running"],
+            starting=states["starting"],
+            unusable=states["unusable"],
+            start_task_failed=states["starttaskfailed"],
+            preempted=states["preempted"],
+        )
 
     def nodes(self, *, limit: int) -> list[NodeView]:
         """Return the nodes that a test has put into the pool."""

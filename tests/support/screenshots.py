@@ -96,7 +96,7 @@ def take_looks(browser: Browser, url: str, world: World) -> Image.Image:
 
 def main() -> None:
     """Take the pictures of an app with storage in memory."""
-    world = InMemoryCloud().world(browser_uploads=True)
+    world = InMemoryCloud().world(browser_uploads=True, monthly_budget_usd=50.0)
     runs = fill(world)
     with serving(world) as server, chromium() as browser:
         app = replace(world.app, links=links_of(server))
