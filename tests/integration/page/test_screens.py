@@ -35,6 +35,29 @@ def test_screens_have_no_violations(kind: str, show: ShowScreen, filled: tuple[W
     assert found == {path: [] for path in found}
 
 
+@pytest.mark.parametrize("kind", SIZES)
+def test_what_opens_has_no_violations(kind: str, show: ShowScreen, filled: tuple[World, PageRuns]) -> None:
+    world, runs = filled
+    screen = show(kind, world=world)
+    tab = screen.open("/ui/runs", "#rows")
+    tab.click(f"#menu-{runs.failed}")
+    tab.wait_for_selector("#row-menu:popover-open")
+    found = {"menu": screen.violations()}
+    tab.keyboard.press("Escape")
+    tab.check(f"#run-{runs.failed} input")
+    tab.wait_for_selector("#bulk:not([hidden])")
+    tab.evaluate("() => scrollTo(0, document.body.scrollHeight)")  # nothing lies below the bar then
+    found["selection"] = screen.violations()
+    tab = screen.open(f"/ui/runs/{runs.failed}#again", "#ask-again[open]")
+    tab.get_by_text("All options").click()
+    found["options"] = screen.violations()
+    tab.keyboard.press("Escape")
+    tab.click("#batch-6")
+    tab.wait_for_selector("#batch-body")
+    found["batch"] = screen.violations()
+    assert found == {name: [] for name in found}
+
+
 def test_page_fits_a_window_of_320_pixels(show: ShowScreen, filled: tuple[World, PageRuns]) -> None:
     """As wide as a window of 1280 pixels at 400 % zoom."""
     world, runs = filled
