@@ -173,7 +173,7 @@ def settle(world: World) -> None:
 
 
 def run_ids(world: World) -> list[str]:
-    return [folder for folder in world.storage.runs.folders() if folder not in ("open", "slots", "index")]
+    return [folder for folder in world.storage.runs.folders() if folder not in ("open", "slots", "index", "status")]
 
 
 def has_outcome(world: World, run_id: str) -> bool:
