@@ -41,7 +41,7 @@ NODE_TESTS := $(addprefix tests/unit/frame_tools/,media contracts/test_manifest.
 # These tests need the built node image, and root.
 IMAGE_TESTS := tests/node_image
 NOT_APP_TESTS := $(foreach t,$(SCORING_TESTS) $(IMAGE_TESTS),--ignore $(t))
-SCORING_HELPERS := tests/support/golden_pictures.py tests/support/moving_scenes.py
+SCORING_HELPERS := tests/support/golden_pictures.py tests/support/moving_scenes.py tests/support/temporal_smoothing.py
 export VIDEO STYLE OUT
 
 .PHONY: screenshots help setup vgg demo up image test test-unit test-app test-scoring test-image test-runs coverage hunt chaos lint lint-project \

@@ -1,7 +1,7 @@
 """Reading of many blobs in order, some of them in advance, with a bound on the memory that this takes."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -25,7 +25,7 @@ class NeededBlob:
     """Of a blob with more bytes, limit + 1 are read."""
 
 
-def read_ahead(container: BlobContainer, blobs: Iterable[NeededBlob]) -> Iterator[Blob | None]:
+def read_ahead(container: BlobContainer, blobs: Iterable[NeededBlob]) -> Generator[Blob | None]:
     """Yield these blobs in order, None for one that does not exist.
 
     As many as the container allows are read at a time, in advance of their use, and together at most MOST_BYTES. A

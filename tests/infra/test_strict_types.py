@@ -134,5 +134,5 @@ def test_whole_numbers_may_be_written_with_a_point() -> None:
 
 
 def test_unknown_status_is_named_with_the_valid_ones() -> None:
-    with pytest.raises(InputError, match=r"must be one of waiting, .*not 'finishd' \(did you mean 'finished'\?\)"):
-        calls.parse_query(calls.RunsQuery, {"status": "scoring,finishd"})
+    with pytest.raises(InputError, match=r"must be one of waiting, .*not 'finish' \(did you mean 'finished'\?\)"):
+        calls.parse_query(calls.RunsQuery, {"status": "scoring,finish"})

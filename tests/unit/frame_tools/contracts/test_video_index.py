@@ -1,6 +1,7 @@
 """The index of a video: which key frame a task begins at, and when tasks would decode too much."""
 
 import json
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ def test_index_that_contradicts_itself_is_refused(fields: dict[str, Any]) -> Non
 
 
 def test_key_after_the_last_frame_is_refused() -> None:
-    manifest = Manifest.plain(10, 25, width=64, height=48)
+    manifest = Manifest.plain(10, Fraction(25), width=64, height=48)
     data = json.loads(manifest.dumps()) | {"index": {"version": 1, "origin": 0, "keys": [0, 10]}}
     with pytest.raises(InputError, match="index names frame 10 of 10"):
         Manifest.parse_input(json.dumps(data))

@@ -155,7 +155,8 @@ def test_alternating_interlaced_and_progressive_frames_are_decoded_from_the_firs
                 stream = stream or output.add_stream_from_template(source.streams.video[0])
                 packets = [packet for packet in source.demux() if packet.size]
             for packet in packets:
-                packet.pts, packet.dts, packet.stream = packet.pts + start, packet.dts + start, stream
+                packet.pts, packet.dts = (packet.pts or 0) + start, (packet.dts or 0) + start
+                packet.stream = stream
                 output.mux(packet)
             start = 30 * 40
     clipping = Clipping(tmp_path / "v.mkv")

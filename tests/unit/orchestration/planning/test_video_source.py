@@ -38,7 +38,7 @@ def upload(world: World, clip: Path, *, name: str = "clip", manifest: Manifest |
     data = manifest.dumps() if manifest else (clip / "manifest.json").read_bytes()
     files = {"clip.mp4": (clip / "clip.mp4").read_bytes(), "index.json": data}
     world.upload_files(name, files | {"audio.mp4": (clip / "audio.mp4").read_bytes()})
-    fields = {"video": "clip.mp4", "index": "index.json", "frames_per_batch": 20}
+    fields: dict[str, Any] = {"video": "clip.mp4", "index": "index.json", "frames_per_batch": 20}
     return world.fire_trigger(world.upload_trigger(name, **fields | options))
 
 

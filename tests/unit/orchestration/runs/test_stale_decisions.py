@@ -103,9 +103,11 @@ def test_outdated_report_is_written_again(world: World) -> None:
     world.deliver_messages()
     fail(world.storage, run_id, 0)
     advance(world.app, run_id)
+    interfered: list[str] = []
 
     def list_blobs(original: Callable[[str], Iterator[BlobInfo]], prefix: str) -> Iterator[BlobInfo]:
-        if prefix == RunPaths(run_id).receipts and not world.storage.runs.exists(RunPaths(run_id).cancelled):
+        if prefix == RunPaths(run_id).folder and not interfered:
+            interfered.append(prefix)
             resubmit(world.app, run_id, "missing")  # while the report is being written
             cancel(world.app, run_id)
         return original(prefix)

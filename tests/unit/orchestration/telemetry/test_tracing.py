@@ -80,7 +80,6 @@ def test_all_spans_of_a_run_share_its_id(traced: World, exporter: InMemorySpanEx
         ("queue", None),
         ("start_run", None),
         ("submit_batch", 0),
-        ("submit_batch", 1),
         ("finish_batch", 0),
         ("join", None),
         ("finish_batch", 1),

@@ -8,7 +8,7 @@ import pytest
 from frame_tools.contracts import paths
 from frame_tools.contracts.answers import RunRow
 from frame_tools.contracts.errors import InputError
-from orchestration.azure_batch.in_memory import POOL
+from orchestration.azure_batch.in_memory import POOL, InMemoryBatch
 from orchestration.azure_batch.pool import NodeView, RunningTask
 from orchestration.handlers.dead_letter import dead_letter_message
 from orchestration.handlers.sweep import sweep
@@ -105,6 +105,7 @@ def test_nodes_are_shown_one_by_one(fetch: Fetch, world: World) -> None:
         allocated_at=now - dt.timedelta(minutes=12),
         errors=("Start task failed: FailureExitCode: <no driver>, exit code 3",),
     )
+    assert isinstance(world.app.batch, InMemoryBatch)
     world.app.batch.jobs.nodes += [NODE, broken]
     first, second = read_health(world.app).node_rows
     assert (first.node_id, first.state, first.kind, first.batch_state) == (
