@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from scoring.temporal.flow import MotionField, estimate_motion
 from scoring.temporal.gpu.motion import SCENE_CUT_THRESHOLD, Motions, estimate_motions, flow_images
@@ -29,7 +30,7 @@ class Implementation:
     smoother: Callable[[float], Smoother]
 
 
-def to_tensor(*pictures: Picture) -> torch.Tensor:
+def to_tensor(*pictures: NDArray[Any]) -> torch.Tensor:
     """Return pictures (H, W, 3) as (B, 3, H, W), channels last in memory."""
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
 

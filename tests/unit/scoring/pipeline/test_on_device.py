@@ -1,5 +1,8 @@
 """The path of a GPU, on torch's CPU device: it delivers what the CPU's path does, and handles faults alike."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +18,7 @@ from scoring.pipeline.types import Outputs, SourceFrame, Stages
 from scoring.temporal.flow import FlowEstimator
 from scoring.temporal.gpu.smoother import TensorSmoother
 from scoring.temporal.smooth import TemporalSmoother
-from scoring.types import FramePosition, NonFiniteOutputError, TensorScore
+from scoring.types import FramePosition, NonFiniteOutputError, Picture, Score, TensorScore
 from tests.support.moving_scenes import pan, wide_picture
 from tests.support.scoring_tasks import planned_with_painting, receipt_of, score
 
@@ -56,20 +59,23 @@ class Negative:
 def source(frames):
     for index, frame in enumerate(frames):
         position = FramePosition(index, index / 25)
-        yield SourceFrame(position=position, name=f"{index}", fetch=lambda frame=frame: encode_png(frame))
+        yield SourceFrame(position=position, name=f"{index}", fetch=partial(encode_png, frame))
 
 
 def delivered(frames, score, *, on_device, policy="original", weight=0.0, cuts=(), batch=3):
     """Return the pictures that one of the two paths delivers, and the bad frames it reports."""
-    guard, pictures = Guard(score, policy), []
+    guard = Guard(score, policy)
+    pictures: list[Picture] = []
     smoother = None
     if weight:
         smoother = TensorSmoother(weight, CPU) if on_device else TemporalSmoother(weight)
     smooth = stages._smooth_stage(guard, smoother, stages.ONE_BATCH)
+    call: Score | DeviceScoring = guard
+    steps: Stages[Any] = Stages()
     if on_device:
-        call, steps = DeviceScoring(score, guard, smooth, with_motion=weight > 0, cuts=cuts), Stages()
+        call = DeviceScoring(score, guard, smooth, with_motion=weight > 0, cuts=cuts)
     else:
-        call, steps = guard, Stages(estimate_motion=FlowEstimator(cuts) if weight else None, smooth=smooth)
+        steps = Stages(estimate_motion=FlowEstimator(cuts) if weight else None, smooth=smooth)
     outputs = Outputs(sink=lambda *_: None, encode=lambda *_: b"", segment=lambda picture: pictures.append(picture))
     score_frames(source(frames), call, outputs, stages=steps, frames_per_forward=batch)
     return pictures, guard.bad_frames(0, len(frames))

@@ -56,7 +56,9 @@ def planned_ways(folder, video, options=None, *, per_batch=25):
     frames = tuple(pin_of(item) for item in stored.input.list("clip/frames/"))
     write_plan(stored, manifest, "clip/frames/", frames, options, source="frames")
     decoded.input.write("clip/v", video.read_bytes())
-    pins = (pin_of(decoded.input.info("clip/v")),)
+    stored_video = decoded.input.info("clip/v")
+    assert stored_video is not None
+    pins = (pin_of(stored_video),)
     index = index_video(video, folder / "index", PNG)
     write_plan(
         decoded,

@@ -99,7 +99,8 @@ def test_batch_that_is_scored_again_on_a_device_has_the_same_bytes(weights, monk
 
 
 def test_resumed_batch_scores_one_frame_more(undisturbed, weights, monkeypatch):
-    storage, scored = smoothed(), []
+    storage = smoothed()
+    scored: list[int] = []
     score(storage, 0, last=LAST, weights=weights)
     forget(storage, 3)
     call = Guard.__call__
@@ -249,7 +250,7 @@ def test_error_that_does_not_occur_again_is_forgotten():
         finally:
             shell.errors.pop(1, None) if len(batches) > 1 else None
 
-    shell.score = once
+    shell.score = once  # type: ignore[method-assign]
     shell.perform()
     assert (shell.done(), shell.recorded()) == ([0, 1, 2, 3], [])
 
@@ -289,6 +290,6 @@ def test_batch_whose_receipt_is_invalidated_meanwhile_is_scored_again():
         if len(shell.calls) == 1:
             shell.storage.runs.delete(PATHS.receipt(1))
 
-    shell.score = invalidating
+    shell.score = invalidating  # type: ignore[method-assign]
     shell.perform()
     assert (shell.calls, shell.done()) == ([[0, 1, 2, 3], [1]], [0, 1, 2, 3])

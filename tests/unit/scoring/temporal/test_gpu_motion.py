@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from scoring.temporal.flow import dis_flow, downscale, pixel_grid, to_gray
+from scoring.opencv import to_gray
+from scoring.temporal.flow import dis_flow, downscale, pixel_grid
 from scoring.temporal.gpu.images import blur, laplacian
 from scoring.temporal.gpu.images import downscale as downscale_tensors
 from scoring.temporal.gpu.motion import estimate_motions, flow_images
@@ -52,6 +53,7 @@ def test_flow_is_as_accurate_as_opencvs(kind):
 
 def test_pairs_of_a_batch_do_not_affect_each_other():
     images = flow_images(to_tensor(*pan(5)))
+    assert images is not None
     together, shares = estimate_motions(images)
     for place in range(4):
         alone, share = estimate_motions(images[place : place + 2])

@@ -71,7 +71,9 @@ def test_all_tensors_are_on_the_device():
     """On the device "meta" an operation between it and the CPU fails, as it does between a GPU and the CPU."""
     meta = torch.device("meta")
     pictures = torch.zeros(4, 90, 120, 3, dtype=torch.uint8, device=meta).permute(0, 3, 1, 2)
-    motions, shares = estimate_motions(flow_images(pictures))
+    images = flow_images(pictures)
+    assert images is not None
+    motions, shares = estimate_motions(images)
     assert (motions.backward.shape, shares.shape) == ((3, 2, 34, 45), (3,))
     smoother = in_torch.TensorSmoother(0.7, meta)
     for place in range(4):

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frame_tools.contracts.plan import even_borders
+from frame_tools.contracts.warm_up import warm_up_frames
 from scoring.temporal import smooth
 from scoring.temporal.flow import MotionField, pixel_grid
 from scoring.temporal.measure import sharpness, warp_error
-from scoring.temporal.smooth import warm_up_frames, warm_up_start
+from scoring.temporal.smooth import warm_up_start
 from tests.support.moving_scenes import flickering, pan, passing, wide_picture
 from tests.support.temporal_smoothing import IMPLEMENTATIONS, OPENCV
 
