@@ -1,4 +1,4 @@
-"""Several runs on one node: small ones do not wait for all batches of a large one."""
+"""Several runs on one node: small ones do not wait for all tasks of a large one."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -50,7 +50,8 @@ def node(emulators: Cloud, tmp_path: Path) -> Iterator[Node]:
 
 
 def test_small_runs_do_not_wait_for_a_large_one(world: World, node: Node) -> None:
-    settings = world.app.settings.model_copy(update={"batch_endpoint": node.url, "node_image": "stub:1"})
+    changes = {"batch_endpoint": node.url, "node_image": "stub:1", "pool_tasks": BATCHES}  # each batch has a task
+    settings = world.app.settings.model_copy(update=changes)
     batch = BatchService(settings, logs_url=world.storage.logs.url)
     busy = World(replace(world.app, settings=settings, batch=batch))
     large = busy.start("large", BATCHES, frames_per_batch=1)
