@@ -1,38 +1,38 @@
 """The planner: validate what was uploaded for an accepted request, and write the plan once or reject the input."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from frame_tools.contracts import paths
-from frame_tools.contracts.choices import MAX_FRAME_BYTES, FrameOrigin
+from frame_tools.contracts.choices import FrameOrigin
 from frame_tools.contracts.errors import DamagedError, InputError
 from frame_tools.contracts.inputs import InputPins
 from frame_tools.contracts.manifest import MAX_JSON_BYTES, Manifest
-from frame_tools.contracts.options import Options
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import BlobRef, Plan, Request, planned_borders, spread_sample
 from frame_tools.contracts.receipt import Receipt, SplitReceipt, receipt_mismatch
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.version import IMPASTO_VERSION
-from frame_tools.media.image_header import SeekableFile, read_header_of_file
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import Storage
-from frame_tools.storage.pins import pin_of, read_pins, store_pins
+from frame_tools.storage.pins import read_pins, store_pins
 from frame_tools.storage.quarantine import quarantine
 from frame_tools.storage.recorded_hashes import load_plan, record_hash
 from orchestration.allowed_programs import plan_program
 from orchestration.app import App, node_image
 from orchestration.memory_budget import plan_bytes
-from orchestration.planning.frame_sequence import check_against_manifest, number_frames
+from orchestration.planning.frame_sequence import check_against_manifest
+from orchestration.planning.input_pins import frames_are_complete, pin_frames, pin_sound, pin_source
 from orchestration.planning.limits import check_limits
 from orchestration.planning.masks import check_mask, pin_masks, plan_mask
+from orchestration.planning.planned_options import planned_options
 from orchestration.planning.styles import check_keyframes, plan_keyframes, plan_styles
 from orchestration.planning.task_groups import plan_tasks
+from orchestration.planning.uploaded_frames import derive_manifest, list_frames
 from orchestration.planning.video_source import (
     check_borders,
     check_indexed,
     check_unchanged,
     need_video,
-    pin_video,
     read_index,
     video_of,
 )
@@ -40,18 +40,7 @@ from orchestration.state import RunState
 
 MAX_BATCHES: Final = 10_000
 """Maximum number of batches of one run; queue and Batch handle this many without problems."""
-STROKES_VERSION: Final = 3
-"""Version of requests from which on the option `strokes` has a default."""
-CALM_VERSION: Final = 4
-"""Version of requests from which on the option `calm` has a default."""
 _UPLOAD_AGAIN: Final = "Upload it, then upload the trigger file again"
-
-
-class ListedFrame(NamedTuple):
-    """Size in bytes and pin of a blob in the folder of the frames."""
-
-    size: int
-    pin: str
 
 
 class DamagedSplitError(DamagedError):
@@ -88,14 +77,14 @@ def _plan_uploaded_frames(app: App, request: Request) -> Plan:
     """Plan a run whose frames were uploaded by a user."""
     storage, trigger = app.storage, request.trigger
     folder = f"{request.folder}/{trigger.frames_folder}/"
-    listed = _list_frames(storage, folder, app.settings.max_frames)
+    listed = list_frames(storage, folder, app.settings.max_frames)
     sizes = {name: frame.size for name, frame in listed.items()}
     uploaded = storage.input.read(paths.input_blob(request.folder, "manifest.json"), limit=MAX_JSON_BYTES)
     if uploaded is not None:
         manifest = Manifest.parse_input(uploaded.data)
         check_against_manifest(sizes, manifest)
     else:
-        manifest = _derive_manifest(storage, request, folder, sizes)
+        manifest = derive_manifest(storage, request, folder, sizes)
     audio = _uploaded_audio(request, manifest)
     pins = tuple(listed[manifest.frame_name(index)].pin for index in range(manifest.frame_count))
     frames = BlobRef(container="input", name=folder)
@@ -132,44 +121,12 @@ def _plan_split_video(app: App, request: Request, receipt: SplitReceipt) -> Plan
     return _complete_plan(app, request, manifest=manifest, frames=frames, pins=split_pins, audio=audio)
 
 
-def pin_frames(storage: Storage, frames: BlobRef, manifest: Manifest) -> tuple[str, ...] | None:
-    """Return the pin of every frame of the manifest; None unless all exist and none is empty."""
-    pins = {item.name: pin_of(item) for item in storage.data_container(frames.container).list(frames.name) if item.size}
-    names = [frames.name + manifest.frame_name(index) for index in range(manifest.frame_count)]
-    return tuple(pins[name] for name in names) if all(name in pins for name in names) else None
-
-
-def pin_inputs(storage: Storage, plan: Plan, manifest: Manifest) -> InputPins | None:
-    """Return the pins of the present input of a planned run; None if some of it is missing."""
-    frames = _pin_source(storage, plan, manifest)
-    if frames is None:
-        return None
-    try:
-        masks, audio = pin_masks(storage, plan.mask, manifest), _pin_sound(storage, plan.audio)
-    except InputError:
-        return None
-    return InputPins(run_id=plan.run_id, frames=frames, masks=masks, audio=audio)
-
-
-def _pin_source(storage: Storage, plan: Plan, manifest: Manifest) -> tuple[str, ...] | None:
-    """Return the pins of what the tasks of a plan read: its frames, or its video; None if something is missing."""
-    if plan.source == "video":
-        return pin_video(storage, plan.frames)
-    return pin_frames(storage, plan.frames, manifest)
-
-
 def _read_split_manifest(storage: Storage, receipt: SplitReceipt) -> Manifest:
     """Return the manifest that the task `split` wrote. Raises DamagedSplitError."""
     blob = storage.runs.read(RunPaths(receipt.run_id).manifest)
     if blob is None or sha256_of(blob.data) != receipt.manifest_sha256:
         raise DamagedSplitError("The manifest of the split video is missing or damaged", "Wait: it is split again")
     return Manifest.load_stored(blob.data)
-
-
-def frames_are_complete(storage: Storage, frames: BlobRef, manifest: Manifest) -> bool:
-    """Return whether every frame of the manifest exists and is not empty."""
-    sizes = {item.name: item.size for item in storage.data_container(frames.container).list(frames.name)}
-    return all(sizes.get(frames.name + manifest.frame_name(index)) for index in range(manifest.frame_count))
 
 
 def _read_parent(storage: Storage, run_id: str) -> tuple[Plan, str, Manifest]:
@@ -240,7 +197,7 @@ def proves_batch(data: bytes, batch: int, plan: Plan, plan_sha256: str) -> bool:
 def _plan_rerun_with_options(app: App, request: Request) -> Plan:
     """Plan a run over all of an earlier run's input with other options."""
     earlier, _, manifest = _read_parent(app.storage, str(request.parent))
-    pins = _pin_source(app.storage, earlier, manifest)
+    pins = pin_source(app.storage, earlier, manifest)
     if pins is None:
         what = "The video" if earlier.source == "video" else "Frames"
         raise InputError(f"{what} of the earlier run is missing", "Upload the input and the trigger file again")
@@ -268,7 +225,7 @@ def _complete_plan(
     check_limits(manifest, app.settings, scale=1 if program is None else program.scale)
     manifest = manifest.with_container(request.trigger.container)
     manifest, data = _store_manifest(app.storage, request.run_id, manifest)
-    sound = _pin_sound(app.storage, audio)
+    sound = pin_sound(app.storage, audio)
     check_keyframes(trigger, manifest)
     mask = plan_mask(app, request, manifest, makes)
     styles = plan_styles(app, request, earlier=earlier)
@@ -281,7 +238,7 @@ def _complete_plan(
     if source == "video":
         check_indexed(manifest, frames, pins)
         check_borders(manifest, borders)
-    options = _options(request, earlier, source)
+    options = planned_options(request, earlier, source)
     inputs = InputPins(run_id=request.run_id, frames=pins, masks=pin_masks(app.storage, mask, manifest), audio=sound)
     store_pins(app.storage.runs, inputs)
     return Plan(
@@ -309,16 +266,6 @@ def _complete_plan(
     )
 
 
-def _pin_sound(storage: Storage, audio: BlobRef | None) -> str | None:
-    """Return the pin of the audio file, or None for a run without. Raises InputError if it does not exist."""
-    if audio is None:
-        return None
-    stored = storage.data_container(audio.container).info(audio.name)
-    if stored is None:
-        raise InputError(f"The audio file {audio.name!r} of the manifest does not exist", _UPLOAD_AGAIN)
-    return pin_of(stored)
-
-
 def _store_manifest(storage: Storage, run_id: str, manifest: Manifest) -> tuple[Manifest, bytes]:
     """Store the run's manifest unless an intact one is there; return the stored one, and its bytes.
 
@@ -335,25 +282,6 @@ def _store_manifest(storage: Storage, run_id: str, manifest: Manifest) -> tuple[
         return manifest, manifest.dumps()
 
 
-def _options(request: Request, earlier: Plan | None, source: FrameOrigin = "frames") -> Options:
-    """Return the options with explicit values for defaults, which may change under an open run or depend on others.
-
-    Requests from before `strokes` had a default keep the video's own size, those from before `calm` are not calmed, and
-    so are runs created from such a run.
-    """
-    options = Options(**{name: getattr(request.trigger, name) for name in Options.model_fields})
-    keeps_frames = source == "frames" if options.keep_frames is None else options.keep_frames
-    explicit = {"temporal_smoothing": options.smoothing_weight, "keep_frames": keeps_frames}
-    options = options.model_copy(update=explicit)
-    is_calm = earlier is None or earlier.options.with_default_calm == earlier.options
-    if request.version >= CALM_VERSION and is_calm:
-        options = options.with_default_calm
-    keeps_size = request.version < STROKES_VERSION or (
-        earlier is not None and earlier.options.with_default_strokes != earlier.options
-    )
-    return options if keeps_size else options.with_default_strokes
-
-
 def check_before_split(app: App, request: Request) -> None:
     """Raise InputError if the video, program, mask or a style is missing, before a node is paid to split the video."""
     video = paths.input_blob(request.folder, str(request.trigger.video))
@@ -363,52 +291,3 @@ def check_before_split(app: App, request: Request) -> None:
     check_mask(app, request, makes)
     with app.memory.hold(plan_bytes(app.settings.max_style_bytes)):
         plan_styles(app, request)
-
-
-def image_size(file: SeekableFile, file_bytes: int, what: str) -> tuple[int, int]:
-    """Return width and height of an image in pixels, from its header. Raises InputError that names it as `what`."""
-    try:
-        return read_header_of_file(file, file_bytes).size
-    except InputError as error:
-        raise InputError(f"The {what} is invalid: {error.what}", error.remedy) from error
-
-
-def _list_frames(storage: Storage, folder: str, max_frames: int) -> dict[str, ListedFrame]:
-    """Return the blobs directly in the folder by file name. Raises InputError if there are clearly too many."""
-    listed: dict[str, ListedFrame] = {}
-    for item in storage.input.list(folder):
-        name = item.name.removeprefix(folder)
-        if "/" not in name:
-            listed[name] = ListedFrame(item.size, pin_of(item))
-            if len(listed) > max_frames + 1000:
-                raise InputError(
-                    f"There are more than {max_frames} frames", "Cut the video into parts, or raise MAX_FRAMES"
-                )
-        if item.size > MAX_FRAME_BYTES:
-            raise InputError(
-                f"The frame {name!r} has {item.size} bytes; at most {MAX_FRAME_BYTES} are allowed",
-                "Store frames as 8-bit images, for example PNG",
-            )
-    return listed
-
-
-def _derive_manifest(storage: Storage, request: Request, folder: str, sizes: dict[str, int]) -> Manifest:
-    """Return a manifest for frames without one: numbering from their names, size of the first, rate of the trigger."""
-    numbering = number_frames(sizes)
-    if request.trigger.rate is None:
-        raise InputError(
-            "There is no manifest.json beside the frames and the trigger file has no rate",
-            'Add the frame rate to the trigger file, for example "rate": "30000/1001", or split with frame_tools',
-        )
-    first = numbering.pattern.format(numbering.first)
-    width, height = image_size(storage.input.open(folder + first), sizes[first], f"frame {first!r}")
-    return Manifest.plain(
-        numbering.count,
-        request.trigger.rate,
-        width=width,
-        height=height,
-        image_format=numbering.image_format,
-        pattern=numbering.pattern,
-        first_number=numbering.first,
-        source=request.name,
-    )

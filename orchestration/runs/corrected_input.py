@@ -17,7 +17,8 @@ from frame_tools.storage.deployment import Storage
 from frame_tools.storage.pins import read_pins, store_pins
 from frame_tools.storage.recorded_hashes import record_hash
 from orchestration.app import App
-from orchestration.planning.planner import pin_frames, proves_batch
+from orchestration.planning.input_pins import pin_frames
+from orchestration.planning.planner import proves_batch
 from orchestration.state import RunState
 
 _log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.pins import DamagedPinsError, read_pins, store_pins
 from frame_tools.storage.quarantine import quarantine
 from orchestration.app import App
-from orchestration.planning.planner import frames_are_complete, pin_inputs
+from orchestration.planning.input_pins import frames_are_complete, pin_inputs
 from orchestration.runs.decide import damaged_documents
 from orchestration.state import AnyState, RunState
 

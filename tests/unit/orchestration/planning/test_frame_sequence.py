@@ -77,7 +77,7 @@ def test_number_frames_rejects_empty_frame() -> None:
 
 
 @given(
-    stem=st.text("ab -_.()é", max_size=6),
+    stem=st.text("ab -_.()é", max_size=6).filter(lambda stem: not stem.startswith("._")),  # attributes of macOS
     width=st.integers(0, 8),
     first=st.integers(0, 2000),
     count=st.integers(1, 150),

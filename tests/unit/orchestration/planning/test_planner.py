@@ -19,7 +19,8 @@ from frame_tools.contracts.scorers import SCORERS
 from frame_tools.storage.blobs import BlobInfo
 from orchestration.planning import planner
 from orchestration.planning.limits import MAX_AUDIO_PACKETS
-from orchestration.planning.planner import _list_frames
+from orchestration.planning.planned_options import planned_options
+from orchestration.planning.uploaded_frames import list_frames
 from orchestration.state import RunState, read_state
 from tests.support.clips import draw
 from tests.support.fake_node import SIZE, read_manifest, read_plan, split
@@ -31,7 +32,7 @@ from tests.support.world import World, frame, painting
 def test_listing_excludes_other_folders(world: World) -> None:
     for name in ("frames/1.jpg", "frames2/2.jpg", "frames/deep/3.jpg", "frames.jpg", "frames/", "other/frames/9.jpg"):
         world.storage.input.write(f"clip/{name}", b"x")
-    listed = {name for name in _list_frames(world.storage, "clip/frames/", 100) if name}
+    listed = {name for name in list_frames(world.storage, "clip/frames/", 100) if name}
     assert listed == {"1.jpg"}
 
 
@@ -41,7 +42,7 @@ def test_listing_stops_after_too_many_blobs(world: World) -> None:
             yield BlobInfo(name=f"{prefix}{number}.jpg", size=1, etag="", created=None, md5=None)
 
     with pytest.raises(InputError, match="more than 50 frames"):
-        _list_frames(world.intercepted("input", list=endless).storage, "clip/frames/", 50)
+        list_frames(world.intercepted("input", list=endless).storage, "clip/frames/", 50)
 
 
 def test_run_without_frames_is_refused(world: World) -> None:
@@ -335,8 +336,8 @@ def test_request_from_before_strokes_keeps_the_size_of_the_video(world: World) -
     state = read_state(world.storage, run_id)
     assert isinstance(state, RunState)
     old = state.request.model_copy(update={"version": 2})
-    assert planner._options(old, None).strokes is None
-    assert planner._options(state.request, None).strokes == "medium"
+    assert planned_options(old, None).strokes is None
+    assert planned_options(state.request, None).strokes == "medium"
 
 
 def test_run_created_from_one_before_strokes_keeps_the_size_of_the_video(world: World) -> None:
@@ -345,8 +346,8 @@ def test_run_created_from_one_before_strokes_keeps_the_size_of_the_video(world: 
     state, plan = read_state(world.storage, run_id), read_plan(world.storage, run_id)
     assert isinstance(state, RunState)
     old = plan.model_copy(update={"options": plan.options.model_copy(update={"strokes": None})})
-    assert planner._options(state.request, old).strokes is None
-    assert planner._options(state.request, plan).strokes == "medium"
+    assert planned_options(state.request, old).strokes is None
+    assert planned_options(state.request, plan).strokes == "medium"
 
 
 @pytest.mark.parametrize(("asked", "planned"), [({}, 0.5), ({"calm": 0}, 0), ({"statistics": "frame"}, None)])
@@ -362,7 +363,7 @@ def test_runs_from_before_calm_are_painted_as_before(world: World) -> None:
     run_id = world.start("clip", scorer="any", style="sea.png")
     state, plan = read_state(world.storage, run_id), read_plan(world.storage, run_id)
     assert isinstance(state, RunState)
-    assert planner._options(state.request.model_copy(update={"version": 3}), None).calm is None
+    assert planned_options(state.request.model_copy(update={"version": 3}), None).calm is None
     old = plan.model_copy(update={"options": plan.options.model_copy(update={"calm": None})})
-    assert planner._options(state.request, old).calm is None
-    assert planner._options(state.request, plan).calm == 0.5
+    assert planned_options(state.request, old).calm is None
+    assert planned_options(state.request, plan).calm == 0.5
