@@ -185,7 +185,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, nargs="+", default=[250, 2000])
     parser.add_argument("--size", type=parse_size, nargs="+", default=[(640, 360), (1280, 720)])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--chart", type=Path, help="file for the chart, such as docs/chain.svg")
+    parser.add_argument("--chart", type=Path, help="SVG file for the chart")
     arguments = parser.parse_args()
     rows: list[Row] = []
     with (

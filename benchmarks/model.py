@@ -23,7 +23,7 @@ OWN: Final = "host.json, infra/bicep"
 
 SWEEP_SECONDS: Final = 120.0
 """Period of the sweep."""
-SWEEP_FIXED: Final = 8
+SWEEP_FIXED: Final = 9
 SWEEP_ADMITTED: Final = 12
 """Requests of a sweep: in any case, and for an admitted run."""
 STATUS_REQUESTS: Final = 12

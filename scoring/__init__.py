@@ -1,1 +1,1 @@
-"""What runs on a node: a batch of frames is read, scored and written, with its segment, log and receipt."""
+"""What runs on a node: batches of frames are read, scored and written, each with its segment, log and receipt."""

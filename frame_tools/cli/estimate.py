@@ -88,8 +88,8 @@ def estimate(
 ) -> None:
     """Estimate duration and cost of a run and find the best batch size. A model: see docs/cost.md.
 
-    It takes the options of `paint`, and checks them as `paint` does, so that a painting command becomes its estimate by
-    one other word. The scorer, the size and the strokes change the estimate: fine strokes take longer.
+    It takes the painting options of `paint` and checks them as `paint` does. The scorer, the size and the strokes
+    change the estimate: fine strokes take longer. Blob operations are those of a run whose tasks decode the video.
     """
     from frame_tools.cli.paintings import StyleOptions, build_painting
     from frame_tools.contracts.scorers import SCORERS

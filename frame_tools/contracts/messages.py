@@ -58,7 +58,7 @@ class BatchMessage(Document):
         if self.last is None:
             return self
         if not isinstance(self.batch, int) or not self.batch <= self.last < self.batch + MAX_RANGE:
-            raise ValueError(f"last ends a range of at most {MAX_RANGE} batches that begins with batch")
+            raise ValueError(f"last must be from batch to batch + {MAX_RANGE - 1}, and batch a number")
         return self
 
     @property

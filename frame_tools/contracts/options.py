@@ -104,7 +104,7 @@ class Options(Document):
     )
     program: ProgramName | None = option(
         None,
-        "For the scorers model and script: a name on the operator's list of programs.",
+        "For the scorers model and script: a name on the operator's allow-list.",
         example="posterise",
         group=OptionGroup.SCORER_AND_STYLE,
         form="name",

@@ -8,8 +8,8 @@ Preemption: evictions of a node are a Poisson process with rate r per hour, and 
 batch that it was at. The mean working time until a piece of T hours completes is then (exp(r·T) − 1) / r, and each of
 the exp(r·T) − 1 expected evictions adds a wait for a node (Ross, Introduction to Probability Models, on restarts). This
 is the reference architecture's trade-off: large batches save start-ups, small batches lose less work. Tasks of several
-batches have both. Not modeled: the
-slowest of many nodes is slower than the mean, and queuing behind other runs.
+batches have both advantages. Not modeled: the slowest of many nodes is slower than the mean, and queuing behind other
+runs.
 """
 
 import math
@@ -38,7 +38,8 @@ BATCH_WRITES, BATCH_READS = 12, 20
 """Per batch: writes of segment, log, receipt, stdout, stderr, append, messages; reads of plan, manifest, style, marks,
 and by the join."""
 BATCH_CALLS: Final = 2
-"""Function calls per batch: `submit_batch` and `finish_batch`, each billed for the minimum of one second."""
+"""Function calls per batch, at most: `submit_batch`, whose message can name many batches, and `finish_batch`. Each is
+billed for the minimum of one second."""
 JOIN_SECONDS_PER_FRAME: Final = 0.001
 """Including storage access; the join itself takes a twentieth of it (benchmarks.joining)."""
 

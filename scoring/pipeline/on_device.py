@@ -159,6 +159,6 @@ def _within_memory(call: Callable[[], T]) -> T:
         if not is_out_of_memory(error):
             raise
         raise TemporaryError(
-            "The device has not enough memory to smooth frames beside the network",
+            "The device does not have enough memory to smooth frames beside the network",
             "Check that no other program uses the device, or use one with more memory",
         ) from error

@@ -36,7 +36,7 @@ class Compositor:
         height, width = (side * self._scale for side in picture.shape[:2])
         if mask is not None and mask.shape != (height, width):
             raise InternalError(
-                f"The mask has the shape {mask.shape}, but the delivered picture {(height, width)}",
+                f"The mask has the shape {mask.shape}, not that of the delivered picture, {(height, width)}",
                 "Resize the mask first",
             )
         if self._returns_scored(mask) and scored.shape[:2] == (height, width):

@@ -76,7 +76,7 @@ def _score_all(task: Task, batches: BatchRange, score: ScoreBatches) -> dict[int
             else:
                 _log.warning("The batches are scored one by one, because of an error: %s", error)
                 is_careful = True
-    raise InternalError("The batches of the task do not settle", "Resubmit what is missing")
+    raise InternalError("Batches of the task are neither done nor failed after all tries", "Resubmit what is missing")
 
 
 def _next_missing(task: Task, batches: BatchRange, errors: dict[int, Exception]) -> list[int]:
