@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from frame_tools.contracts.choices import Makes, ProgramSource
-from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.errors import InputError, NextStep, TemporaryError
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.plan import PlannedProgram
 from frame_tools.contracts.programs import (
@@ -57,11 +57,16 @@ def read_list(setting: str, scripts: BlobContainer) -> ProgramList:
 def plan_program(options: Options, setting: str, scripts: BlobContainer) -> tuple[PlannedProgram | None, Makes]:
     """Return the run's program, or None, and what the run makes; reads the list only for a run with a program.
 
-    Raises InputError if the program is not allowed, or if the list cannot be used.
+    Raises InputError if the program is not allowed, TemporaryError if the list cannot be used: that is no fault of the
+    run, which waits until the operator has mended it.
     """
     if options.program is None:
         return None, SCORERS[options.scorer].makes or "pictures"
-    program = _find(options, options.program, read_list(setting, scripts))
+    try:
+        allowed = read_list(setting, scripts)
+    except InputError as error:
+        raise TemporaryError(error.what, error.remedy, next_step=NextStep.ASK_OPERATOR) from error
+    program = _find(options, options.program, allowed)
     return program.planned(options.program), program.makes
 
 

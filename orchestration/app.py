@@ -106,3 +106,12 @@ def node_image(app: App, plan: Plan | None) -> str:
     Runs without a plan (their video is still being split) and plans of version 2 record none.
     """
     return plan.node_image if plan is not None and plan.node_image else app.settings.node_image
+
+
+def image_of_copy(app: App, plan: Plan) -> str:
+    """Return the container image for a plan that is made of `plan`: its own, or the app's for an earlier version.
+
+    A copy is written in today's form, which an image of an earlier version cannot read.
+    """
+    is_current = plan.version == Plan.model_fields["version"].default
+    return node_image(app, plan) if is_current else app.settings.node_image

@@ -8,6 +8,7 @@ from frame_tools.contracts.preview_task import MAX_CLIP_BYTES, OrderedFile, Prev
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.storage.blobs import BlobInfo
 from orchestration.app import App
+from orchestration.memory_budget import plan_bytes
 from orchestration.planning.style_validation import inspect_style
 from orchestration.previews.answer import preview_answer
 from orchestration.previews.scheduling import begin_attempt, need_state, settle, submit
@@ -58,7 +59,11 @@ def _painting(app: App, folder: str, name: str) -> OrderedFile:
             f"The painting {name!r} has {_megabytes(info.size)}; the limit for a painting is {_megabytes(limit)}",
             "Save it as JPEG and upload it again",
         )
-    inspect_style(name, app.storage.input.need(info.name).data, SCORER)
+    with app.memory.hold(plan_bytes(limit)):
+        blob = app.storage.input.read(info.name, limit=limit)
+        if blob is None or blob.etag != info.etag:
+            raise InputError(f"The painting {name!r} was replaced a moment ago", "Order the preview again")
+        inspect_style(name, blob.data, SCORER)
     return _ordered(info)
 
 

@@ -18,7 +18,7 @@ from frame_tools.storage.pins import read_pins, store_pins
 from frame_tools.storage.quarantine import quarantine
 from frame_tools.storage.recorded_hashes import load_plan, record_hash
 from orchestration.allowed_programs import plan_program
-from orchestration.app import App, node_image
+from orchestration.app import App, image_of_copy
 from orchestration.memory_budget import plan_bytes
 from orchestration.planning.frame_sequence import check_against_manifest
 from orchestration.planning.input_pins import frames_are_complete, pin_frames, pin_sound, pin_source
@@ -161,7 +161,7 @@ def _plan_rerun(app: App, request: Request) -> Plan:
         update={
             "run_id": request.run_id,
             "correlation_id": request.correlation_id,
-            "node_image": node_image(app, plan),
+            "node_image": image_of_copy(app, plan),
             "parent": parent,
             "redo": tuple(batch for batch in range(plan.batch_count) if batch not in kept),
             "kept_receipts": kept,

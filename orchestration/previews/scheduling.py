@@ -32,8 +32,9 @@ def begin_attempt(app: App, state: PreviewState) -> PreviewState:
     """
     number = state.attempt + 1
     _take_slot(app, state.paths.job_id(number))
-    # Pictures may be gone whose result is still there; with it, the task would have nothing to do.
-    app.storage.work.delete(state.paths.result)
+    if not app.storage.runs.exists(state.paths.attempt(number)):
+        # Pictures may be gone whose result is still there; with it, the task would have nothing to do.
+        app.storage.work.delete(state.paths.result)
     app.storage.runs.create(state.paths.attempt(number), app.clock.now().isoformat().encode())
     return need_state(app, state.preview_id)
 

@@ -7,7 +7,7 @@ pin. It is accepted if nothing else of the frames was replaced; so a video is ne
 import logging
 
 from frame_tools.contracts import ids
-from frame_tools.contracts.errors import DamagedError, ErrorCode
+from frame_tools.contracts.errors import DamagedError, ErrorCode, InputError
 from frame_tools.contracts.inputs import InputPins
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import WORK, RunPaths
@@ -16,7 +16,7 @@ from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.pins import read_pins, store_pins
 from frame_tools.storage.recorded_hashes import record_hash
-from orchestration.app import App
+from orchestration.app import App, image_of_copy
 from orchestration.planning.input_pins import pin_frames
 from orchestration.planning.planner import proves_batch
 from orchestration.state import RunState
@@ -27,7 +27,8 @@ _log = logging.getLogger(__name__)
 def accept_corrected_frames(app: App, state: RunState) -> None:
     """Pin the present version of replaced frames, if all of them are in batches that failed because of their input.
 
-    The plan then pins the receipts of the other batches, too, which name its earlier form.
+    The plan then pins the receipts of the other batches, too, which name its earlier form. Raises InputError for a run
+    that has not ended: its tasks would go on with the earlier form, and what they paint would not count.
     """
     plan = state.plan
     correctable = _frames_of_failed_batches(state)
@@ -40,11 +41,16 @@ def accept_corrected_frames(app: App, state: RunState) -> None:
     replaced = {index for index, pin in enumerate(current) if pin != pins.frames[index]}
     if not replaced or not replaced <= correctable:
         return
+    if state.outcome is None:
+        raise InputError(
+            f"Frames were corrected while the run {plan.run_id} is going on",
+            "Wait until it has ended, or cancel it; then resubmit what is missing",
+        )
     _log.info("run %s: %s corrected frames are accepted", plan.run_id, len(replaced))
     corrected = pins.model_copy(update={"frames": current})
     store_pins(app.storage.runs, corrected)
     kept = plan.kept_receipts | _receipt_hashes(app.storage, state, plan)
-    changes = {"inputs_sha256": corrected.digest, "kept_receipts": kept}
+    changes = {"inputs_sha256": corrected.digest, "kept_receipts": kept, "node_image": image_of_copy(app, plan)}
     corrected_plan = plan.model_copy(update=changes)
     record_hash(app.storage, corrected_plan)
     app.storage.runs.write(RunPaths(plan.run_id).plan, corrected_plan.dumps())

@@ -35,8 +35,9 @@ def claim_retries(app: App, state: RunState, steps: Sequence[int | str], last: T
     passing = next((error for error in errors if error.is_passing), None)
     if passing is not None:
         return list(steps) if _claim_later_retry(app, passing, last) else []
-    blamed = {error.step for error in errors} or {ids.step_name(steps[0])}
-    to_claim = [step for step in steps if ids.step_name(step) in blamed]
+    # Later errors may be consequences of the first one, so each gets its turn.
+    blamed = errors[0].step if errors else ids.step_name(steps[0])
+    to_claim = [step for step in steps if ids.step_name(step) == blamed]
     failed = [step for step in to_claim if not _claim_retry(app, state.run_id, step, last)]
     if _follows_failure(state, failed):
         failed = list(steps)
@@ -62,9 +63,15 @@ def _explains(error: TaskError, last: TaskView) -> bool:
 
 
 def _follows_failure(state: RunState, failed: Sequence[int | str]) -> bool:
-    """Return whether the batch before the first failed one has failed, too: then the cause is not a single batch."""
+    """Return whether the batch before the first failed one has failed, too: then the cause is not a single batch.
+
+    Only one of the same task counts, and none that failed because of its own input.
+    """
     first = next((step for step in failed if isinstance(step, int)), 0)
-    return first > 0 and ids.step_name(first - 1) in state.failures
+    if state.plan is None or first <= state.plan.task_of(first).first:
+        return False
+    before = state.failures.get(ids.step_name(first - 1))
+    return before is not None and before.code is not ErrorCode.INVALID_INPUT
 
 
 def _claim_retry(app: App, run_id: str, step: int | str, last: TaskView) -> bool:

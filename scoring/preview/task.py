@@ -130,9 +130,16 @@ def _download(task: PreviewTask, file: OrderedFile, folder: Path) -> Path:
     folder.mkdir()
     # Messages contain the name of the file; a file system allows 255 bytes.
     path = folder / (file.name if len(file.name.encode()) < MAX_FILE_NAME_BYTES else folder.name)
+    _check_version(task, file)  # another file may be larger than the disk
     with path.open("wb") as opened:
-        exists = task.storage.input.download_to(file.blob, opened)
-    info = task.storage.input.info(file.blob) if exists else None
+        task.storage.input.download_to(file.blob, opened)
+    _check_version(task, file)
+    return path
+
+
+def _check_version(task: PreviewTask, file: OrderedFile) -> None:
+    """Raise InputError if a file is gone or was replaced since the order."""
+    info = task.storage.input.info(file.blob)
     if info is None:
         raise InputError(f"The file {file.name!r} is gone", "Upload it again, and order the preview again")
     if info.etag != file.etag:
@@ -141,7 +148,6 @@ def _download(task: PreviewTask, file: OrderedFile, folder: Path) -> Path:
             "Order the preview again",
             code=ErrorCode.INPUT_CHANGED,
         )
-    return path
 
 
 def _count_frames(clip: Path) -> int:

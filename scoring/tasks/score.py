@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, cast
 
+from frame_tools.cli.errors import to_impasto_error
 from frame_tools.contracts import ids
-from frame_tools.contracts.errors import DamagedError, InputError, InternalError, NextStep
+from frame_tools.contracts.errors import DamagedError, InputError, InternalError, NextStep, TemporaryError
 from frame_tools.contracts.inputs import InputPins
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import WORK, RunPaths
@@ -147,13 +148,14 @@ class _Scoring:
         return opened
 
     def _paint(self, batches: Sequence[int]) -> None:
-        """Paint consecutive batches; if a frame of a failed batch before them is unusable, without warm-up frames."""
+        """Paint consecutive batches; without warm-up frames if those are of a failed batch and cannot be scored."""
         start = find_start(self._task.storage, self._plan, batches[0])
         outputs = PaintedBatches(self._run, batches, self._progress, self._receipts)
         try:
             self._paint_from(start, batches, outputs)
-        except InputError as error:
-            if not start.follows_failure or outputs.has_completed_any:
+        except Exception as error:
+            passes = isinstance(to_impasto_error(error), TemporaryError)
+            if passes or not start.follows_failure or outputs.has_completed_any:
                 raise
             _log.warning("The batch %d begins without warm-up frames: %s", start.batch, error)
             outputs = PaintedBatches(self._run, batches, self._progress, self._receipts)

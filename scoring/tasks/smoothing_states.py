@@ -62,7 +62,8 @@ def find_start(storage: Storage, plan: Plan, batch: int) -> Start:
         if storage.runs.exists(RunPaths(plan.run_id).failure(ids.step_name(earlier))):
             return Start(batch=earlier + 1, follows_failure=True)
         _log.warning("The state of smoothing after the batch %d is not there: scoring begins earlier", earlier)
-    return Start(batch=first)
+    failure = RunPaths(plan.run_id).failure(ids.step_name(first - 1)) if first else ""
+    return Start(batch=first, follows_failure=bool(failure) and storage.runs.exists(failure))
 
 
 def _read_state(storage: Storage, plan: Plan, batch: int) -> SmoothingState | None:

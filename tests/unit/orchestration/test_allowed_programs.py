@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.errors import InputError, TemporaryError
 from frame_tools.contracts.plan import PlannedProgram
 from frame_tools.contracts.programs import LIST_BLOB, MAX_LIST_BYTES, AllowedPrograms
+from orchestration.handlers.sweep import sweep
+from orchestration.runs.advance import advance
 from orchestration.settings import Settings
 from tests.support.fake_node import read_plan
 from tests.support.world import World
@@ -79,13 +81,22 @@ def test_setting_takes_the_place_of_the_list(world: World) -> None:
         (b"[" * MAX_LIST_BYTES, "allowed.json"),
     ],
 )
-def test_damaged_list_is_named(world: World, data: bytes, cause: str) -> None:
+def test_run_waits_while_the_list_is_damaged(world: World, data: bytes, cause: str) -> None:
     world.upload_frames("clip")
     world.storage.scripts.write(LIST_BLOB, data)
-    run_id = world.fire_trigger(world.upload_trigger("clip", scorer="script", program="count"))
-    assert world.status(run_id) == "refused"
-    assert f"scripts/{LIST_BLOB}" in str(world.outcome(run_id).reason)
-    assert cause in str(world.outcome(run_id).reason)
+    trigger = world.upload_trigger("clip", scorer="script", program="count")
+    with pytest.raises(TemporaryError, match=f"scripts/{LIST_BLOB}") as caught:
+        world.fire_trigger(trigger)
+    assert cause in caught.value.what
+    (mark,) = world.storage.runs.list("open/")
+    run_id = mark.name.removeprefix("open/")
+    with pytest.raises(ExceptionGroup):
+        sweep(world.app)
+    (trouble,) = world.status_document(run_id)["trouble"]
+    assert cause in trouble
+    world.storage.scripts.write(LIST_BLOB, json.dumps(PROGRAMS).encode())
+    advance(world.app, run_id)
+    assert world.status(run_id) == "scoring"
 
 
 def test_damaged_list_does_not_concern_runs_without_a_program(world: World) -> None:

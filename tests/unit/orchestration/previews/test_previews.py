@@ -1,6 +1,7 @@
 """Previews from the order to the end: one task for each, whatever dies, repeats or stays silent on the way."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +13,14 @@ from frame_tools.contracts.errors import InputError, MissingError, TemporaryErro
 from frame_tools.contracts.preview_call import OrderPreview, PreviewAnswer
 from frame_tools.contracts.preview_paths import PreviewPaths
 from frame_tools.contracts.preview_task import MAX_CLIP_BYTES, MAX_LOOKS, PreviewEnding
+from frame_tools.storage.blobs import BlobInfo
 from orchestration.azure_batch.in_memory import InMemoryBatch
 from orchestration.azure_batch.task_spec import PREVIEW_TASK_ID
 from orchestration.handlers.order_preview import order_preview
 from orchestration.handlers.sweep import sweep
 from orchestration.previews.answer import preview_answer
 from orchestration.previews.decide import TIME_LIMIT, WAIT_LIMIT
+from orchestration.previews.scheduling import begin_attempt, need_state
 from orchestration.previews.slots import MAX_OPEN_PREVIEWS, read_slots
 from tests.support.api_call import ApiCall, api_call
 from tests.support.crash import SimulatedCrash, crash_after
@@ -107,6 +110,28 @@ def test_task_names_only_ids_and_ends_before_its_job(world: World) -> None:
     spec = world.app.batch.jobs.specs[names.job_id(1), PREVIEW_TASK_ID]
     assert spec.command == f"python -m scoring paint-preview --preview {preview.preview_id} --attempt 1"
     assert spec.limit * (spec.retries + 1) < TIME_LIMIT
+
+
+def test_painting_that_is_replaced_meanwhile_is_not_read(world: World) -> None:
+    upload(world)
+
+    def info(original: Callable[[str], BlobInfo | None], name: str) -> BlobInfo | None:
+        found = original(name)
+        if name.endswith("wave.png"):
+            world.storage.input.write(name, painting())
+        return found
+
+    with pytest.raises(InputError, match=r"wave\.png"):
+        order(world.intercepted("input", info=info))
+
+
+def test_late_handler_keeps_the_result_of_the_attempt_that_it_wanted_to_begin(world: World) -> None:
+    upload(world)
+    preview = order(world)
+    unclaimed = replace(need_state(world.app, preview.preview_id), attempt=0)
+    finish_preview(world.storage, preview.preview_id)
+    begin_attempt(world.app, unclaimed)
+    assert preview_answer(world.app, preview.preview_id).status == "finished"
 
 
 @pytest.mark.parametrize(

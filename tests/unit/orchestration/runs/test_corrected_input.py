@@ -4,8 +4,10 @@ import io
 
 import pytest
 
+from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.inputs import InputPins
 from frame_tools.contracts.paths import RunPaths
+from orchestration.app import image_of_copy
 from orchestration.handlers.resubmit import resubmit
 from orchestration.runs.advance import advance
 from tests.support.clips import draw
@@ -105,3 +107,24 @@ def test_unchanged_input_keeps_the_plan(world: World, failed_run: str) -> None:
     before = read_plan(world.storage, failed_run)
     resubmit(world.app, failed_run, "missing")
     assert read_plan(world.storage, failed_run) == before
+
+
+def test_frames_are_not_corrected_while_tasks_paint(world: World) -> None:
+    """They go on with the earlier plan, and what they paint would not count."""
+    run_id = world.start("clip")
+    world.deliver_messages()
+    fail(world.storage, run_id, 1)
+    replace_frame(world, 3)
+    before = read_plan(world.storage, run_id)
+    with pytest.raises(InputError, match="going on"):
+        resubmit(world.app, run_id, "failed")
+    assert read_plan(world.storage, run_id) == before
+    assert world.storage.runs.exists(RunPaths(run_id).failure("00001"))
+
+
+def test_plan_made_of_an_earlier_version_gets_an_image_that_reads_it(world: World, failed_run: str) -> None:
+    """The copy is written in today's form; the image that painted the first batches may not know it."""
+    plan = read_plan(world.storage, failed_run).model_copy(update={"node_image": "impasto-node:old"})
+    assert image_of_copy(world.app, plan) == "impasto-node:old"
+    old = plan.model_copy(update={"version": 5})
+    assert image_of_copy(world.app, old) == world.app.settings.node_image

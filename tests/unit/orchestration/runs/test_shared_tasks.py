@@ -13,10 +13,12 @@ from orchestration.handlers.finish_batch import finish_batch
 from orchestration.handlers.resubmit import resubmit
 from orchestration.handlers.submit_batch import submit_batch
 from orchestration.handlers.sweep import sweep
-from tests.support.fake_node import read_plan
+from tests.support.fake_node import fail, read_plan
 from tests.support.in_memory_host import InMemoryHost, record_error
 from tests.support.memory_world import InMemoryCloud
 from tests.support.world import World, drain, in_parallel, message
+
+BROKEN = InternalError("It is broken", "Report it")
 
 
 @pytest.fixture
@@ -142,6 +144,31 @@ def test_error_of_one_batch_is_retried_and_then_fails_it_alone(cloud: InMemoryCl
     assert (outcome.status, outcome.reason) == ("failed", "Batch 3 failed: It is broken")
     assert shared.status_document(run_id)["batches"]["done"] == 4
     assert {name for name in shared.runs_blobs(run_id) if name.startswith("retries/")} == {"retries/00003-1"}
+
+
+def test_of_several_errors_of_a_task_the_first_is_blamed(cloud: InMemoryCloud, shared: World) -> None:
+    """The later ones may be its consequences: their frames are smoothed with those before them."""
+    host, run_id = played(cloud, shared, b2=BROKEN, b3=BROKEN)
+    host.play(rounds=2)
+    sweep(shared.app)
+    retried = {name for name in shared.runs_blobs(run_id) if name.startswith("retries/")}
+    assert retried == {"retries/00002-1"}
+
+
+@pytest.mark.parametrize(
+    ("code", "failed"),
+    [(ErrorCode.INVALID_INPUT, ["00002", "00003"]), (ErrorCode.TASK_FAILED, ["00002", "00003", "00004"])],
+)
+def test_corrupt_input_before_a_dying_batch_does_not_fail_the_rest(
+    cloud: InMemoryCloud, shared: World, code: ErrorCode, failed: list[str]
+) -> None:
+    run_id = shared.start("clip", 10)
+    shared.deliver_messages()
+    fail(shared.storage, run_id, 2, code=code)
+    for _ in range(2):
+        kill_tasks(cloud, run_id, 2)
+        sweep(shared.app)
+    assert list(shared.status_document(run_id)["batches"]["failed"]) == failed
 
 
 def test_outage_in_a_task_delays_all_its_batches(cloud: InMemoryCloud, shared: World) -> None:

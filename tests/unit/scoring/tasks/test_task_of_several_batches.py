@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from azure.core.exceptions import ServiceRequestError
 
-from frame_tools.contracts.errors import InputError, InternalError, TemporaryError
+from frame_tools.contracts.errors import ImpastoError, InputError, InternalError, TemporaryError
 from frame_tools.contracts.ids import BatchRange
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
@@ -26,8 +26,8 @@ BORDERS = (0, 1, 3, 4, 5)
 LAST = len(BORDERS) - 2
 
 
-def smoothed(scorer="any", **options):
-    """Plan the batches as one task, with smoothing whose frames depend on all frames before them."""
+def smoothed(scorer="any", *, task_borders=(0, LAST + 1), **options):
+    """Plan the batches as one task (or several), with smoothing whose frames depend on all frames before them."""
     painted = planned_with_painting()
     plan = Plan.load_stored(painted.runs.need(PATHS.plan).data)
     storage = planned(
@@ -38,7 +38,7 @@ def smoothed(scorer="any", **options):
         key_styles=plan.key_styles if scorer == "any" else (),
         sample=plan.sample,
         borders=BORDERS,
-        task_borders=(0, LAST + 1),
+        task_borders=task_borders,
     )
     storage.work.write("style", painting())
     return storage
@@ -160,6 +160,35 @@ def test_failed_batch_does_not_stop_the_others(weights):
     with pytest.raises(InputError) as again:
         score(storage, 0, last=LAST, weights=weights)
     assert again.value.what == failure.reason
+
+
+def test_corrupt_frame_does_not_stop_the_next_task():
+    """Its warm-up would begin with that frame, of a batch that another task has recorded as failed."""
+    storage = smoothed("copy", task_borders=(0, 2, LAST + 1))
+    storage.input.write("clip/frames/000002.png", b"no picture")
+    with pytest.raises(InputError, match=r"000002\.png"):
+        score(storage, 0, last=1)
+    score(storage, 2, last=LAST)
+    assert [storage.runs.exists(PATHS.receipt(batch)) for batch in range(LAST + 1)] == [True, False, True, True]
+
+
+def test_defect_in_a_batch_does_not_stop_the_others(monkeypatch):
+    """Recorded as a failure by the sweep after its retries; the frames before the next batch raise the same error."""
+
+    def broken(pictures, positions):
+        if {position.index for position in positions} & {1, 2}:
+            raise ValueError("a defect")
+        return 255 - pictures
+
+    monkeypatch.setattr("scoring.scorers.identity.IdentityScorer.open", lambda *_: broken)
+    storage = smoothed("copy")
+    with pytest.raises(ValueError, match="a defect"):
+        score(storage, 0, last=1)
+    failure = Failure(run_id=RUN, step="00001", reason="a defect", remedy="Report it", failed_at="now")
+    storage.runs.create(PATHS.failure("00001"), failure.dumps())
+    with pytest.raises(ImpastoError):
+        score(storage, 0, last=LAST)
+    assert [storage.runs.exists(PATHS.receipt(batch)) for batch in range(LAST + 1)] == [True, False, True, True]
 
 
 @pytest.mark.parametrize("policy", ["previous", "original"])
