@@ -76,7 +76,7 @@ def perform_preview(task: PreviewTask, weights: Path, *, started: float) -> None
         raise InputError(recorded.reason, recorded.remedy, code=recorded.code, next_step=recorded.next_step)
     try:
         _paint(task, weights, started)
-    except Exception as error:
+    except Exception as error:  # whatever it is, the preview says why it failed
         _record(task, error)
         raise
 

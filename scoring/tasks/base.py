@@ -94,7 +94,7 @@ def perform(task: Task, work: Callable[[Task], None]) -> None:
         _log.info("Task %s begins", task.task_id)
         try:
             work(task)
-        except Exception as error:
+        except Exception as error:  # whatever it is, the sweep and the user need its reason
             record(task, error)
             raise
     task.send_message()

@@ -45,7 +45,7 @@ def perform_batches(
         with ExitStack() as stack:
             try:
                 score = stack.enter_context(open_scoring())
-            except Exception as error:
+            except Exception as error:  # whatever it is, no batch can be scored, and each needs the reason
                 _record_for_all(task, missing, error)
                 raise
             errors = _score_all(task, batches, score)
@@ -65,7 +65,7 @@ def _score_all(task: Task, batches: BatchRange, score: ScoreBatches) -> dict[int
             together = together[:1]
         try:
             score(together)
-        except Exception as error:
+        except Exception as error:  # a defect in one batch, too, must not stop the others
             if isinstance(to_impasto_error(error), TemporaryError):
                 record(_for_batch(task, _first_missing(task, batches, together)), error)
                 raise

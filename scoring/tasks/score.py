@@ -138,7 +138,7 @@ class _Scoring:
                 else:
                     self._paint(batches)
             self._receipts.wait()
-        except Exception:
+        except Exception:  # whatever ended the pass, batches that are painted must still get their receipts
             self._receipts.abandon()
             raise
 
@@ -153,7 +153,7 @@ class _Scoring:
         outputs = PaintedBatches(self._run, batches, self._progress, self._receipts)
         try:
             self._paint_from(start, batches, outputs)
-        except Exception as error:
+        except Exception as error:  # a defect met by a failed batch's frames, too, must not stop the batches behind it
             passes = isinstance(to_impasto_error(error), TemporaryError)
             if passes or not start.follows_failure or outputs.has_completed_any:
                 raise
