@@ -1,9 +1,8 @@
 """Multithreaded writing of frames as image files: bounded memory, atomic files, errors raised by the next call."""
 
 import os
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -12,6 +11,7 @@ from PIL import Image
 
 from frame_tools.media.files import write_atomically
 from frame_tools.media.images import encode_jpeg, encode_png
+from frame_tools.write_pool import WritePool
 
 ENCODERS: Final[dict[str, Callable[[Image.Image], bytes]]] = {"jpg": encode_jpeg, "png": encode_png}
 _MAX_THREADS: Final = 8
@@ -27,27 +27,20 @@ class FrameWriter:
         self._folder = folder
         self._on_written = on_written
         self._encode = ENCODERS[image_format]
-        threads = min(_MAX_THREADS, os.cpu_count() or 1)
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="frames")
-        self._pending: deque[Future[None]] = deque()
-        self._max_pending = 2 * threads
+        self._pool = WritePool(min(_MAX_THREADS, os.cpu_count() or 1), "frames")
 
     def __enter__(self) -> Self:
+        self._pool.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(cancel_futures=kind is not None)
-        if kind is None:
-            for future in self._pending:
-                future.result()
+        self._pool.__exit__(kind, error, trace)
 
     def write(self, image: Image.Image, name: str) -> None:
         """Queue `image` to be written under `name`; blocks while too many images are queued."""
-        if len(self._pending) >= self._max_pending:
-            self._pending.popleft().result()
-        self._pending.append(self._pool.submit(self._write, image, name))
+        self._pool.submit(partial(self._write, image, name))
 
     def _write(self, image: Image.Image, name: str) -> None:
         path = self._folder / name

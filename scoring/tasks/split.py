@@ -5,14 +5,11 @@ It stores the video's frames, or, where tasks are to decode the video themselves
 
 import logging
 import tempfile
-import threading
-from collections import deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from frame_tools.contracts import paths
 from frame_tools.contracts.errors import ErrorCode, InputError, NextStep
@@ -28,6 +25,7 @@ from frame_tools.media.video_limits import VideoLimits
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.mode import MAX_FRAME_PIXELS, MAX_FRAMES
 from frame_tools.storage.recorded_hashes import load_request
+from frame_tools.write_pool import WritePool
 from scoring.tasks.base import Task, utc_now
 from scoring.tasks.progress import ProgressWriter
 
@@ -53,11 +51,11 @@ def split_video(task: Task) -> None:
                     next_step=NextStep.START_NEW_RUN,
                 )
         folder = Path(scratch) / "split"
-        with ProgressWriter(task) as progress, _Uploads(task, folder) as uploads:
-            steps = _Steps(limits=_limits(task.environ), progress=progress.set_frames, on_frame=uploads.send)
+        with ProgressWriter(task) as progress, _uploads(task, folder) as upload:
+            steps = _Steps(limits=_limits(task.environ), progress=progress.set_frames, on_frame=upload)
             manifest = _read_video(video, folder, trigger, steps)
             if manifest.audio_file:
-                uploads.send(folder / manifest.audio_file)
+                upload(folder / manifest.audio_file)
     data = manifest.dumps()
     _store_manifest(task, manifest, data)
     receipt = SplitReceipt(
@@ -116,37 +114,12 @@ def _limits(environ: Mapping[str, str]) -> VideoLimits:
     )
 
 
-class _Uploads:
-    """Writes files to the run's folder in `work` while the next ones are made: the same names and bytes every time.
+@contextmanager
+def _uploads(task: Task, folder: Path) -> Iterator[Callable[[Path], None]]:
+    """Yield what uploads a complete file of the folder to the run's folder in `work`, while the next ones are made.
 
-    Leaving the `with` block waits for all of them; `send` blocks while too many are pending, and raises their errors.
+    The same names and bytes every time. It is thread-safe; the end of the `with` block waits for all files.
     """
-
-    def __init__(self, task: Task, folder: Path) -> None:
-        self._work, self._folder = task.storage.work, folder
-        self._target = RunPaths(task.run_id).split_folder
-        self._pool = ThreadPoolExecutor(UPLOAD_THREADS, thread_name_prefix="upload")
-        self._lock = threading.Lock()
-        self._pending: deque[Future[None]] = deque()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pool.shutdown(cancel_futures=kind is not None)
-        if kind is None:
-            for future in self._pending:
-                future.result()
-
-    def send(self, file: Path) -> None:
-        """Upload a complete file; thread-safe."""
-        with self._lock:
-            oldest = self._pending.popleft() if len(self._pending) >= 2 * UPLOAD_THREADS else None
-            self._pending.append(self._pool.submit(self._upload, file))
-        if oldest is not None:
-            oldest.result()
-
-    def _upload(self, file: Path) -> None:
-        self._work.upload_file(f"{self._target}/{file.relative_to(self._folder).as_posix()}", file)
+    upload, target = task.storage.work.upload_file, RunPaths(task.run_id).split_folder
+    with WritePool(UPLOAD_THREADS, "upload") as pool:
+        yield lambda file: pool.submit(partial(upload, f"{target}/{file.relative_to(folder).as_posix()}", file))
