@@ -16,6 +16,7 @@ from frame_tools.contracts.errors import ImpastoError, InputError, InternalError
 from frame_tools.contracts.ids import BatchRange, step_name
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure
+from frame_tools.storage.recorded_hashes import load_plan
 from frame_tools.storage.settled import settled_batches
 from scoring.tasks.base import Task, failure_error, has_ended, record
 
@@ -36,8 +37,9 @@ def perform_batches(
     if has_ended(task):
         return
     done, failed = settled_batches(task.storage.runs, task.run_id, batches)
-    if done | failed:  # the attempt that recorded the last one may have died before it sent the message
-        _for_batch(task, max(done | failed)).send_message()
+    settled = sorted((done | failed) - _kept(task) if done | failed else ())
+    if settled:  # the attempt that recorded the last one may have died before it sent the message
+        _for_batch(task, settled[-1]).send_message()
     missing = [batch for batch in batches.numbers if batch not in done | failed]
     errors: dict[int, Exception] = {}
     if missing:
@@ -50,6 +52,18 @@ def perform_batches(
                 raise
             errors = _score_all(task, batches, score)
     _raise_first(task, errors, failed)
+
+
+def _kept(task: Task) -> frozenset[int]:
+    """Return the batches whose receipts were there before the run's first task: no attempt was to report them.
+
+    None if the plan cannot be used, which is an error where the batches are scored.
+    """
+    try:
+        plan, _ = load_plan(task.storage, task.run_id)
+    except ImpastoError:
+        return frozenset()
+    return frozenset(range(plan.batch_count)).difference(plan.scored) | plan.kept_receipts.keys()
 
 
 def _score_all(task: Task, batches: BatchRange, score: ScoreBatches) -> dict[int, Exception]:

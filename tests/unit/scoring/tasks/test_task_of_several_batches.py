@@ -253,6 +253,32 @@ def test_only_missing_batches_are_scored():
 
 
 @pytest.mark.parametrize(
+    ("done", "kept", "reported"),
+    [((0, 2), {0, 2}, []), ((0, 1, 2, 3), {0, 2, 3}, [message(1)]), ((0, 2, 3), {3}, [message(2)])],
+)
+def test_kept_batches_are_not_reported(done, kept, reported):
+    """A redone run has receipts that no task of it has written; each message wakes the app."""
+    shell = Shell()
+    plan = Plan.load_stored(shell.storage.runs.need(PATHS.plan).data)
+    redo = tuple(batch for batch in range(LAST + 1) if batch not in kept)
+    shell.storage.runs.write(PATHS.plan, plan.model_copy(update={"parent": "clip-1111111111", "redo": redo}).dumps())
+    for batch in done:
+        shell.storage.runs.create(PATHS.receipt(batch), b"")
+    shell.perform()
+    assert shell.done() == [0, 1, 2, 3]
+    assert shell.storage.finished_batches.messages == reported
+
+
+def test_batches_kept_from_before_a_correction_are_not_reported():
+    shell = Shell()
+    plan = Plan.load_stored(shell.storage.runs.need(PATHS.plan).data)
+    shell.storage.runs.write(PATHS.plan, plan.model_copy(update={"kept_receipts": {1: 64 * "0"}}).dumps())
+    shell.storage.runs.create(PATHS.receipt(1), b"")
+    shell.perform()
+    assert shell.storage.finished_batches.messages == []
+
+
+@pytest.mark.parametrize(
     ("error", "recorded"),
     [
         (InputError("No picture", "Give one"), "failures/00001.json"),
