@@ -6,11 +6,11 @@ Each is a separate process, as in Azure; they know each other by address only.
 import json
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
@@ -26,10 +26,11 @@ from local_cloud.accounts import (
     storage_settings,
 )
 from local_cloud.service_process import ServiceFailedError, ServiceProcess
-from local_cloud.upload_origins import allow_uploads
+from local_cloud.storage_setup import allow_uploads, make_containers
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
 AZURITE: Final = PROJECT / "node_modules" / ".bin" / "azurite"
+AZURITE_PRELOADS: Final = PROJECT / "local_cloud" / "azurite"
 SCORER_PYTHON: Final = PROJECT / ".venv-scoring" / "bin"
 
 
@@ -92,11 +93,9 @@ def running_cloud(options: CloudOptions) -> Iterator[Cloud]:
             service.launch()
             services[service.name] = service
         azurite.wait_until_ready()
-        with _containers(settings) if options.containers else nullcontext():
-            if options.functions:
-                allow_uploads(ports)
-            for service in others:
-                service.wait_until_ready()
+        _set_up_storage(options, ports)
+        for service in others:
+            service.wait_until_ready()
         yield Cloud(ports=ports, settings=settings, services=services)
 
 
@@ -105,20 +104,15 @@ def _services(options: CloudOptions, ports: Ports, settings: Mapping[str, str]) 
     return [*services, _function_host(options, ports, settings)] if options.functions else services
 
 
-@contextmanager
-def _containers(settings: Mapping[str, str]) -> Iterator[None]:
-    """Create the containers and queues in another process while the block runs. Raises ServiceFailedError."""
-    argv = [sys.executable, "-m", "frame_tools", "make-containers"]
-    process = subprocess.Popen(argv, cwd=PROJECT, env={**os.environ, **settings})
+def _set_up_storage(options: CloudOptions, ports: Ports) -> None:
+    """Do to the emulator what the templates do to the accounts in Azure. Raises ServiceFailedError."""
     try:
-        yield
-    except BaseException:  # also when interrupted: the process must not stay
-        process.kill()
-        raise
-    finally:
-        code = process.wait()
-    if code != 0:
-        raise ServiceFailedError("The blob containers could not be created; the output above gives the reason")
+        if options.containers:
+            make_containers(ports)
+        if options.functions:
+            allow_uploads(ports)
+    except (OSError, HTTPException) as error:
+        raise ServiceFailedError(f"The containers of the storage emulator could not be set up: {error}") from error
 
 
 def node_environment(ports: Ports) -> dict[str, str]:
@@ -155,7 +149,9 @@ def _azurite(options: CloudOptions, ports: Ports) -> ServiceProcess:
     if not AZURITE.is_file():
         raise ServiceFailedError(f"Azurite is not installed ({AZURITE} is missing). Run `make setup`.")
     kept = ["--inMemoryPersistence"] if options.in_memory else ["--location", str(options.folder / "azurite")]
-    argv = [str(AZURITE), "--disableTelemetry", "--skipApiVersionCheck", *kept]
+    preloads = ["quick_start.cjs", *(["write_hints.cjs"] if options.functions else [])]
+    argv = ["node", *(f"--require={AZURITE_PRELOADS / name}" for name in preloads), str(AZURITE)]
+    argv += ["--disableTelemetry", "--skipApiVersionCheck", *kept]
     for service in ("blob", "queue", "table"):
         argv += [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(getattr(ports, service))]
     accounts = f"{DATA_ACCOUNT}:{DATA_KEY};{OPS_ACCOUNT}:{OPS_KEY}"
@@ -163,7 +159,7 @@ def _azurite(options: CloudOptions, ports: Ports) -> ServiceProcess:
         "Azurite",
         argv,
         cwd=PROJECT,
-        env={**os.environ, "AZURITE_ACCOUNTS": accounts},
+        env={**os.environ, "AZURITE_ACCOUNTS": accounts, "LOCAL_CLOUD_HINTS_PORT": str(ports.functions)},
         log=options.folder / "logs" / "azurite.log",
         ready="Table service is successfully listening",
     )
@@ -189,7 +185,7 @@ def _batch_service(options: CloudOptions, ports: Ports) -> ServiceProcess:
 
 def _function_host(options: CloudOptions, ports: Ports, settings: Mapping[str, str]) -> ServiceProcess:
     argv = [sys.executable, "-m", "local_cloud.function_host", "host", "start", "--strict"]
-    argv += ["--port", str(ports.functions)]
+    argv += ["--port", str(ports.functions), "--storage-hints"]
     if options.duplicate_seed is not None:
         argv += ["--duplicate-deliveries", str(options.duplicate_seed)]
     return ServiceProcess(

@@ -11,7 +11,7 @@ from typing import Final
 
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
-_POLL_SECONDS: Final = 0.05
+_POLL_SECONDS: Final = 0.02
 
 
 class ServiceFailedError(RuntimeError):

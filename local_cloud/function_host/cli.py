@@ -3,19 +3,25 @@
 import argparse
 import asyncio
 import errno
+import logging
 import os
 import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from local_cloud.function_host.config.settings import local_http_port, read_settings
+from local_cloud.function_host.config.options import ExitCode, HostOptions
+from local_cloud.function_host.config.settings import HostSettings, local_http_port, read_settings
 from local_cloud.function_host.console import Console
-from local_cloud.function_host.host import ExitCode, Host, HostOptions
 from local_cloud.function_host.invocation.values import AppLoadError
+from local_cloud.function_host.invocation.worker import Worker
+
+if TYPE_CHECKING:
+    from local_cloud.function_host.host import Host
 
 _DEFAULT_PORT = 7071
+_log = logging.getLogger(__name__)
 _EXAMPLES = """examples:
   python -m local_cloud.function_host host start --port 7071 --verbose
   python -m local_cloud.function_host start --enableAuth
@@ -61,11 +67,33 @@ async def _run(options: argparse.Namespace, listening: socket.socket) -> NoRetur
             duplicate_seed=options.duplicate_seed,
             cors_origins=options.cors,
             strict=options.strict,
+            storage_hints=options.storage_hints,
         )
-        host = await Host.load(settings, host_options)
+        # The host's libraries are imported while the worker process imports the app.
+        worker, host_class = await asyncio.gather(
+            _load_worker(settings, strict=options.strict), asyncio.to_thread(_import_host)
+        )
+        host = host_class(settings, host_options, worker=worker)
     except (AppLoadError, ValueError) as error:
         _fail(ExitCode.NOT_LOADED, f"The app cannot be loaded. {error}")
     _exit(await host.run(listening))
+
+
+async def _load_worker(settings: HostSettings, *, strict: bool) -> Worker:
+    """Load the app. Raises AppLoadError if it must be loadable, else goes on without functions."""
+    try:
+        return await Worker.load(settings.root, settings.values, processes=settings.worker_processes)
+    except AppLoadError as error:
+        if strict:
+            raise
+        _log.error("The app cannot be loaded, so the host runs without functions. %s", error)
+        return Worker([], ())
+
+
+def _import_host() -> "type[Host]":
+    from local_cloud.function_host.host import Host
+
+    return Host
 
 
 def _bind(port: int) -> socket.socket:
@@ -99,6 +127,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cors", default="", metavar="ORIGINS", help="allowed origins, separated by commas, or *")
     parser.add_argument(
         "--strict", action="store_true", help="exit with code 3 if the app or one of its functions cannot be loaded"
+    )
+    parser.add_argument(
+        "--storage-hints", action="store_true", help="receive hints of the local Azurite about writes (UDP, same port)"
     )
     parser.add_argument("--enableAuth", action="store_true", help="require access keys")
     parser.add_argument(

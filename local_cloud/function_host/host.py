@@ -10,18 +10,16 @@ import logging
 import signal
 import socket
 from collections.abc import Coroutine
-from dataclasses import dataclass
-from enum import IntEnum
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 
+from local_cloud.function_host.config.options import ExitCode, HostOptions
 from local_cloud.function_host.config.settings import HostSettings
 from local_cloud.function_host.invocation.bindings import Bindings
 from local_cloud.function_host.invocation.functions import Function
 from local_cloud.function_host.invocation.invoker import Invoker
-from local_cloud.function_host.invocation.values import AppLoadError
 from local_cloud.function_host.invocation.worker import Worker
 from local_cloud.function_host.storage.clients import Storage
 from local_cloud.function_host.storage.locks import SingletonLocks
@@ -43,31 +41,8 @@ _SUPPORTED = {"httptrigger", "queuetrigger", "blobtrigger", "timertrigger", "eve
 _log = logging.getLogger(__name__)
 
 
-class ExitCode(IntEnum):
-    """Exit codes of the host's process."""
-
-    STOPPED = 0
-    """The host was asked to stop and did."""
-    PORT_IN_USE = 2
-    """Another process listens on the port; also the code for invalid arguments."""
-    NOT_LOADED = 3
-    """host.json or the settings cannot be used; with --strict, also the app or one of its functions."""
-
-
-@dataclass(frozen=True)
-class HostOptions:
-    """Command-line options of the host."""
-
-    enable_auth: bool = False
-    duplicate_seed: int | None = None
-    cors_origins: str = ""
-    """Origins separated by commas; empty means those of local.settings.json."""
-    strict: bool = False
-    """Whether a function that cannot be started is an error; the real host disables it and runs the others."""
-
-
 class Host:
-    """A loaded and wired app. Create it with `Host.load` on the event loop that runs it."""
+    """A loaded and wired app. Create it on the event loop that runs it."""
 
     def __init__(self, settings: HostSettings, options: HostOptions, *, worker: Worker) -> None:
         """Connect the functions. Raises a ValueError for an invalid function if the options say `strict`."""
@@ -90,18 +65,6 @@ class Host:
             if not settings.is_disabled(function.name):
                 self._try_connect(function)
         self._blob_queue = BlobQueue(self._blob_triggers, self._invoker, settings, self._storage)
-
-    @classmethod
-    async def load(cls, settings: HostSettings, options: HostOptions) -> "Host":
-        """Load and connect the app. Raises AppLoadError or ValueError with the cause if the options say `strict`."""
-        try:
-            worker = await Worker.load(settings.root, settings.values, processes=settings.worker_processes)
-        except AppLoadError as error:
-            if options.strict:
-                raise
-            _log.error("The app cannot be loaded, so the host runs without functions. %s", error)
-            worker = Worker([], ())
-        return cls(settings, options, worker=worker)
 
     def _try_connect(self, function: Function) -> None:
         """Connect a function to its trigger; like the real host, disable an invalid one unless the host is strict."""
@@ -144,6 +107,8 @@ class Host:
         await runner.setup()
         await web.SockSite(runner, listening).start()
         self._log_startup(listening.getsockname()[1])
+        if self._options.storage_hints:
+            await self._storage.hints.listen(listening.getsockname()[1])
         listeners = [asyncio.create_task(work) for work in self._listeners()]
         try:
             await self._wait(listeners)

@@ -4,22 +4,24 @@ A signed URL (SAS) is used as it is. For any other URL the credential comes from
 the storage connection string whose blob endpoint is a prefix of the URL. In Azure the node's managed identity takes
 this role: output files need a signed URL or an identity reference, and only the pool's identity, NODE_IDENTITY, opens
 the storage of the image's environment. A resource file without either is read anonymously, and storage decides.
+
+Azure's SDK is imported with the first transfer: its import takes as long as the start of the service.
 """
 
 import glob
 import string
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-from azure.core.credentials import AzureNamedKeyCredential
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
-from azure.storage.blob import BlobClient, ContainerClient, ExponentialRetry
 
 from local_cloud.batch_service.contracts.requests import NameValue, OutputFile, ResourceFile
 from local_cloud.batch_service.execution.directories import TaskDirectory
 from local_cloud.batch_service.state.models import FailureInfo
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AzureNamedKeyCredential
+    from azure.storage.blob import ExponentialRetry
 
 NODE_IDENTITY = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local/providers"
@@ -46,6 +48,11 @@ def download(files: tuple[ResourceFile, ...], *, directory: TaskDirectory, envir
 
     Raises TransferError with BlobNotFound, BlobAccessDenied, BlobDownloadMiscError or ResourceFileCreateFailed.
     """
+    if not files:
+        return
+    from azure.core.exceptions import AzureError
+    from azure.storage.blob import BlobClient
+
     for file in files:
         target = (directory.working / file.file_path).resolve()
         if not target.is_relative_to(directory.working.resolve()):
@@ -76,6 +83,9 @@ def upload(
 
     Raises TransferError with FileUploadContainerNotFound, FileUploadAccessDenied or FileUploadMiscError.
     """
+    from azure.core.exceptions import AzureError
+    from azure.storage.blob import ContainerClient
+
     conditions = {"TaskCompletion", "TaskSuccess" if succeeded else "TaskFailure"}
     for file in files:
         if file.upload_options.upload_condition not in conditions:
@@ -100,8 +110,10 @@ def upload(
             _append_log(directory, name="fileuploadout.txt", line=f"{path} -> {name}")
 
 
-def _retries() -> ExponentialRetry:
+def _retries() -> "ExponentialRetry":
     """Return a retry policy for one client. The SDK's first delay of 15 s would keep the task's slot occupied."""
+    from azure.storage.blob import ExponentialRetry
+
     return ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3)
 
 
@@ -110,10 +122,12 @@ def is_signed(url: str) -> bool:
     return "sig=" in urlsplit(url).query
 
 
-def credential_for(url: str, environment: Mapping[str, str]) -> AzureNamedKeyCredential | None:
+def credential_for(url: str, environment: Mapping[str, str]) -> "AzureNamedKeyCredential | None":
     """Return the account key for a blob or container URL; None if the URL is signed or no account matches."""
     if is_signed(url):
         return None
+    from azure.core.credentials import AzureNamedKeyCredential
+
     for value in environment.values():
         fields = dict(field.split("=", 1) for field in value.split(";") if "=" in field)
         if "AccountName" in fields and "AccountKey" in fields and url.startswith(f"{_blob_endpoint(fields)}/"):
@@ -155,6 +169,8 @@ def _folder_without_wildcards(pattern: str) -> PurePosixPath:
 
 
 def _download_failure(error: Exception, url: str) -> FailureInfo:
+    from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
     if isinstance(error, ResourceNotFoundError):
         return _failure("UserError", "BlobNotFound", detail=_without_query(url))
     if isinstance(error, HttpResponseError) and error.status_code in _FORBIDDEN:
@@ -163,6 +179,8 @@ def _download_failure(error: Exception, url: str) -> FailureInfo:
 
 
 def _upload_failure(error: Exception, url: str) -> FailureInfo:
+    from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
     if isinstance(error, ResourceNotFoundError):
         return _failure("UserError", "FileUploadContainerNotFound", detail=_without_query(url))
     if isinstance(error, HttpResponseError) and error.status_code in _FORBIDDEN:

@@ -10,6 +10,7 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient, LinearRet
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from local_cloud.function_host.config.settings import HostSettings
+from local_cloud.function_host.storage.hints import WriteHints
 
 _HOSTS_CONTAINER = "azure-webjobs-hosts"
 _Client = TypeVar("_Client", BlobServiceClient, QueueServiceClient)
@@ -30,6 +31,8 @@ class Storage:
         self._blobs: dict[str, BlobServiceClient] = {}
         self._queues: dict[str, QueueServiceClient] = {}
         self._wake_events: dict[tuple[str, str], asyncio.Event] = {}
+        self.hints = WriteHints()
+        """Hints about what others have written; received only once it listens."""
 
     def blobs(self, connection: str | None) -> BlobServiceClient:
         """Return the blob service of a connection (None: the host's own). Raises SettingsError."""
@@ -40,9 +43,12 @@ class Storage:
         return self._client(self._queues, connection, _queue_service).get_queue_client(name)
 
     def wake(self, connection: str | None, queue: str) -> asyncio.Event:
-        """Return the event that is set when this host has sent a message to that queue."""
+        """Return the event that is set when this host has sent a message to that queue, or by a hint about others."""
         key = self._settings.connection_string(connection), queue
-        return self._wake_events.setdefault(key, asyncio.Event())
+        if key not in self._wake_events:
+            self._wake_events[key] = asyncio.Event()
+            self.hints.subscribe("queue", queue, self._wake_events[key])
+        return self._wake_events[key]
 
     async def send(self, connection: str | None, queue: str, text: str) -> None:
         """Send an already encoded message; create the queue if it does not exist. Raises AzureError."""
@@ -62,6 +68,7 @@ class Storage:
 
     async def close(self) -> None:
         """Close all connections."""
+        self.hints.close()
         for blobs in self._blobs.values():
             await blobs.close()
         for queues in self._queues.values():

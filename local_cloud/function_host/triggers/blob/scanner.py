@@ -1,7 +1,8 @@
-"""The blob scan: finds new blob versions by listing their containers every two seconds.
+"""The blob scan: finds new blob versions by listing their containers every two seconds, or at a hint about a write.
 
-The real host does this for development storage; in Azure it lists every ten seconds and reads the storage logs. One of
-several hosts scans. A version with a receipt, from this process or an earlier one, is not queued again.
+The real host does this for development storage, without hints; in Azure it lists every ten seconds and reads the logs
+of storage. One of several hosts scans. A version with a receipt, from this process or an earlier one, is not queued
+again.
 """
 
 import asyncio
@@ -33,18 +34,22 @@ class BlobScanner:
         self._receipts = receipts
         self._storage = storage
         self._queued: set[_Key] = set()
+        self._written = asyncio.Event()
         self._containers: dict[tuple[str | None, str], list[BlobTrigger]] = defaultdict(list)
         for trigger in triggers:
             self._containers[trigger.function.trigger.connection, trigger.pattern.container].append(trigger)
+        for _, container in self._containers:
+            storage.hints.subscribe("container", container, self._written)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Scan repeatedly until `stopping` is set; retry when storage fails."""
         while not stopping.is_set():
+            self._written.clear()
             try:
                 await self._scan(stopping)
             except AzureError as error:
                 _log.warning("Containers cannot be listed, retrying: %s", short_error(error))
-            await wait_for_any(stopping, timeout=_PAUSE_SECONDS)
+            await wait_for_any(self._written, stopping, timeout=_PAUSE_SECONDS)
 
     async def _scan(self, stopping: asyncio.Event) -> None:
         present: set[_Key] = set()
