@@ -170,11 +170,12 @@ class Trigger(Options):
         group=OptionGroup.INPUT,
         form="file name",
     )
-    source: FrameOrigin = option(
-        "frames",
-        "What tasks read of a video: frames, which the first task makes of it, or the video, of which each task decodes"
-        " its part. A video that can't be decoded in parts is split into frames all the same, and the report says so.",
-        example="video",
+    source: FrameOrigin | None = option(
+        None,
+        "What tasks read of a video: the video, of which each task decodes its part, or frames, which the first task"
+        " makes of it. A video that can't be decoded in parts is split into frames all the same, and the report says"
+        " so. Default: video where one is given, else frames.",
+        example="frames",
         group=OptionGroup.INPUT,
     )
     index: FileName | None = option(
@@ -292,8 +293,17 @@ class Trigger(Options):
         return SplitOptions(**{name: getattr(self, name) for name in SplitOptions.model_fields})
 
     @property
+    def with_source(self) -> Self:
+        """This trigger as a request has it: with an explicit `source`.
+
+        Stored requests of a time when `frames` was the default have none, and mean that.
+        """
+        source: FrameOrigin = "frames" if self.video is None else "video"
+        return self if self.source is not None else self.model_copy(update={"source": source})
+
+    @property
     def reads_video(self) -> bool:
-        """Whether tasks are to decode the video themselves."""
+        """Whether tasks are to decode the video themselves. Requests always give `source`."""
         return self.source == "video" or self.index is not None
 
     @property

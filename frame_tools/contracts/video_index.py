@@ -55,7 +55,7 @@ class VideoIndex(BaseModel):
     has_jumps: bool = False
     obstacle: Obstacle | None = None
     file: Pin | None = None
-    """The MD5 of the file that was indexed, in the form of a pin, to be compared with that of the blob."""
+    """What was indexed, to be compared with the blob: the MD5 of the file, or the pin of the blob that a task read."""
 
     @model_validator(mode="after")
     def _check_keys(self) -> Self:

@@ -204,13 +204,13 @@ class InMemoryContainer:
         with self._store.lock:
             self._put(name, data)
 
-    def download_to(self, name: str, target: IO[bytes]) -> bool:
-        """Write a blob to an open file; returns False if it does not exist."""
+    def download_to(self, name: str, target: IO[bytes]) -> str | None:
+        """Write a blob to an open file; returns its ETag, or None if it does not exist."""
         blob = self.read(name)
         if blob is None:
-            return False
+            return None
         target.write(blob.data)
-        return True
+        return blob.etag
 
     def open(self, name: str) -> io.BytesIO:
         """Open a blob for reading and seeking; raises MissingError."""

@@ -117,8 +117,8 @@ class BlobContainer(Protocol):
     def upload_file(self, name: str, path: Path) -> None:
         """Write a blob from a file of any size and record the MD5 of its content."""
 
-    def download_to(self, name: str, target: IO[bytes]) -> bool:
-        """Write a blob of any size to an open file; returns False if it does not exist."""
+    def download_to(self, name: str, target: IO[bytes]) -> str | None:
+        """Write a blob of any size to an open file; returns its ETag, or None if it does not exist."""
 
     def open(self, name: str) -> BlobReader:
         """Open a blob for reading and seeking without loading it; raises MissingError."""

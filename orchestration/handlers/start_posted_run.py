@@ -28,7 +28,7 @@ def start_posted_run(app: App, posted: StartRun) -> StartedRun:
                 name=posted.name,
                 trigger_blob=blob,
                 trigger_etag=digest,
-                trigger=posted.options,
+                trigger=posted.options.with_source,
                 folder=posted.options.input or posted.name,
                 received_at=app.clock.now().isoformat(),
                 correlation_id=run_id,

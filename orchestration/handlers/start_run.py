@@ -41,7 +41,7 @@ def start_run(app: App, trigger_blob: str) -> str | None:
             name=name,
             trigger_blob=trigger_blob,
             trigger_etag=blob.etag,
-            trigger=trigger,
+            trigger=trigger.with_source,
             folder=trigger.input or name,
             received_at=app.clock.now().isoformat(),
             correlation_id=run_id,

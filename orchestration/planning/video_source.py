@@ -54,13 +54,14 @@ def need_video(storage: Storage, video: BlobRef) -> tuple[Pin, ...]:
 def check_indexed(manifest: Manifest, video: BlobRef, pins: tuple[Pin, ...]) -> None:
     """Raise InputError if the stored video is another file than the one that was indexed.
 
-    Of a video without a recorded MD5, each task compares what it decodes with the index.
+    A task that makes an index records the blob's pin, a client the file's MD5. If the client's upload has recorded
+    none, each task compares what it decodes with the index.
     """
     indexed = manifest.index.file if manifest.index is not None else None
-    if indexed is not None and not needs_etag(pins[0]) and pins[0] != indexed:
+    if indexed is not None and (needs_etag(indexed) or not needs_etag(pins[0])) and pins[0] != indexed:
         raise InputError(
             f"The video {video.name!r} is not the one that its index was made of",
-            "Upload the video and its index again, then upload the trigger file again; or leave out the option index",
+            "Upload the trigger file again, without the option index; or upload video and index again before it",
             code=ErrorCode.INPUT_CHANGED,
             next_step=NextStep.START_NEW_RUN,
         )

@@ -1,7 +1,8 @@
 """What painting a clip takes, before there is a run: from its frames, its options, and the pool."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from azure.core.exceptions import AzureError
 
@@ -15,6 +16,9 @@ from frame_tools.costs.throughput import device_throughput
 from orchestration.app import App
 from orchestration.azure_batch.pool import PoolView
 from orchestration.reporting.cost import ESTIMATED_NODES, LOCAL_VM_SIZE
+
+BLOBS_PER_FRAME: Final = 0
+"""A clip is a video, which tasks decode."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +38,7 @@ class Clip:
     def work(self, device: str) -> Workload:
         """Return the work at the throughput of a kind of device."""
         throughput = device_throughput(device, width=self.width, height=self.height, options=self.options)
-        return run_workload(self.frames, throughput, self.options)
+        return replace(run_workload(self.frames, throughput, self.options), blobs_per_frame=BLOBS_PER_FRAME)
 
     def tasks(self, app: App, work: Workload) -> int:
         """Return the number of tasks of the run."""

@@ -162,7 +162,7 @@ def command(trigger: Trigger, source: str) -> str:
         for style, weight in mix.items():
             argv += [flag, f"{at}{style}" + (f"={weight:g}" if weight is not None else "")]
     for name, value in trigger.model_dump(exclude_defaults=True, exclude_none=True, mode="json").items():
-        if name not in _OMITTED:
+        if name not in _OMITTED and (name != "source" or (trigger.video and not trigger.reads_video)):
             flag = f"--{_FLAGS.get(name, name.replace('_', '-'))}"
             argv += _argument(flag, value)
     for name, argument in trigger.arguments.items():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from frame_tools.contracts import paths
 from frame_tools.contracts.errors import ErrorCode, InputError, NextStep
+from frame_tools.contracts.inputs import Pin
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import planned_borders
@@ -24,6 +25,7 @@ from frame_tools.media.video_indexing import index_video
 from frame_tools.media.video_limits import VideoLimits
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.mode import MAX_FRAME_PIXELS, MAX_FRAMES
+from frame_tools.storage.pins import pin_of
 from frame_tools.storage.recorded_hashes import load_request
 from frame_tools.write_pool import WritePool
 from scoring.tasks.base import Task, utc_now
@@ -43,19 +45,15 @@ def split_video(task: Task) -> None:
         # Messages contain the name of the file; a file system allows 255 bytes.
         uploaded_name = str(trigger.video)
         video = Path(scratch) / (uploaded_name if len(uploaded_name.encode()) < MAX_FILE_NAME_BYTES else "video")
-        with video.open("wb") as target:
-            if not task.storage.input.download_to(paths.input_blob(request.folder, uploaded_name), target):
-                raise InputError(
-                    f"The video {trigger.video!r} is not in input/{request.folder}/",
-                    "Upload it, then upload the trigger file again",
-                    next_step=NextStep.START_NEW_RUN,
-                )
+        pin = _download(task, paths.input_blob(request.folder, uploaded_name), video)
         folder = Path(scratch) / "split"
         with ProgressWriter(task) as progress, _uploads(task, folder) as upload:
             steps = _Steps(limits=_limits(task.environ), progress=progress.set_frames, on_frame=upload)
             manifest = _read_video(video, folder, trigger, steps)
             if manifest.audio_file:
                 upload(folder / manifest.audio_file)
+    if manifest.index is not None:
+        manifest = manifest.model_copy(update={"index": manifest.index.model_copy(update={"file": pin})})
     data = manifest.dumps()
     _store_manifest(task, manifest, data)
     receipt = SplitReceipt(
@@ -67,6 +65,31 @@ def split_video(task: Task) -> None:
     )
     task.storage.runs.create(RunPaths(task.run_id).split_receipt, receipt.dumps())
     _log.info("%s %d frames", "Split into" if manifest.index is None else "Indexed", manifest.frame_count)
+
+
+def _download(task: Task, blob: str, video: Path) -> Pin:
+    """Write the video's blob to a file; return the pin of that version, or raise InputError if it is gone."""
+    with video.open("wb") as target:
+        etag = task.storage.input.download_to(blob, target)
+    info = task.storage.input.info(blob) if etag is not None else None
+    if info is None:
+        raise InputError(
+            f"The video input/{blob} does not exist",
+            "Upload it, then upload the trigger file again",
+            next_step=NextStep.START_NEW_RUN,
+        )
+    if info.etag != etag:
+        raise _replaced(blob)
+    return pin_of(info)
+
+
+def _replaced(video: str) -> InputError:
+    return InputError(
+        f"The video {video!r} was replaced while it was being read",
+        "Upload the trigger file again to start a new run",
+        code=ErrorCode.INPUT_CHANGED,
+        next_step=NextStep.START_NEW_RUN,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +121,7 @@ def _store_manifest(task: Task, manifest: Manifest, data: bytes) -> None:
         return
     stored = Manifest.load_stored(task.storage.runs.need(name).data)
     if stored.source_sha256 not in (None, manifest.source_sha256):
-        raise InputError(
-            f"The video {manifest.source!r} was replaced while it was being split",
-            "Upload the trigger file again to start a new run",
-            code=ErrorCode.INPUT_CHANGED,
-            next_step=NextStep.START_NEW_RUN,
-        )
+        raise _replaced(str(manifest.source))
 
 
 def _limits(environ: Mapping[str, str]) -> VideoLimits:

@@ -153,12 +153,12 @@ def test_files_round_trip(stored: Container, tmp_path: Path) -> None:
     (tmp_path / "up").write_bytes(data)
     stored.upload_file("file", tmp_path / "up")
     target = io.BytesIO()
-    assert stored.download_to("file", target) is True
-    assert target.getvalue() == data
     info = stored.info("file")
     assert info is not None
+    assert stored.download_to("file", target) == info.etag
+    assert target.getvalue() == data
     assert info.md5 == blobs.md5_of(tmp_path / "up")
-    assert stored.download_to("gone", io.BytesIO()) is False
+    assert stored.download_to("gone", io.BytesIO()) is None
 
 
 def test_lease_has_one_holder(container: BlobContainer) -> None:

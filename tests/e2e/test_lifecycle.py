@@ -57,7 +57,8 @@ def test_cloud_split_equals_local_split(system: RunningSystem, clip: Path, split
     upload_split(system, split_clip, "at-home")
     at_home = system.wait(system.start("at-home", scorer="copy", frames_per_batch=9))
     system.user_storage.input.write("in-cloud/clip.mp4", clip.read_bytes())
-    in_cloud = system.wait(system.start("in-cloud", scorer="copy", frames_per_batch=9, video="clip.mp4"))
+    options = {"scorer": "copy", "frames_per_batch": 9, "video": "clip.mp4", "source": "frames"}
+    in_cloud = system.wait(system.start("in-cloud", **options))
     assert digest(system.video(in_cloud)) == digest(system.video(at_home))
 
 

@@ -46,12 +46,18 @@ def test_run_from_a_video_gives_the_video_of_its_frames(system: RunningSystem, f
 
 def test_video_without_an_index_is_indexed_by_a_task(system: RunningSystem, film: Path) -> None:
     system.user_storage.input.write("alone/film.mp4", film.read_bytes())
-    first = system.wait(system.start("alone", scorer="copy", frames_per_batch=20, video="film.mp4", source="video"))
+    """What a person does who drops a video and a trigger file into storage: no option about how it is read."""
+    first = system.wait(system.start("alone", scorer="copy", frames_per_batch=20, video="film.mp4"))
     split = RunPaths(first["run_id"]).split_folder
     assert [item.name for item in system.storage.work.list(split)] == [f"{split}/audio.mp4"]
+    assert "frames" not in stored(system, first["run_id"])
     child = system.post(f"runs/{first['run_id']}/resubmit").json()
     assert child["run_id"] == first["run_id"]
     again = system.wait(
-        system.start("again", scorer="copy", frames_per_batch=20, video="film.mp4", input="alone", source="video")
-    )
+        system.start(
+            "again", scorer="copy", frames_per_batch=20, video="film.mp4", input="alone", source="frames",
+            image_format="png",
+        )
+    )  # fmt: skip
+    assert "frames" in stored(system, again["run_id"])
     assert digest(system.video(again)) == digest(system.video(first))

@@ -11,6 +11,7 @@ from frame_tools.storage.deployment import DataStorage
 from orchestration.app import App
 from tests.scale.open_runs import count_operations
 from tests.support.clips import Clip, Tone, make_clip
+from tests.support.in_memory_host import InMemoryHost
 from tests.support.memory_world import InMemoryCloud
 from tests.support.world import World
 
@@ -48,6 +49,32 @@ def operations(folder: Path, frames: int, source: FrameOrigin) -> int:
 
 def test_operations_on_data_do_not_grow_with_the_frames(tmp_path: Path) -> None:
     assert operations(tmp_path / "long", LONG, "video") == operations(tmp_path / "short", SHORT, "video") < 40
+
+
+def operations_of_video_alone(folder: Path, frames: int) -> tuple[int, int]:
+    """Paint a clip that was uploaded without an index; return the operations on the data account, and all of them."""
+    folder.mkdir()
+    cloud = InMemoryCloud()
+    world = cloud.world()
+    video = make_clip(folder / "clip.mp4", Clip(frames=frames, audio=(Tone(seconds=1),)))
+
+    def paint(app: App) -> None:
+        host = InMemoryHost(cloud, World(app))
+        host.world.upload_files("clip", {"clip.mp4": video.read_bytes()})
+        trigger = host.world.upload_trigger("clip", video="clip.mp4", frames_per_batch=frames)
+        assert host.play_until_end(host.world.fire_trigger(trigger)).status == "finished"
+
+    counted = count_operations(world.app, paint)
+    counts = counted.by_resource
+    data = sum(count for name, count in counts.items() if name.partition("/")[0] in DATA_ACCOUNT)
+    return data, counted.total
+
+
+def test_operations_of_a_video_without_an_index_do_not_grow_with_the_frames(tmp_path: Path) -> None:
+    """The task that makes the index reads the video once, and writes the sound; all else is as with an index."""
+    long = operations_of_video_alone(tmp_path / "long", LONG)
+    assert long == operations_of_video_alone(tmp_path / "short", SHORT)
+    assert long[0] < 40
 
 
 def test_stored_frames_cost_operations_each(tmp_path: Path) -> None:

@@ -60,6 +60,9 @@ DAMAGES: dict[str, Damage] = {
 TEXT_DOCUMENTS = ("resumed", "queued-batches", "queued-split", "jobs/000", "done.log", "join.lease")
 """Blobs that are no JSON: they mark something, or contain one line."""
 
+SPLIT_VIDEO: dict[str, Any] = {"video": "video.mp4", "source": "frames", "scorer": "describe"}
+"""Options of a run whose video is split into frames."""
+
 MOMENTS: dict[str, tuple[str, ...]] = {
     "waiting": ("request.json",),
     "split": ("request.json", "split.json", "manifest.json", "queued-split"),
@@ -103,7 +106,7 @@ def start_at(host: InMemoryHost, moment: str) -> str:
     world = host.world
     if moment == "split":
         world.storage.input.write("video/video.mp4", b"a video")
-        run_id = world.fire_trigger(world.upload_trigger("video", video="video.mp4", scorer="describe"))
+        run_id = world.fire_trigger(world.upload_trigger("video", **SPLIT_VIDEO))
         host.deliver()
         host.execute_tasks()
         return run_id
@@ -138,8 +141,8 @@ def follow_remedy(host: InMemoryHost, run_id: str) -> str:
     document = host.world.status_document(run_id)
     if document["next_step"] == NextStep.START_NEW_RUN:
         name = "video" if run_id.startswith("video") else "clip"
-        options: dict[str, Any] = {"video": "video.mp4"} if name == "video" else {}
-        run_id = host.world.fire_trigger(host.world.upload_trigger(name, scorer="describe", **options))
+        options: dict[str, Any] = SPLIT_VIDEO if name == "video" else {"scorer": "describe"}
+        run_id = host.world.fire_trigger(host.world.upload_trigger(name, **options))
     else:
         assert document["next_step"] == NextStep.RESUBMIT, document
         assert resubmit(host.app, run_id, "missing") == run_id

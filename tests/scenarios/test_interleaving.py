@@ -329,7 +329,7 @@ def damaged(world: World) -> str:
 def video_uploaded(world: World) -> str:
     """Upload a video that the cloud splits, and its trigger file."""
     world.storage.input.write("clip/video.mp4", b"a video")
-    blob = world.upload_trigger("clip", video="video.mp4", scorer="describe", frames_per_batch=1)
+    blob = world.upload_trigger("clip", video="video.mp4", source="frames", scorer="describe", frames_per_batch=1)
     return ids.run_id_for(blob, world.storage.triggers.need(blob).etag)
 
 

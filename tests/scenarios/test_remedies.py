@@ -1,13 +1,17 @@
 """Every remedy works: followed literally, it leads to a finished video."""
 
+from pathlib import Path
+
 import pytest
 
 from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure
 from orchestration.delays import read_delay
+from orchestration.handlers.cancel import cancel
 from orchestration.handlers.resubmit import resubmit
 from orchestration.state import RunState, read_state, read_task_error, write_failure
+from tests.support.clips import Clip, Tone, make_clip
 from tests.support.fake_node import read_plan
 from tests.support.in_memory_host import InMemoryHost
 from tests.support.memory_world import InMemoryCloud
@@ -92,8 +96,18 @@ def test_passing_error_of_a_task_has_its_kind(host: InMemoryHost) -> None:
 
 
 def split_run(host: InMemoryHost) -> str:
-    host.world.storage.input.write("video/video.mp4", b"a video")
-    return host.world.fire_trigger(host.world.upload_trigger("video", video="video.mp4"))
+    return host.world.fire_trigger(host.world.upload_video())
+
+
+def indexed_run(host: InMemoryHost, folder: Path) -> str:
+    """Start a run that was given a video only, and have a task make its index."""
+    clip = Clip(frames=60, audio=(Tone(seconds=2),))
+    host.world.storage.input.write("video/video.mp4", make_clip(folder / "video.mp4", clip).read_bytes())
+    run_id = host.world.fire_trigger(host.world.upload_trigger("video", video="video.mp4", frames_per_batch=20))
+    host.deliver()
+    host.execute_tasks()
+    host.deliver()
+    return run_id
 
 
 def empty_work(host: InMemoryHost, run_id: str) -> None:
@@ -109,6 +123,25 @@ def test_split_frames_that_are_gone_are_split_again(host: InMemoryHost) -> None:
     empty_work(host, run_id)
     assert host.play_until_end(run_id).status == "finished"
     assert host.world.frame_count(run_id) == 4
+
+
+def test_sound_of_an_indexed_video_that_is_gone_is_read_again(host: InMemoryHost, tmp_path: Path) -> None:
+    run_id = indexed_run(host, tmp_path)
+    assert [item.name for item in host.world.storage.work.list(f"{run_id}/")] == [f"{run_id}/split/audio.mp4"]
+    empty_work(host, run_id)
+    assert host.play_until_end(run_id).next_step is NextStep.RESUBMIT
+    assert follow(host, run_id) == run_id
+    assert host.play_until_end(run_id, rounds=12).status == "finished"
+    assert host.world.frame_count(run_id) == 60
+
+
+def test_indexed_video_that_is_cancelled_goes_on_with_its_index(host: InMemoryHost, tmp_path: Path) -> None:
+    run_id = indexed_run(host, tmp_path)
+    cancel(host.app, run_id)
+    assert host.play_until_end(run_id).status == "cancelled"
+    resubmit(host.app, run_id, "missing")
+    assert host.play_until_end(run_id, rounds=12).status == "finished"
+    assert len([task for _, task in host.cloud.jobs.specs if task.startswith("split")]) == 1
 
 
 def test_resubmission_long_after_the_end_splits_again(host: InMemoryHost) -> None:

@@ -20,6 +20,7 @@ from scoring.tasks.base import UNHANDLED_EXIT_CODE, Task, perform
 from scoring.tasks.base import record_error as record_task_error
 from scoring.tasks.batches import perform_batches
 from scoring.tasks.join import join_run
+from scoring.tasks.split import split_video
 from tests.support import fake_node
 from tests.support.memory_world import InMemoryCloud
 from tests.support.world import World, drain
@@ -31,7 +32,7 @@ MAX_DELIVERIES = 5
 JPEG = b"\xff\xd8"
 """First bytes of every JPEG file."""
 SPLIT_FRAMES = 4
-"""Number of frames of every video that a node splits."""
+"""Number of frames of every video that a node splits into frames; an index is made of the video itself."""
 
 
 @dataclass
@@ -150,6 +151,9 @@ def execute_step(world: World, run_id: str, step: int | str) -> None:
     storage = world.storage
     if step == "split":
         request = Request.load_stored(storage.runs.need(RunPaths(run_id).request).data)
+        if request.trigger.reads_video:
+            split_video(Task(storage=storage, run_id=run_id, step=step, task_id="split"))
+            return
         storage.input.need(f"{request.folder}/{request.trigger.video}")
         fake_node.split(storage, run_id, SPLIT_FRAMES)
     elif step == "join":
@@ -160,10 +164,13 @@ def execute_step(world: World, run_id: str, step: int | str) -> None:
 
 
 def check_frames(world: World, run_id: str, batch: int) -> None:
-    """Raise the error of a task whose frames cannot be read: of uploaded frames the user's, of split ones damage."""
+    """Raise the error of a task whose frames cannot be read: of uploaded frames the user's, of split ones damage.
+
+    What a video contains is read when it is painted.
+    """
     plan, manifest = fake_node.read_plan(world.storage, run_id), fake_node.read_manifest(world.storage, run_id)
     container = world.storage.data_container(plan.frames.container)
-    for index in range(*plan.span(batch)):
+    for index in range(*plan.span(batch)) if plan.source == "frames" else ():
         blob = container.read(plan.frames.name + manifest.frame_name(index))
         if blob is not None and blob.data.startswith(JPEG):
             continue

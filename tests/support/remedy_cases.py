@@ -220,8 +220,7 @@ def upload_frames_again(host: InMemoryHost, _run_id: str) -> None:
 
 
 def split_frame_is_damaged(host: InMemoryHost) -> str:
-    host.world.storage.input.write("video/video.mp4", b"a video")
-    run_id = host.world.fire_trigger(host.world.upload_trigger("video", video="video.mp4"))
+    run_id = host.world.fire_trigger(host.world.upload_video())
     host.deliver()
     host.execute_tasks()
     host.world.storage.work.write(f"{RunPaths(run_id).split_folder}/frames/000001.jpg", b"damaged")
@@ -256,7 +255,7 @@ REMEDIES: Final[dict[Kind, Case]] = {
     ),
     (ErrorCode.INPUT_CHANGED, NextStep.START_NEW_RUN): of_task(
         InputError(
-            "The video was replaced while it was being split",
+            "The video was replaced while it was being read",
             "Upload the trigger file again",
             code=ErrorCode.INPUT_CHANGED,
             next_step=NextStep.START_NEW_RUN,

@@ -135,7 +135,7 @@ class World:
     def upload_video(self) -> str:
         """Upload a video that the cloud splits, and its trigger file; the fake node does not decode the video."""
         self.storage.input.write("video/video.mp4", b"a video")
-        return self.upload_trigger("video", video="video.mp4")
+        return self.upload_trigger("video", video="video.mp4", source="frames")
 
     def start(self, name: str, count: int = 6, **options: Any) -> str:
         """Upload frames and trigger file and fire the blob trigger; return the run id."""

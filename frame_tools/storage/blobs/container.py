@@ -187,13 +187,14 @@ class Container:
                 content_settings=ContentSettings(content_md5=bytearray(digest)),
             )
 
-    def download_to(self, name: str, target: IO[bytes]) -> bool:
-        """Write a blob of any size to an open file, range by range; returns False if it does not exist."""
+    def download_to(self, name: str, target: IO[bytes]) -> str | None:
+        """Write a blob of any size to an open file, range by range; returns its ETag, or None if it does not exist."""
         try:
-            self._client.download_blob(name, max_concurrency=4).readinto(target)
+            stream = self._client.download_blob(name, max_concurrency=4)
+            stream.readinto(target)
         except ResourceNotFoundError:
-            return False
-        return True
+            return None
+        return str(stream.properties.etag)
 
     def open(self, name: str) -> "RangedReader":
         """Open a blob for reading and seeking without loading it; raises MissingError."""

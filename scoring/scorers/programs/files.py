@@ -41,10 +41,8 @@ def _check_sizes(program: PlannedProgram, scripts: BlobContainer) -> None:
 def _fetch(program: PlannedProgram, name: str, sha256: str, scripts: BlobContainer, path: Path) -> Path:
     """Copy one file, read-only."""
     with path.open("xb") as target:
-        exists = scripts.download_to(
-            file_blob(sha256), target
-        )  # in several parts at once, so the hash comes afterwards
-    if not exists:
+        etag = scripts.download_to(file_blob(sha256), target)  # in several parts at once, so the hash comes afterwards
+    if etag is None:
         raise missing_file(program.name, f"file {name!r} ({file_blob(sha256)})", scripts.name)
     if (actual := sha256_of_file(path)) != sha256:
         path.unlink()

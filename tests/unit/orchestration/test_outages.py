@@ -61,8 +61,7 @@ def without_storage(app: App) -> App:
 
 
 def to_queued_split(host: InMemoryHost) -> str:
-    host.world.storage.input.write("video/video.mp4", b"a video")
-    return host.world.fire_trigger(host.world.upload_trigger("video", video="video.mp4"))
+    return host.world.fire_trigger(host.world.upload_video())
 
 
 def to_queued_batches(host: InMemoryHost) -> str:

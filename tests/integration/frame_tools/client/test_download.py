@@ -34,7 +34,7 @@ def download(storage: DataStorage, run_id: str, out: Path, *, overwrite: bool = 
 class BrokenContainer(Container):
     """A container whose downloads are interrupted."""
 
-    def download_to(self, name: str, target: IO[bytes]) -> bool:
+    def download_to(self, name: str, target: IO[bytes]) -> str | None:
         target.write(b"half a vi")
         raise TemporaryError("The connection was lost", "Try again")
 

@@ -51,6 +51,7 @@ def test_every_old_document_is_tested() -> None:
         "manifest_v3",
         "plan_video_only_v5",
         "request_v2",
+        "request_video_v4",
         "outcome_v2",
     }
     assert {path.stem for path in OLD.iterdir()} == tested
@@ -137,6 +138,19 @@ def test_plan_before_videos_were_decoded_by_tasks_reads_frames() -> None:
     plan, manifest = Plan.load_stored(old("plan_video_only_v5")), Manifest.load_stored(old("manifest_v3"))
     assert (plan.version, plan.source, plan.frames.name) == (5, "frames", "holiday/frames/")
     assert (manifest.version, manifest.index, manifest.cuts) == (3, None, (96,))
+
+
+def test_video_of_old_requests_is_split_into_frames() -> None:
+    """Written by the last commit before the default of `source` was video where one is given."""
+    request = Request.load_stored(old("request_video_v4"))
+    assert (request.trigger.video, request.trigger.source, request.trigger.reads_video) == (
+        "holiday.mp4",
+        "frames",
+        False,
+    )
+    fields = json.loads(old("request_video_v4"))
+    del fields["trigger"]["source"]  # as in requests of earlier versions
+    assert not Request.load_stored(json.dumps(fields)).trigger.reads_video
 
 
 @pytest.mark.parametrize(("name", "stores_frames"), [("plan_v4", True), ("plan_video_only_v5", False)])

@@ -6,15 +6,19 @@ from typing import Any
 
 import pytest
 
-from frame_tools.contracts.calls import FramesQuery
+from frame_tools.contracts.calls import FramesQuery, StartRun
 from frame_tools.contracts.errors import ErrorCode
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
+from frame_tools.contracts.plan import Request
 from frame_tools.contracts.receipt import SplitReceipt
 from frame_tools.contracts.video_index import OBSTACLES, VideoIndex
 from frame_tools.media.video_indexing import index_video
 from frame_tools.storage.blobs import sha256_of
+from frame_tools.storage.deployment import Storage
+from frame_tools.storage.pins import pin_of
 from orchestration.handlers.resubmit import resubmit
+from orchestration.handlers.start_posted_run import start_posted_run
 from orchestration.reporting.frames import frames_page
 from orchestration.runs.advance import advance
 from orchestration.runs.repair import repair_inputs
@@ -101,12 +105,21 @@ def split_task(world: World, run_id: str, clip: Path, manifest: Manifest | None 
     world.storage.runs.create(RunPaths(run_id).split_receipt, receipt.dumps())
 
 
-def start_without_index(world: World, clip: Path) -> str:
-    world.upload_files("clip", {"clip.mp4": (clip / "clip.mp4").read_bytes()})
-    run_id = world.fire_trigger(world.upload_trigger("clip", video="clip.mp4", source="video", frames_per_batch=20))
+def start_without_index(world: World, clip: Path, name: str = "clip", manifest: Manifest | None = None) -> str:
+    if not world.storage.input.exists("clip/clip.mp4"):
+        world.upload_files("clip", {"clip.mp4": (clip / "clip.mp4").read_bytes()})
+    run_id = world.fire_trigger(world.upload_trigger(name, input="clip", video="clip.mp4", frames_per_batch=20))
     assert world.status(run_id) == "splitting"
-    split_task(world, run_id, clip)
+    split_task(world, run_id, clip, manifest)
     return run_id
+
+
+def read_by_task(storage: Storage, clip: Path) -> Manifest:
+    """Return the clip's manifest as a task makes it: with the pin of the blob."""
+    info, manifest = storage.input.info("clip/clip.mp4"), other_index(clip)
+    assert info is not None
+    assert manifest.index is not None
+    return manifest.model_copy(update={"index": manifest.index.model_copy(update={"file": pin_of(info)})})
 
 
 def test_video_without_an_index_is_indexed_by_a_task(world: World, clip: Path) -> None:
@@ -116,6 +129,43 @@ def test_video_without_an_index_is_indexed_by_a_task(world: World, clip: Path) -
     assert (plan.source, plan.frames.container, plan.frames.name) == ("video", "input", "clip/clip.mp4")
     assert plan.audio is not None
     assert plan.audio.container == "work"
+
+
+@pytest.mark.parametrize(
+    ("options", "source"),
+    [
+        ({"video": "clip.mp4"}, "video"),
+        ({"video": "clip.mp4", "index": "index.json"}, "video"),
+        ({"video": "clip.mp4", "source": "frames"}, "frames"),
+        ({"frames": "stills", "rate": 25}, "frames"),
+        ({}, "frames"),
+    ],
+)
+def test_request_says_what_tasks_read(world: World, options: dict[str, Any], source: str) -> None:
+    """A default that changes later must not change a run that waits."""
+    of_file = world.fire_trigger(world.upload_trigger("clip", **options))
+    posted = start_posted_run(
+        world.app, StartRun.model_validate({"name": "post", "options": {"scorer": "copy"} | options})
+    )
+    for run_id in (of_file, posted.run_id):
+        request = Request.load_stored(world.storage.runs.need(RunPaths(run_id).request).data)
+        assert (request.trigger.source, request.trigger.reads_video) == (source, source == "video")
+
+
+def test_video_that_was_replaced_before_planning_is_refused(world: World, clip: Path) -> None:
+    """Browsers upload in blocks, and storage records no MD5: the index has the ETag of the blob that the task read."""
+    data = (clip / "clip.mp4").read_bytes()
+    world.storage.input.append("clip/clip.mp4", data)
+    manifest = read_by_task(world.storage, clip)
+    runs = [start_without_index(world, clip, name, manifest) for name in ("same", "other")]
+    advance(world.app, runs[0])
+    assert read_plan(world.storage, runs[0]).source == "video"
+    world.storage.input.delete("clip/clip.mp4")
+    world.storage.input.append("clip/clip.mp4", data[:-1] + b"x")
+    advance(world.app, runs[1])
+    world.deliver_messages()
+    world.assert_refused(runs[1], "clip/clip.mp4", "index")
+    assert world.outcome(runs[1]).code is ErrorCode.INPUT_CHANGED
 
 
 def test_index_of_a_task_is_made_again(world: World, clip: Path) -> None:

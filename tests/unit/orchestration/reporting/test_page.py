@@ -74,6 +74,8 @@ def test_page_loads_nothing_and_escapes_names() -> None:
         {"style": "wave.jpg"},
         {"style": "my wave.jpg", "strength": 0.8, "preserve_color": "luma", "video_only": True},
         {"style": "wave.jpg", "keep_frames": True, "video": "my clip.mp4", "source": "video"},
+        {"style": "wave.jpg", "video": "my clip.mp4", "source": "frames"},
+        {"style": "wave.jpg", "source": "frames"},
         {"style": {"a.jpg": 1.0, "b.jpg": 3.0}, "image_format": "png", "keep_location": True},
         {"scorer": "copy", "frames_per_batch": 96, "sound": "drop"},
     ],
@@ -95,7 +97,7 @@ def test_command_repeats_the_run(fields: dict[str, Any]) -> None:
             name = {"--format": "image_format"}.get(flag, flag.removeprefix("--").replace("-", "_"))
             options[name] = next(rest)
     style_fields, _ = parse_styles(styles, None)
-    assert build_trigger({**options, **style_fields, "video": trigger.video}) == trigger
+    assert build_trigger({**options, **style_fields, "video": trigger.video}).with_source == trigger.with_source
 
 
 def test_sections_say_what_the_report_has() -> None:

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.options import Options
+from orchestration.reporting.clip_estimate import Clip
 from orchestration.web.estimate import estimate
 from tests.support.memory_world import InMemoryCloud
 from tests.unit.orchestration.web.conftest import Fetch
@@ -31,6 +33,11 @@ def test_estimate_in_azure_has_dollars_and_the_wait_for_a_gpu(monkeypatch) -> No
     assert result.hint
     several = estimate(app, CLIP | {"paintings": ["3"], "exact": ["0"]})
     assert several.frames == "about 3 runs, 744 frames"
+
+
+def test_estimate_counts_no_stored_frames() -> None:
+    clip = Clip(frames=248, width=640, height=360, options=Options(scorer="copy"))
+    assert clip.work("gpu").blobs_per_frame == 0
 
 
 @pytest.mark.parametrize(

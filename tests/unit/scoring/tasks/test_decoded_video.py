@@ -181,11 +181,11 @@ def test_frames_are_the_same_in_any_order_and_on_any_thread(tmp_path):
     assert all(one != other for one, other in pairwise(in_order))
 
 
-def split_on_node(tmp_path, clip, **options):
+def split_on_node(tmp_path, clip, *, storage=None, **options):
     """Execute the task `split` for a video; return storage and the manifest."""
-    storage = in_memory_storage()
-    storage.input.write("clip/v.mp4", make_clip(tmp_path / "v.mp4", clip).read_bytes())
-    trigger = Trigger(**{"scorer": "copy", "video": "v.mp4", "source": "video", "frames_per_batch": 25} | options)
+    storage = storage or in_memory_storage()
+    storage.input.append("clip/v.mp4", make_clip(tmp_path / "v.mp4", clip).read_bytes())  # without an MD5
+    trigger = Trigger(**{"scorer": "copy", "video": "v.mp4", "frames_per_batch": 25} | options).with_source
     request = Request(
         run_id=RUN, name="clip", trigger_blob="clip.json", trigger_etag='"0"', trigger=trigger, folder="clip",
         received_at="2026-11-29T00:00:00+00:00", correlation_id=RUN,
@@ -199,6 +199,24 @@ def test_split_task_stores_only_index_and_sound(tmp_path):
     storage, manifest = split_on_node(tmp_path, replace(LONG, audio=(Tone(seconds=3),)))
     assert len(manifest.index.keys) > 2
     assert [item.name for item in storage.work.list("")] == [f"{RUN}/split/audio.mp4"]
+    assert manifest.index.file == pin_of(storage.input.info("clip/v.mp4"))
+
+
+def test_video_that_is_replaced_while_the_split_reads_it_is_refused(tmp_path):
+    downloads, container = [], InMemoryContainer("input")
+
+    def replace_after_the_download(name, writes):
+        if name == "input/clip/v.mp4" and not writes:
+            downloads.append(name)
+            if len(downloads) == 2:
+                container.append("clip/v.mp4", b"another")
+
+    storage = in_memory_storage()
+    hooked = replace(storage, input=container.with_hook(replace_after_the_download))
+    with pytest.raises(InputError, match="replaced") as caught:
+        split_on_node(tmp_path, LONG, storage=hooked)
+    assert caught.value.code is ErrorCode.INPUT_CHANGED
+    assert not storage.runs.exists(RunPaths(RUN).manifest)
 
 
 def test_video_that_cannot_be_decoded_in_parts_is_split_and_says_so(tmp_path):
