@@ -93,28 +93,33 @@ def estimate(
     """
     from frame_tools.cli.paintings import StyleOptions, build_painting
     from frame_tools.contracts.scorers import SCORERS
+    from frame_tools.contracts.tuning import paintings_to_tune
     from frame_tools.contracts.working_size import working_size
     from frame_tools.costs import model
     from frame_tools.costs.estimate import build_pool, choose_throughput, probe_video, read_prices
     from frame_tools.costs.grouping import run_workload, task_count
-    from frame_tools.costs.throughput import device_throughput
+    from frame_tools.costs.throughput import device_throughput, tuning_seconds
 
     with report_errors():
         info, price_table = probe_video(video), read_prices(prices)
         painting = _painting_options({option: value for option, value in options.items() if option in PAINTING})
         scorer = painting.scorer
+        tuned = int(painting.tune)
         if style or key_style:
-            build_painting(
+            described = build_painting(
                 video, out, StyleOptions(style=style, key_style=key_style, mask=mask, arguments=arguments), options,
                 name=name, overwrite=overwrite or out is None, derived=derived_files(compare, gif=gif, webp=webp),
             )  # fmt: skip
+            tuned *= len(paintings_to_tune(described.trigger.style_files))
         throughput = choose_throughput(
             info, options=painting, device=device, report=report,
             seconds_per_frame=seconds_per_frame, start_up_seconds=start_up,
         )  # fmt: skip
         pool = build_pool(vm_size, nodes=nodes, spot=spot, prices=price_table, evictions_per_hour=evictions)
         work = replace(
-            run_workload(info.frames, throughput, painting), blobs_per_frame=int(painting.keep_frames is True)
+            run_workload(info.frames, throughput, painting),
+            blobs_per_frame=int(painting.keep_frames is True),
+            tuning_seconds=tuning_seconds(device, tuned),
         )
         requested = painting.frames_per_batch or SCORERS[scorer].frames_per_batch
         batches = math.ceil(info.frames / min(max(requested, 1), info.frames))
@@ -137,7 +142,15 @@ def estimate(
         local_work = run_workload(info.frames, local, painting)
         local_tasks = task_count(local_work, painting, batches=batches, at_once=1)
         local_seconds = local_tasks * local_work.overhead_seconds + info.frames * local.seconds_per_frame
+        local_seconds += tuning_seconds("cpu", tuned)
         notes.insert(0, f"In a local cloud on 2 cores: about {_format_time(local_seconds)}, without cost.")
+    if tuned:
+        here, there = (_format_time(tuning_seconds(each, tuned)) for each in ("cpu", device))
+        count = "the painting" if tuned == 1 else f"{tuned} paintings"
+        notes.append(
+            f"Of this, tuning to {count} takes {there} of each node ({here} on 2 cores), once: nothing if it was tuned"
+            " before."
+        )
     for note in notes:
         console.print(note, markup=False, soft_wrap=True)
 

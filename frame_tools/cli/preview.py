@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 STROKES: Final = ("fine", "medium", "broad")
 STRENGTHS: Final = ("100%", "60%")
 SUFFIXES: Final = (".jpg", ".jpeg", ".png")
-_GRID: Final = ("strength", "strokes", "program", "seed", "frames_per_batch", "keep_frames", "odd_size")
-"""Options of `paint` that the grid varies, or that a preview does not show."""
+_GRID: Final = ("strength", "strokes", "program", "seed", "tune", "frames_per_batch", "keep_frames", "odd_size")
+"""Options of `paint` that the grid varies, or that a preview does not show: it has no minutes for a tuning."""
 console = Console(stderr=True)
 
 

@@ -69,8 +69,11 @@ def show_status(display: Display, status: Mapping[str, Any]) -> None:
     state, progress = status["status"], status.get("progress") or {}
     done, total = progress.get("frames_done", 0), progress.get("frames")
     rate, left, reason = progress.get("frames_per_second"), progress.get("seconds_left"), progress.get("reason", "")
+    tuning = progress.get("tuning")
     if state == "waiting" or reason:
         display.show("waiting", 0, None, note=reason)
+    elif tuning:
+        display.show("tuning", tuning["steps_done"], tuning["steps"], unit="steps")
     elif state == "splitting":
         display.show("splitting", done, None, unit="frames", rate=rate)
     elif state == "scoring":

@@ -83,14 +83,25 @@ class BatchCounts(Answer):
     failed: tuple[str, ...]
 
 
+class TuningSteps(Answer):
+    """How far the tuning of a run's paintings is, all together."""
+
+    steps_done: Count
+    steps: Count
+
+
 class RunProgress(Answer):
-    """How far a run is; rate and time left are null until a task has finished a frame."""
+    """How far a run is; rate and time left are null until a task has finished a frame.
+
+    `tuning` is null except while a style is tuned, before the first frame.
+    """
 
     frames_done: Count
     frames: Count | None
     frames_per_second: float | None
     seconds_left: float | None
     reason: str
+    tuning: TuningSteps | None = None
 
 
 class ExpectedDollars(Answer):

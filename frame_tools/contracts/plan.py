@@ -38,11 +38,11 @@ class Request(StoredDocument):
     """An accepted trigger file: the first document of a run.
 
     Before version 3, frames were scored at the video's own size unless an option said otherwise; before version 4, the
-    option `calm` did not exist.
+    option `calm` did not exist, and before version 5 `tune` did not.
     """
 
     document_name: ClassVar = "request"
-    version: Literal[1, 2, 3, 4] = 4
+    version: Literal[1, 2, 3, 4, 5] = 5
     run_id: str
     name: str
     trigger_blob: str
@@ -140,11 +140,11 @@ class Plan(StoredDocument):
     video, of which the manifest has an index. `audio` is the file with the audio that the split copied. `key_styles`
     have increasing times; a constant style is one keyframe at 0. `sample` are indices of frames spread over the run.
     `options` have explicit `temporal_smoothing`, from version 6 on `keep_frames`, and, for painting scorers, `strokes`
-    or `size` from version 5 on and `calm` from version 6 on.
+    or `size` from version 5 on and `calm` from version 6 on. Before version 7 there was no option `tune`.
     """
 
     document_name: ClassVar = "plan"
-    version: Literal[2, 3, 4, 5, 6] = 6
+    version: Literal[2, 3, 4, 5, 6, 7] = 7
     run_id: str
     name: str
     correlation_id: str
@@ -214,6 +214,11 @@ class Plan(StoredDocument):
     def scale(self) -> int:
         """Size of the delivered pictures, as a multiple of that of the frames."""
         return 1 if self.program is None else self.program.scale
+
+    @property
+    def tuned_paintings(self) -> int:
+        """Number of paintings to which the style is tuned before the first frame."""
+        return sum(style.kind == "painting" for style in self.styles) if self.options.tune else 0
 
     @property
     def batch_count(self) -> int:

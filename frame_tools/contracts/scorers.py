@@ -16,6 +16,8 @@ class ScorerSpec:
     """Kinds of style file that it accepts; empty if it takes no style."""
     mixes: bool = False
     """Whether it accepts several styles with weights, and styles that change over time."""
+    tunes: bool = False
+    """Whether its paintings can be tuned before the first frame (option `tune`)."""
     program: bool = False
     """Whether it runs a program from the operator's list."""
     arguments: tuple[str, ...] | None = ()
@@ -55,6 +57,7 @@ SCORERS: Final = {
             name="any",
             styles=("painting", "tuned"),
             mixes=True,
+            tunes=True,
             frames_per_batch=96,
             temporal_smoothing=STYLE_SMOOTHING,
             strokes="medium",

@@ -37,6 +37,7 @@ from frame_tools.contracts.option_specs import OptionGroup, OptionSpec, option, 
 from frame_tools.contracts.options import Options, extend_schema
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.split_options import SplitOptions
+from frame_tools.contracts.tuning import MAX_TUNED, TUNED_SUFFIX, paintings_to_tune
 
 SCHEMA_FIELD: Final = "$schema"
 MAX_TRIGGER_BYTES: Final = 64 * 2**10
@@ -286,6 +287,10 @@ class Trigger(Options):
             raise ValueError(f"the scorer {self.scorer!r} accepts one style, not {len(files)}")
         if len(files) > MAX_STYLES:
             raise ValueError(f"{len(files)} style files are named; the maximum for one run is {MAX_STYLES}")
+        paintings = len(paintings_to_tune(files))
+        if self.tune and not 1 <= paintings <= MAX_TUNED:
+            limits = f"1 to {MAX_TUNED} paintings in a run, not {paintings}"
+            raise ValueError(f"tune works with {limits}; files that end with {TUNED_SUFFIX} are tuned already")
 
     @property
     def split_options(self) -> SplitOptions:

@@ -55,6 +55,8 @@ class Workload:
     """Per task: process, libraries, weights, style."""
     warm_up_frames: int = 0
     """Per task: frames that are scored for temporal smoothing and not delivered."""
+    tuning_seconds: float = 0.0
+    """Once, before the first frame: one node tunes the style, the others wait."""
     blobs_per_frame: int = 2
     """2 if frames are stored before and after painting, 1 if either is, 0 if tasks decode the video."""
 
@@ -126,7 +128,7 @@ def forecast(work: Workload, pool: Pool, *, batches: int, prices: Prices, tasks:
     worked, waits = _task_with_evictions(work, pool, batches=per_task, frames=largest)
     used = min(pool.nodes, tasks)
     rounds = math.ceil(tasks / used)
-    allocated = pool.boot_seconds + rounds * (worked + waits * pool.boot_seconds)
+    allocated = pool.boot_seconds + work.tuning_seconds + rounds * (worked + waits * pool.boot_seconds)
     node_seconds = used * (allocated + pool.release_seconds)
     mean_frames = work.frames / batches
     mean_undisturbed = work.overhead_seconds + batches / tasks * mean_frames * work.seconds_per_frame

@@ -23,6 +23,8 @@ class DeviceSpeed:
     seconds_per_output_megapixel: float
     """Of the frame as it is delivered: reading, resizing, encoding and writing."""
     start_up_seconds: float
+    tuning_seconds: float
+    """Of one painting (option `tune`)."""
     source: str
 
 
@@ -31,12 +33,14 @@ SPEEDS: Final = {
         seconds_per_megapixel=0.2,
         seconds_per_output_megapixel=0.024,
         start_up_seconds=1.5,
+        tuning_seconds=150.0,
         source="measured: python -m benchmarks.scoring, 640x360 at 19.4 frames/s, 2 cores, November 2026",
     ),
     "gpu": DeviceSpeed(
         seconds_per_megapixel=0.04,
         seconds_per_output_megapixel=0.01,
         start_up_seconds=10.0,
+        tuning_seconds=30.0,
         source="a guess for a T4, not measured",
     ),
 }
@@ -50,6 +54,14 @@ class Throughput:
     seconds_per_frame: float
     start_up_seconds: float
     source: str
+
+
+def tuning_seconds(device: str, paintings: int) -> float:
+    """Return the seconds before the first frame in which so many paintings are tuned; `device` is a key of SPEEDS.
+
+    It is the most that they take: a painting that was tuned before takes nothing.
+    """
+    return paintings * SPEEDS[device].tuning_seconds
 
 
 def delivery_seconds(device: str, *, width: int, height: int, scale: int = 1) -> float:

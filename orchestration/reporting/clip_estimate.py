@@ -12,7 +12,7 @@ from frame_tools.contracts.scorers import SCORERS
 from frame_tools.costs import model
 from frame_tools.costs.grouping import run_workload, task_count
 from frame_tools.costs.model import Pool, Workload
-from frame_tools.costs.throughput import device_throughput
+from frame_tools.costs.throughput import device_throughput, tuning_seconds
 from orchestration.app import App
 from orchestration.azure_batch.pool import PoolView
 from orchestration.reporting.cost import ESTIMATED_NODES, LOCAL_VM_SIZE
@@ -23,7 +23,7 @@ BLOBS_PER_FRAME: Final = 0
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """The frames of a clip, and how they are to be painted."""
+    """The frames of a clip, and how they are to be painted, each run with one painting."""
 
     frames: int
     width: int
@@ -38,7 +38,11 @@ class Clip:
     def work(self, device: str) -> Workload:
         """Return the work at the throughput of a kind of device."""
         throughput = device_throughput(device, width=self.width, height=self.height, options=self.options)
-        return replace(run_workload(self.frames, throughput, self.options), blobs_per_frame=BLOBS_PER_FRAME)
+        return replace(
+            run_workload(self.frames, throughput, self.options),
+            blobs_per_frame=BLOBS_PER_FRAME,
+            tuning_seconds=tuning_seconds(device, int(self.options.tune)),
+        )
 
     def tasks(self, app: App, work: Workload) -> int:
         """Return the number of tasks of the run."""
@@ -74,6 +78,7 @@ def estimate_clip(app: App, pool: PoolView | None, clip: Clip) -> ClipEstimate:
 def _locally(app: App, clip: Clip) -> ClipEstimate:
     work = clip.work("cpu")
     seconds = clip.tasks(app, work) * work.overhead_seconds + clip.frames * work.seconds_per_frame
+    seconds += work.tuning_seconds
     return ClipEstimate(seconds=seconds, usd=None)
 
 

@@ -18,7 +18,7 @@ from frame_tools.costs import model
 from frame_tools.costs.grouping import run_workload
 from frame_tools.costs.model import Pool
 from frame_tools.costs.prices import Prices
-from frame_tools.costs.throughput import device_throughput
+from frame_tools.costs.throughput import device_throughput, tuning_seconds
 from orchestration.documents import parse_time
 from orchestration.preflight import PoolCheck
 
@@ -49,7 +49,11 @@ def expected_cost(plan: Plan, manifest: Manifest, check: PoolCheck | None, price
     if check.vm_size == LOCAL_VM_SIZE:
         return _expected_locally(plan, manifest, check, frames=frames, prices=prices)
     throughput = device_throughput("gpu", width=manifest.width, height=manifest.height, options=plan.options)
-    work = replace(run_workload(frames, throughput, plan.options), blobs_per_frame=plan.blobs_per_frame)
+    work = replace(
+        run_workload(frames, throughput, plan.options),
+        blobs_per_frame=plan.blobs_per_frame,
+        tuning_seconds=tuning_seconds("gpu", plan.tuned_paintings),
+    )
     tasks = len(plan.tasks_of(plan.scored))
     usd: dict[str, float | None] = {}
     node_seconds = wall_seconds = 0.0
@@ -81,7 +85,7 @@ def _expected_locally(
     tasks = len(plan.tasks_of(plan.scored))
     work = run_workload(frames, throughput, plan.options)
     seconds = tasks * work.overhead_seconds + frames * throughput.seconds_per_frame
-    node_seconds = seconds / check.slots
+    node_seconds = seconds / check.slots + tuning_seconds("cpu", plan.tuned_paintings)
     usd: dict[str, float | None] = {}
     for kind, spot in (("spot", True), ("dedicated", False)):
         hour_usd = prices.hour_usd(check.vm_size, spot=spot)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from frame_tools.contracts import ids
@@ -12,6 +12,7 @@ from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.progress import StepProgress
 from frame_tools.storage.ports import BlobContainer
 from orchestration.documents import load_own, parse_time
+from orchestration.reporting.tuning import Tuning
 from orchestration.state import RunState
 
 STALE: Final = dt.timedelta(minutes=2)
@@ -35,6 +36,8 @@ class RunProgress:
     """Of the stage, at this rate."""
     reason: str
     """Why nothing moves, if nothing does."""
+    tuning: Tuning | None = None
+    """Of the run's paintings, before the first frame; None at any other time."""
 
     def document(self) -> dict[str, Any]:
         """Return the fields of the status document."""
@@ -44,6 +47,7 @@ class RunProgress:
             "frames_per_second": self.frames_per_second,
             "seconds_left": self.seconds_left,
             "reason": self.reason,
+            "tuning": None if self.tuning is None else asdict(self.tuning),
         }
 
 
@@ -66,7 +70,13 @@ def read_steps(runs: BlobContainer, run_id: str, state: RunState) -> dict[str, S
 
 
 def run_progress(
-    state: RunState, status: str, steps: Mapping[str, StepProgress], now: dt.datetime, *, is_local: bool
+    state: RunState,
+    status: str,
+    steps: Mapping[str, StepProgress],
+    now: dt.datetime,
+    *,
+    is_local: bool,
+    tuning: Tuning | None = None,
 ) -> RunProgress:
     """Return how far the run is; a local pool (`is_local`) has its nodes already."""
     plan = state.plan
@@ -88,7 +98,8 @@ def run_progress(
         frames=plan.frame_count,
         frames_per_second=rate,
         seconds_left=round(remaining / rate, 1) if rate and status == "scoring" else None,
-        reason=_reason(status, has_started=bool(batches) or done > 0, is_local=is_local),
+        reason=_reason(status, has_started=bool(batches or tuning) or done > 0, is_local=is_local),
+        tuning=tuning,
     )
 
 

@@ -18,6 +18,7 @@ from orchestration.preflight import PoolCheck, read_check
 from orchestration.reporting.cost import LOCAL_VM_SIZE, expected_cost
 from orchestration.reporting.progress import read_steps, run_progress
 from orchestration.reporting.report import read_report, run_notes
+from orchestration.reporting.tuning import read_tuning
 from orchestration.state import AnyState, RunState, UnreadableRun, read_state, read_task_error
 
 SMALL_RUN_FRAMES: Final = 20_000
@@ -171,7 +172,9 @@ def _progress(app: App, state: AnyState, check: PoolCheck | None) -> dict[str, A
         return {"progress": None}
     steps = read_steps(app.storage.runs, state.run_id, state) if state.outcome is None else {}
     is_local = check is not None and check.vm_size == LOCAL_VM_SIZE
-    progress = run_progress(state, derive_status(state), steps, app.clock.now(), is_local=is_local)
+    now = app.clock.now()
+    tuning = read_tuning(app.storage.runs, state, now) if state.outcome is None else None
+    progress = run_progress(state, derive_status(state), steps, now, is_local=is_local, tuning=tuning)
     return {"progress": progress.document()}
 
 

@@ -18,7 +18,7 @@ from orchestration.reporting.timeline import (
     stage_times,
 )
 from orchestration.state import RunState
-from orchestration.web.text import State, duration_text, frames_text, reason_text, usd_text
+from orchestration.web.text import State, duration_text, frames_text, reason_text, tuning_text, usd_text
 
 LABELS: Final[Mapping[Stage, str]] = {
     "waiting": "Waiting for its turn",
@@ -89,6 +89,8 @@ def progress_of(status: Mapping[str, Any], state: State, times: Sequence[StageTi
     current = current_stage(str(status["status"]), state)
     hint = reason_text(str(progress.get("reason") or ""))
     hint = f"{rate:.1f} frames a second" if current == "painting" and rate else hint
+    if tuning := progress.get("tuning"):
+        hint = tuning_text(tuning)
     return Progress(
         frames_done=progress.get("frames_done") or 0,
         frames=frames,

@@ -23,6 +23,7 @@ from orchestration.web.text import (
     reason_text,
     state_of,
     title_of,
+    tuning_text,
     usd_text,
 )
 
@@ -122,6 +123,8 @@ def _admitted_fields(app: App, row: RunRow, status: Status, state: State, now: d
 def _progress_text(progress: Mapping[str, Any], state: State) -> str:
     if state.key != "painting":
         return reason_text(str(progress.get("reason") or ""))
+    if tuning := progress.get("tuning"):
+        return tuning_text(tuning)
     done, frames, left = progress.get("frames_done") or 0, progress.get("frames"), progress.get("seconds_left")
     return f"{done:,} of {count_text(frames)} frames" + (f" · {duration_text(left)} left" if left is not None else "")
 

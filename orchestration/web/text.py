@@ -1,9 +1,10 @@
 """How the page writes numbers, times, money and the state of a run."""
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 from orchestration.documents import parse_time
 from orchestration.reporting.progress import WAITING_FOR_NODE, WAITING_FOR_SLOT
@@ -62,6 +63,11 @@ def reason_text(reason: str) -> str:
         WAITING_FOR_NODE: "for a GPU, usually 5–10 min",
         WAITING_FOR_SLOT: "Queued behind other runs",
     }.get(reason, reason)
+
+
+def tuning_text(tuning: Mapping[str, Any]) -> str:
+    """Return how far the tuning of a run's paintings is."""
+    return f"tuning to the painting, {tuning['steps_done']:,} of {tuning['steps']:,} steps"
 
 
 def queue_text(ahead: int) -> str:

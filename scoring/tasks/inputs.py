@@ -1,6 +1,8 @@
 """What the scorer of a task gets of the run: options, style files, sample frames, and what all tasks share."""
 
 import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import safetensors.numpy
 from safetensors import SafetensorError
@@ -38,8 +40,16 @@ def run_inputs(task: Task, plan: Plan, manifest: Manifest, source: PictureSource
     )
 
 
-def prepare_once(task: Task, scorer: Scorer, run: RunInputs) -> Prepared:
+def prepare_once(
+    task: Task,
+    scorer: Scorer,
+    run: RunInputs,
+    *,
+    tuned: Callable[[Sequence[StyleFile]], tuple[StyleFile, ...]] = tuple,
+) -> Prepared:
     """Return what the run's tasks share, computing and storing it if no task has done so.
+
+    `tuned` returns the style files that the scorer gets in place of the run's own.
 
     The first task to store it wins; its values are read back, so that every task uses the same bytes. A damaged file is
     quarantined and computed again, with the same result. Raises TemporaryError if it is damaged again at once.
@@ -48,7 +58,7 @@ def prepare_once(task: Task, scorer: Scorer, run: RunInputs) -> Prepared:
         prepared = _read_prepared(task)
         if prepared is not None:
             return prepared
-        values = dict(scorer.prepare(run))
+        values = dict(scorer.prepare(replace(run, styles=tuned(run.styles))))
         if not values:
             return values
         task.storage.runs.create(RunPaths(task.run_id).prepared, safetensors.numpy.save(values))

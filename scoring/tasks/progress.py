@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
@@ -27,18 +28,12 @@ def write_interval(elapsed: float) -> float:
     return min(max(FIRST_SECONDS, SHARE * elapsed), LONGEST_SECONDS)
 
 
-class ProgressWriter:
-    """Counts the finished frames of a task's current step and writes the count at intervals while its block runs.
+class RepeatedWrites:
+    """Calls `write` at intervals while its block runs; what the storage refuses is logged and changes nothing else."""
 
-    A lost write is harmless: an error of the storage is logged and never fails the task.
-    """
-
-    def __init__(self, task: Task) -> None:
-        self._task = task
-        self._task_started = self._step_started = time.monotonic()
-        self._step = task.step_name
-        self._frames = 0
-        self._lock = threading.Lock()
+    def __init__(self, write: Callable[[], object]) -> None:
+        self._write = write
+        self._started = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._write_repeatedly, name="progress", daemon=True)
 
@@ -51,6 +46,30 @@ class ProgressWriter:
     ) -> None:
         self._stop.set()
         self._thread.join()
+
+    def _write_repeatedly(self) -> None:
+        while True:
+            try:
+                self._write()
+            except (AzureError, ImpastoError) as error:
+                _log.warning("The progress could not be written: %s", error)
+            if self._stop.wait(write_interval(time.monotonic() - self._started)):
+                return
+
+
+class ProgressWriter(RepeatedWrites):
+    """Counts the finished frames of a task's current step and writes the count at intervals while its block runs.
+
+    A lost write is harmless: an error of the storage is logged and never fails the task.
+    """
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(self._write_count)
+        self._task = task
+        self._step_started = time.monotonic()
+        self._step = task.step_name
+        self._frames = 0
+        self._lock = threading.Lock()
 
     def begin(self, step: str) -> None:
         """Count the frames of another step from now on."""
@@ -67,13 +86,7 @@ class ProgressWriter:
         with self._lock:
             self._frames = frames
 
-    def _write_repeatedly(self) -> None:
-        while True:
-            self._write()
-            if self._stop.wait(write_interval(time.monotonic() - self._task_started)):
-                return
-
-    def _write(self) -> None:
+    def _write_count(self) -> None:
         with self._lock:
             step, frames, started = self._step, self._frames, self._step_started
         progress = StepProgress(
@@ -84,8 +97,4 @@ class ProgressWriter:
             task_id=self._task.task_id,
             written_at=utc_now(),
         )
-        blob = RunPaths(self._task.run_id).step_progress(step)
-        try:
-            self._task.storage.runs.write(blob, progress.dumps())
-        except (AzureError, ImpastoError) as error:
-            _log.warning("The progress could not be written: %s", error)
+        self._task.storage.runs.write(RunPaths(self._task.run_id).step_progress(step), progress.dumps())

@@ -6,6 +6,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
@@ -37,6 +38,7 @@ from scoring.tasks.pairs import write_style_picture
 from scoring.tasks.progress import ProgressWriter
 from scoring.tasks.smoothing_states import Start, find_start
 from scoring.tasks.timing import Timing
+from scoring.tasks.tuning import tuned_styles
 from scoring.types import CONTRAST, Alpha, Describe, Picture, Prepared, Record, RunInputs, Score, Scorer
 
 _log = logging.getLogger(__name__)
@@ -67,7 +69,7 @@ def open_scoring(task: Task, *, weights: Path, started: float) -> Iterator[Score
             )
         inputs = run_inputs(task, plan, manifest, source)
         with _blaming_the_split(plan):
-            prepared = prepare_once(task, scorer, inputs)
+            prepared = prepare_once(task, scorer, inputs, tuned=partial(tuned_styles, task, plan, weights))
         run = RunContext(
             task=task,
             plan=plan,

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from frame_tools.contracts.errors import InputError, NextStep
+from frame_tools.contracts.tuning import TUNED_SUFFIX as TUNED_SUFFIX
 from scoring.scorers.any_painting.conditional_norm import KERNEL_PARAMETERS, NORM_CHANNELS
 
-TUNED_SUFFIX: Final = ".safetensors"
 FORMAT: Final = "impasto-style-2"
 _SHAPES: Final = {"kernels": (KERNEL_PARAMETERS,), "norms": (2, NORM_CHANNELS)}
 _MAX_VALUE: Final = 1e4

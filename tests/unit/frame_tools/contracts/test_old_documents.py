@@ -48,6 +48,8 @@ def test_every_old_document_is_tested() -> None:
         "plan_v3",
         "plan_v4",
         "plan_v5",
+        "plan_v6",
+        "request_v4",
         "manifest_v3",
         "plan_video_only_v5",
         "request_v2",
@@ -158,3 +160,10 @@ def test_video_only_of_old_plans_is_read_as_keep_frames(name: str, stores_frames
     written = json.loads(old(name))["options"]["video_only"]
     options = Plan.load_stored(old(name)).options
     assert (written, options.stores_frames) == (not stores_frames, stores_frames)
+
+
+def test_runs_before_tuning_are_not_tuned() -> None:
+    """Written by the last commit before the option `tune`."""
+    plan, request = Plan.load_stored(old("plan_v6")), Request.load_stored(old("request_v4"))
+    assert (plan.version, plan.options.tune, plan.tuned_paintings) == (6, False, 0)
+    assert (request.version, request.trigger.tune) == (4, False)

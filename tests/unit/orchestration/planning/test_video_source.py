@@ -53,7 +53,7 @@ def other_index(clip: Path, **changes: Any) -> Manifest:
 def test_run_with_an_index_needs_no_split(world: World, clip: Path) -> None:
     run_id = upload(world, clip)
     plan = read_plan(world.storage, run_id)
-    assert (plan.source, plan.frames.name, plan.version) == ("video", "clip/clip.mp4", 6)
+    assert (plan.source, plan.frames.name, plan.version) == ("video", "clip/clip.mp4", 7)
     assert plan.audio is not None
     assert plan.audio.name == "clip/audio.mp4"
     assert plan.options.keep_frames is False

@@ -38,6 +38,7 @@ def test_frames_of_receipts_and_running_tasks_are_added() -> None:
         "frames_per_second": 0.75,
         "seconds_left": 2.7,
         "reason": "",
+        "tuning": None,
     }
 
 
