@@ -145,11 +145,11 @@ def estimate(
         local_seconds += tuning_seconds("cpu", tuned)
         notes.insert(0, f"In a local cloud on 2 cores: about {_format_time(local_seconds)}, without cost.")
     if tuned:
-        here, there = (_format_time(tuning_seconds(each, tuned)) for each in ("cpu", device))
+        local_time, node_time = (_format_time(tuning_seconds(each, tuned)) for each in ("cpu", device))
         count = "the painting" if tuned == 1 else f"{tuned} paintings"
         notes.append(
-            f"Of this, tuning to {count} takes {there} of each node ({here} on 2 cores), once: nothing if it was tuned"
-            " before."
+            f"Of this, tuning to {count} takes {node_time} of each node ({local_time} on 2 cores), once; nothing if it"
+            " was tuned before."
         )
     for note in notes:
         console.print(note, markup=False, soft_wrap=True)

@@ -129,7 +129,7 @@ def tune(
     draw_photo: Callable[[random.Random], Picture],
     *,
     config: TuningConfig,
-    on_step: Callable[[int, StepLosses], None],
+    on_step: Callable[[int, StepLosses], object],
 ) -> torch.Tensor:
     """Return the style, (STYLE_PARAMETERS,), fitted to `painting`, uint8 (H, W, 3).
 

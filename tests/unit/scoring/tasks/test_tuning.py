@@ -50,9 +50,9 @@ def runs():
 
 def test_second_task_gets_the_first_ones_bytes(runs):
     first, second = FakeTuning(style_file(0.5)), FakeTuning(style_file(0.25))
-    made = Tuner(runs, first, sleep=never_sleep).tuned(PAINTING, NAMES)
-    assert (made.name, load_style(made.data, "made")[0]) == ("swirls.png.safetensors", 0.5)
-    assert Tuner(runs, second, sleep=never_sleep).tuned(PAINTING, NAMES) == made
+    tuned = Tuner(runs, first, sleep=never_sleep).tuned(PAINTING, NAMES)
+    assert (tuned.name, load_style(tuned.data, "tuned")[0]) == ("swirls.png.safetensors", 0.5)
+    assert Tuner(runs, second, sleep=never_sleep).tuned(PAINTING, NAMES) == tuned
     assert (first.calls, second.calls) == (1, 0)
 
 
@@ -102,7 +102,7 @@ def test_of_two_tunings_at_once_the_first_result_counts_for_both(runs):
 
 
 def test_task_does_not_wait_for_ever(runs):
-    pauses = []
+    pauses: list[float] = []
     with runs.lease(NAMES.lease), pytest.raises(TemporaryError, match=r"swirls\.png"):
         Tuner(runs, FakeTuning(), sleep=pauses.append).tuned(PAINTING, NAMES)
     assert len(pauses) == MAX_POLLS
