@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +32,9 @@ PROJECT: Final = Path(__file__).resolve().parents[1]
 AZURITE: Final = PROJECT / "node_modules" / ".bin" / "azurite"
 AZURITE_PRELOADS: Final = PROJECT / "local_cloud" / "azurite"
 SCORER_PYTHON: Final = PROJECT / ".venv-scoring" / "bin"
+SCORER_IMPORTS: Final = ("scoring.cli", "scoring.tasks.score", "scoring.scorers.any_painting.scorer")
+"""What the tasks of most runs import."""
+REQUEST_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +99,8 @@ def running_cloud(options: CloudOptions) -> Iterator[Cloud]:
         _set_up_storage(options, ports)
         for service in others:
             service.wait_until_ready()
+        if options.functions and options.nodes:
+            _prepare_tasks(ports)
         yield Cloud(ports=ports, settings=settings, services=services)
 
 
@@ -115,6 +120,18 @@ def _set_up_storage(options: CloudOptions, ports: Ports) -> None:
         raise ServiceFailedError(f"The containers of the storage emulator could not be set up: {error}") from error
 
 
+def _prepare_tasks(ports: Ports) -> None:
+    """Let the Batch service import the scorer now that nothing waits for its cores. Raises ServiceFailedError."""
+    connection = HTTPConnection("127.0.0.1", ports.batch, timeout=REQUEST_SECONDS)
+    try:
+        connection.request("POST", "/local/prepare")
+        connection.getresponse().read()
+    except (OSError, HTTPException) as error:
+        raise ServiceFailedError(f"The Batch service does not answer: {error}") from error
+    finally:
+        connection.close()
+
+
 def node_environment(ports: Ports) -> dict[str, str]:
     """Return the whole environment of a task: the scorer's Python, this project and the storage accounts."""
     return {
@@ -129,7 +146,10 @@ def node_environment(ports: Ports) -> dict[str, str]:
 def image_description(options: CloudOptions, ports: Ports) -> dict[str, object]:
     """Return what the Batch service is told about the node image. Raises ServiceFailedError if it was not built."""
     if options.node_image is None:
-        return {"environment": node_environment(ports)}
+        return {
+            "environment": node_environment(ports),
+            "prepared": {"module": "scoring", "imports": list(SCORER_IMPORTS)},
+        }
     try:
         built = json.loads(options.node_image.read_text(encoding="utf-8"))
     except OSError:

@@ -27,7 +27,8 @@ def main(
         list[str] | None,
         typer.Option(
             help="NAME=FILE: FILE is a JSON object with the whole base `environment` of the image's tasks and, if they "
-            "run in a container, `container`: the `root` folder of its files, `user`, `working_directory`. Repeatable."
+            "run in a container, `container`: the `root` folder of its files, `user`, `working_directory`; or "
+            "`prepared`: the `module` that tasks run with python -m, and its `imports`. Repeatable."
         ),
     ] = None,
     job_quota: Annotated[

@@ -22,6 +22,7 @@ from local_cloud.batch_service.routes.fault_routes import add_fault_routes
 from local_cloud.batch_service.routes.file_routes import add_file_routes
 from local_cloud.batch_service.routes.job_routes import add_job_routes
 from local_cloud.batch_service.routes.pool_routes import add_pool_routes
+from local_cloud.batch_service.routes.prepare_route import add_prepare_route
 from local_cloud.batch_service.routes.responses import (
     API_VERSION,
     MAX_BODY,
@@ -85,6 +86,7 @@ def make_app(service: BatchService) -> web.Application:
     add_file_routes(app)
     add_pool_routes(app, serializer)
     add_fault_routes(app)
+    add_prepare_route(app)
     return app
 
 

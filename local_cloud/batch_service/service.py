@@ -8,6 +8,7 @@ from pathlib import Path
 from local_cloud.batch_service.background import Background
 from local_cloud.batch_service.contracts.errors import BatchError
 from local_cloud.batch_service.execution.attempt import Attempt, AttemptRunner
+from local_cloud.batch_service.execution.fork_server import ForkServer
 from local_cloud.batch_service.execution.image import Image
 from local_cloud.batch_service.execution.process_registry import ProcessRegistry
 from local_cloud.batch_service.execution.scheduler import Scheduler
@@ -55,8 +56,17 @@ class BatchService:
         self.background = Background()
         self._images = tuple(images)
         self._registry = ProcessRegistry(data / "processes")
+        self._fork_servers = {
+            name: ForkServer(image.prepared, image.environment)
+            for name, image in images.items()
+            if image.prepared is not None
+        }
         runner = AttemptRunner(
-            images=images, containers=data / "containers", registry=self._registry, account_url=base_url
+            images=images,
+            containers=data / "containers",
+            registry=self._registry,
+            account_url=base_url,
+            fork_servers=self._fork_servers,
         )
         self.scheduler = Scheduler(
             self.store, runner, nodes_folder=data / "nodes", task_completed=self._on_task_completed
@@ -82,6 +92,13 @@ class BatchService:
         """Stop all task processes; the state stays on disk."""
         await self.background.close()
         await self.scheduler.close()
+        for server in self._fork_servers.values():
+            await server.close()
+
+    async def prepare(self) -> None:
+        """Start the processes that tasks are forked from; they import in the background."""
+        for server in self._fork_servers.values():
+            await server.start()
 
     def _on_task_completed(self, job_id: str) -> None:
         self.jobs.end_if_all_complete(job_id)

@@ -9,7 +9,7 @@ import asyncio
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from local_cloud.batch_service.contracts.requests import NameValue
 from local_cloud.batch_service.contracts.serialization import UNLIMITED
 from local_cloud.batch_service.execution import file_transfer
 from local_cloud.batch_service.execution.directories import NodeDirectory, TaskDirectory, task_environment
+from local_cloud.batch_service.execution.fork_server import ForkServer
 from local_cloud.batch_service.execution.image import Image
 from local_cloud.batch_service.execution.process import (
     GRACE_S,
@@ -80,6 +81,8 @@ class AttemptRunner:
     """Folder for what tasks in containers write to /tmp; removed with the container."""
     registry: ProcessRegistry
     account_url: str
+    fork_servers: Mapping[str, ForkServer] = field(default_factory=dict)
+    """By the name of their image."""
 
     async def run(
         self, attempt: Attempt, *, job: Job, task: Task, node: NodeDirectory, dedicated: bool
@@ -110,6 +113,7 @@ class AttemptRunner:
                     stop_signal=attempt.stop_signal,
                     registry=self.registry,
                     container=container,
+                    fork_server=self._fork_server(task),
                 )
         except (file_transfer.TransferError, LaunchError) as error:
             return AttemptResult(None, error.failure)
@@ -129,6 +133,10 @@ class AttemptRunner:
             temporary = Path(folder)
             temporary.chmod(0o1777)
             yield lambda arguments: container.command(arguments, node=node, temporary=temporary)
+
+    def _fork_server(self, task: Task) -> ForkServer | None:
+        settings = task.container_settings
+        return None if settings is None else self.fork_servers.get(settings.image_name)
 
     def _image(self, task: Task) -> Image | FailureInfo:
         if task.container_settings is None:

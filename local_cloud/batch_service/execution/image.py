@@ -8,9 +8,9 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from local_cloud.batch_service.execution.directories import NodeDirectory
 
@@ -63,13 +63,30 @@ class Container(BaseModel):
         ]
 
 
+class Prepared(BaseModel):
+    """The program of an image's tasks, `python -m module …`, and what a process imports before it is needed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    module: str
+    imports: tuple[str, ...] = ()
+
+
 class Image(BaseModel):
-    """The environment variables of an image's tasks, and its container, if it has one."""
+    """The environment variables of an image's tasks, its container, if it has one, and a program to prepare."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     environment: Mapping[str, str]
     container: Container | None = None
+    prepared: Prepared | None = None
+    """Tasks of this program can be forked from a process that has imported it; only without a container."""
+
+    @model_validator(mode="after")
+    def _only_one(self) -> Self:
+        if self.container is not None and self.prepared is not None:
+            raise ValueError("A program in a container cannot be prepared: leave out `prepared` or `container`")
+        return self
 
     def node_directory(self, node: NodeDirectory) -> NodeDirectory:
         """Return the node's directories under the paths by which tasks see them."""

@@ -4,8 +4,10 @@ import asyncio
 import shlex
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from local_cloud.batch_service.execution.directories import TaskDirectory
+from local_cloud.batch_service.execution.fork_server import ForkServer
 from local_cloud.batch_service.execution.process_registry import ProcessRegistry, kill_group
 from local_cloud.batch_service.state.models import FailureInfo, ProcessExit
 
@@ -13,6 +15,17 @@ GRACE_S = 2.0  # from SIGTERM to SIGKILL; a choice, because the real service's g
 StartInContainer = Callable[[Sequence[str]], list[str]]
 """Returns the command that runs a command in a container."""
 _SIGNAL_EXIT_BASE = 128  # container runtimes report 128 + signal number for a process that was ended by a signal
+
+
+class RunningProcess(Protocol):
+    """The main process of a task, which leads its process group."""
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is the group's, too."""
+
+    async def wait(self) -> int:
+        """Wait for its end; return the exit code, -N for signal N."""
 
 
 class StopSignal:
@@ -61,6 +74,7 @@ async def run_process(
     stop_signal: StopSignal,
     registry: ProcessRegistry,
     container: StartInContainer | None = None,
+    fork_server: ForkServer | None = None,
 ) -> ProcessExit:
     """Run a command line to its end; the program is looked up on the PATH of `environment`.
 
@@ -70,16 +84,31 @@ async def run_process(
     """
     registry.register(attempt, directory.root)
     try:
-        process = await _start(command_line, directory=directory, environment=environment, container=container)
+        process = await _fork(command_line, directory, environment, fork_server) or await _start(
+            command_line, directory=directory, environment=environment, container=container
+        )
         registry.record(attempt, directory.root, process.pid)
         return await _watch(process, wall_clock_s=wall_clock_s, stop_signal=stop_signal)
     finally:
         registry.forget(attempt)
 
 
+async def _fork(
+    command_line: str, directory: TaskDirectory, environment: Mapping[str, str], server: ForkServer | None
+) -> RunningProcess | None:
+    """Fork the command from a prepared process, if there is one for it."""
+    try:
+        arguments = shlex.split(command_line)
+    except ValueError:  # the launch reports it
+        return None
+    if server is None or not server.can_run(arguments, environment):
+        return None
+    return await server.fork(arguments, directory=directory, environment=environment)
+
+
 async def _start(
     command_line: str, *, directory: TaskDirectory, environment: Mapping[str, str], container: StartInContainer | None
-) -> asyncio.subprocess.Process:
+) -> RunningProcess:
     try:
         arguments = shlex.split(command_line)
         if container is not None:
@@ -102,9 +131,7 @@ async def _start(
         raise LaunchError(_user_error("CommandLaunchFailed", f"Failed to launch the command line: {error}")) from error
 
 
-async def _watch(
-    process: asyncio.subprocess.Process, *, wall_clock_s: float | None, stop_signal: StopSignal
-) -> ProcessExit:
+async def _watch(process: RunningProcess, *, wall_clock_s: float | None, stop_signal: StopSignal) -> ProcessExit:
     exited = asyncio.create_task(process.wait())
     stop_requested = asyncio.create_task(stop_signal.wait())
     try:

@@ -25,7 +25,11 @@ BUILT = {
 
 def test_tasks_use_this_machine_by_default(tmp_path: Path) -> None:
     description = image_description(CloudOptions(folder=tmp_path), Ports())
-    assert description == {"environment": node_environment(Ports())}
+    image = Image.model_validate_json(json.dumps(description))
+    assert image.environment == node_environment(Ports())
+    assert image.container is None
+    assert image.prepared is not None
+    assert image.prepared.module == "scoring"
 
 
 def test_tasks_in_the_image_get_its_environment_and_the_storage_accounts(tmp_path: Path) -> None:

@@ -43,3 +43,10 @@ def test_process_start_falls_back_to_the_import_time(monkeypatch, platform):
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(process_start, "_START_TIME_FIELD", 10_000)
     assert process_start.process_start() == process_start._IMPORTED
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say when a process started")
+def test_a_forked_process_started_after_the_import(monkeypatch):
+    monkeypatch.setattr(process_start, "_IMPORTED", 0.0)
+    monkeypatch.setattr(process_start, "_IMPORTED_BY", -1)
+    assert process_start.process_start() > 0.0

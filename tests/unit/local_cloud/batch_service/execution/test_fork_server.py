@@ -1,0 +1,129 @@
+"""Tasks that are forked from a prepared process: one import for all of them, and otherwise processes like any other."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+import pytest
+
+from local_cloud.batch_service.execution.directories import TaskDirectory
+from local_cloud.batch_service.execution.fork_server import ForkedProcess, ForkServer
+from local_cloud.batch_service.execution.image import Image, Prepared
+
+PROGRAM = """
+import os, pathlib, sys, time
+print(*sys.argv[1:], os.environ["OF_TASK"], pathlib.Path.cwd().name, os.getpid() == os.getpgid(0), flush=True)
+print("reason", file=sys.stderr)
+if sys.argv[1] == "wait":
+    time.sleep(600)
+raise SystemExit(int(sys.argv[1]))
+"""
+HEAVY = """
+import os, pathlib
+with pathlib.Path(os.environ["OF_IMAGE"]).open("a") as log:
+    log.write("imported\\n")
+"""
+Start = Callable[[str], Coroutine[None, None, ForkedProcess | None]]
+Test = Callable[[ForkServer, Start], Coroutine[None, None, None]]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Return an image's environment with a Python and a program that imports something."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / "program").mkdir()
+    (tmp_path / "program" / "__main__.py").write_text(PROGRAM)
+    (tmp_path / "heavy.py").write_text(HEAVY)
+    return {"PATH": str(tmp_path / "bin"), "PYTHONPATH": str(tmp_path), "OF_IMAGE": str(tmp_path / "imports.txt")}
+
+
+def run(environment: dict[str, str], folder: Path, test: Test, *, imports: tuple[str, ...] = ("heavy",)) -> None:
+    """Run a test with a started server, and with a function that forks a task with one argument."""
+
+    async def start(server: ForkServer, argument: str) -> ForkedProcess | None:
+        directory = TaskDirectory(folder / f"task-{argument}")
+        directory.make_fresh()
+        arguments = ["python", "-m", "program", argument]
+        return await server.fork(arguments, directory=directory, environment={**environment, "OF_TASK": "value"})
+
+    async def everything() -> None:
+        server = ForkServer(Prepared(module="program", imports=imports), environment)
+        await server.start()
+        try:
+            await test(server, lambda argument: start(server, argument))
+        finally:
+            await server.close()
+
+    asyncio.run(everything())
+
+
+def test_tasks_run_in_processes_of_their_own_that_import_nothing_again(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    async def test(_server: ForkServer, start: Start) -> None:
+        first, second = await asyncio.gather(start("0"), start("7"))
+        assert first is not None
+        assert second is not None
+        assert first.pid != second.pid
+        assert (await first.wait(), await second.wait()) == (0, 7)
+
+    run(environment, tmp_path, test)
+    assert (tmp_path / "task-7" / "stdout.txt").read_text() == "7 value wd True\n"
+    assert (tmp_path / "task-7" / "stderr.txt").read_text() == "reason\n"
+    assert (tmp_path / "imports.txt").read_text() == "imported\n"
+
+
+def test_a_signal_is_reported_as_its_negative_number(environment: dict[str, str], tmp_path: Path) -> None:
+    async def test(_server: ForkServer, start: Start) -> None:
+        process = await start("wait")
+        assert process is not None
+        os.killpg(process.pid, signal.SIGTERM)
+        assert await process.wait() == -signal.SIGTERM
+
+    run(environment, tmp_path, test)
+
+
+def test_nothing_outlives_the_server(environment: dict[str, str], tmp_path: Path) -> None:
+    async def test(server: ForkServer, start: Start) -> None:
+        process = await start("wait")
+        assert process is not None
+        await server.close()
+        assert await process.wait() == -signal.SIGKILL
+        assert await start("0") is None
+
+    run(environment, tmp_path, test)
+
+
+def test_a_program_that_cannot_be_imported_prepares_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+    async def test(_server: ForkServer, start: Start) -> None:
+        assert await start("0") is None
+        assert await start("0") is None
+
+    run(environment, tmp_path, test, imports=("no_such_module",))
+
+
+def test_only_the_same_program_and_a_compatible_environment_are_forked(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    task = ["python", "-m", "program", "0"]
+
+    async def test(server: ForkServer, _start: Start) -> None:
+        assert server.can_run(task, {**environment, "AZ_BATCH_TASK_ID": "b00003"})
+        assert not server.can_run(["python", "-m", "other"], environment)
+        assert not server.can_run(["python", "program.py"], environment)
+        assert not server.can_run(task, {**environment, "OF_IMAGE": "changed"})
+        assert not server.can_run(task, {**environment, "OMP_NUM_THREADS": "1"})
+        await server.close()
+        assert not server.can_run(task, environment)
+
+    run(environment, tmp_path, test)
+
+
+def test_a_container_cannot_be_prepared() -> None:
+    container = {"root": "/image", "user": 1, "working_directory": "/", "launcher": "bwrap"}
+    with pytest.raises(ValueError, match="cannot be prepared"):
+        Image.model_validate({"environment": {}, "container": container, "prepared": {"module": "program"}})
