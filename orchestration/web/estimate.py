@@ -60,11 +60,12 @@ def number(query: Mapping[str, Sequence[str]], name: str, maximum: int) -> int:
 
 
 def _options(query: Mapping[str, Sequence[str]]) -> list[Options]:
-    """Return the options that change how long a frame takes, of each run; raises InputError for unknown strokes."""
+    """Return the options that change how long each run takes; raises InputError for unknown strokes."""
     strokes = [each for each in query.get("strokes", ()) if each][:MAX_RUNS]
     for each in strokes:
         if each not in STROKE_SIZES:
             message = f"strokes is one of {', '.join(STROKE_SIZES)}, not {each[:20]!r}"
             raise InputError(message, "Choose other strokes.")
-    chosen = [{"scorer": SCORER, "strokes": each} for each in strokes] or [{"scorer": SCORER}]
+    common = {"scorer": SCORER, "tune": query.get("tune", [""])[0] == "1"}
+    chosen = [common | {"strokes": each} for each in strokes] or [common]
     return [Options.model_validate(each).with_default_strokes for each in chosen]

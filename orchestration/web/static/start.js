@@ -114,7 +114,9 @@
       return;
     }
     const query = new URLSearchParams({ frames: facts.frames, width: facts.width, height: facts.height, exact: facts.exact ? "1" : "0", paintings: previews.isOn() ? 1 : count });
-    const strokes = previews.isOn() ? previews.picked().map((look) => look.strokes) : [new FormData($("#paint")).get("strokes")];
+    const form = new FormData($("#paint"));
+    if (form.get("tune") === "yes") query.set("tune", "1");
+    const strokes = previews.isOn() ? previews.picked().map((look) => look.strokes) : [form.get("strokes")];
     strokes.forEach((each) => query.append("strokes", each));
     if (asked === String(query)) return;
     asked = String(query);
@@ -137,6 +139,7 @@
     if (strength !== 1) chosen.strength = strength;
     if (form.get("smoothing") !== "70") chosen.temporal_smoothing = Number(form.get("smoothing")) / 100;
     if (strokes) chosen.strokes = strokes;
+    if (form.get("tune") === "yes") chosen.tune = true;
     if (form.get("color") !== "no") chosen.preserve_color = form.get("color");
     if (form.get("sound") !== "copy") chosen.sound = form.get("sound");
     if (form.get("label")) chosen.label = form.get("label");
@@ -270,7 +273,7 @@
     document.title = `${Math.floor((100 * current.sent) / Math.max(1, current.total))} % uploaded · Impasto`;
   }
 
-  document.querySelectorAll('[name="strokes"]').forEach((radio) => radio.addEventListener("change", bar));
+  document.querySelectorAll('[name="strokes"], [name="tune"]').forEach((radio) => radio.addEventListener("change", bar));
   document.querySelectorAll('[name="color"]').forEach((radio) => radio.addEventListener("change", () => {
     if (!previews.isOn()) return;
     $("#preview span").textContent = "Preview again";

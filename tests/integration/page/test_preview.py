@@ -60,6 +60,8 @@ def test_looks_appear_are_picked_and_painted(show: ShowScreen, tmp_path: Path) -
     tab.check('[name="shown"][value="broad"]')
     tab.check("#sheet-broad .cell input >> nth=5")
     tab.wait_for_function("() => document.querySelector('#go').textContent === 'Paint 60 frames'")
+    tab.click(".finer summary")
+    tab.check('[name="tune"][value="yes"]')
     files = {item.name: item.etag for item in world.storage.input.list("")}
     tab.click("#go")
     tab.wait_for_url(re.compile("/ui/runs$"))
@@ -71,6 +73,7 @@ def test_looks_appear_are_picked_and_painted(show: ShowScreen, tmp_path: Path) -
     ]
     looks = {(trigger.style, trigger.strength, trigger.strokes) for trigger in requests}
     assert looks == {("wheat.png", 0.4, "medium"), ("wheat.png", 1.0, "broad")}
+    assert all(trigger.tune for trigger in requests)
 
 
 def test_sheet_is_walked_by_keyboard_and_frames_are_chosen(show: ShowScreen, tmp_path: Path) -> None:

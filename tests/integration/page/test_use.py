@@ -98,6 +98,9 @@ def test_start_shows_length_and_estimate_before_the_button(show: ShowScreen, tmp
     tab.wait_for_function("() => document.querySelector('#go').textContent === 'Paint 30 frames'")
     assert "about 0:0" in tab.inner_text("#estimate")
     assert tab.text_content("#preview-command") == "impasto preview holiday.mp4 -s the_wave.png"
+    tab.click(".finer summary")
+    tab.check('[name="tune"][value="yes"]')
+    tab.wait_for_function("() => document.querySelector('#estimate').textContent.includes('about 2:3')")
     assert screen.violations() == []
     tab.get_by_role("button", name="Remove the_wave.png").click()
     assert tab.is_disabled("#go")

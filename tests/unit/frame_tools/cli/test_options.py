@@ -64,7 +64,7 @@ PLAIN_OPTIONS = [spec for spec in all_option_specs() if spec.name not in ("style
 @pytest.mark.parametrize("spec", PLAIN_OPTIONS, ids=lambda spec: spec.name)
 def test_option_sets_the_field_of_the_trigger(storage: DataStorage, spec: Any) -> None:
     others: dict[str, dict[str, Any]] = {"program": {"scorer": "script"}, "rate": {"scorer": "copy"}}
-    others |= {"source": {"video": "v.mp4"}, "index": {"video": "v.mp4"}}
+    others |= {"source": {"video": "v.mp4"}, "index": {"video": "v.mp4"}, "tune": {"style": "a.jpg"}}
     fields = {"style": "a.safetensors"} | others.get(spec.name, {}) | {spec.name: spec.example}
     options = [
         part for name, value in fields.items() for part in ([flag(name)] if value is True else [flag(name), value])

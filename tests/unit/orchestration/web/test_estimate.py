@@ -6,6 +6,7 @@ import pytest
 
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.options import Options
+from frame_tools.costs.throughput import tuning_seconds
 from orchestration.reporting.clip_estimate import Clip
 from orchestration.web.estimate import estimate
 from tests.support.memory_world import InMemoryCloud
@@ -33,6 +34,22 @@ def test_estimate_in_azure_has_dollars_and_the_wait_for_a_gpu(monkeypatch) -> No
     assert result.hint
     several = estimate(app, CLIP | {"paintings": ["3"], "exact": ["0"]})
     assert several.frames == "about 3 runs, 744 frames"
+
+
+def test_estimate_contains_the_tuning() -> None:
+    app = InMemoryCloud().world().app
+    plain, tuned, both = (
+        estimate(app, CLIP | {"tune": [tune], "paintings": [count]}).time
+        for tune, count in (("", "1"), ("1", "1"), ("1", "2"))
+    )
+    plain_seconds, tuned_seconds, both_seconds = map(_seconds, (plain, tuned, both))
+    assert tuned_seconds - plain_seconds == round(tuning_seconds("cpu", 1))
+    assert both_seconds == pytest.approx(2 * tuned_seconds, abs=1)
+
+
+def _seconds(text: str) -> int:
+    minutes, seconds = text.removeprefix("about ").split(":")
+    return 60 * int(minutes) + int(seconds)
 
 
 def test_estimate_counts_no_stored_frames() -> None:
