@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 
 from frame_tools.contracts.errors import InputError, MissingError
+from frame_tools.contracts.tuning import TUNED_SUFFIX
 from frame_tools.media import images
 from frame_tools.media.files import write_atomically
 from frame_tools.storage.blobs import sha256_of
@@ -21,7 +22,7 @@ from scoring.perception.dead_leaves import dead_leaves
 from scoring.perception.vgg import load_vgg
 from scoring.scorers.any_painting.conditional_norm import StyleCondition
 from scoring.scorers.any_painting.convert import load_published_networks
-from scoring.scorers.any_painting.tuned import TUNED_SUFFIX, dump_style
+from scoring.scorers.any_painting.tuned import dump_style
 from scoring.scorers.any_painting.weights import Networks, load_networks
 from scoring.training import augmentation, report
 from scoring.training.finetune import Recipe, finetune

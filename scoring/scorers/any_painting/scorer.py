@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.errors import InternalError, NextStep
+from frame_tools.contracts.tuning import TUNED_SUFFIX
 from scoring.image_codec import decode_painting
 from scoring.inference.cpu_workers import CpuWorkers
 from scoring.inference.device import DeviceScorer
@@ -29,7 +30,7 @@ from scoring.scorers.any_painting.conditional_norm import StatisticsRecorder, St
 from scoring.scorers.any_painting.network import MIN_SIDE, STRIDE, StyleTransferNet
 from scoring.scorers.any_painting.predictor import PAINTING_SIDE
 from scoring.scorers.any_painting.tiled_statistics import RECEPTIVE_FIELD, with_frame_statistics
-from scoring.scorers.any_painting.tuned import TUNED_SUFFIX, load_style
+from scoring.scorers.any_painting.tuned import load_style
 from scoring.scorers.any_painting.weights import Networks, load_networks
 from scoring.scorers.painting_parts import covering_parts
 from scoring.scorers.sampling import reference_picture, subsample

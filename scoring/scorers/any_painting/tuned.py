@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from frame_tools.contracts.errors import InputError, NextStep
-from frame_tools.contracts.tuning import TUNED_SUFFIX as TUNED_SUFFIX
 from scoring.scorers.any_painting.conditional_norm import KERNEL_PARAMETERS, NORM_CHANNELS
 
 FORMAT: Final = "impasto-style-2"

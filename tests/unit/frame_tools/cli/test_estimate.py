@@ -7,6 +7,7 @@ import pytest
 
 from frame_tools.contracts.errors import ExitCode
 from frame_tools.contracts.scorers import SCORERS
+from frame_tools.costs.throughput import tuning_seconds
 from tests.support.cli import run, run_failing
 from tests.support.clips import Clip, make_clip
 
@@ -84,3 +85,20 @@ def test_invalid_video_is_named(tmp_path: Path) -> None:
     letter.write_text("Dear Theo")
     assert "letter.mp4" in run_failing(ExitCode.INPUT, "estimate", letter)
     assert "nowhere.mp4" in run_failing(ExitCode.MISSING, "estimate", tmp_path / "nowhere.mp4")
+
+
+def test_tuning_is_part_of_the_estimate(clip: Path, tmp_path: Path) -> None:
+    for name in ("wave.jpg", "swirls.jpg", "own.safetensors"):
+        (tmp_path / name).write_bytes(b"a style")
+    plain = estimate(clip, "--nodes", 2)
+    tuned = estimate(clip, "--nodes", 2, "--tune")
+    styles = [part for name in ("wave.jpg", "swirls.jpg", "own.safetensors") for part in ("-s", f"{tmp_path / name}=1")]
+    both = estimate(clip, "--nodes", 2, "--tune", *styles)
+    node_seconds = [int(requested(text, "node-seconds")) for text in (plain, tuned, both)]
+    used = 1  # a clip of one batch
+    seconds = used * tuning_seconds("gpu", 1)
+    assert [value - node_seconds[0] for value in node_seconds] == [0, seconds, 2 * seconds]
+    assert "tuning" not in plain
+    assert "tuning to the painting takes" in tuned
+    assert "tuning to 2 paintings takes" in both
+    assert "'copy'" in run_failing(ExitCode.INPUT, "estimate", clip, "--scorer", "copy", "--tune")

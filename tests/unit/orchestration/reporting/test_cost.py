@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.options import Options
-from frame_tools.contracts.plan import BlobRef, Plan
+from frame_tools.contracts.plan import BlobRef, Plan, PlannedKeyframe, PlannedStyle
 from frame_tools.contracts.receipt import Receipt, StoredFile, TaskTimes
 from frame_tools.costs import model
 from frame_tools.costs.prices import Prices
+from frame_tools.costs.throughput import tuning_seconds
 from orchestration.handlers.resubmit import resubmit
 from orchestration.preflight import PoolCheck
 from orchestration.reporting.cost import actual_cost, expected_cost, peak_concurrency
@@ -85,6 +86,22 @@ def test_peak_concurrency_counts_overlapping_tasks(spans: list[tuple[int, int]])
     seconds = range(160)
     most = max(sum(start <= s < start + length for start, length in spans) for s in seconds)
     assert peak_concurrency(receipts) == most
+
+
+@pytest.mark.parametrize(("check", "device"), [(PRICED, "gpu"), (PoolCheck(checked_at="", vm_size="local"), "cpu")])
+def test_expected_cost_contains_the_tuning_of_each_painting(check: PoolCheck, device: str) -> None:
+    manifest = Manifest.plain(20, Fraction(25), width=640, height=360)
+    styles = [
+        PlannedStyle(name=kind, blob=BlobRef(container="work", name=kind), sha256="0" * 64, kind=kind)
+        for kind in ("painting", "tuned")
+    ]
+    keys = (PlannedKeyframe(at=0, weights=(0.5, 0.5)),)
+    plain, tuned = (
+        plan(2).model_copy(update={"options": Options(tune=tune), "styles": tuple(styles), "key_styles": keys})
+        for tune in (False, True)
+    )
+    costs = [expected_cost(each, manifest, check, Prices()) for each in (plain, tuned)]
+    assert costs[1]["wall_seconds"] - costs[0]["wall_seconds"] == tuning_seconds(device, 1)
 
 
 def test_expected_cost_counts_scored_batches_only() -> None:
