@@ -57,7 +57,7 @@ def load_own(document: type[D], data: bytes, run_id: str) -> D:
 
 def read_usable(runs: BlobContainer, name: str, document: type[S]) -> S | None:
     """Return a document; None if it is missing or cannot be read, for reports that can do without it."""
-    blob = runs.read(name)
+    blob = runs.read(name, limit=document.max_bytes)
     try:
         return document.load_stored(blob.data) if blob else None
     except (DamagedError, VersionSkewError):

@@ -15,7 +15,6 @@ storage differ: no stage ends before it begins.
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from typing import Final, Literal, get_args
 
 from frame_tools.contracts.answers import Answer
@@ -105,19 +104,25 @@ def start_of_task(receipt: Receipt) -> dt.datetime | None:
     return None if end is None else end - dt.timedelta(seconds=max(0.0, receipt.times.total))
 
 
-def read_task_starts(
-    runs: BlobContainer, run_id: str, listed: Mapping[str, BlobInfo], running: Iterable[StepProgress]
-) -> Iterator[dt.datetime]:
-    """Yield when the first tasks of an open run began: those with the oldest receipts, and those that still run.
+def read_task_starts(runs: BlobContainer, run_id: str, listed: Mapping[str, BlobInfo]) -> Iterator[dt.datetime]:
+    """Yield when the first tasks of an open run began: those with the oldest receipts, or else those that run.
 
     Costs at most FIRST_RECEIPTS requests.
     """
-    prefix = RunPaths(run_id).receipts
+    paths = RunPaths(run_id)
+    receipts = (read_usable(runs, name, Receipt) for name in _oldest(listed, paths.receipts))
+    own = [start_of_task(receipt) for receipt in receipts if receipt is not None and receipt.run_id == run_id]
+    if not own:
+        split = paths.step_progress("split")
+        running = (read_usable(runs, name, StepProgress) for name in _oldest(listed, paths.progress) if name != split)
+        own = [_start_of_running(progress) for progress in running if progress is not None]
+    yield from (time for time in own if time is not None)
+
+
+def _oldest(listed: Mapping[str, BlobInfo], prefix: str) -> Iterator[str]:
+    """Yield the names of the FIRST_RECEIPTS blobs with this prefix that were created first."""
     created = [(item.created, name) for name, item in listed.items() if name.startswith(prefix) and item.created]
-    receipts = (read_usable(runs, name, Receipt) for _, name in sorted(created)[:FIRST_RECEIPTS])
-    own = (start_of_task(receipt) for receipt in receipts if receipt is not None and receipt.run_id == run_id)
-    begun = (_start_of_running(progress) for progress in running if progress.step != "split")
-    yield from (time for time in chain(own, begun) if time is not None)
+    yield from (name for _, name in sorted(created)[:FIRST_RECEIPTS])
 
 
 def _start_of_running(progress: StepProgress) -> dt.datetime | None:

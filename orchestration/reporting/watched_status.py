@@ -6,7 +6,9 @@ for long:
 
 - It says when its computation began; an older one is computed again. An answer of a run that has ended counts longer.
 - A handler that changes a run for its watchers (end, cancellation, resubmission) then replaces the blob by one without
-  an answer.
+  an answer. At the end, for which all watchers wait, it leaves the last answer as outdated: the first watcher computes
+  the next one, and only meanwhile the others get the outdated one. So nobody sees an older answer than before, and an
+  end is never left behind, which would be wrong after a resubmission.
 - An answer is written on condition that the blob is still the one that was there before its computation began. So what
   was read before a handler's change is never written after it.
 - A watcher who computes says so in the blob; meanwhile the others get the last answer.
@@ -50,19 +52,25 @@ class StatusDocument(StoredDocument):
 
     document_name: ClassVar = "status"
     max_bytes: ClassVar = 2**20
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 2
     run_id: str
     answer: str | None = None
-    """The answer as JSON; None after a handler has changed the run."""
+    """The answer as JSON; None after a handler has changed the run and left no outdated one."""
     began_at: AwareDatetime
-    """When its computation began."""
+    """When its computation began, or when a handler changed the run."""
     is_ended: bool = False
+    is_outdated: bool = False
+    """Whether a handler has changed the run since: the answer only counts while a watcher computes the next one."""
     computing_since: AwareDatetime | None = None
     """When a watcher began to compute the next answer."""
 
     def is_fresh(self, now: dt.datetime) -> bool:
         """Return whether the answer need not be computed again."""
-        return -CLOCK_SKEW <= now - self.began_at <= (ENDED_FRESH if self.is_ended else FRESH)
+        return not self.is_outdated and -CLOCK_SKEW <= now - self.began_at <= (ENDED_FRESH if self.is_ended else FRESH)
+
+    def is_watched(self, now: dt.datetime) -> bool:
+        """Return whether the answer is one of an open run, and so recent that the run has watchers."""
+        return not self.is_ended and -CLOCK_SKEW <= now - self.began_at <= ALONE
 
     def is_being_replaced(self, now: dt.datetime) -> bool:
         """Return whether a watcher computes the next answer, so that this one still counts."""
@@ -94,6 +102,18 @@ def forget_status(storage: Storage, run_id: str, now: dt.datetime) -> None:
     """Replace a run's answer, after a change that its watchers must see at once."""
     document = StatusDocument(run_id=run_id, began_at=now)
     storage.runs.write(paths.status_document(run_id), document.dumps())
+
+
+def outdate_status(storage: Storage, run_id: str, now: dt.datetime) -> None:
+    """Replace a run's answer after its end; its watchers get the last one only while one of them computes the next."""
+    name = paths.status_document(run_id)
+    blob = storage.runs.read(name, limit=StatusDocument.max_bytes)
+    last = _load(blob, run_id)
+    if blob is not None and last is not None and last.answer is not None and last.is_watched(now):
+        outdated = StatusDocument(run_id=run_id, answer=last.answer, began_at=now, is_outdated=True)
+        if storage.runs.replace(name, outdated.dumps(), etag=blob.etag) is not None:
+            return
+    forget_status(storage, run_id, now)
 
 
 def _compute(app: App, run_id: str, now: dt.datetime, *, etag: str | None) -> dict[str, Any] | None:

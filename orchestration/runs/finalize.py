@@ -18,7 +18,7 @@ from orchestration.memory_budget import DOCUMENT_BYTES
 from orchestration.reporting.page import write_page
 from orchestration.reporting.report import ReportSummary, build_report, report_json
 from orchestration.reporting.run_index import write_ended_entry
-from orchestration.reporting.watched_status import forget_status
+from orchestration.reporting.watched_status import forget_status, outdate_status
 from orchestration.runs.admission import admit_next, release_slots
 from orchestration.state import job_numbers
 
@@ -132,7 +132,7 @@ def clean_up(app: App, run_id: str) -> Mapping[str, Any]:
     terminate_jobs(app, run_id, f"run {outcome.status}")
     release_slots(app, run_id)
     write_ended_entry(app.storage, outcome, ReportSummary.model_validate(report))
-    forget_status(app.storage, run_id, app.clock.now())
+    outdate_status(app.storage, run_id, app.clock.now())
     app.storage.runs.delete(RunPaths(run_id).open_mark)
     current = app.storage.runs.read(RunPaths(run_id).outcome)
     if current is None:  # deleted meanwhile: the sweep must see the run

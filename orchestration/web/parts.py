@@ -13,6 +13,7 @@ from orchestration.web.estimate import estimate
 from orchestration.web.frame_view import frame_json
 from orchestration.web.health import read_health
 from orchestration.web.preview_view import offer, read_preview
+from orchestration.web.progress_view import read_live_progress
 from orchestration.web.render import render
 from orchestration.web.run_view import BATCH_LABELS, RunView, read_command, read_run
 
@@ -87,7 +88,9 @@ def _run(app: App, run_id: str, query: Query) -> Answer:
 
 def _progress(app: App, run_id: str, query: Query) -> Answer:
     """Return how far a run is; the screen is fetched again once the state differs from the one that it shows."""
-    run = _need_run(app, run_id)
+    run = read_live_progress(app, run_id)
+    if run is None:
+        raise _no_run(run_id)
     if run.progress is None or run.state.key != first(query, "shown"):
         return Answer("", {"HX-Trigger": "run-changed"})
     return Answer(render("part_progress", run=run))
@@ -144,8 +147,12 @@ def _preview(app: App, preview_id: str, query: Query) -> Answer:
 def _need_run(app: App, run_id: str) -> RunView:
     run = read_run(app, run_id)
     if run is None:
-        raise MissingError(f"There is no run {run_id}", "The list of runs has all of them.")
+        raise _no_run(run_id)
     return run
+
+
+def _no_run(run_id: str) -> MissingError:
+    return MissingError(f"There is no run {run_id}", "The list of runs has all of them.")
 
 
 def first(query: Query, name: str) -> str:

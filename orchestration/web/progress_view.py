@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.progress import StepProgress
 from orchestration.app import App
 from orchestration.documents import parse_time
 from orchestration.reporting.timeline import (
@@ -17,8 +16,17 @@ from orchestration.reporting.timeline import (
     read_task_starts,
     stage_times,
 )
+from orchestration.reporting.watched_status import watched_status
 from orchestration.state import RunState
-from orchestration.web.text import State, duration_text, frames_text, reason_text, tuning_text, usd_text
+from orchestration.web.text import (
+    State,
+    duration_text,
+    frames_text,
+    reason_text,
+    state_of,
+    tuning_text,
+    usd_text,
+)
 
 LABELS: Final[Mapping[Stage, str]] = {
     "waiting": "Waiting for its turn",
@@ -62,20 +70,70 @@ class Bar:
     width: float
 
 
-def read_stage_times(
-    app: App, run: RunState | None, report: Mapping[str, Any], running: Mapping[str, StepProgress]
-) -> tuple[StageTime, ...]:
+@dataclass(frozen=True, kw_only=True)
+class LiveProgress:
+    """What the page draws again every two seconds: the progress of a run, None once it has ended, and its state."""
+
+    run_id: str
+    name: str
+    state: State
+    progress: Progress | None
+
+    @property
+    def document_title(self) -> str:
+        """Return the title of the browser's tab."""
+        return document_title(self.name, self.state, self.progress)
+
+
+def document_title(name: str, state: State, progress: Progress | None) -> str:
+    """Return the title of a run's tab: it carries the state."""
+    if progress is not None and progress.frames:
+        return f"{progress.frames_done * 100 // progress.frames} % · {name}"
+    return f"{state.label} · {name}"
+
+
+def read_live_progress(app: App, run_id: str) -> LiveProgress | None:
+    """Return a run's progress from the status that all who watch it share; None if there is no such run.
+
+    Beside the status it takes a listing, and up to FIRST_RECEIPTS reads for the times of the stages.
+    """
+    status = watched_status(app, run_id)
+    if status is None:
+        return None
+    state, progress = state_of_status(status), None
+    if state.is_open:
+        times = _stage_times(
+            app, run_id, received_at=status.get("received_at"), is_scored=status["status"] == "joining"
+        )
+        progress = progress_of(status, state, times, app.clock.now())
+    return LiveProgress(run_id=run_id, name=str(status.get("name") or run_id), state=state, progress=progress)
+
+
+def state_of_status(status: Mapping[str, Any]) -> State:
+    """Return what the page calls the state of a run with this status."""
+    progress = status.get("progress") or {}
+    has_started = bool(progress.get("frames_done")) or not progress.get("reason")
+    return state_of(str(status["status"]), has_started=has_started)
+
+
+def read_stage_times(app: App, run: RunState | None, report: Mapping[str, Any]) -> tuple[StageTime, ...]:
     """Return the stages of a run: from the report of one that has ended, else from its blobs."""
     if run is None or run.outcome is not None:
         return tuple(StageTime.model_validate(stage) for stage in report.get("stages") or ())
-    listed = {item.name: item for item in app.storage.runs.list(RunPaths(run.run_id).folder)}
+    is_scored = run.plan is not None and not run.missing
+    return _stage_times(app, run.run_id, received_at=run.request.received_at, is_scored=is_scored)
+
+
+def _stage_times(app: App, run_id: str, *, received_at: str | None, is_scored: bool) -> tuple[StageTime, ...]:
+    """Return the stages of an open run from its blobs in `runs`."""
+    listed = {item.name: item for item in app.storage.runs.list(RunPaths(run_id).folder)}
     moments = moments_of(
-        run.run_id,
+        run_id,
         listed,
-        received_at=run.request.received_at,
+        received_at=received_at,
         ended_at=None,
-        task_starts=read_task_starts(app.storage.runs, run.run_id, listed, running.values()),
-        is_scored=run.plan is not None and not run.missing,
+        task_starts=read_task_starts(app.storage.runs, run_id, listed),
+        is_scored=is_scored,
     )
     return stage_times(moments)
 

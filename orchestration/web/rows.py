@@ -12,7 +12,7 @@ from frame_tools.contracts.paths import RunPaths
 from orchestration.app import App
 from orchestration.reporting import listing
 from orchestration.reporting.run_index import read_row, renewed_row
-from orchestration.reporting.status import run_status
+from orchestration.reporting.watched_status import watched_status
 from orchestration.web.row import Row, Status, draw_row, is_admitted, state_of_row
 from orchestration.web.text import GROUPS, STATES, UNKNOWN, title_of
 
@@ -91,7 +91,7 @@ def _unlisted_row(app: App, run_id: str) -> RunRow | None:
 
 def _read_statuses(app: App, run_ids: Sequence[str]) -> dict[str, Status]:
     with ThreadPoolExecutor(READ_THREADS, thread_name_prefix="statuses") as pool:
-        statuses = pool.map(lambda run_id: run_status(app, run_id), run_ids)
+        statuses = pool.map(lambda run_id: watched_status(app, run_id), run_ids)
         return {run_id: status for run_id, status in zip(run_ids, statuses, strict=True) if status is not None}
 
 

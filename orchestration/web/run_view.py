@@ -20,7 +20,15 @@ from orchestration.web import pictures
 from orchestration.web.again import AgainForm, again_form
 from orchestration.web.marks import Marks, read_marks
 from orchestration.web.pictures import Pair
-from orchestration.web.progress_view import Bar, Progress, bars_of, progress_of, read_stage_times
+from orchestration.web.progress_view import (
+    Bar,
+    Progress,
+    bars_of,
+    document_title,
+    progress_of,
+    read_stage_times,
+    state_of_status,
+)
 from orchestration.web.report_file import read_report
 from orchestration.web.steadiness import Steadiness, steadiness_of
 from orchestration.web.text import (
@@ -31,7 +39,6 @@ from orchestration.web.text import (
     frames_per_second,
     frames_text,
     length_text,
-    state_of,
     title_of,
     usd_text,
     when_text,
@@ -132,9 +139,7 @@ class RunView:
     @property
     def document_title(self) -> str:
         """Return the title of the browser's tab: it carries the state."""
-        if self.progress is not None and self.progress.frames:
-            return f"{self.progress.frames_done * 100 // self.progress.frames} % · {self.name}"
-        return f"{self.state.label} · {self.name}"
+        return document_title(self.name, self.state, self.progress)
 
 
 def read_run(app: App, run_id: str) -> RunView | None:
@@ -147,11 +152,11 @@ def read_run(app: App, run_id: str) -> RunView | None:
     report = read_report(app, run_id) if status.get("ended_at") else {}
     shown_pictures = pictures.read_pictures(app, run_id, run.plan.parent if run and run.plan else None)
     product = str(status.get("video") or status.get("records") or "").removeprefix("output/")
-    clip, request, shown = report.get("clip") or {}, run.request if run else None, _state(status)
+    clip, request, shown = report.get("clip") or {}, run.request if run else None, state_of_status(status)
     trigger = request.trigger if request else None
     running = read_steps(app.storage.runs, run_id, run) if run and run.outcome is None else {}
     batches = tuple(batches_of(run, running)) if run else ()
-    times = read_stage_times(app, run, report, running)
+    times = read_stage_times(app, run, report)
     name = str(status.get("name") or run_id)
     return RunView(
         run_id=run_id,
@@ -189,12 +194,6 @@ def _style_picture(app: App, run_id: str, report: Mapping[str, Any]) -> str:
 
 def _report_link(app: App, run_id: str, report: Mapping[str, Any]) -> str:
     return pictures.output_link(app, RunPaths(run_id).page, download=f"{run_id}.html") if report else ""
-
-
-def _state(status: Mapping[str, Any]) -> State:
-    progress = status.get("progress") or {}
-    has_started = bool(progress.get("frames_done")) or not progress.get("reason")
-    return state_of(str(status["status"]), has_started=has_started)
 
 
 def batches_of(run: RunState, running: Mapping[str, StepProgress]) -> Iterator[Batch]:

@@ -8,7 +8,7 @@ from benchmarks.scale.cases import joining
 from benchmarks.scale.figures import POOLS
 from orchestration import receipt_memory
 
-FIXED = 59
+FIXED = 60
 """Requests whatever the number of batches, beside receipts and segments, with one page of each listing."""
 PER_BATCH = 2
 """The receipt and the segment, each read once."""

@@ -1,13 +1,19 @@
 """What watchers of a run cost: one request a poll, and one computation every two seconds however many they are."""
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from frame_tools.client.polling import poll_pause
+from frame_tools.contracts.paths import RunPaths
+from orchestration.handlers.sweep import sweep
 from orchestration.reporting.status import run_status
 from orchestration.reporting.watched_status import ENDED_FRESH, FRESH, watched_status
+from orchestration.web.parts import part
+from orchestration.web.rows import open_rows
 from tests.scale.open_runs import count_operations, open_runs
 from tests.support.world import World
 
@@ -81,6 +87,46 @@ def test_ended_run_is_one_request(run: tuple[World, str]) -> None:
     for _ in range(4):
         assert operations(world, run_id) == 1
         world.clock.advance(seconds=ENDED_FRESH.total_seconds() / 5)
+
+
+def test_end_of_a_run_is_computed_once_for_a_thousand_watchers(run: tuple[World, str]) -> None:
+    """All of them poll while the first one computes."""
+    world, run_id = run
+    watched_status(world.app, run_id)
+    assert world.finish(run_id) == "finished"
+    others = list[int]()
+
+    def read(original: Callable[..., Any], name: str, **options: Any) -> Any:
+        if name == RunPaths(run_id).request and not others:
+            others.extend(operations(world, run_id) for _ in range(1000))
+        return original(name, **options)
+
+    status = watched_status(world.intercepted("runs", read=read).app, run_id)
+    assert status is not None
+    assert status["status"] == "finished"
+    assert others == 1000 * [1]
+    assert operations(world, run_id) == 1
+
+
+@pytest.mark.parametrize("batches", [3, 40])
+@pytest.mark.parametrize("done", [1, 3])
+def test_page_s_progress_shares_the_status(batches: int, done: int) -> None:
+    """Beside the status: a listing, and the first tasks' receipts or progress for the times of the stages."""
+    runs = open_runs(1, 0, batches=batches)
+    world, run_id = runs.world, runs.admitted[0]
+    world.score(run_id, *range(done), message=False)
+    watched_status(world.app, run_id)
+    drawn = count_operations(world.app, lambda app: part(app, "progress", run_id, {}))
+    assert drawn.total == 1 + 1 + done
+
+
+def test_rows_of_open_runs_share_the_status() -> None:
+    """Beside the list: a status and a look for pictures for each run."""
+    runs = open_runs(20, 0)
+    app = replace(runs.world.app, clock=StandingClock())
+    sweep(app)  # from then on the list of runs is complete
+    open_rows(app, runs.admitted)
+    assert count_operations(app, lambda app: open_rows(app, runs.admitted)).total == 2 + 2 * len(runs.admitted)
 
 
 def test_other_runs_do_not_make_a_poll_dearer() -> None:

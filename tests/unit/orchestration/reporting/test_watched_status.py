@@ -151,6 +151,78 @@ def test_watchers_get_the_last_answer_while_one_computes(world: World, run_id: s
     assert stored(world, run_id).computing_since is None
 
 
+def during_computation(world: World, run_id: str, call: Callable[[], object]) -> World:
+    """Return a world in which `call` is made, once, while a status of the run is computed."""
+    done = list[None]()
+
+    def read(original: Callable[..., Any], name: str, **options: Any) -> Any:
+        if name == RunPaths(run_id).request and not done:
+            done.append(None)
+            call()
+        return original(name, **options)
+
+    return world.intercepted("runs", read=read)
+
+
+def test_end_is_computed_by_one_watcher(world: World, run_id: str) -> None:
+    """The others get the last answer until then, and only then."""
+    watched(world, run_id)
+    world.finish(run_id)
+    seen = list[str]()
+    first = during_computation(world, run_id, lambda: seen.extend(watched(world, run_id) for _ in range(3)))
+    assert watched(first, run_id) == "finished"
+    assert seen == 3 * ["scoring"]
+    assert watched(world, run_id) == "finished"
+
+
+def test_end_is_seen_although_the_watcher_who_computes_dies(world: World, run_id: str) -> None:
+    watched(world, run_id)
+    world.finish(run_id)
+    claimed = stored(world, run_id).model_copy(update={"computing_since": world.clock.now()})
+    assert claimed.is_outdated
+    world.storage.runs.write(paths.status_document(run_id), claimed.dumps())
+    assert watched(world, run_id) == "scoring"
+    advance(world, COMPUTING)
+    assert watched(world, run_id) == "finished"
+
+
+def test_old_answer_is_not_left_behind(world: World, run_id: str) -> None:
+    """Nobody has watched for a while."""
+    watched(world, run_id)
+    advance(world, ALONE)
+    world.finish(run_id)
+    assert stored(world, run_id).answer is None
+
+
+def test_resubmission_leaves_no_end_behind(world: World, run_id: str) -> None:
+    """A client that continues a run would take the end for the new one."""
+    cancel(world.app, run_id)
+    watched(world, run_id)
+    resubmit(world.app, run_id, "missing")
+    seen = list[str]()
+    first = during_computation(world, run_id, lambda: seen.append(watched(world, run_id)))
+    assert watched(first, run_id) == "scoring"
+    assert seen == ["scoring"]
+
+
+def test_end_while_an_answer_is_written(world: World, run_id: str) -> None:
+    """The end's handler has read an answer that a watcher replaces before it is left behind."""
+    watched(world, run_id)
+    advance(world, FRESH)
+    tries = list[None]()
+
+    def replace(original: Callable[..., Any], name: str, *args: Any, **options: Any) -> Any:
+        if name == paths.status_document(run_id) and not tries:
+            tries.append(None)
+            world.storage.runs.write(name, world.storage.runs.need(name).data)
+        return original(name, *args, **options)
+
+    assert world.intercepted("runs", replace=replace).finish(run_id) == "finished"
+    assert tries
+    assert stored(world, run_id).answer is None
+    assert watched(world, run_id) == "finished"
+
+
 def test_watcher_who_died_is_replaced(world: World, run_id: str) -> None:
     watched(world, run_id)
     world.score(run_id, message=False)

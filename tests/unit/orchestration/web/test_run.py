@@ -81,10 +81,17 @@ def test_progress_says_when_the_state_changes(world: World, fetch: Fetch) -> Non
     run_id = started(world)
     same = fetch("ui_part", part="progress", run_id=run_id, query="shown=waiting")
     assert "HX-Trigger" not in same.headers
-    world.finish(run_id)
+    world.score(run_id, 0, message=False)
+    world.clock.advance(seconds=3)
     assert (
         fetch("ui_part", part="progress", run_id=run_id, query="shown=waiting").headers["HX-Trigger"] == "run-changed"
     )
+    assert "HX-Trigger" not in fetch("ui_part", part="progress", run_id=run_id, query="shown=painting").headers
+    world.finish(run_id)
+    assert (
+        fetch("ui_part", part="progress", run_id=run_id, query="shown=painting").headers["HX-Trigger"] == "run-changed"
+    )
+    assert fetch("ui_part", part="progress", run_id="never-was-0123456789").status_code == 404
 
 
 def test_cancel_one_and_many(world: World, act: Fetch) -> None:
