@@ -36,10 +36,7 @@ class InputPins(StoredDocument):
     @property
     def digest(self) -> str:
         """SHA-256 of all pins, which the plan records; equal for equal input, whichever run or version wrote them."""
-        digest = hashlib.sha256()
-        for line in self._lines():
-            digest.update(line.encode() + b"\n")
-        return digest.hexdigest()
+        return hashlib.sha256("".join(f"{line}\n" for line in self._lines()).encode()).hexdigest()
 
     def _lines(self) -> Iterator[str]:
         for kind, pins in (("frames", self.frames), ("masks", self.masks), ("audio", (self.audio or "",))):

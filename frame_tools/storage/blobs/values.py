@@ -2,14 +2,16 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from types import MappingProxyType
+from typing import Any, Final, Generic, TypeVar
 
 from azure.storage.blob import BlobProperties
 
 T = TypeVar("T")
+_NO_METADATA: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,9 +22,9 @@ class Blob:
     etag: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BlobInfo:
-    """The properties of a blob."""
+    """The properties of a blob; small, because listings have hundreds of thousands."""
 
     name: str
     size: int
@@ -32,7 +34,7 @@ class BlobInfo:
     """MD5 of the content, if it was recorded: by the service for a blob written in one request, else by the writer."""
     modified: datetime | None = None
     """When the blob was last written."""
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = _NO_METADATA
     """Names and values that were written with the blob; only in listings that ask for them."""
 
 
