@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
+from benchmarks.task_share import share_table
+
 LEARN: Final = "https://learn.microsoft.com/azure"
 STORAGE_PAGE: Final = f"{LEARN}/storage/common/scalability-targets-standard-account"
 BLOB_PAGE: Final = f"{LEARN}/storage/blobs/scalability-targets"
@@ -38,6 +40,8 @@ TASKS_PER_MINUTE: Final = 20_000
 """In collections of a hundred, by Microsoft's page on many tasks. Tasks must be there before nodes could paint them."""
 REGISTRY_GBITS: Final = 0.8
 """Assumed: 100 MB per second. The page has no bandwidth any more."""
+NODES_OF_A_RUN: Final = 4
+"""Nodes among which a run is divided: the templates' default of Spot nodes."""
 BITS: Final = 8e-9
 """Gigabits in a byte."""
 
@@ -258,6 +262,7 @@ def main() -> None:
     first = parts[0]
     print(f"\nFirst: {first.part}, {first.use:.0%} of its limit.")
     print(f"Cells for all to be within their limits: {needed or 'no number is enough'}.")
+    print(f"\nShare of the tasks' time that is painting, on {NODES_OF_A_RUN} nodes:\n\n{share_table(NODES_OF_A_RUN)}")
 
 
 if __name__ == "__main__":

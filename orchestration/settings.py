@@ -68,7 +68,7 @@ class Settings(_FromEnvironment):
     max_open_runs: Positive = 20
     """Maximum number of concurrent runs; later ones wait in order. New Batch accounts allow 100 active jobs."""
     pool_tasks: Positive = 4
-    """Tasks that the pool can execute at once, nodes times slots: a run is divided into at least as many, if it can."""
+    """Tasks that the pool can execute at once, nodes times slots: a long enough run has at least as many."""
     max_frames: Positive = 200_000
     """Maximum number of frames of one run (just under two hours at 30 per second)."""
     max_frame_pixels: Positive = 7680 * 4320

@@ -54,6 +54,11 @@ def status_document(run_id: str) -> str:
     return f"{STATUSES}{run_id}.json"
 
 
+def measured_paces() -> str:
+    """Return the blob in `runs` that holds the paces of earlier runs."""
+    return "measured-paces.json"
+
+
 def sweep_progress() -> str:
     """Return the blob in `runs` that holds where the next sweep continues."""
     return "sweep-progress.json"

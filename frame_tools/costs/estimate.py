@@ -101,11 +101,11 @@ def choose_throughput(
         throughput = report_throughput(report)
     else:
         throughput = device_throughput(device, width=video.width, height=video.height, options=options)
-    overrides = {
-        name: value
-        for name, value in (("seconds_per_frame", seconds_per_frame), ("start_up_seconds", start_up_seconds))
-        if value is not None
-    }
-    if not overrides:
+    if seconds_per_frame is None and start_up_seconds is None:
         return throughput
-    return replace(throughput, source=f"from the command line, otherwise {throughput.source}", **overrides)
+    return replace(
+        throughput,
+        source=f"from the command line, otherwise {throughput.source}",
+        seconds_per_frame=throughput.seconds_per_frame if seconds_per_frame is None else seconds_per_frame,
+        start_up_seconds=throughput.start_up_seconds if start_up_seconds is None else start_up_seconds,
+    )

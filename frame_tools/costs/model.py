@@ -59,6 +59,8 @@ class Workload:
     """Once, before the first frame: one node tunes the style, the others wait."""
     blobs_per_frame: int = 2
     """2 if frames are stored before and after painting, 1 if either is, 0 if tasks decode the video."""
+    is_measured: bool = False
+    """Whether seconds per frame and of start-up were measured; else they are the table's."""
 
     @property
     def overhead_seconds(self) -> float:

@@ -54,6 +54,8 @@ class Throughput:
     seconds_per_frame: float
     start_up_seconds: float
     source: str
+    is_measured: bool = False
+    """Whether a run has shown them; those of the table may be far off, because devices differ."""
 
 
 def tuning_seconds(device: str, paintings: int) -> float:
@@ -119,4 +121,9 @@ def report_throughput(path: Path) -> Throughput:
         ) from None
     if frames < 1 or tasks < 1 or not 0 <= start_up < total:
         raise InputError(f"The times in {path} are inconsistent", "Use the report of a finished run.")
-    return Throughput(seconds_per_frame=(total - start_up) / frames, start_up_seconds=start_up / tasks, source=source)
+    return Throughput(
+        seconds_per_frame=(total - start_up) / frames,
+        start_up_seconds=start_up / tasks,
+        source=source,
+        is_measured=True,
+    )

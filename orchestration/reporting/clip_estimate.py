@@ -15,6 +15,7 @@ from frame_tools.costs.model import Pool, Workload
 from frame_tools.costs.throughput import device_throughput, tuning_seconds
 from orchestration.app import App
 from orchestration.azure_batch.pool import PoolView
+from orchestration.measured_pace import measured_throughput
 from orchestration.reporting.cost import ESTIMATED_NODES, LOCAL_VM_SIZE
 
 BLOBS_PER_FRAME: Final = 0
@@ -35,9 +36,11 @@ class Clip:
         """Number of batches."""
         return math.ceil(self.frames / SCORERS[self.options.scorer].frames_per_batch)
 
-    def work(self, device: str) -> Workload:
-        """Return the work at the throughput of a kind of device."""
-        throughput = device_throughput(device, width=self.width, height=self.height, options=self.options)
+    def work(self, app: App, device: str) -> Workload:
+        """Return the work at the throughput that was measured on the pool, else at that of a kind of device."""
+        throughput = measured_throughput(app, self.options, width=self.width, height=self.height) or device_throughput(
+            device, width=self.width, height=self.height, options=self.options
+        )
         return replace(
             run_workload(self.frames, throughput, self.options),
             blobs_per_frame=BLOBS_PER_FRAME,
@@ -76,14 +79,14 @@ def estimate_clip(app: App, pool: PoolView | None, clip: Clip) -> ClipEstimate:
 
 
 def _locally(app: App, clip: Clip) -> ClipEstimate:
-    work = clip.work("cpu")
+    work = clip.work(app, "cpu")
     seconds = clip.tasks(app, work) * work.overhead_seconds + clip.frames * work.seconds_per_frame
     seconds += work.tuning_seconds
     return ClipEstimate(seconds=seconds, usd=None)
 
 
 def _in_azure(app: App, pool: PoolView | None, clip: Clip) -> ClipEstimate:
-    prices, work = app.settings.price_table, clip.work("gpu")
+    prices, work = app.settings.price_table, clip.work(app, "gpu")
     slots = pool.slots if pool else 1
     hour_usd = prices.hour_usd(pool.vm_size, spot=True) if pool else None
     nodes = Pool(

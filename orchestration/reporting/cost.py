@@ -18,7 +18,7 @@ from frame_tools.costs import model
 from frame_tools.costs.grouping import run_workload
 from frame_tools.costs.model import Pool
 from frame_tools.costs.prices import Prices
-from frame_tools.costs.throughput import device_throughput, tuning_seconds
+from frame_tools.costs.throughput import Throughput, device_throughput, tuning_seconds
 from orchestration.documents import parse_time
 from orchestration.preflight import PoolCheck
 
@@ -29,11 +29,13 @@ LOCAL_VM_SIZE: Final = "local"
 UNKNOWN_POOL: Final = PoolCheck(checked_at="")
 
 
-def expected_cost(plan: Plan, manifest: Manifest, check: PoolCheck | None, prices: Prices) -> dict[str, Any]:
+def expected_cost(
+    plan: Plan, manifest: Manifest, check: PoolCheck | None, prices: Prices, *, measured: Throughput | None = None
+) -> dict[str, Any]:
     """Return the expected time and cost of the plan's batches on Spot and on dedicated nodes.
 
-    Uses the throughput table's figures for a GPU (`frame_tools.costs.throughput`). For a scorer that is not in the
-    table, every figure is None.
+    Without a `measured` throughput, it uses the table's figures for a GPU (`frame_tools.costs.throughput`). For a
+    scorer that is not in the table, every figure is None.
     """
     check = check or UNKNOWN_POOL
     if not SCORERS[plan.options.scorer].has_known_throughput:
@@ -47,8 +49,8 @@ def expected_cost(plan: Plan, manifest: Manifest, check: PoolCheck | None, price
         }
     frames = sum(end - start for start, end in map(plan.span, plan.scored))
     if check.vm_size == LOCAL_VM_SIZE:
-        return _expected_locally(plan, manifest, check, frames=frames, prices=prices)
-    throughput = device_throughput("gpu", width=manifest.width, height=manifest.height, options=plan.options)
+        return _expected_locally(plan, manifest, check, frames=frames, prices=prices, measured=measured)
+    throughput = measured or _table_throughput("gpu", plan, manifest)
     work = replace(
         run_workload(frames, throughput, plan.options),
         blobs_per_frame=plan.blobs_per_frame,
@@ -77,11 +79,15 @@ def expected_cost(plan: Plan, manifest: Manifest, check: PoolCheck | None, price
     }
 
 
+def _table_throughput(device: str, plan: Plan, manifest: Manifest) -> Throughput:
+    return device_throughput(device, width=manifest.width, height=manifest.height, options=plan.options)
+
+
 def _expected_locally(
-    plan: Plan, manifest: Manifest, check: PoolCheck, *, frames: int, prices: Prices
+    plan: Plan, manifest: Manifest, check: PoolCheck, *, frames: int, prices: Prices, measured: Throughput | None
 ) -> dict[str, Any]:
     """Return the expected time in the local pool: its nodes are there already, and are free unless given a price."""
-    throughput = device_throughput("cpu", width=manifest.width, height=manifest.height, options=plan.options)
+    throughput = measured or _table_throughput("cpu", plan, manifest)
     tasks = len(plan.tasks_of(plan.scored))
     work = run_workload(frames, throughput, plan.options)
     seconds = tasks * work.overhead_seconds + frames * throughput.seconds_per_frame

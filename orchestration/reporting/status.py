@@ -13,6 +13,7 @@ from frame_tools.contracts.receipt import Outcome
 from orchestration.app import App
 from orchestration.delays import read_delay
 from orchestration.documents import load_own
+from orchestration.measured_pace import measured_throughput
 from orchestration.memory_budget import DOCUMENT_BYTES
 from orchestration.preflight import PoolCheck, read_check
 from orchestration.reporting.cost import LOCAL_VM_SIZE, expected_cost
@@ -191,7 +192,8 @@ def _problems_and_cost(app: App, state: AnyState, check: PoolCheck | None) -> di
         manifest = _manifest(app, state) if state.plan or state.split else None
         expected = None
         if state.plan and manifest:
-            expected = expected_cost(state.plan, manifest, check, app.settings.price_table)
+            measured = measured_throughput(app, state.plan.options, width=manifest.width, height=manifest.height)
+            expected = expected_cost(state.plan, manifest, check, app.settings.price_table, measured=measured)
     problems = [*unreadable, *_delays(app, state), *(check.problems if check else []), *_retried_errors(app, state)]
     notes = run_notes(state.plan, manifest) if manifest else []
     return {"trouble": problems, "notes": notes, "cost": {"expected": expected}}

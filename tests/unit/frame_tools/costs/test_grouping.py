@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.task_share import divisions, share_table
 from frame_tools.contracts.options import Options
 from frame_tools.costs.grouping import (
+    LEAST_SHARE,
     USEFUL_SHARE,
     frames_per_task,
     run_workload,
@@ -64,6 +66,42 @@ def test_long_runs_have_the_useful_share(at_once: int) -> None:
 def test_short_run_is_spread_over_the_pool() -> None:
     assert task_borders(WORK, batches=100, at_once=4) == (0, 25, 50, 75, 100)
     assert task_borders(WORK, batches=3, at_once=4) == (0, 1, 2, 3)
+
+
+@given(st.integers(1, 2_000), st.integers(1, 50), st.floats(0.001, 10), st.floats(0, 100), st.integers(0, 40))
+def test_measured_runs_use_fewer_nodes_where_starts_outweigh(
+    batches: int, at_once: int, seconds: float, start_up: float, warm_up: int
+) -> None:
+    guessed = Workload(
+        frames=40 * batches, seconds_per_frame=seconds, start_up_seconds=start_up, warm_up_frames=warm_up
+    )
+    work = replace(guessed, is_measured=True)
+    before = len(task_borders(guessed, batches=batches, at_once=at_once)) - 1
+    borders = task_borders(work, batches=batches, at_once=at_once)
+    count = len(borders) - 1
+    assert (borders[0], borders[-1], count <= before) == (0, batches, True)
+    shortest = 40 * min(after - before for before, after in pairwise(borders))
+    assert count == 1 or useful_share(work, shortest) >= LEAST_SHARE - 1e-9
+    if count < before:
+        assert useful_share(work, 40 * (batches // (count + 1))) < LEAST_SHARE, "one more would have had the share"
+
+
+@pytest.mark.parametrize("frames", [18_000, HOUR])
+def test_useful_share_on_a_gpu_whose_pace_is_measured(frames: int) -> None:
+    """Ten minutes of video on four of the fastest GPUs had 0.73 to 0.83."""
+    shares = [each.share for each in divisions(at_once=4, is_measured=True) if each.frames == frames]
+    assert min(shares) >= LEAST_SHARE
+
+
+def test_useful_share_where_the_start_takes_longer_than_the_painting() -> None:
+    """A minute of video: one task, whose share can't be higher."""
+    short = [each for each in divisions(at_once=4, is_measured=True) if each.share < LEAST_SHARE]
+    assert {(each.frames, each.tasks) for each in short} == {(1_800, 1)}
+
+
+def test_documented_divisions() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "cost.md").read_text(encoding="utf-8")
+    assert share_table(at_once=4) in page
 
 
 def test_programs_get_a_task_for_each_batch() -> None:

@@ -54,7 +54,7 @@ def _seconds(text: str) -> int:
 
 def test_estimate_counts_no_stored_frames() -> None:
     clip = Clip(frames=248, width=640, height=360, options=Options(scorer="copy"))
-    assert clip.work("gpu").blobs_per_frame == 0
+    assert clip.work(InMemoryCloud().world().app, "gpu").blobs_per_frame == 0
 
 
 @pytest.mark.parametrize(
