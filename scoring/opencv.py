@@ -25,6 +25,14 @@ def remap(image: NDArray[Scalar], positions: NDArray[np.float32], interpolation:
     return cast("NDArray[Scalar]", sampled)
 
 
+def remap_xy(
+    image: NDArray[Scalar], x: NDArray[np.float32], y: NDArray[np.float32], interpolation: int
+) -> NDArray[Scalar]:
+    """Sample an image at `x` and `y`, (h, w) each, in pixels; beyond the border its edge is repeated."""
+    sampled = cv2.remap(image, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE)
+    return cast("NDArray[Scalar]", sampled)
+
+
 def blur(image: NDArray[Scalar], size: int) -> NDArray[Scalar]:
     """Return the mean over a square window of `size` pixels around each pixel."""
     return cast("NDArray[Scalar]", cv2.blur(image, (size, size)))
@@ -62,6 +70,16 @@ def split(image: NDArray[Scalar]) -> tuple[NDArray[Scalar], ...]:
     return tuple(cast("NDArray[Scalar]", channel) for channel in cv2.split(image))
 
 
+def channel(image: NDArray[Scalar], number: int) -> NDArray[Scalar]:
+    """Return one channel of an image, (H, W, C) -> (H, W)."""
+    return cast("NDArray[Scalar]", cv2.extractChannel(image, number))
+
+
+def first_three(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Drop the last of four channels."""
+    return cast("NDArray[np.uint8]", cv2.cvtColor(image, cv2.COLOR_RGBA2RGB))
+
+
 def invert(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return 255 minus each value."""
     return cast("NDArray[np.uint8]", cv2.bitwise_not(image))
@@ -93,6 +111,14 @@ def add_to_uint8(image: NDArray[Scalar], change: NDArray[np.float32] | float) ->
     return cast("NDArray[np.uint8]", cv2.add(image, addend, dtype=cv2.CV_8U))
 
 
+def add_product(
+    image: NDArray[np.uint8], a: NDArray[np.float32], b: NDArray[np.float32], *, out: NDArray[np.uint8]
+) -> None:
+    """Write image + a * b to `out`, with the product of the planes rounded and added to each of three channels."""
+    product = cv2.multiply(a, b, dtype=cv2.CV_16S)
+    cv2.add(image, cv2.merge((product, product, product)), dst=out, dtype=cv2.CV_8U)
+
+
 def add_weighted(a: NDArray[np.uint8], a_weight: float, b: NDArray[np.uint8], b_weight: float) -> NDArray[np.uint8]:
     """Return a * a_weight + b * b_weight, rounded and clipped to 0..255."""
     return cast("NDArray[np.uint8]", cv2.addWeighted(a, a_weight, b, b_weight, 0))
@@ -108,12 +134,8 @@ def gaussian_blur(image: NDArray[Scalar], size: int, sigma: float) -> NDArray[Sc
     return cast("NDArray[Scalar]", cv2.GaussianBlur(image, (size, size), sigma))
 
 
-def local_range(image: NDArray[Scalar], size: int) -> tuple[NDArray[Scalar], NDArray[Scalar]]:
-    """Return the minimum and the maximum over a square window of `size` pixels around each pixel."""
-    window = np.ones((size, size), np.uint8)
-    return cast("NDArray[Scalar]", cv2.erode(image, window)), cast("NDArray[Scalar]", cv2.dilate(image, window))
-
-
-def clamp(image: NDArray[Scalar], low: NDArray[Scalar], high: NDArray[Scalar]) -> NDArray[Scalar]:
-    """Limit each value to low..high."""
-    return cast("NDArray[Scalar]", cv2.min(cv2.max(image, low), high))
+def gradient(image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return how fast an image (H, W) changes to the right and downwards, per pixel: Sobel kernels of sum 1."""
+    right = cv2.Sobel(image, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
+    down = cv2.Sobel(image, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+    return cast("NDArray[np.float32]", right), cast("NDArray[np.float32]", down)
