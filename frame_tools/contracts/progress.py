@@ -6,16 +6,21 @@ from pydantic import Field
 
 from frame_tools.contracts.base import StoredDocument
 
+TaskStage = Literal["loading", "measuring", "working"]
+"""What a task is at: its scorer and inputs, the values that all tasks of the run share, or frames."""
+
 
 class StepProgress(StoredDocument):
     """Frames that a running task has finished, and the seconds that it needed for them since its scorer was ready."""
 
     document_name: ClassVar = "progress"
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 2
     run_id: str
     step: str
     frames: Annotated[int, Field(ge=0)]
     seconds: Annotated[float, Field(ge=0)]
+    stage: TaskStage = "working"
+    """Version 1 says nothing about the time before."""
     task_id: str
     written_at: str
     """UTC, ISO 8601."""

@@ -9,7 +9,7 @@ from frame_tools.contracts import ids
 from frame_tools.contracts.errors import DamagedError, VersionSkewError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
-from frame_tools.contracts.progress import StepProgress
+from frame_tools.contracts.progress import StepProgress, TaskStage
 from frame_tools.storage.ports import BlobContainer
 from orchestration.documents import load_own, parse_time
 from orchestration.reporting.tuning import Tuning
@@ -22,6 +22,11 @@ MAX_READ: Final = 100
 WAITING_FOR_SLOT: Final = "Waiting for a slot: as many runs as MAX_OPEN_RUNS allows are open"
 WAITING_FOR_NODE: Final = "Waiting for a node; a new one usually takes 5 to 10 minutes"
 WAITING_LOCALLY: Final = "Waiting for the task to start"
+STAGES: Final[Mapping[TaskStage, str]] = {
+    "loading": "A task has started and loads its program",
+    "measuring": "A task measures the style on sample frames",
+}
+"""What the first task of a run does before it has frames to count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +103,8 @@ def run_progress(
         frames=plan.frame_count,
         frames_per_second=rate,
         seconds_left=round(remaining / rate, 1) if rate and status == "scoring" else None,
-        reason=_reason(status, has_started=bool(batches or tuning) or done > 0, is_local=is_local),
+        reason=_reason(status, has_started=bool(batches or tuning) or done > 0, is_local=is_local)
+        or _stage_text(batches, is_moving=bool(tuning) or done > 0),
         tuning=tuning,
     )
 
@@ -126,6 +132,14 @@ def _rate(steps: Mapping[str, StepProgress], now: dt.datetime) -> float | None:
         and now - written < STALE
     ]
     return round(sum(rates), 3) if rates else None
+
+
+def _stage_text(steps: Mapping[str, StepProgress], *, is_moving: bool) -> str:
+    """Return what the tasks are at if none has come to its frames, else an empty text."""
+    stages = {progress.stage for progress in steps.values()}
+    if is_moving or "working" in stages:
+        return ""
+    return next((text for stage, text in STAGES.items() if stage in stages), "")
 
 
 def _reason(status: str, *, has_started: bool, is_local: bool) -> str:

@@ -11,7 +11,7 @@ from azure.core.exceptions import AzureError
 
 from frame_tools.contracts.errors import ImpastoError
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.progress import StepProgress
+from frame_tools.contracts.progress import StepProgress, TaskStage
 from scoring.tasks.base import Task, utc_now
 
 _log = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ class RepeatedWrites:
         self._write = write
         self._started = time.monotonic()
         self._stop = threading.Event()
+        self._due = threading.Event()
         self._thread = threading.Thread(target=self._write_repeatedly, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
@@ -45,15 +46,22 @@ class RepeatedWrites:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stop.set()
+        self._due.set()
         self._thread.join()
+
+    def write_now(self) -> None:
+        """Write at once, without waiting for it."""
+        self._due.set()
 
     def _write_repeatedly(self) -> None:
         while True:
+            self._due.clear()
             try:
                 self._write()
             except (AzureError, ImpastoError) as error:
                 _log.warning("The progress could not be written: %s", error)
-            if self._stop.wait(write_interval(time.monotonic() - self._started)):
+            self._due.wait(0 if self._stop.is_set() else write_interval(time.monotonic() - self._started))
+            if self._stop.is_set():
                 return
 
 
@@ -63,13 +71,20 @@ class ProgressWriter(RepeatedWrites):
     A lost write is harmless: an error of the storage is logged and never fails the task.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, stage: TaskStage = "working") -> None:
         super().__init__(self._write_count)
+        self._stage: TaskStage = stage
         self._task = task
         self._step_started = time.monotonic()
         self._step = task.step_name
         self._frames = 0
         self._lock = threading.Lock()
+
+    def enter(self, stage: TaskStage) -> None:
+        """Say what the task is at from now on; people see that at once."""
+        with self._lock:
+            self._stage, self._step_started = stage, time.monotonic()
+        self.write_now()
 
     def begin(self, step: str) -> None:
         """Count the frames of another step from now on."""
@@ -88,12 +103,13 @@ class ProgressWriter(RepeatedWrites):
 
     def _write_count(self) -> None:
         with self._lock:
-            step, frames, started = self._step, self._frames, self._step_started
+            step, frames, started, stage = self._step, self._frames, self._step_started, self._stage
         progress = StepProgress(
             run_id=self._task.run_id,
             step=step,
             frames=frames,
             seconds=round(time.monotonic() - started, 3),
+            stage=stage,
             task_id=self._task.task_id,
             written_at=utc_now(),
         )

@@ -5,6 +5,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from frame_tools.contracts.plan import Plan
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.recorded_hashes import load_plan
 from scoring.image_codec import encode_png
-from scoring.pipeline.frame_reader import frame_position
+from scoring.pipeline.frame_reader import PictureSource, frame_position
 from scoring.pipeline.frame_source import FrameError
 from scoring.pipeline.masks import Masks, open_masks
 from scoring.pipeline.pinned_inputs import mask_pins, open_pins, pinned_masks
@@ -55,12 +56,12 @@ def open_scoring(task: Task, *, weights: Path, started: float) -> Iterator[Score
     plan's files have changed, the function InputError for frames that cannot be used.
     """
     plan, plan_sha256 = load_plan(task.storage, task.run_id)
-    manifest = read_manifest(task, plan)
-    pins = open_pins(task.storage, plan)
-    source = open_source(task, plan, manifest, pins)
-    with tempfile.TemporaryDirectory(prefix="impasto-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="impasto-") as scratch, ProgressWriter(task, "loading") as progress:
         resources = ScorerResources(weights=weights, storage=task.storage, scratch=Path(scratch))
-        scorer = load_scorer(plan, resources)
+        with ThreadPoolExecutor(1, "inputs") as pool:
+            reading = pool.submit(_read_inputs, task, plan)
+            scorer = load_scorer(plan, resources)  # in the main thread: programs of operators may need it
+            manifest, pins, source = reading.result()
         if scorer.makes != plan.makes:
             raise InternalError(
                 f"The scorer makes {scorer.makes}, but the plan expects {plan.makes}",
@@ -68,6 +69,7 @@ def open_scoring(task: Task, *, weights: Path, started: float) -> Iterator[Score
                 next_step=NextStep.START_NEW_RUN,
             )
         inputs = run_inputs(task, plan, manifest, source)
+        progress.enter("measuring")
         with _blaming_the_split(plan):
             prepared = prepare_once(task, scorer, inputs, tuned=partial(tuned_styles, task, plan, weights))
         run = RunContext(
@@ -79,9 +81,17 @@ def open_scoring(task: Task, *, weights: Path, started: float) -> Iterator[Score
             device=scorer.device,
             contrast=float(prepared[CONTRAST].min()) if CONTRAST in prepared else None,
         )
-        with ProgressWriter(task) as progress, ReceiptWriter(run, started=started) as receipts:
+        progress.enter("working")
+        with ReceiptWriter(run, started=started) as receipts:
             scoring = _Scoring(run, scorer, inputs, prepared, pins, progress, receipts)
             yield scoring.score
+
+
+def _read_inputs(task: Task, plan: Plan) -> tuple[Manifest, InputPins | None, PictureSource]:
+    """Read what the plan refers to: the manifest, the pins of the input, and where its frames are."""
+    manifest = read_manifest(task, plan)
+    pins = open_pins(task.storage, plan)
+    return manifest, pins, open_source(task, plan, manifest, pins)
 
 
 @contextmanager

@@ -1,15 +1,18 @@
 """A run's progress counts the frames of receipts and of running tasks, and says what it waits for."""
 
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.progress import StepProgress
+from frame_tools.contracts.progress import StepProgress, TaskStage
 from orchestration.preflight import check_run, store_check
-from orchestration.reporting.progress import WAITING_FOR_NODE, WAITING_FOR_SLOT, WAITING_LOCALLY
+from orchestration.reporting.progress import STAGES, WAITING_FOR_NODE, WAITING_FOR_SLOT, WAITING_LOCALLY
 from tests.support.memory_world import InMemoryCloud
 from tests.support.world import World
 
 
-def write_progress(world: World, run_id: str, step: str, frames: int, seconds: float = 1) -> None:
+def write_progress(
+    world: World, run_id: str, step: str, frames: int, seconds: float = 1, stage: TaskStage = "working"
+) -> None:
     progress = StepProgress(
+        stage=stage,
         run_id=run_id,
         step=step,
         frames=frames,
@@ -62,6 +65,23 @@ def test_old_progress_has_no_rate() -> None:
     world.clock.advance(minutes=3)
     progress = world.status_document(run_id)["progress"]
     assert (progress["frames_done"], progress["frames_per_second"], progress["seconds_left"]) == (1, None, None)
+
+
+def test_a_run_says_what_its_first_task_does_before_the_first_frame() -> None:
+    world, run_id = started()
+    stages: tuple[TaskStage, ...] = ("loading", "measuring")
+    for stage in stages:
+        write_progress(world, run_id, "00000", 0, stage=stage)
+        assert world.status_document(run_id)["progress"]["reason"] == STAGES[stage]
+    write_progress(world, run_id, "00001", 0)
+    assert world.status_document(run_id)["progress"]["reason"] == ""
+
+
+def test_a_run_that_has_frames_does_not_speak_of_a_starting_task() -> None:
+    world, run_id = started()
+    world.score(run_id, 0, message=False)
+    write_progress(world, run_id, "00001", 0, stage="loading")
+    assert world.status_document(run_id)["progress"]["reason"] == ""
 
 
 def test_run_without_a_task_says_what_it_waits_for() -> None:

@@ -43,6 +43,44 @@ def test_frames_are_counted(monkeypatch):
     assert read_progress(storage).frames == 2
 
 
+def test_a_new_stage_is_written_at_once(monkeypatch):
+    storage, stages, written = in_memory_storage(), [], threading.Event()
+    monkeypatch.setattr("scoring.tasks.progress.write_interval", lambda _elapsed: 1000)
+    write = storage.runs.write
+
+    def observed(name, data):
+        stages.append(StepProgress.load_stored(data).stage)
+        written.set()
+        return write(name, data)
+
+    monkeypatch.setattr(storage.runs, "write", observed)
+    with ProgressWriter(task_for(storage), "loading") as progress:
+        for stage in ("measuring", "working"):
+            assert written.wait(30)
+            written.clear()
+            progress.enter(stage)
+        assert written.wait(30)
+    assert stages == ["loading", "measuring", "working"]
+
+
+def test_a_task_says_what_it_does_before_its_first_frame(monkeypatch):
+    storage, stages = planned(), []
+    monkeypatch.setattr(ProgressWriter, "__init__", noting(stages, ProgressWriter.__init__))
+    monkeypatch.setattr(ProgressWriter, "enter", noting(stages, ProgressWriter.enter))
+    score(storage)
+    assert stages == ["loading", "measuring", "working"]
+
+
+def noting(stages, method):
+    """Return the method, which also notes the stage that it gets."""
+
+    def noted(writer, *arguments):
+        stages.append(arguments[-1])
+        return method(writer, *arguments)
+
+    return noted
+
+
 def test_storage_error_does_not_fail_the_task(monkeypatch):
     storage, refused = planned(), threading.Event()
     write = InMemoryContainer.write

@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 from fractions import Fraction
 
 import av
@@ -17,6 +18,8 @@ from frame_tools.contracts.plan import BlobRef, Plan, PlannedMask
 from frame_tools.media.images import encode_jpeg, encode_png, read_rgb
 from frame_tools.storage.blobs import sha256_of
 from scoring.pipeline.frame_reader import decode_frame
+from scoring.scorers.registry import load_scorer
+from scoring.tasks import score as score_task
 from scoring.types import CONTRAST
 from tests.support.clips import draw, read_number
 from tests.support.hostile_images import png_header
@@ -132,6 +135,24 @@ def test_unusable_frame_of_a_split_video_is_damage(frame):
         score(storage)
     assert caught.value.next_step is NextStep.RESUBMIT
     assert "000002.jpg" in caught.value.what
+
+
+def test_scorer_loads_while_the_input_is_read(monkeypatch):
+    is_loading, read = threading.Event(), score_task.read_manifest
+
+    def loading(plan, resources):
+        is_loading.set()
+        return load_scorer(plan, resources)
+
+    def read_meanwhile(task, plan):
+        assert is_loading.wait(30), "the input was read before the scorer was loaded"
+        return read(task, plan)
+
+    monkeypatch.setattr(score_task, "load_scorer", loading)
+    monkeypatch.setattr(score_task, "read_manifest", read_meanwhile)
+    storage = planned()
+    score(storage)
+    assert storage.runs.exists(RunPaths(RUN).receipt(0))
 
 
 def test_changed_manifest_is_damaged():
