@@ -101,17 +101,22 @@ class StyleCondition:
         scale = gamma * (variance + _EPSILON).rsqrt()
         return scale, beta - mean * scale
 
+    def folded(self, weight: torch.Tensor, norm: ConditionalInstanceNorm) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the kernel (O, I, k, k) and the bias that convolve and normalize by `statistics` in one step."""
+        assert self.statistics is not None  # noqa: S101 - checked by the callers
+        scale, shift = self.scale_and_shift(norm, self.statistics)
+        return self.styled_kernel(weight, norm) * scale.view(-1, 1, 1, 1), shift
+
     def _fold(
         self, weight: torch.Tensor, norm: ConditionalInstanceNorm, phases: int, transform: KernelTransform
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the kernel and bias that convolve and normalize in one step; cached by the first thread to need it."""
-        assert self.statistics is not None  # noqa: S101 - checked by the caller
         folded = self._folded.get(norm.channels.start)
         if folded is None:
             # In float32 in any case: it is cached for the next pass, which may have another precision.
             with torch.autocast(weight.device.type, enabled=False):
-                scale, shift = self.scale_and_shift(norm, self.statistics)
-                kernel = transform(self.styled_kernel(weight, norm) * scale.view(-1, 1, 1, 1))
+                kernel, shift = self.folded(weight, norm)
+                kernel = transform(kernel)
                 if kernel.device.type != "cpu":  # a CPU reorders kernels for itself
                     kernel = kernel.contiguous(memory_format=torch.channels_last)
                 folded = kernel, shift.repeat_interleave(phases)

@@ -27,6 +27,7 @@ from scoring.inference.padding import pad_to_stride
 from scoring.inference.tensors import best_device, check_finite, check_frames, concatenate, to_pictures
 from scoring.inference.tiling import CPU_PIXELS, MemoryBoundedRunner
 from scoring.scorers.any_painting.conditional_norm import StatisticsRecorder, StyleCondition
+from scoring.scorers.any_painting.folded_network import FoldedNetworks
 from scoring.scorers.any_painting.network import MIN_SIDE, STRIDE, StyleTransferNet
 from scoring.scorers.any_painting.predictor import PAINTING_SIDE
 from scoring.scorers.any_painting.tiled_statistics import RECEPTIVE_FIELD, with_frame_statistics
@@ -188,6 +189,7 @@ class Painter:
         self._workers = workers
         self._device = device
         shared = all(keyframe.statistics is not None for keyframe in keyframes)
+        self._folded_networks = FoldedNetworks(transformer)
         self._runner = MemoryBoundedRunner(
             RECEPTIVE_FIELD, limit=CPU_PIXELS if shared and device.type == "cpu" else None
         )
@@ -254,11 +256,14 @@ class Painter:
     def _forward(self, network: NetworkFunction, frames: torch.Tensor, condition: StyleCondition) -> torch.Tensor:
         """Map frames of one style, (B, H, W, 3) uint8, to pictures (B, 3, H, W), 0 to 255."""
         height, width = frames.shape[1:3]
-        tile_adapter = (
-            partial(with_frame_statistics, network, condition.style) if condition.statistics is None else None
-        )
         x = pad(to_float(frames))
-        y = self._runner(lambda part: network(part, condition), x, tile_adapter=tile_adapter)
+        if condition.statistics is None:
+            tile_adapter = partial(with_frame_statistics, network, condition.style)
+            y = self._runner(lambda part: network(part, condition), x, tile_adapter=tile_adapter)
+        elif self._device.type == "cpu":
+            y = self._runner(self._folded_networks(condition), x)
+        else:
+            y = self._runner(lambda part: network(part, condition), x)
         return y[:, :, :height, :width] * 255
 
 
