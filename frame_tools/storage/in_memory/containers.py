@@ -1,35 +1,22 @@
-"""Storage in memory: a complete implementation of the storage ports, for tests and benchmarks."""
+"""Blob containers in memory."""
 
 import datetime as dt
 import io
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Self
-from urllib.parse import quote
 
 from azure.core.exceptions import HttpResponseError
 
-from frame_tools.contracts import paths
 from frame_tools.contracts.errors import MissingError
-from frame_tools.contracts.messages import BatchMessage
 from frame_tools.storage.blobs import AlreadyThereError, Blob, BlobInfo, Page, md5_of_bytes
-from frame_tools.storage.deployment import Storage
+from frame_tools.storage.in_memory.hooks import AccessHook, no_hook
 
 _etags = itertools.count(1)
-
-AccessHook = Callable[[str, bool], None]
-"""Called before each access with what is accessed (`CONTAINER/NAME`, or the kind of service) and whether it writes.
-
-Tests pause or fail there.
-"""
-
-
-def no_hook(accessed: str, writes: bool) -> None:
-    """Do nothing before an access."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,69 +272,6 @@ class InMemoryBlockWriter:
         return etag
 
 
-class InMemoryQueue:
-    """A queue in memory. `hook` is called before each message is sent."""
-
-    def __init__(self, texts: list[str] | None = None, hook: AccessHook = no_hook) -> None:
-        self._texts = [] if texts is None else texts
-        self._hook = hook
-
-    def with_hook(self, hook: AccessHook) -> Self:
-        """Return the same queue as another process sees it, with its own hook."""
-        return type(self)(self._texts, hook)
-
-    @property
-    def messages(self) -> list[BatchMessage]:
-        """All waiting messages, oldest first."""
-        return [BatchMessage.parse(text) for text in self._texts]
-
-    def ensure(self) -> None:
-        """Do nothing: the queue always exists."""
-
-    def is_created(self) -> bool:
-        """Return True: the queue always exists."""
-        return True
-
-    def send(self, message: BatchMessage) -> None:
-        """Send one message."""
-        self._hook("queue", True)
-        self._texts.append(message.text())
-
-    def send_all(self, messages: Iterable[BatchMessage]) -> None:
-        """Send many messages, one after the other."""
-        for message in messages:
-            self.send(message)
-
-    def oldest(self, count: int = 32) -> list[str]:
-        """Return the texts of the first `count` waiting messages without removing them."""
-        return self._texts[:count]
-
-    def count(self) -> int:
-        """Return the number of waiting messages."""
-        return len(self._texts)
-
-    def age_of_oldest(self) -> dt.timedelta:
-        """Return zero: messages in memory have no age."""
-        return dt.timedelta()
-
-    def drain(self) -> list[str]:
-        """Remove all messages and return their texts."""
-        texts = list(self._texts)
-        self._texts.clear()
-        return texts
-
-
-def in_memory_storage() -> Storage:
-    """Return empty storage in memory."""
-    data, ops = (paths.INPUT, paths.TRIGGERS, paths.WORK, paths.OUTPUT), (paths.RUNS, paths.LOGS, paths.SCRIPTS)
-    containers = (*data, *ops, paths.HASHES)
-    return Storage(
-        **{name: InMemoryContainer(name) for name in containers},
-        frame_batches=InMemoryQueue(),
-        finished_batches=InMemoryQueue(),
-    )
-
-
 def _sorted_blobs(store: BlobStore, prefix: str) -> list[tuple[str, StoredBlob]]:
     with store.lock:
         blobs = [(name, stored) for name, stored in store.blobs.items() if name.startswith(prefix)]
@@ -369,19 +293,3 @@ def _conflict(message: str) -> HttpResponseError:
     error = HttpResponseError(message)
     error.status_code = 409
     return error
-
-
-@dataclass(frozen=True)
-class InMemoryLinks:
-    """Links to blobs in memory, which a test's server answers."""
-
-    origin: str = "http://memory.invalid"
-
-    def view(self, container: str, name: str, *, now: dt.datetime, download: str = "") -> str:
-        """Return the link of a blob; it has no signature."""
-        del now
-        return f"{self.origin}/{container}/{quote(name)}" + (f"?download={quote(download)}" if download else "")
-
-    def upload(self, container: str, name: str, *, now: dt.datetime) -> tuple[str, dt.datetime]:
-        """Return the link of a blob, and when it expires."""
-        return f"{self.origin}/{container}/{quote(name)}?upload", now + dt.timedelta(hours=1)
