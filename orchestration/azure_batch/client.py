@@ -1,4 +1,4 @@
-"""The Azure Batch operations that a run needs; the only module that imports `azure.batch`.
+"""The Azure Batch operations that a run needs; with `answers`, the only module that imports `azure.batch`.
 
 Enumeration values of the service are compared casefolded: it returns "ClientError" and "UserError" where the SDK's
 enumerations have "clienterror" and "usererror", which makes the SDK's create_tasks() drop per-task errors. Therefore
@@ -8,7 +8,7 @@ https://learn.microsoft.com/python/api/azure-batch/azure.batch.batchclient
 
 import base64
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import islice
 from typing import Any, Final, ParamSpec, TypeVar, cast
@@ -18,10 +18,10 @@ from azure.batch import models as m
 from azure.core.credentials import AzureNamedKeyCredential, TokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from frame_tools.contracts import ids
 from frame_tools.contracts.errors import TemporaryError
 from frame_tools.storage.patience import BACKGROUND, Patience
-from orchestration.azure_batch.pool import NodeCounts, NodeView, PoolError, PoolView, RunningTask, SupportedAgent
+from orchestration.azure_batch.answers import lower_case, node_view, pool_view, task_view
+from orchestration.azure_batch.pool import NodeCounts, NodeView, PoolView, SupportedAgent
 from orchestration.azure_batch.ports import JobView, SubmitResult, TaskView
 from orchestration.azure_batch.task_spec import TaskSpec
 from orchestration.service_errors import service_error
@@ -31,7 +31,6 @@ MAX_COLLECTION: Final = 100
 """Maximum number of tasks in one request; a limit of the service."""
 MAX_NODES: Final = 1000
 """Nodes in one answer; a limit of the service."""
-MAX_ERROR_CHARS: Final = 500
 NODE_PROPERTIES: Final = [
     *("id", "state", "isDedicated", "runningTasksCount", "recentTasks"),
     *("allocationTime", "startTaskInfo", "errors"),
@@ -113,7 +112,7 @@ class BatchService:
             job = self._client.get_job(job_id)
         except ResourceNotFoundError:
             return None
-        return JobView(is_open=_lower_case(job.state) == "active", priority=job.priority or 0)
+        return JobView(is_open=lower_case(job.state) == "active", priority=job.priority or 0)
 
     @_reports_outages
     def set_priority(self, job_id: str, priority: int) -> None:
@@ -164,7 +163,7 @@ class BatchService:
     def tasks(self, job_id: str) -> list[TaskView]:
         """Return all tasks of a job; empty if the job does not exist."""
         try:
-            return [_task_view(t) for t in self._client.list_tasks(job_id, select=["id", "state", "executionInfo"])]
+            return [task_view(t) for t in self._client.list_tasks(job_id, select=["id", "state", "executionInfo"])]
         except ResourceNotFoundError:
             return []
 
@@ -202,7 +201,7 @@ class BatchService:
     def pool(self) -> PoolView | None:
         """Return the pool, or None if it does not exist."""
         try:
-            return _pool_view(self._client.get_pool(self._pool_id))
+            return pool_view(self._client.get_pool(self._pool_id))
         except ResourceNotFoundError:
             return None
 
@@ -226,7 +225,7 @@ class BatchService:
         """Return the pool's nodes, at most `limit`, in the order of their ids; empty if the pool does not exist."""
         try:
             listed = self._client.list_nodes(self._pool_id, max_results=min(limit, MAX_NODES), select=NODE_PROPERTIES)
-            return sorted(map(_node_view, islice(listed, limit)), key=lambda node: node.node_id)
+            return sorted(map(node_view, islice(listed, limit)), key=lambda node: node.node_id)
         except ResourceNotFoundError:
             return []
 
@@ -278,99 +277,9 @@ def _default_credential() -> TokenCredential:
     return DefaultAzureCredential()
 
 
-def _pool_view(pool: m.BatchPool) -> PoolView:
-    machine = pool.virtual_machine_configuration
-    container = machine.container_configuration if machine else None
-    identity = pool.identity
-    errors = [
-        PoolError(source="resize", code=str(error.code), message=str(error.message))
-        for error in pool.resize_errors or []
-    ]
-    if pool.auto_scale_run and (error := pool.auto_scale_run.error):
-        errors.append(PoolError(source="autoscale", code=str(error.code), message=str(error.message)))
-    return PoolView(
-        pool_id=str(pool.id),
-        state=_lower_case(pool.state),
-        allocation_state=_lower_case(pool.allocation_state),
-        vm_size=str(pool.vm_size),
-        slots=pool.task_slots_per_node or 1,
-        nodes=pool.current_dedicated_nodes + pool.current_low_priority_nodes,
-        node_agent=str(machine.node_agent_sku_id or "") if machine else "",
-        takes_containers=container is not None,
-        images=tuple(container.container_image_names or ()) if container else (),
-        registries=tuple(str(r.registry_server or "docker.io") for r in container.container_registries or ())
-        if container
-        else (),
-        identities=tuple(str(i.resource_id) for i in identity.user_assigned_identities or ()) if identity else None,
-        mounts=tuple(_mounted_folders(pool.mount_configuration or ())),
-        errors=tuple(errors),
-    )
-
-
-def _mounted_folders(mounts: Iterable[m.MountConfiguration]) -> Iterator[str]:
-    for mount in mounts:
-        for configuration in (mount.azure_blob_file_system_configuration, mount.nfs_mount_configuration):
-            if configuration is not None:
-                yield str(configuration.relative_mount_path)
-
-
-def _node_view(node: m.BatchNode) -> NodeView:
-    tasks = [task for task in node.recent_tasks or () if _lower_case(task.task_state) == "running"]
-    return NodeView(
-        node_id=str(node.id),
-        state=_lower_case(node.state),
-        dedicated=bool(node.is_dedicated),
-        running_tasks=node.running_tasks_count or 0,
-        tasks=tuple(RunningTask(job_id=str(task.job_id), task_id=str(task.task_id)) for task in tasks),
-        allocated_at=node.allocation_time,
-        errors=tuple(_node_errors(node)),
-    )
-
-
-def _node_errors(node: m.BatchNode) -> Iterator[str]:
-    """Yield why a node cannot be used, each error with its details; they come from the node, so they are shortened."""
-    start = node.start_task_info
-    if start is not None and (failure := start.failure_info) is not None:
-        code = f", exit code {start.exit_code}" if start.exit_code is not None else ""
-        yield f"Start task failed: {failure.code}: {failure.message}{code}"[:MAX_ERROR_CHARS]
-    for error in node.errors or ():
-        details = "; ".join(f"{each.name}: {each.value}" for each in error.error_details or ())
-        yield f"{error.code}: {error.message}{f' ({details})' if details else ''}"[:MAX_ERROR_CHARS]
-
-
-def _task_view(task: m.BatchTask) -> TaskView:
-    info = task.execution_info
-    failure = info.failure_info if info else None
-    return TaskView(
-        task_id=str(task.id),
-        state=_lower_case(task.state),
-        succeeded=_lower_case(info.result if info else None) == "success",
-        exit_code=info.exit_code if info else None,
-        failure=f"{failure.code}: {failure.message}" if failure else "",
-    )
-
-
-def _lower_case(value: Any) -> str:
-    """Return a value of a service enumeration in lower case; empty for None."""
-    return str(getattr(value, "value", value) or "").casefold()
-
-
 def _code(error: HttpResponseError) -> str:
     return str(getattr(error.error, "code", "") or "").casefold()
 
 
 def _message(error: HttpResponseError) -> str:
     return str(getattr(error.error, "message", "") or error.message).split("\n", 1)[0][:300]
-
-
-Attempts = dict[ids.Work, list[tuple[int, TaskView]]]
-"""The tasks of each work, with the numbers of their attempts, in ascending order."""
-
-
-def attempts_by_work(tasks: Sequence[TaskView]) -> Attempts:
-    """Group a job's tasks by what they do; ignores tasks with foreign ids."""
-    grouped: Attempts = {}
-    for task in tasks:
-        if (parsed := ids.parse_task_id(task.task_id)) is not None:
-            grouped.setdefault(parsed[0], []).append((parsed[1], task))
-    return {work: sorted(attempts, key=lambda pair: pair[0]) for work, attempts in grouped.items()}

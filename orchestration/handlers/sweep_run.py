@@ -9,7 +9,7 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import work_of
 from frame_tools.telemetry.logs import with_run_context
 from orchestration.app import App, node_image
-from orchestration.azure_batch.client import Attempts, attempts_by_work
+from orchestration.azure_batch.attempts import Attempts, attempts_by_work
 from orchestration.delays import MAX_FAILED_SWEEPS, Delay, end_delay, record_delay
 from orchestration.preflight import recheck_pool
 from orchestration.reporting.run_index import update_entry

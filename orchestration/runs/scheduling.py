@@ -17,7 +17,7 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan, work_of
 from frame_tools.telemetry.logs import with_run_context
 from orchestration.app import App, node_image
-from orchestration.azure_batch.client import attempts_by_work
+from orchestration.azure_batch.attempts import attempts_by_work
 from orchestration.azure_batch.ports import SubmitResult, TaskView
 from orchestration.azure_batch.task_spec import TaskSpec, task_spec
 from orchestration.preflight import check_run

@@ -14,7 +14,7 @@ import pytest
 from tests.architecture.modules import MODULES, ROOT
 
 ONLY_IN = {
-    "azure.batch": ("orchestration/azure_batch/client.py",),
+    "azure.batch": ("orchestration/azure_batch/answers.py", "orchestration/azure_batch/client.py"),
     "azure.storage.blob": ("frame_tools/storage/blobs/", "local_cloud/"),
     "azure.storage.queue": ("frame_tools/storage/queues.py", "local_cloud/"),
     "azure.identity": ("frame_tools/storage/accounts.py", "orchestration/azure_batch/client.py", "local_cloud/"),

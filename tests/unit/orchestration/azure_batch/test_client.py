@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from azure.batch import models
 
-from orchestration.azure_batch.client import MAX_ERROR_CHARS, _node_view, _pool_view
+from orchestration.azure_batch.answers import MAX_ERROR_CHARS, node_view, pool_view
 from orchestration.azure_batch.pool import RunningTask
 
 
@@ -17,9 +17,9 @@ from orchestration.azure_batch.pool import RunningTask
         {"nfsMountConfiguration": {"source": "st:/st/c", "relativeMountPath": "input"}},
     ],
 )
-def test_pool_view_has_mounts(mount: dict[str, Any]) -> None:
+def testpool_view_has_mounts(mount: dict[str, Any]) -> None:
     normalized_weights = {"azureFileShareConfiguration": {"relativeMountPath": "share"}}
-    assert _pool_view(
+    assert pool_view(
         models.BatchPool(
             {
                 "id": "gpu",
@@ -31,7 +31,7 @@ def test_pool_view_has_mounts(mount: dict[str, Any]) -> None:
     ).mounts == ("input",)
 
 
-def test_node_view_has_tasks_and_reasons() -> None:
+def testnode_view_has_tasks_and_reasons() -> None:
     node = models.BatchNode(
         {
             "id": "tvm-1",
@@ -56,7 +56,7 @@ def test_node_view_has_tasks_and_reasons() -> None:
             ],
         }
     )
-    view = _node_view(node)
+    view = node_view(node)
     assert (view.node_id, view.state, view.dedicated, view.running_tasks) == ("tvm-1", "starttaskfailed", True, 1)
     assert view.tasks == (RunningTask(job_id="a-0123456789-j0", task_id="b00003"),)
     assert view.allocated_at == dt.datetime(2026, 11, 29, 8, tzinfo=dt.UTC)
@@ -68,5 +68,5 @@ def test_node_view_has_tasks_and_reasons() -> None:
 
 
 def test_node_without_details_has_none() -> None:
-    view = _node_view(models.BatchNode({"id": "tvm-1", "state": "idle"}))
+    view = node_view(models.BatchNode({"id": "tvm-1", "state": "idle"}))
     assert (view.running_tasks, view.tasks, view.allocated_at, view.errors) == (0, (), None, ())
