@@ -30,9 +30,9 @@ from frame_tools.storage.mode import MOUNTS
 from frame_tools.storage.ports import BlobContainer, MessageQueue
 from orchestration.allowed_programs import read_list, source_of
 from orchestration.app import App
-from orchestration.azure_batch.pool import (
+from orchestration.azure_batch.pool import PoolView
+from orchestration.azure_batch.pool_findings import (
     Finding,
-    PoolView,
     agent_finding,
     node_findings,
     pool_findings,

@@ -7,11 +7,8 @@ from typing import Any
 import pytest
 
 from frame_tools.storage.mode import MOUNTS
-from orchestration.azure_batch.pool import (
-    NodeCounts,
-    PoolError,
-    PoolView,
-    SupportedAgent,
+from orchestration.azure_batch.pool import NodeCounts, PoolError, PoolView, SupportedAgent
+from orchestration.azure_batch.pool_findings import (
     agent_finding,
     node_findings,
     pool_findings,
