@@ -121,14 +121,14 @@ def encode_png(image: Image.Image) -> bytes:
 
 def rgb_from_frame(frame: VideoFrame) -> Image.Image:
     """Copy a video frame of format rgb24 into an image."""
-    image: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]  # untyped in PyAV's stub
-    return image
+    plane = frame.planes[0]
+    return Image.frombytes("RGB", (frame.width, frame.height), memoryview(plane), "raw", "RGB", plane.line_size)
 
 
 def rgba_from_frame(frame: VideoFrame) -> Image.Image:
     """Copy a video frame of format rgba into an image."""
     plane = frame.planes[0]
-    return Image.frombytes("RGBA", (frame.width, frame.height), bytes(plane), "raw", "RGBA", plane.line_size)
+    return Image.frombytes("RGBA", (frame.width, frame.height), memoryview(plane), "raw", "RGBA", plane.line_size)
 
 
 def on_white(image: Image.Image) -> Image.Image:

@@ -21,6 +21,7 @@ from frame_tools.media.animated_webp import temporary_copy
 from frame_tools.media.containers import ByteSource, open_input
 from frame_tools.media.frame_converter import FrameConverter
 from frame_tools.media.packet_timeline import UNCHANGED, PacketTimeline, scan
+from frame_tools.media.read_frame import ReadFrame
 from frame_tools.media.track_headers import read_track_header
 from frame_tools.media.video_limits import VideoLimits
 from frame_tools.media.video_reader import VideoPart, VideoReader
@@ -46,21 +47,25 @@ class IndexedVideo:
         self._converter: FrameConverter | None = None
         self._timeline: PacketTimeline | None = None
 
-    def images(self, start: int) -> Generator[Image.Image]:
-        """Yield the frames from frame `start` on as upright RGB images; none after the last one.
+    def images(self, start: int) -> Iterator[Image.Image]:
+        """Yield the frames from frame `start` on as upright RGB images; raises what `frames` raises."""
+        return (frame.image() for frame in self.frames(start))
+
+    def frames(self, start: int) -> Generator[ReadFrame]:
+        """Yield the frames from frame `start` on, to be converted by the caller; none after the last one.
 
         Raises InputError if the file is another video than the manifest describes, or is damaged.
         """
         key = self._index.key_before(start)
         numbered = enumerate(self._decoded_from(key), key)
         last = self._manifest.frame_count - 1
-        for number, image in numbered:
+        for number, frame in numbered:
             if number == last and next(numbered, None) is not None:
                 raise self._mismatch(f"it has more than {last + 1} frames")
             if number >= start:
-                yield image
+                yield frame
 
-    def _decoded_from(self, key: int) -> Iterator[Image.Image]:
+    def _decoded_from(self, key: int) -> Iterator[ReadFrame]:
         """Yield the frames from a key frame on, each checked."""
         converter = self._begun_converter() if key else None
         timeline = self._moved_timeline()
@@ -70,10 +75,10 @@ class IndexedVideo:
             first_key = self._seek(container, stream, key) if key else None
             reader = self._reader(container, stream, timeline, VideoPart(first_key=first_key, converter=converter))
             number = key
-            for number, image in enumerate(reader.images(), key + 1):
+            for number, frame in enumerate(reader.frames(), key + 1):
                 if number <= count:
-                    self._check(number - 1, image, reader)
-                yield image
+                    self._check(number - 1, reader)
+                yield frame
         if number < count:
             raise self._mismatch(f"frame {number} is missing")
 
@@ -92,8 +97,8 @@ class IndexedVideo:
             with open_input(self._file, name=self._name) as container:
                 stream = probe.select_video_stream(container, self._name, self._file)
                 reader = self._reader(container, stream, UNCHANGED, VideoPart())
-                for image in reader.images():
-                    self._check(0, image, reader)
+                for _ in reader.frames():
+                    self._check(0, reader)
                     break
                 self._converter = reader.converter
         return self._converter
@@ -124,14 +129,16 @@ class IndexedVideo:
             part=part,
         )
 
-    def _check(self, number: int, image: Image.Image, reader: VideoReader) -> None:
-        """Raise InputError unless an image is frame `number` of the indexed video."""
+    def _check(self, number: int, reader: VideoReader) -> None:
+        """Raise InputError unless the newest frame is frame `number` of the indexed video."""
         expected, actual = self._manifest.frame_pts[number], reader.newest_pts - self._index.origin
         if actual != expected:
             raise self._mismatch(f"frame {number} is at {actual}, not at {expected}")
-        size = self._manifest.width, self._manifest.height
-        if image.size != size:
-            raise self._mismatch(f"frame {number} has {image.width}x{image.height} pixels, not {size[0]}x{size[1]}")
+        size, expected_size = reader.converter.size, (self._manifest.width, self._manifest.height)
+        if size != expected_size:
+            raise self._mismatch(
+                f"frame {number} has {size[0]}x{size[1]} pixels, not {'x'.join(map(str, expected_size))}"
+            )
 
     def _mismatch(self, reason: str) -> InputError:
         return InputError(

@@ -7,8 +7,6 @@ A complete folder contains `frames/000001.jpg` and so on, `audio.mp4` or `audio.
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from PIL import Image
-
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.media.animated_webp import decodable_file
@@ -16,8 +14,8 @@ from frame_tools.media.files import write_atomically
 from frame_tools.media.frame_folder import FRAMES_FOLDER, MANIFEST_FILE, load_complete_manifest, prepare_folder
 from frame_tools.media.frame_writer import FrameWriter
 from frame_tools.media.metadata import sanitize_text
+from frame_tools.media.read_frame import ReadImage
 from frame_tools.media.video_limits import VideoLimits
-from frame_tools.media.video_reader import VideoReader
 from frame_tools.media.whole_video import (
     Progress,
     frame_pattern,
@@ -51,11 +49,11 @@ def split(
     if earlier and earlier.index is None and is_same_reading(earlier, digest, options):
         return earlier
 
-    def write_frames(_reader: VideoReader, images: Iterator[Image.Image]) -> None:
+    def write_frames(images: Iterator[ReadImage]) -> None:
         prepare_folder(folder)
         with FrameWriter(folder / FRAMES_FOLDER, options.image_format, on_frame) as writer:
-            for number, image in enumerate(images, start=1):
-                writer.write(image, frame_pattern(options).format(number))
+            for number, read in enumerate(images, start=1):
+                writer.write(read.image, frame_pattern(options).format(number))
 
     with decodable_file(video, limits) as file:
         fields = read_whole_video(file, folder, options, limits, write_frames, progress).fields

@@ -24,8 +24,8 @@ from frame_tools.media.frame_decoder import FrameInfo
 from frame_tools.media.frame_folder import MANIFEST_FILE, load_complete_manifest
 from frame_tools.media.indexed_video import IndexedVideo
 from frame_tools.media.metadata import sanitize_text
+from frame_tools.media.read_frame import ReadImage
 from frame_tools.media.video_limits import VideoLimits
-from frame_tools.media.video_reader import VideoReader
 from frame_tools.media.whole_video import (
     Progress,
     WholeVideo,
@@ -63,9 +63,9 @@ def index_video(
     (folder / MANIFEST_FILE).unlink(missing_ok=True)
     keys = _KeyFrames()
 
-    def note_keys(reader: VideoReader, images: Iterator[Image.Image]) -> None:
-        for number, image in enumerate(images):
-            keys.add(number, reader.newest, image)
+    def note_keys(images: Iterator[ReadImage]) -> None:
+        for number, read in enumerate(images):
+            keys.add(number, read.info, read.image)
 
     with decodable_file(video, limits) as file:
         whole = read_whole_video(file, folder, options, limits, note_keys, progress)

@@ -14,15 +14,16 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import Image
 
-from frame_tools.contracts.errors import InputError, InternalError
+from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.media_description import Projection, StereoLayout
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.media import probe
 from frame_tools.media.containers import UNREADABLE_REMEDY
 from frame_tools.media.frame_converter import FrameConverter
-from frame_tools.media.frame_decoder import FrameDecoder, FrameInfo
+from frame_tools.media.frame_decoder import FrameDecoder
 from frame_tools.media.packet_timeline import UNCHANGED, PacketTimeline
 from frame_tools.media.projection import read_projection, read_stereo_layout
+from frame_tools.media.read_frame import ReadFrame
 from frame_tools.media.timestamps import TimestampCollector
 from frame_tools.media.track_headers import TrackHeader
 from frame_tools.media.video_limits import VideoLimits
@@ -74,36 +75,39 @@ class VideoReader:
         self._is_part = part is not None
         self._has_begun = begun is not None
         self._converter = begun or FrameConverter(stream, header or TrackHeader())
-        self._newest: FrameInfo | None = None
         self._output_size = (0, 0)
         self._damaged_frames = 0
         self._projection: Projection | None = None
         self._stereo: StereoLayout | None = None
 
     def images(self) -> Iterator[Image.Image]:
-        """Yield every frame as an upright RGB image; raises InputError if the video is damaged or has no frames.
+        """Yield every frame as an upright RGB image, converted on this thread; raises what `frames` raises."""
+        return (frame.image() for frame in self.frames())
+
+    def frames(self) -> Iterator[ReadFrame]:
+        """Yield every frame, to be converted by the caller; raises InputError if the video is damaged or has none.
 
         Damaged frames that are kept repeat the frame before them; those before the first intact frame are left out.
         """
-        image: Image.Image | None = None
+        shown: VideoFrame | None = None
         for frame, info in self._decoder.frames():
             self._damaged_frames += info.is_damaged
-            if image is None:
+            if shown is None:
                 if info.is_damaged:
                     continue
                 if not self._has_begun:
                     self._converter.begin(frame)
                 self._read_projection(frame)
-            if image is None or not info.is_damaged:
-                image = self._converter.to_image(frame)
+            if shown is None or not info.is_damaged:
+                shown = frame
+                self._converter.count(frame)
             self._collector.add(info.pts, info.duration)
-            self._newest = info
-            yield image
-        if image is None:
+            yield ReadFrame(shown, self._converter, info)
+        if shown is None:
             if self._is_part:
                 return
             raise InputError(f"{self._name} contains no frames", UNREADABLE_REMEDY)
-        self._output_size = image.size
+        self._output_size = self._converter.size
         self._collector.extend_last(self._decoder.repeated_until)
         self.notes += self._describe_changes()
 
@@ -131,15 +135,8 @@ class VideoReader:
 
     @property
     def newest_pts(self) -> int:
-        """Timestamp of the newest image in ticks of the file's clock. Requires at least one image."""
+        """Timestamp of the newest frame in ticks of the file's clock. Requires at least one frame."""
         return self._collector.newest
-
-    @property
-    def newest(self) -> FrameInfo:
-        """What is known of the newest image's frame. Requires at least one image."""
-        if self._newest is None:
-            raise InternalError("No frame was read yet", "Read an image first")
-        return self._newest
 
     @property
     def is_intact(self) -> bool:

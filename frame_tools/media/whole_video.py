@@ -13,7 +13,6 @@ from typing import Any
 
 import av
 from av.container import InputContainer
-from PIL import Image
 from pydantic import ValidationError
 
 from frame_tools.contracts.errors import InputError, MissingError
@@ -30,6 +29,7 @@ from frame_tools.media.left_out import describe_left_out
 from frame_tools.media.metadata import read_chapters, read_tags, sanitize_text
 from frame_tools.media.packet_timeline import BROADCAST_FORMATS, PacketTimeline, StreamScan, scan
 from frame_tools.media.projection import describe_lost_projection
+from frame_tools.media.read_frame import ReadImage, converted
 from frame_tools.media.scene_detection import SceneCutDetector
 from frame_tools.media.timestamps import MAX_LEAD, choose_origin
 from frame_tools.media.track_headers import read_track_header
@@ -63,7 +63,7 @@ def read_whole_video(
     folder: Path,
     options: SplitOptions,
     limits: VideoLimits,
-    use: Callable[[VideoReader, Iterator[Image.Image]], None],
+    use: Callable[[Iterator[ReadImage]], None],
     progress: Progress | None = None,
 ) -> WholeVideo:
     """Pass all frames of a video to `use`, which reads them to the end, and write its sound into `folder`.
@@ -79,7 +79,7 @@ def read_whole_video(
         reader = VideoReader(
             container, stream, name=video.name, timeline=timeline, header=header, options=options, limits=limits
         )
-        use(reader, _watched(reader.images(), detector, progress))
+        use(_watched(converted(reader.frames()), detector, progress))
         origin = _origin(video, container, reader, timeline, plan)
         fields = {**reader.manifest_fields(origin), **_source_metadata(container), "cuts": detector.cuts()}
         fields["chapters"] = read_chapters(container, origin)
@@ -114,12 +114,10 @@ def read_whole_video(
     return WholeVideo(fields=fields, timeline=timeline, **facts)
 
 
-def _watched(
-    images: Iterator[Image.Image], detector: SceneCutDetector, progress: Progress | None
-) -> Iterator[Image.Image]:
-    for number, image in enumerate(images, start=1):
-        detector.add(image)
-        yield image
+def _watched(images: Iterator[ReadImage], detector: SceneCutDetector, progress: Progress | None) -> Iterator[ReadImage]:
+    for number, read in enumerate(images, start=1):
+        detector.add(read.image)
+        yield read
         if progress:
             progress(number)
 

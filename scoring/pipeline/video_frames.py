@@ -1,32 +1,35 @@
 """Frames that a task decodes from the run's video: its stretch in order, and now and then one from elsewhere.
 
-The video is read range by range, or as a whole if it is small. Nothing of it is stored, and no frame is encoded.
+The video is read range by range, or as a whole if it is small. Nothing of it is stored, and no frame is encoded. One
+thread at a time asks the decoder, which has threads of its own, for the next frame; each reader converts its own.
 """
 
 import io
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Generator
 from pathlib import PurePosixPath
 from typing import Final
 
 import numpy as np
-from PIL import Image
 
 from frame_tools.contracts.errors import DamagedError, ErrorCode, InputError, NextStep
 from frame_tools.contracts.inputs import InputPins
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.plan import BlobRef
 from frame_tools.media.containers import ByteSource
+from frame_tools.media.frame_converter import Pixels
 from frame_tools.media.indexed_video import IndexedVideo
+from frame_tools.media.read_frame import ReadFrame
 from frame_tools.storage.pins import has_version, pin_of
 from frame_tools.storage.ports import BlobContainer
 from scoring.image_codec import DecodedPicture
+from scoring.types import Picture
 
 WHOLE_BYTES: Final = 8 * 2**20
 """Videos up to this size are read at once: two ranges of it would be read in any case."""
 CACHED_FRAMES: Final = 16
-"""Frames that are kept for threads that ask slightly out of order."""
+"""Decoded frames that are kept for threads that ask slightly out of order, besides those that a thread waits for."""
 CURSORS: Final = 2
 """Positions at which decoding can go on: that of the stretch, and one for frames from elsewhere."""
 MAX_SKIPPED: Final = 48
@@ -41,19 +44,41 @@ class VideoFrames:
         self._indices = {manifest.frame_name(index): index for index in range(manifest.frame_count)}
         self._lock = threading.Lock()
         self._cursors: list[_Cursor] = []
-        self._cache: OrderedDict[int, DecodedPicture] = OrderedDict()
+        self._cache: OrderedDict[int, ReadFrame] = OrderedDict()
+        self._counting = threading.Lock()
+        self._awaited: Counter[int] = Counter()
 
     def read(self, name: str) -> DecodedPicture:
         """Return a frame; raises InputError if the video is damaged or not the one that the run was planned with."""
         index = self._indices[name]
-        with self._lock:
-            while index not in self._cache:
-                number, picture = self._cursor_before(index).next()
-                self._cache[number] = picture
-                self._cache.move_to_end(number)
-                if len(self._cache) > CACHED_FRAMES:
-                    self._cache.popitem(last=False)
-            return self._cache[index]
+        self._await(index, 1)
+        try:
+            with self._lock:
+                frame = self._decoded(index)
+        finally:
+            self._await(index, -1)
+        return DecodedPicture(picture_of(frame.pixels()), None)
+
+    def _await(self, index: int, change: int) -> None:
+        """Count the threads that wait for a frame: before the lock, which may go to other threads again and again."""
+        with self._counting:
+            self._awaited[index] += change
+            if not self._awaited[index]:
+                del self._awaited[index]
+
+    def _decoded(self, index: int) -> ReadFrame:
+        while index not in self._cache:
+            number, frame = self._cursor_before(index).next()
+            self._cache[number] = frame
+            self._cache.move_to_end(number)
+            self._drop_old()
+        return self._cache[index]
+
+    def _drop_old(self) -> None:
+        with self._counting:
+            others = [number for number in self._cache if number not in self._awaited]
+        for number in others[:-CACHED_FRAMES]:
+            del self._cache[number]
 
     def _cursor_before(self, index: int) -> "_Cursor":
         """Return the cursor nearest before a frame, used last from now on; a new one if none is near."""
@@ -82,25 +107,32 @@ class _Cursor:
     def __init__(self, video: IndexedVideo, start: int) -> None:
         self.position = start
         self._video = video
-        self._images: Generator[Image.Image] | None = None
+        self._frames: Generator[ReadFrame] | None = None
 
-    def next(self) -> tuple[int, DecodedPicture]:
+    def next(self) -> tuple[int, ReadFrame]:
         """Decode the frame at the position, and move on."""
-        if self._images is None:
-            self._images = self._video.images(self.position)
+        if self._frames is None:
+            self._frames = self._video.frames(self.position)
         try:
-            image = next(self._images)
+            frame = next(self._frames)
         except BaseException:
-            self._images = None  # a generator that raised looks exhausted afterwards
+            self._frames = None  # a generator that raised looks exhausted afterwards
             raise
         self.position += 1
-        return self.position - 1, DecodedPicture(np.array(image), None)
+        return self.position - 1, frame
 
     def stop(self) -> IndexedVideo:
         """Stop decoding, and return the video for another cursor: it supports one at a time."""
-        if self._images is not None:
-            self._images.close()
+        if self._frames is not None:
+            self._frames.close()
         return self._video
+
+
+def picture_of(pixels: Pixels) -> Picture:
+    """Return pixels as an array that may be written to, without a copy where their rows have no gaps."""
+    width, height, line_size = pixels.width, pixels.height, pixels.line_size
+    rows = np.frombuffer(pixels.data, np.uint8, count=height * line_size).reshape(height, line_size)
+    return np.require(rows[:, : 3 * width], requirements=["C", "W"]).reshape(height, width, 3)
 
 
 def open_video_frames(

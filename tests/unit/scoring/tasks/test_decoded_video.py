@@ -1,6 +1,8 @@
 """A task that decodes its stretch of the video paints what a task with stored frames paints, and no other video."""
 
+import io
 import random
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
@@ -17,6 +19,7 @@ from frame_tools.contracts.plan import BlobRef, Plan, Request, even_borders
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.contracts.video_index import OBSTACLES
+from frame_tools.media.frame_converter import FrameConverter
 from frame_tools.media.frame_writer import FrameWriter
 from frame_tools.media.split import split
 from frame_tools.media.video_indexing import index_video
@@ -179,6 +182,66 @@ def test_frames_are_the_same_in_any_order_and_on_any_thread(tmp_path):
         pictures = list(pool.map(lambda index: frames.read(names[index]).picture.tobytes(), shuffled))
     assert pictures == [in_order[index] for index in shuffled]
     assert all(one != other for one, other in pairwise(in_order))
+
+
+def frames_of(tmp_path, *, opened=None):
+    """Return the frames of a video as a task reads them, and their names; `opened` notes how often it is opened."""
+    storage = planned_video(tmp_path)
+    manifest = index_video(tmp_path / "v.mp4", tmp_path / "index", PNG)
+    data = storage.input.need("clip/v").data
+
+    def open_file():
+        if opened is not None:
+            opened.append(True)
+        return io.BytesIO(data)
+
+    names = [manifest.frame_name(index) for index in range(FRAMES)]
+    return video_frames.VideoFrames(open_file, manifest, name="v"), names
+
+
+def test_frames_are_converted_while_others_are_decoded(tmp_path, monkeypatch):
+    """No thread converts under the lock: all readers meet in the conversion."""
+    frames, names = frames_of(tmp_path)
+    convert, meeting = FrameConverter.to_pixels, threading.Barrier(4)
+
+    def meet(converter, frame):
+        meeting.wait(timeout=60)
+        return convert(converter, frame)
+
+    monkeypatch.setattr(FrameConverter, "to_pixels", meet)
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(pool.map(frames.read, names[:20]))) == 20
+
+
+def test_frames_before_the_first_one_are_not_converted(tmp_path, monkeypatch):
+    frames, names = frames_of(tmp_path)
+    convert, count = FrameConverter.to_pixels, []
+    monkeypatch.setattr(
+        FrameConverter, "to_pixels", lambda converter, frame: count.append(frame) or convert(converter, frame)
+    )
+    for name in names[20:24]:
+        frames.read(name)
+    assert len(count) == 4
+
+
+def test_frame_that_a_thread_waits_for_is_kept(tmp_path):
+    """The lock may go to other threads many times before one that asked earlier."""
+    opened = []
+    frames, names = frames_of(tmp_path, opened=opened)
+    in_order = [frames.read(name).picture.tobytes() for name in names[:1]]
+    frames._await(0, 1)
+    for name in names[: 3 * video_frames.CACHED_FRAMES]:
+        frames.read(name)
+    before = len(opened)
+    assert frames.read(names[0]).picture.tobytes() == in_order[0]
+    assert len(opened) == before
+
+
+def test_picture_may_be_written_to(tmp_path):
+    frames, names = frames_of(tmp_path)
+    picture = frames.read(names[0]).picture
+    picture[:] = 0
+    assert frames.read(names[0]).picture.any()
 
 
 def split_on_node(tmp_path, clip, *, storage=None, **options):
