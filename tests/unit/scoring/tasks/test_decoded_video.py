@@ -226,7 +226,7 @@ def test_frames_before_the_first_one_are_not_converted(tmp_path, monkeypatch):
 
 def test_frame_that_a_thread_waits_for_is_kept(tmp_path):
     """The lock may go to other threads many times before one that asked earlier."""
-    opened = []
+    opened: list[bool] = []
     frames, names = frames_of(tmp_path, opened=opened)
     in_order = [frames.read(name).picture.tobytes() for name in names[:1]]
     frames._await(0, 1)
