@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -34,7 +34,7 @@ class BlobInfo:
     """MD5 of the content, if it was recorded: by the service for a blob written in one request, else by the writer."""
     modified: datetime | None = None
     """When the blob was last written."""
-    metadata: Mapping[str, str] = _NO_METADATA
+    metadata: Mapping[str, str] = field(default_factory=lambda: _NO_METADATA)
     """Names and values that were written with the blob; only in listings that ask for them."""
 
 
