@@ -1,12 +1,12 @@
 """Temporal smoothing by motion-compensated blending, with sharpness restored.
 
-Each output frame is a weighted mean of the scored frame and the previous output, which is warped along the motion
-(bicubic). Static regions average over more frames than moving ones. A mean is softer than its inputs, so the finest
-detail, in color, is amplified until the Laplacian of the luma has the same local energy as in the scored frame.
+Each frame is blended with the previous blend, which is warped along the motion (bicubic), in two bands. Tone and broad
+strokes average over many frames. The finest detail averages over fewer ones where things move: strokes of a few pixels
+that are resampled again and again, and laid over other strokes, lose their edges, and no sharpening brings those back.
 
-The picture that the next frame is blended with is sharpened less, so that no pattern can amplify itself: with feedback
-weight k, sharpening by c times the Laplacian has a gain of at most k * (1 + 8c), which is kept at 1 in each pixel.
-Without that bound, scribbles grow over plain surfaces within half a second.
+A mean is softer than its inputs, so the finest detail of the delivered picture, in color, is amplified until the
+Laplacian of the luma has the same local energy as in the scored frame. The blend that is kept is never sharpened:
+what a loop amplifies turns into scribbles over plain surfaces within half a second.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frame_tools.contracts.warm_up import warm_up_frames
-from scoring.opencv import Scalar, blur, laplacian, merge, remap, resize, split_xy, to_gray
+from scoring.opencv import Scalar, blur, gaussian_blur, laplacian, merge, remap, resize, split_xy, to_gray
 from scoring.temporal.flow import MotionField, pixel_grid
 from scoring.thread_pools import available_cores
 from scoring.types import Picture
@@ -33,14 +33,12 @@ STILL_THRESHOLD: Final = 0.3
 MOVING_THRESHOLD: Final = 0.6
 """Pixels per frame: a pixel counts as still up to STILL_THRESHOLD, as moving from MOVING_THRESHOLD on, and in
 proportion in between."""
-STILL_EXPONENT: Final = 0.8
-MOVING_EXPONENT: Final = 1.2
-"""Exponents of the blending weight for still and moving pixels. Moving pixels are resampled again and again, which
-blurs their strokes, so they average over fewer frames. Still pixels can average over more, and their slow flicker needs
-it. Chosen on the clips of docs/steadiness.md: at 0.7 no cell of that table has a warping error above 0.35 or a style
-loss above 1.05."""
-MIN_FEEDBACK: Final = 0.1
-"""Smaller feedback weights count as this in the bound on sharpening, which is above MAX_SHARPENING there."""
+STILL_EXPONENT: Final = 0.65
+MOVING_EXPONENT: Final = 0.8
+"""Exponents of the blending weight for still and moving pixels. Still pixels can average over more frames, and their
+slow flicker needs it. Chosen on the clips of docs/steadiness.md."""
+MOVING_DETAIL: Final = 0.55
+"""Weight of the finest detail of moving pixels, as a share of their weight."""
 STATE_STEPS: Final = 32
 """Steps to a gray level at which the state is rounded at the end of a batch: much less than a frame's rounding."""
 STATE_RANGE: Final = (-32768, 32767)
@@ -69,9 +67,9 @@ class SmoothingState:
 
 
 class TemporalSmoother:
-    """Blends consecutive frames. It keeps the previous frame, so each task needs its own instance.
+    """Blends consecutive frames. It keeps the previous blend, so each task needs its own instance.
 
-    weight: of the previous output, 0 to 0.9; higher for still pixels, lower for moving ones. The scored frame has the
+    weight: of the previous blend, 0 to 0.9; higher for still pixels, lower for moving ones. The scored frame has the
         rest.
     """
 
@@ -106,18 +104,24 @@ class TemporalSmoother:
             self._before, self._frames_in_scene = scored.astype(np.float32), 1
             return scored
         # The first frames of a scene have equal weights; otherwise the very first would outlast the others.
-        max_feedback = min(self._weight**STILL_EXPONENT, self._frames_in_scene / (self._frames_in_scene + 1))
+        most = min(self._weight**STILL_EXPONENT, self._frames_in_scene / (self._frames_in_scene + 1))
         self._frames_in_scene += 1
-        feedback = np.minimum(feedback_weights(motion, self._weight, scored), np.float32(max_feedback))
-        blended = blend(scored, self._before, motion, feedback)
-        smoothed, self._before = sharpen(blended, sharpening_amount(blended, scored), feedback)
-        return smoothed
+        self._before = blend(scored, self._before, motion, feedback_weights(motion, self._weight, scored, most))
+        return sharpen(self._before, sharpening_amount(self._before, scored))
 
 
-def feedback_weights(motion: MotionField, weight: float, scored: Picture) -> Floats:
-    """Return the weight of the previous output for each pixel, (H, W): `weight` adapted to motion, times confidence.
+@dataclass(frozen=True)
+class Feedback:
+    """Weights of the previous blend for each pixel, float32 (H, W): `coarse`, and `fine` of the finest detail."""
 
-    It is computed on the coarse grid of the confidence.
+    coarse: Floats
+    fine: Floats
+
+
+def feedback_weights(motion: MotionField, weight: float, scored: Picture, most: float = 1.0) -> Feedback:
+    """Return the weights of the previous blend: `weight` adapted to motion, times confidence, at most `most`.
+
+    They are computed on the coarse grid of the confidence.
     """
     height, width = scored.shape[:2]
     h, w = motion.confidence.shape
@@ -126,23 +130,37 @@ def feedback_weights(motion: MotionField, weight: float, scored: Picture) -> Flo
     lengths = cv2.magnitude(x * np.float32(scale_x), y * np.float32(scale_y))
     moving = np.clip((lengths - np.float32(STILL_THRESHOLD)) / np.float32(MOVING_THRESHOLD - STILL_THRESHOLD), 0, 1)
     still_weight, moving_weight = weight**STILL_EXPONENT, weight**MOVING_EXPONENT
-    weights: Floats = motion.confidence * (np.float32(still_weight) + np.float32(moving_weight - still_weight) * moving)
-    return resize(weights, width, height, cv2.INTER_LINEAR)
+    weights = motion.confidence * (np.float32(still_weight) + np.float32(moving_weight - still_weight) * moving)
+    coarse: Floats = np.minimum(weights, np.float32(most))
+    fine: Floats = coarse * (1 - np.float32(1 - MOVING_DETAIL) * moving)
+    return Feedback(*(resize(each, width, height, cv2.INTER_LINEAR) for each in (coarse, fine)))
 
 
-def blend(scored: Picture, before: Floats, motion: MotionField, feedback: Floats) -> Floats:
-    """Blend `scored`, (H, W, 3), with the previous output warped along the motion; `feedback` is its weight, (H, W)."""
+def blend(scored: Picture, before: Floats, motion: MotionField, feedback: Feedback) -> Floats:
+    """Blend `scored`, (H, W, 3), with the previous blend warped along the motion.
+
+    The difference between both, times the weight, is added to `scored`. Of the difference's finest detail, which is
+    what a binomial filter of 3x3 pixels removes, `feedback.fine` is the weight, of the rest `feedback.coarse`.
+    """
     height, width = scored.shape[:2]
     backward = motion.full_resolution(height, width)
-    blended = np.empty(scored.shape, np.float32)
+    difference, blended = np.empty(scored.shape, np.float32), np.empty(scored.shape, np.float32)
+
+    def compare_rows(rows: slice) -> None:
+        positions = backward[rows] + pixel_grid(range(rows.start, rows.stop), width)
+        cv2.subtract(remap(before, positions, cv2.INTER_CUBIC), scored[rows], dst=difference[rows], dtype=cv2.CV_32F)
 
     def blend_rows(rows: slice) -> None:
-        positions = backward[rows] + pixel_grid(range(rows.start, rows.stop), width)
-        warped = remap(before, positions, cv2.INTER_CUBIC)
-        weights = feedback[rows]
-        cv2.blendLinear(warped, scored[rows].astype(np.float32), weights, 1 - weights, dst=blended[rows])
+        first, last = max(0, rows.start - 1), min(height, rows.stop + 1)
+        broad = gaussian_blur(difference[first:last], 3, 0)[rows.start - first : rows.stop - first]
+        fine = feedback.fine[rows]
+        rest = feedback.coarse[rows] - fine
+        change = cv2.multiply(difference[rows], merge(fine, fine, fine))
+        cv2.accumulateProduct(broad, merge(rest, rest, rest), change)
+        cv2.add(change, scored[rows], dst=blended[rows], dtype=cv2.CV_32F)
 
-    _for_row_bands(blend_rows, height, width)
+    for step in (compare_rows, blend_rows):
+        _for_row_bands(step, height, width)
     return blended
 
 
@@ -173,22 +191,19 @@ def sharpening_amount(blended: Floats, scored: Picture) -> Floats:
     return resize(amount, width, height, cv2.INTER_LINEAR)
 
 
-def sharpen(blended: Floats, amount: Floats, feedback: Floats) -> tuple[Picture, Floats]:
+def sharpen(blended: Floats, amount: Floats) -> Picture:
     """Subtract `amount` (H, W) of its Laplacian from `blended`, in all channels: sharpening luma alone grays strokes.
 
-    Returns the picture to deliver, uint8, and the one to blend the next frame with, float32. The latter is sharpened no
-    further than it can be fed back with the weights `feedback`, (H, W), without growing.
+    Returns the picture to deliver.
     """
-    smoothed, kept = np.empty(blended.shape, np.uint8), np.empty_like(blended)
+    smoothed = np.empty(blended.shape, np.uint8)
 
     def sharpen_rows(rows: slice) -> None:
         detail, full = _laplacian(blended, rows, margin=0, luma=False), amount[rows]
         cv2.subtract(blended[rows], cv2.multiply(detail, merge(full, full, full)), dst=smoothed[rows], dtype=cv2.CV_8U)
-        bounded = np.minimum(full, (1 / np.maximum(feedback[rows], np.float32(MIN_FEEDBACK)) - 1) / 8)
-        cv2.subtract(blended[rows], cv2.multiply(detail, merge(bounded, bounded, bounded)), dst=kept[rows])
 
     _for_row_bands(sharpen_rows, *blended.shape[:2])
-    return smoothed, kept
+    return smoothed
 
 
 def _laplacian(picture: NDArray[Scalar], rows: slice, *, margin: int, luma: bool) -> Floats:

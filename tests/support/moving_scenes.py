@@ -1,4 +1,4 @@
-"""Scenes with exact motion: a window that pans, a picture that turns, a square that passes; and flickering paint."""
+"""Scenes with exact motion: a window that pans, a picture that turns, what passes or flies by; and flickering paint."""
 
 from typing import TypeAlias
 
@@ -48,11 +48,19 @@ def turning(size: tuple[int, int] = (180, 240), angle: float = 2.0, zoom: float 
     return [np.ascontiguousarray(around[inner]), np.ascontiguousarray(turned[inner])], flow
 
 
-def flickering(frames: list[Picture], spread: float = 25.0, seed: int = 1) -> list[Picture]:
-    """Paint frames as a flickering network would: in other colors, with grain that changes in every frame."""
+def flickering(frames: list[Picture], spread: float = 25.0, seed: int = 1, grain: int = 1) -> list[Picture]:
+    """Paint frames as a flickering network would: in other colors, with grain that changes in every frame.
+
+    `grain` is the size of the grain in pixels, `spread` its deviation.
+    """
     random = np.random.default_rng(seed)
+
+    def noise(height: int, width: int) -> NDArray[np.float64]:
+        drawn = random.normal(0, spread, (-(-height // grain), -(-width // grain), 3))
+        return np.asarray(cv2.resize(drawn, (width, height), interpolation=cv2.INTER_NEAREST))
+
     return [
-        np.clip(255 - frame + random.normal(0, spread, frame.shape), 0, 255).astype(np.uint8)
+        np.clip(255 - frame + noise(*frame.shape[:2]), 0, 255).astype(np.uint8)
         for frame in (cv2.blur(f, (3, 3)) for f in frames)
     ]
 
@@ -70,3 +78,23 @@ def passing(count: int, size: tuple[int, int] = (96, 240), step: int = 16) -> tu
         frames.append(frame)
         lefts.append(left)
     return frames, lefts
+
+
+def flying(
+    count: int, size: tuple[int, int] = (180, 320), step: int = 9
+) -> tuple[list[Picture], list[NDArray[np.uint8]]]:
+    """Return frames of a dark bird, wings two pixels thick, that flies over a plain sky; and where it is, 1 or 0."""
+    height, width = size
+    random = np.random.default_rng(2)
+    shade = np.linspace(170, 225, height)[:, None, None] + np.array([-12, 0, 14])
+    frames: list[Picture] = []
+    places: list[NDArray[np.uint8]] = []
+    for t in range(count):
+        mask = np.zeros(size, np.uint8)
+        x, y, beat = 24 + step * t, height // 2 - t, round(4 * np.sin(1.1 * t))
+        for side in (-1, 1):
+            cv2.line(mask, (x, y), (x + 11 * side, y - 3 - beat), 1, 2)
+        sky = shade + random.normal(0, 1, (height, width, 1))
+        frames.append(np.clip(np.where(mask[..., None] > 0, 35, sky), 0, 255).astype(np.uint8))
+        places.append(mask)
+    return frames, places

@@ -15,8 +15,12 @@ from scoring.temporal.flow import (
     MIN_SIDE,
     RELATIVE_CONSISTENCY_TOLERANCE,
     SIMILARITY_THRESHOLD,
+    THIN,
+    THIN_CONTRAST,
+    THIN_ISOLATION,
+    THIN_SURROUNDINGS,
 )
-from scoring.temporal.gpu.images import blur, downscale, pixel_grid, sample, to_gray
+from scoring.temporal.gpu.images import blur, downscale, highest, lowest, pixel_grid, sample, to_gray
 from scoring.temporal.gpu.search import dense_flow
 
 SIMILAR_FACTOR: Final = 10.0
@@ -83,8 +87,24 @@ def _confidence(
     lengths = (backward.square() + back_again.square()).sum(1, keepdim=True)
     error = (backward + back_again).square().sum(1, keepdim=True)
     tolerance = CONSISTENCY_TOLERANCE / scale**2 + RELATIVE_CONSISTENCY_TOLERANCE * lengths
-    is_similar = blur((sample(before, positions) - frames).abs_(), 5) < SIMILARITY_THRESHOLD
+    moved = sample(before, positions)
+    is_similar = blur((moved - frames).abs_(), 5) < SIMILARITY_THRESHOLD
     is_consistent = error < torch.where(is_similar, SIMILAR_FACTOR * tolerance, tolerance)
     size = positions.new_tensor([width, height]).view(2, 1, 1)
     is_inside = ((positions > -1) & (positions < size)).all(1, keepdim=True)
-    return (is_consistent & is_inside).to(torch.float32)
+    return (is_consistent & is_inside & ~_thin_changes(moved, frames)).to(torch.float32)
+
+
+def _thin_changes(moved: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+    """Return where a lone thin thing is in one image but not in the other, and next to it: (B, 1, h, w)."""
+    before, now = _thin_things(moved), _thin_things(frames)
+    changes = torch.maximum(now - 2 * before, before - 2 * now).amax(1, keepdim=True)
+    surroundings = blur(torch.maximum(before, now).amax(1, keepdim=True), THIN_SURROUNDINGS)
+    is_new = (changes > THIN_CONTRAST) & (changes > THIN_ISOLATION * surroundings)
+    return highest(is_new.to(torch.float32), THIN) > 0
+
+
+def _thin_things(images: torch.Tensor) -> torch.Tensor:
+    """Return by how much dark and bright things narrower than THIN stand out: (B, 1, h, w) -> (B, 2, h, w)."""
+    closed, opened = lowest(highest(images, THIN), THIN), highest(lowest(images, THIN), THIN)
+    return torch.cat([closed - images, images - opened], 1)

@@ -4,12 +4,21 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 
-from scoring.temporal.gpu.images import blur, enlarge, laplacian, mean_columns, pixel_grid, sample, to_gray
+from scoring.temporal.gpu.images import (
+    binomial_blur,
+    blur,
+    enlarge,
+    laplacian,
+    mean_columns,
+    pixel_grid,
+    sample,
+    to_gray,
+)
 from scoring.temporal.gpu.motion import Motions
 from scoring.temporal.smooth import (
     CELL_SIDE,
     MAX_SHARPENING,
-    MIN_FEEDBACK,
+    MOVING_DETAIL,
     MOVING_EXPONENT,
     MOVING_THRESHOLD,
     STATE_RANGE,
@@ -22,9 +31,9 @@ from scoring.types import Picture
 
 
 class TensorSmoother:
-    """Blends consecutive frames on a device. It keeps the previous frame, so each task needs its own instance.
+    """Blends consecutive frames on a device. It keeps the previous blend, so each task needs its own instance.
 
-    weight: of the previous output, 0 to 0.9; higher for still pixels, lower for moving ones. The scored frame has the
+    weight: of the previous blend, 0 to 0.9; higher for still pixels, lower for moving ones. The scored frame has the
         rest.
     """
 
@@ -60,12 +69,11 @@ class TensorSmoother:
             self._before, self._frames_in_scene = scored.to(torch.float32), 1
             return scored
         # The first frames of a scene have equal weights; otherwise the very first would outlast the others.
-        max_feedback = min(self._weight**STILL_EXPONENT, self._frames_in_scene / (self._frames_in_scene + 1))
+        most = min(self._weight**STILL_EXPONENT, self._frames_in_scene / (self._frames_in_scene + 1))
         self._frames_in_scene += 1
-        feedback = feedback_weights(motion, self._weight, scored).clamp_(max=max_feedback)
-        blended = blend(scored, self._before, motion, feedback)
-        smoothed, self._before = sharpen(blended, sharpening_amount(blended, scored), feedback)
-        return smoothed
+        coarse, fine = feedback_weights(motion, self._weight, scored, most)
+        self._before = blend(scored, self._before, motion, coarse, fine)
+        return sharpen(self._before, sharpening_amount(self._before, scored))
 
 
 def as_tensor(picture: torch.Tensor | Picture, device: torch.device) -> torch.Tensor:
@@ -75,10 +83,12 @@ def as_tensor(picture: torch.Tensor | Picture, device: torch.device) -> torch.Te
     return torch.from_numpy(picture[None]).to(device).permute(0, 3, 1, 2)
 
 
-def feedback_weights(motion: Motions, weight: float, scored: torch.Tensor) -> torch.Tensor:
-    """Return the weight of the previous output for each pixel, (1, 1, H, W): `weight` adapted to motion and confidence.
+def feedback_weights(
+    motion: Motions, weight: float, scored: torch.Tensor, most: float = 1.0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the weights of the previous blend for each pixel, (1, 1, H, W): in general, and of the finest detail.
 
-    It is computed on the coarse grid of the motion.
+    They are computed on the coarse grid of the motion.
     """
     height, width = scored.shape[2:]
     h, w = motion.backward.shape[2:]
@@ -86,18 +96,24 @@ def feedback_weights(motion: Motions, weight: float, scored: torch.Tensor) -> to
     lengths = torch.linalg.vector_norm(motion.backward * to_pixels, dim=1, keepdim=True)
     moving = ((lengths - STILL_THRESHOLD) / (MOVING_THRESHOLD - STILL_THRESHOLD)).clamp_(0, 1)
     still_weight, moving_weight = weight**STILL_EXPONENT, weight**MOVING_EXPONENT
-    weights = motion.confidence * (still_weight + (moving_weight - still_weight) * moving)
-    return enlarge(weights, height, width)
+    coarse = (motion.confidence * (still_weight + (moving_weight - still_weight) * moving)).clamp_(max=most)
+    fine = coarse * (1 - (1 - MOVING_DETAIL) * moving)
+    both = enlarge(torch.cat([coarse, fine], 1), height, width)
+    return both[:, :1], both[:, 1:]
 
 
-def blend(scored: torch.Tensor, before: torch.Tensor, motion: Motions, feedback: torch.Tensor) -> torch.Tensor:
-    """Blend `scored`, (1, 3, H, W), with the previous output warped along the motion; `feedback` is its weight."""
+def blend(
+    scored: torch.Tensor, before: torch.Tensor, motion: Motions, coarse: torch.Tensor, fine: torch.Tensor
+) -> torch.Tensor:
+    """Blend `scored`, (1, 3, H, W), with the previous blend warped along the motion, by both weights."""
     height, width = scored.shape[2:]
     h, w = motion.backward.shape[2:]
     to_pixels = motion.backward.new_tensor([width / w, height / h]).view(2, 1, 1)
     backward = enlarge(motion.backward * to_pixels, height, width)
     warped = sample(before, pixel_grid(height, width, scored.device) + backward, mode="bicubic")
-    return torch.lerp(scored.to(torch.float32), warped, feedback)
+    difference = warped.sub_(scored)
+    change = (coarse - fine).mul(binomial_blur(difference)).addcmul_(difference, fine)
+    return change.add_(scored)
 
 
 def sharpening_amount(blended: torch.Tensor, scored: torch.Tensor) -> torch.Tensor:
@@ -119,13 +135,7 @@ def sharpening_amount(blended: torch.Tensor, scored: torch.Tensor) -> torch.Tens
     return enlarge(amount, height, width)
 
 
-def sharpen(blended: torch.Tensor, amount: torch.Tensor, feedback: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Subtract `amount` of its Laplacian from `blended`, (1, 3, H, W), in all channels.
-
-    Returns the picture to deliver, uint8, and the one to blend the next frame with, float32. The latter is sharpened no
-    further than it can be fed back with the weights `feedback` without growing.
-    """
-    detail = laplacian(blended)
-    smoothed = torch.addcmul(blended, amount, detail, value=-1).round_().clamp_(0, 255).to(torch.uint8)
-    bounded = torch.minimum(amount, (1 / feedback.clamp(min=MIN_FEEDBACK) - 1) / 8)
-    return smoothed, torch.addcmul(blended, bounded, detail, value=-1)
+def sharpen(blended: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
+    """Subtract `amount` of its Laplacian from `blended`, (1, 3, H, W), in all channels: the picture to deliver."""
+    sharpened = torch.addcmul(blended, amount, laplacian(blended), value=-1)
+    return sharpened.round_().clamp_(0, 255).to(torch.uint8)
