@@ -21,8 +21,8 @@ import torch
 from PIL import Image
 
 from benchmarks.frames import read_frames, resized
+from frame_tools.contracts.batch_borders import spread_sample
 from frame_tools.contracts.options import Options
-from frame_tools.contracts.plan import spread_sample
 from scoring.image_codec import decode
 from scoring.inference.weight_files import weights_folder
 from scoring.perception.losses import grid_energy

@@ -7,9 +7,10 @@ from typing import Final
 from PIL import Image
 
 from benchmarks.scoring.contenders import Setting
+from frame_tools.contracts.batch_borders import spread_sample
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.plan import BlobRef, Plan, PlannedKeyframe, PlannedStyle, spread_sample
+from frame_tools.contracts.plan import BlobRef, Plan, PlannedKeyframe, PlannedStyle
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.version import IMPASTO_VERSION
 from frame_tools.storage.blobs import sha256_of

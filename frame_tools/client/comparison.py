@@ -9,8 +9,8 @@ from typing import Final, Literal
 
 from PIL import Image, ImageDraw
 
+from frame_tools.contracts.batch_borders import even_borders
 from frame_tools.contracts.manifest import Manifest
-from frame_tools.contracts.plan import even_borders
 from frame_tools.media.containers import open_input
 from frame_tools.media.files import atomic_output
 from frame_tools.media.frame_folder import FRAMES_FOLDER

@@ -7,8 +7,8 @@ from typing import Any
 
 from frame_tools.client.painting import INDEX_FILE, Painting, uploaded_name
 from frame_tools.client.upload import UploadResult, upload, upload_files
+from frame_tools.contracts.batch_borders import planned_borders
 from frame_tools.contracts.manifest import Manifest
-from frame_tools.contracts.plan import planned_borders
 from frame_tools.contracts.video_index import VideoIndex, split_note
 from frame_tools.media.files import write_atomically
 from frame_tools.media.frame_folder import MANIFEST_FILE

@@ -23,11 +23,12 @@ from frame_tools.client.prepared_input import PreparedInput, prepare_input
 from frame_tools.client.progress import Display
 from frame_tools.client.results import Result
 from frame_tools.client.upload import UploadResult, split_files, upload, upload_video
+from frame_tools.contracts.batch_borders import even_borders
 from frame_tools.contracts.choices import MAX_FRAME_BYTES, OddSize
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.plan import MAX_SCALE, even_borders
+from frame_tools.contracts.plan import MAX_SCALE
 from frame_tools.contracts.programs import scaled_size
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.media import images

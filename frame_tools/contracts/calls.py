@@ -13,7 +13,8 @@ from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.ids import NAME_PATTERN, check_name
 from frame_tools.contracts.json_types import WHOLE
 from frame_tools.contracts.suggestions import MAX_ECHO_CHARS, did_you_mean
-from frame_tools.contracts.trigger import Label, Trigger
+from frame_tools.contracts.trigger import Trigger
+from frame_tools.contracts.trigger_values import Label
 
 MAX_BODY_BYTES: Final = 128 * 2**10
 MAX_UPLOAD_FILES: Final = 64

@@ -1,7 +1,7 @@
 """The accepted request, and the plan: what the run will do, written once per run and never changed."""
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable
 from itertools import pairwise
 from math import isclose
 from pathlib import PurePath
@@ -22,11 +22,9 @@ from frame_tools.contracts.choices import (
 from frame_tools.contracts.ids import BatchRange, Work
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.scorers import SCORERS
-from frame_tools.contracts.trigger import FileName, Trigger
+from frame_tools.contracts.trigger import Trigger
+from frame_tools.contracts.trigger_values import FileName
 
-MAX_SAMPLE: Final = 8
-"""Number of frames from which shared statistics are computed."""
 MAX_SCALE: Final = 4
 """Largest factor by which a program may enlarge frames."""
 MAX_FRAMES_PER_CALL: Final = 64
@@ -269,48 +267,3 @@ def work_of(step: int | str, plan: Plan | None) -> Work:
     if isinstance(step, int):
         return plan.task_of(step) if plan is not None else BatchRange(step, step)
     return "split" if step == "split" else "join"
-
-
-def spread_sample(frame_count: int, count: int = MAX_SAMPLE) -> tuple[int, ...]:
-    """Return up to `count` distinct frame indices in [0, frame_count): the middles of equal parts."""
-    taken = min(count, frame_count)
-    return tuple((2 * i + 1) * frame_count // (2 * taken) for i in range(taken))
-
-
-def even_borders(frame_count: int, frames_per_batch: int) -> tuple[int, ...]:
-    """Return borders of the fewest batches of at most `frames_per_batch` that cover [0, frame_count), of equal size.
-
-    Equal batches end at about the same time; a last batch of a single frame would pay for a start-up of its own.
-    """
-    count = -(-frame_count // frames_per_batch)
-    return tuple(frame_count * i // count for i in range(count + 1))
-
-
-def planned_borders(options: Options, frame_count: int, cuts: Sequence[int]) -> tuple[int, ...]:
-    """Return the borders of the batches of a run with these options."""
-    per_batch = options.frames_per_batch or SCORERS[options.scorer].frames_per_batch
-    return borders_near_cuts(frame_count, per_batch, cuts)
-
-
-def borders_near_cuts(frame_count: int, frames_per_batch: int, cuts: Sequence[int]) -> tuple[int, ...]:
-    """Return even borders, each moved to the nearest scene cut (a scene's first frame) up to a quarter batch away.
-
-    A batch that begins with a scene needs no warm-up frames for temporal smoothing. No batch becomes longer than
-    1.25 times the longest even one; a border that would cause that is not moved.
-    """
-    borders = list(even_borders(frame_count, frames_per_batch))
-    count = len(borders) - 1
-    reach = frame_count // (4 * count)
-    longest = -(-frame_count // count) + reach
-    ordered = sorted(cuts)
-    for i in range(1, count):
-        moved = _nearest(ordered, borders[i], reach)
-        if moved - borders[i - 1] <= longest:
-            borders[i] = moved
-    return tuple(borders)
-
-
-def _nearest(cuts: Sequence[int], border: int, reach: int) -> int:
-    """Return the cut nearest to `border` within `reach` frames (the earlier of two), or `border` itself."""
-    around = cuts[bisect_left(cuts, border - reach) : bisect_right(cuts, border + reach)]
-    return min(around, key=lambda cut: abs(cut - border), default=border)

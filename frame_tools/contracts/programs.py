@@ -14,7 +14,7 @@ from frame_tools.contracts.choices import Makes, ProgramKind
 from frame_tools.contracts.errors import InputError, NextStep
 from frame_tools.contracts.options import ProgramName
 from frame_tools.contracts.plan import PlannedProgram, ProgramCall, Sha256
-from frame_tools.contracts.trigger import FileName
+from frame_tools.contracts.trigger_values import FileName
 
 LIST_BLOB: Final = "allowed.json"
 """The list, in the ops account's container `scripts`, where nodes can only read."""

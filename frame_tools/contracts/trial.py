@@ -10,7 +10,7 @@ from frame_tools.contracts.choices import Makes
 from frame_tools.contracts.options import MAX_ARGUMENTS, Argument, ArgumentName
 from frame_tools.contracts.plan import ProgramCall, Sha256
 from frame_tools.contracts.programs import MAX_FILES
-from frame_tools.contracts.trigger import FileName
+from frame_tools.contracts.trigger_values import FileName
 
 MAX_TRIAL_FRAMES: Final = 64
 

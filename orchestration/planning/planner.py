@@ -3,12 +3,13 @@
 from typing import Final
 
 from frame_tools.contracts import paths
+from frame_tools.contracts.batch_borders import planned_borders, spread_sample
 from frame_tools.contracts.choices import FrameOrigin
 from frame_tools.contracts.errors import DamagedError, InputError
 from frame_tools.contracts.inputs import InputPins
 from frame_tools.contracts.manifest import MAX_JSON_BYTES, Manifest
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.plan import BlobRef, Plan, Request, planned_borders, spread_sample
+from frame_tools.contracts.plan import BlobRef, Plan, Request
 from frame_tools.contracts.receipt import Receipt, SplitReceipt, receipt_mismatch
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.version import IMPASTO_VERSION

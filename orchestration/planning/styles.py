@@ -9,7 +9,8 @@ from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import BlobRef, Plan, PlannedKeyframe, PlannedStyle, Request
 from frame_tools.contracts.scorers import SCORERS
-from frame_tools.contracts.trigger import Trigger, normalized_weights
+from frame_tools.contracts.trigger import Trigger
+from frame_tools.contracts.trigger_values import normalized_weights
 from frame_tools.storage.blobs import Blob, sha256_of
 from orchestration.app import App
 from orchestration.planning.style_validation import inspect_style

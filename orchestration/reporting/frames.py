@@ -7,10 +7,11 @@ from typing import Final
 
 from frame_tools.contracts import ids, paths
 from frame_tools.contracts.answers import FramePage, FramePair
+from frame_tools.contracts.batch_borders import spread_sample
 from frame_tools.contracts.calls import FramesQuery
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.plan import Plan, spread_sample
+from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.receipt import Receipt
 from orchestration.app import App
 from orchestration.documents import read_usable

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from frame_tools.contracts.batch_borders import spread_sample
 from frame_tools.contracts.paths import PictureName, RunPaths
-from frame_tools.contracts.plan import Plan, spread_sample
+from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.storage.deployment import Storage
 from orchestration.documents import parse_time

@@ -11,9 +11,10 @@ from typing import Final
 
 from PIL import Image
 
+from frame_tools.contracts.batch_borders import spread_sample
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import PairSide, RunPaths
-from frame_tools.contracts.plan import Plan, spread_sample
+from frame_tools.contracts.plan import Plan
 from frame_tools.storage.deployment import Storage
 from scoring.image_codec import decode_painting
 from scoring.pipeline.frame_reader import PictureSource, read_frame

@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 
 from frame_tools.contracts import paths
+from frame_tools.contracts.batch_borders import planned_borders
 from frame_tools.contracts.errors import ErrorCode, InputError, NextStep
 from frame_tools.contracts.inputs import Pin
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.plan import planned_borders
 from frame_tools.contracts.receipt import SplitReceipt
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.contracts.video_index import split_note

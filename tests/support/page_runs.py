@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from frame_tools.contracts import paths
+from frame_tools.contracts.batch_borders import spread_sample
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.paths import PairSide, RunPaths
-from frame_tools.contracts.plan import spread_sample
 from frame_tools.contracts.progress import StepProgress
 from orchestration.azure_batch.in_memory import InMemoryBatch
 from orchestration.azure_batch.pool import NodeView, RunningTask

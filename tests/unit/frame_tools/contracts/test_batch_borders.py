@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.contracts.plan import borders_near_cuts, even_borders
+from frame_tools.contracts.batch_borders import borders_near_cuts, even_borders
 
 FRAMES = st.integers(1, 3000)
 BATCH = st.integers(1, 400)

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from frame_tools.contracts.batch_borders import even_borders, spread_sample
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.ids import run_id_for
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.options import Options
-from frame_tools.contracts.plan import BlobRef, Plan, PlannedKeyframe, PlannedStyle, even_borders, spread_sample
+from frame_tools.contracts.plan import BlobRef, Plan, PlannedKeyframe, PlannedStyle
 from frame_tools.contracts.receipt import Receipt, StoredFile, TaskTimes
 from frame_tools.contracts.scorers import SCORERS
 from frame_tools.contracts.trigger import Trigger, parse_trigger

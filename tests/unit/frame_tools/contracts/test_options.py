@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.scorers import SCORERS
-from frame_tools.contracts.trigger import Trigger, all_option_specs, normalized_weights, parse_trigger
+from frame_tools.contracts.trigger import Trigger, all_option_specs, parse_trigger
+from frame_tools.contracts.trigger_values import normalized_weights
 
 GOOD: dict[str, dict[str, Any]] = {
     "one style": {"style": "a.jpg"},

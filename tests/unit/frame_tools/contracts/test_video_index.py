@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from frame_tools.contracts.batch_borders import even_borders
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import Manifest
-from frame_tools.contracts.plan import even_borders
 from frame_tools.contracts.video_index import MAX_REPEATED, OBSTACLES, VideoIndex
 
 INDEX = VideoIndex(origin=-5, keys=(0, 30, 60))

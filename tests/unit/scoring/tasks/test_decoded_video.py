@@ -10,12 +10,13 @@ from itertools import pairwise
 
 import pytest
 
+from frame_tools.contracts.batch_borders import even_borders
 from frame_tools.contracts.errors import ErrorCode, InputError, NextStep
 from frame_tools.contracts.inputs import InputPins
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.plan import BlobRef, Plan, Request, even_borders
+from frame_tools.contracts.plan import BlobRef, Plan, Request
 from frame_tools.contracts.split_options import SplitOptions
 from frame_tools.contracts.trigger import Trigger
 from frame_tools.contracts.video_index import OBSTACLES

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.contracts.plan import even_borders
+from frame_tools.contracts.batch_borders import even_borders
 from frame_tools.contracts.warm_up import warm_up_frames
 from scoring.temporal import smooth
 from scoring.temporal.flow import MotionField, pixel_grid
