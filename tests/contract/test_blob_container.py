@@ -53,6 +53,16 @@ def test_read_returns_data_and_etag(container: BlobContainer) -> None:
     assert container.need("a/b c/größe.bin").data == b"two"
 
 
+def test_download_returns_the_etag_of_what_it_has_read(container: BlobContainer) -> None:
+    target = io.BytesIO()
+    etag = container.write("video", b"frames")
+    info = container.info("video")
+    assert info is not None
+    assert container.download_to("video", target) == etag == info.etag
+    assert target.getvalue() == b"frames"
+    assert container.download_to("gone", target) is None
+
+
 def test_missing_blob_is_none_or_raises(container: BlobContainer) -> None:
     assert (container.read("gone"), container.info("gone"), container.exists("gone")) == (None, None, False)
     assert container.delete("gone") is False

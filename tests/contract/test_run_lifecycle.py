@@ -1,10 +1,12 @@
 """The run lifecycle in memory and on Azurite with the local Batch service: keeps the in-memory world honest."""
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from frame_tools.contracts import ids
+from frame_tools.contracts.errors import ErrorCode
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.storage.receipts import read_receipt
 from orchestration.handlers.cancel import cancel
@@ -12,9 +14,12 @@ from orchestration.handlers.finish_batch import finish_batch
 from orchestration.handlers.resubmit import resubmit
 from orchestration.handlers.submit_batch import submit_batch
 from orchestration.handlers.sweep import sweep
+from scoring.tasks.base import Task, perform
+from scoring.tasks.split import split_video
 from tests.support.azurite_world import azurite_world
+from tests.support.clips import Clip, Tone, make_clip
 from tests.support.crash import SimulatedCrash, crash_after
-from tests.support.fake_node import fail, split
+from tests.support.fake_node import fail, read_plan, split
 from tests.support.memory_world import InMemoryCloud
 from tests.support.world import World, drain, in_parallel, message
 
@@ -42,6 +47,41 @@ def test_video_is_split_first(world: World) -> None:
     split(world.storage, run_id, 3)
     world.deliver_messages()
     assert world.finish(run_id) == "finished"
+
+
+def start_with_video_alone(world: World, folder: Path) -> tuple[str, bytes]:
+    """Upload a video in blocks, as browsers do, and its trigger file; have a task index it. Return run and video."""
+    video = make_clip(folder / "clip.mp4", Clip(frames=60, audio=(Tone(seconds=2),))).read_bytes()
+    writer = world.storage.input.block_writer("clip/clip.mp4")
+    writer.stage("000", video)
+    writer.commit(["000"])
+    run_id = world.fire_trigger(world.upload_trigger("clip", video="clip.mp4", frames_per_batch=20))
+    world.deliver_messages()
+    assert (world.status(run_id), sorted(world.tasks(run_id))) == ("splitting", ["split"])
+    perform(Task(storage=world.storage, run_id=run_id, step="split", task_id="split"), split_video)
+    return run_id, video
+
+
+def test_video_alone_is_indexed_first(world: World, tmp_path: Path) -> None:
+    run_id, _ = start_with_video_alone(world, tmp_path)
+    assert [item.name for item in world.storage.work.list(f"{run_id}/")] == [f"{run_id}/split/audio.mp4"]
+    assert world.finish(run_id) == "finished"
+    assert world.frame_count(run_id) == 60
+    assert (read_plan(world.storage, run_id).source, world.report(run_id)["clip"]["frames"]) == ("video", 60)
+    child = resubmit(world.app, run_id, [1])
+    assert world.finish(child) == "finished"
+    assert world.video(child) == world.video(run_id)
+
+
+def test_video_that_is_replaced_after_its_index_was_made_is_refused(world: World, tmp_path: Path) -> None:
+    run_id, video = start_with_video_alone(world, tmp_path)
+    world.storage.input.delete("clip/clip.mp4")
+    writer = world.storage.input.block_writer("clip/clip.mp4")
+    writer.stage("000", video + b"more")
+    writer.commit(["000"])
+    world.deliver_messages()
+    assert world.status(run_id) == "refused"
+    assert world.outcome(run_id).code is ErrorCode.INPUT_CHANGED
 
 
 def test_invalid_trigger_is_refused(world: World) -> None:

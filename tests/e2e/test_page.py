@@ -44,6 +44,9 @@ def test_clip_is_uploaded_painted_and_compared(system: RunningSystem, browser: B
     assert times == [pytest.approx(0.3, abs=0.01)] * 2
     run_id = tab.url.rpartition("/")[2]
     assert system.storage.output.exists(RunPaths(run_id).video("mp4"))
+    # Tasks have decoded the clip: no frame of it was stored.
+    assert not list(system.storage.work.list(f"{RunPaths(run_id).split_folder}/frames/"))
+    assert not list(system.storage.work.list(f"{run_id}/frames/"))
 
 
 def test_preview_is_painted_by_the_scorer_and_its_look_becomes_a_run(
