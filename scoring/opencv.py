@@ -134,6 +134,12 @@ def gaussian_blur(image: NDArray[Scalar], size: int, sigma: float) -> NDArray[Sc
     return cast("NDArray[Scalar]", cv2.GaussianBlur(image, (size, size), sigma))
 
 
+def local_range(image: NDArray[Scalar], size: int) -> tuple[NDArray[Scalar], NDArray[Scalar]]:
+    """Return the minimum and the maximum over a square window of `size` pixels around each pixel."""
+    window = np.ones((size, size), np.uint8)
+    return cast("NDArray[Scalar]", cv2.erode(image, window)), cast("NDArray[Scalar]", cv2.dilate(image, window))
+
+
 def gradient(image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return how fast an image (H, W) changes to the right and downwards, per pixel: Sobel kernels of sum 1."""
     right = cv2.Sobel(image, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
