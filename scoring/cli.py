@@ -22,6 +22,10 @@ from scoring.tasks.base import Task, perform
 from scoring.tasks.batches import perform_batches
 from scoring.training import commands as training
 
+# Before torch is imported: its threads must not spin while they wait for each other. On cores that have other work as
+# well, a tuning takes a multiple of the time otherwise.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 app = new_app(
     help="Score batches of frames on a Batch node.",
     epilog="Example: python -m scoring run --run clip-0123456789 --batch 3",

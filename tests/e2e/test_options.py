@@ -23,7 +23,10 @@ from PIL import Image, ImageChops, ImageStat
 from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
+from frame_tools.contracts.scorers import SCORERS
+from frame_tools.contracts.tuning import TuningPaths
 from frame_tools.media.split import split
+from frame_tools.storage.blobs import sha256_of
 from local_cloud.accounts import FREE_PORTS
 from local_cloud.cloud import CloudOptions
 from tests.support.clips import Clip, make_clip
@@ -241,6 +244,26 @@ def test_mix_of_tuned_styles_is_their_mean(system: RunningSystem, small: Path) -
     alone = system.start("alone", input="small", scorer="tuned", style="between.safetensors")
     assert digest(system.video(system.wait(mix))) == digest(system.video(system.wait(alone)))
     assert difference(painted_frame(system, mix, "000001.jpg"), Image.open(small / "frames" / "000001.jpg")) > 10
+
+
+def test_painting_that_was_tuned_before_is_painted_like_its_tuned_style(system: RunningSystem, small: Path) -> None:
+    """A run, and one that is created from another run; none of them has to tune."""
+    numbers, painting = random_style(3), texture(3, (200, 150), (30, 90, 160))
+    names = TuningPaths.of(sha256_of(painting), SCORERS["any"].weights_sha256)
+    system.storage.runs.create(names.style, tuned_style(numbers))
+    for name, data in (("sea.png", painting), ("sea.safetensors", tuned_style(numbers))):
+        system.user_storage.input.write(f"small/{name}", data)
+    expected = digest(system.video(system.wait(system.start("by-file", input="small", style="sea.safetensors"))))
+    assert (
+        digest(system.video(system.wait(system.start("tuned", input="small", style="sea.png", tune=True)))) == expected
+    )
+    plain = system.start("untuned", input="small", style="sea.png")
+    assert digest(system.video(system.wait(plain))) != expected
+    body = {"which": "all", "options": {"tune": True}}
+    answer = requests.post(f"{system.cloud.api}/runs/{plain}/resubmit", json=body, timeout=60)
+    assert answer.status_code == 202, answer.text
+    assert digest(system.video(system.wait(answer.json()["run_id"]))) == expected
+    assert [blob.name for blob in system.storage.runs.list(f"tuned/{names.key}/")] == [names.style]
 
 
 def test_blank_frames_fail_and_rerun_with_policy_finishes(system: RunningSystem, small: Path) -> None:

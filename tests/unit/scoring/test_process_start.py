@@ -1,5 +1,6 @@
 """The start time of the process, and the start-up time of a task that is derived from it."""
 
+import os
 import subprocess
 import sys
 import time
@@ -50,3 +51,11 @@ def test_a_forked_process_started_after_the_import(monkeypatch):
     monkeypatch.setattr(process_start, "_IMPORTED", 0.0)
     monkeypatch.setattr(process_start, "_IMPORTED_BY", -1)
     assert process_start.process_start() > 0.0
+
+
+def test_threads_of_torch_do_not_spin() -> None:
+    """The library reads the variable when it is loaded, so it must be set before torch is imported."""
+    code = "import os, sys, scoring.cli; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment)
+    assert answer.stdout.split() == ["PASSIVE", "False"]

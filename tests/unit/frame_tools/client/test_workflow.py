@@ -15,8 +15,8 @@ from rich.console import Console
 from frame_tools.client.api import ApiClient
 from frame_tools.client.download import fetch
 from frame_tools.client.painting import Painting
-from frame_tools.client.progress import progress_display
-from frame_tools.client.workflow import follow_with_progress, join_folder
+from frame_tools.client.progress import QuietDisplay, progress_display
+from frame_tools.client.workflow import follow_with_progress, join_folder, show_status
 from frame_tools.contracts.choices import OddSize
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.manifest import Manifest
@@ -59,6 +59,17 @@ def test_each_problem_is_printed_once_and_unwrapped() -> None:
 
 def test_nothing_is_printed_without_problems() -> None:
     assert follow({"status": "scoring", "trouble": []}, {"status": "finished"})[1].strip() == ""
+
+
+def test_tuning_is_a_stage_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[str, int, int | None]] = []
+    monkeypatch.setattr(
+        QuietDisplay, "show", lambda _, stage, done, total, **_figures: shown.append((stage, done, total))
+    )
+    progress = {"frames_done": 0, "frames": 6, "reason": "", "tuning": {"steps_done": 120, "steps": 600}}
+    show_status(QuietDisplay(), {"status": "scoring", "progress": progress})
+    show_status(QuietDisplay(), {"status": "scoring", "progress": progress | {"tuning": None}})
+    assert shown == [("tuning", 120, 600), ("painting", 0, 6)]
 
 
 def test_notes_are_printed_once_unless_they_are_known() -> None:

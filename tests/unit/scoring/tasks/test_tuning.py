@@ -101,6 +101,18 @@ def test_of_two_tunings_at_once_the_first_result_counts_for_both(runs):
     assert Tuner(runs, slow, sleep=never_sleep).tuned(PAINTING, NAMES).data == style_file(0.25)
 
 
+def test_style_that_appears_just_before_the_lease_is_free_is_taken(runs, monkeypatch):
+    lease, own = runs.lease, FakeTuning()
+
+    def freed(name):
+        runs.create(NAMES.style, style_file(0.25))
+        return lease(name)
+
+    monkeypatch.setattr(runs, "lease", freed)
+    assert Tuner(runs, own, sleep=never_sleep).tuned(PAINTING, NAMES).data == style_file(0.25)
+    assert own.calls == 0
+
+
 def test_task_does_not_wait_for_ever(runs):
     pauses: list[float] = []
     with runs.lease(NAMES.lease), pytest.raises(TemporaryError, match=r"swirls\.png"):
