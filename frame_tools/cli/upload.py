@@ -39,7 +39,7 @@ def add_to(app: typer.Typer) -> None:
 
 @schema_options(*PAINTING, "label")
 def upload(
-    folder: Annotated[Path, typer.Argument(help="A folder made by split, or a video file to split in the cloud.")],
+    folder: Annotated[Path, typer.Argument(help="A folder made by split, or a video file, which the cloud reads.")],
     name: Annotated[str | None, typer.Option(help="Name of the run; default: name of the folder or file.")] = None,
     style: Styles = None,
     key_style: KeyStyles = None,

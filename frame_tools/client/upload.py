@@ -104,7 +104,7 @@ def upload_video(
     extras: Mapping[str, Path] | None = None,
     progress: Progress | None = None,
 ) -> UploadResult:
-    """Upload a video that is to be split in the cloud, and `extras`, to `input/<name>/`."""
+    """Upload a video that is to be read in the cloud, and `extras`, to `input/<name>/`."""
     if not video.is_file():
         raise MissingError(f"The file {video} does not exist", "Check the path.")
     files = {ids.name_from(video.name): video}

@@ -55,7 +55,7 @@ def split_video(video: Path, folder: Path, options: SplitOptions, *, display: Di
 def upload_input(
     source: Path, *, name: str, storage: DataStorage, extras: Mapping[str, Path], display: Display
 ) -> UploadResult:
-    """Upload a split folder, or a video file to be split in the cloud, showing progress."""
+    """Upload a split folder, or a video file to be read in the cloud, showing progress."""
 
     def show(done: int, total: int) -> None:
         display.show("uploading", done, total, unit="files")
