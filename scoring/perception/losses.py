@@ -19,6 +19,8 @@ GRID = 4
 
 _FLAT_THRESHOLD = 0.02
 """Standard deviation of luma (0..1) in a window below which its center counts as flat."""
+_SMOOTH_THRESHOLD = 0.01
+"""Root mean square of detail of luma (0..1) finer than 5 pixels below which a window's center counts as smooth."""
 _WINDOW = 9
 _EPSILON = 1e-12
 """Keeps the derivative of a square root finite at 0."""
@@ -62,6 +64,16 @@ def flat_regions(pictures: torch.Tensor) -> torch.Tensor:
     mean = _blur(y, _WINDOW)
     deviation = (_blur(y.square(), _WINDOW) - mean.square()).clamp_min(0).sqrt()
     return (deviation < _FLAT_THRESHOLD).to(pictures.dtype)
+
+
+def smooth_regions(pictures: torch.Tensor) -> torch.Tensor:
+    """Return a mask (B, 1, H, W): 1 where the surrounding window has nothing but a gradient or a blur, 0 elsewhere.
+
+    That is where luma without its local mean deviates by less than in `flat_regions`: a slope of any steepness passes.
+    """
+    y = luma(pictures)
+    detail = y - _blur(y, 5)
+    return (_blur(detail.square(), _WINDOW).sqrt() < _SMOOTH_THRESHOLD).to(pictures.dtype)
 
 
 def flat_energy(painted: torch.Tensor, flat: torch.Tensor) -> torch.Tensor:

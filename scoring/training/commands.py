@@ -40,19 +40,25 @@ def finetune(
     paintings: Annotated[Path, typer.Option(help="Folder of paintings.")],
     photos: Annotated[Path, typer.Option(help="Folder of photos.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The transformer weights to write: NAME.safetensors.")],
+    start: Annotated[
+        Path | None, typer.Option(help="Transformer weights to start from. Default: the shipped ones.")
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Training steps. Default: as for the shipped weights.")
     ] = None,
     vgg: VggOption = None,
 ) -> None:
-    """Train the shipped weights again from the published ones. Takes about 15 minutes on one core."""
+    """Train the transformer weights further. Takes about an hour on one core; writes its losses (CSV) beside them."""
     from scoring.training.finetune import Recipe
 
     recipe = Recipe() if steps is None else Recipe(steps=steps)
     with report_errors(), _progress_bar("finetune", recipe.steps) as advance:
+        from scoring.scorers.any_painting.convert import TRANSFORMER
         from scoring.training.files import finetune_file
 
-        finetune_file(paintings, photos, out, recipe=recipe, vgg=_existing_vgg(vgg), on_step=advance)
+        start = start or TRANSFORMER
+        vgg = _existing_vgg(vgg)
+        finetune_file(paintings, photos, out, start=start, recipe=recipe, vgg=vgg, on_step=advance)
         typer.echo(out)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import safetensors
 import safetensors.torch
 import torch
 
@@ -21,17 +22,20 @@ from scoring.inference.weight_files import weights_folder
 from scoring.perception.dead_leaves import dead_leaves
 from scoring.perception.vgg import load_vgg
 from scoring.scorers.any_painting.conditional_norm import StyleCondition
-from scoring.scorers.any_painting.convert import load_published_networks
+from scoring.scorers.any_painting.convert import TRANSFORMER, load_published_networks
+from scoring.scorers.any_painting.network import StyleTransferNet
 from scoring.scorers.any_painting.tuned import dump_style
 from scoring.scorers.any_painting.weights import Networks, load_networks
 from scoring.training import augmentation, report
-from scoring.training.finetune import Recipe, finetune
+from scoring.training.finetune import Recipe, Terms, finetune
 from scoring.training.tune import StepLosses, TuningConfig, predicted_style, tune
 from scoring.types import Picture
 
 BEFORE_AFTER_ROWS: Final = 3
-FINETUNE_SIDE: Final = 400
+FINETUNE_SIDE: Final = 480
 """Pixels: shorter side to which paintings and photos are scaled before squares are cropped for fine-tuning."""
+CHECKPOINT_STEPS: Final = 100
+"""Steps of fine-tuning after which its weights and losses are written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,21 +94,58 @@ def tune_file(
 
 
 def finetune_file(
-    paintings: Path, photos: Path, out: Path, *, recipe: Recipe, vgg: Path, on_step: Callable[[int], object]
+    paintings: Path,
+    photos: Path,
+    out: Path,
+    *,
+    start: Path = TRANSFORMER,
+    recipe: Recipe,
+    vgg: Path,
+    on_step: Callable[[int], object],
 ) -> None:
-    """Train the published transformer (of the installed package) further and write its weights to `out`."""
+    """Train the transformer with the weights in `start` further; write its weights to `out`, its losses beside it.
+
+    Both files are written every `CHECKPOINT_STEPS` steps, so a training that is stopped leaves what it has reached.
+    Raises MissingError or InputError for files that cannot be used.
+    """
     device, networks = best_device(), load_published_networks()
-    trained = finetune(
+    load_transformer(networks.transformer, start)
+    rows: list[dict[str, float]] = []
+    out.parent.mkdir(parents=True, exist_ok=True)
+
+    def record(step: int, terms: Terms, average: StyleTransferNet) -> None:
+        rows.append(terms.values())
+        if step % CHECKPOINT_STEPS == 0 or step == recipe.steps:
+            tensors = {name: value.cpu().contiguous() for name, value in average.state_dict().items()}
+            write_atomically(out.with_suffix(".loss.csv"), report.terms_csv(rows).encode())
+            write_atomically(out, safetensors.torch.save(tensors))
+        on_step(step)
+
+    finetune(
         Networks(networks.predictor.to(device), networks.transformer.to(device)),
         load_vgg(vgg, device),
         augmentation.read_folder(paintings, FINETUNE_SIDE),
         augmentation.read_folder(photos, FINETUNE_SIDE),
         recipe=recipe,
-        on_step=lambda step, _terms, _average: on_step(step),
+        on_step=record,
     )
-    tensors = {name: value.cpu().contiguous() for name, value in trained.state_dict().items()}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out, safetensors.torch.save(tensors))
+
+
+def load_transformer(transformer: StyleTransferNet, path: Path) -> None:
+    """Give a transformer the weights of a file that `finetune` wrote.
+
+    Raises MissingError for a file that cannot be read, InputError for one of other content.
+    """
+    try:
+        tensors = safetensors.torch.load(path.read_bytes())
+    except OSError as error:
+        raise MissingError(f"{path} cannot be read ({error.strerror})", "Give the path of a file of weights") from error
+    except safetensors.SafetensorError as error:
+        raise InputError(f"{path} is not a safetensors file ({error})", "Give a file that `finetune` wrote") from error
+    expected = {name: value.shape for name, value in transformer.state_dict().items()}
+    if {name: value.shape for name, value in tensors.items()} != expected:
+        raise InputError(f"{path} has other tensors than the transformer", "Give a file that `finetune` wrote")
+    transformer.load_state_dict(tensors)
 
 
 def _photo_source(photos: Path | None, side: int) -> Callable[[random.Random], Picture]:

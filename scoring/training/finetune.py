@@ -1,9 +1,12 @@
-"""Fine-tuning of the any-painting transformer: fewer artifacts in flat regions, more of the painter's strokes.
+"""Fine-tuning of the any-painting transformer: calmer pictures where the input is calm, more of the painter's strokes.
 
 The loss is Johnson's (content and style in VGG16's features; https://arxiv.org/abs/1603.08155) over many paintings and
-photos, plus two terms for artifacts of the rounded published weights: fine detail where the photo is flat, and the
-pattern that repeats with the network's grid of 4 pixels. A last term keeps the colors of the published network; without
-it the palette fades. The predictor of style vectors stays as it is.
+photos. Each photo is painted twice, with the same statistics: as it is, and shifted by some pixels and spoilt by noise
+or compression. The spoilt one has to show the content of the clean one, and both have to be equal, as in work on the
+stability of style transfer (Gupta et al. 2017, https://arxiv.org/abs/1705.02092). Two more terms measure fine detail
+where the photo is flat, and the pattern that repeats with the network's grid of 4 pixels. A last term keeps the colors
+of the network that the training starts from; without it the palette fades. The predictor of style vectors stays as it
+is.
 """
 
 import copy
@@ -12,36 +15,46 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Final
 
+import cv2
+import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 
 from scoring.perception import losses
 from scoring.perception.vgg import Vgg
-from scoring.scorers.any_painting.conditional_norm import StyleCondition
+from scoring.scorers.any_painting.conditional_norm import ConditionalInstanceNorm, KernelTransform, StyleCondition
 from scoring.scorers.any_painting.network import StyleTransferNet
 from scoring.scorers.any_painting.weights import Networks
-from scoring.training import augmentation
+from scoring.training import augmentation, disturbances
 from scoring.types import Picture
 
-EMA_DECAY: Final = 0.99
+EMA_DECAY: Final = 0.995
 """Decay per step of the exponential moving average of the weights, which is less noisy than the last step."""
+PREDICTOR_SIDE: Final = 256
+"""Pixels: side of the paintings that the predictor of style vectors looks at."""
+MAX_SHIFT: Final = 4
+"""Pixels: one cell of the network's grid. The spoilt photo is shifted by less, in both directions."""
+BORDER: Final = 12
+"""Pixels at the border of a square that are not compared: padding differs there."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Parameters of a training; the defaults produced the shipped weights.
 
-    `content`, `style`, `grid`, `flat` and `palette` are the weights of the `Terms` of the same name.
+    `content`, `style`, `stability`, `grid`, `flat` and `palette` are the weights of the `Terms` of the same name.
     """
 
-    steps: int = 1000
+    steps: int = 1200
     side: int = 192
     """Pixels: side of the squares that are painted."""
     photos_per_step: int = 2
-    learning_rate: float = 6e-4
+    learning_rate: float = 4e-4
     content: float = 1.3
-    style: float = 25.0
-    grid: float = 8000.0
-    flat: float = 500.0
+    style: float = 32.0
+    stability: float = 450.0
+    grid: float = 25000.0
+    flat: float = 1500.0
     palette: float = 1500.0
     seed: int = 0
 
@@ -52,6 +65,7 @@ class Terms:
 
     content: torch.Tensor
     style: torch.Tensor
+    stability: torch.Tensor
     grid: torch.Tensor
     flat: torch.Tensor
     palette: torch.Tensor
@@ -63,6 +77,45 @@ class Terms:
     def values(self) -> dict[str, float]:
         """Return the terms as numbers, by name."""
         return {f.name: getattr(self, f.name).item() for f in fields(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One step's pictures, float in 0..1: squares of one side, B photos."""
+
+    painting: torch.Tensor
+    """(1, 3, side, side)."""
+    clean: torch.Tensor
+    """(B, 3, side, side)."""
+    shifted: torch.Tensor
+    """The same photos, shifted by `shift`: what `spoilt` shows without its disturbances."""
+    spoilt: torch.Tensor
+    shift: tuple[int, int]
+    """Pixels down and right by which the content of `shifted` lies further up and left."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on another device."""
+        moved = {name: getattr(self, name).to(device) for name in ("painting", "clean", "shifted", "spoilt")}
+        return Batch(**moved, shift=self.shift)
+
+
+class JointCondition(StyleCondition):
+    """Normalizes all frames of a forward pass by their joint statistics, with derivatives."""
+
+    def convolve(
+        self,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        norm: ConditionalInstanceNorm,
+        *,
+        phases: int = 1,
+        transform: KernelTransform = lambda kernel: kernel,
+    ) -> torch.Tensor:
+        """Convolve, and normalize by the statistics of the result."""
+        y = F.conv2d(x, transform(self.styled_kernel(weight, norm)))
+        variance, mean = torch.var_mean(y.unflatten(1, (-1, phases)), (0, 2, 3, 4), correction=0)
+        scale, shift = self.scale_and_shift_by(norm, mean, variance)
+        return y * scale.repeat_interleave(phases).view(-1, 1, 1) + shift.repeat_interleave(phases).view(-1, 1, 1)
 
 
 def finetune(
@@ -84,8 +137,8 @@ def finetune(
     adam = torch.optim.Adam(trained.parameters(), recipe.learning_rate)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, recipe.steps, recipe.learning_rate / 50)
     for step in range(1, recipe.steps + 1):
-        painting, photo_batch = (batch.to(networks.device) for batch in _draw_batch(paintings, photos, recipe, rng))
-        terms = measure(networks, trained, vgg, painting, photo_batch)
+        batch = draw_batch(paintings, photos, recipe, rng).to(networks.device)
+        terms = measure(networks, trained, vgg, batch)
         adam.zero_grad()
         terms.weighted(recipe).backward()
         torch.nn.utils.clip_grad_norm_(trained.parameters(), 5.0)
@@ -98,24 +151,40 @@ def finetune(
     return averaged
 
 
-def measure(
-    networks: Networks, transformer: StyleTransferNet, vgg: Vgg, painting: torch.Tensor, photos: torch.Tensor
-) -> Terms:
-    """Paint `photos` (B, 3, H, W) in the style of `painting` (1, 3, 256, 256) and return the terms of the loss."""
+def measure(networks: Networks, transformer: StyleTransferNet, vgg: Vgg, batch: Batch) -> Terms:
+    """Paint a batch with `transformer` and return the terms of the loss; `networks` are those before training."""
     with torch.no_grad():
-        vector = networks.predictor(painting)[0]
-        target = losses.grams(features(vgg, painting))
-        photo_features = features(vgg, photos)
-        published = networks.transformer(photos, StyleCondition(networks.transformer.style(vector)))
-    painted = transformer(photos, StyleCondition(transformer.style(vector)))
-    painted_features = features(vgg, painted)
+        sides = (PREDICTOR_SIDE, PREDICTOR_SIDE)
+        vector = networks.predictor(F.interpolate(batch.painting, sides, mode="bilinear", antialias=True))[0]
+        target = losses.grams(features(vgg, batch.painting))
+        shown = features(vgg, batch.shifted)
+        before = networks.transformer(batch.clean, StyleCondition(networks.transformer.style(vector)))
+    painted, spoilt = paint_pairs(transformer, vector, batch)
+    spoilt_features = features(vgg, spoilt)
     return Terms(
-        content=losses.content_loss(painted_features, photo_features).mean(),
-        style=losses.style_loss(painted_features, target).mean(),
-        grid=losses.grid_energy(painted).mean(),
-        flat=losses.flat_energy(painted, losses.flat_regions(photos)).mean(),
-        palette=(losses.chroma_distance(painted, published) + losses.tone_distance(painted, published)).mean(),
+        content=losses.content_loss(spoilt_features, shown).mean(),
+        style=losses.style_loss(spoilt_features, target).mean(),
+        stability=instability(painted, spoilt, batch.shift).mean(),
+        grid=losses.grid_energy(spoilt).mean(),
+        flat=losses.flat_energy(spoilt, losses.flat_regions(batch.shifted)).mean(),
+        palette=(losses.chroma_distance(painted, before) + losses.tone_distance(painted, before)).mean(),
     )
+
+
+def paint_pairs(transformer: StyleTransferNet, vector: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Paint each clean photo together with its spoilt copy, with the same statistics: (B, 3, H, W) each."""
+    pairs = torch.stack([batch.clean, batch.spoilt], dim=1)
+    painted = torch.stack([transformer(pair, JointCondition(transformer.style(vector))) for pair in pairs])
+    return painted[:, 0], painted[:, 1]
+
+
+def instability(painted: torch.Tensor, spoilt: torch.Tensor, shift: tuple[int, int]) -> torch.Tensor:
+    """Return the mean square difference (B,) of two paintings of one photo, `spoilt` painted from a shifted copy."""
+    down, right = shift
+    height, width = painted.shape[2:]
+    inner = spoilt[:, :, BORDER : height - BORDER, BORDER : width - BORDER]
+    moved = painted[:, :, BORDER + down : height - BORDER + down, BORDER + right : width - BORDER + right]
+    return (moved - inner).square().mean((1, 2, 3))
 
 
 def features(vgg: Vgg, x: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -135,15 +204,37 @@ def _has_bfloat16(device: torch.device) -> bool:
     return torch.backends.cpu.get_cpu_capability().startswith(("AVX512", "AMX"))
 
 
-def _draw_batch(
-    paintings: list[Picture], photos: list[Picture], recipe: Recipe, rng: random.Random
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw one painting and some photos: cropped, mirrored, some with other hues, some with flat regions."""
-    painting = augmentation.random_square(rng.choice(paintings), recipe.side, rng, min_share=0.6)
+def draw_batch(paintings: list[Picture], photos: list[Picture], recipe: Recipe, rng: random.Random) -> Batch:
+    """Draw a painting at one of many scales, and photos with their shifted and spoilt copies."""
+    painting = augmentation.random_square(rng.choice(paintings), recipe.side, rng, min_share=0.35)
     if rng.random() < 0.3:
         painting = augmentation.rotate_hue(painting, rng)
-    squares = []
-    for _ in range(recipe.photos_per_step):
-        photo = augmentation.random_square(rng.choice(photos), recipe.side, rng, min_share=0.4)
-        squares.append(augmentation.flatten_region(photo, rng) if rng.random() < 0.4 else photo)
-    return augmentation.to_batch([painting]), augmentation.to_batch(squares)
+    large = recipe.side + 2 * MAX_SHIFT
+    clean = [_draw_photo(photos, large, rng) for _ in range(recipe.photos_per_step)]
+    spoilt = [disturbances.disturb(photo, rng) if rng.random() < 0.8 else photo for photo in clean]
+    down, right = (rng.randint(1 - MAX_SHIFT, MAX_SHIFT - 1) for _ in range(2))
+    return Batch(
+        painting=augmentation.to_batch([painting]),
+        clean=_window(clean, recipe.side, 0, 0),
+        shifted=_window(clean, recipe.side, down, right),
+        spoilt=_window(spoilt, recipe.side, down, right),
+        shift=(down, right),
+    )
+
+
+def _draw_photo(photos: list[Picture], side: int, rng: random.Random) -> Picture:
+    """Draw a square of a photo at one of many scales, some with a flat region or blurred, or a smooth gradient."""
+    if rng.random() < 0.08:
+        return disturbances.gradient(side, rng)
+    photo = augmentation.random_square(rng.choice(photos), side, rng, min_share=rng.choice((0.2, 0.4, 0.4)))
+    if rng.random() < 0.3:
+        photo = augmentation.flatten_region(photo, rng)
+    if rng.random() < 0.15:
+        photo = np.asarray(cv2.GaussianBlur(np.ascontiguousarray(photo), (0, 0), rng.uniform(1.5, 6)), np.uint8)
+    return np.ascontiguousarray(photo)
+
+
+def _window(pictures: list[Picture], side: int, down: int, right: int) -> torch.Tensor:
+    """Cut the square of `side` pixels whose distance from the middle is `down` and `right`; (B, 3, side, side)."""
+    top, left = MAX_SHIFT + down, MAX_SHIFT + right
+    return augmentation.to_batch([picture[top : top + side, left : left + side] for picture in pictures])

@@ -1,6 +1,6 @@
-"""Report of a tuning: the losses of each step as CSV, and pictures painted before and after."""
+"""Report of a training: the losses of each step as CSV, and pictures painted before and after."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import cv2
@@ -17,6 +17,12 @@ def losses_csv(losses: Sequence[StepLosses]) -> str:
     """Return the content and style loss of each step as CSV with a header line; steps count from 1."""
     rows = (f"{step},{loss.content:.6g},{loss.style:.6g}" for step, loss in enumerate(losses, start=1))
     return "\n".join(["step,content,style", *rows]) + "\n"
+
+
+def terms_csv(rows: Sequence[Mapping[str, float]]) -> str:
+    """Return the terms of each step of a training, at least one, as CSV with a header line; steps count from 1."""
+    lines = (",".join([str(step), *(f"{value:.6g}" for value in row.values())]) for step, row in enumerate(rows, 1))
+    return "\n".join([",".join(["step", *rows[0]]), *lines]) + "\n"
 
 
 def side_by_side(rows: Sequence[Sequence[Picture]]) -> Picture:

@@ -96,8 +96,14 @@ class StyleCondition:
         self, norm: ConditionalInstanceNorm, statistics: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the scale and shift of each channel that normalize by `statistics`, (2, `NORM_CHANNELS`)."""
-        gamma, beta = self._scales_and_shifts[:, norm.channels]
         mean, variance = statistics[:, norm.channels]
+        return self.scale_and_shift_by(norm, mean, variance)
+
+    def scale_and_shift_by(
+        self, norm: ConditionalInstanceNorm, mean: torch.Tensor, variance: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the scale and shift of each channel of one norm that normalize by a mean and variance, (C,) each."""
+        gamma, beta = self._scales_and_shifts[:, norm.channels]
         scale = gamma * (variance + _EPSILON).rsqrt()
         return scale, beta - mean * scale
 

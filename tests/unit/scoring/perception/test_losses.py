@@ -27,6 +27,16 @@ def test_grid_energy_is_high_for_the_grid_and_low_for_strokes():
     assert losses.grid_energy(grid).item() > 30 * losses.grid_energy(strokes).item()
 
 
+def test_smooth_regions_are_gradients_and_blurs_but_no_texture():
+    slope = torch.linspace(0, 1, 96).view(1, 1, 1, 96).expand(1, 3, 96, 96)
+    texture = 0.05 * torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    texture[..., :48] = 0
+    smooth = losses.smooth_regions(slope + texture)
+    assert smooth[..., :40].mean() == 1
+    assert smooth[..., 56:].mean() < 0.05
+    assert losses.flat_regions(slope)[..., 10:-10].mean() == 0
+
+
 def test_specks_are_high_for_dots_and_rings():
     rows, columns = torch.meshgrid(torch.arange(96.0), torch.arange(96.0), indexing="ij")
     radius = ((rows % 12 - 6).square() + (columns % 12 - 6).square()).sqrt()

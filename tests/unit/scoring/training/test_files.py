@@ -1,14 +1,16 @@
-"""The command `tune` writes a style, its losses and a before/after picture."""
+"""The commands `tune` and `finetune` write what they trained, and its losses."""
 
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from frame_tools.contracts.errors import InputError
+from frame_tools.contracts.errors import InputError, MissingError
 from scoring.scorers.any_painting.conditional_norm import STYLE_PARAMETERS
+from scoring.scorers.any_painting.convert import TRANSFORMER, load_published_networks
 from scoring.scorers.any_painting.tuned import load_style
-from scoring.training.files import tune_file
+from scoring.training.files import finetune_file, load_transformer, tune_file
+from scoring.training.finetune import Recipe
 from scoring.training.tune import TuningConfig
 from tests.support.scorer_runs import painting
 
@@ -42,3 +44,44 @@ def test_tune_file_writes_style_losses_and_pictures(vgg_path, weights, tmp_path)
             vgg=vgg_path,
             on_step=steps.append,
         )
+
+
+def test_finetune_file_starts_from_the_given_weights_and_leaves_checkpoints(vgg_path, tmp_path, monkeypatch):
+    monkeypatch.setattr("scoring.training.files.CHECKPOINT_STEPS", 1)
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "swirls.png").write_bytes(painting())
+    out = tmp_path / "weights" / "new.safetensors"
+    written: list[int] = []
+
+    def train(start, **recipe):
+        finetune_file(
+            tmp_path / "pictures",
+            tmp_path / "pictures",
+            out,
+            start=start,
+            recipe=Recipe(steps=2, side=64, photos_per_step=1, **recipe),
+            vgg=vgg_path,
+            on_step=lambda _: written.append(len(out.with_suffix(".loss.csv").read_text().splitlines())),
+        )
+
+    train(TRANSFORMER, learning_rate=0.0)
+    assert written == [2, 3]
+    header, first, _ = out.with_suffix(".loss.csv").read_text().splitlines()
+    assert header == "step,content,style,stability,grid,flat,palette"
+    assert all(float(value) >= 0 for value in first.split(","))
+    shipped, kept = load_published_networks().transformer, load_published_networks().transformer
+    load_transformer(shipped, TRANSFORMER)
+    load_transformer(kept, out)
+    # Without learning, the averaged weights differ by rounding only.
+    assert all((kept.state_dict()[name] - value).abs().max() < 1e-6 for name, value in shipped.state_dict().items())
+
+
+def test_other_files_are_not_loaded_as_weights(weights, tmp_path):
+    transformer = load_published_networks().transformer
+    (tmp_path / "text.safetensors").write_text("no weights")
+    with pytest.raises(MissingError, match="cannot be read"):
+        load_transformer(transformer, tmp_path / "absent.safetensors")
+    with pytest.raises(InputError, match="not a safetensors file"):
+        load_transformer(transformer, tmp_path / "text.safetensors")
+    with pytest.raises(InputError, match="other tensors"):
+        load_transformer(transformer, weights / "any.safetensors")
