@@ -45,16 +45,16 @@ class Recipe:
     `content`, `style`, `stability`, `grid`, `flat` and `palette` are the weights of the `Terms` of the same name.
     """
 
-    steps: int = 1200
+    steps: int = 1100
     side: int = 192
     """Pixels: side of the squares that are painted."""
     photos_per_step: int = 2
     learning_rate: float = 4e-4
-    content: float = 1.3
+    content: float = 2.5
     style: float = 32.0
-    stability: float = 450.0
-    grid: float = 25000.0
-    flat: float = 1500.0
+    stability: float = 1800.0
+    grid: float = 80000.0
+    flat: float = 5000.0
     palette: float = 1500.0
     seed: int = 0
 
