@@ -50,11 +50,11 @@ class Recipe:
     """Pixels: side of the squares that are painted."""
     photos_per_step: int = 2
     learning_rate: float = 4e-4
-    content: float = 2.5
+    content: float = 1.3
     style: float = 32.0
-    stability: float = 1800.0
-    grid: float = 80000.0
-    flat: float = 5000.0
+    stability: float = 900.0
+    grid: float = 50000.0
+    flat: float = 2200.0
     palette: float = 1500.0
     seed: int = 0
 
