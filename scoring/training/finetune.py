@@ -45,16 +45,16 @@ class Recipe:
     `content`, `style`, `stability`, `grid`, `flat` and `palette` are the weights of the `Terms` of the same name.
     """
 
-    steps: int = 1100
+    steps: int = 600
     side: int = 192
     """Pixels: side of the squares that are painted."""
     photos_per_step: int = 2
     learning_rate: float = 4e-4
-    content: float = 1.3
+    content: float = 0.8
     style: float = 32.0
-    stability: float = 900.0
-    grid: float = 50000.0
-    flat: float = 2200.0
+    stability: float = 1500.0
+    grid: float = 70000.0
+    flat: float = 4500.0
     palette: float = 1500.0
     seed: int = 0
 
