@@ -67,7 +67,7 @@ def test_grain_does_not_move_strokes():
 def test_a_frame_moves_as_a_whole():
     """What is painted on it does not depend on where rows are cut into bands, nor on the border."""
     random = np.random.default_rng(2)
-    picture = cv2.GaussianBlur(random.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8), (9, 9), 2)
+    picture = np.asarray(cv2.GaussianBlur(random.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8), (9, 9), 2), np.uint8)
     small = random.integers(0, 256, (HEIGHT // 3, WIDTH // 3, 3), np.uint8)
     whole = upscaled(small, picture)
     part = upscaled(np.ascontiguousarray(small[20:60]), np.ascontiguousarray(picture[60:180]))

@@ -64,7 +64,8 @@ def test_a_new_stage_is_written_at_once(monkeypatch):
 
 
 def test_a_task_says_what_it_does_before_its_first_frame(monkeypatch):
-    storage, stages = planned(), []
+    storage = planned()
+    stages: list[str] = []
     monkeypatch.setattr(ProgressWriter, "__init__", noting(stages, ProgressWriter.__init__))
     monkeypatch.setattr(ProgressWriter, "enter", noting(stages, ProgressWriter.enter))
     score(storage)
