@@ -10,7 +10,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from frame_tools.media.compressed_picture import through_h264
+from scoring.training.compressed_picture import through_h264
 from scoring.types import Picture
 
 
