@@ -36,8 +36,10 @@ def dead_leaves(side: int, rng: random.Random) -> Picture:
         else:
             box = cv2.boxPoints((center, (2 * size, 2 * size * rng.uniform(0.2, 1)), rng.uniform(0, 180)))
             cv2.fillPoly(mask, [box.astype(np.int32)], 255)
-        covered = mask > 0
-        canvas[covered] = (_color(rng) + _shading(side, rng, generator))[covered]
+        left, top, width, height = cv2.boundingRect(mask)
+        rows, columns = slice(top, top + height), slice(left, left + width)
+        covered = mask[rows, columns] > 0  # most leaves are small, so only their part is computed
+        canvas[rows, columns][covered] = (_color(rng) + _shading(side, rows, columns, rng, generator))[covered]
     soft = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.4, 1.2))
     return np.clip(np.rint(soft), 0, 255).astype(np.uint8)
 
@@ -48,13 +50,15 @@ def _color(rng: random.Random) -> NDArray[np.float32]:
     return np.array([gray + rng.uniform(-spread, spread) for _ in range(3)], np.float32)
 
 
-def _shading(side: int, rng: random.Random, generator: np.random.Generator) -> NDArray[np.float32]:
-    """Draw light that falls off to one side, and grain of one scale for some leaves; (side, side, 1) gray levels."""
+def _shading(
+    side: int, rows: slice, columns: slice, rng: random.Random, generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """Draw light that falls off to one side, and grain of one scale for some leaves; (rows, columns, 1) gray levels."""
     angle, depth = rng.uniform(0, 2 * np.pi), rng.uniform(0, 40)
     line = np.linspace(-0.5, 0.5, side, dtype=np.float32)
-    shading: NDArray[np.float32] = depth * (np.cos(angle) * line[:, None] + np.sin(angle) * line[None, :])
+    shading: NDArray[np.float32] = depth * (np.cos(angle) * line[rows, None] + np.sin(angle) * line[None, columns])
     if rng.random() < 0.4:
         cells = max(2, side // rng.choice((2, 4, 8, 16)))
         grain = generator.standard_normal((cells, cells), np.float32) * rng.uniform(4, 25)
-        shading = shading + resize(grain, side, side, cv2.INTER_CUBIC)
+        shading = shading + resize(grain, side, side, cv2.INTER_CUBIC)[rows, columns]
     return shading[:, :, None]

@@ -5,6 +5,7 @@ socket. If the host dies, the process ends at once, whatever it is doing.
 """
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -23,11 +24,13 @@ async def serve(connection: socket.socket, folder: Path) -> None:
     """Load the app, then execute the calls that arrive."""
     console = Console(sys.stdout)
     console.install(verbose=False)
+    gc.disable()  # all that an app imports stays, so collections only take time
     try:
         app = await App.load(folder)
     except AppLoadError as error:
         connection.sendall(channel.write(Loaded(error=str(error))))
         return
+    gc.enable()
     connection.sendall(channel.write(Loaded(app.functions)))
     await _Calls(app, console, connection).run()
 
