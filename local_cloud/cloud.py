@@ -83,7 +83,7 @@ class Cloud:
 @contextmanager
 def running_cloud(options: CloudOptions) -> Iterator[Cloud]:
     """Start the local cloud; stop the launched services in reverse order. Raises ServiceFailedError."""
-    ports = _allocate_ports(options.ports, functions=options.functions)
+    ports = allocate_ports(options.ports, functions=options.functions)
     client_ports = _client_ports(options, ports)
     pool = {"POOL_TASKS": str(max(options.nodes * options.slots, 1))}
     settings = {**app_settings(client_ports), **pool, **options.settings}
@@ -105,7 +105,7 @@ def running_cloud(options: CloudOptions) -> Iterator[Cloud]:
 
 
 def _services(options: CloudOptions, ports: Ports, settings: Mapping[str, str]) -> list[ServiceProcess]:
-    services = [_azurite(options, ports), _batch_service(options, ports)]
+    services = [azurite_process(options, ports), _batch_service(options, ports)]
     return [*services, _function_host(options, ports, settings)] if options.functions else services
 
 
@@ -165,7 +165,8 @@ def _client_ports(options: CloudOptions, ports: Ports) -> Ports:
     return ports if proxy is None else replace(ports, blob=proxy.blob, queue=proxy.queue, table=proxy.table)
 
 
-def _azurite(options: CloudOptions, ports: Ports) -> ServiceProcess:
+def azurite_process(options: CloudOptions, ports: Ports) -> ServiceProcess:
+    """Return the storage emulator, not yet started. Raises ServiceFailedError if it is not installed."""
     if not AZURITE.is_file():
         raise ServiceFailedError(f"Azurite is not installed ({AZURITE} is missing). Run `make setup`.")
     kept = ["--inMemoryPersistence"] if options.in_memory else ["--location", str(options.folder / "azurite")]
@@ -218,7 +219,7 @@ def _function_host(options: CloudOptions, ports: Ports, settings: Mapping[str, s
     )
 
 
-def _allocate_ports(ports: Ports, *, functions: bool) -> Ports:
+def allocate_ports(ports: Ports, *, functions: bool) -> Ports:
     """Replace each port 0 by a free port. Raises ServiceFailedError if a requested port is in use."""
     chosen: dict[str, int] = {}
     held: list[socket.socket] = []

@@ -4,11 +4,17 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
+from azure.storage.blob import BlobClient
+from azure.storage.queue import QueueClient
 
-from local_cloud.cloud import AZURITE, AZURITE_PRELOADS, PROJECT
+from local_cloud.accounts import FREE_PORTS, storage_settings
+from local_cloud.cloud import AZURITE, AZURITE_PRELOADS, PROJECT, CloudOptions, allocate_ports, azurite_process
+from local_cloud.storage_setup import make_containers
 
 SERVER = """
 const server = require("node:http").createServer((request, response) => {
@@ -60,6 +66,24 @@ def test_each_accepted_write_is_a_hint(hints: socket.socket) -> None:
             assert connection.getresponse().read() == b""
         received = [hints.recv(100).decode() for _ in range(3)]
     assert received == ["container triggers", "container input", "queue frame-batches"]
+
+
+def test_azurite_itself_sends_hints(hints: socket.socket, tmp_path: Path) -> None:
+    options = CloudOptions(folder=tmp_path, ports=replace(FREE_PORTS, functions=hints.getsockname()[1]), in_memory=True)
+    ports = allocate_ports(options.ports, functions=False)
+    azurite = azurite_process(options, ports)
+    azurite.start()
+    try:
+        make_containers(ports)
+        settings = storage_settings(ports)
+        with BlobClient.from_connection_string(settings["DATA"], "triggers", "clip.json") as blob:
+            blob.upload_blob(b"{}")
+        assert hints.recv(100) == b"container triggers"
+        with QueueClient.from_connection_string(settings["OPS"], "frame-batches") as queue:
+            queue.send_message("message")
+        assert hints.recv(100) == b"queue frame-batches"
+    finally:
+        azurite.stop()
 
 
 def test_telemetry_is_loaded_only_if_it_is_used() -> None:
