@@ -154,7 +154,9 @@ def chart(rows: Sequence[Row]) -> str:
             for stage, seconds, color in zip(STAGES, row.stages, COLORS, strict=True):
                 axes.barh(place, seconds, left=left, color=color, height=0.6, label=stage if place == 0 else None)
                 left += seconds
-            axes.text(left, place, f"  {row.ratio:.2f} × painting", va="center")
+            axes.annotate(
+                f"{row.ratio:.2f} × painting", (left, place), xytext=(6, 0), textcoords="offset points", va="center"
+            )
         axes.set_yticks(range(len(rows)), [row.label for row in reversed(rows)])
         axes.set_xlabel("seconds from the trigger file to the finished video")
         axes.margins(x=0.18)
