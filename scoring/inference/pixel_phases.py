@@ -4,10 +4,24 @@ A picture (B, H, W, C) in blocks of R x S pixels is (B, H/R, W/S, R * S * C), th
 blocks of 1 x S pixels are the picture itself, seen with other sides. A convolution of a picture in blocks is again a
 convolution, with more channels and fewer positions. A register of a processor takes 8 channels, and a picture has 3.
 
-Tensors here are pictures in the order of memory, (B, H, W, C); the convolution's own view is `as_channels`.
+Tensors here are pictures in the order of memory, (B, H, W, C); the convolution's own view is `as_channels`. What only
+moves pixels is done once for their positions, for each size, and then by `gather` in one pass over memory.
 """
 
+from functools import lru_cache
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
+
+from scoring.inference.padding import pad
+
+Positions: TypeAlias = NDArray[np.intp]
+"""Positions in a picture, counted row by row, one for each position of the result."""
+
+_SIZES: Final = 8
+"""Results of each function that are kept, of up to 8 bytes for each pixel; frames, or their tiles, have few sizes."""
 
 
 def as_channels(pictures: torch.Tensor) -> torch.Tensor:
@@ -50,61 +64,60 @@ def doubling_kernel(weight: torch.Tensor) -> torch.Tensor:
     """Return the kernel (4 * O, I, 2, 2) that does what doubling a picture (nearest) and `weight` (O, I, 3, 3) do.
 
     Of three neighbors in a doubled picture at least two are equal, so two taps suffice. For a picture (h, w) with its
-    edge repeated around it the result is (h + 1, w + 1): see `interleave`.
+    edge repeated around it the result is (h + 1, w + 1): see `doubled`.
     """
     pairs = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])  # phase, source pixel, tap
     kernel = torch.einsum("oikl,puk,qvl->pqoiuv", weight, pairs, pairs)
     return kernel.flatten(0, 2).contiguous()
 
 
-def interleave(phases: torch.Tensor, target: torch.Tensor) -> None:
-    """Write the doubled picture (B, 2h, 2w, C) to `target` from its four phases, (B, h + 1, w + 1, 4C).
+def gather(pictures: torch.Tensor, positions: Positions) -> torch.Tensor:
+    """Return (B, *positions.shape, C): the pixels of each picture (B, ..., C) at these positions. On a CPU."""
+    pixels = pictures.flatten(1, -2)
+    gathered = pictures.new_empty(len(pictures), positions.size, pictures.shape[-1])
+    for source, target in zip(pixels, gathered, strict=True):
+        # numpy copies short rows twice as fast as torch; "clip" (no position is outside) lets it write in place.
+        np.take(source.numpy(), positions.ravel(), axis=0, out=target.numpy(), mode="clip")
+    arranged: torch.Tensor = gathered.unflatten(1, positions.shape)
+    return arranged
 
-    Of an even row the values from row 0 on count, of an odd row those from row 1 on, and so for columns.
+
+@lru_cache(_SIZES)
+def padded(height: int, width: int, mode: Literal["reflect", "replicate"]) -> Positions:
+    """Return the positions (height + 2, width + 2) of a picture padded by one pixel at each side."""
+    own = torch.arange(height * width, dtype=torch.float64).view(1, 1, height, width)
+    return _positions(pad(own, (1, 1, 1, 1), mode)[0, 0])
+
+
+@lru_cache(_SIZES)
+def doubled(height: int, width: int) -> Positions:
+    """Return the positions (2 * height + 2, 2 * width + 2) of a doubled picture with its edge repeated around it.
+
+    They are positions in its four phases (height + 1, width + 1, 4): see `doubling_kernel`. Of an even row the phases
+    from row 0 on count, of an odd row those from row 1 on, and so for columns.
     """
-    height, width, channels = (int(side) for side in target.shape[1:])
-    blocks = target.unflatten(2, (width // 2, 2)).unflatten(1, (height // 2, 2))
-    for p in range(2):
-        for q in range(2):
-            blocks[:, :, p, :, q] = _phase(phases, p, q, channels)
+    phases = torch.arange((height + 1) * (width + 1) * 4).view(height + 1, width + 1, 2, 2)
+    picture = torch.empty(2 * height, 2 * width, dtype=torch.int64)
+    for row in range(2):
+        for column in range(2):
+            picture[row::2, column::2] = phases[row : row + height, column : column + width, row, column]
+    return _positions(pad(picture[None, None].double(), (1, 1, 1, 1), "replicate")[0, 0])
 
 
-def interleave_in_blocks(phases: torch.Tensor, target: torch.Tensor) -> None:
-    """Do as `interleave`, but `target` is (B, 2h/2, 2w/4, 2, 4, C): in blocks of 2 x 4 pixels."""
-    channels = int(target.shape[-1])
-    halves = target.unflatten(4, (2, 2))
-    for p in range(2):
-        for q in range(2):
-            halves[:, :, :, p, :, q] = _phase(phases, p, q, channels).unflatten(2, (-1, 2))
+@lru_cache(_SIZES)
+def doubled_in_blocks(height: int, width: int, rows: int, columns: int, margin: int) -> Positions:
+    """Return the positions of a doubled picture, padded by `margin` pixels by reflection, in blocks.
+
+    As those of `doubled`, but (blocks, blocks, rows, columns); the padded sides are multiples of the block's.
+    """
+    picture = torch.from_numpy(doubled(height, width)[1:-1, 1:-1]).double()
+    wide = pad(picture[None, None], (margin, margin, margin, margin), "reflect")[0, 0]
+    return _positions(wide.unflatten(1, (-1, columns)).unflatten(0, (-1, rows)).transpose(1, 2))
 
 
-def _phase(phases: torch.Tensor, row: int, column: int, channels: int) -> torch.Tensor:
-    height, width = (int(side) - 1 for side in phases.shape[1:3])
-    first = (2 * row + column) * channels
-    return phases[:, row : row + height, column : column + width, first : first + channels]
-
-
-def repeat_edges(pictures: torch.Tensor) -> None:
-    """Fill the first and last row and column from their neighbors."""
-    for lines in (pictures[:, 1:-1].movedim(2, 1), pictures):
-        lines[:, 0], lines[:, -1] = lines[:, 1], lines[:, -2]
-
-
-def reflect_edges(blocks: torch.Tensor, pixels: int) -> None:
-    """Fill the outer `pixels` at each side of (B, H/R, W/S, R, S, C) by reflection; they are whole blocks, and fewer
-    than the pixels within."""
-    inner_rows = slice(pixels // int(blocks.shape[3]), -(pixels // int(blocks.shape[3])))
-    _reflect(blocks[:, inner_rows].movedim((2, 4), (0, 1)), pixels)
-    _reflect(blocks.movedim((1, 3), (0, 1)), pixels)
-
-
-def _reflect(lines: torch.Tensor, pixels: int) -> None:
-    """Fill the outer `pixels` of (blocks, pixels of a block, ...)."""
-    size = int(lines.shape[1])
-    last = int(lines.shape[0]) * size - 1 - pixels
-    for distance in range(1, pixels + 1):
-        for outer, inner in ((pixels - distance, pixels + distance), (last + distance, last - distance)):
-            lines[divmod(outer, size)] = lines[divmod(inner, size)]
+def _positions(values: torch.Tensor) -> Positions:
+    """Convert float64, which holds integers up to 2^53 exactly, and which torch can pad."""
+    return np.ascontiguousarray(values.numpy(), np.intp)
 
 
 def from_blocks(blocks: torch.Tensor, rows: int, columns: int) -> torch.Tensor:

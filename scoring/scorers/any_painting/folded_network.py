@@ -14,18 +14,19 @@ from torch import nn
 from scoring.inference.fused import convolve_and_activate, convolve_and_add
 from scoring.inference.padding import pad
 from scoring.inference.pixel_phases import (
+    Positions,
     as_channels,
     as_pictures,
     block_kernel,
+    doubled,
+    doubled_in_blocks,
     doubling_kernel,
     from_blocks,
-    interleave,
-    interleave_in_blocks,
-    reflect_edges,
-    repeat_edges,
+    gather,
+    padded,
 )
 from scoring.scorers.any_painting.conditional_norm import ConditionalInstanceNorm, KernelTransform, StyleCondition
-from scoring.scorers.any_painting.network import Expand, Residual, StyleTransferNet
+from scoring.scorers.any_painting.network import STRIDE, Expand, Residual, StyleTransferNet
 
 Convolution = tuple[torch.Tensor, torch.Tensor]
 """Kernel and bias."""
@@ -52,45 +53,44 @@ class FoldedNetwork:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Paint frames."""
-        x = self._contract(x)
+        height, width = (int(side) // STRIDE for side in x.shape[2:])
+        features = self._contract(x)
+        around = padded(height, width, "reflect")
         for first, second in self._residuals:
-            y = convolve_and_activate(pad(x, (1, 1, 1, 1), "reflect"), *first, "relu")
-            convolve_and_add(x, pad(y, (1, 1, 1, 1), "reflect"), *second)
-        return self._expand(x)
+            y = convolve_and_activate(_gathered(as_pictures(features), around), *first, "relu")
+            convolve_and_add(features, _gathered(as_pictures(y), around), *second)
+        return self._expand(features, height, width)
 
     def _contract(self, x: torch.Tensor) -> torch.Tensor:
         """Map frames to features, (B, 32, H/4, W/4)."""
-        padded = as_pictures(pad(x, (_WIDE, _WIDE, _WIDE, _WIDE), "reflect")).contiguous()
-        pairs = padded.unflatten(2, (-1, 2)).flatten(3)
-        wide = as_pictures(convolve_and_activate(as_channels(pairs), *self._first, "relu"))
-        x = as_channels(wide.unflatten(3, (2, -1)).flatten(2, 3))
+        wide = as_pictures(pad(x, (_WIDE, _WIDE, _WIDE, _WIDE), "reflect")).contiguous()
+        pairs = wide.unflatten(2, (-1, 2)).flatten(3)
+        y = as_pictures(convolve_and_activate(as_channels(pairs), *self._first, "relu"))
+        x = as_channels(y.unflatten(3, (2, -1)).flatten(2, 3))
         for kernel, bias in self._halve:
             x = convolve_and_activate(pad(x, (1, 0, 1, 0), "reflect"), kernel, bias, "relu", stride=2)
         return x
 
-    def _expand(self, x: torch.Tensor) -> torch.Tensor:
-        """Map features to frames."""
-        batch, _, height, width = (int(side) for side in x.shape)
+    def _expand(self, features: torch.Tensor, height: int, width: int) -> torch.Tensor:
+        """Map features, (B, 32, height, width), to frames."""
         first, second = self._double
-        phases = as_pictures(convolve_and_activate(pad(x, (1, 1, 1, 1), "replicate"), *first, "relu"))
-        doubled = phases.new_empty(batch, 2 * height + 2, 2 * width + 2, phases.shape[3] // 4)
-        interleave(phases, doubled[:, 1:-1, 1:-1])
-        repeat_edges(doubled)
-        phases = as_pictures(convolve_and_activate(as_channels(doubled), *second, "relu"))
-        return self._paint(phases, 4 * height, 4 * width)
-
-    def _paint(self, phases: torch.Tensor, height: int, width: int) -> torch.Tensor:
-        """Apply the last convolution to the phases of a doubled picture."""
-        rows, columns = _LAST_BLOCK
-        outer = (height + 2 * _WIDE) // rows, (width + 2 * _WIDE) // columns
-        blocks = phases.new_empty(len(phases), *outer, rows, columns, phases.shape[3] // 4)
-        around_rows, around_columns = _WIDE // rows, _WIDE // columns
-        interleave_in_blocks(
-            phases, blocks[:, around_rows : outer[0] - around_rows, around_columns : outer[1] - around_columns]
-        )
-        reflect_edges(blocks, _WIDE)
+        x = _gathered(as_pictures(features), padded(height, width, "replicate"))
+        phases = convolve_and_activate(x, *first, "relu")
+        phases = convolve_and_activate(_gathered(_by_phase(phases), doubled(height, width)), *second, "relu")
+        blocks = gather(_by_phase(phases), doubled_in_blocks(2 * height, 2 * width, *_LAST_BLOCK, _WIDE))
         painted = convolve_and_activate(as_channels(blocks.flatten(3)), *self._last, "sigmoid")
-        return as_channels(from_blocks(as_pictures(painted), rows, columns))
+        return as_channels(from_blocks(as_pictures(painted), *_LAST_BLOCK))
+
+
+def _gathered(pictures: torch.Tensor, positions: Positions) -> torch.Tensor:
+    """Return (B, C, H, W) of the pixels of `pictures` (B, ..., C) at these positions."""
+    return as_channels(gather(pictures, positions))
+
+
+def _by_phase(x: torch.Tensor) -> torch.Tensor:
+    """View (B, 4C, h, w) as (B, h, w, 4, C)."""
+    phases: torch.Tensor = as_pictures(x).unflatten(3, (4, -1))
+    return phases
 
 
 class FoldedNetworks:

@@ -1,6 +1,5 @@
-"""Pictures in blocks of pixels: convolutions, doubling and padding equal those at full size."""
+"""Pictures in blocks of pixels: convolutions, doubling and padding equal torch's at full size."""
 
-import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 from hypothesis import given
@@ -10,12 +9,12 @@ from scoring.inference.pixel_phases import (
     as_channels,
     as_pictures,
     block_kernel,
+    doubled,
+    doubled_in_blocks,
     doubling_kernel,
     from_blocks,
-    interleave,
-    interleave_in_blocks,
-    reflect_edges,
-    repeat_edges,
+    gather,
+    padded,
 )
 
 blocks_in_a_picture = st.integers(3, 7)
@@ -44,46 +43,29 @@ def test_convolution_in_blocks(height, width, rows, columns, size):
 
 
 def doubled_and_convolved(x, weight):
-    """Return what doubling (nearest), reflection padding and a 3x3 convolution give, and its phases."""
-    doubled = F.interpolate(x, scale_factor=2, mode="nearest")
-    expected = F.conv2d(F.pad(doubled, (1,) * 4, mode="reflect"), weight)
+    """Return what doubling (nearest), reflection padding and a 3x3 convolution give, and its phases (B, h, w, 4, C)."""
+    twice = F.interpolate(x, scale_factor=2, mode="nearest")
+    expected = F.conv2d(F.pad(twice, (1,) * 4, mode="reflect"), weight)
     phases = F.conv2d(F.pad(x, (1,) * 4, mode="replicate"), doubling_kernel(weight))
-    return as_pictures(expected), as_pictures(phases)
+    return expected, as_pictures(phases).unflatten(3, (4, -1))
 
 
 @given(blocks_in_a_picture, blocks_in_a_picture, channel_counts)
 def test_doubling_kernel(height, width, channels):
     expected, phases = doubled_and_convolved(random(2, 3, height, width), random(channels, 3, 3, 3))
-    actual = torch.full_like(expected, torch.nan)
-    interleave(phases, actual)
-    torch.testing.assert_close(actual, expected)
+    actual = as_channels(gather(phases, doubled(height, width)))
+    torch.testing.assert_close(actual, F.pad(expected, (1,) * 4, mode="replicate"))
 
 
 @given(blocks_in_a_picture, blocks_in_a_picture, channel_counts)
 def test_doubling_kernel_in_blocks(height, width, channels):
     expected, phases = doubled_and_convolved(random(2, 3, height, 2 * width), random(channels, 3, 3, 3))
-    actual = torch.full_like(in_blocks(expected, 2, 4), torch.nan)
-    interleave_in_blocks(phases, actual)
-    torch.testing.assert_close(actual, in_blocks(expected, 2, 4))
+    actual = gather(phases, doubled_in_blocks(height, 2 * width, 2, 4, 4))
+    wide = F.pad(expected, (4,) * 4, mode="reflect")
+    torch.testing.assert_close(actual, in_blocks(as_pictures(wide), 2, 4))
 
 
-@given(blocks_in_a_picture, blocks_in_a_picture, st.sampled_from([(1, 1, 4), (2, 4, 4), (2, 2, 2), (4, 1, 4)]))
-def test_reflected_edges(height, width, form):
-    rows, columns, pixels = form
-    inner = random(2, 3, rows * (height + 2), columns * (width + 2))
-    expected = in_blocks(as_pictures(F.pad(inner, (pixels,) * 4, mode="reflect")), rows, columns)
-    actual = torch.full_like(expected, torch.nan)
-    around_rows, around_columns = pixels // rows, pixels // columns
-    actual[:, around_rows:-around_rows, around_columns:-around_columns] = in_blocks(as_pictures(inner), rows, columns)
-    reflect_edges(actual, pixels)
-    assert torch.equal(actual, expected)
-
-
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 5), (4, 3)])
-def test_repeated_edges(height, width):
-    inner = random(2, 3, height, width)
-    expected = as_pictures(F.pad(inner, (1,) * 4, mode="replicate"))
-    actual = torch.full_like(expected, torch.nan)
-    actual[:, 1:-1, 1:-1] = as_pictures(inner)
-    repeat_edges(actual)
-    assert torch.equal(actual, expected)
+@given(blocks_in_a_picture, blocks_in_a_picture, st.sampled_from(["reflect", "replicate"]))
+def test_padded(height, width, mode):
+    x = random(2, 3, height, width).contiguous(memory_format=torch.channels_last)
+    assert torch.equal(as_channels(gather(as_pictures(x), padded(height, width, mode))), F.pad(x, (1,) * 4, mode=mode))
