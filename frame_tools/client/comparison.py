@@ -1,7 +1,7 @@
 """Videos that compare a painted video with its original, and short loops of it as GIF or WebP."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import islice, pairwise
 from pathlib import Path
@@ -59,7 +59,11 @@ def write_loop(painted: Path, out: Path) -> None:
     step = max(1, math.ceil(rate / LOOP_RATE))
     count = max(1, round(LOOP_SECONDS * rate))
     images = [_small(image) for image in islice(painted_images(painted), 0, count, step)]
-    milliseconds = max(20, round(1000 * step / rate))
+    write_animation(images, out, milliseconds=max(20, round(1000 * step / rate)))
+
+
+def write_animation(images: Sequence[Image.Image], out: Path, *, milliseconds: int) -> None:
+    """Write images of one size as an animation that repeats, a GIF or WebP by the suffix; each is shown so long."""
     with atomic_output(out) as part:
         images[0].save(
             part, out.suffix.removeprefix(".").upper(), save_all=True, append_images=images[1:],
