@@ -27,7 +27,7 @@ from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.working_size import working_size
 from frame_tools.media.segment import SegmentEncoder
-from scoring.opencv import gradient, resize, to_gray
+from scoring.opencv import gradient, local_range, resize, to_gray
 from scoring.postprocess.resize import to_full_size, to_working_size
 from scoring.scorers.any_painting.convert import TRANSFORMER
 from scoring.scorers.any_painting.scorer import AnyPainting
@@ -73,9 +73,7 @@ def properties(picture: Picture, painted: Picture, full: Picture) -> tuple[float
     plain = resize(painted, width, height, cv2.INTER_CUBIC)
     slopes, plain_slopes, own_slopes = (slope(each) for each in (picture, plain, full))
     edges, flat = slopes >= np.quantile(slopes, EDGES), slopes <= np.quantile(slopes, FLAT)
-    side = 2 * (height // painted.shape[0]) + 1
-    window = np.ones((side, side), np.uint8)
-    low, high = cv2.erode(plain, window), cv2.dilate(plain, window)
+    low, high = local_range(plain, 2 * (height // painted.shape[0]) + 1)
     outside = np.maximum(cv2.subtract(full, high), cv2.subtract(low, full)).max(2) > VISIBLE
     return (
         float(own_slopes[edges].mean() / plain_slopes[edges].mean()),

@@ -9,8 +9,8 @@ import safetensors.torch
 import torch
 
 from benchmarks.frames import read_frames
+from frame_tools.contracts.batch_borders import spread_sample
 from frame_tools.contracts.options import Options
-from frame_tools.contracts.plan import spread_sample
 from frame_tools.contracts.working_size import working_size
 from scoring.postprocess.resize import to_full_size, to_working_size
 from scoring.scorers.any_painting.convert import load_published_networks
