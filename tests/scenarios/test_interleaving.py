@@ -326,16 +326,21 @@ def damaged(world: World) -> str:
     return run_id
 
 
-def video_uploaded(world: World) -> str:
+def video_uploaded(world: World, source: str = "frames") -> str:
     """Upload a video that the cloud splits, and its trigger file."""
     world.storage.input.write("clip/video.mp4", b"a video")
-    blob = world.upload_trigger("clip", video="video.mp4", source="frames", scorer="describe", frames_per_batch=1)
+    blob = world.upload_trigger("clip", video="video.mp4", source=source, scorer="describe", frames_per_batch=1)
     return ids.run_id_for(blob, world.storage.triggers.need(blob).etag)
 
 
-def video_split(world: World) -> str:
+def video_indexed(world: World) -> str:
+    """A task has made the index of the video, and the message is in transit."""
+    return video_split(world, "video")
+
+
+def video_split(world: World, source: str = "frames") -> str:
     """The video is split, and the message is in transit."""
-    run_id = video_uploaded(world)
+    run_id = video_uploaded(world, source)
     start(world.app, run_id)
     world.deliver_messages()
     split(world.storage, run_id, 2)
@@ -417,6 +422,8 @@ IN_FUNCTION: Final[dict[str, Race]] = {
     "video: split message twice": (video_split, (finish_split, finish_split), {"finished"}),
     "video: split message, sweep": (video_split, (finish_split, run_sweep), {"finished"}),
     "video: split message, cancel": (video_split, (finish_split, cancel), {"cancelled"}),
+    "video alone: index message, sweep": (video_indexed, (finish_split, run_sweep), {"finished"}),
+    "video alone: index message, cancel": (video_indexed, (finish_split, cancel), {"cancelled"}),
     "video: failed split message, sweep": (split_failed, (finish_split, run_sweep), {"failed"}),
     "video: failed split message, resume": (split_failed, (finish_split, resume_missing), {"finished"}),
 }

@@ -14,13 +14,15 @@ from frame_tools.contracts.errors import ErrorCode, NextStep
 from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.messages import BatchMessage
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.plan import Plan
+from frame_tools.contracts.plan import Plan, Request
 from frame_tools.contracts.receipt import Failure, Receipt, SplitReceipt, StoredFile, TaskTimes
+from frame_tools.contracts.video_index import VideoIndex
 from frame_tools.media import images
 from frame_tools.media.indexed_video import IndexedVideo
 from frame_tools.media.segment import SegmentEncoder
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import Storage
+from frame_tools.storage.pins import pin_of
 from tests.support.clips import draw
 
 SIZE = (64, 48)
@@ -36,11 +38,19 @@ def score(storage: Storage, run_id: str, batch: int, *, attempt: int = 1, messag
 
 
 def split(storage: Storage, run_id: str, count: int) -> None:
-    """Execute the task `split` for a video of `count` frames."""
-    for number in range(count):
-        picture = images.encode_jpeg(draw(number, SIZE))
-        storage.work.write(f"{RunPaths(run_id).split_folder}/frames/{number + 1:06d}.jpg", picture)
-    data = Manifest.plain(count, Fraction(25), width=SIZE[0], height=SIZE[1]).dumps()
+    """Execute the task `split` for a video of `count` frames, which are stored unless tasks are to decode it."""
+    request = Request.load_stored(storage.runs.need(RunPaths(run_id).request).data)
+    manifest = Manifest.plain(count, Fraction(25), width=SIZE[0], height=SIZE[1])
+    if request.trigger.reads_video:
+        info = storage.input.info(f"{request.folder}/{request.trigger.video}")
+        assert info is not None
+        index = VideoIndex(origin=0, keys=(0,), obstacle="keys", file=pin_of(info))
+        manifest = manifest.model_copy(update={"index": index})
+    else:
+        for number in range(count):
+            picture = images.encode_jpeg(draw(number, SIZE))
+            storage.work.write(f"{RunPaths(run_id).split_folder}/frames/{number + 1:06d}.jpg", picture)
+    data = manifest.dumps()
     storage.runs.create(RunPaths(run_id).manifest, data)
     receipt = SplitReceipt(
         run_id=run_id,
