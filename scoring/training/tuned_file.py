@@ -6,7 +6,6 @@ from typing import Final
 
 from frame_tools.contracts.errors import DamagedError
 from frame_tools.contracts.scorers import VGG_WEIGHTS
-from frame_tools.contracts.tuning import TUNING_STEPS
 from frame_tools.storage.blobs import sha256_of
 from scoring.image_codec import decode_painting
 from scoring.inference.tensors import best_device
@@ -18,7 +17,7 @@ from scoring.scorers.any_painting.weights import load_networks
 from scoring.training.tune import TuningConfig, tune
 from scoring.types import StyleFile
 
-CONFIG: Final = TuningConfig(steps=TUNING_STEPS)
+CONFIG: Final = TuningConfig()
 
 
 class TunedFileMaker:
