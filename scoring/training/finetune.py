@@ -1,8 +1,8 @@
 """Fine-tuning of the any-painting transformer: calmer pictures where the input is calm, more of the painter's strokes.
 
 The loss is Johnson's (content and style in VGG16's features; https://arxiv.org/abs/1603.08155) over many paintings and
-photos. Each photo is painted twice, with the same statistics: as it is, and shifted by some pixels and spoilt by noise
-or compression. The spoilt one has to show the content of the clean one, and both have to be equal, as in work on the
+photos. Each photo is painted twice, with the same statistics: as it is, and shifted by some pixels and spoiled by noise
+or compression. The spoiled one has to show the content of the clean one, and both have to be equal, as in work on the
 stability of style transfer (Gupta et al. 2017, https://arxiv.org/abs/1705.02092). Two more terms measure fine detail
 where the photo is flat, and the pattern that repeats with the network's grid of 4 pixels. A last term keeps the colors
 of the network that the training starts from; without it the palette fades. The predictor of style vectors stays as it
@@ -33,7 +33,7 @@ EMA_DECAY: Final = 0.995
 PREDICTOR_SIDE: Final = 256
 """Pixels: side of the paintings that the predictor of style vectors looks at."""
 MAX_SHIFT: Final = 4
-"""Pixels: one cell of the network's grid. The spoilt photo is shifted by less, in both directions."""
+"""Pixels: one cell of the network's grid. The spoiled photo is shifted by less, in both directions."""
 BORDER: Final = 12
 """Pixels at the border of a square that are not compared: padding differs there."""
 
@@ -88,14 +88,14 @@ class Batch:
     clean: torch.Tensor
     """(B, 3, side, side)."""
     shifted: torch.Tensor
-    """The same photos, shifted by `shift`: what `spoilt` shows without its disturbances."""
-    spoilt: torch.Tensor
+    """The same photos, shifted by `shift`: what `spoiled` shows without its disturbances."""
+    spoiled: torch.Tensor
     shift: tuple[int, int]
     """Pixels down and right by which the content of `shifted` lies further up and left."""
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on another device."""
-        moved = {name: getattr(self, name).to(device) for name in ("painting", "clean", "shifted", "spoilt")}
+        moved = {name: getattr(self, name).to(device) for name in ("painting", "clean", "shifted", "spoiled")}
         return Batch(**moved, shift=self.shift)
 
 
@@ -159,30 +159,30 @@ def measure(networks: Networks, transformer: StyleTransferNet, vgg: Vgg, batch: 
         target = losses.grams(features(vgg, batch.painting))
         shown = features(vgg, batch.shifted)
         before = networks.transformer(batch.clean, StyleCondition(networks.transformer.style(vector)))
-    painted, spoilt = paint_pairs(transformer, vector, batch)
-    spoilt_features = features(vgg, spoilt)
+    painted, spoiled = paint_pairs(transformer, vector, batch)
+    spoiled_features = features(vgg, spoiled)
     return Terms(
-        content=losses.content_loss(spoilt_features, shown).mean(),
-        style=losses.style_loss(spoilt_features, target).mean(),
-        stability=instability(painted, spoilt, batch.shift).mean(),
-        grid=losses.grid_energy(spoilt).mean(),
-        flat=losses.flat_energy(spoilt, losses.flat_regions(batch.shifted)).mean(),
+        content=losses.content_loss(spoiled_features, shown).mean(),
+        style=losses.style_loss(spoiled_features, target).mean(),
+        stability=instability(painted, spoiled, batch.shift).mean(),
+        grid=losses.grid_energy(spoiled).mean(),
+        flat=losses.flat_energy(spoiled, losses.flat_regions(batch.shifted)).mean(),
         palette=(losses.chroma_distance(painted, before) + losses.tone_distance(painted, before)).mean(),
     )
 
 
 def paint_pairs(transformer: StyleTransferNet, vector: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Paint each clean photo together with its spoilt copy, with the same statistics: (B, 3, H, W) each."""
-    pairs = torch.stack([batch.clean, batch.spoilt], dim=1)
+    """Paint each clean photo together with its spoiled copy, with the same statistics: (B, 3, H, W) each."""
+    pairs = torch.stack([batch.clean, batch.spoiled], dim=1)
     painted = torch.stack([transformer(pair, JointCondition(transformer.style(vector))) for pair in pairs])
     return painted[:, 0], painted[:, 1]
 
 
-def instability(painted: torch.Tensor, spoilt: torch.Tensor, shift: tuple[int, int]) -> torch.Tensor:
-    """Return the mean square difference (B,) of two paintings of one photo, `spoilt` painted from a shifted copy."""
+def instability(painted: torch.Tensor, spoiled: torch.Tensor, shift: tuple[int, int]) -> torch.Tensor:
+    """Return the mean square difference (B,) of two paintings of one photo, `spoiled` painted from a shifted copy."""
     down, right = shift
     height, width = painted.shape[2:]
-    inner = spoilt[:, :, BORDER : height - BORDER, BORDER : width - BORDER]
+    inner = spoiled[:, :, BORDER : height - BORDER, BORDER : width - BORDER]
     moved = painted[:, :, BORDER + down : height - BORDER + down, BORDER + right : width - BORDER + right]
     return (moved - inner).square().mean((1, 2, 3))
 
@@ -205,19 +205,19 @@ def _has_bfloat16(device: torch.device) -> bool:
 
 
 def draw_batch(paintings: list[Picture], photos: list[Picture], recipe: Recipe, rng: random.Random) -> Batch:
-    """Draw a painting at one of many scales, and photos with their shifted and spoilt copies."""
+    """Draw a painting at one of many scales, and photos with their shifted and spoiled copies."""
     painting = augmentation.random_square(rng.choice(paintings), recipe.side, rng, min_share=0.35)
     if rng.random() < 0.3:
         painting = augmentation.rotate_hue(painting, rng)
     large = recipe.side + 2 * MAX_SHIFT
     clean = [_draw_photo(photos, large, rng) for _ in range(recipe.photos_per_step)]
-    spoilt = [disturbances.disturb(photo, rng) if rng.random() < 0.8 else photo for photo in clean]
+    spoiled = [disturbances.disturb(photo, rng) if rng.random() < 0.8 else photo for photo in clean]
     down, right = (rng.randint(1 - MAX_SHIFT, MAX_SHIFT - 1) for _ in range(2))
     return Batch(
         painting=augmentation.to_batch([painting]),
         clean=_window(clean, recipe.side, 0, 0),
         shifted=_window(clean, recipe.side, down, right),
-        spoilt=_window(spoilt, recipe.side, down, right),
+        spoiled=_window(spoiled, recipe.side, down, right),
         shift=(down, right),
     )
 

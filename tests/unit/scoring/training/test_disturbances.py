@@ -16,12 +16,12 @@ def photo(side=64):
 @pytest.mark.parametrize("apply", dict.fromkeys(disturbances.DISTURBANCES), ids=lambda f: f.__name__)
 def test_each_changes_the_picture_a_little_and_repeatably(apply):
     picture = photo()
-    spoilt = apply(picture, random.Random(1))
-    assert spoilt.shape == picture.shape
-    assert spoilt.dtype == np.uint8
-    difference = np.abs(spoilt.astype(int) - picture)
+    spoiled = apply(picture, random.Random(1))
+    assert spoiled.shape == picture.shape
+    assert spoiled.dtype == np.uint8
+    difference = np.abs(spoiled.astype(int) - picture)
     assert 0.2 < difference.mean() < 12
-    assert np.array_equal(spoilt, apply(picture, random.Random(1)))
+    assert np.array_equal(spoiled, apply(picture, random.Random(1)))
 
 
 def test_channels_keep_their_order():

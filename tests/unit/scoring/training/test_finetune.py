@@ -40,7 +40,7 @@ def test_the_shift_of_a_batch_is_where_its_photos_coincide(seed):
     )
     assert instability(batch.clean, batch.shifted, batch.shift).max() == 0
     # What a disturbance changes is little, compared with a wrong shift.
-    assert instability(batch.clean, batch.spoilt, batch.shift).max() < 0.01
+    assert instability(batch.clean, batch.spoiled, batch.shift).max() < 0.01
 
 
 def test_a_wrong_shift_is_measured():
@@ -54,7 +54,7 @@ def test_a_wrong_shift_is_measured():
 def test_both_pictures_of_a_pair_are_painted_with_the_same_statistics():
     networks = load_published_networks()
     batch = draw_batch([decoded_painting()], [dead_leaves(200, random.Random(1))], Recipe(side=64), random.Random(4))
-    alike = replace(batch, spoilt=batch.clean)
+    alike = replace(batch, spoiled=batch.clean)
     vector = networks.predictor(torch.rand(1, 3, 256, 256))[0]
     with torch.no_grad():
         painted, copy = paint_pairs(networks.transformer, vector, alike)
