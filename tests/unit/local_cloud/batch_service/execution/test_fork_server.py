@@ -12,6 +12,8 @@ import pytest
 from local_cloud.batch_service.execution.directories import TaskDirectory
 from local_cloud.batch_service.execution.fork_server import ForkedProcess, ForkServer
 from local_cloud.batch_service.execution.image import Image, Prepared
+from local_cloud.batch_service.execution.process import StopSignal, run_process
+from local_cloud.batch_service.execution.process_registry import ProcessRegistry
 
 PROGRAM = """
 import os, pathlib, sys, time
@@ -75,6 +77,33 @@ def test_tasks_run_in_processes_of_their_own_that_import_nothing_again(
     assert (tmp_path / "task-7" / "stdout.txt").read_text() == "7 value wd True\n"
     assert (tmp_path / "task-7" / "stderr.txt").read_text() == "reason\n"
     assert (tmp_path / "imports.txt").read_text() == "imported\n"
+
+
+def test_the_service_forks_a_task_or_starts_it_as_usual(environment: dict[str, str], tmp_path: Path) -> None:
+    task = {**environment, "OF_TASK": "value"}
+    (tmp_path / "program" / "__main__.py").write_text("import sys; print('heavy' in sys.modules); raise SystemExit(5)")
+
+    async def run_task(name: str, server: ForkServer) -> tuple[int, str]:
+        directory = TaskDirectory(tmp_path / name)
+        directory.make_fresh()
+        ended = await run_process(
+            "python -m program",
+            attempt=name,
+            directory=directory,
+            environment=task,
+            wall_clock_s=None,
+            stop_signal=StopSignal(),
+            registry=ProcessRegistry(tmp_path / "processes"),
+            fork_server=server,
+        )
+        return ended.exit_code, directory.stdout.read_text()
+
+    async def test(server: ForkServer, _start: Start) -> None:
+        assert await run_task("forked", server) == (5, "True\n")
+        await server.close()
+        assert await run_task("started", server) == (5, "False\n")
+
+    run(environment, tmp_path, test)
 
 
 def test_a_signal_is_reported_as_its_negative_number(environment: dict[str, str], tmp_path: Path) -> None:
