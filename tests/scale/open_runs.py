@@ -1,5 +1,6 @@
 """Many open runs in memory, copied from one, and a count of the operations on storage and Batch."""
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,6 +11,16 @@ from frame_tools.contracts.paths import RunPaths
 from orchestration.app import App
 from tests.support.memory_world import InMemoryCloud, with_access_hook
 from tests.support.world import World
+
+
+class StandingClock:
+    """A clock that only a test moves."""
+
+    def __init__(self) -> None:
+        self.time = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+    def now(self) -> dt.datetime:
+        return self.time
 
 
 @dataclass(frozen=True)

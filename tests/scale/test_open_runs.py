@@ -1,5 +1,7 @@
 """What handlers cost with 1, 100 and 1,000 open runs: exact numbers of operations on storage and Batch."""
 
+from dataclasses import replace
+
 import pytest
 
 from frame_tools.contracts import paths
@@ -15,7 +17,7 @@ from orchestration.reporting.spending import read_spending
 from orchestration.reporting.status import run_status
 from orchestration.runs.sweep_progress import Scan, SweepProgress, write_progress
 from orchestration.web.rows import list_rows, open_rows
-from tests.scale.open_runs import OpenRuns, count_operations, open_runs
+from tests.scale.open_runs import OpenRuns, StandingClock, count_operations, open_runs
 from tests.support.fake_node import fail
 from tests.support.world import message
 
@@ -74,8 +76,12 @@ def test_other_runs_do_not_make_a_handler_dearer(runs: OpenRuns) -> None:
     assert costs["status"] <= 11
 
 
-STATUS = 9
-"""Operations of a status of a run with a slot; beside it, a row of the page needs a listing of the run's pictures."""
+STATUS = 10
+"""Operations of a status of a run with a slot."""
+KEPT = 2
+"""Of a watcher to find no answer, and to keep the own one."""
+ROW = 2
+"""Of a row of the page while the answer is fresh: the answer, and a listing of the run's pictures."""
 REFRESH = 2
 """Operations of a refresh of the screen Runs that no run causes: the open marks and the entries of the list."""
 
@@ -84,12 +90,13 @@ def test_refresh_of_the_page_reads_only_runs_with_a_slot(runs: OpenRuns) -> None
     run_ids = [*runs.admitted, *runs.waiting]
     status = count_operations(runs.world.app, lambda app: run_status(app, runs.admitted[0])).total
     assert status == STATUS
-    drawn = count_operations(runs.world.app, lambda app: list_rows(app, count=len(run_ids)))
-    assert drawn.total == REFRESH + (STATUS + 1) * len(runs.admitted)
+    app = replace(runs.world.app, clock=StandingClock())
+    drawn = count_operations(app, lambda app: list_rows(app, count=len(run_ids)))
+    assert drawn.total == REFRESH + (KEPT + STATUS + ROW - 1) * len(runs.admitted)
     assert {drawn.of_run(run_id) for run_id in runs.waiting} <= {0}
     shown = run_ids[:100]
-    polled = count_operations(runs.world.app, lambda app: open_rows(app, shown))
-    assert polled.total == REFRESH + (STATUS + 1) * len(set(shown) & set(runs.admitted))
+    polled = count_operations(app, lambda app: open_rows(app, shown))
+    assert polled.total == REFRESH + ROW * len(set(shown) & set(runs.admitted))
 
 
 @pytest.mark.parametrize("ended", [1, 20, 100])

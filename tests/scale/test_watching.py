@@ -14,21 +14,11 @@ from orchestration.reporting.status import run_status
 from orchestration.reporting.watched_status import ENDED_FRESH, FRESH, watched_status
 from orchestration.web.parts import part
 from orchestration.web.rows import open_rows
-from tests.scale.open_runs import count_operations, open_runs
+from tests.scale.open_runs import StandingClock, count_operations, open_runs
 from tests.support.world import World
 
 WRITES = 2
 """A watcher who computes says so, and then writes the answer."""
-
-
-class StandingClock:
-    """A clock that only a test moves."""
-
-    def __init__(self) -> None:
-        self.time = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-
-    def now(self) -> dt.datetime:
-        return self.time
 
 
 @pytest.fixture
