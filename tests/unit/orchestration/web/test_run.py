@@ -7,6 +7,8 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
 from frame_tools.contracts.progress import StepProgress
 from frame_tools.contracts.trigger import Trigger
+from frame_tools.contracts.tuning import TuningPaths, TuningProgress
+from frame_tools.storage.recorded_hashes import load_plan
 from orchestration.reporting.timeline import StageTime
 from orchestration.state import RunState, read_state
 from orchestration.web.batch_view import read_batch
@@ -14,7 +16,7 @@ from orchestration.web.marks import Mark, Marks, _frames_text, read_marks
 from orchestration.web.progress_view import bars_of
 from orchestration.web.run_view import read_run
 from tests.support.fake_node import fail
-from tests.support.world import World
+from tests.support.world import World, painting
 from tests.unit.orchestration.web.conftest import Fetch
 
 
@@ -38,6 +40,19 @@ def test_open_run_shows_stages_and_batches(world: World) -> None:
     assert (run.batches[1].first, run.batches[1].last) == (3, 4)
     assert run.document_title == "50 % · clip"
     assert not run.has_videos
+
+
+def test_open_run_says_how_far_its_tuning_is(world: World, fetch: Fetch) -> None:
+    world.storage.input.write("clip/sea.png", painting())
+    run_id = started(world, scorer="any", style="sea.png", tune=True)
+    plan, _ = load_plan(world.storage, run_id)
+    names = TuningPaths.of(plan.styles[0].sha256, plan.weights_sha256)
+    progress = TuningProgress(step=120, steps=600, written_at=world.clock.now().isoformat())
+    world.storage.runs.write(names.progress, progress.dumps())
+    text = "tuning to the painting, 120 of 600 steps"
+    (current,) = (step for step in read_run(world.app, run_id).progress.steps if step.state == "current")
+    assert current.hint == text
+    assert text in fetch("ui_part", part="runs").get_body().decode()
 
 
 def test_finished_run_offers_video_report_and_command(world: World) -> None:
