@@ -1,64 +1,63 @@
-"""Measure temporal smoothing and write the table in docs/steadiness.md: its effect and its cost.
+"""Measure temporal smoothing and write the tables in docs/steadiness.md: its effect and its cost.
 
-    .venv-scoring/bin/python -m benchmarks.steadiness [--clips a.mp4 b.mp4] [--paintings a.jpg b.jpg] [--frames 32]
+    .venv-scoring/bin/python -m benchmarks.steadiness [--clips a.mp4 b.mp4:120] [--stills a.jpg b.jpg]
+        [--scenes pan zoom] [--paintings a.jpg b.jpg] [--frames 24] [--drift c.mp4] [--done figures.jsonl]
         [--vgg scoring/weights/vgg16.safetensors] [--docs docs] [--credit "clips: ..."]
 
 Each clip is painted with per-frame and with shared statistics; the latter is then smoothed with increasing weights.
-Besides the clips, a pan and a zoom over a still image are evaluated, whose motion is known exactly: the method itself
-estimates motion, so estimated motion alone would favor it. All figures are ratios to the frames painted independently.
+Besides the clips, scenes over stills are evaluated, whose motion is known exactly (`benchmarks.steady_clips`): the
+method itself estimates motion, so estimated motion alone would favor it. All figures are ratios to the frames painted
+independently. With `--drift`, 300 frames of one more clip show the change over ten frames (`benchmarks.drift`). With
+`--done`, figures are kept in a file, and an interrupted measurement continues where it was. Four paintings with sixteen
+clips of 24 frames take about eight minutes of one core.
 `python -m benchmarks.steadiness_chart` then draws docs/steadiness.svg from the table.
 """
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from benchmarks.frames import read_frames, resized
-from benchmarks.steadiness_table import BEGIN, END, Curve, Point, format_table
+from benchmarks.drift import DISTANCE, format_drift, measure_drift, pair_starts
+from benchmarks.frames import resized
+from benchmarks.steadiness_table import (
+    BEGIN,
+    DRIFT_BEGIN,
+    DRIFT_END,
+    END,
+    Curve,
+    FinishedCurves,
+    Point,
+    format_table,
+    replaced,
+)
+from benchmarks.steady_clips import SCENES, Clip, draw_clips, read_clip
 from frame_tools.contracts.options import Options
 from frame_tools.media import images
 from scoring.inference.weight_files import weights_folder
 from scoring.perception.losses import grams, style_loss
 from scoring.perception.vgg import Vgg, load_vgg
 from scoring.scorers.any_painting.scorer import AnyPainting
-from scoring.temporal.flow import GrayImage, VectorField, estimate_motion, pixel_grid
-from scoring.temporal.measure import motion, sharpness, warp_error
+from scoring.temporal.flow import MotionField, estimate_motion
+from scoring.temporal.measure import sharpness, warp_error
 from scoring.temporal.smooth import TemporalSmoother
 from scoring.types import FramePosition, Picture, RunInputs, StyleFile, StyleMix
 
 ROOT: Final = Path(__file__).parents[1]
 SAMPLES: Final = ROOT / ".local" / "samples"
-SIZE: Final = (640, 360)
-WEIGHTS: Final = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9)
+WEIGHTS: Final = (0.0, 0.5, 0.7, 0.8)
 STYLE_LOSS_FRAMES: Final = 2
 """Frames of a clip for which the style loss is computed."""
+DRIFT_FRAMES: Final = 300
 
-Motion = list[tuple[VectorField, GrayImage]]
 Pictures = list[Picture]
-
-
-@dataclass(frozen=True)
-class Clip:
-    """Frames of a clip and their motion.
-
-    `motion` tells for each frame but the first where its pixels were in the previous frame; `exact` whether that is
-    known exactly, not estimated.
-    """
-
-    name: str
-    frames: Pictures
-    motion: Motion
-    exact: bool
 
 
 @dataclass(frozen=True)
@@ -70,46 +69,9 @@ class Figures:
     style: float
 
 
-def read_clip(path: Path, count: int) -> Clip:
-    """Read frames from the middle of a video, scaled down to about 640x360 pixels at the same aspect ratio."""
-    frames = list(read_frames(path))
-    start = max(0, (len(frames) - count) // 2)
-    height, width = frames[0].shape[:2]
-    scale = min(1.0, (SIZE[0] * SIZE[1] / (width * height)) ** 0.5)
-    size = (round(width * scale), round(height * scale))
-    frames = [resized(frame, size) for frame in frames[start : start + count]]
-    return Clip(path.stem, frames, [motion(a, b) for a, b in pairwise(frames)], exact=False)
-
-
-def camera_move(name: str, still: Picture, count: int) -> Clip:
-    """Move a window over a still image: "pan" by 3.4 and 1.2 pixels per frame, or "zoom" in by 1.2 % per frame."""
-    width, height = SIZE
-    still = resized(still, (2 * width, 2 * height))
-    transforms = []
-    for t in range(count):
-        scale = 1.0 if name == "pan" else 1.6 * 0.988**t
-        x, y = (3.4 * t, 1.2 * t) if name == "pan" else ((2 - scale) * width / 2, (2 - scale) * height / 2)
-        transforms.append(np.array([[scale, 0, x], [0, scale, y], [0, 0, 1]]))
-    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    frames = [
-        np.asarray(cv2.warpAffine(still, transform[:2], SIZE, flags=flags, borderMode=cv2.BORDER_REFLECT), np.uint8)
-        for transform in transforms
-    ]
-    return Clip(name, frames, [_exact_motion(before, after) for before, after in pairwise(transforms)], exact=True)
-
-
-def _exact_motion(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[VectorField, GrayImage]:
-    """Return where each pixel was in the previous frame, and a mask of those that were visible there."""
-    width, height = SIZE
-    to_before = (np.linalg.inv(before) @ after).astype(np.float32)
-    positions = pixel_grid(range(height), width) @ to_before[:2, :2].T + to_before[:2, 2]
-    x, y = positions[..., 0], positions[..., 1]
-    return positions, ((x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)).astype(np.uint8)
-
-
-def paint_clip(scorer: AnyPainting, painting: Path, clip: Clip, statistics: str) -> Pictures:
-    """Paint a clip's frames with statistics "shared" or "frame"."""
-    sample = [clip.frames[i] for i in np.linspace(0, len(clip.frames) - 1, 8).round().astype(int)]
+def paint(scorer: AnyPainting, painting: Path, frames: Pictures, statistics: str) -> Pictures:
+    """Paint frames with statistics "shared" or "frame"."""
+    sample = [frames[i] for i in np.linspace(0, len(frames) - 1, 8).round().astype(int)]
     run = RunInputs(
         options=Options.model_validate({"scorer": "any", "statistics": statistics}),
         styles=(StyleFile(painting.name, painting.read_bytes()),),
@@ -117,7 +79,7 @@ def paint_clip(scorer: AnyPainting, painting: Path, clip: Clip, statistics: str)
         sample=lambda: sample,
     )
     score = scorer.open(run, scorer.prepare(run))
-    return [score(frame[None], (FramePosition(i, i / 25),))[0] for i, frame in enumerate(clip.frames)]
+    return [score(frame[None], (FramePosition(i, i / 25),))[0] for i, frame in enumerate(frames)]
 
 
 class Evaluator:
@@ -134,29 +96,48 @@ class Evaluator:
         with torch.inference_mode():
             return self._vgg(torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255)
 
+    @staticmethod
+    def warp(clip: Clip, shown: Pictures) -> float:
+        """Return the warping error of a clip without its first third, where smoothing has little history."""
+        pairs = range(len(shown) // 3, len(shown) - 1)
+        return fmean(warp_error(shown[i], shown[i + 1], *clip.motion[i]) for i in pairs)
+
     def evaluate(self, clip: Clip, painted: Pictures) -> Figures:
-        """Return the figures of a clip without its first third, where smoothing has little history."""
+        """Return the figures of a clip without its first third."""
         third = len(painted) // 3
-        pairs = range(third, len(painted) - 1)
         sampled = np.linspace(third, len(painted) - 1, STYLE_LOSS_FRAMES).round().astype(int)
         return Figures(
-            fmean(warp_error(painted[i], painted[i + 1], *clip.motion[i]) for i in pairs),
+            self.warp(clip, painted),
             fmean(sharpness(picture) for picture in painted[third:]),
             fmean(style_loss(self._features(painted[i]), self._target).item() for i in sampled),
         )
 
 
-def measure(scorer: AnyPainting, evaluator: Evaluator, painting: Path, clips: list[Clip]) -> Iterator[Curve]:
+def smooth(painted: Pictures, motions: Sequence[MotionField | None], weight: float) -> Pictures:
+    """Return painted frames after temporal smoothing."""
+    smoother = TemporalSmoother(weight)
+    return [smoother.smooth(picture, field) for picture, field in zip(painted, motions, strict=True)]
+
+
+def motions_of(frames: Pictures) -> list[MotionField | None]:
+    """Estimate the motion of each frame; the first one has none."""
+    return [None, *(estimate_motion(a, b) for a, b in pairwise(frames))]
+
+
+def measure(
+    scorer: AnyPainting, evaluator: Evaluator, painting: Path, clips: Sequence[Clip], finished: FinishedCurves
+) -> Iterator[Curve]:
     """Yield the curve of each clip with one painting; weight 0 shows the effect of shared statistics alone."""
     for clip in clips:
-        baseline = evaluator.evaluate(clip, paint_clip(scorer, painting, clip, "frame"))
-        shared = paint_clip(scorer, painting, clip, "shared")
-        motions = [None, *(estimate_motion(a, b) for a, b in pairwise(clip.frames))]
+        if (known := finished.find(clip.name, painting.stem)) is not None:
+            yield known
+            continue
+        baseline = evaluator.evaluate(clip, paint(scorer, painting, clip.frames, "frame"))
+        shared = paint(scorer, painting, clip.frames, "shared")
+        motions = motions_of(clip.frames)
         points = []
         for weight in WEIGHTS:
-            smoother = TemporalSmoother(weight)
-            smoothed = [smoother.smooth(picture, field) for picture, field in zip(shared, motions, strict=True)]
-            figures = evaluator.evaluate(clip, smoothed)
+            figures = evaluator.evaluate(clip, smooth(shared, motions, weight))
             points.append(
                 Point(
                     weight=weight,
@@ -165,21 +146,46 @@ def measure(scorer: AnyPainting, evaluator: Evaluator, painting: Path, clips: li
                     style=figures.style / baseline.style,
                 )
             )
-        yield Curve(
-            clip=clip.name,
-            painting=painting.stem,
-            points=tuple(points),
-            exact=clip.exact,
-            unpainted=evaluator.evaluate(clip, clip.frames).warp / baseline.warp,
+        yield finished.add(
+            Curve(
+                clip=clip.name,
+                painting=painting.stem,
+                points=tuple(points),
+                exact=clip.exact,
+                unpainted=evaluator.warp(clip, clip.frames) / baseline.warp,
+            )
         )
+
+
+def drift_table(scorer: AnyPainting, vgg: Vgg, source: str, paintings: Sequence[Path]) -> str:
+    """Return the table of the change over ten frames, in a clip and in its painted frames."""
+    frames = read_clip(source, DRIFT_FRAMES).frames
+    motions = motions_of(frames)
+    pairs = [(start, start + DISTANCE) for start in pair_starts(len(frames))]
+    needed = sorted({place for pair in pairs for place in pair})
+    rows = []
+    for painting in paintings:
+        independent = paint(scorer, painting, [frames[place] for place in needed], "frame")
+        versions: dict[str, Mapping[int, Picture]] = {
+            "of the clip": dict(enumerate(frames)),
+            "painted independently": dict(zip(needed, independent, strict=True)),
+            "temporal_smoothing 0.7": dict(enumerate(smooth(paint(scorer, painting, frames, "shared"), motions, 0.7))),
+        }
+        for name, pictures in versions.items():
+            rows.append((painting.stem, name, measure_drift(vgg, [(pictures[a], pictures[b]) for a, b in pairs])))
+    return format_drift(rows)
 
 
 def main() -> None:
     """Measure, print the table, and write it into docs/steadiness.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=Path, nargs="*", default=[SAMPLES / "sailing.mp4"])
+    parser.add_argument("--clips", nargs="*", default=[str(SAMPLES / "sailing.mp4")])
+    parser.add_argument("--stills", type=Path, nargs="*", default=[], help="the first clip's first frame if none")
+    parser.add_argument("--scenes", nargs="*", choices=SCENES, default=list(SCENES))
     parser.add_argument("--paintings", type=Path, nargs="*", default=[SAMPLES / "painting.jpg"])
-    parser.add_argument("--frames", type=int, default=32)
+    parser.add_argument("--frames", type=int, default=24)
+    parser.add_argument("--drift", help="a clip of a fixed camera, measured with the first painting")
+    parser.add_argument("--done", type=Path, help="file of figures that are measured already; new ones are added")
     parser.add_argument("--vgg", type=Path, default=weights_folder(os.environ) / "vgg16.safetensors")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs")
     parser.add_argument("--credit", default="")
@@ -187,19 +193,21 @@ def main() -> None:
     torch.set_num_threads(1)
     scorer = AnyPainting.load(weights_folder(os.environ))
     vgg = load_vgg(arguments.vgg, torch.device("cpu"))
-    clips = [read_clip(path, arguments.frames) for path in arguments.clips]
-    still = next(read_frames(arguments.clips[0]))
-    clips += [camera_move(name, still, arguments.frames) for name in ("pan", "zoom")]
-    curves = []
+    clips = [read_clip(source, arguments.frames) for source in arguments.clips]
+    stills = [np.array(images.read_rgb(path.read_bytes())) for path in arguments.stills] or [clips[0].frames[0]]
+    clips += draw_clips(stills, arguments.scenes, arguments.frames)
+    finished, curves = FinishedCurves(arguments.done), []
     for painting in arguments.paintings:
-        for curve in measure(scorer, Evaluator(vgg, painting), painting, clips):
+        for curve in measure(scorer, Evaluator(vgg, painting), painting, clips, finished):
             curves.append(curve)
-            print(format_table([curve]).splitlines()[2 + WEIGHTS.index(0.8)], flush=True)
-    text = "\n\n".join(filter(None, (format_table(curves), arguments.credit)))
+            print(format_table([curve]).splitlines()[2 + WEIGHTS.index(0.7)], flush=True)
     page = arguments.docs / "steadiness.md"
-    head, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    page.write_text(f"{head}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
-    print(text)
+    text = page.read_text(encoding="utf-8")
+    text = replaced(text, BEGIN, END, "\n\n".join(filter(None, (format_table(curves), arguments.credit))))
+    if arguments.drift:
+        table = drift_table(scorer, vgg, arguments.drift, arguments.paintings[:1])
+        text = replaced(text, DRIFT_BEGIN, DRIFT_END, table)
+    page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

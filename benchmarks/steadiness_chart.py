@@ -28,15 +28,15 @@ class _Panel:
     title: str
     value: Callable[[Point], float]
     target: tuple[float, float]
-    """Target range of the mean."""
+    """Target range of each clip with each painting."""
 
 
 _PANELS: Final = (
-    _Panel("warping error, ratio", lambda point: point.warp, (0.0, 0.35)),
-    _Panel("sharpness, ratio", lambda point: point.sharp, (0.9, 1.1)),
-    _Panel("style loss, ratio", lambda point: point.style, (0.95, 1.05)),
+    _Panel("warping error, ratio", lambda point: point.warp, (0.0, 0.3)),
+    _Panel("sharpness, ratio", lambda point: point.sharp, (0.97, 1.03)),
+    _Panel("style loss, ratio", lambda point: point.style, (0.0, 1.03)),
 )
-_KINDS: Final = ((False, charts.BLUE, "real clips"), (True, charts.RED, "pans and zooms with exact flow"))
+_KINDS: Final = ((False, charts.BLUE, "real clips"), (True, charts.RED, "drawn scenes with exact flow"))
 
 
 def chart(curves: Sequence[Curve]) -> str:

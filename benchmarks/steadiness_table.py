@@ -1,13 +1,17 @@
 """The figures of temporal smoothing, and their table in docs/steadiness.md."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
+from pathlib import Path
 from statistics import fmean
 from typing import Final
 
 BEGIN: Final = "<!-- figures: begin -->"
 END: Final = "<!-- figures: end -->"
+DRIFT_BEGIN: Final = "<!-- drift: begin -->"
+DRIFT_END: Final = "<!-- drift: end -->"
 _EXACT: Final = " (exact flow)"
 _HEADER: Final = (
     "| clip | painting | weight | warping error | its root | sharpness | style loss | input's warping error |",
@@ -36,6 +40,37 @@ class Curve:
     """Whether the motion is known exactly, not estimated."""
     unpainted: float
     """Warping error of the input, as a ratio to that of the painted frames."""
+
+
+class FinishedCurves:
+    """Curves in a file, one JSON document a line, so that an interrupted measurement can continue.
+
+    path: the file, which need not exist; with None nothing is kept.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        lines = path.read_text(encoding="utf-8").splitlines() if path is not None and path.exists() else []
+        items = [json.loads(line) for line in lines]
+        curves = [Curve(**{**item, "points": tuple(Point(**point) for point in item["points"])}) for item in items]
+        self._curves = {(curve.clip, curve.painting): curve for curve in curves}
+
+    def find(self, clip: str, painting: str) -> Curve | None:
+        """Return the curve of a clip with a painting, if it is in the file."""
+        return self._curves.get((clip, painting))
+
+    def add(self, curve: Curve) -> Curve:
+        """Append a curve to the file; returns it."""
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(curve)) + "\n")
+        return curve
+
+
+def replaced(page: str, begin: str, end: str, text: str) -> str:
+    """Return a page with another text between two markers."""
+    head, rest = page.split(begin)
+    return f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}"
 
 
 def format_table(curves: Sequence[Curve]) -> str:
