@@ -16,8 +16,7 @@ from typing import Final
 
 import torch
 
-from benchmarks.gallery import Clip, read_clip
-from benchmarks.losses import COLUMNS, measure
+from benchmarks.losses import COLUMNS, FramePair, measure, read_pair
 from scoring.image_codec import decode
 from scoring.inference.weight_files import VGG, weights_folder
 from scoring.perception.dead_leaves import dead_leaves
@@ -27,6 +26,8 @@ from scoring.training.tune import TuningConfig, style_target, tune
 from scoring.types import Picture
 
 REFERENCE: Final = TuningConfig(steps=600, side=192, squares_per_step=2)
+LINES: Final = 360
+"""Height of the painted frames, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class Measured:
 
 
 def measure_recipe(
-    networks: Networks, vgg: Vgg, painting: Picture, clips: Sequence[Clip], config: TuningConfig
+    networks: Networks, vgg: Vgg, painting: Picture, clips: Sequence[FramePair], config: TuningConfig
 ) -> Measured:
     """Tune to a painting and measure the result."""
     started, started_cpu = time.perf_counter(), time.process_time()
@@ -70,7 +71,7 @@ def main() -> None:
     arguments = parser.parse_args()
     cpu, folder = torch.device("cpu"), weights_folder({})
     networks, vgg = load_networks(folder, cpu), load_vgg(folder / VGG, cpu)
-    clips = [read_clip(path) for path in arguments.clips]
+    clips = [read_pair(path, LINES) for path in arguments.clips]
     print(f"| painting | reference | shipped | {' | '.join(COLUMNS)} |")
     print("|---" * (3 + len(COLUMNS)) + "|")
     for path in arguments.paintings:
