@@ -90,6 +90,7 @@ var nodeWrites = {
     '*/queued-batches'
     '*/queued-join'
     '*/split.json'
+    'tuned/*'
   ]
   output: [
     '*/records.jsonl'

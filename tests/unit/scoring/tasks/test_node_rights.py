@@ -5,6 +5,7 @@ import fnmatch
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from frame_tools.assembly import assemble_output
@@ -13,10 +14,15 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
 from frame_tools.contracts.preview_paths import PreviewPaths, preview_slot
 from frame_tools.contracts.trigger import Trigger
+from frame_tools.contracts.tuning import TuningPaths
 from frame_tools.storage.in_memory import in_memory_storage
+from scoring.scorers.any_painting.conditional_norm import STYLE_PARAMETERS
+from scoring.scorers.any_painting.tuned import dump_style
 from scoring.tasks.base import Task, perform
 from scoring.tasks.join import join_run
 from scoring.tasks.split import split_video
+from scoring.tasks.tuning import Tuner
+from scoring.types import StyleFile
 from tests.support.clips import Clip, Tone, make_clip
 from tests.support.scoring_tasks import RUN, planned, planned_with_painting, score
 
@@ -70,6 +76,16 @@ def test_writes_of_a_scoring_task_are_allowed(weights):
     storage, writes = planned_with_painting(), Writes()
     score(writes.watch(storage), weights=weights)
     assert {f"runs/{RunPaths(RUN).receipt(0)}", f"runs/{RunPaths(RUN).prepared}"} <= set(writes)
+    assert writes.refused() == []
+
+
+def test_writes_of_a_tuning_are_allowed():
+    storage, writes, names = in_memory_storage(), Writes(), TuningPaths.of("0" * 64, "1" * 64)
+    storage.runs.create(names.style, b"damaged, so it is deleted")
+    style = dump_style(np.zeros(STYLE_PARAMETERS, np.float32), painting="sea.png", painting_sha256="0" * 64)
+    tuner = Tuner(writes.watch(storage).runs, lambda _painting, _on_step: style)
+    assert tuner.tuned(StyleFile("sea.png", b"a painting"), names).data == style
+    assert {f"runs/{name}" for name in (names.style, names.lease, names.progress)} <= set(writes)
     assert writes.refused() == []
 
 
