@@ -10,7 +10,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from scoring.training.compressed_picture import through_h264
+from frame_tools.media.compressed_picture import through_h264
 from scoring.types import Picture
 
 
@@ -41,7 +41,9 @@ def compress_as_jpeg(picture: Picture, rng: random.Random) -> Picture:
 
 def compress_as_h264(picture: Picture, rng: random.Random) -> Picture:
     """Compress as a frame of H.264 with a constant rate factor between 26 and 42."""
-    return through_h264(picture, crf=rng.randint(26, 42))
+    height, width = picture.shape[:2]
+    decoded = through_h264(picture.tobytes(), width, height, crf=rng.randint(26, 42))
+    return np.frombuffer(decoded, np.uint8).reshape(picture.shape).copy()
 
 
 def reduce_levels(picture: Picture, rng: random.Random) -> Picture:

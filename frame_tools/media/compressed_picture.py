@@ -3,27 +3,32 @@
 import io
 
 import av
-import numpy as np
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
+
+from frame_tools.media.images import rgb_from_frame
 
 
-def through_h264(picture: NDArray[np.uint8], *, crf: int) -> NDArray[np.uint8]:
-    """Encode (H, W, 3) uint8 RGB with even sides as one frame of H.264 and decode it again.
+def through_h264(rgb: bytes, width: int, height: int, *, crf: int) -> bytes:
+    """Encode 8-bit RGB pixels, with even sides, as one frame of H.264, and return the decoded ones.
 
     `crf` is x264's constant rate factor: 18 is hard to distinguish from the original, 51 the worst.
     """
     buffer = io.BytesIO()
-    height, width = picture.shape[:2]
     with av.open(buffer, "w", format="mp4") as container:
         options = {"crf": str(crf), "preset": "superfast", "threads": "1"}
         stream = container.add_stream("libx264", rate=25, options=options)
         assert isinstance(stream, VideoStream)  # noqa: S101 - libx264 encodes video
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+        frame = VideoFrame(width, height, "rgb24")
+        frame.planes[0].update(_in_lines(rgb, 3 * width, frame.planes[0].line_size))
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     buffer.seek(0)
     with av.open(buffer, "r") as coded:
-        return np.asarray(next(coded.decode(video=0)).to_ndarray(format="rgb24"), np.uint8)
+        return rgb_from_frame(next(coded.decode(video=0)).reformat(format="rgb24")).tobytes()
+
+
+def _in_lines(rgb: bytes, used: int, line_size: int) -> bytes:
+    """Return the pixels with each line, of `used` bytes, filled up to `line_size`."""
+    return b"".join(rgb[start : start + used].ljust(line_size, b"\0") for start in range(0, len(rgb), used))
