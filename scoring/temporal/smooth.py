@@ -37,7 +37,7 @@ STILL_EXPONENT: Final = 0.65
 MOVING_EXPONENT: Final = 0.8
 """Exponents of the blending weight for still and moving pixels. Still pixels can average over more frames, and their
 slow flicker needs it. Chosen on the clips of docs/steadiness.md."""
-MOVING_DETAIL: Final = 0.55
+MOVING_DETAIL: Final = 0.7
 """Weight of the finest detail of moving pixels, as a share of their weight."""
 STATE_STEPS: Final = 32
 """Steps to a gray level at which the state is rounded at the end of a batch: much less than a frame's rounding."""
