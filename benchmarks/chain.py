@@ -88,7 +88,7 @@ def frame(index: int, size: Size) -> bytes:
 
 
 def painting() -> bytes:
-    """Return a painting of noise, whose colors the pace does not depend on."""
+    """Return a painting of noise, whose colors the throughput does not depend on."""
     out = io.BytesIO()
     Image.effect_noise((512, 384), 80).convert("RGB").save(out, "PNG")
     return out.getvalue()

@@ -129,8 +129,8 @@ def measure(
 ) -> Iterator[Curve]:
     """Yield the curve of each clip with one painting; weight 0 shows the effect of shared statistics alone."""
     for clip in clips:
-        if (known := finished.find(clip.name, painting.stem)) is not None:
-            yield known
+        if (curve := finished.find(clip.name, painting.stem)) is not None:
+            yield curve
             continue
         baseline = evaluator.evaluate(clip, paint(scorer, painting, clip.frames, "frame"))
         shared = paint(scorer, painting, clip.frames, "shared")

@@ -1,7 +1,7 @@
 """The share of all tasks' time that is painting, on GPUs of several speeds: at first, and once measured.
 
 `python -m benchmarks.model` prints it. Speeds are multiples of that of two CPU cores at 1920x1080; the first run of a
-pool is planned with the throughput table, and later ones with the pace that was measured.
+pool is planned with the throughput table, and later ones with the throughput that was measured.
 """
 
 import math
@@ -38,7 +38,7 @@ class Division:
 
 
 def divide(frames: int, speed: int, start_up: float, *, at_once: int, is_measured: bool) -> Division:
-    """Return how a run on a GPU of this speed is divided, once its pace is measured or before."""
+    """Return how a run on a GPU of this speed is divided, once its throughput is measured or before."""
     table = device_throughput("gpu", width=SIZE[0], height=SIZE[1], options=OPTIONS)
     guessed = run_workload(frames, table, OPTIONS)
     work = replace(guessed, seconds_per_frame=TWO_CORES / speed, start_up_seconds=start_up, is_measured=True)

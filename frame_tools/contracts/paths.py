@@ -54,9 +54,9 @@ def status_document(run_id: str) -> str:
     return f"{STATUSES}{run_id}.json"
 
 
-def measured_paces() -> str:
-    """Return the blob in `runs` that holds the paces of earlier runs."""
-    return "measured-paces.json"
+def throughput_history() -> str:
+    """Return the blob in `runs` that holds the throughputs of earlier runs."""
+    return "throughput-history.json"
 
 
 def sweep_progress() -> str:

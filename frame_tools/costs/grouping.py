@@ -1,8 +1,8 @@
-"""How many neighboring batches one task takes, from the pace of the device and the size of the pool.
+"""How many neighboring batches one task takes, from the throughput of the device and the size of the pool.
 
 A task pays its start-up and its warm-up frames once, so it should be long compared with them; but all nodes of the pool
 should have work, and a task that has just begun when a node is free should not be what the run waits for. A node that
-would start for a few seconds of painting costs more than it saves: once the pace is measured, it gets no task.
+would start for a few seconds of painting costs more than it saves: once the throughput is measured, it gets no task.
 """
 
 import math
@@ -18,7 +18,7 @@ USEFUL_SHARE: Final = 0.98
 """Share of a task's time that is spent on frames that it delivers, where the pool and the run's length allow it. It
 leaves room for devices that are faster than the table says: with one that is five times faster, the share is 0.9."""
 LEAST_SHARE: Final = 0.9
-"""The same in a run that is too short for the pool, where the pace is measured: it then uses fewer nodes."""
+"""The same in a run that is too short for the pool, where the throughput is measured: it then uses fewer nodes."""
 
 
 def useful_share(work: Workload, frames: int) -> float:
@@ -38,7 +38,7 @@ def task_borders(work: Workload, *, batches: int, at_once: int) -> tuple[int, ..
     """Return borders, in batch numbers, of even tasks with the useful share, but of enough for the pool.
 
     `at_once` is the number of tasks that the pool can execute at once. With more tasks than that, their number is a
-    multiple of it, so that the last round is full, too. Where the pace is measured, there are fewer if they would
+    multiple of it, so that the last round is full, too. Where the throughput is measured, there are fewer if they would
     otherwise not have LEAST_SHARE.
     """
     enough = math.ceil(batches / _batches_per_task(work, batches, USEFUL_SHARE))
@@ -72,7 +72,7 @@ def run_workload(frames: int, throughput: Throughput, options: Options) -> Workl
 def can_share_a_task(options: Options) -> bool:
     """Return whether a task may take several batches of a run.
 
-    Not where the pace is unknown, as that of programs: they may also keep a state from frame to frame, which would
-    depend on where a task begins.
+    Not where the throughput is unknown, as that of programs: they may also keep a state from frame to frame, which
+    would depend on where a task begins.
     """
     return SCORERS[options.scorer].has_known_throughput

@@ -5,11 +5,11 @@ from frame_tools.contracts.options import Options
 from frame_tools.costs.grouping import can_share_a_task, run_workload, task_borders
 from frame_tools.costs.throughput import device_throughput
 from orchestration.app import App
-from orchestration.measured_pace import device_of, measured_throughput
+from orchestration.throughput_history import device_of, measured_throughput
 
 
 def plan_tasks(app: App, manifest: Manifest, options: Options, *, batches: int) -> tuple[int, ...]:
-    """Return the plan's task borders, from the pace of earlier runs; empty if each batch gets a task of its own."""
+    """Return the plan's task borders, from the throughput of earlier runs; empty if each batch gets its own task."""
     if batches == 1 or not can_share_a_task(options):
         return ()
     width, height = manifest.width, manifest.height

@@ -15,8 +15,8 @@ from frame_tools.costs.model import Pool, Workload
 from frame_tools.costs.throughput import device_throughput, tuning_seconds
 from orchestration.app import App
 from orchestration.azure_batch.pool import PoolView
-from orchestration.measured_pace import measured_throughput
 from orchestration.reporting.cost import ESTIMATED_NODES, LOCAL_VM_SIZE
+from orchestration.throughput_history import measured_throughput
 
 BLOBS_PER_FRAME: Final = 0
 """A clip is a video, which tasks decode."""

@@ -13,7 +13,6 @@ from frame_tools.contracts.receipt import Outcome
 from orchestration.app import App
 from orchestration.delays import read_delay
 from orchestration.documents import load_own
-from orchestration.measured_pace import measured_throughput
 from orchestration.memory_budget import DOCUMENT_BYTES
 from orchestration.preflight import PoolCheck, read_check
 from orchestration.reporting.cost import LOCAL_VM_SIZE, expected_cost
@@ -21,6 +20,7 @@ from orchestration.reporting.progress import read_steps, run_progress
 from orchestration.reporting.report import read_report, run_notes
 from orchestration.reporting.tuning import read_tuning
 from orchestration.state import AnyState, RunState, UnreadableRun, read_state, read_task_error
+from orchestration.throughput_history import measured_throughput
 
 SMALL_RUN_FRAMES: Final = 20_000
 """The manifest of a run with so many frames takes a few megabytes."""

@@ -14,7 +14,6 @@ from frame_tools.telemetry.logs import log_fields, with_run_context
 from frame_tools.telemetry.metrics import FRAME_SECONDS, RUN_COST
 from orchestration.app import App
 from orchestration.documents import load_own
-from orchestration.measured_pace import record_pace
 from orchestration.memory_budget import DOCUMENT_BYTES
 from orchestration.reporting.page import write_page
 from orchestration.reporting.report import ReportSummary, build_report, report_json
@@ -22,6 +21,7 @@ from orchestration.reporting.run_index import write_ended_entry
 from orchestration.reporting.watched_status import forget_status, outdate_status
 from orchestration.runs.admission import admit_next, release_slots
 from orchestration.state import job_numbers
+from orchestration.throughput_history import record_throughput
 
 _log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def clean_up(app: App, run_id: str) -> Mapping[str, Any]:
     app.storage.output.write(RunPaths(run_id).report, report_json(report))
     terminate_jobs(app, run_id, f"run {outcome.status}")
     release_slots(app, run_id)
-    record_pace(app, report)
+    record_throughput(app, report)
     write_ended_entry(app.storage, outcome, ReportSummary.model_validate(report))
     outdate_status(app.storage, run_id, app.clock.now())
     app.storage.runs.delete(RunPaths(run_id).open_mark)

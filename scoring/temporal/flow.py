@@ -150,8 +150,8 @@ def _thin_changes(moved: GrayImage, frame: GrayImage) -> NDArray[np.bool_]:
     changes, level = np.zeros_like(frame), np.zeros_like(frame)
     for first, second in zip(_thin_things(moved), _thin_things(frame), strict=True):
         level = np.maximum(level, np.maximum(first, second))
-        for one, other in ((first, second), (second, first)):
-            changes = np.maximum(changes, subtract_saturated(subtract_saturated(one, other), other))
+        for thing, other in ((first, second), (second, first)):
+            changes = np.maximum(changes, subtract_saturated(subtract_saturated(thing, other), other))
     surroundings = blur(level.astype(np.float32), THIN_SURROUNDINGS)
     is_new = (changes > THIN_CONTRAST) & (changes > THIN_ISOLATION * surroundings)
     return np.asarray(local_range(is_new.astype(np.uint8), THIN)[1], np.bool_)

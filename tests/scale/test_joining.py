@@ -10,8 +10,8 @@ from orchestration import receipt_memory
 
 FIXED = 60
 """Requests whatever the number of batches, beside receipts and segments, with one page of each listing."""
-PACE = 2
-"""To keep the pace of a run that is long enough to have one."""
+HISTORY = 2
+"""To keep the throughput of a run that is long enough to have one."""
 PER_BATCH = 2
 """The receipt and the segment, each read once."""
 
@@ -19,9 +19,9 @@ PER_BATCH = 2
 @pytest.mark.parametrize("batches", [10, 50])
 def test_receipt_and_segment_are_read_once(batches: int) -> None:
     requests = joining(96 * batches).requests
-    assert requests.total == FIXED + PACE + PER_BATCH * batches
+    assert requests.total == FIXED + HISTORY + PER_BATCH * batches
     assert requests.threads["reader"] == PER_BATCH * batches
-    assert requests.serial(POOLS) == FIXED + PACE + ceil(PER_BATCH * batches / 16)
+    assert requests.serial(POOLS) == FIXED + HISTORY + ceil(PER_BATCH * batches / 16)
 
 
 def test_receipts_of_a_long_run_are_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def planned(frames: int, *, device: str, size: tuple[int, int], at_once: int) ->
 
 
 def smallest_share(frames: int, borders: tuple[int, ...], *, seconds_per_frame: float, start_up: float) -> float:
-    """Return the useful share of the shortest task on a device whose pace the plan did not know."""
+    """Return the useful share of the shortest task on a device whose throughput the plan did not know."""
     work = Workload(frames=frames, seconds_per_frame=seconds_per_frame, start_up_seconds=start_up, warm_up_frames=10)
     return useful_share(work, min(after - before for before, after in pairwise(borders)))
 
@@ -87,7 +87,7 @@ def test_measured_runs_use_fewer_nodes_where_starts_outweigh(
 
 
 @pytest.mark.parametrize("frames", [18_000, HOUR])
-def test_useful_share_on_a_gpu_whose_pace_is_measured(frames: int) -> None:
+def test_useful_share_on_a_gpu_whose_throughput_is_measured(frames: int) -> None:
     """Ten minutes of video on four of the fastest GPUs had 0.73 to 0.83."""
     shares = [each.share for each in divisions(at_once=4, is_measured=True) if each.frames == frames]
     assert min(shares) >= LEAST_SHARE

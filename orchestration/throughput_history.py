@@ -1,8 +1,8 @@
-"""The pace of earlier runs on this deployment's pool, so that tasks and forecasts need not guess it.
+"""The throughput of earlier runs on this deployment's pool, so that tasks and forecasts need not guess it.
 
 The handler that ends a run records what its receipts say, in one small document. It is a hint: a lost write, a damaged
-document or a wrong pace changes how many batches share a task and what is forecast, never what is painted. Nodes can't
-write it (roles.bicep), but the receipts are theirs, so what they say is bounded.
+document or a wrong throughput changes how many batches share a task and what is forecast, never what is painted. Nodes
+can't write it (roles.bicep), but the receipts are theirs, so what they say is bounded.
 """
 
 import logging
@@ -26,9 +26,9 @@ from orchestration.app import App
 _log = logging.getLogger(__name__)
 
 MIN_FRAMES: Final = 200
-"""A run of fewer frames says more about starts than about pace."""
-MAX_PACES: Final = 64
-"""Paces that are kept: those that were measured last."""
+"""A run of fewer frames says more about starts than about throughput."""
+MAX_THROUGHPUTS: Final = 64
+"""Throughputs that are kept: those that were measured last."""
 _TRIES: Final = 3
 """Of writing while other runs end."""
 _Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
@@ -56,12 +56,12 @@ class WorkKind(Document):
         )
 
     def is_like(self, other: "WorkKind") -> bool:
-        """Return whether only the sizes differ, so that the pace follows from the other's by the number of pixels."""
+        """Return whether only the sizes differ, so that one throughput follows from the other by the pixels."""
         sizes = {"scored": self.scored, "size": self.size}
         return other.model_copy(update=sizes) == self
 
 
-class MeasuredPace(Document):
+class MeasuredThroughput(Document):
     """What the receipts of one run say, in wall-clock seconds."""
 
     kind: WorkKind
@@ -69,49 +69,50 @@ class MeasuredPace(Document):
     start_up_seconds: _Seconds
     """Of a task."""
     expected_seconds_per_frame: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    """What the throughput table says of this kind of work; the pace of other sizes is scaled by it."""
+    """What the throughput table says of this kind of work; the throughput of other sizes is scaled by it."""
     frames: Annotated[int, Field(ge=1)]
     measured_at: AwareDatetime
 
 
-class MeasuredPaces(StoredDocument):
-    """The paces of earlier runs, at most one for each kind of work."""
+class ThroughputHistory(StoredDocument):
+    """The throughputs of earlier runs, at most one for each kind of work."""
 
-    document_name: ClassVar = "measured paces"
+    document_name: ClassVar = "measured throughputs"
     max_bytes: ClassVar = 2**17
     version: Literal[1] = 1
-    paces: Annotated[tuple[MeasuredPace, ...], Field(max_length=MAX_PACES)] = ()
+    throughputs: Annotated[tuple[MeasuredThroughput, ...], Field(max_length=MAX_THROUGHPUTS)] = ()
 
-    def with_pace(self, pace: MeasuredPace) -> "MeasuredPaces":
-        """Return the paces with this one in place of an older one of its kind."""
-        others = [each for each in self.paces if each.kind != pace.kind]
-        newest = sorted([*others, pace], key=lambda each: each.measured_at, reverse=True)
-        return self.model_copy(update={"paces": tuple(newest[:MAX_PACES])})
+    def with_throughput(self, throughput: MeasuredThroughput) -> "ThroughputHistory":
+        """Return the throughputs with this one in place of an older one of its kind."""
+        others = [each for each in self.throughputs if each.kind != throughput.kind]
+        newest = sorted([*others, throughput], key=lambda each: each.measured_at, reverse=True)
+        return self.model_copy(update={"throughputs": tuple(newest[:MAX_THROUGHPUTS])})
 
-    def find(self, kind: WorkKind) -> MeasuredPace | None:
-        """Return the pace of this kind of work, or else the newest one that differs in its sizes only."""
-        similar = [pace for pace in self.paces if pace.kind.is_like(kind)]
-        exact = [pace for pace in similar if pace.kind == kind]
-        return max(exact or similar, key=lambda pace: pace.measured_at, default=None)
+    def find(self, kind: WorkKind) -> MeasuredThroughput | None:
+        """Return the throughput of this kind of work, or else the newest one that differs in its sizes only."""
+        similar = [throughput for throughput in self.throughputs if throughput.kind.is_like(kind)]
+        exact = [throughput for throughput in similar if throughput.kind == kind]
+        return max(exact or similar, key=lambda throughput: throughput.measured_at, default=None)
 
 
 def measured_throughput(app: App, options: Options, *, width: int, height: int) -> Throughput | None:
     """Return the throughput of frames of this size on the pool as it was measured, None if it was not.
 
-    Costs one request, none for scorers whose pace depends on their program.
+    Costs one request, none for scorers whose throughput depends on their program.
     """
     if not can_share_a_task(options):
         return None
-    paces = _load(app.storage.runs.read(paths.measured_paces(), limit=MeasuredPaces.max_bytes))
-    pace = paces.find(WorkKind.of(options, width=width, height=height, pool=app.settings.batch_pool_id))
-    if pace is None:
+    history = _load(app.storage.runs.read(paths.throughput_history(), limit=ThroughputHistory.max_bytes))
+    throughput = history.find(WorkKind.of(options, width=width, height=height, pool=app.settings.batch_pool_id))
+    if throughput is None:
         return None
     expected = device_throughput(device_of(app), width=width, height=height, options=options)
-    size = "{}x{}".format(*pace.kind.size)
+    size = "{}x{}".format(*throughput.kind.size)
+    scale = expected.seconds_per_frame / throughput.expected_seconds_per_frame
     return Throughput(
-        seconds_per_frame=pace.seconds_per_frame * expected.seconds_per_frame / pace.expected_seconds_per_frame,
-        start_up_seconds=pace.start_up_seconds,
-        source=f"measured on this pool with {pace.frames} frames of {size}, {pace.measured_at.date()}",
+        seconds_per_frame=throughput.seconds_per_frame * scale,
+        start_up_seconds=throughput.start_up_seconds,
+        source=f"measured on this pool with {throughput.frames} frames of {size}, {throughput.measured_at.date()}",
         is_measured=True,
     )
 
@@ -121,25 +122,25 @@ def device_of(app: App) -> str:
     return "cpu" if app.settings.batch_is_local else "gpu"
 
 
-def record_pace(app: App, report: Mapping[str, Any]) -> None:
-    """Record the pace of a finished run from its report; that of a short one is left out. Idempotent."""
-    pace = _pace_of(app, report)
-    if pace is not None and not any(_is_recorded(app.storage.runs, pace) for _ in range(_TRIES)):
-        _log.info("the pace of the run %s is not kept: other runs ended at the same time", report.get("run_id"))
+def record_throughput(app: App, report: Mapping[str, Any]) -> None:
+    """Record the throughput of a finished run from its report; that of a short one is left out. Idempotent."""
+    throughput = _throughput_of(app, report)
+    if throughput is not None and not any(_is_recorded(app.storage.runs, throughput) for _ in range(_TRIES)):
+        _log.info("the throughput of the run %s is not kept: other runs ended at the same time", report.get("run_id"))
 
 
-def _is_recorded(runs: BlobContainer, pace: MeasuredPace) -> bool:
-    """Try to record a pace; return whether it is recorded."""
-    name = paths.measured_paces()
-    blob = runs.read(name, limit=MeasuredPaces.max_bytes)
-    data = _load(blob).with_pace(pace).dumps()
+def _is_recorded(runs: BlobContainer, throughput: MeasuredThroughput) -> bool:
+    """Try to record a throughput; return whether it is recorded."""
+    name = paths.throughput_history()
+    blob = runs.read(name, limit=ThroughputHistory.max_bytes)
+    data = _load(blob).with_throughput(throughput).dumps()
     if blob is None:
         return runs.create(name, data)
     return blob.data == data or runs.replace(name, data, etag=blob.etag) is not None
 
 
-def _pace_of(app: App, report: Mapping[str, Any]) -> MeasuredPace | None:
-    """Return what a report says of the pace; None if it says too little, or what no run can take."""
+def _throughput_of(app: App, report: Mapping[str, Any]) -> MeasuredThroughput | None:
+    """Return what a report says of the throughput; None if it says too little, or what no run can take."""
     try:
         scoring, clip = report["scoring"], report["clip"]
         options = Options.model_validate(report["plan"]["options"])
@@ -149,7 +150,7 @@ def _pace_of(app: App, report: Mapping[str, Any]) -> MeasuredPace | None:
         size = {"width": clip["width"], "height": clip["height"]}
         # The first task of a run has no frames before its first one.
         scored = frames + (tasks - 1) * warm_up_frames(options.smoothing_weight)
-        return MeasuredPace(
+        return MeasuredThroughput(
             kind=WorkKind.of(options, **size, pool=app.settings.batch_pool_id),
             seconds_per_frame=(scoring["task_seconds"] - scoring["start_up_seconds"]) / scored,
             start_up_seconds=scoring["start_up_seconds"] / tasks,
@@ -158,13 +159,13 @@ def _pace_of(app: App, report: Mapping[str, Any]) -> MeasuredPace | None:
             measured_at=report["ended_at"],
         )
     except (KeyError, ValidationError) as error:
-        _log.info("the report of %s has no pace: %s", report.get("run_id"), error)
+        _log.info("the report of %s has no throughput: %s", report.get("run_id"), error)
         return None
 
 
-def _load(blob: Blob | None) -> MeasuredPaces:
+def _load(blob: Blob | None) -> ThroughputHistory:
     """Return the document; an empty one if there is none, or if it is damaged or another version's."""
     try:
-        return MeasuredPaces.load_stored(blob.data) if blob is not None else MeasuredPaces()
+        return ThroughputHistory.load_stored(blob.data) if blob is not None else ThroughputHistory()
     except (DamagedError, VersionSkewError):
-        return MeasuredPaces()
+        return ThroughputHistory()
