@@ -1,14 +1,22 @@
 """What tasks leave behind: receipts of finished work, permanent failures and retryable errors; and how a run ended."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from frame_tools.contracts.base import Document, StoredDocument
 from frame_tools.contracts.choices import BadFrameAction, RunOutcome
 from frame_tools.contracts.errors import ErrorCode, NextStep
+from frame_tools.contracts.media_values import MAX_FRAMES
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan, Sha256
+from frame_tools.contracts.progress import MAX_TASK_SECONDS
+
+_MAX_SUM: Final = 1e15
+# Reports compute with what nodes write: a number without a bound would overflow there, and the run could not end.
+_FrameNumber = Annotated[int, Field(ge=0, le=MAX_FRAMES)]
+_Seconds = Annotated[float, Field(ge=-MAX_TASK_SECONDS, le=MAX_TASK_SECONDS)]
+_Sum = Annotated[float, Field(ge=-_MAX_SUM, le=_MAX_SUM)]
 
 
 class StoredFile(Document):
@@ -24,28 +32,28 @@ class StoredFile(Document):
 class TaskTimes(Document):
     """How a task spent its time on a batch, in seconds of wall clock; load, infer and save overlap."""
 
-    start_up: float
+    start_up: _Seconds
     """From the start of the process to the first requested frame: imports, weights, style. 0 for later batches."""
-    load: float
-    infer: float
-    save: float
-    total: float
+    load: _Seconds
+    infer: _Seconds
+    save: _Seconds
+    total: _Seconds
     """From the start of the process, or from the task's previous receipt, to this one."""
 
 
 class SteadinessSums(Document):
     """Temporal consistency of a batch: sums over `pairs` of adjacent frames, of the output and of its input."""
 
-    pairs: Annotated[int, Field(ge=0)]
-    warp_error: float
+    pairs: _FrameNumber
+    warp_error: _Sum
     """Mean squared difference to the previous frame warped by the input's optical flow, occluded areas excluded."""
-    warp_error_input: float
-    difference: float
+    warp_error_input: _Sum
+    difference: _Sum
     """Mean difference to the previous frame."""
-    difference_input: float
-    sharpness: float
+    difference_input: _Sum
+    sharpness: _Sum
     """Variance of the Laplacian of the later frame."""
-    sharpness_input: float
+    sharpness_input: _Sum
 
 
 class BadFrame(Document):
@@ -65,8 +73,8 @@ class Receipt(StoredDocument):
     version: Literal[2, 3, 4] = 4
     run_id: str
     batch: int
-    start: int
-    end: int
+    start: _FrameNumber
+    end: _FrameNumber
     plan_sha256: Sha256
     frames: tuple[StoredFile, ...] = ()
     """Painted frames; only with a segment."""

@@ -18,6 +18,8 @@ TUNING_RECIPE: Final = 2
 """Version of what a tuning computes; styles of another version are not used."""
 TUNING_STEPS: Final = 600
 """Training steps of the tuning of one painting."""
+MAX_STEPS: Final = 10**6
+"""Steps that progress may speak of: nodes write it, and a number may have thousands of digits."""
 MAX_TUNED: Final = 4
 """Paintings of one run that can be tuned: the run begins when all are."""
 TUNED_SUFFIX: Final = ".safetensors"
@@ -61,7 +63,7 @@ class TuningProgress(StoredDocument):
 
     document_name: ClassVar = "tuning progress"
     version: Literal[1] = 1
-    step: Annotated[int, Field(ge=0)]
-    steps: Annotated[int, Field(ge=1)]
+    step: Annotated[int, Field(ge=0, le=MAX_STEPS)]
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)]
     written_at: str
     """UTC, ISO 8601."""

@@ -1,9 +1,12 @@
 """A run's progress counts the frames of receipts and of running tasks, and says what it waits for."""
 
+import pytest
+
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.progress import StepProgress, TaskStage
 from orchestration.preflight import check_run, store_check
 from orchestration.reporting.progress import STAGES, WAITING_FOR_NODE, WAITING_FOR_SLOT, WAITING_LOCALLY
+from orchestration.reporting.timeline import read_task_starts
 from tests.support.memory_world import InMemoryCloud
 from tests.support.world import World
 
@@ -57,6 +60,19 @@ def test_progress_never_exceeds_the_batch() -> None:
     world, run_id = started()
     write_progress(world, run_id, "00000", 99)
     assert world.status_document(run_id)["progress"]["frames_done"] == 2
+
+
+@pytest.mark.parametrize(("field", "value"), [(b'"frames": 1', 400 * b"9"), (b'"seconds": 7.0', b"1e300")])
+def test_vast_numbers_of_a_task_are_left_out(field: bytes, value: bytes) -> None:
+    world, run_id = started()
+    write_progress(world, run_id, "00000", 1, seconds=7)
+    name = RunPaths(run_id).step_progress("00000")
+    progress = world.storage.runs.need(name).data
+    world.storage.runs.write(name, progress.replace(field, field.partition(b" ")[0] + b" " + value))
+    document = world.status_document(run_id)["progress"]
+    assert (document["frames_done"], document["frames_per_second"]) == (0, None)
+    listed = {item.name: item for item in world.storage.runs.list(RunPaths(run_id).folder)}
+    assert list(read_task_starts(world.storage.runs, run_id, listed)) == []
 
 
 def test_old_progress_has_no_rate() -> None:

@@ -65,6 +65,10 @@ def test_progress_of_a_dead_task_or_of_garbage_is_not_shown() -> None:
     assert progress_of(world, run_id)["tuning"] is None
     world.storage.runs.write(names.progress, b"{")
     assert progress_of(world, run_id)["tuning"] is None
+    write(world, names, 123)
+    vast = world.storage.runs.need(names.progress).data.replace(b"123", 400 * b"9")
+    world.storage.runs.write(names.progress, vast)
+    assert progress_of(world, run_id)["tuning"] is None
 
 
 def test_run_without_tuning_and_one_that_paints_show_none() -> None:

@@ -1,6 +1,7 @@
 """Documents that nodes can write are never read whole, however large a compromised node has made them."""
 
 import fnmatch
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from frame_tools.contracts.paths import RunPaths
-from frame_tools.contracts.receipt import Failure
+from frame_tools.contracts.receipt import Failure, SteadinessSums
 from frame_tools.storage.quarantine import MAX_BYTES
 from orchestration.handlers.sweep import sweep
 from orchestration.reporting.status import run_status
@@ -46,6 +47,32 @@ def test_run_finishes_beside_a_huge_document(world: World, run_id: str, document
         world.score(run_id)
         world.deliver_messages()
     assert world.status(run_id) == "finished"
+
+
+def steadiness(**values: str) -> str:
+    numbers = dict.fromkeys(SteadinessSums.model_fields, "1") | values
+    return ", ".join(f'"{name}": {number}' for name, number in numbers.items())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "vast"),
+    [
+        *((r'"total": [0-9.]+', f'"total": {number}') for number in ("1e300", "Infinity", "NaN")),
+        ('"times":', f'"steadiness": {{{steadiness(pairs=400 * "9")}}}, "times":'),
+        ('"times":', f'"steadiness": {{{steadiness(sharpness="NaN")}}}, "times":'),
+    ],
+)
+def test_run_finishes_beside_a_receipt_with_vast_numbers(world: World, run_id: str, pattern: str, vast: str) -> None:
+    world.score(run_id, 1, message=False)
+    name = RunPaths(run_id).receipt(1)
+    receipt, count = re.subn(pattern, vast, world.storage.runs.need(name).data.decode())
+    assert count == 1
+    world.storage.runs.write(name, receipt.encode())
+    world.score(run_id, 0, 2)
+    world.deliver_messages()
+    sweep(world.app)
+    assert world.finish(run_id) == "finished"
+    assert not {"Infinity", "NaN"} & set(re.findall(r"\w+", json.dumps(world.report(run_id))))
 
 
 def test_huge_manifest_is_made_again_and_not_kept_whole(world: World, run_id: str) -> None:
