@@ -19,7 +19,7 @@ ONLY_IN = {
     "azure.storage.queue": ("frame_tools/storage/queues.py", "local_cloud/"),
     "azure.identity": ("frame_tools/storage/accounts.py", "orchestration/azure_batch/client.py", "local_cloud/"),
     "azure.functions": ("function_app.py", "orchestration/web/functions.py", "local_cloud/"),
-    "av": ("frame_tools/media/", "scoring/training/compressed_picture.py", "samples/", "benchmarks/"),
+    "av": ("frame_tools/media/", "samples/", "benchmarks/"),
     "torch": ("scoring/", "benchmarks/", "samples/scorers/"),
     "cv2": ("scoring/", "benchmarks/", "samples/scorers/"),
     "numpy": ("scoring/", "benchmarks/", "samples/"),
