@@ -6,6 +6,7 @@ from typing import Final
 
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.options import STROKE_SIZES, Options
+from frame_tools.costs.throughput import tuning_seconds
 from orchestration.app import App
 from orchestration.reporting.clip_estimate import Clip, estimate_clip, is_local, read_pool
 from orchestration.web.text import duration_text, frames_text, usd_text
@@ -38,13 +39,16 @@ def estimate(app: App, query: Mapping[str, Sequence[str]]) -> Estimate:
     clips = [Clip(frames=frames, width=width, height=height, options=each) for each in options]
     estimates = [estimate_clip(app, pool, clip) for clip in clips]
     here, runs = is_local(app, pool), paintings * len(clips)
-    seconds = sum if here else max  # a pool paints them at the same time
+    # A pool paints all runs at the same time; here they follow each other, and the first one tunes for the others.
+    repeated = tuning_seconds("cpu", int(options[0].tune)) * (len(clips) - 1)
+    seconds = [each.seconds for each in estimates]
+    total_seconds = paintings * (sum(seconds) - repeated) if here else max(seconds)
     usd = [each.usd for each in estimates if each.usd is not None]
     cost = usd_text(paintings * sum(usd)) if len(usd) == len(clips) else ""
     total = frames_text(runs * frames)
     return Estimate(
         frames=about + (total if runs == 1 else f"{runs} runs, {total}"),
-        time=f"about {duration_text((paintings if here else 1) * seconds(each.seconds for each in estimates))}",
+        time=f"about {duration_text(total_seconds)}",
         cost="on this computer" if here else cost,
         hint="" if here else "plus 5–10 min if a GPU has to start",
         button=f"Paint {about}{total}",

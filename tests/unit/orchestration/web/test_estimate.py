@@ -47,6 +47,12 @@ def test_estimate_contains_the_tuning() -> None:
     assert both_seconds == pytest.approx(2 * tuned_seconds, abs=1)
 
 
+def test_local_runs_of_one_painting_tune_once() -> None:
+    app, clip = InMemoryCloud().world().app, CLIP | {"strokes": ["broad", "medium", "fine"], "paintings": ["2"]}
+    plain, tuned = (_seconds(estimate(app, clip | {"tune": [tune]}).time) for tune in ("", "1"))
+    assert tuned - plain == round(tuning_seconds("cpu", 2))
+
+
 def _seconds(text: str) -> int:
     minutes, seconds = text.removeprefix("about ").split(":")
     return 60 * int(minutes) + int(seconds)
