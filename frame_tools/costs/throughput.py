@@ -107,23 +107,27 @@ def stroke_factor(width: int, height: int, options: Options) -> float | None:
 def report_throughput(path: Path) -> Throughput:
     """Read the throughput from `report.json` of a finished run; valid for videos of the same frame size.
 
+    Of a run that tuned its style, the table says how long a task starts: its tasks tuned before, or waited for that.
     Raises InputError if the file is not the report of a run that scored frames.
     """
     try:
-        scoring: Any = json.loads(path.read_bytes())["scoring"]
+        report: Any = json.loads(path.read_bytes())
+        scoring, options = report["scoring"], report.get("plan", {}).get("options", {})
         frames, batches = int(scoring["frames"]), int(scoring["batches"])
         tasks = int(scoring.get("tasks", batches))  # in reports of earlier versions each batch had its own task
         total, start_up = float(scoring["task_seconds"]), float(scoring["start_up_seconds"])
-        source = f"report of {path.name}, {', '.join(map(str, scoring['devices']))}"
-    except (OSError, ValueError, KeyError, TypeError):
+        devices = ", ".join(map(str, scoring["devices"]))
+        is_tuned = bool(options.get("tune"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(
             f"{path} is not the report of a run that scored frames", "Use report.json from output/<run_id>/."
         ) from None
     if frames < 1 or tasks < 1 or not 0 <= start_up < total:
         raise InputError(f"The times in {path} are inconsistent", "Use the report of a finished run.")
+    usual_start_up = SPEEDS["gpu" if "cuda" in devices else "cpu"].start_up_seconds
     return Throughput(
         seconds_per_frame=(total - start_up) / frames,
-        start_up_seconds=start_up / tasks,
-        source=source,
+        start_up_seconds=min(start_up / tasks, usual_start_up) if is_tuned else start_up / tasks,
+        source=f"report of {path.name}, {devices}",
         is_measured=True,
     )

@@ -49,10 +49,24 @@ def test_report_throughput(tmp_path: Path) -> None:
     assert "cuda (T4)" in throughput.source
 
 
+def test_report_of_a_tuned_run_says_nothing_about_the_start_of_other_tasks(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    scoring = SCORING | {"task_seconds": 640, "start_up_seconds": 600}
+    file.write_text(json.dumps({"scoring": scoring, "plan": {"options": {"tune": True}}}))
+    throughput = report_throughput(file)
+    assert (throughput.seconds_per_frame, throughput.start_up_seconds) == (0.4, SPEEDS["gpu"].start_up_seconds)
+
+
 @pytest.mark.parametrize(
     "report",
-    [{}, {"scoring": SCORING | {"frames": 0}}, {"scoring": SCORING | {"start_up_seconds": 99}}, []],
-    ids=["empty", "no frames", "start-up too long", "list"],
+    [
+        {},
+        {"scoring": SCORING | {"frames": 0}},
+        {"scoring": SCORING | {"start_up_seconds": 99}},
+        [],
+        {"scoring": SCORING, "plan": []},
+    ],
+    ids=["empty", "no frames", "start-up too long", "list", "no plan"],
 )
 def test_invalid_report_is_rejected(tmp_path: Path, report: Any) -> None:
     file = tmp_path / "report.json"
