@@ -122,6 +122,11 @@ class RunPaths:
         return f"{self.run_id}/plan.json"
 
     @property
+    def task_borders(self) -> str:
+        """Which batches share a task in the run's first plan; a later plan of the same run has the same ones."""
+        return f"{self.run_id}/task-borders"
+
+    @property
     def manifest(self) -> str:
         """The run's own copy of the manifest."""
         return f"{self.run_id}/manifest.json"

@@ -249,7 +249,7 @@ def _complete_plan(
         options=options,
         makes=makes,
         borders=borders,
-        task_borders=plan_tasks(app, manifest, options, batches=len(borders) - 1),
+        task_borders=plan_tasks(app, request.run_id, manifest, options, batches=len(borders) - 1),
         manifest_sha256=sha256_of(data),
         source=source,
         frames=frames,

@@ -11,7 +11,7 @@ from benchmarks.scale.world import CountedWorld, ManifestKind
 from frame_tools.contracts.messages import MAX_RANGE
 from tests.scale.calls import python_calls
 
-FIXED = {"read": 10, "head": 7, "list": 15, "write": 13}
+FIXED = {"read": 10, "head": 7, "list": 15, "write": 14}
 """Requests whatever the number of frames, beside the pages of their listing and the messages."""
 PAGE = 5000
 PER_BATCH = 96
