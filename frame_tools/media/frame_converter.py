@@ -37,7 +37,8 @@ class Pixels:
 class FrameConverter:
     """Converts the frames of one video; the first one given to `begin` determines size, orientation and brightness.
 
-    Thread-safe after `begin`. `color` are the tags of the output, `orientation` is how its frames were turned.
+    Thread-safe after `begin`, for different frames: see `ReadFrame`. `color` are the tags of the output, `orientation`
+    is how its frames were turned.
     """
 
     def __init__(self, stream: VideoStream, header: TrackHeader) -> None:
@@ -92,9 +93,13 @@ class FrameConverter:
         return self._upright(self._packed(frame))
 
     def to_pixels(self, frame: VideoFrame) -> Pixels:
-        """Return the pixels of the same image, without a copy where the frame needs no more than a conversion."""
+        """Return the pixels of the same image, without a copy where the frame needs no more than a conversion.
+
+        They are never those of `frame` itself, so a caller may change them.
+        """
         packed = self._packed(frame)
-        if packed.format.name == "rgb24" and self._header.crop is None and self.orientation.operation is None:
+        is_converted = packed is not frame and packed.format.name == "rgb24"  # RGB of the one size is passed through
+        if is_converted and self._header.crop is None and self.orientation.operation is None:
             plane = packed.planes[0]
             return Pixels(packed.width, packed.height, plane.line_size, plane)
         image = self._upright(packed)

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 from typing import Final
 
 from av.video.frame import VideoFrame
@@ -20,20 +21,24 @@ _MAX_THREADS: Final = 8
 class ReadFrame:
     """A decoded frame in the form of the file, and how it is converted; thread-safe.
 
-    `info` is that of the frame in its place; a damaged one may show the picture of the frame before.
+    `info` is that of the frame in its place; a damaged one may show the picture of the frame before. `lock` belongs to
+    the picture: PyAV changes its color tags while it converts it, so one thread at a time may do so.
     """
 
     frame: VideoFrame
     converter: FrameConverter
     info: FrameInfo
+    lock: Lock
 
     def image(self) -> Image.Image:
         """Convert the frame to an upright RGB image."""
-        return self.converter.to_image(self.frame)
+        with self.lock:
+            return self.converter.to_image(self.frame)
 
     def pixels(self) -> Pixels:
         """Convert the frame to the pixels of the same image."""
-        return self.converter.to_pixels(self.frame)
+        with self.lock:
+            return self.converter.to_pixels(self.frame)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ are scaled to the size of the first one. A damaged or truncated video is an erro
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from threading import Lock
 from typing import Any
 
 from av.container import InputContainer
@@ -90,6 +91,7 @@ class VideoReader:
         Damaged frames that are kept repeat the frame before them; those before the first intact frame are left out.
         """
         shown: VideoFrame | None = None
+        lock = Lock()
         for frame, info in self._decoder.frames():
             self._damaged_frames += info.is_damaged
             if shown is None:
@@ -99,10 +101,10 @@ class VideoReader:
                     self._converter.begin(frame)
                 self._read_projection(frame)
             if shown is None or not info.is_damaged:
-                shown = frame
+                shown, lock = frame, Lock()
                 self._converter.count(frame)
             self._collector.add(info.pts, info.duration)
-            yield ReadFrame(shown, self._converter, info)
+            yield ReadFrame(shown, self._converter, info, lock)
         if shown is None:
             if self._is_part:
                 return

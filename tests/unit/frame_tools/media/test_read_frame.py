@@ -2,14 +2,17 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import pytest
+from av.video.plane import VideoPlane
 from PIL import Image
 
 from frame_tools.contracts.errors import InputError
 from frame_tools.media.frame_converter import FrameConverter
+from frame_tools.media.frame_decoder import FrameDecoder, FrameInfo
 from frame_tools.media.images import rgb_from_frame
 from frame_tools.media.probe import select_video_stream
 from frame_tools.media.read_frame import ReadFrame, converted
@@ -41,6 +44,40 @@ def test_pixels_are_those_of_the_image(tmp_path: Path, name: str) -> None:
         data = bytes(pixels.data)
         rows = [data[start : start + 3 * pixels.width] for start in range(0, len(data), pixels.line_size)]
         assert b"".join(rows[: pixels.height]) == image.tobytes()
+
+
+def test_pixels_of_an_rgb_video_may_be_changed(tmp_path: Path) -> None:
+    """FFmpeg's memory is that of the frame, which other readers convert again, and which a decoder may refer to."""
+    path = make_clip(tmp_path / "v.mov", Clip(codec="png", pix_fmt="rgb24", b_frames=0))
+    with av.open(str(path)) as container:
+        frame = next(VideoReader(container, select_video_stream(container, path.name, path), name=path.name).frames())
+    before = frame.image().tobytes()
+    data = frame.pixels().data
+    if isinstance(data, VideoPlane):
+        data.update(bytes(data.buffer_size))
+    assert frame.image().tobytes() == before
+
+
+def test_one_thread_at_a_time_converts_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A damaged frame shows the picture of the frame before: both are one object, whose tags change meanwhile."""
+    decode, locked = FrameDecoder.frames, []
+
+    def damaged(decoder: FrameDecoder) -> Iterator[tuple[av.VideoFrame, FrameInfo]]:
+        for number, (frame, info) in enumerate(decode(decoder)):
+            yield frame, replace(info, is_damaged=number % 2 == 1)
+
+    monkeypatch.setattr(FrameDecoder, "frames", damaged)
+    first, repeated, other = list(read_frames(tmp_path, Clip(frames=3)))
+    convert = FrameConverter._packed
+
+    def observe(converter: FrameConverter, frame: av.VideoFrame) -> av.VideoFrame:
+        locked.append((first.lock.locked(), other.lock.locked()))
+        return convert(converter, frame)
+
+    monkeypatch.setattr(FrameConverter, "_packed", observe)
+    assert repeated.frame is first.frame
+    repeated.image(), first.pixels(), other.image()
+    assert locked == [(True, False), (True, False), (False, True)]
 
 
 @pytest.mark.parametrize("size", [(64, 48), (63, 47), (1, 1)])
