@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import warnings
+from contextlib import suppress
 from typing import Any, Final
 
 _CHUNK: Final = 65536
@@ -42,7 +43,7 @@ class Server:
                 os.read(self._wake_reader, _CHUNK)
                 self._report_ended()
             if connection in readable:
-                received = self._connection.recv(_CHUNK)
+                received = self._receive()
                 if not received:
                     self._end()
                     return None
@@ -81,8 +82,16 @@ class Server:
                 self._processes.remove(pid)
                 self._answer({"ended": pid, "code": os.waitstatus_to_exitcode(status)})
 
+    def _receive(self) -> bytes:
+        """Return what has arrived; nothing if the service has ended, also before it had read all answers."""
+        try:
+            return self._connection.recv(_CHUNK)
+        except ConnectionError:
+            return b""
+
     def _answer(self, answer: dict[str, int]) -> None:
-        self._connection.sendall(json.dumps(answer).encode() + b"\n")
+        with suppress(ConnectionError):  # the service has ended: `serve` sees that next, and ends the processes
+            self._connection.sendall(json.dumps(answer).encode() + b"\n")
 
     def _end(self) -> None:
         for pid in self._processes:

@@ -1,14 +1,18 @@
 """Tasks that are forked from a prepared process: one import for all of them, and otherwise processes like any other."""
 
 import asyncio
+import json
 import os
 import signal
+import socket
+import subprocess
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import pytest
 
+from local_cloud.batch_service.execution import forking_program
 from local_cloud.batch_service.execution.directories import TaskDirectory
 from local_cloud.batch_service.execution.fork_server import ForkedProcess, ForkServer
 from local_cloud.batch_service.execution.image import Image, Prepared
@@ -156,3 +160,29 @@ def test_a_container_cannot_be_prepared() -> None:
     container = {"root": "/image", "user": 1, "working_directory": "/", "launcher": "bwrap"}
     with pytest.raises(ValueError, match="cannot be prepared"):
         Image.model_validate({"environment": {}, "container": container, "prepared": {"module": "program"}})
+
+
+def test_a_service_that_is_killed_leaves_no_task(environment: dict[str, str], tmp_path: Path) -> None:
+    """It may end while the server imports, before it has read that a task was forked."""
+    (tmp_path / "wd").mkdir()
+    request = {
+        "arguments": ["wait"],
+        "environment": {**environment, "OF_TASK": "value"},
+        "directory": str(tmp_path / "wd"),
+        "stdout": str(tmp_path / "stdout.txt"),
+        "stderr": str(tmp_path / "stderr.txt"),
+    }
+    mine, its = socket.socketpair()
+    reader, writer = os.pipe()  # the server and its tasks hold the other end
+    server = subprocess.Popen(
+        [sys.executable, "-P", forking_program.__file__, str(its.fileno()), "program", "heavy"],
+        pass_fds=[its.fileno(), writer],
+        env=environment,
+    )
+    its.close()
+    os.close(writer)
+    mine.sendall(json.dumps(request).encode() + b"\n")
+    mine.close()
+    assert server.wait() == 0
+    assert os.read(reader, 1) == b""
+    os.close(reader)
