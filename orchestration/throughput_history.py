@@ -83,9 +83,14 @@ class ThroughputHistory(StoredDocument):
     throughputs: Annotated[tuple[MeasuredThroughput, ...], Field(max_length=MAX_THROUGHPUTS)] = ()
 
     def with_throughput(self, throughput: MeasuredThroughput) -> "ThroughputHistory":
-        """Return the throughputs with this one in place of an older one of its kind."""
+        """Return the throughputs with this one in place of an older one of its kind.
+
+        A late message lets a run that has ended be cleaned up again: it must not take the place of a newer one.
+        """
         others = [each for each in self.throughputs if each.kind != throughput.kind]
-        newest = sorted([*others, throughput], key=lambda each: each.measured_at, reverse=True)
+        same = [throughput, *(each for each in self.throughputs if each.kind == throughput.kind)]
+        latest = max(same, key=lambda each: each.measured_at)
+        newest = sorted([*others, latest], key=lambda each: each.measured_at, reverse=True)
         return self.model_copy(update={"throughputs": tuple(newest[:MAX_THROUGHPUTS])})
 
     def find(self, kind: WorkKind) -> MeasuredThroughput | None:

@@ -76,6 +76,13 @@ def test_throughput_of_other_sizes_is_scaled_as_the_table_says(world: World) -> 
     assert (found(world, size=(1920, 1080)) or (0,))[0] == 4.0, "its own size comes before the newer one"
 
 
+def test_older_run_that_is_cleaned_up_again_replaces_nothing(world: World) -> None:
+    old = report(seconds=4.0, ended=MOMENT - dt.timedelta(days=1))
+    for each in (old, report(), old):
+        record_throughput(world.app, each)
+    assert found(world) == (0.5, 8.0)
+
+
 def test_other_pool_has_a_throughput_of_its_own(world: World) -> None:
     record_throughput(world.app, report())
     assert found(world.changed(batch_pool_id="other")) is None
