@@ -133,7 +133,7 @@ def _read_split_manifest(storage: Storage, receipt: SplitReceipt) -> Manifest:
 def _read_parent(storage: Storage, run_id: str) -> tuple[Plan, str, Manifest]:
     """Return plan, its SHA-256, and manifest of the run from which this one was created.
 
-    Raises DamagedSplitError if the frames that it has split are gone, MissingError, DamagedError or VersionSkewError if
+    Raises DamagedSplitError if frames or sound of its split are gone, MissingError, DamagedError or VersionSkewError if
     plan or manifest cannot be used.
     """
     plan, plan_sha256 = load_plan(storage, run_id)
@@ -143,6 +143,8 @@ def _read_parent(storage: Storage, run_id: str) -> tuple[Plan, str, Manifest]:
     manifest = Manifest.load_stored(data)
     if plan.frames.container == paths.WORK and not frames_are_complete(storage, plan.frames, manifest):
         raise DamagedSplitError(f"Frames that the run {run_id} has split are gone", "Wait: the video is split again")
+    if plan.audio is not None and plan.audio.container == paths.WORK and not storage.work.exists(plan.audio.name):
+        raise DamagedSplitError(f"The sound that the run {run_id} has split is gone", "Wait: the video is split again")
     return plan, plan_sha256, manifest
 
 

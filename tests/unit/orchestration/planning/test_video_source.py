@@ -17,7 +17,7 @@ from frame_tools.media.video_indexing import index_video
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import Storage
 from frame_tools.storage.pins import pin_of
-from orchestration.handlers.resubmit import resubmit
+from orchestration.handlers.resubmit import Which, resubmit
 from orchestration.handlers.start_posted_run import start_posted_run
 from orchestration.reporting.frames import frames_page
 from orchestration.runs.advance import advance
@@ -202,6 +202,26 @@ def test_resubmission_with_options_reads_the_same_video(world: World, clip: Path
     assert plan.inputs_sha256 == read_plan(world.storage, run_id).inputs_sha256
     again = resubmit(world.app, run_id, [0, 1, 2])
     assert read_plan(world.storage, again).source == "video"
+
+
+@pytest.mark.parametrize(("which", "options"), [("all", {"strength": 0.5}), ("all", {}), ([1], {})])
+def test_resubmission_long_after_the_end_reads_the_sound_again(
+    world: World, clip: Path, which: Which, options: dict[str, Any]
+) -> None:
+    """The sound that a task has copied is deleted with everything in `work`, the user's video is not."""
+    run_id = start_without_index(world, clip)
+    advance(world.app, run_id)
+    world.storage.work.delete(f"{RunPaths(run_id).split_folder}/audio.mp4")
+    if which != "all":
+        for batch in (0, 2):
+            world.storage.runs.create(RunPaths(run_id).receipt(batch), b"{}")
+    child = resubmit(world.app, run_id, which, options)
+    assert world.status(child) == "splitting"
+    split_task(world, child, clip)
+    advance(world.app, child)
+    plan = read_plan(world.storage, child)
+    assert plan.audio is not None
+    assert (plan.source, plan.audio.name) == ("video", f"{RunPaths(child).split_folder}/audio.mp4")
 
 
 def test_resubmission_with_options_refuses_a_replaced_video(world: World, clip: Path) -> None:
