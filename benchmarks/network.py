@@ -1,4 +1,4 @@
-"""Compare the any-painting network's form for CPUs with the network itself, and show where the time of a frame goes.
+"""Compare the folded network of a CPU with the any-painting network itself, and show where the time of a frame goes.
 
     .venv-scoring/bin/python -m benchmarks.network [--size 640x360 --size 1280x720] [--rounds 9]
 
