@@ -13,6 +13,7 @@ from frame_tools.contracts.plan import Plan, Sha256
 from frame_tools.contracts.progress import MAX_TASK_SECONDS
 
 _MAX_SUM: Final = 1e15
+_MAX_FILE_BYTES: Final = 2**48
 # Reports compute with what nodes write: a number without a bound would overflow there, and the run could not end.
 _FrameNumber = Annotated[int, Field(ge=0, le=MAX_FRAMES)]
 _Seconds = Annotated[float, Field(ge=-MAX_TASK_SECONDS, le=MAX_TASK_SECONDS)]
@@ -23,7 +24,7 @@ class StoredFile(Document):
     """A blob in `work` that must not change after the task wrote it."""
 
     name: str
-    size: Annotated[int, Field(ge=0)]
+    size: Annotated[int, Field(ge=0, le=_MAX_FILE_BYTES)]
     sha256: Sha256
     etag: str
     """ETag of the write; an unchanged ETag makes reading the bytes again unnecessary."""

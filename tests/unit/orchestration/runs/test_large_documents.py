@@ -58,6 +58,7 @@ def steadiness(**values: str) -> str:
     ("pattern", "vast"),
     [
         *((r'"total": [0-9.]+', f'"total": {number}') for number in ("1e300", "Infinity", "NaN")),
+        (r'(?s)("segment": \{[^}]*"size": )[0-9]+', rf"\g<1>{400 * '9'}"),
         ('"times":', f'"steadiness": {{{steadiness(pairs=400 * "9")}}}, "times":'),
         ('"times":', f'"steadiness": {{{steadiness(sharpness="NaN")}}}, "times":'),
     ],
