@@ -63,7 +63,15 @@ def test_conditions_refuse_what_only_the_app_writes():
     names = RunPaths(RUN)
     writes = Writes(
         f"runs/{name}"
-        for name in (names.request, names.plan, names.outcome, names.inputs("0" * 64), names.open_mark, "slots/0000")
+        for name in (
+            names.request,
+            names.plan,
+            names.outcome,
+            names.inputs("0" * 64),
+            names.task_borders,
+            names.open_mark,
+            "slots/0000",
+        )
     )
     writes.append(f"output/{names.report}")
     preview = PreviewPaths(f"preview-{'0' * 20}")
