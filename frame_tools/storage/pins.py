@@ -29,6 +29,13 @@ def needs_etag(pin: str) -> bool:
     return pin.startswith(_ETAG)
 
 
+START_ANEW: Final = (
+    "Start a new run by uploading the trigger file again: storage has recorded no checksum of the original, so the same"
+    " file is not recognized when it is uploaded again"
+)
+"""Remedy for a replaced blob that `needs_etag`."""
+
+
 def matches(pin: str, data: bytes) -> bool:
     """Return whether `data` is the content that an MD5 pin records."""
     return pin == md5_pin(md5_of_bytes(data))

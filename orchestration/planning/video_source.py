@@ -9,7 +9,7 @@ from frame_tools.contracts.manifest import MAX_JSON_BYTES, Manifest
 from frame_tools.contracts.plan import BlobRef, Plan, Request
 from frame_tools.contracts.video_index import MAX_REPEATED
 from frame_tools.storage.deployment import Storage
-from frame_tools.storage.pins import needs_etag, pin_of, read_pins
+from frame_tools.storage.pins import START_ANEW, needs_etag, pin_of, read_pins
 
 
 def video_of(request: Request) -> BlobRef:
@@ -76,7 +76,9 @@ def check_unchanged(storage: Storage, earlier: Plan, pins: tuple[Pin, ...]) -> N
     if planned is not None and planned.frames != pins:
         raise InputError(
             f"The video {earlier.frames.name!r} was replaced after the run {earlier.run_id} was planned",
-            "Upload the original again; for the new video, start a new run",
+            START_ANEW
+            if any(needs_etag(pin) for pin in planned.frames)
+            else "Upload the original again; for the new video, start a new run",
             code=ErrorCode.INPUT_CHANGED,
             next_step=NextStep.START_NEW_RUN,
         )

@@ -21,7 +21,7 @@ from frame_tools.media.containers import ByteSource
 from frame_tools.media.frame_converter import Pixels
 from frame_tools.media.indexed_video import IndexedVideo
 from frame_tools.media.read_frame import ReadFrame
-from frame_tools.storage.pins import has_version, pin_of
+from frame_tools.storage.pins import START_ANEW, has_version, needs_etag, pin_of
 from frame_tools.storage.ports import BlobContainer
 from scoring.image_codec import DecodedPicture
 from scoring.types import Picture
@@ -153,24 +153,26 @@ def open_video_frames(
     if info.size <= WHOLE_BYTES:
         data = container.need(ref.name).data
         if not has_version(pin, data, container, ref.name):
-            raise _replaced(name)
+            raise _replaced(name, pin)
         return VideoFrames(lambda: io.BytesIO(data), manifest, name=name)
 
     def open_ranges() -> ByteSource:
         """Open the blob first: what is read later is the version that is compared, or an error."""
         reader, current = container.open(ref.name), container.info(ref.name)
         if current is None or pin_of(current) != pin:
-            raise _replaced(name)
+            raise _replaced(name, pin)
         return reader
 
     return VideoFrames(open_ranges, manifest, name=name)
 
 
-def _replaced(name: str) -> InputError:
+def _replaced(name: str, pin: str) -> InputError:
     return InputError(
         f"The video {name!r} was replaced after the run was planned",
-        "Upload the original again, then resubmit the missing batches; for the new video, start a new run by uploading"
-        " the trigger file again",
+        START_ANEW
+        if needs_etag(pin)
+        else "Upload the original again, then resubmit the missing batches; for the new video, start a new run by"
+        " uploading the trigger file again",
         code=ErrorCode.INPUT_CHANGED,
-        next_step=NextStep.RESUBMIT,
+        next_step=NextStep.START_NEW_RUN if needs_etag(pin) else NextStep.RESUBMIT,
     )

@@ -57,7 +57,7 @@ def perform_batches(
 def _kept(task: Task) -> frozenset[int]:
     """Return the batches whose receipts were there before the run's first task: no attempt was to report them.
 
-    None if the plan cannot be used, which is an error where the batches are scored.
+    Empty if the plan cannot be used, which is an error where the batches are scored.
     """
     try:
         plan, _ = load_plan(task.storage, task.run_id)

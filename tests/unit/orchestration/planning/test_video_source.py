@@ -232,6 +232,19 @@ def test_resubmission_with_options_refuses_a_replaced_video(world: World, clip: 
     world.assert_refused(child, "clip/clip.mp4", "replaced")
 
 
+def test_video_without_a_checksum_is_not_recognized_again_and_the_remedy_says_so(world: World, clip: Path) -> None:
+    """Browsers upload in blocks, so storage knows no MD5, and the same file has another ETag."""
+    data = (clip / "clip.mp4").read_bytes()
+    world.storage.input.append("clip/clip.mp4", data)
+    run_id = start_without_index(world, clip, "run", read_by_task(world.storage, clip))
+    advance(world.app, run_id)
+    world.deliver_messages()
+    world.storage.input.delete("clip/clip.mp4")
+    world.storage.input.append("clip/clip.mp4", data)
+    child = resubmit(world.app, run_id, "all", {"strength": 0.5})
+    world.assert_refused(child, "clip/clip.mp4", "replaced", "Start a new run", "no checksum")
+
+
 def test_frames_have_no_pictures(world: World, clip: Path) -> None:
     run_id = upload(world, clip)
     page = frames_page(world.app, run_id, FramesQuery(limit=5))
