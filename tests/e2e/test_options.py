@@ -184,7 +184,7 @@ def test_style_mix_changes_over_time_inside_the_mask(system: RunningSystem) -> N
     frames = [Image.open(BytesIO(file)).convert("RGB") for file in files]
     distances = [difference(one, frames[4]) for one in frames[:5]]
     assert distances == sorted(distances, reverse=True)
-    assert distances[0] > 4 * distances[3] > 0
+    assert distances[0] > 3 * distances[3] > 0, "at frame 3 a quarter of the way is left"
     assert all(difference(one.crop((52, 0, 96, 64)), original.crop((52, 0, 96, 64))) == 0 for one in frames)
     assert all(difference(one.crop((0, 0, 44, 64)), original.crop((0, 0, 44, 64))) > 10 for one in frames)
 

@@ -2,8 +2,9 @@
 
 `ContainerClient.list_blobs` turns every blob of an answer into a tree of objects, which takes about 200 µs of CPU each.
 `list_blob_names` sends the same request and reads the names only, at a fifteenth of that. Its documented hook for raw
-responses hands over the answers, which the pipeline has parsed already, so that the few properties that Impasto needs
-are read here. Requests, retries, credentials and telemetry remain the SDK's.
+requests hands over each request, in whose context the pipeline keeps the answer that it has parsed, so that the few
+properties that Impasto needs are read here. (The hook for raw responses is lost where a first attempt ends without a
+response.) Requests, retries, credentials and telemetry remain the SDK's.
 
 The XML is parsed by the SDK with Python's expat, which expands no external entities and limits the expansion of
 internal ones. https://learn.microsoft.com/rest/api/storageservices/list-blobs
@@ -32,13 +33,13 @@ def list_pages(client: ContainerClient, prefix: str, *, marker: str = "", limit:
 
     Memory holds one page. Raises what `ContainerClient.list_blob_names` does.
     """
-    answers: list[Any] = []
+    requests: list[Any] = []
     pages = client.list_blob_names(
-        name_starts_with=prefix, results_per_page=limit, raw_response_hook=answers.append
+        name_starts_with=prefix, results_per_page=limit, raw_request_hook=requests.append
     ).by_page(marker or None)
     for _ in pages:
-        root: Element = answers[-1].context[ContentDecodePolicy.CONTEXT_NAME]
-        answers.clear()
+        root: Element = requests[-1].context[ContentDecodePolicy.CONTEXT_NAME]
+        requests.clear()
         items = tuple(_info(blob) for blob in root.iterfind("Blobs/Blob"))
         yield Page(items, root.findtext("NextMarker") or "")
 
