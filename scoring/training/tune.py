@@ -41,7 +41,7 @@ _PHOTOS_PER_FORWARD: Final = 4
 
 @dataclass(frozen=True, kw_only=True)
 class TuningConfig:
-    """Parameters of a tuning; with the defaults it takes 2.5 minutes on two cores."""
+    """Parameters of a tuning; the defaults take under three minutes on two cores."""
 
     steps: int = TUNING_STEPS
     side: int = 160
