@@ -234,7 +234,7 @@ with torch.inference_mode():
     statistics = transformer.measure(torch.rand(1, 3, 64, 64), style)
 painter = Painter(transformer, (ConditionKeyframe(0.0, style, statistics),), CpuWorkers(1), torch.device("cpu"))
 frames = np.random.default_rng(0).integers(0, 256, (1, 2160, 3840, 3), np.uint8)
-for index in range(3):
+for index in range(6):
     assert painter(frames, (FramePosition(index, 0.0),)).shape == frames.shape
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
@@ -246,5 +246,7 @@ def test_4k_memory_on_cpu_is_bounded(weights):
     )
     assert done.returncode == 0, done.stderr
     peaks = [int(line) for line in done.stdout.split()]  # MiB
-    assert peaks[0] < 2500
-    assert peaks[2] < peaks[1] * 1.02
+    assert peaks[-1] < 2500
+    # The allocator needs some frames until freed blocks fit the others; a picture kept for each would be four of these.
+    picture = 3840 * 2160 * 3 * 4 // 2**20
+    assert peaks[5] - peaks[1] < 4 * picture
