@@ -22,7 +22,7 @@ import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 
 from scoring.perception import losses
 from scoring.perception.vgg import Vgg
-from scoring.scorers.any_painting.conditional_norm import ConditionalInstanceNorm, KernelTransform, StyleCondition
+from scoring.scorers.any_painting.conditional_norm import StatisticsRecorder, StyleCondition
 from scoring.scorers.any_painting.network import StyleTransferNet
 from scoring.scorers.any_painting.weights import Networks
 from scoring.training import augmentation, disturbances
@@ -99,25 +99,6 @@ class Batch:
         return Batch(**moved, shift=self.shift)
 
 
-class JointCondition(StyleCondition):
-    """Normalizes all frames of a forward pass by their joint statistics, with derivatives."""
-
-    def convolve(
-        self,
-        x: torch.Tensor,
-        weight: torch.Tensor,
-        norm: ConditionalInstanceNorm,
-        *,
-        phases: int = 1,
-        transform: KernelTransform = lambda kernel: kernel,
-    ) -> torch.Tensor:
-        """Convolve, and normalize by the statistics of the result."""
-        y = F.conv2d(x, transform(self.styled_kernel(weight, norm)))
-        variance, mean = torch.var_mean(y.unflatten(1, (-1, phases)), (0, 2, 3, 4), correction=0)
-        scale, shift = self.scale_and_shift_by(norm, mean, variance)
-        return y * scale.repeat_interleave(phases).view(-1, 1, 1) + shift.repeat_interleave(phases).view(-1, 1, 1)
-
-
 def finetune(
     networks: Networks,
     vgg: Vgg,
@@ -174,7 +155,7 @@ def measure(networks: Networks, transformer: StyleTransferNet, vgg: Vgg, batch: 
 def paint_pairs(transformer: StyleTransferNet, vector: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """Paint each clean photo together with its spoiled copy, with the same statistics: (B, 3, H, W) each."""
     pairs = torch.stack([batch.clean, batch.spoiled], dim=1)
-    painted = torch.stack([transformer(pair, JointCondition(transformer.style(vector))) for pair in pairs])
+    painted = torch.stack([transformer(pair, StatisticsRecorder(transformer.style(vector))) for pair in pairs])
     return painted[:, 0], painted[:, 1]
 
 

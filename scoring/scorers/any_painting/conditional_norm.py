@@ -157,9 +157,10 @@ class StatisticsRecorder(StyleCondition):
     ) -> torch.Tensor:
         """Convolve, record the statistics, normalize by them."""
         y = F.conv2d(x, transform(self.styled_kernel(weight, norm)))
-        mean, variance = self._statistics(y.unflatten(1, (-1, phases)), is_first=norm.channels.start == 0)
-        self.recorded[:, norm.channels] = torch.stack([mean, variance])
-        scale, shift = self.scale_and_shift(norm, self.recorded)
+        statistics = torch.stack(self._statistics(y.unflatten(1, (-1, phases)), is_first=norm.channels.start == 0))
+        statistics = statistics.to(self.recorded.dtype)
+        self.recorded[:, norm.channels] = statistics.detach()
+        scale, shift = self.scale_and_shift_by(norm, *statistics)
         return y * scale.repeat_interleave(phases).view(-1, 1, 1) + shift.repeat_interleave(phases).view(-1, 1, 1)
 
     def _statistics(self, channels: torch.Tensor, *, is_first: bool) -> tuple[torch.Tensor, torch.Tensor]:
