@@ -17,6 +17,8 @@
     The task's node is preempted once, as soon as the regular expression matches in its standard output.
 `{"kind": "kill_when", "task_id": "b0007", "after_output": "frame 3"}`
     When the expression matches, the task's process is killed once, as by an out-of-memory killer (exit code 137).
+`{"kind": "hold_tasks", "after": 1}`
+    `after` more tasks start; all others stay active, as where no node has a free slot, until the fault is removed.
 
 GET /local/faults lists the pending faults, DELETE /local/faults removes them. These routes need no authorization.
 """
@@ -117,9 +119,17 @@ class OutputTrigger(_Fault):
     after_output: Annotated[str, AfterValidator(_check_regex)]
 
 
-Fault = Annotated[
-    HttpError | PartialFailure | PreemptNode | LoseNode | ResizeFailure | OutputTrigger, Field(discriminator="kind")
-]
+class HoldTasks(_Fault):
+    """Free slots that stay free after some more tasks."""
+
+    kind: Literal["hold_tasks"]
+    after: Annotated[int, Field(ge=0)] = 0
+
+
+LastingFault = HttpError | PartialFailure | OutputTrigger | HoldTasks
+"""A fault that stays pending, until it has occurred or is removed."""
+
+Fault = Annotated[LastingFault | PreemptNode | LoseNode | ResizeFailure, Field(discriminator="kind")]
 _READER: TypeAdapter[Fault] = TypeAdapter(Fault)
 
 
@@ -135,13 +145,13 @@ class Faults:
     """The pending faults."""
 
     def __init__(self) -> None:
-        self._waiting: list[HttpError | PartialFailure | OutputTrigger] = []
+        self._waiting: list[LastingFault] = []
 
-    def add(self, fault: HttpError | PartialFailure | OutputTrigger) -> None:
+    def add(self, fault: LastingFault) -> None:
         """Add a fault."""
         self._waiting.append(fault)
 
-    def pending(self) -> list[HttpError | PartialFailure | OutputTrigger]:
+    def pending(self) -> list[LastingFault]:
         """Return the pending faults, oldest first."""
         return list(self._waiting)
 
@@ -164,6 +174,14 @@ class Faults:
                 self._count_down(fault)
                 return fault.code
         return None
+
+    def may_start_task(self) -> bool:
+        """Return whether one more task may start, and count it where the number is limited."""
+        for index, fault in enumerate(self._waiting):
+            if isinstance(fault, HoldTasks):
+                self._waiting[index] = fault.model_copy(update={"after": max(0, fault.after - 1)})
+                return fault.after > 0
+        return True
 
     def match_output(self, task_id: str, output: str) -> OutputTrigger | None:
         """Return the fault that a task's output so far triggers, or None."""

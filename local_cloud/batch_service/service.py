@@ -69,7 +69,11 @@ class BatchService:
             fork_servers=self._fork_servers,
         )
         self.scheduler = Scheduler(
-            self.store, runner, nodes_folder=data / "nodes", task_completed=self._on_task_completed
+            self.store,
+            runner,
+            nodes_folder=data / "nodes",
+            task_completed=self._on_task_completed,
+            may_start=self.faults.may_start_task,
         )
         self.nodes = Nodes(self.store, self.scheduler, self.background, boot_seconds=boot_seconds)
         self.pools = Pools(self.store, self.scheduler, self.nodes, self.background)

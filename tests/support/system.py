@@ -99,6 +99,10 @@ class RunningSystem:
             f"http://127.0.0.1:{self.cloud.ports.batch}/local/faults", json=fault, timeout=10
         ).raise_for_status()
 
+    def remove_faults(self) -> None:
+        """Remove all faults from the Batch service."""
+        requests.delete(f"http://127.0.0.1:{self.cloud.ports.batch}/local/faults", timeout=10).raise_for_status()
+
     def pending_faults(self) -> list[dict[str, Any]]:
         """Return the injected faults that have not occurred yet."""
         answer = requests.get(f"http://127.0.0.1:{self.cloud.ports.batch}/local/faults", timeout=10).json()

@@ -25,13 +25,20 @@ class Scheduler:
     """The running attempts and the rules by which they start and end."""
 
     def __init__(
-        self, store: Store, runner: AttemptRunner, *, nodes_folder: Path, task_completed: Callable[[str], None]
+        self,
+        store: Store,
+        runner: AttemptRunner,
+        *,
+        nodes_folder: Path,
+        task_completed: Callable[[str], None],
+        may_start: Callable[[], bool],
     ) -> None:
-        """`task_completed` is called with the job id after each completed task."""
+        """`task_completed` is called with the job id after each completed task, `may_start` before each start."""
         self._store = store
         self._runner = runner
         self._nodes_folder = nodes_folder
         self._task_completed = task_completed
+        self._may_start = may_start
         self._attempts: dict[tuple[str, str], Attempt] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -83,7 +90,8 @@ class Scheduler:
             entries = [(job, self._store.tasks(job.id), len(self.attempts(job_id=job.id))) for job in jobs]
             pack = str(pool.task_scheduling_policy.get("nodeFillType", "")).lower() == "pack"
             for placement in assign(pending_tasks(entries), self._free_slots(pool), pack=pack):
-                self._start(placement, pool)
+                if self._may_start():
+                    self._start(placement, pool)
 
     def _free_slots(self, pool: Pool) -> dict[str, int]:
         usable = (node for node in pool.nodes if node.state in ("idle", "running"))

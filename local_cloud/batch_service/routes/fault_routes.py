@@ -33,5 +33,7 @@ async def _list(request: web.Request) -> web.Response:
 
 
 async def _clear(request: web.Request) -> web.Response:
-    request.app[SERVICE].faults.clear()
+    service = request.app[SERVICE]
+    service.faults.clear()
+    service.scheduler.schedule()
     return json_response(status=204)

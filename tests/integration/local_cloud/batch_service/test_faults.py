@@ -56,6 +56,19 @@ def test_partial_failure_of_collection(cloud: Any) -> None:
     assert {result.task_id for result in again if not result.error} == {"t2"}
 
 
+def test_held_tasks_start_when_the_fault_is_removed(own_cloud: Any) -> None:
+    own_cloud.job("held")
+    own_cloud.fault(kind="hold_tasks", after=1)
+    own_cloud.run("held", "t0", "true")
+    own_cloud.add("held", "t1", "true")
+    own_cloud.add("held", "t2", "true")
+    states = {task.id: task.state for task in own_cloud.client.list_tasks("held")}
+    assert states == {"t0": "completed", "t1": "active", "t2": "active"}
+    own_cloud.raw("DELETE", "/local/faults")
+    own_cloud.await_state("held", "t1", "completed")
+    own_cloud.await_state("held", "t2", "completed")
+
+
 def test_collection_limit(cloud: Any) -> None:
     cloud.job("hundred", pool="nowhere")
     tasks = [cloud.task(f"t{i:03}", "true") for i in range(101)]
