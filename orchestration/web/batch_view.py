@@ -10,10 +10,9 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.receipt import Failure, Receipt
 from orchestration.app import App
 from orchestration.documents import read_usable
-from orchestration.reporting.progress import read_steps
 from orchestration.reporting.task_logs import log_tail
-from orchestration.state import RunState, read_state
-from orchestration.web.run_view import BATCH_LABELS, Fact, batches_of
+from orchestration.web.batch_strip import BATCH_LABELS, read_strip
+from orchestration.web.run_view import Fact
 from orchestration.web.text import duration_text, size_text, when_text
 
 LOG_LINES = 200
@@ -40,13 +39,11 @@ class BatchView:
 
 def read_batch(app: App, run_id: str, step: str) -> BatchView:
     """Return a batch by the name of its step ("00003"); raises MissingError if the run or the batch does not exist."""
-    state = read_state(app.storage, run_id)
-    run = state if isinstance(state, RunState) else None
-    running = read_steps(app.storage.runs, run_id, run) if run is not None and run.outcome is None else {}
-    batches = {batch.step: batch for batch in batches_of(run, running)} if run is not None else {}
-    if step not in batches:
+    strip = read_strip(app, run_id)
+    batch = next((batch for batch in strip.batches if batch.step == step), None) if strip is not None else None
+    if strip is None or batch is None:
         raise MissingError(f"The run {run_id} has no batch {step[:20]!r}", "Load the page again.")
-    batch, names = batches[step], RunPaths(run_id)
+    names = RunPaths(run_id)
     receipt = read_usable(app.storage.runs, names.receipt(int(step)), Receipt)
     failure = read_usable(app.storage.runs, names.failure(step), Failure)
     return BatchView(
@@ -56,7 +53,7 @@ def read_batch(app: App, run_id: str, step: str) -> BatchView:
         first=batch.first,
         last=batch.last,
         label=BATCH_LABELS[batch.state],
-        is_running=run is not None and run.outcome is None and batch.state in ("painting", "waiting"),
+        is_running=strip.is_open and batch.state in ("painting", "waiting"),
         reason=failure.reason if failure else "",
         remedy=failure.remedy if failure else "",
         facts=tuple(_facts(app, receipt)) if receipt else (),

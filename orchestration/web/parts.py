@@ -7,15 +7,18 @@ from typing import Final
 from frame_tools.contracts import ids
 from frame_tools.contracts.errors import InputError, MissingError
 from orchestration.app import App
+from orchestration.reporting.watched_status import watched_status
 from orchestration.web import rows
+from orchestration.web.batch_strip import BATCH_LABELS, read_strip
 from orchestration.web.batch_view import read_batch
 from orchestration.web.estimate import estimate
 from orchestration.web.frame_view import frame_json
 from orchestration.web.health import read_health
+from orchestration.web.pictures import read_pictures
 from orchestration.web.preview_view import offer, read_preview
 from orchestration.web.progress_view import read_live_progress
 from orchestration.web.render import render
-from orchestration.web.run_view import BATCH_LABELS, RunView, read_command, read_run
+from orchestration.web.run_view import RunView, read_command, read_run
 
 Query = Mapping[str, Sequence[str]]
 MAX_OPEN_ROWS: Final = 100
@@ -83,7 +86,8 @@ def _open_runs(app: App, query: Query) -> Answer:
 
 def _run(app: App, run_id: str, query: Query) -> Answer:
     del query
-    return Answer(render("part_run", run=_need_run(app, run_id), batch_labels=BATCH_LABELS))
+    run = _need_run(app, run_id)
+    return Answer(render("part_run", run=run, strip=run.strip, batch_labels=BATCH_LABELS))
 
 
 def _progress(app: App, run_id: str, query: Query) -> Answer:
@@ -98,7 +102,10 @@ def _progress(app: App, run_id: str, query: Query) -> Answer:
 
 def _batches(app: App, run_id: str, query: Query) -> Answer:
     del query
-    return Answer(render("part_batches", run=_need_run(app, run_id), batch_labels=BATCH_LABELS))
+    strip = read_strip(app, run_id)
+    if strip is None:
+        raise _no_run(run_id)
+    return Answer(render("part_batches", strip=strip, batch_labels=BATCH_LABELS))
 
 
 def _batch(app: App, run_id: str, query: Query) -> Answer:
@@ -110,11 +117,13 @@ def _frame(app: App, run_id: str, query: Query) -> Answer:
 
 
 def _pictures(app: App, run_id: str, query: Query) -> Answer:
-    """Return the pairs of an open run once there are more than the page shows."""
-    run = _need_run(app, run_id)
-    if len(run.pairs) <= _number(query, "have"):
+    """Return the pairs of an open run once there are more than the page shows; until then it takes two requests."""
+    status = watched_status(app, run_id)
+    if status is None:
+        raise _no_run(run_id)
+    if len(read_pictures(app, run_id, status.get("parent")).pairs) <= _number(query, "have"):
         return Answer("")
-    return Answer(render("part_pictures", run=run))
+    return Answer(render("part_pictures", run=_need_run(app, run_id)))
 
 
 def _command(app: App, run_id: str, query: Query) -> Answer:

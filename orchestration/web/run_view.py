@@ -2,22 +2,20 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from frame_tools.contracts import ids
 from frame_tools.contracts.errors import sentence
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
-from frame_tools.contracts.progress import StepProgress
 from orchestration.app import App
 from orchestration.documents import read_usable
 from orchestration.reporting.facts import size_text
 from orchestration.reporting.page import command
-from orchestration.reporting.progress import read_steps
 from orchestration.reporting.status import run_status, status_of
 from orchestration.state import AnyState, RunState, read_state
 from orchestration.web import pictures
 from orchestration.web.again import AgainForm, again_form
+from orchestration.web.batch_strip import BatchStrip, strip_of
 from orchestration.web.marks import Marks, read_marks
 from orchestration.web.pictures import Pair
 from orchestration.web.progress_view import (
@@ -45,33 +43,6 @@ from orchestration.web.text import (
 )
 
 Fact = tuple[str, str]
-MAX_BATCHES: Final = 500
-"""Batches that the strip shows; a run of more shows the first of them and says so."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """A square of the strip: its number and frames, counted from 1, and its state, a key of BATCH_LABELS."""
-
-    number: int
-    step: str
-    first: int
-    last: int
-    state: str
-
-    @property
-    def label(self) -> str:
-        """Return the batch's state in words, for screen readers."""
-        return f"Batch {self.number}: {BATCH_LABELS[self.state].lower()}"
-
-
-BATCH_LABELS: Final = {
-    "done": "Painted",
-    "again": "Painted on a later attempt",
-    "painting": "In progress",
-    "waiting": "Waiting",
-    "failed": "Failed",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +66,7 @@ class RunView:
     facts: tuple[Fact, ...]
     banner: Banner | None
     progress: Progress | None
-    batches: tuple[Batch, ...]
-    hidden_batches: int
+    strip: BatchStrip
     pairs: tuple[Pair, ...]
     style_picture: str
     clip: str
@@ -127,16 +97,6 @@ class RunView:
         return (self.frames + 1) // 2
 
     @property
-    def summary(self) -> str:
-        """Return how many batches are painted, in progress and failed."""
-        count = {name: sum(batch.state == name for batch in self.batches) for name in BATCH_LABELS}
-        texts = [f"{count['done'] + count['again']} of {len(self.batches) + self.hidden_batches} batches painted"]
-        for name, text in (("painting", "in progress"), ("failed", "failed")):
-            if count[name]:
-                texts.append(f"{count[name]} {text}")
-        return ", ".join(texts)
-
-    @property
     def document_title(self) -> str:
         """Return the title of the browser's tab: it carries the state."""
         return document_title(self.name, self.state, self.progress)
@@ -154,8 +114,7 @@ def read_run(app: App, run_id: str) -> RunView | None:
     product = str(status.get("video") or status.get("records") or "").removeprefix("output/")
     clip, request, shown = report.get("clip") or {}, run.request if run else None, state_of_status(status)
     trigger = request.trigger if request else None
-    running = read_steps(app.storage.runs, run_id, run) if run and run.outcome is None else {}
-    batches = tuple(batches_of(run, running)) if run else ()
+    strip = strip_of(run_id, run.plan if run else None, run.stored if run else set(), is_open=shown.is_open)
     times = read_stage_times(app, run, report)
     name = str(status.get("name") or run_id)
     return RunView(
@@ -166,8 +125,7 @@ def read_run(app: App, run_id: str) -> RunView | None:
         facts=tuple(_facts(app, status, report)),
         banner=_banner(status, shown, run),
         progress=progress_of(status, shown, times, app.clock.now()) if shown.is_open else None,
-        batches=batches[:MAX_BATCHES],
-        hidden_batches=max(0, len(batches) - MAX_BATCHES),
+        strip=strip,
         pairs=shown_pictures.pairs,
         style_picture=_style_picture(app, run_id, report) or shown_pictures.style,
         clip=pictures.clip_link(app, request) if status.get("video") else "",
@@ -194,29 +152,6 @@ def _style_picture(app: App, run_id: str, report: Mapping[str, Any]) -> str:
 
 def _report_link(app: App, run_id: str, report: Mapping[str, Any]) -> str:
     return pictures.output_link(app, RunPaths(run_id).page, download=f"{run_id}.html") if report else ""
-
-
-def batches_of(run: RunState, running: Mapping[str, StepProgress]) -> Iterator[Batch]:
-    """Yield the batches of a run that has a plan, of whose steps some are running."""
-    if run.plan is None:
-        return
-    retried = set(_retried_steps(run))
-    for batch in range(run.plan.batch_count):
-        step, (start, end) = ids.step_name(batch), run.plan.span(batch)
-        if batch in run.receipts:
-            state = "again" if step in retried else "done"
-        elif step in run.failures:
-            state = "failed"
-        else:
-            state = "painting" if step in running else "waiting"
-        yield Batch(number=batch + 1, step=step, first=start + 1, last=end, state=state)
-
-
-def _retried_steps(run: RunState) -> Iterator[str]:
-    prefix = RunPaths(run.run_id).retries
-    for name in run.stored:
-        if name.startswith(prefix):
-            yield name.removeprefix(prefix).partition("-")[0]
 
 
 def _facts(app: App, status: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[Fact]:

@@ -9,12 +9,14 @@ import pytest
 
 from frame_tools.client.polling import poll_pause
 from frame_tools.contracts.paths import RunPaths
+from orchestration.app import App
 from orchestration.handlers.sweep import sweep
 from orchestration.reporting.status import run_status
 from orchestration.reporting.watched_status import ENDED_FRESH, FRESH, watched_status
 from orchestration.web.parts import part
 from orchestration.web.rows import open_rows
 from tests.scale.open_runs import StandingClock, count_operations, open_runs
+from tests.support.page_runs import write_progress
 from tests.support.world import World
 
 WRITES = 2
@@ -108,6 +110,31 @@ def test_page_s_progress_shares_the_status(batches: int, done: int) -> None:
     watched_status(world.app, run_id)
     drawn = count_operations(world.app, lambda app: part(app, "progress", run_id, {}))
     assert drawn.total == 1 + 1 + done
+
+
+@pytest.mark.parametrize("batches", [3, 40])
+def test_page_s_batches_cost_two_requests_beside_the_status(batches: int) -> None:
+    """However many batches are painted or running: their names say it."""
+    runs = open_runs(1, 0, batches=batches)
+    world, run_id = runs.world, runs.admitted[0]
+    world.score(run_id, *range(batches - 1), message=False)
+    write_progress(world, run_id, batches - 1, 1)
+    html = part(world.app, "batches", run_id, {}).html
+    assert f"{batches - 1} of {batches} batches painted, 1 in progress" in html
+
+    def draw(app: App) -> None:
+        part(app, "batches", run_id, {})
+
+    first = count_operations(world.app, draw).total  # reads the plan
+    assert count_operations(world.app, lambda app: (draw(app), draw(app))).total - first == 1 + 2
+
+
+def test_page_s_pictures_cost_a_request_beside_the_status_while_there_are_no_more() -> None:
+    runs = open_runs(1, 0)
+    world, run_id = runs.world, runs.admitted[0]
+    watched_status(world.app, run_id)
+    drawn = count_operations(world.app, lambda app: part(app, "pictures", run_id, {"have": ["0"]}))
+    assert drawn.total == 1 + 1
 
 
 def test_rows_of_open_runs_share_the_status() -> None:

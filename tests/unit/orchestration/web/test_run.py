@@ -36,8 +36,8 @@ def test_open_run_shows_stages_and_batches(world: World) -> None:
     run = read_run(world.app, run_id)
     assert (run.state.key, run.progress.frames_done, run.progress.rest) == ("painting", 3, "of 6 frames · 0:06 left")
     assert [step.state for step in run.progress.steps] == ["done", "done", "done", "current", "next"]
-    assert [batch.state for batch in run.batches] == ["done", "painting", "waiting"]
-    assert (run.batches[1].first, run.batches[1].last) == (3, 4)
+    assert [batch.state for batch in run.strip.batches] == ["done", "painting", "waiting"]
+    assert (run.strip.batches[1].first, run.strip.batches[1].last) == (3, 4)
     assert run.document_title == "50 % · clip"
     assert not run.has_videos
 
@@ -81,7 +81,7 @@ def test_failed_run_has_a_banner_with_its_remedy(world: World, act: Fetch) -> No
     run = read_run(world.app, run_id)
     assert "Frame 5 came out black" in run.banner.title
     assert (run.banner.action, run.banner.label) == ("redo", "Paint the 2 missing frames again")
-    assert [batch.state for batch in run.batches] == ["done", "done", "failed"]
+    assert [batch.state for batch in run.strip.batches] == ["done", "done", "failed"]
     assert act("redo", run_id).status_code == 204
     assert world.status(run_id) == "scoring"
 
