@@ -1,6 +1,14 @@
-"""Entry point of `python -m frame_tools`."""
+"""Entry point of `impasto` and `python -m frame_tools`."""
 
-from frame_tools.cli.main import main
+from frame_tools.lasting_imports import lasting_imports
+
+
+def main() -> None:
+    """Run the command line."""
+    with lasting_imports():
+        from frame_tools.cli import main as command_line
+    command_line.main()
+
 
 if __name__ == "__main__":
     main()

@@ -16,6 +16,7 @@ from local_cloud.function_host.config.settings import HostSettings, local_http_p
 from local_cloud.function_host.console import Console
 from local_cloud.function_host.invocation.values import AppLoadError
 from local_cloud.function_host.invocation.worker import Worker
+from local_cloud.lasting_imports import lasting_imports
 
 if TYPE_CHECKING:
     from local_cloud.function_host.host import Host
@@ -91,7 +92,8 @@ async def _load_worker(settings: HostSettings, *, strict: bool) -> Worker:
 
 
 def _import_host() -> "type[Host]":
-    from local_cloud.function_host.host import Host
+    with lasting_imports():
+        from local_cloud.function_host.host import Host
 
     return Host
 

@@ -8,6 +8,7 @@ from typing import Final
 from frame_tools.contracts.errors import InputError, InternalError, NextStep
 from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.scorers import SCORERS
+from frame_tools.lasting_imports import lasting_imports
 from frame_tools.storage.deployment import Storage
 from scoring.scorers.identity import IdentityScorer
 from scoring.types import Scorer
@@ -40,7 +41,8 @@ def _load_identity(_plan: Plan, _resources: ScorerResources) -> Scorer:
 
 def _load_any_painting(weights: Path) -> Scorer:
     # Importing torch takes seconds, which `copy` does not have to spend.
-    from scoring.scorers.any_painting.scorer import AnyPainting
+    with lasting_imports():
+        from scoring.scorers.any_painting.scorer import AnyPainting
 
     return AnyPainting.load(weights)
 

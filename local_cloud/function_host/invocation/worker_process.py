@@ -5,7 +5,6 @@ socket. If the host dies, the process ends at once, whatever it is doing.
 """
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -18,19 +17,19 @@ from local_cloud.function_host.invocation import channel
 from local_cloud.function_host.invocation.app_runtime import App
 from local_cloud.function_host.invocation.channel import Answer, Call, Loaded
 from local_cloud.function_host.invocation.values import AppLoadError
+from local_cloud.lasting_imports import lasting_imports
 
 
 async def serve(connection: socket.socket, folder: Path) -> None:
     """Load the app, then execute the calls that arrive."""
     console = Console(sys.stdout)
     console.install(verbose=False)
-    gc.disable()  # all that an app imports stays, so collections only take time
     try:
-        app = await App.load(folder)
+        with lasting_imports():
+            app = await App.load(folder)
     except AppLoadError as error:
         connection.sendall(channel.write(Loaded(error=str(error))))
         return
-    gc.enable()
     connection.sendall(channel.write(Loaded(app.functions)))
     await _Calls(app, console, connection).run()
 
