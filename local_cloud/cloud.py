@@ -97,10 +97,12 @@ def running_cloud(options: CloudOptions) -> Iterator[Cloud]:
             services[service.name] = service
         azurite.wait_until_ready()
         _set_up_storage(options, ports)
-        for service in others:
-            service.wait_until_ready()
+        batch_service, *others = others
+        batch_service.wait_until_ready()
         if options.functions and options.nodes:
             _prepare_tasks(ports)
+        for service in others:
+            service.wait_until_ready()
         yield Cloud(ports=ports, settings=settings, services=services)
 
 
@@ -121,7 +123,7 @@ def _set_up_storage(options: CloudOptions, ports: Ports) -> None:
 
 
 def _prepare_tasks(ports: Ports) -> None:
-    """Let the Batch service import the scorer now that nothing waits for its cores. Raises ServiceFailedError."""
+    """Let the Batch service import the scorer, now that only the app is left to import. Raises ServiceFailedError."""
     connection = HTTPConnection("127.0.0.1", ports.batch, timeout=REQUEST_SECONDS)
     try:
         connection.request("POST", "/local/prepare")

@@ -43,6 +43,8 @@ class ForkServer:
 
     def __init__(self, prepared: Prepared, environment: Mapping[str, str]) -> None:
         self._prepared, self._environment = prepared, environment
+        self._launching = asyncio.Lock()
+        self._has_imported = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._starting: deque[asyncio.Future[ForkedProcess]] = deque()
@@ -50,10 +52,13 @@ class ForkServer:
         self._reading: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start the process, which then imports; requests wait until it has. Does nothing if it runs."""
-        python = shutil.which("python", path=self._environment.get("PATH"))
-        if self._process is not None or python is None:
-            return
+        """Start the process, which then imports; does nothing if it was started before."""
+        async with self._launching:
+            python = shutil.which("python", path=self._environment.get("PATH"))
+            if self._process is None and python is not None:
+                await self._launch(python)
+
+    async def _launch(self, python: str) -> None:
         mine, its = socket.socketpair()
         with its:
             self._process = await asyncio.create_subprocess_exec(
@@ -77,10 +82,19 @@ class ForkServer:
             and not any(name.startswith(_READ_AT_IMPORT) for name in added)
         )
 
+    async def wait_until_ready(self) -> None:
+        """Wait until the process, if it was started, has imported or has ended; `fork` says which."""
+        if self._writer is not None:
+            await self._has_imported.wait()
+
     async def fork(
         self, arguments: Sequence[str], *, directory: TaskDirectory, environment: Mapping[str, str]
     ) -> ForkedProcess | None:
-        """Start a command that `can_run`; None if the server has ended."""
+        """Start a command that `can_run`; None if the server has ended.
+
+        Requests are sent after the imports: until then nothing is forked, and the process can be killed at any time.
+        """
+        await self.wait_until_ready()
         if self._writer is None:
             return None
         request = {
@@ -105,7 +119,7 @@ class ForkServer:
         if self._process is not None:
             if not self._starting and not self._running:
                 with suppress(ProcessLookupError):
-                    self._process.kill()  # it may still import, which nobody waits for
+                    self._process.kill()  # it has forked nothing that runs, and may still import
             await self._process.wait()
         if self._reading is not None:
             await self._reading
@@ -114,7 +128,10 @@ class ForkServer:
         with suppress(ConnectionError):  # it ended with requests that it had not read
             while line := await reader.readline():
                 self._take(json.loads(line))
-        self._writer = None
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        self._has_imported.set()
         if self._starting or self._running:
             _log.warning("The process that tasks are forked from has ended")
         for started in self._starting:
@@ -123,7 +140,9 @@ class ForkServer:
             process.code.set_result(-signal.SIGKILL)
 
     def _take(self, answer: Mapping[str, int]) -> None:
-        if "started" in answer:
+        if "ready" in answer:
+            self._has_imported.set()
+        elif "started" in answer:
             process = self._running[answer["started"]] = ForkedProcess(answer["started"])
             self._starting.popleft().set_result(process)
         else:

@@ -3,7 +3,8 @@
     python -P forking_program.py FD MODULE IMPORT...
 
 FD is a Unix stream socket. A request is one JSON line: `arguments` of MODULE, `environment`, `directory`, `stdout`,
-`stderr`. The answers are {"started": PID}, in the order of the requests, and {"ended": PID, "code": N}, -N for signals.
+`stderr`. The answers are {"ready": PID} after the imports, {"started": PID}, in the order of the requests, and
+{"ended": PID, "code": N}, -N for signals.
 When the socket closes, all processes are killed. This file runs in the Python of the image, with its packages only.
 """
 
@@ -37,6 +38,7 @@ class Server:
         signal.set_wakeup_fd(self._wake_writer)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         connection, rest = self._connection.fileno(), b""
+        self._answer({"ready": os.getpid()})
         while True:
             readable, _, _ = select.select([connection, self._wake_reader], [], [])
             if self._wake_reader in readable:
@@ -118,9 +120,11 @@ def main() -> None:
     """Import, serve, and in a forked process run the module as `python -m` would."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     module = sys.argv[2]
+    gc.disable()  # what is imported stays, so collections only take time
     for name in sys.argv[3:]:
         importlib.import_module(name)
     gc.freeze()  # what the processes share stays shared
+    gc.enable()
     request = Server(socket.socket(fileno=int(sys.argv[1]))).serve()
     if request is not None:
         signal.signal(signal.SIGINT, signal.default_int_handler)

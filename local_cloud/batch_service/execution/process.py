@@ -3,7 +3,7 @@
 import asyncio
 import shlex
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Protocol
 
 from local_cloud.batch_service.execution.directories import TaskDirectory
@@ -44,7 +44,7 @@ class StopSignal:
 
     @property
     def has_listener(self) -> bool:
-        """Whether a process waits for the request, which is the case between its start and its end."""
+        """Whether a process waits for the request, which is the case from when it can be started to its end."""
         return self._listeners > 0
 
     async def wait(self) -> None:
@@ -84,7 +84,7 @@ async def run_process(
     """
     registry.register(attempt, directory.root)
     try:
-        process = await _fork(command_line, directory, environment, fork_server) or await _start(
+        process = await _fork(command_line, directory, environment, fork_server, stop_signal) or await _start(
             command_line, directory=directory, environment=environment, container=container
         )
         registry.record(attempt, directory.root, process.pid)
@@ -94,16 +94,33 @@ async def run_process(
 
 
 async def _fork(
-    command_line: str, directory: TaskDirectory, environment: Mapping[str, str], server: ForkServer | None
+    command_line: str,
+    directory: TaskDirectory,
+    environment: Mapping[str, str],
+    server: ForkServer | None,
+    stop_signal: StopSignal,
 ) -> RunningProcess | None:
-    """Fork the command from a prepared process, if there is one for it."""
+    """Fork the command from a prepared process, if there is one for it; not if the stop is requested before."""
     try:
         arguments = shlex.split(command_line)
     except ValueError:  # the launch reports it
         return None
     if server is None or not server.can_run(arguments, environment):
         return None
+    if await _is_stopped_before(server.wait_until_ready(), stop_signal):
+        return None  # the process that is started instead ends at once
     return await server.fork(arguments, directory=directory, environment=environment)
+
+
+async def _is_stopped_before(waiting: Coroutine[None, None, None], stop_signal: StopSignal) -> bool:
+    """Wait for `waiting`; return whether the stop is requested before it ends."""
+    ready, stop_requested = asyncio.create_task(waiting), asyncio.create_task(stop_signal.wait())
+    try:
+        await asyncio.wait({ready, stop_requested}, return_when=asyncio.FIRST_COMPLETED)
+        return stop_requested.done()
+    finally:
+        ready.cancel()
+        stop_requested.cancel()
 
 
 async def _start(

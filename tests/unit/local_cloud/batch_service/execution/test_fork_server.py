@@ -28,10 +28,16 @@ if sys.argv[1] == "wait":
 raise SystemExit(int(sys.argv[1]))
 """
 HEAVY = """
-import os, pathlib
+import gc, os, pathlib
 with pathlib.Path(os.environ["OF_IMAGE"]).open("a") as log:
-    log.write("imported\\n")
+    log.write(f"imported, collecting garbage: {gc.isenabled()}\\n")
 """
+ENDLESS = """
+import os
+open(os.environ["OF_IMAGE"] + ".pipe").read()
+"""
+IMPORTED_ONCE = "imported, collecting garbage: False\n"
+PATIENCE = 60
 Start = Callable[[str], Coroutine[None, None, ForkedProcess | None]]
 Test = Callable[[ForkServer, Start], Coroutine[None, None, None]]
 
@@ -44,7 +50,16 @@ def environment(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "program").mkdir()
     (tmp_path / "program" / "__main__.py").write_text(PROGRAM)
     (tmp_path / "heavy.py").write_text(HEAVY)
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    os.mkfifo(tmp_path / "imports.txt.pipe")
     return {"PATH": str(tmp_path / "bin"), "PYTHONPATH": str(tmp_path), "OF_IMAGE": str(tmp_path / "imports.txt")}
+
+
+async def until_async(condition: Callable[[], bool]) -> None:
+    """Let other tasks run until the condition holds."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.01)
 
 
 def run(environment: dict[str, str], folder: Path, test: Test, *, imports: tuple[str, ...] = ("heavy",)) -> None:
@@ -80,7 +95,59 @@ def test_tasks_run_in_processes_of_their_own_that_import_nothing_again(
     run(environment, tmp_path, test)
     assert (tmp_path / "task-7" / "stdout.txt").read_text() == "7 value wd True\n"
     assert (tmp_path / "task-7" / "stderr.txt").read_text() == "reason\n"
-    assert (tmp_path / "imports.txt").read_text() == "imported\n"
+    assert (tmp_path / "imports.txt").read_text() == IMPORTED_ONCE
+
+
+def test_two_starts_at_once_start_one_process(environment: dict[str, str], tmp_path: Path) -> None:
+    async def everything() -> None:
+        server = ForkServer(Prepared(module="program", imports=("heavy",)), environment)
+        await asyncio.gather(server.start(), server.start())
+        await server.wait_until_ready()
+        await server.close()
+
+    asyncio.run(everything())
+    assert (tmp_path / "imports.txt").read_text() == IMPORTED_ONCE
+
+
+def test_a_stop_is_heard_while_the_server_imports(environment: dict[str, str], tmp_path: Path) -> None:
+    async def test(server: ForkServer, _start: Start) -> None:
+        stop = StopSignal()
+        directory = TaskDirectory(tmp_path / "stopped")
+        directory.make_fresh()
+        task = run_process(
+            "python -m program wait",
+            attempt="stopped",
+            directory=directory,
+            environment={**environment, "OF_TASK": "value"},
+            wall_clock_s=None,
+            stop_signal=stop,
+            registry=ProcessRegistry(tmp_path / "processes"),
+            fork_server=server,
+        )
+        running = asyncio.create_task(task)
+        await until_async(lambda: stop.has_listener)
+        stop.request(grace_s=0)
+        assert (await asyncio.wait_for(running, PATIENCE)).exit_code == 128 + signal.SIGKILL
+
+    run(environment, tmp_path, test, imports=("endless",))
+
+
+def test_a_server_that_imports_ends_with_the_tasks_that_wait_for_it(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    async def test(server: ForkServer, start: Start) -> None:
+        waiting = asyncio.create_task(start("0"))
+        await asyncio.sleep(0)
+        await asyncio.wait_for(server.close(), PATIENCE)
+        assert await waiting is None
+
+    run(environment, tmp_path, test, imports=("endless",))
+
+
+def test_a_server_that_was_not_started_forks_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+    server = ForkServer(Prepared(module="program"), environment)
+    directory = TaskDirectory(tmp_path / "task")
+    assert asyncio.run(server.fork(["python", "-m", "program"], directory=directory, environment={})) is None
 
 
 def test_the_service_forks_a_task_or_starts_it_as_usual(environment: dict[str, str], tmp_path: Path) -> None:
