@@ -28,6 +28,7 @@ from scoring.pipeline.types import (
 from scoring.thread_pools import PoolGroup
 from scoring.types import DeliveredFrame, Describe, Picture, Record, Score
 
+A = TypeVar("A")
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -222,7 +223,7 @@ class OutputStage(Generic[Stored]):
                 self._writers, _after, frame.smoothed.result, lambda picture: composite(decoded, picture)
             )
         if segment is not None:
-            frame.in_segment = submit(self._segment, _after, frame.picture, segment)
+            frame.in_segment = submit(self._segment, _after, frame.as_delivered, segment)
 
         def save(picture: Picture) -> Stored:
             return outputs.sink(decoded.position.index, decoded.name, outputs.encode(picture, decoded.alpha))
@@ -263,7 +264,7 @@ class OutputStage(Generic[Stored]):
             self._outputs.on_frame(record)
 
 
-def _after(wait: Callable[[], Picture], call: Callable[[Picture], T]) -> tuple[T, float]:
-    """Wait for a picture, call `call` with it, and return the result and the milliseconds of the call alone."""
-    picture = wait()
-    return timed(lambda: call(picture))
+def _after(wait: Callable[[], A], call: Callable[[A], T]) -> tuple[T, float]:
+    """Wait for an argument, call `call` with it, and return the result and the milliseconds of the call alone."""
+    argument = wait()
+    return timed(lambda: call(argument))

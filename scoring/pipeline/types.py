@@ -108,7 +108,7 @@ class Outputs(Generic[Stored]):
     """Writes one encoded frame (index, name, bytes); called concurrently on several threads."""
     encode: Callable[[Picture, Alpha | None], bytes] = opaque_jpeg
     """Encodes a frame for the sink, on the same thread."""
-    segment: Callable[[Picture], None] | None = None
+    segment: Callable[[DeliveredFrame], None] | None = None
     """Adds each frame to the segment, in order, on one thread."""
     on_frame: Callable[[FrameRecord[Stored]], None] | None = None
     """Called for each frame in order, on the calling thread, once it is stored and in the segment."""

@@ -29,7 +29,7 @@ from scoring.tasks.progress import ProgressWriter
 from scoring.tasks.smoothing_states import encode_state
 from scoring.tasks.timing import Timing
 from scoring.temporal.smooth import SmoothingState
-from scoring.types import Picture
+from scoring.types import DeliveredFrame
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +79,10 @@ class ReceiptWriter:
         """Note the end of the start-up, which counts to the first batch."""
         if not self._is_ready:
             self._is_ready, self._start_up = True, time.monotonic() - self._since
+
+    def submit(self, write: Callable[[], None]) -> Future[None]:
+        """Write something of a batch before it is complete; who calls looks at the result."""
+        return self._pool.submit(write)
 
     def add(self, batch: int, timing: Timing, product: Callable[[], Mapping[str, Any]]) -> None:
         """Complete a batch whose frames are painted; `product` writes its files and returns the receipt's fields.
@@ -167,13 +171,13 @@ class PaintedBatches:
         name = self._run.manifest.painted_name(index)
         return self._run.store_file(RunPaths(self._run.task.run_id).painted_frame(name), data)
 
-    def add_to_segment(self, picture: Picture) -> None:
+    def add_to_segment(self, frame: DeliveredFrame) -> None:
         """Add the next frame to the segment of its batch."""
         batch = self._encoding
         if batch is None:
-            batch = self._encoding = _PaintedBatch(self._run, self._to_encode.popleft())
+            batch = self._encoding = _PaintedBatch(self._run, self._to_encode.popleft(), self._receipts)
             self._painted[batch.number] = batch
-        batch.add_picture(picture)
+        batch.add_frame(frame)
         if batch.is_full:
             self._encoding = None
 
@@ -194,14 +198,14 @@ class PaintedBatches:
 class _PaintedBatch:
     """The outputs of one batch."""
 
-    def __init__(self, run: RunContext, number: int) -> None:
+    def __init__(self, run: RunContext, number: int, receipts: ReceiptWriter) -> None:
         self.number = number
         self.start, self.end = run.plan.span(number)
         self.timing = Timing(run.task.run_id, number, start=self.start)
         self._run = run
         self._left = self.end - self.start
         self._encoder = SegmentEncoder(run.manifest, odd_size=run.plan.options.odd_size, scale=run.plan.scale)
-        self._pairs = PairWriter(run.task.storage, run.plan, run.manifest, run.frames, start=self.start)
+        self._pairs = PairWriter(run.task.storage, run.plan, submit=receipts.submit)
         self._stored: list[StoredFile] = []
 
     @property
@@ -209,10 +213,10 @@ class _PaintedBatch:
         """Whether all frames are in the segment."""
         return not self._left
 
-    def add_picture(self, picture: Picture) -> None:
-        """Add the next frame to the segment."""
-        self._encoder.add(picture)
-        self._pairs.add(picture)
+    def add_frame(self, frame: DeliveredFrame) -> None:
+        """Add the next frame to the segment, and keep it if it belongs to a pair."""
+        self._encoder.add(frame.picture)
+        self._pairs.add(frame)
         self._left -= 1
 
     def add_record(self, record: FrameRecord[StoredFile | None]) -> None:
@@ -222,7 +226,7 @@ class _PaintedBatch:
             self._stored.append(record.stored)
 
     def product(self, state: SmoothingState | None, bad_frames: tuple[BadFrame, ...]) -> dict[str, Any]:
-        """Write the segment, the state of smoothing and the pairs; return the receipt's fields about them."""
+        """Write the segment and the state of smoothing, and end the pairs; return the receipt's fields about them."""
         names = RunPaths(self._run.task.run_id)
         encoded = None if state is None else encode_state(state)
         fields = {
@@ -233,7 +237,7 @@ class _PaintedBatch:
         }
         if encoded is not None:
             fields["smoothing"] = self._run.store_file(names.smoothing_state(self.number), encoded)
-        self._pairs.write()
+        self._pairs.finish()
         return fields
 
 

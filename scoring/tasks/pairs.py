@@ -6,20 +6,20 @@ two do, they write the same bytes. The task of the first frame writes the pictur
 
 import io
 import logging
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Final, TypeAlias
 
 from PIL import Image
 
 from frame_tools.contracts.batch_borders import spread_sample
-from frame_tools.contracts.manifest import Manifest
 from frame_tools.contracts.paths import PairSide, RunPaths
 from frame_tools.contracts.plan import Plan
 from frame_tools.storage.deployment import Storage
 from scoring.image_codec import decode_painting
-from scoring.pipeline.frame_reader import PictureSource, read_frame
 from scoring.postprocess.resize import enlarge
-from scoring.types import Picture, StyleFile
+from scoring.types import DeliveredFrame, Picture, StyleFile
 
 LONGER_SIDE: Final = 960
 """Longer side of a small picture, in pixels."""
@@ -30,52 +30,60 @@ COLUMNS: Final = 4
 GAP: Final = 6
 QUALITY: Final = 85
 _log = logging.getLogger(__name__)
+Pair: TypeAlias = tuple[bytes, bytes]
+"""The files of a frame, before and after."""
 SIDES: Final[tuple[PairSide, PairSide]] = ("before", "after")
 
 
 class PairWriter:
-    """Keeps the painted frames of a batch that belong to pairs, and writes the pairs at its end."""
+    """Writes the pairs of a batch while it is painted, and at its end the sheet, if that completes the pairs.
 
-    def __init__(self, storage: Storage, plan: Plan, manifest: Manifest, source: PictureSource, *, start: int) -> None:
-        self._storage, self._plan, self._manifest, self._source = storage, plan, manifest, source
+    `submit` lets another thread write: the frames do not wait for storage.
+    """
+
+    def __init__(self, storage: Storage, plan: Plan, *, submit: Callable[[Callable[[], None]], Future[None]]) -> None:
+        self._storage, self._plan, self._submit = storage, plan, submit
         self._names = RunPaths(plan.run_id)
         self._indices = spread_sample(plan.frame_count)
-        self._next = start
-        self._painted: dict[int, bytes] = {}
+        self._pairs: dict[int, Pair] = {}
+        self._writing: list[Future[None]] = []
 
-    def add(self, picture: Picture) -> None:
-        """Take the batch's next painted frame, in order."""
-        if self._next in self._indices:
-            self._painted[self._next] = small_jpeg(picture)
-        self._next += 1
-
-    def write(self) -> None:
-        """Write the batch's pairs, and the sheet if all pairs of the run exist now."""
-        work = self._storage.work
-        for index, painted in self._painted.items():
+    def add(self, frame: DeliveredFrame) -> None:
+        """Take the batch's next frame."""
+        index = frame.decoded.position.index
+        if index in self._indices:
             # Of the same size as the painted one: the page lays one over the other.
-            original = enlarge(read_frame(self._manifest, self._source, index).picture, self._plan.scale)
-            work.write(self._names.pair(index, "before"), small_jpeg(original))
-            work.write(self._names.pair(index, "after"), painted)
-        if self._painted and (pairs := read_pairs(self._storage, self._plan)):
-            work.write(self._names.pair_sheet, sheet(pairs))
+            original = enlarge(frame.decoded.picture, self._plan.scale)
+            pair = self._pairs[index] = small_jpeg(original), small_jpeg(frame.picture)
+            self._writing.append(self._submit(partial(self._write_pair, index, pair)))
+
+    def _write_pair(self, index: int, pair: Pair) -> None:
+        for side, data in zip(SIDES, pair, strict=True):
+            self._storage.work.write(self._names.pair(index, side), data)
+
+    def finish(self) -> None:
+        """Wait until the batch's pairs are written; write the sheet if all pairs of the run exist now."""
+        for written in self._writing:
+            written.result()
+        if self._pairs and (pairs := read_pairs(self._storage, self._plan, known=self._pairs)):
+            self._storage.work.write(self._names.pair_sheet, sheet(pairs))
 
 
-def read_pairs(storage: Storage, plan: Plan) -> list[tuple[bytes, bytes]]:
-    """Return the pairs of the run, before and after; empty unless all exist.
+def read_pairs(storage: Storage, plan: Plan, *, known: Mapping[int, Pair]) -> list[Pair]:
+    """Return the pairs of the run, before and after; empty unless all exist. Those that are `known` are not read.
 
     A run that redoes a part of another one has the other pairs in the folder of that run.
     """
-    pairs: list[tuple[bytes, bytes]] = []
+    pairs: list[Pair] = []
     for index in spread_sample(plan.frame_count):
-        pair = _read_pair(storage, plan, index)
+        pair = known.get(index) or _read_pair(storage, plan, index)
         if pair is None:
             return []
         pairs.append(pair)
     return pairs
 
 
-def _read_pair(storage: Storage, plan: Plan, index: int) -> tuple[bytes, bytes] | None:
+def _read_pair(storage: Storage, plan: Plan, index: int) -> Pair | None:
     for run_id in filter(None, (plan.run_id, plan.parent)):
         before, after = (storage.work.read(RunPaths(run_id).pair(index, side)) for side in SIDES)
         if before is not None and after is not None:
@@ -102,7 +110,7 @@ def small_jpeg(picture: Picture, *, side: int = LONGER_SIDE) -> bytes:
     return _jpeg(image)
 
 
-def sheet(pairs: Sequence[tuple[bytes, bytes]]) -> bytes:
+def sheet(pairs: Sequence[Pair]) -> bytes:
     """Return a sheet of the pairs: four columns, the painted frame under the original."""
     cells = [[_cell(data) for data in pair] for pair in pairs]
     height = max(image.height for pair in cells for image in pair)

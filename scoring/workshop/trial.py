@@ -154,7 +154,12 @@ def _run(scorer: Scorer, frames: list[bytes], request: TrialRequest) -> _Collect
     def keep(picture: Picture, _alpha: Alpha | None) -> bytes:
         return b""
 
-    outputs = Outputs[None](sink=lambda _index, _name, _data: None, encode=keep, segment=pictures.append, on_frame=add)
+    outputs = Outputs[None](
+        sink=lambda _index, _name, _data: None,
+        encode=keep,
+        segment=lambda frame: pictures.append(frame.picture),
+        on_frame=add,
+    )
     score_frames(_source(frames), guard, outputs, scale=request.scale, **settings)
     collected.pictures = dict(enumerate(pictures))
     return collected

@@ -76,7 +76,7 @@ def delivered(frames, score, *, on_device, policy="original", weight=0.0, cuts=(
         call = DeviceScoring(score, guard, smooth, with_motion=weight > 0, cuts=cuts)
     else:
         steps = Stages(estimate_motion=FlowEstimator(cuts) if weight else None, smooth=smooth)
-    outputs = Outputs(sink=lambda *_: None, encode=lambda *_: b"", segment=lambda picture: pictures.append(picture))
+    outputs = Outputs(sink=lambda *_: None, encode=lambda *_: b"", segment=lambda frame: pictures.append(frame.picture))
     score_frames(source(frames), call, outputs, stages=steps, frames_per_forward=batch)
     return pictures, guard.bad_frames(0, len(frames))
 

@@ -69,7 +69,9 @@ def test_frames_arrive_once_and_in_order(count, per_forward, threads, waiting):
     stored = score_frames(
         source(count, start=3),
         invert,
-        Outputs(keep, encode=png, segment=lambda p: segment.append(p[0, 0, 0]), on_frame=reported.append),
+        Outputs(
+            keep, encode=png, segment=lambda frame: segment.append(frame.picture[0, 0, 0]), on_frame=reported.append
+        ),
         frames_per_forward=per_forward,
         workers=Workers(readers=threads, writers=threads, waiting=waiting),
     )
@@ -175,9 +177,9 @@ def test_segment_gets_frames_in_order():
     later_frame_written, order = threading.Event(), []
 
     def segment(frame):
-        if frame[0, 0, 0] == 0:
+        if frame.picture[0, 0, 0] == 0:
             assert later_frame_written.wait(DEADLINE)
-        order.append(frame[0, 0, 0])
+        order.append(frame.picture[0, 0, 0])
 
     def sink(index, *_):
         if index == 4:
@@ -248,7 +250,7 @@ def test_error_of_any_stage_stops_the_pipeline(stage):
     outputs = Outputs(
         fails_at_5("sink", keep),
         encode=fails_at_5("encode", image_codec.encode_png),
-        segment=fails_at_5("segment", lambda p: None),
+        segment=fails_at_5("segment", lambda _: None),
         on_frame=fails_at_5("on_frame", reported.append),
     )
     with pytest.raises(BrokenError):
@@ -303,7 +305,7 @@ def test_only_scoring_and_smoothing_keep_priority():
         return result
 
     items = [item(i, lambda fetch=frame.fetch: note("read", fetch())) for i, frame in enumerate(source(2))]
-    outputs = Outputs(lambda *_: note("sink", None), segment=lambda p: note("segment", None))
+    outputs = Outputs(lambda *_: note("sink", None), segment=lambda _: note("segment", None))
     stages = Stages(
         estimate_motion=lambda before, frame: note("estimate_motion", True),
         smooth=lambda frame, scored, link: note("smooth", scored),
@@ -333,7 +335,12 @@ def test_smoothing_is_ordered_and_warm_up_is_not_delivered(count, warm_up, per_f
     stored = score_frames(
         source(count, start=20, warm_up=warm_up),
         lambda pictures, positions: pictures + 100,
-        Outputs(keep, encode=png, segment=lambda p: segment.append(int(p[0, 0, 0])), on_frame=reported.append),
+        Outputs(
+            keep,
+            encode=png,
+            segment=lambda frame: segment.append(int(frame.picture[0, 0, 0])),
+            on_frame=reported.append,
+        ),
         stages=Stages(
             estimate_motion=lambda before, frame: (before.position.index, frame.position.index),
             smooth=follow,
@@ -375,7 +382,7 @@ def test_scorer_gets_working_picture_and_composite_full_size():
 
     stages: Stages[Any] = Stages(downscale=lambda p: p[::2], composite=touch)
     shapes = []
-    outputs = Outputs(lambda *_: None, segment=lambda p: shapes.append(p.shape))
+    outputs = Outputs(lambda *_: None, segment=lambda frame: shapes.append(frame.picture.shape))
     score_frames(source(3), half_height_only, outputs, stages=stages)
     assert shapes == [(4, 6, 3)] * 3
 

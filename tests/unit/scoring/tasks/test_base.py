@@ -39,18 +39,19 @@ FRAME_BLOBS = [f"{RUN}/frames/00000{number}.jpg" for number in (1, 2, 3)]
 def test_receipt_follows_all_outputs_and_message_is_last():
     storage, journal = journaled()
     score(storage)
-    assert sorted(journal[:3]) == [f"work/{name}" for name in FRAME_BLOBS]
     pairs = {f"work/{RUN}/pairs/{index:06d}-{side}.jpg" for index in range(3) for side in ("before", "after")}
-    assert journal[3] == f"work/{RunPaths(RUN).segment(0)}"
-    assert set(journal[4:10]) == pairs
-    assert journal[10:] == [
+    assert set(journal[:9]) == {f"work/{name}" for name in FRAME_BLOBS} | pairs
+    assert journal[9:] == [
+        f"work/{RunPaths(RUN).segment(0)}",
         f"logs/{RUN}/b00000.jsonl",
         f"runs/{RunPaths(RUN).receipt(0)}",
         "message",
     ]
 
 
-@pytest.mark.parametrize("lost", [FRAME_BLOBS[1], RunPaths(RUN).segment(0), f"{RUN}/b00000.jsonl"])
+@pytest.mark.parametrize(
+    "lost", [FRAME_BLOBS[1], RunPaths(RUN).pair(1, "after"), RunPaths(RUN).segment(0), f"{RUN}/b00000.jsonl"]
+)
 def test_failed_write_leaves_no_receipt(lost):
     storage, journal = journaled(fails_at=lost)
     with pytest.raises(TemporaryError):

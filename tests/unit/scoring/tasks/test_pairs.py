@@ -1,13 +1,17 @@
 """Tasks write small pictures of some frames before and after painting, and the last one writes the sheet."""
 
 import io
+from concurrent.futures import Future
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from frame_tools.contracts.errors import TemporaryError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
-from scoring.tasks.pairs import CELL_WIDTH, LONGER_SIDE, STYLE_SIDE, read_pairs, sheet, small_jpeg
+from scoring.tasks.pairs import CELL_WIDTH, LONGER_SIDE, STYLE_SIDE, PairWriter, read_pairs, sheet, small_jpeg
+from scoring.types import DecodedFrame, DeliveredFrame, FramePosition
 from tests.support.scorer_runs import painting
 from tests.support.scoring_tasks import BORDERS, RUN, planned, planned_with_painting, score
 
@@ -33,6 +37,55 @@ def test_last_batch_writes_the_sheet():
     score(storage, 1)
     assert len(stored_pairs(storage)) == 2 * BORDERS[-1] + 1
     assert opened(storage.work.need(NAMES.pair_sheet).data).format == "JPEG"
+
+
+def test_pairs_are_written_while_their_batch_is_painted():
+    storage = planned()
+    submitted: list[Future[None]] = []
+
+    def submit(write):
+        submitted.append(Future())
+        write()
+        submitted[-1].set_result(None)
+        return submitted[-1]
+
+    pairs = PairWriter(storage, plan_of(storage), submit=submit)
+    pairs.add(delivered(0))
+    assert stored_pairs(storage) == {"000000-before.jpg", "000000-after.jpg"}
+    before, after = (storage.work.need(NAMES.pair(0, side)).data for side in ("before", "after"))
+    assert np.asarray(opened(before)).mean() == pytest.approx(100, abs=1)
+    assert np.asarray(opened(after)).mean() == pytest.approx(200, abs=1)
+    pairs.finish()
+    assert len(submitted) == 1
+    assert NAMES.pair_sheet not in storage.work.contents, "frames are missing"
+
+
+def test_a_pair_that_cannot_be_written_fails_its_batch():
+    def submit(_write):
+        failed: Future[None] = Future()
+        failed.set_exception(TemporaryError("storage is down", "wait"))
+        return failed
+
+    storage = planned()
+    pairs = PairWriter(storage, plan_of(storage), submit=submit)
+    pairs.add(delivered(0))
+    with pytest.raises(TemporaryError):
+        pairs.finish()
+
+
+def test_pairs_that_a_task_has_written_are_not_read_again():
+    storage = planned()
+    known = dict.fromkeys(range(BORDERS[-1]), (b"before", b"after"))
+    assert read_pairs(storage, plan_of(storage), known=known) == [*known.values()]
+
+
+def delivered(index):
+    """Return a gray frame and the lighter picture that is delivered for it."""
+    picture, painted = (np.full((48, 64, 3), value, np.uint8) for value in (100, 200))
+    decoded = DecodedFrame(
+        position=FramePosition(index, 0.0), name="000001.jpg", picture=picture, alpha=None, working_picture=picture
+    )
+    return DeliveredFrame(decoded, painted)
 
 
 def test_damaged_picture_of_another_batch_does_not_fail_the_last_one():
@@ -65,9 +118,9 @@ def test_run_that_redoes_a_part_uses_the_pairs_of_its_parent():
     score(storage, 0)
     score(storage, 1)
     child = plan_of(storage).model_copy(update={"run_id": "clip-ffffffffff", "parent": RUN, "redo": (1,)})
-    assert len(read_pairs(storage, child)) == BORDERS[-1]
+    assert len(read_pairs(storage, child, known={})) == BORDERS[-1]
     orphan = plan_of(storage).model_copy(update={"run_id": "clip-ffffffffff"})
-    assert read_pairs(storage, orphan) == []
+    assert read_pairs(storage, orphan, known={}) == []
 
 
 def test_small_picture_keeps_its_shape():
