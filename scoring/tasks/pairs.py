@@ -65,18 +65,18 @@ class PairWriter:
         """Wait until the batch's pairs are written; write the sheet if all pairs of the run exist now."""
         for written in self._writing:
             written.result()
-        if self._pairs and (pairs := read_pairs(self._storage, self._plan, known=self._pairs)):
+        if self._pairs and (pairs := read_pairs(self._storage, self._plan, own=self._pairs)):
             self._storage.work.write(self._names.pair_sheet, sheet(pairs))
 
 
-def read_pairs(storage: Storage, plan: Plan, *, known: Mapping[int, Pair]) -> list[Pair]:
-    """Return the pairs of the run, before and after; empty unless all exist. Those that are `known` are not read.
+def read_pairs(storage: Storage, plan: Plan, *, own: Mapping[int, Pair]) -> list[Pair]:
+    """Return the pairs of the run, before and after; empty unless all exist. Those of the task's `own` batch are not read.
 
     A run that redoes a part of another one has the other pairs in the folder of that run.
     """
     pairs: list[Pair] = []
     for index in spread_sample(plan.frame_count):
-        pair = known.get(index) or _read_pair(storage, plan, index)
+        pair = own.get(index) or _read_pair(storage, plan, index)
         if pair is None:
             return []
         pairs.append(pair)

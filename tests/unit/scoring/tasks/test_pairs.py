@@ -75,8 +75,8 @@ def test_a_pair_that_cannot_be_written_fails_its_batch():
 
 def test_pairs_that_a_task_has_written_are_not_read_again():
     storage = planned()
-    known = dict.fromkeys(range(BORDERS[-1]), (b"before", b"after"))
-    assert read_pairs(storage, plan_of(storage), known=known) == [*known.values()]
+    own = dict.fromkeys(range(BORDERS[-1]), (b"before", b"after"))
+    assert read_pairs(storage, plan_of(storage), own=own) == [*own.values()]
 
 
 def delivered(index):
@@ -118,9 +118,9 @@ def test_run_that_redoes_a_part_uses_the_pairs_of_its_parent():
     score(storage, 0)
     score(storage, 1)
     child = plan_of(storage).model_copy(update={"run_id": "clip-ffffffffff", "parent": RUN, "redo": (1,)})
-    assert len(read_pairs(storage, child, known={})) == BORDERS[-1]
+    assert len(read_pairs(storage, child, own={})) == BORDERS[-1]
     orphan = plan_of(storage).model_copy(update={"run_id": "clip-ffffffffff"})
-    assert read_pairs(storage, orphan, known={}) == []
+    assert read_pairs(storage, orphan, own={}) == []
 
 
 def test_small_picture_keeps_its_shape():
