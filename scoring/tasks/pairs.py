@@ -70,9 +70,10 @@ class PairWriter:
 
 
 def read_pairs(storage: Storage, plan: Plan, *, own: Mapping[int, Pair]) -> list[Pair]:
-    """Return the pairs of the run, before and after; empty unless all exist. Those of the task's `own` batch are not read.
+    """Return the pairs of the run, before and after; empty unless all exist.
 
-    A run that redoes a part of another one has the other pairs in the folder of that run.
+    Those of the task's `own` batch are at hand. A run that redoes a part of another one has the other pairs in the
+    folder of that run.
     """
     pairs: list[Pair] = []
     for index in spread_sample(plan.frame_count):
