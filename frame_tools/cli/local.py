@@ -1,13 +1,6 @@
 """The commands `up` and `demo`: the local cloud of a clone, until Ctrl-C or for one painting."""
 
-import signal
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any, Final
 
 import typer
@@ -32,23 +25,17 @@ from frame_tools.cli.options import (
 )
 from frame_tools.cli.paintings import StyleOptions, build_painting, run_painting
 from frame_tools.cli.programs import (
-    StartedProgram,
     check_local_system,
     environment_python,
     project_folder,
     replace_process,
     run_program,
-    start_program,
 )
-from frame_tools.client.connection import Connection, local_cloud
+from frame_tools.cli.temporary_cloud import temporary_cloud
 from frame_tools.client.prepared_input import prepare_input
 from frame_tools.client.progress import Mode, progress_display
-from frame_tools.contracts.errors import TemporaryError
 
 PANEL: Final = "This machine"
-START_SECONDS: Final = 180
-MAX_OUTPUT: Final = 600
-"""Characters of a failed start that are shown."""
 console = Console(stderr=True)
 
 
@@ -98,7 +85,6 @@ def demo(
     with report_errors():
         check_local_system()
         mode, project = display_mode(json=json, quiet=quiet), project_folder()
-        signal.signal(signal.SIGTERM, _interrupt)
         samples = project / ".local" / "samples"
         if video is None or not (style or options.get("scorer") not in (None, "any")):
             _make_samples(project, samples)
@@ -111,16 +97,12 @@ def demo(
             name=name, overwrite=overwrite or out is None,
             derived=derived_files(compare, gif=gif, webp=webp, report=bool(report)),
         )  # fmt: skip
-        with (
-            tempfile.TemporaryDirectory(prefix="impasto-demo-") as scratch,
-            progress_display(console, mode) as display,
-            temporary_cloud(project, Path(scratch)) as connect,
-        ):
-            split_folder = Path(scratch) / "split"
+        with progress_display(console, mode) as display, temporary_cloud(project) as cloud:
+            split_folder = cloud.folder / "split"
             # While the cloud starts; the run takes the complete folder as it is, and prints its notes.
             prepare_input(painting, split_folder / painting.folder)
             with console.status("Starting the local cloud …"):
-                connection = connect()
+                connection = cloud.connect()
             written = run_painting(painting, connection, display=display, scratch=split_folder, is_kept=False)
         if mode is not Mode.JSON:
             typer.echo(written)
@@ -137,34 +119,3 @@ def _make_samples(project: Path, folder: Path) -> None:
     if not (folder / "painting.jpg").is_file():
         console.print("Drawing the sample files (once) …")
         run_program(project, [str(environment_python(project, ".venv")), "-m", "samples.make_samples", str(folder)])
-
-
-@contextmanager
-def temporary_cloud(project: Path, scratch: Path) -> Iterator[Callable[[], Connection]]:
-    """Run a local cloud on free ports, with its data in `scratch`; yields a function that waits until it has started.
-
-    The function raises TemporaryError if the cloud does not start.
-    """
-    file = scratch / "connection.json"
-    argv = [str(environment_python(project, ".venv")), "-m", "local_cloud", "up", "--free-ports", "--stop-with-input"]
-    argv += ["--folder", str(scratch / "cloud"), "--connection", str(file)]
-    program = start_program(project, argv, log=scratch / "up.log")
-    try:
-        yield partial(_wait_for_cloud, program, file)
-    finally:
-        program.stop()
-
-
-def _wait_for_cloud(program: StartedProgram, file: Path) -> Connection:
-    deadline = time.monotonic() + START_SECONDS
-    while (connection := local_cloud(file)) is None:
-        if program.has_ended or time.monotonic() > deadline:
-            raise TemporaryError(
-                f"The local cloud did not start: {program.output()[-MAX_OUTPUT:]}", "Remove the cause and try again."
-            )
-        time.sleep(0.05)
-    return connection
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

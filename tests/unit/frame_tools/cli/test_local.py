@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import frame_tools
-from frame_tools.cli import local, programs
+from frame_tools.cli import local, programs, temporary_cloud
 from frame_tools.contracts.errors import ExitCode, MissingError
 from tests.support.cli import run, run_failing
 from tests.support.clips import Clip, make_clip
@@ -18,7 +18,7 @@ def no_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
     def start(*_arguments: Any, **_options: Any) -> None:
         pytest.fail("a local cloud was started")
 
-    monkeypatch.setattr(local, "start_program", start)
+    monkeypatch.setattr(temporary_cloud, "start_program", start)
 
 
 @pytest.mark.usefixtures("no_cloud")
