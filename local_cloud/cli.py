@@ -55,6 +55,9 @@ def up(
     stop_with_input: Annotated[
         bool, typer.Option("--stop-with-input", help="Stop when the standard input ends, for programs that start it.")
     ] = False,
+    run_follows: Annotated[
+        bool, typer.Option("--run-follows", help="Import the scorer at once, for programs that start a run at once.")
+    ] = False,
     node: NodeOption = "host",
 ) -> None:
     """Start the local cloud on its default ports and keep it running until Ctrl-C."""
@@ -69,7 +72,12 @@ def up(
     ports = FREE_PORTS if free_ports else default_ports(offset)
     try:
         options = CloudOptions(
-            folder=folder, ports=ports, functions=host == "local", containers=True, node_image=node_image
+            folder=folder,
+            ports=ports,
+            functions=host == "local",
+            containers=True,
+            node_image=node_image,
+            run_follows=run_follows,
         )
         with running_cloud(options) as cloud, published(cloud, connection or default_file(os.environ)):
             _print_addresses(cloud, options)

@@ -58,6 +58,8 @@ class CloudOptions:
     """If set, the function host delivers each message one to five times, out of order, with this random seed."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Settings that override those of `app_settings`."""
+    run_follows: bool = False
+    """Whether a run is started as soon as possible: then the scorer is imported while the app is, else after it."""
     proxy_ports: Ports | None = None
     """Ports under which app and tasks reach blobs and queues if not Azurite's own (tests put a proxy there)."""
 
@@ -89,20 +91,24 @@ def running_cloud(options: CloudOptions) -> Iterator[Cloud]:
     settings = {**app_settings(client_ports), **pool, **options.settings}
     services: dict[str, ServiceProcess] = {}
     with ExitStack() as stack:
-        # All are launched at once: the function host imports the app while Azurite starts, and reads storage later.
-        azurite, *others = _services(options, ports, settings)
-        for service in (azurite, *others):
+        for service in _services(options, ports, settings):
             stack.callback(service.stop)
-            service.launch()
             services[service.name] = service
+        # All are launched at once, first the function host, which takes longest: it imports the app, and reads storage
+        # later.
+        for service in reversed(services.values()):
+            service.launch()
+        azurite, batch_service, *others = services.values()
         azurite.wait_until_ready()
         _set_up_storage(options, ports)
-        batch_service, *others = others
         batch_service.wait_until_ready()
-        if options.functions and options.nodes:
+        prepares = bool(options.functions and options.nodes)
+        if prepares and options.run_follows:
             _prepare_tasks(ports)
         for service in others:
             service.wait_until_ready()
+        if prepares and not options.run_follows:
+            _prepare_tasks(ports)
         yield Cloud(ports=ports, settings=settings, services=services)
 
 
@@ -123,7 +129,7 @@ def _set_up_storage(options: CloudOptions, ports: Ports) -> None:
 
 
 def _prepare_tasks(ports: Ports) -> None:
-    """Let the Batch service import the scorer, now that only the app is left to import. Raises ServiceFailedError."""
+    """Let the Batch service import the scorer. Raises ServiceFailedError."""
     connection = HTTPConnection("127.0.0.1", ports.batch, timeout=REQUEST_SECONDS)
     try:
         connection.request("POST", "/local/prepare")

@@ -76,7 +76,8 @@ def temporary_cloud(project: Path) -> Iterator[TemporaryCloud]:
 
 @contextmanager
 def _running_cloud(project: Path) -> Iterator[TemporaryCloud]:
-    argv = [str(environment_python(project, ".venv")), "-m", "local_cloud", "up", "--free-ports", "--stop-with-input"]
+    argv = [str(environment_python(project, ".venv")), "-m", "local_cloud", "up", "--free-ports"]
+    argv += ["--stop-with-input", "--run-follows"]
     signal.signal(signal.SIGTERM, _interrupt)
     with tempfile.TemporaryDirectory(prefix="impasto-demo-") as scratch:
         folder = Path(scratch)

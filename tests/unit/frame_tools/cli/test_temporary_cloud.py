@@ -40,7 +40,7 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Program]]:
 
     def start(project: Path, argv: Sequence[str], *, log: Path) -> Program:
         assert project == PROJECT
-        assert argv[1:6] == ["-m", "local_cloud", "up", "--free-ports", "--stop-with-input"]
+        assert argv[1:7] == ["-m", "local_cloud", "up", "--free-ports", "--stop-with-input", "--run-follows"]
         started.append(Program(log.parent))
         return started[-1]
 
