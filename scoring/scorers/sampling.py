@@ -15,10 +15,14 @@ REFERENCE_SIDE: Final = 256
 """Pixels: side of the drawn picture that is repeated to the size of the frames."""
 
 
-def reference_picture(height: int, width: int) -> Picture:
-    """Return a picture (height, width, 3) with the statistics of a natural one; always the same."""
-    tile = dead_leaves(REFERENCE_SIDE, random.Random(0))  # noqa: S311 - not for security
-    repeats = (-(-height // REFERENCE_SIDE), -(-width // REFERENCE_SIDE), 1)
+def reference_tile() -> Picture:
+    """Return a square picture with the statistics of a natural one; always the same."""
+    return dead_leaves(REFERENCE_SIDE, random.Random(0))  # noqa: S311 - not for security
+
+
+def repeated(tile: Picture, height: int, width: int) -> Picture:
+    """Return a picture (height, width, 3) of copies of `tile`."""
+    repeats = (-(-height // tile.shape[0]), -(-width // tile.shape[1]), 1)
     return np.ascontiguousarray(np.tile(tile, repeats)[:height, :width])
 
 

@@ -46,6 +46,7 @@ class PairWriter:
         self._names = RunPaths(plan.run_id)
         self._indices = spread_sample(plan.frame_count)
         self._pairs: dict[int, Pair] = {}
+        self._cells: dict[int, list[Image.Image]] = {}
         self._writing: list[Future[None]] = []
 
     def add(self, frame: DeliveredFrame) -> None:
@@ -60,27 +61,29 @@ class PairWriter:
     def _write_pair(self, index: int, pair: Pair) -> None:
         for side, data in zip(SIDES, pair, strict=True):
             self._storage.work.write(self._names.pair(index, side), data)
+        self._cells[index] = [cell(data) for data in pair]
 
     def finish(self) -> None:
         """Wait until the batch's pairs are written; write the sheet if all pairs of the run exist now."""
         for written in self._writing:
             written.result()
         if self._pairs and (pairs := read_pairs(self._storage, self._plan, own=self._pairs)):
-            self._storage.work.write(self._names.pair_sheet, sheet(pairs))
+            cells = [self._cells.get(index) or [cell(data) for data in pair] for index, pair in pairs.items()]
+            self._storage.work.write(self._names.pair_sheet, sheet(cells))
 
 
-def read_pairs(storage: Storage, plan: Plan, *, own: Mapping[int, Pair]) -> list[Pair]:
-    """Return the pairs of the run, before and after; empty unless all exist.
+def read_pairs(storage: Storage, plan: Plan, *, own: Mapping[int, Pair]) -> dict[int, Pair]:
+    """Return the pairs of the run by frame, in order; empty unless all exist.
 
     Those of the task's `own` batch are at hand. A run that redoes a part of another one has the other pairs in the
     folder of that run.
     """
-    pairs: list[Pair] = []
+    pairs: dict[int, Pair] = {}
     for index in spread_sample(plan.frame_count):
         pair = own.get(index) or _read_pair(storage, plan, index)
         if pair is None:
-            return []
-        pairs.append(pair)
+            return {}
+        pairs[index] = pair
     return pairs
 
 
@@ -111,9 +114,8 @@ def small_jpeg(picture: Picture, *, side: int = LONGER_SIDE) -> bytes:
     return _jpeg(image)
 
 
-def sheet(pairs: Sequence[Pair]) -> bytes:
-    """Return a sheet of the pairs: four columns, the painted frame under the original."""
-    cells = [[_cell(data) for data in pair] for pair in pairs]
+def sheet(cells: Sequence[Sequence[Image.Image]]) -> bytes:
+    """Return a sheet of the cells of pairs: four columns, the painted frame under the original."""
     height = max(image.height for pair in cells for image in pair)
     rows = -(-len(cells) // COLUMNS)
     columns = min(COLUMNS, len(cells))
@@ -127,7 +129,7 @@ def sheet(pairs: Sequence[Pair]) -> bytes:
     return _jpeg(canvas)
 
 
-def _cell(data: bytes) -> Image.Image:
+def cell(data: bytes) -> Image.Image:
     """Return a picture in the size of a cell; a gray line for one that is damaged, which must not fail the batch."""
     try:
         with Image.open(io.BytesIO(data)) as image:

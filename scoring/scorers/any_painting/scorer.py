@@ -5,6 +5,8 @@ No core waits for another within a frame, and the bytes of a frame depend neithe
 cores. On a GPU whole batches run in half precision, if the first frame shows that the difference is invisible.
 """
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -35,7 +37,7 @@ from scoring.scorers.any_painting.tiled_statistics import RECEPTIVE_FIELD, with_
 from scoring.scorers.any_painting.tuned import load_style
 from scoring.scorers.any_painting.weights import Networks, load_networks
 from scoring.scorers.painting_parts import covering_parts
-from scoring.scorers.sampling import reference_picture, subsample
+from scoring.scorers.sampling import reference_tile, repeated, subsample
 from scoring.types import CONTRAST, FramePositions, Picture, Pictures, Prepared, RunInputs, Score, StyleFile, StyleMix
 
 GPU_FRAMES: Final = 8
@@ -77,13 +79,16 @@ class AnyPainting(DeviceScorer):
 
         `statistics` are (M, 2, C); `contrast`, (M,), is the share of their contrast that frames keep (option `calm`).
         """
-        styles = np.stack([self._style(file) for file in run.styles])
         if run.options.statistics == "frame":
-            return {"styles": styles}
-        sample = subsample(run.sample())
+            return {"styles": self._styles(run.styles)}
         share = MAX_REFERENCE_SHARE * run.options.calmness
-        if share:
-            sample.append(reference_picture(*sample[0].shape[:2]))
+        with ThreadPoolExecutor(1, "sample") as reader:
+            reading = reader.submit(run.sample)
+            styles = self._styles(run.styles)
+            tile = reference_tile() if share else None
+            sample = subsample(reading.result())
+        if tile is not None:
+            sample.append(repeated(tile, *sample[0].shape[:2]))
         measured = [self._measure(sample, _mix(styles, mix), share) for mix in run.style_mixes]
         return {
             "styles": styles,
@@ -110,6 +115,10 @@ class AnyPainting(DeviceScorer):
             for i, mix in enumerate(run.style_mixes)
         )
         return Painter(self._networks.transformer, keyframes, self._workers, self._device)
+
+    def _styles(self, files: Sequence[StyleFile]) -> NDArray[np.float32]:
+        """Return the styles of style files, (S, N)."""
+        return np.stack([self._style(file) for file in files])
 
     def _style(self, file: StyleFile) -> NDArray[np.float32]:
         """Return the style of a style file, (N,): a tuned style as it is, or the predicted style of a painting."""

@@ -10,7 +10,7 @@ from PIL import Image
 from frame_tools.contracts.errors import TemporaryError
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Plan
-from scoring.tasks.pairs import CELL_WIDTH, LONGER_SIDE, STYLE_SIDE, PairWriter, read_pairs, sheet, small_jpeg
+from scoring.tasks.pairs import CELL_WIDTH, LONGER_SIDE, STYLE_SIDE, PairWriter, cell, read_pairs, sheet, small_jpeg
 from scoring.types import DecodedFrame, DeliveredFrame, FramePosition
 from tests.support.scorer_runs import painting
 from tests.support.scoring_tasks import BORDERS, RUN, planned, planned_with_painting, score
@@ -76,7 +76,7 @@ def test_a_pair_that_cannot_be_written_fails_its_batch():
 def test_pairs_that_a_task_has_written_are_not_read_again():
     storage = planned()
     own = dict.fromkeys(range(BORDERS[-1]), (b"before", b"after"))
-    assert read_pairs(storage, plan_of(storage), own=own) == [*own.values()]
+    assert read_pairs(storage, plan_of(storage), own=own) == own
 
 
 def delivered(index):
@@ -120,7 +120,7 @@ def test_run_that_redoes_a_part_uses_the_pairs_of_its_parent():
     child = plan_of(storage).model_copy(update={"run_id": "clip-ffffffffff", "parent": RUN, "redo": (1,)})
     assert len(read_pairs(storage, child, own={})) == BORDERS[-1]
     orphan = plan_of(storage).model_copy(update={"run_id": "clip-ffffffffff"})
-    assert read_pairs(storage, orphan, own={}) == []
+    assert read_pairs(storage, orphan, own={}) == {}
 
 
 def test_small_picture_keeps_its_shape():
@@ -130,7 +130,7 @@ def test_small_picture_keeps_its_shape():
 
 
 def test_sheet_has_four_columns():
-    pair = (small_jpeg(np.zeros((48, 64, 3), np.uint8)),) * 2
+    pair = (cell(small_jpeg(np.zeros((48, 64, 3), np.uint8))),) * 2
     eight, three = opened(sheet([pair] * 8)), opened(sheet([pair] * 3))
     assert eight.width == 4 * CELL_WIDTH + 3 * 6
     assert three.width == 3 * CELL_WIDTH + 2 * 6

@@ -1,5 +1,7 @@
 """The scorers `any` and `tuned`: sizes, batches, mixed and changing styles, determinism, non-finite output."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -83,6 +85,22 @@ def test_statistics_are_those_of_the_sample(scorer, noise):
     dark = opened(scorer, run_of(frames=lambda: [noise(40, 40, 3, seed=3) // 8]))
     bright = opened(scorer, run_of(frames=lambda: [255 - noise(40, 40, 3, seed=3) // 8]))
     assert np.abs(dark(frames, positions(1)).astype(int) - bright(frames, positions(1))).mean() > 10
+
+
+def test_the_sample_is_read_while_the_style_is_predicted(scorer, monkeypatch):
+    is_reading = threading.Event()
+    predict = scorer._predict
+
+    def predict_later(square):
+        assert is_reading.wait(60), "the sample is read only afterwards"
+        return predict(square)
+
+    def sample():
+        is_reading.set()
+        return [np.zeros((40, 40, 3), np.uint8)]
+
+    monkeypatch.setattr(scorer, "_predict", predict_later)
+    assert set(scorer.prepare(run_of(frames=sample))) == {"styles", "statistics", CONTRAST}
 
 
 def test_another_painting_gives_another_result(scorer, score, noise):
