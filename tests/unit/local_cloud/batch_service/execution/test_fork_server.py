@@ -98,6 +98,51 @@ def test_tasks_run_in_processes_of_their_own_that_import_nothing_again(
     assert (tmp_path / "imports.txt").read_text() == IMPORTED_ONCE
 
 
+ENDING = """
+import atexit, sys, threading
+def wait_and_print():
+    threading.main_thread().join()
+    print("thread")
+class Unseen:
+    def __del__(self):
+        print("taken apart")
+unseen = Unseen()
+atexit.register(lambda: print("handler"))
+threading.Thread(target=wait_and_print).start()
+if sys.argv[1] == "message":
+    sys.exit("the reason")
+if sys.argv[1] == "error":
+    raise ValueError("broken")
+if sys.argv[1] != "none":
+    sys.exit(int(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("argument", "code", "output", "error"),
+    [
+        ("none", 0, "thread\nhandler\n", ""),
+        ("0", 0, "thread\nhandler\n", ""),
+        ("259", 3, "thread\nhandler\n", ""),
+        ("message", 1, "thread\nhandler\ntaken apart\n", "the reason\n"),
+        ("error", 1, "thread\nhandler\ntaken apart\n", "ValueError: broken\n"),
+    ],
+)
+def test_a_task_ends_like_a_program_but_is_not_taken_apart(
+    environment: dict[str, str], tmp_path: Path, argument: str, code: int, output: str, error: str
+) -> None:
+    (tmp_path / "program" / "__main__.py").write_text(ENDING)
+
+    async def test(_server: ForkServer, start: Start) -> None:
+        process = await start(argument)
+        assert process is not None
+        assert await process.wait() == code
+
+    run(environment, tmp_path, test)
+    assert (tmp_path / f"task-{argument}" / "stdout.txt").read_text() == output
+    assert (tmp_path / f"task-{argument}" / "stderr.txt").read_text().endswith(error)
+
+
 def test_two_starts_at_once_start_one_process(environment: dict[str, str], tmp_path: Path) -> None:
     async def everything() -> None:
         server = ForkServer(Prepared(module="program", imports=("heavy",)), environment)
