@@ -1,4 +1,4 @@
-"""Scenes with exact motion: a window that pans, a picture that turns, what passes or flies by; and flickering paint."""
+"""Scenes with exact motion: windows that pan, a picture that turns, what passes by, clouds; and flickering paint."""
 
 from typing import TypeAlias
 
@@ -10,6 +10,8 @@ from scoring.types import Picture
 
 Flow: TypeAlias = NDArray[np.float32]
 """Vectors (H, W, 2), x before y, in pixels."""
+Shares: TypeAlias = NDArray[np.float32]
+"""Values 0 to 1, (H, W)."""
 
 
 def wide_picture(height: int = 160, width: int = 400, seed: int = 0) -> Picture:
@@ -98,3 +100,30 @@ def flying(
         frames.append(np.clip(np.where(mask[..., None] > 0, 35, sky), 0, 255).astype(np.uint8))
         places.append(mask)
     return frames, places
+
+
+def drifting(
+    count: int, step: int, *, carried_grain: bool, size: tuple[int, int] = (120, 200)
+) -> tuple[list[Picture], list[Shares]]:
+    """Return frames of a pale sky that moves right by `step` pixels per frame, and the share of cloud in each pixel.
+
+    Clouds are 30 gray levels brighter than the sky, with edges 20 pixels wide. The faint grain moves with the sky, or,
+    if not `carried_grain`, is that of a camera, new in every frame.
+    """
+    height, width = size
+    whole = width + step * count
+    random = np.random.default_rng(6)
+    cloud = np.zeros((height, whole), np.float32)
+    for left in range(20, whole, 110):
+        cv2.ellipse(cloud, (left + 25, int(random.integers(35, height - 35))), (30, 20), 0, 0, 360, 1, -1)
+    cloud = cv2.GaussianBlur(cloud, (0, 0), 5).astype(np.float32)
+    sky = np.linspace(150, 190, height)[:, None, None] + np.array([-12, 0, 14]) + 30 * cloud[..., None]
+    grain = random.normal(0, 1.5, (height, whole, 1))
+    frames: list[Picture] = []
+    clouds: list[Shares] = []
+    for t in range(count):
+        shown = np.s_[:, step * (count - t) : step * (count - t) + width]
+        over = grain[shown] if carried_grain else random.normal(0, 1.5, (height, width, 1))
+        frames.append(np.clip(sky[shown] + over, 0, 255).astype(np.uint8))
+        clouds.append(cloud[shown])
+    return frames, clouds

@@ -16,7 +16,7 @@ from scoring.temporal import smooth
 from scoring.temporal.flow import MotionField, pixel_grid
 from scoring.temporal.measure import sharpness, warp_error
 from scoring.temporal.smooth import warm_up_start
-from tests.support.moving_scenes import flickering, flying, pan, passing, wide_picture
+from tests.support.moving_scenes import drifting, flickering, flying, pan, passing, wide_picture
 from tests.support.temporal_smoothing import IMPLEMENTATIONS, OPENCV
 
 
@@ -99,6 +99,24 @@ def test_thin_dark_birds_stay_dark(temporal, step):
     for shown, picture, before, now in zip(out[5:], scored[5:], wings[4:], wings[5:], strict=False):
         left = (before > 0) & (cv2.dilate(now, np.ones((7, 7), np.uint8)) == 0)
         assert not left.any() or abs(float(shown[left].mean()) - float(picture[left].mean())) < 6
+
+
+@pytest.mark.parametrize("carried_grain", [True, False])
+@pytest.mark.parametrize("step", [1, 3, 8])
+def test_a_plain_moving_sky_does_not_smear(temporal, step, carried_grain):
+    frames, clouds = drifting(16, step, carried_grain=carried_grain)
+    scored = flickering([255 - frame for frame in frames], spread=8, grain=2)
+    out = smooth_all(temporal, scored, motions_of(temporal, frames), 0.7)
+
+    def tone(picture):
+        return cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), 3)
+
+    trails = []
+    for shown, frame, before, now in zip(out[8:], frames[8:], clouds[7:], clouds[8:], strict=False):
+        # The share of the last step by which the clouds lag: 0.9 to 2.4 without compensation of their motion.
+        trails.append(((tone(shown) - tone(frame)) * (before - now)).sum() / (30 * np.square(before - now).sum()))
+    assert fmean(trails) < 0.4
+    assert fmean(map(sharpness, out[8:])) == pytest.approx(fmean(map(sharpness, scored[8:])), rel=0.06)
 
 
 def test_frames_after_a_cut_are_not_paler(temporal):
