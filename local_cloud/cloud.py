@@ -99,12 +99,12 @@ def running_cloud(options: CloudOptions) -> Iterator[Cloud]:
         for service in reversed(services.values()):
             service.launch()
         azurite, batch_service, *others = services.values()
-        azurite.wait_until_ready()
-        _set_up_storage(options, ports)
         batch_service.wait_until_ready()
         prepares = bool(options.functions and options.nodes)
         if prepares and options.run_follows:
             _prepare_tasks(ports)
+        azurite.wait_until_ready()
+        _set_up_storage(options, ports)
         for service in others:
             service.wait_until_ready()
         if prepares and not options.run_follows:

@@ -51,12 +51,12 @@ def test_the_app_is_launched_first_and_stopped_first(events: list[str]) -> None:
 
 def test_the_scorer_is_imported_after_the_app(events: list[str]) -> None:
     start()
-    assert events[3:-3] == ["storage is ready", "containers", "batch is ready", "app is ready", "import the scorer"]
+    assert events[3:-3] == ["batch is ready", "storage is ready", "containers", "app is ready", "import the scorer"]
 
 
 def test_it_is_imported_beside_the_app_if_a_run_follows(events: list[str]) -> None:
     start(run_follows=True)
-    assert events[3:-3] == ["storage is ready", "containers", "batch is ready", "import the scorer", "app is ready"]
+    assert events[3:-3] == ["batch is ready", "import the scorer", "storage is ready", "containers", "app is ready"]
 
 
 @pytest.mark.parametrize("follows", [True, False])
