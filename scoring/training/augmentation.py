@@ -54,13 +54,13 @@ def rotate_hue(picture: Picture, rng: random.Random) -> Picture:
 
 
 def flatten_region(picture: Picture, rng: random.Random) -> Picture:
-    """Blur a random half of a square picture until it is flat, like skies and walls."""
-    side = picture.shape[0]
-    flat = cv2.GaussianBlur(picture, (0, 0), side / rng.uniform(6, 16))
-    mask = np.zeros((side, side), np.float32)
+    """Blur a random half of a picture until it is flat, like skies and walls."""
+    height, width = picture.shape[:2]
+    flat = cv2.GaussianBlur(picture, (0, 0), min(height, width) / rng.uniform(6, 16))
+    mask = np.zeros((height, width), np.float32)
     angle, offset = rng.uniform(0, 2 * np.pi), rng.uniform(-0.3, 0.3)
-    rows, columns = np.mgrid[0:side, 0:side] / side - 0.5
-    mask[np.cos(angle) * rows + np.sin(angle) * columns > offset] = 1
+    rows, columns = np.mgrid[0:height, 0:width]
+    mask[np.cos(angle) * (rows / height - 0.5) + np.sin(angle) * (columns / width - 0.5) > offset] = 1
     weights = cv2.GaussianBlur(mask, (0, 0), 4)[..., None]
     return np.asarray(np.rint(flat * weights + picture * (1 - weights)), np.uint8)
 

@@ -28,6 +28,7 @@ from scoring.scorers.any_painting.tuned import dump_style
 from scoring.scorers.any_painting.weights import Networks, load_networks
 from scoring.training import augmentation, report
 from scoring.training.finetune import Recipe, Terms, finetune
+from scoring.training.style_samples import draw_samples
 from scoring.training.tune import StepLosses, TuningConfig, predicted_style, tune
 from scoring.types import Picture
 
@@ -99,17 +100,22 @@ def finetune_file(
     out: Path,
     *,
     start: Path = TRANSFORMER,
+    reference: Path | None = None,
     recipe: Recipe,
     vgg: Path,
     on_step: Callable[[int], object],
 ) -> None:
     """Train the transformer with the weights in `start` further; write its weights to `out`, its losses beside it.
 
+    The colors of the transformer with the weights in `reference` are kept; None: of that in `start`.
     Both files are written every `CHECKPOINT_STEPS` steps, so a training that is stopped leaves what it has reached.
     Raises MissingError or InputError for files that cannot be used.
     """
-    device, networks = best_device(), load_published_networks()
-    load_transformer(networks.transformer, start)
+    device = best_device()
+    started, referred = (_networks_of(path, device) for path in (start, reference or start))
+    loaded_vgg = load_vgg(vgg, device)
+    pictures = augmentation.read_folder(paintings, FINETUNE_SIDE)
+    samples = draw_samples(started, loaded_vgg, pictures, random.Random(recipe.seed))  # noqa: S311 - not for security
     rows: list[dict[str, float]] = []
     out.parent.mkdir(parents=True, exist_ok=True)
 
@@ -122,13 +128,21 @@ def finetune_file(
         on_step(step)
 
     finetune(
-        Networks(networks.predictor.to(device), networks.transformer.to(device)),
-        load_vgg(vgg, device),
-        augmentation.read_folder(paintings, FINETUNE_SIDE),
+        started.transformer,
+        loaded_vgg,
+        samples,
         augmentation.read_folder(photos, FINETUNE_SIDE),
+        reference=referred.transformer,
         recipe=recipe,
         on_step=record,
     )
+
+
+def _networks_of(path: Path, device: torch.device) -> Networks:
+    """Return the networks with the transformer weights of a file, on a device."""
+    networks = load_published_networks()
+    load_transformer(networks.transformer, path)
+    return Networks(networks.predictor.to(device), networks.transformer.to(device))
 
 
 def load_transformer(transformer: StyleTransferNet, path: Path) -> None:

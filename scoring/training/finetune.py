@@ -1,12 +1,14 @@
 """Fine-tuning of the any-painting transformer: calmer pictures where the input is calm, more of the painter's strokes.
 
 The loss is Johnson's (content and style in VGG16's features; https://arxiv.org/abs/1603.08155) over many paintings and
-photos. Each photo is painted twice, with the same statistics: as it is, and shifted by some pixels and spoiled by noise
-or compression. The spoiled one has to show the content of the clean one, and both have to be equal, as in work on the
-stability of style transfer (Gupta et al. 2017, https://arxiv.org/abs/1705.02092). Two more terms measure fine detail
-where the photo is flat, and the pattern that repeats with the network's grid of 4 pixels. A last term keeps the colors
-of the network that the training starts from; without it the palette fades. The predictor of style vectors stays as it
-is.
+photos. Each photo is painted twice, with the same statistics: as it is, and either with noise, or shifted by some
+pixels and spoiled, as by compression. Both paintings have to be equal, as in work on the stability of style transfer
+(Gupta et al. 2017, https://arxiv.org/abs/1705.02092). Two more terms measure fine detail where the photo is flat, and
+the pattern that repeats with the network's grid of 4 pixels. A last term keeps the colors of a reference network;
+without it the palette fades. The predictor of style vectors stays as it is.
+
+The pictures have to be like frames, with flat regions beside detailed ones under the same statistics. With small
+squares of photos the style loss fell in training and rose on frames.
 """
 
 import copy
@@ -15,57 +17,64 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Final
 
-import cv2
-import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 
 from scoring.perception import losses
 from scoring.perception.vgg import Vgg
 from scoring.scorers.any_painting.conditional_norm import StatisticsRecorder, StyleCondition
 from scoring.scorers.any_painting.network import StyleTransferNet
-from scoring.scorers.any_painting.weights import Networks
-from scoring.training import augmentation, disturbances
+from scoring.training.photo_pairs import PhotoPair, draw_pair
 from scoring.types import Picture
 
-EMA_DECAY: Final = 0.995
-"""Decay per step of the exponential moving average of the weights, which is less noisy than the last step."""
-PREDICTOR_SIDE: Final = 256
-"""Pixels: side of the paintings that the predictor of style vectors looks at."""
-MAX_SHIFT: Final = 4
-"""Pixels: one cell of the network's grid. The spoiled photo is shifted by less, in both directions."""
+EMA_DECAY: Final = 0.99
+"""Decay per step of the exponential moving average of the weights, which is calmer than the last step."""
 BORDER: Final = 12
-"""Pixels at the border of a square that are not compared: padding differs there."""
+"""Pixels at the border that are not compared: padding differs there."""
+_INVISIBLE: Final = 1e-7
+"""Mean square difference of two paintings that nobody sees; keeps a logarithm finite."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Parameters of a training; the defaults produced the shipped weights.
+    """Parameters of a training; the defaults are those of the last part of the shipped weights' training.
 
-    `content`, `style`, `stability`, `grid`, `flat` and `palette` are the weights of the `Terms` of the same name.
+    `content`, `style`, `noise`, `stability`, `grid`, `flat` and `palette` are the weights of the `Terms` so named.
     """
 
-    steps: int = 600
-    side: int = 192
-    """Pixels: side of the squares that are painted."""
-    photos_per_step: int = 2
+    steps: int = 240
+    height: int = 224
+    """Pixels: height of the pictures that are painted."""
+    width: int = 352
     learning_rate: float = 4e-4
-    content: float = 0.8
-    style: float = 32.0
-    stability: float = 1500.0
-    grid: float = 70000.0
-    flat: float = 4500.0
-    palette: float = 1500.0
+    content: float = 0.3
+    style: float = 3.65
+    noise: float = 12.0
+    stability: float = 8.0
+    grid: float = 7_000.0
+    flat: float = 180.0
+    palette: float = 8.0
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class StyleSample:
+    """A style vector, (100,), and the Gram matrices, (1, C, C), that pictures painted by it should have."""
+
+    vector: torch.Tensor
+    target: dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """Terms of the loss, unweighted, as means over the photos of a step."""
+    """Terms of the loss, unweighted, scalars."""
 
     content: torch.Tensor
+    """Logarithm of the content loss, so that a smooth gradient, which has hardly any content, counts no more."""
     style: torch.Tensor
+    noise: torch.Tensor
+    """Root mean square change of the painting by noise in the photo; 0 in steps with another copy."""
     stability: torch.Tensor
+    """Mean square difference of the two paintings; 0 in steps whose copy has noise only."""
     grid: torch.Tensor
     flat: torch.Tensor
     palette: torch.Tensor
@@ -79,47 +88,29 @@ class Terms:
         return {f.name: getattr(self, f.name).item() for f in fields(self)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """One step's pictures, float in 0..1: squares of one side, B photos."""
-
-    painting: torch.Tensor
-    """(1, 3, side, side)."""
-    clean: torch.Tensor
-    """(B, 3, side, side)."""
-    shifted: torch.Tensor
-    """The same photos, shifted by `shift`: what `spoiled` shows without its disturbances."""
-    spoiled: torch.Tensor
-    shift: tuple[int, int]
-    """Pixels down and right by which the content of `shifted` lies further up and left."""
-
-    def to(self, device: torch.device) -> "Batch":
-        """Return the batch on another device."""
-        moved = {name: getattr(self, name).to(device) for name in ("painting", "clean", "shifted", "spoiled")}
-        return Batch(**moved, shift=self.shift)
-
-
 def finetune(
-    networks: Networks,
+    transformer: StyleTransferNet,
     vgg: Vgg,
-    paintings: list[Picture],
+    samples: list[StyleSample],
     photos: list[Picture],
     *,
+    reference: StyleTransferNet,
     recipe: Recipe,
     on_step: Callable[[int, Terms, StyleTransferNet], object],
 ) -> StyleTransferNet:
-    """Train a copy of `networks.transformer` and return the average of its weights over the last steps.
+    """Train a copy of `transformer` and return the average of its weights over the last steps.
 
-    `on_step` is called with the step's number, its terms and the average so far.
+    The colors of `reference` are kept. `on_step` is called with the step's number, its terms and the average so far.
     """
     rng = random.Random(recipe.seed)  # noqa: S311 - not for security
-    trained = copy.deepcopy(networks.transformer).requires_grad_(requires_grad=True)
-    averaged = copy.deepcopy(networks.transformer)
-    adam = torch.optim.Adam(trained.parameters(), recipe.learning_rate)
+    trained = copy.deepcopy(transformer).requires_grad_(requires_grad=True)
+    averaged = copy.deepcopy(transformer)
+    device = samples[0].vector.device
+    adam = torch.optim.Adam(trained.parameters(), recipe.learning_rate, betas=(0.9, 0.99))
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, recipe.steps, recipe.learning_rate / 50)
     for step in range(1, recipe.steps + 1):
-        batch = draw_batch(paintings, photos, recipe, rng).to(networks.device)
-        terms = measure(networks, trained, vgg, batch)
+        pair = draw_pair(photos, recipe.height, recipe.width, rng).to(device)
+        terms = measure(trained, vgg, rng.choice(samples), pair, reference=reference)
         adam.zero_grad()
         terms.weighted(recipe).backward()
         torch.nn.utils.clip_grad_norm_(trained.parameters(), 5.0)
@@ -132,31 +123,39 @@ def finetune(
     return averaged
 
 
-def measure(networks: Networks, transformer: StyleTransferNet, vgg: Vgg, batch: Batch) -> Terms:
-    """Paint a batch with `transformer` and return the terms of the loss; `networks` are those before training."""
+def measure(
+    transformer: StyleTransferNet, vgg: Vgg, sample: StyleSample, pair: PhotoPair, *, reference: StyleTransferNet
+) -> Terms:
+    """Paint both photos of a pair with `transformer` and return the terms of the loss.
+
+    The clean painting is judged if the other differs by noise only, as runs are measured; else the spoiled one, which
+    has to show the photo without its disturbances.
+    """
     with torch.no_grad():
-        sides = (PREDICTOR_SIDE, PREDICTOR_SIDE)
-        vector = networks.predictor(F.interpolate(batch.painting, sides, mode="bilinear", antialias=True))[0]
-        target = losses.grams(features(vgg, batch.painting))
-        shown = features(vgg, batch.shifted)
-        before = networks.transformer(batch.clean, StyleCondition(networks.transformer.style(vector)))
-    painted, spoiled = paint_pairs(transformer, vector, batch)
-    spoiled_features = features(vgg, spoiled)
+        expected = reference(pair.clean, StyleCondition(reference.style(sample.vector)))
+        shown = pair.clean if pair.is_noise else pair.shifted
+        content = features(vgg, shown)
+    clean, spoiled = paint_pair(transformer, sample.vector, pair)
+    judged = clean if pair.is_noise else spoiled
+    judged_features, zero = features(vgg, judged), clean.new_zeros(())
+    difference = (clean - spoiled).square().mean()
     return Terms(
-        content=losses.content_loss(spoiled_features, shown).mean(),
-        style=losses.style_loss(spoiled_features, target).mean(),
-        stability=instability(painted, spoiled, batch.shift).mean(),
-        grid=losses.grid_energy(spoiled).mean(),
-        flat=losses.flat_energy(spoiled, losses.flat_regions(batch.shifted)).mean(),
-        palette=(losses.chroma_distance(painted, before) + losses.tone_distance(painted, before)).mean(),
+        content=losses.content_loss(judged_features, content).log().mean(),
+        style=losses.style_loss(judged_features, sample.target).mean(),
+        noise=(difference + _INVISIBLE).sqrt() if pair.is_noise else zero,
+        stability=zero if pair.is_noise else instability(clean, spoiled, pair.shift).mean(),
+        grid=losses.grid_energy(judged).mean(),
+        flat=losses.flat_energy(judged, losses.flat_regions(shown)).mean(),
+        palette=(losses.chroma_distance(clean, expected) + losses.tone_distance(clean, expected)).mean(),
     )
 
 
-def paint_pairs(transformer: StyleTransferNet, vector: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Paint each clean photo together with its spoiled copy, with the same statistics: (B, 3, H, W) each."""
-    pairs = torch.stack([batch.clean, batch.spoiled], dim=1)
-    painted = torch.stack([transformer(pair, StatisticsRecorder(transformer.style(vector))) for pair in pairs])
-    return painted[:, 0], painted[:, 1]
+def paint_pair(
+    transformer: StyleTransferNet, vector: torch.Tensor, pair: PhotoPair
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Paint a clean photo together with its spoiled copy, with the same statistics: (1, 3, H, W) each."""
+    painted = transformer(torch.cat([pair.clean, pair.spoiled]), StatisticsRecorder(transformer.style(vector)))
+    return painted[:1], painted[1:]
 
 
 def instability(painted: torch.Tensor, spoiled: torch.Tensor, shift: tuple[int, int]) -> torch.Tensor:
@@ -183,39 +182,3 @@ def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return torch.backends.cpu.get_cpu_capability().startswith(("AVX512", "AMX"))
-
-
-def draw_batch(paintings: list[Picture], photos: list[Picture], recipe: Recipe, rng: random.Random) -> Batch:
-    """Draw a painting at one of many scales, and photos with their shifted and spoiled copies."""
-    painting = augmentation.random_square(rng.choice(paintings), recipe.side, rng, min_share=0.35)
-    if rng.random() < 0.3:
-        painting = augmentation.rotate_hue(painting, rng)
-    large = recipe.side + 2 * MAX_SHIFT
-    clean = [_draw_photo(photos, large, rng) for _ in range(recipe.photos_per_step)]
-    spoiled = [disturbances.disturb(photo, rng) if rng.random() < 0.8 else photo for photo in clean]
-    down, right = (rng.randint(1 - MAX_SHIFT, MAX_SHIFT - 1) for _ in range(2))
-    return Batch(
-        painting=augmentation.to_batch([painting]),
-        clean=_window(clean, recipe.side, 0, 0),
-        shifted=_window(clean, recipe.side, down, right),
-        spoiled=_window(spoiled, recipe.side, down, right),
-        shift=(down, right),
-    )
-
-
-def _draw_photo(photos: list[Picture], side: int, rng: random.Random) -> Picture:
-    """Draw a square of a photo at one of many scales, some with a flat region or blurred, or a smooth gradient."""
-    if rng.random() < 0.08:
-        return disturbances.gradient(side, rng)
-    photo = augmentation.random_square(rng.choice(photos), side, rng, min_share=rng.choice((0.2, 0.4, 0.4)))
-    if rng.random() < 0.3:
-        photo = augmentation.flatten_region(photo, rng)
-    if rng.random() < 0.15:
-        photo = np.asarray(cv2.GaussianBlur(np.ascontiguousarray(photo), (0, 0), rng.uniform(1.5, 6)), np.uint8)
-    return np.ascontiguousarray(photo)
-
-
-def _window(pictures: list[Picture], side: int, down: int, right: int) -> torch.Tensor:
-    """Cut the square of `side` pixels whose distance from the middle is `down` and `right`; (B, 3, side, side)."""
-    top, left = MAX_SHIFT + down, MAX_SHIFT + right
-    return augmentation.to_batch([picture[top : top + side, left : left + side] for picture in pictures])

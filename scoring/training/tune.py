@@ -197,9 +197,15 @@ def _square_indices(config: TuningConfig, rng: random.Random) -> Iterator[list[i
 
 
 def predicted_style(networks: Networks, painting: Picture) -> torch.Tensor:
-    """Return the style, (STYLE_PARAMETERS,), that the predictor gives the painting: the mean over its squares."""
+    """Return the style, (STYLE_PARAMETERS,), that the predictor gives the painting."""
     with torch.no_grad():
-        return networks.transformer.style(networks.predictor(_squares(painting).to(networks.device)).mean(0))
+        return networks.transformer.style(predicted_vector(networks, painting))
+
+
+def predicted_vector(networks: Networks, painting: Picture) -> torch.Tensor:
+    """Return the style vector, (100,), that the predictor gives the painting: the mean over its squares."""
+    with torch.no_grad():
+        return networks.predictor(_squares(painting).to(networks.device)).mean(0)
 
 
 def style_target(vgg: Vgg, painting: Picture, device: torch.device) -> dict[str, torch.Tensor]:

@@ -6,6 +6,7 @@ dtypes, and on out-of-memory.
 """
 
 from contextlib import nullcontext
+from random import Random
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ from scoring.scorers.johnson import scorer as johnson
 from scoring.scorers.johnson.layers import expected_shapes
 from scoring.scorers.johnson.network import Network
 from scoring.training.finetune import Recipe, finetune
+from scoring.training.style_samples import draw_samples
 from scoring.training.tune import TuningConfig, tune
 from scoring.types import StyleMix
 from tests.support.scorer_runs import opened, painting, positions, run_of, sample
@@ -207,5 +209,13 @@ def test_training_after_painting(meta, networks):
     vgg, steps = Vgg().to(META), []
     photo, config = sample(1, 64, 64)[0], TuningConfig(steps=1, squares=5, side=64)
     style = tune(networks, vgg, photo, lambda _: photo, config=config, on_step=lambda step, _: steps.append(step))
-    finetune(networks, vgg, [photo], [photo], recipe=Recipe(steps=1, side=64), on_step=lambda *a: steps.append(a[0]))
+    finetune(
+        networks.transformer,
+        vgg,
+        draw_samples(networks, vgg, [photo], Random(0)),
+        [photo],
+        reference=networks.transformer,
+        recipe=Recipe(steps=1, height=64, width=64),
+        on_step=lambda step, *_: steps.append(step),
+    )
     assert (style.device, steps) == (META, [1, 1])
