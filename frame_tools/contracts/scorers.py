@@ -43,7 +43,7 @@ class ScorerSpec:
         return bool(self.styles)
 
 
-ANY_WEIGHTS: Final = "54d6d5a9e4e8b91a5cb1b662ebc269f1023d7641ba3a7a6ea6afeb8da524d254"
+ANY_WEIGHTS: Final = "a1d5171ffdd32cc3ebb9d2cfad52c85230eec04fa3cc4346c71a83e12356a088"
 VGG_WEIGHTS: Final = "dc670af338242dc17f8cc5f68388fa902dda6d5bfb30371320dad3a722bcd6d1"
 STYLE_SMOOTHING: Final = 0.7
 """Measured: docs/steadiness.md."""
