@@ -82,13 +82,12 @@ class AnyPainting(DeviceScorer):
         if run.options.statistics == "frame":
             return {"styles": self._styles(run.styles)}
         share = MAX_REFERENCE_SHARE * run.options.calmness
-        with ThreadPoolExecutor(1, "sample") as reader:
-            reading = reader.submit(run.sample)
+        with ThreadPoolExecutor(2, "sample") as pool:
+            reading, drawing = pool.submit(run.sample), pool.submit(reference_tile) if share else None
             styles = self._styles(run.styles)
-            tile = reference_tile() if share else None
             sample = subsample(reading.result())
-        if tile is not None:
-            sample.append(repeated(tile, *sample[0].shape[:2]))
+        if drawing is not None:
+            sample.append(repeated(drawing.result(), *sample[0].shape[:2]))
         measured = [self._measure(sample, _mix(styles, mix), share) for mix in run.style_mixes]
         return {
             "styles": styles,
