@@ -5,6 +5,7 @@ Sources: Gatys et al. 2015 (https://arxiv.org/abs/1508.06576), Johnson et al. 20
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
@@ -26,10 +27,27 @@ _EPSILON = 1e-12
 """Keeps the derivative of a square root finite at 0."""
 
 
+class _Gram(torch.autograd.Function):
+    """The function `gram`. Its derivative is one product; autograd computes two and adds one of them transposed."""
+
+    @staticmethod
+    def forward(ctx: Any, features: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(features)
+        flat = features.float().flatten(2)
+        return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        features: torch.Tensor = ctx.saved_tensors[0]
+        positions = features.float().flatten(2).transpose(1, 2)
+        symmetric = (gradient + gradient.transpose(1, 2)) / (positions.shape[1] * positions.shape[2])
+        return (positions @ symmetric).transpose(1, 2).to(features.dtype).view(features.shape)
+
+
 def gram(features: torch.Tensor) -> torch.Tensor:
     """Return the (B, C, C) Gram matrices of (B, C, h, w), divided by the number of entries of the features."""
-    flat = features.float().flatten(2)
-    return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
+    matrices: torch.Tensor = _Gram.apply(features)  # type: ignore[no-untyped-call]
+    return matrices
 
 
 def content_loss(actual: Features, expected: Features, tap: str = CONTENT_TAP) -> torch.Tensor:
@@ -39,12 +57,17 @@ def content_loss(actual: Features, expected: Features, tap: str = CONTENT_TAP) -
 
 
 def style_loss(actual: Features, target: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Return the `gram_distance` of features from the target's Gram matrices, over the target's taps."""
+    return gram_distance(grams(actual, tuple(target)), target)
+
+
+def gram_distance(actual: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """Return the squared difference of Gram matrices over the target's mean square, averaged over the target's taps."""
-    losses = [
-        (gram(actual[tap]) - expected).square().mean((1, 2)) / expected.square().mean((1, 2))
+    distances = [
+        (actual[tap] - expected).square().mean((1, 2)) / expected.square().mean((1, 2))
         for tap, expected in target.items()
     ]
-    return torch.stack(losses).mean(0)
+    return torch.stack(distances).mean(0)
 
 
 def grams(features: Features, taps: tuple[str, ...] = STYLE_TAPS) -> dict[str, torch.Tensor]:

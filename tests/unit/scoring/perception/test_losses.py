@@ -1,5 +1,6 @@
 """Each loss responds to what it measures, and to nothing else."""
 
+import pytest
 import torch
 
 from scoring.perception import losses
@@ -16,6 +17,19 @@ def test_losses_of_a_picture_to_itself_are_zero(vgg):
     assert (
         losses.style_loss(mirrored, losses.grams(features)).max() < 0.2 * losses.content_loss(mirrored, features).min()
     )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_gram_has_the_derivative_of_its_formula_in_the_layout_of_the_features(dtype):
+    generator = torch.Generator().manual_seed(0)
+    features = torch.rand(2, 6, 4, 5, generator=generator).to(dtype, memory_format=torch.channels_last)
+    above = torch.rand(2, 6, 6, generator=generator)
+    flat = features.float().flatten(2).requires_grad_()
+    ((flat @ flat.transpose(1, 2) / 120) * above).sum().backward()
+    features.requires_grad_()
+    (losses.gram(features) * above).sum().backward()
+    torch.testing.assert_close(features.grad, flat.grad.view(2, 6, 4, 5).to(dtype))
+    assert features.grad.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_grid_energy_is_high_for_the_grid_and_low_for_strokes():
