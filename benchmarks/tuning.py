@@ -1,10 +1,12 @@
-"""Compare the shipped recipe of tuning with a larger one: CPU seconds, and losses of painted frames.
+"""Compare the shipped recipe of tuning with another one: CPU seconds, and losses of painted frames.
 
     python -m benchmarks.tuning --clips a.mp4 b.mp4 --paintings a.jpg b.jpg
 
-The larger one (`REFERENCE`) paints two squares of 192 pixels in each of its 600 steps; it is what tuning did before it
-was a part of runs, and takes about five minutes on two cores. The losses are those of `benchmarks.losses`; a ratio of 1
-means that the shipped recipe is as good. Nothing else should run: threads that wait count as CPU time, too.
+`--reference` names the other one. `large` (the default) paints two squares of 192 pixels in each of its 600 steps and
+compares each alone with the painting; it is what tuning did before it was a part of runs, and takes about five minutes
+on two cores. `alone` paints the squares of the shipped one and compares each alone. The losses are those of
+`benchmarks.losses`; a ratio of 1 means that the shipped recipe is as good. Nothing else should run: threads that wait
+count as CPU time, too.
 """
 
 import argparse
@@ -25,7 +27,10 @@ from scoring.scorers.any_painting.weights import Networks, load_networks
 from scoring.training.tune import TuningConfig, style_target, tune
 from scoring.types import Picture
 
-REFERENCE: Final = TuningConfig(steps=600, side=192, squares_per_step=2)
+REFERENCES: Final = {
+    "large": TuningConfig(steps=600, side=192, squares_per_step=2, gram_rate=1.0),
+    "alone": TuningConfig(gram_rate=1.0),
+}
 LINES: Final = 360
 """Height of the painted frames, in pixels."""
 
@@ -68,6 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", nargs="+", type=Path, required=True)
     parser.add_argument("--paintings", nargs="+", type=Path, required=True)
+    parser.add_argument("--reference", choices=REFERENCES, default="large")
     arguments = parser.parse_args()
     cpu, folder = torch.device("cpu"), weights_folder({})
     networks, vgg = load_networks(folder, cpu), load_vgg(folder / VGG, cpu)
@@ -76,7 +82,8 @@ def main() -> None:
     print("|---" * (3 + len(COLUMNS)) + "|")
     for path in arguments.paintings:
         painting = decode(path.read_bytes(), path.name)
-        results = [measure_recipe(networks, vgg, painting, clips, each) for each in (REFERENCE, TuningConfig())]
+        recipes = (REFERENCES[arguments.reference], TuningConfig())
+        results = [measure_recipe(networks, vgg, painting, clips, each) for each in recipes]
         print(row(path.stem, *results), flush=True)
 
 

@@ -14,7 +14,7 @@ from pydantic import Field
 from frame_tools.contracts.base import StoredDocument
 from frame_tools.contracts.scorers import VGG_WEIGHTS
 
-TUNING_RECIPE: Final = 2
+TUNING_RECIPE: Final = 3
 """Version of what a tuning computes; styles of another version are not used."""
 TUNING_STEPS: Final = 600
 """Training steps of the tuning of one painting."""

@@ -7,7 +7,7 @@ other: it can be mixed, can change with time, and costs nothing more to paint.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -49,6 +49,8 @@ class TuningConfig:
     squares: int = 40
     """Number of squares, drawn once for all steps."""
     squares_per_step: int = 1
+    gram_rate: float = 0.2
+    """Share of a step's squares in the Gram matrices whose distance is the style loss; the rest is of earlier steps."""
     norm_rate: float = 0.03
     kernel_rate: float = 5e-4
     """Maximum learning rates."""
@@ -123,6 +125,24 @@ class TrainingSquares:
         return type(self)(**{name: values[indices] for name, values in vars(self).items()})
 
 
+class RunningGrams:
+    """Gram matrices of the recent squares, which stand for a picture of many squares.
+
+    A frame has the style if its Gram matrices over all of its area are those of the painting. A square that is compared
+    alone is also punished for its own content, all the more the smaller it is.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._mean: dict[str, torch.Tensor] = {}
+
+    def update(self, grams: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Add a step's Gram matrices, (B, C, C), and return the running ones, with the derivatives of the step's."""
+        earlier = self._mean or {tap: each.detach().mean(0, keepdim=True) for tap, each in grams.items()}
+        self._mean = {tap: earlier[tap].lerp(each.detach().mean(0), self._rate) for tap, each in grams.items()}
+        return {tap: each + (1 - self._rate) * (earlier[tap] - each.detach()) for tap, each in grams.items()}
+
+
 def tune(
     networks: Networks,
     vgg: Vgg,
@@ -149,13 +169,14 @@ def tune(
         pct_start=_WARM_UP_SHARE,
         cycle_momentum=False,
     )
-    indices = _square_indices(config, rng)
+    indices, running_grams = _square_indices(config, rng), RunningGrams(config.gram_rate)
     for step in range(1, config.steps + 1):
         squares = training_squares.select(next(indices))
         painted = networks.transformer(squares.photos, StyleCondition(assemble_style(norms, kernels)))
         painted_features = features(vgg, painted)
         content = losses.content_loss(painted_features, {losses.CONTENT_TAP: squares.content})
-        style = losses.style_loss(painted_features, target).mean()
+        grams = running_grams.update(losses.grams(painted_features))
+        style = losses.gram_distance(grams, target).mean()
         adam.zero_grad()
         (style + bound_penalty(painted, content, squares, config=config)).backward()
         adam.step()

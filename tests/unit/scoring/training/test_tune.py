@@ -2,6 +2,7 @@
 
 import io
 import random
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 from scoring.perception.dead_leaves import dead_leaves
 from scoring.scorers.any_painting.convert import load_published_networks
 from scoring.training import augmentation
-from scoring.training.tune import TrainingSquares, TuningConfig, bound_penalty, predicted_style, tune
+from scoring.training.tune import RunningGrams, TrainingSquares, TuningConfig, bound_penalty, predicted_style, tune
 from tests.support.scorer_runs import painting
 
 
@@ -38,6 +39,35 @@ def test_tuning_lowers_the_style_loss_deterministically(vgg):
     assert not torch.equal(style, predicted_style(networks, decoded_painting()))
     assert np.mean([entry.style for entry in recorded[-3:]]) < np.mean([entry.style for entry in recorded[:3]])
     assert torch.equal(fit(), style)
+
+
+def test_share_of_a_step_in_the_gram_matrices_changes_the_style(vgg):
+    networks = load_published_networks()
+
+    def fit(rate):
+        config = TuningConfig(steps=3, side=64, squares=2, gram_rate=rate)
+        photo = partial(dead_leaves, 64)
+        return tune(networks, vgg, decoded_painting(), photo, config=config, on_step=lambda *_: None)
+
+    assert not torch.equal(fit(1.0), fit(0.2))
+
+
+def test_running_grams_are_of_all_recent_squares_with_the_derivative_of_the_last():
+    steps = [
+        torch.rand(2, 3, 3, generator=torch.Generator().manual_seed(seed), requires_grad=True) for seed in range(3)
+    ]
+    running, alone = RunningGrams(0.25), RunningGrams(1.0)
+    first = running.update({"tap": steps[0]})["tap"]
+    torch.testing.assert_close(first, 0.25 * steps[0] + 0.75 * steps[0].mean(0))
+    running.update({"tap": steps[1]})
+    earlier = 0.75 * steps[0].mean(0) + 0.25 * steps[1].mean(0)
+    last = running.update({"tap": steps[2]})["tap"]
+    torch.testing.assert_close(last, 0.25 * steps[2] + 0.75 * earlier)
+    last.square().sum().backward()
+    torch.testing.assert_close(steps[2].grad, 2 * last.detach())
+    assert all(step.grad is None for step in steps[:2])
+    for step in steps:
+        torch.testing.assert_close(alone.update({"tap": step})["tap"], step)
 
 
 BOUNDS = ("content", "flat", "specks", "grid", "chroma", "light")
