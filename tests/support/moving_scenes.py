@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.opencv import remap
 from scoring.types import Picture
 
 Flow: TypeAlias = NDArray[np.float32]
@@ -65,6 +66,25 @@ def flickering(frames: list[Picture], spread: float = 25.0, seed: int = 1, grain
         np.clip(255 - frame + noise(*frame.shape[:2]), 0, 255).astype(np.uint8)
         for frame in (cv2.blur(f, (3, 3)) for f in frames)
     ]
+
+
+def waving(size: tuple[int, int] = (180, 240)) -> tuple[list[Picture], Flow]:
+    """Return two frames of a picture seen through traveling waves, and the exact flow back to the first."""
+    height, width = size
+    margin = 20
+    still = wide_picture(height + 2 * margin, width + 2 * margin)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    pixels = np.stack([x, y], -1)
+
+    def displaced(places: Flow, t: float) -> Flow:
+        x, y = places[..., 0], places[..., 1]
+        return np.stack([x + 2.5 * np.sin(x / 19 + y / 11 - t / 2.5), y + 2.5 * np.sin(x / 23 - y / 9 + t / 2.1)], -1)
+
+    frames = [remap(still, displaced(pixels, t) + margin, cv2.INTER_CUBIC) for t in (0, 1)]
+    here, places = displaced(pixels, 1), pixels
+    for _ in range(40):  # converges: the slope of the waves is below 1
+        places = places + here - displaced(places, 0)
+    return frames, places - pixels
 
 
 def passing(count: int, size: tuple[int, int] = (96, 240), step: int = 16) -> tuple[list[Picture], list[int]]:

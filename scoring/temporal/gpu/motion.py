@@ -14,6 +14,7 @@ from scoring.temporal.flow import (
     MAX_FLOW_SIDE,
     MIN_SIDE,
     RELATIVE_CONSISTENCY_TOLERANCE,
+    SIMILAR_FACTOR,
     SIMILARITY_THRESHOLD,
     THIN,
     THIN_CONTRAST,
@@ -22,10 +23,6 @@ from scoring.temporal.flow import (
 )
 from scoring.temporal.gpu.images import blur, downscale, highest, lowest, pixel_grid, sample, to_gray
 from scoring.temporal.gpu.search import dense_flow
-
-SIMILAR_FACTOR: Final = 10.0
-"""Factor by which forward and backward flow may disagree more where the moved frame and the frame look alike. OpenCV's
-smoother flow is accepted there in any case; this one also finds similar places for what was hidden before."""
 
 SCENE_CUT_THRESHOLD: Final = 0.75
 """Share of confident pixels below which a frame starts a new scene. Measured on six clips: at least 0.98 within a

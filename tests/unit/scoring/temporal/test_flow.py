@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scoring.temporal.flow import MAX_FLOW_SIDE, FlowEstimator
 from scoring.types import DecodedFrame, FramePosition
-from tests.support.moving_scenes import pan, passing, wide_picture
+from tests.support.moving_scenes import pan, passing, waving, wide_picture
 from tests.support.temporal_smoothing import IMPLEMENTATIONS
 
 both = pytest.mark.parametrize("estimate", [pytest.param(i.estimate_motion, id=i.name) for i in IMPLEMENTATIONS])
@@ -41,6 +41,14 @@ def test_motion_of_a_faint_texture_is_found(estimate):
     inner = estimate(*faint).full_resolution(180, 240)[16:-16, 16:-16]
     assert np.abs(np.median(inner, axis=(0, 1)) - (3, 1)).max() < 0.2
     assert np.percentile(np.linalg.norm(inner - (3, 1), axis=2), 90) < 1
+
+
+@both
+def test_motion_of_waves_is_found(estimate):
+    """Neighbors move in different directions; a search that ends at coarse patches averages them away."""
+    frames, exact = waving()
+    error = np.linalg.norm(estimate(*frames).full_resolution(180, 240) - exact, axis=2)[16:-16, 16:-16]
+    assert error.mean() < 0.7 * np.linalg.norm(exact, axis=2).mean()
 
 
 @both

@@ -39,7 +39,9 @@ def test_flow_is_as_accurate_as_opencvs(kind):
     before, frame, exact, defined = scene(kind)
     gray_before, gray = (downscale(to_gray(picture), 0.75) for picture in (before, frame))
     found = dense_flow(*(torch.from_numpy(image)[None, None].float() for image in (gray, gray_before)))
-    found_by_opencv = torch.from_numpy(dis_flow(gray, gray_before)).permute(2, 0, 1)[None]
+    found_by_opencv = torch.from_numpy(dis_flow(gray, gray_before, cv2.DISOPTICAL_FLOW_PRESET_FAST)).permute(2, 0, 1)[
+        None
+    ]
     size = frame.shape[:2]
 
     def errors(vectors):
