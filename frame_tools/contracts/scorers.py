@@ -43,7 +43,7 @@ class ScorerSpec:
         return bool(self.styles)
 
 
-ANY_WEIGHTS: Final = "a1d5171ffdd32cc3ebb9d2cfad52c85230eec04fa3cc4346c71a83e12356a088"
+ANY_WEIGHTS: Final = "fd51e33686c4eaede77c267ccf2cb7afdf77578395d38bf3e59eca3a8697a4ff"
 VGG_WEIGHTS: Final = "dc670af338242dc17f8cc5f68388fa902dda6d5bfb30371320dad3a722bcd6d1"
 STYLE_SMOOTHING: Final = 0.7
 """Measured: docs/steadiness.md."""
