@@ -14,9 +14,9 @@ from pydantic import Field
 from frame_tools.contracts.base import StoredDocument
 from frame_tools.contracts.scorers import VGG_WEIGHTS
 
-TUNING_RECIPE: Final = 3
+TUNING_RECIPE: Final = 4
 """Version of what a tuning computes; styles of another version are not used."""
-TUNING_STEPS: Final = 600
+TUNING_STEPS: Final = 800
 """Training steps of the tuning of one painting."""
 MAX_STEPS: Final = 10**6
 """Steps that progress may speak of: nodes write it, and a number may have thousands of digits."""

@@ -23,7 +23,7 @@ def tune(
     out: Annotated[Path, typer.Option("-o", "--out", help="The style file to write: NAME.safetensors.")],
     photos: Annotated[Path | None, typer.Option(help="Folder of photos to train on. Default: drawn pictures.")] = None,
     steps: Annotated[
-        int, typer.Option(min=1, help="Training steps. More steps match the painting better; 600 take 3 minutes.")
+        int, typer.Option(min=1, help="Training steps. More steps match the painting better; 800 take 3 minutes.")
     ] = TUNING_STEPS,
     vgg: VggOption = None,
 ) -> None:

@@ -54,7 +54,7 @@ class TuningConfig:
     norm_rate: float = 0.03
     kernel_rate: float = 5e-4
     """Maximum learning rates."""
-    content_tolerance: float = 0.045
+    content_tolerance: float = 0.09
     """Share by which the content loss may exceed that of the initial style."""
     content_weight: float = 3.0
     """Weight of the excess."""
@@ -64,7 +64,7 @@ class TuningConfig:
     """Maximum specks (dots, rings and scales, which are not strokes) relative to the initial style."""
     specks_weight: float = 2.5
     """Weight of the excess."""
-    grid_weight: float = 1000.0
+    grid_weight: float = 2500.0
     """Weight of the energy of the network's grid of 4 pixels."""
     chroma_weight: float = 80.0
     light_weight: float = 50.0

@@ -7,7 +7,7 @@ from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
 from frame_tools.contracts.progress import StepProgress
 from frame_tools.contracts.trigger import Trigger
-from frame_tools.contracts.tuning import TuningPaths, TuningProgress
+from frame_tools.contracts.tuning import TUNING_STEPS, TuningPaths, TuningProgress
 from frame_tools.storage.recorded_hashes import load_plan
 from orchestration.reporting.timeline import StageTime
 from orchestration.state import RunState, read_state
@@ -47,9 +47,9 @@ def test_open_run_says_how_far_its_tuning_is(world: World, fetch: Fetch) -> None
     run_id = started(world, scorer="any", style="sea.png", tune=True)
     plan, _ = load_plan(world.storage, run_id)
     names = TuningPaths.of(plan.styles[0].sha256, plan.weights_sha256)
-    progress = TuningProgress(step=120, steps=600, written_at=world.clock.now().isoformat())
+    progress = TuningProgress(step=120, steps=TUNING_STEPS, written_at=world.clock.now().isoformat())
     world.storage.runs.write(names.progress, progress.dumps())
-    text = "tuning to the painting, 120 of 600 steps"
+    text = f"tuning to the painting, 120 of {TUNING_STEPS} steps"
     (current,) = (step for step in read_run(world.app, run_id).progress.steps if step.state == "current")
     assert current.hint == text
     assert text in fetch("ui_part", part="runs").get_body().decode()
