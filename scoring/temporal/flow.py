@@ -36,7 +36,7 @@ FLOW_SCALE: Final = 0.75
 """Scale at which flow is computed: half the time of full size, at nearly the same accuracy."""
 FINEST_LEVEL: Final = 1
 """Level of the pyramid at which the search ends: half the size of its images. OpenCV's preset FAST ends at a quarter,
-where waves and people that walk are lost, and refines the result, which takes as long as the level between."""
+where waves and people that walk are lost, and refines the result, which takes most of the time of the level between."""
 MAX_FLOW_SIDE: Final = 540
 """Pixels: maximum length of the shorter side at which flow is computed."""
 MIN_SIDE: Final = 16
