@@ -55,8 +55,13 @@ RELATIVE_CONSISTENCY_TOLERANCE: Final = 0.02
 SIMILARITY_THRESHOLD: Final = 6.0
 """Gray levels: where the moved frame and the frame differ by less (mean of 5x5 pixels), they look alike."""
 SIMILAR_FACTOR: Final = 10.0
-"""Factor by which forward and backward flow may disagree more where the frames look alike: on plain surfaces flow is
-ambiguous and harmless. But it also finds similar places for what was hidden before."""
+"""Factor by which forward and backward flow may disagree more where the frames look alike, which does not suffice: flow
+also finds similar places for what was hidden before."""
+PLAIN: Final = 15
+PLAIN_CONTRAST: Final = 3
+"""Pixels at CHECK_SCALE and gray levels: a frame is plain, like a sky, where its mean of 5x5 pixels differs by less
+than PLAIN_CONTRAST from that of PLAIN x PLAIN. Where it also looks alike, flow is accepted in any case: it follows the
+grain, and a shot of nothing but sky would seem to be one scene cut after another."""
 THIN: Final = 5
 """Pixels at CHECK_SCALE: what is narrower than this counts as thin, like a bird in flight or a mast."""
 THIN_CONTRAST: Final = 16
@@ -128,8 +133,9 @@ def estimate_motion(before: Picture, frame: Picture) -> MotionField | None:
 def flow_confidence(before: GrayImage, frame: GrayImage, backward: VectorField) -> NDArray[np.float32]:
     """Return where `backward`, the flow from `frame` to `before`, is reliable: 1 or 0, at CHECK_SCALE of its size.
 
-    A pixel is reliable if the forward flow leads back to it, less exactly if `before` looks the same at its position.
-    A position outside the picture is never reliable, nor is what surrounds a thin thing that is in one frame only.
+    A pixel is reliable if the forward flow leads back to it, less exactly if `before` looks the same at its position,
+    and in any case if it looks the same and the frame is plain there. A position outside the picture is never reliable,
+    nor is what surrounds a thin thing that is in one frame only.
     """
     small_before, small_frame = downscale(before, CHECK_SCALE), downscale(frame, CHECK_SCALE)
     height, width = small_frame.shape
@@ -147,9 +153,11 @@ def flow_confidence(before: GrayImage, frame: GrayImage, backward: VectorField) 
     is_similar = blur(difference, 5) < SIMILARITY_THRESHOLD
     tolerance = np.where(is_similar, np.float32(SIMILAR_FACTOR) * tolerance, tolerance)
     is_consistent = error_x * error_x + error_y * error_y < tolerance
+    is_plain = cv2.absdiff(blur(small_frame, 5), blur(small_frame, PLAIN)) < PLAIN_CONTRAST
+    is_reliable = is_consistent | (is_similar & is_plain)
     to_x, to_y = split_xy(positions)
     is_inside = (to_x > -1) & (to_y > -1) & (to_x < width) & (to_y < height)
-    return np.asarray(is_consistent & is_inside & ~_thin_changes(moved, small_frame), np.float32)
+    return np.asarray(is_reliable & is_inside & ~_thin_changes(moved, small_frame), np.float32)
 
 
 def _thin_changes(moved: GrayImage, frame: GrayImage) -> NDArray[np.bool_]:

@@ -51,6 +51,13 @@ def turning(size: tuple[int, int] = (180, 240), angle: float = 2.0, zoom: float 
     return [np.ascontiguousarray(around[inner]), np.ascontiguousarray(turned[inner])], flow
 
 
+def grainy_sky(count: int, grain: float, size: tuple[int, int] = (180, 320)) -> list[Picture]:
+    """Return frames of a sky that does not move, with a camera's grain of so many gray levels."""
+    random = np.random.default_rng(3)
+    sky = np.linspace(150, 210, size[0])[:, None, None] + np.array([-12, 0, 14])
+    return [np.clip(np.rint(sky + random.normal(0, grain, (*size, 1))), 0, 255).astype(np.uint8) for _ in range(count)]
+
+
 def flickering(frames: list[Picture], spread: float = 25.0, seed: int = 1, grain: int = 1) -> list[Picture]:
     """Paint frames as a flickering network would: in other colors, with grain that changes in every frame.
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scoring.temporal.flow import MAX_FLOW_SIDE, FlowEstimator
 from scoring.types import DecodedFrame, FramePosition
-from tests.support.moving_scenes import pan, passing, waving, wide_picture
+from tests.support.moving_scenes import grainy_sky, pan, passing, waving, wide_picture
 from tests.support.temporal_smoothing import IMPLEMENTATIONS
 
 both = pytest.mark.parametrize("estimate", [pytest.param(i.estimate_motion, id=i.name) for i in IMPLEMENTATIONS])
@@ -83,6 +83,14 @@ def test_no_motion_at_a_listed_cut():
 def test_changing_light_is_not_a_scene_cut(estimate):
     frame = wide_picture(96, 128)
     assert estimate(frame, (frame * 0.8).astype(np.uint8)) is not None
+
+
+@both
+@pytest.mark.parametrize("grain", [1, 2, 4])
+def test_grain_of_a_plain_sky_is_not_a_scene_cut(estimate, grain):
+    """Flow follows the grain, in other directions each way; all of the sky is reliable nevertheless."""
+    for before, frame in pairwise(grainy_sky(4, grain)):
+        assert estimate(before, frame).full_resolution_confidence(180, 320).mean() > 0.9
 
 
 @both
