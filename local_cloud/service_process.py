@@ -4,9 +4,12 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 START_SECONDS: Final = 60.0
@@ -39,7 +42,7 @@ class ServiceProcess:
     def launch(self) -> None:
         """Start the process; `wait_until_ready` follows."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as sink:
+        with self.log.open("ab") as sink, _signals_held():
             self._begin = sink.tell()
             # A session of its own: Ctrl-C reaches only this program, which then stops the services in order.
             self._process = subprocess.Popen(
@@ -104,3 +107,24 @@ class ServiceProcess:
         if self._process is not None and self.exit_code is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Handle stop signals at the end: one within Popen would leave a process that runs and that nobody knows."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread handles signals
+        yield
+        return
+    held: list[int] = []
+
+    def hold(number: int, _frame: FrameType | None) -> None:
+        held.append(number)
+
+    handlers = {number: signal.signal(number, hold) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for received in held:
+            signal.raise_signal(received)
