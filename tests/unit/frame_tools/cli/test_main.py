@@ -1,9 +1,14 @@
 """All commands: help with an example, usage errors, and errors that name the missing setting or the app's URL."""
 
 import socket
+import sys
+from contextlib import nullcontext
 
 import pytest
 
+import frame_tools.__main__
+import frame_tools.cli.main
+import frame_tools.cli.temporary_cloud
 from frame_tools.cli.main import app
 from frame_tools.contracts.errors import ExitCode
 from frame_tools.contracts.version import IMPASTO_VERSION
@@ -62,3 +67,17 @@ def test_unreachable_app_is_a_temporary_error() -> None:
 @pytest.mark.parametrize("command", ["watch", "download"])
 def test_invalid_run_id_is_rejected(command: str) -> None:
     assert "../secrets" in run_failing(ExitCode.INPUT, command, "../secrets")
+
+
+@pytest.mark.parametrize("interrupted", ["early_cloud", "main"])
+def test_ctrl_c_at_the_start_or_the_end_shows_no_traceback(monkeypatch: pytest.MonkeyPatch, interrupted: str) -> None:
+    def interrupt(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(frame_tools.__main__, "lasting_imports", nullcontext)
+    monkeypatch.setattr(sys, "argv", ["impasto", "runs"])
+    owner = frame_tools.cli.main if interrupted == "main" else frame_tools.cli.temporary_cloud
+    monkeypatch.setattr(owner, interrupted, interrupt)
+    with pytest.raises(SystemExit) as end:
+        frame_tools.__main__.main()
+    assert end.value.code == ExitCode.INTERRUPTED
