@@ -49,7 +49,11 @@ def map_together(call: Callable[[A], B], arguments: Sequence[A], *, give_up: Cal
             raise
 
     with ThreadPoolExecutor(len(arguments), "together", initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        futures = [pool.submit(guarded, argument) for argument in arguments]
+        try:
+            futures = [pool.submit(guarded, argument) for argument in arguments]
+        except BaseException:  # not all can be called, as when the system allows no more threads
+            give_up()
+            raise
     if failed:
         raise failed[0]
     return [future.result() for future in futures]

@@ -37,3 +37,24 @@ def test_an_error_ends_the_calls_that_wait_and_is_raised_itself():
     together = threading.Barrier(5, timeout=20)
     with pytest.raises(ZeroDivisionError):
         map_together(lambda i: 1 // i + together.wait(), range(5), give_up=together.abort)
+
+
+def test_calls_end_if_there_are_no_threads_for_all(monkeypatch):
+    together, start, started = threading.Barrier(5, timeout=20), threading.Thread.start, []
+
+    def start_two(thread):
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_two)
+    gave_up = []
+
+    def give_up():
+        gave_up.append(together.broken)
+        together.abort()
+
+    with pytest.raises(RuntimeError, match="can't start"):
+        map_together(lambda _: together.wait(), range(5), give_up=give_up)
+    assert gave_up[0] is False, "before the calls stopped to wait by themselves"
