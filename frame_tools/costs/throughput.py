@@ -11,6 +11,7 @@ from typing import Any, Final
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.options import Options
 from frame_tools.contracts.scorers import SCORERS
+from frame_tools.contracts.tuning import TUNING_STEPS
 from frame_tools.contracts.working_size import working_size
 
 
@@ -23,8 +24,8 @@ class DeviceSpeed:
     seconds_per_output_megapixel: float
     """Of the frame as it is delivered: reading, resizing, encoding and writing."""
     start_up_seconds: float
-    tuning_seconds: float
-    """Of one painting (option `tune`)."""
+    seconds_per_tuning_step: float
+    """Of the option `tune`; on one thread of a CPU a step takes 0.25 s (`python -m benchmarks.tuning`)."""
     source: str
 
 
@@ -33,14 +34,14 @@ SPEEDS: Final = {
         seconds_per_megapixel=0.2,
         seconds_per_output_megapixel=0.024,
         start_up_seconds=1.5,
-        tuning_seconds=150.0,
+        seconds_per_tuning_step=0.21,
         source="measured: python -m benchmarks.scoring, 640x360 at 19.4 frames/s, 2 cores, November 2026",
     ),
     "gpu": DeviceSpeed(
         seconds_per_megapixel=0.04,
         seconds_per_output_megapixel=0.01,
         start_up_seconds=10.0,
-        tuning_seconds=30.0,
+        seconds_per_tuning_step=0.05,
         source="a guess for a T4, not measured",
     ),
 }
@@ -63,7 +64,7 @@ def tuning_seconds(device: str, paintings: int) -> float:
 
     It is the most that they take: a painting that was tuned before takes nothing.
     """
-    return paintings * SPEEDS[device].tuning_seconds
+    return paintings * TUNING_STEPS * SPEEDS[device].seconds_per_tuning_step
 
 
 def delivery_seconds(device: str, *, width: int, height: int, scale: int = 1) -> float:

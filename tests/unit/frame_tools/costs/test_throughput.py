@@ -8,7 +8,8 @@ import pytest
 
 from frame_tools.contracts.errors import InputError
 from frame_tools.contracts.options import Options
-from frame_tools.costs.throughput import SPEEDS, delivery_seconds, device_throughput, report_throughput
+from frame_tools.contracts.tuning import TUNING_STEPS
+from frame_tools.costs.throughput import SPEEDS, delivery_seconds, device_throughput, report_throughput, tuning_seconds
 
 SCORING = {"frames": 100, "batches": 4, "task_seconds": 60, "start_up_seconds": 20, "devices": ["cuda (T4)"]}
 
@@ -35,6 +36,18 @@ def test_fine_strokes_take_longer_and_broad_ones_little_more_on_larger_frames() 
     fine, medium, broad = (seconds(1080, strokes) for strokes in ("fine", "medium", "broad"))
     assert fine > medium > broad
     assert seconds(1080, "broad") - seconds(540, "broad") < 0.5 * (fine - broad)
+
+
+def test_tunings_of_more_steps_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {device: tuning_seconds(device, 2) for device in SPEEDS}
+    monkeypatch.setattr("frame_tools.costs.throughput.TUNING_STEPS", 2 * TUNING_STEPS)
+    assert {device: tuning_seconds(device, 2) for device in SPEEDS} == {key: 2 * each for key, each in before.items()}
+
+
+def test_page_on_cost_states_how_long_a_tuning_takes() -> None:
+    cpu, gpu = (round(tuning_seconds(device, 1)) for device in ("cpu", "gpu"))
+    page = Path(__file__).parents[4] / "docs" / "cost.md"
+    assert f"{cpu} s for a painting on two cores, {gpu} s on a GPU" in page.read_text()
 
 
 def test_each_device_states_whether_it_was_measured() -> None:
