@@ -71,7 +71,7 @@ THIN_ISOLATION: Final = 4
 the other frame, and by more than THIN_ISOLATION times the mean of its surroundings (pixels at CHECK_SCALE), so that
 fine textures do not count. Flow misses thin things that move fast; blended with the ground before, they turn pale."""
 SCENE_CUT_THRESHOLD: Final = 0.6
-"""Share of confident pixels below which a frame starts a new scene. Measured on nine clips: at least 0.78 within a
+"""Share of confident pixels below which a frame starts a new scene. Measured on nine clips: at least 0.91 within a
 scene, two frames apart; at most 0.35 between frames of different clips."""
 
 

@@ -34,7 +34,7 @@ from scoring.types import Picture
 
 BEFORE_AFTER_ROWS: Final = 3
 FINETUNE_SIDE: Final = 480
-"""Pixels: shorter side to which paintings and photos are scaled before squares are cropped for fine-tuning."""
+"""Pixels: shorter side to which paintings and photos are scaled before parts of them are drawn for fine-tuning."""
 CHECKPOINT_STEPS: Final = 100
 """Steps of fine-tuning after which its weights and losses are written."""
 
