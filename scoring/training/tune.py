@@ -76,7 +76,7 @@ class TuningConfig:
 
 @dataclass(frozen=True)
 class StepLosses:
-    """Content and style loss, as means over the squares of a step."""
+    """Content loss, the mean over the squares of a step, and style loss, that of them with the recent ones."""
 
     content: float
     style: float
