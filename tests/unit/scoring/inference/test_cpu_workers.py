@@ -40,7 +40,8 @@ def test_an_error_ends_the_calls_that_wait_and_is_raised_itself():
 
 
 def test_calls_end_if_there_are_no_threads_for_all(monkeypatch):
-    together, start, started = threading.Barrier(5, timeout=20), threading.Thread.start, []
+    together, start = threading.Barrier(5, timeout=20), threading.Thread.start
+    started: list[threading.Thread] = []
 
     def start_two(thread):
         if len(started) == 2:
