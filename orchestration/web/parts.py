@@ -117,7 +117,7 @@ def _frame(app: App, run_id: str, query: Query) -> Answer:
 
 
 def _pictures(app: App, run_id: str, query: Query) -> Answer:
-    """Return the pairs of an open run once there are more than the page shows; until then it takes two requests."""
+    """Return the pairs of an open run once there are more than the page shows; its status and a listing say that."""
     status = watched_status(app, run_id)
     if status is None:
         raise _no_run(run_id)

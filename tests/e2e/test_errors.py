@@ -68,29 +68,28 @@ def test_invalid_messages_are_stored(system: RunningSystem, split_clip: Path) ->
 
 def test_cancel_ends_run_and_tasks(system: RunningSystem, split_clip: Path) -> None:
     upload_split(system, split_clip, "unwanted")
-    system.inject_fault(kind="hold_tasks", after=1)  # the run must not end before it is cancelled
-    run_id = system.start("unwanted", scorer="copy", frames_per_batch=1)
-    for status in iter(lambda: system.api.status(run_id), "never"):
-        if status is not None and status["batches"]["planned"]:
-            break
-    answer = requests.post(f"{system.cloud.api}/runs/{run_id}/cancel", timeout=30)
-    assert answer.status_code == 200
-    assert system.wait(run_id)["status"] == "cancelled"
-    assert not system.storage.output.exists(RunPaths(run_id).video("mp4"))
-    system.remove_faults()
+    with system.held_tasks(after=1):
+        run_id = system.start("unwanted", scorer="copy", frames_per_batch=1)
+        for status in iter(lambda: system.api.status(run_id), "never"):
+            if status is not None and status["batches"]["planned"]:
+                break
+        answer = requests.post(f"{system.cloud.api}/runs/{run_id}/cancel", timeout=30)
+        assert answer.status_code == 200
+        assert system.wait(run_id)["status"] == "cancelled"
+        assert not system.storage.output.exists(RunPaths(run_id).video("mp4"))
 
 
 def test_cancelled_run_resumes_after_rejected_task(system: RunningSystem, split_clip: Path) -> None:
     upload_split(system, split_clip, "undecided")
     options = {"scorer": "copy", "input": "undecided", "frames_per_batch": 3}
     undisturbed = digest(system.video(system.wait(system.start("decided", **options))))
-    system.inject_fault(kind="hold_tasks", after=1)  # the run must not end before it is cancelled
-    run_id = system.start("undecided", **options)
-    until(lambda: any(system.storage.runs.list(RunPaths(run_id).receipts)), "a receipt", seconds=TIMEOUT_SECONDS)
-    assert system.post(f"runs/{run_id}/cancel").json()["status"] == "cancelled"
-    done = {item.name for item in system.storage.runs.list(RunPaths(run_id).receipts)}
+    with system.held_tasks(after=1):
+        run_id = system.start("undecided", **options)
+        receipts = RunPaths(run_id).receipts
+        until(lambda: any(system.storage.runs.list(receipts)), "a receipt", seconds=TIMEOUT_SECONDS)
+        assert system.post(f"runs/{run_id}/cancel").json()["status"] == "cancelled"
+        done = {item.name for item in system.storage.runs.list(receipts)}
     missing = [batch for batch in range(12) if RunPaths(run_id).receipt(batch) not in done]
-    system.remove_faults()
     task = read_plan(system.storage, run_id).task_of(missing[-1])
     system.inject_fault(kind="partial_failure", task_id=ids.task_id(task, 1), code="ServerBusy")
     assert system.post(f"runs/{run_id}/resubmit").status_code == 503

@@ -99,9 +99,15 @@ class RunningSystem:
             f"http://127.0.0.1:{self.cloud.ports.batch}/local/faults", json=fault, timeout=10
         ).raise_for_status()
 
-    def remove_faults(self) -> None:
-        """Remove all faults from the Batch service."""
-        requests.delete(f"http://127.0.0.1:{self.cloud.ports.batch}/local/faults", timeout=10).raise_for_status()
+    @contextmanager
+    def held_tasks(self, *, after: int) -> Iterator[None]:
+        """Let only `after` more tasks start within, so that a run which has more of them cannot end."""
+        self.inject_fault(kind="hold_tasks", after=after)
+        try:
+            yield
+        finally:
+            faults = f"http://127.0.0.1:{self.cloud.ports.batch}/local/faults"
+            requests.delete(faults, timeout=10).raise_for_status()
 
     def pending_faults(self) -> list[dict[str, Any]]:
         """Return the injected faults that have not occurred yet."""
