@@ -8,6 +8,7 @@ from playwright.sync_api import Route
 
 from frame_tools.contracts.paths import RunPaths
 from frame_tools.contracts.plan import Request
+from frame_tools.costs.throughput import tuning_seconds
 from tests.integration.page.conftest import ShowScreen
 from tests.support.clips import Clip, make_clip
 from tests.support.memory_world import InMemoryCloud
@@ -100,10 +101,39 @@ def test_start_shows_length_and_estimate_before_the_button(show: ShowScreen, tmp
     assert tab.text_content("#preview-command") == "impasto preview holiday.mp4 -s the_wave.png"
     tab.click(".finer summary")
     tab.check('[name="tune"][value="yes"]')
-    tab.wait_for_function("() => document.querySelector('#estimate').textContent.includes('about 2:3')")
+    tab.wait_for_function("() => !document.querySelector('#estimate').textContent.includes('about 0:0')")
+    minutes, seconds = re.findall(r"about (\d+):(\d+)", tab.inner_text("#estimate"))[0]
+    assert 60 * int(minutes) + int(seconds) == pytest.approx(tuning_seconds("cpu", 1), abs=15)
     assert screen.violations() == []
     tab.get_by_role("button", name="Remove the_wave.png").click()
     assert tab.is_disabled("#go")
+
+
+def test_estimate_is_of_the_last_choice_while_an_answer_is_late(show: ShowScreen, tmp_path: Path) -> None:
+    clip, picture = tmp_path / "holiday.mp4", tmp_path / "the_wave.png"
+    make_clip(clip, Clip(frames=30, size=(160, 96)))
+    picture.write_bytes(painting())
+    screen = show()
+    tab = screen.open("/ui", ".hello")
+    late: list[Route] = []
+
+    def hold_first(route: Route) -> None:
+        if late:
+            route.continue_()
+        else:
+            late.append(route)
+
+    tab.route("**/ui/parts/estimate?*", hold_first)
+    tab.set_input_files("#clip", clip)
+    tab.wait_for_selector("#ready:not([hidden])")
+    with tab.expect_request("**/ui/parts/estimate?*"):
+        tab.set_input_files("#paintings", picture)
+    tab.click(".finer summary")
+    tab.check('[name="strokes"][value="broad"]')
+    tab.check('[name="tune"][value="yes"]')
+    tab.wait_for_function("() => /about [1-9]/.test(document.querySelector('#estimate').textContent)")
+    assert tab.text_content("#go") == "Paint 30 frames"
+    tab.unroute_all(behavior="ignoreErrors")
 
 
 @pytest.mark.parametrize("kind", ["light", "dark"])
