@@ -52,10 +52,10 @@ def row(scorer: AnyPainting, frames: Sequence[Picture], painting: Path) -> list[
     score, smoother = open_score(scorer, footage, painting), TemporalSmoother(options.smoothing_weight)
     encoder = SegmentEncoder(Manifest.plain(len(frames), Fraction(30), width=width, height=height), threads=1)
     rows, enlarged, before = [], [], footage.small[0]
-    for frame, small in zip(frames, footage.small, strict=True):
+    for index, (frame, small) in enumerate(zip(frames, footage.small, strict=True)):
         times = [time.process_time()]
         painted = score(small[None], (FramePosition(0, 0.0),))[0]
-        painted = smoother.smooth(painted, estimate_motion(before, small))
+        painted = smoother.smooth(painted, estimate_motion(before, small), index)
         times.append(time.process_time())
         full = to_full_size(painted, frame)
         times.append(time.process_time())

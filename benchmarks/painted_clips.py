@@ -72,4 +72,4 @@ def paint_clip(scorer: AnyPainting, footage: Footage, painting: Path, *, count: 
     motions = [None, *(estimate_motion(before, frame) for before, frame in pairwise(small))]
     for index, (frame, motion) in enumerate(zip(small, motions, strict=True)):
         painted = score(frame[None], (FramePosition(index, 0.0),))[0]
-        yield to_full_size(smoother.smooth(painted, motion), footage.frames[index])
+        yield to_full_size(smoother.smooth(painted, motion, index), footage.frames[index])

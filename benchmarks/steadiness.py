@@ -116,7 +116,8 @@ class Evaluator:
 def smooth(painted: Pictures, motions: Sequence[MotionField | None], weight: float) -> Pictures:
     """Return painted frames after temporal smoothing."""
     smoother = TemporalSmoother(weight)
-    return [smoother.smooth(picture, field) for picture, field in zip(painted, motions, strict=True)]
+    pairs = zip(painted, motions, strict=True)
+    return [smoother.smooth(picture, field, index) for index, (picture, field) in enumerate(pairs)]
 
 
 def motions_of(frames: Pictures) -> list[MotionField | None]:

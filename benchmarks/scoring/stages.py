@@ -55,9 +55,10 @@ def _smoothing_times(inputs: list[Picture], scored: list[Picture], weight: float
     pairs = list(pairwise([inputs[0], *inputs]))
     motions = [estimate_motion(*pair) for pair in pairs]
     smoother = TemporalSmoother(weight)
+    painted = list(zip(scored, motions, range(len(scored)), strict=True))
     return {
         "estimate_motion": time_stage(lambda pair: estimate_motion(*pair), pairs),
-        "smooth": time_stage(lambda pair: smoother.smooth(*pair), list(zip(scored, motions, strict=True))),
+        "smooth": time_stage(lambda frame: smoother.smooth(*frame), painted),
     }
 
 

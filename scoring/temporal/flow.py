@@ -81,11 +81,14 @@ class MotionField:
 
     backward: (h, w, 2) float32, from each pixel to its position in the frame before, in pixels of this grid. The grid
         is the frame's own or a coarser one.
-    confidence: float32 0..1, on a grid coarser still.
+    confidence: float32 0..1, on a grid coarser still, the coarse grid.
+    before, frame: luma of both frames on the coarse grid.
     """
 
     backward: VectorField
     confidence: NDArray[np.float32]
+    before: GrayImage
+    frame: GrayImage
 
     def full_resolution(self, height: int, width: int) -> VectorField:
         """Return `backward` for a frame of (height, width), in pixels of the frame: float32 (height, width, 2)."""
@@ -95,6 +98,12 @@ class MotionField:
     def full_resolution_confidence(self, height: int, width: int) -> NDArray[np.float32]:
         """Return `confidence` for a frame of (height, width): float32 (height, width)."""
         return resize(self.confidence, width, height, cv2.INTER_LINEAR)
+
+    def coarse_backward(self) -> VectorField:
+        """Return `backward` on the coarse grid, in pixels of that grid."""
+        height, width = self.confidence.shape
+        h, w = self.backward.shape[:2]
+        return scale_xy(resize(self.backward, width, height, cv2.INTER_AREA), width / w, height / h)
 
 
 class FlowEstimator:
@@ -127,7 +136,8 @@ def estimate_motion(before: Picture, frame: Picture) -> MotionField | None:
     confidence = flow_confidence(gray_before, gray, backward)
     if confidence.mean() < SCENE_CUT_THRESHOLD:
         return None
-    return MotionField(backward, blur(confidence, 3))
+    looks = (downscale(image, CHECK_SCALE) for image in (gray_before, gray))
+    return MotionField(backward, blur(confidence, 3), *looks)
 
 
 def flow_confidence(before: GrayImage, frame: GrayImage, backward: VectorField) -> NDArray[np.float32]:

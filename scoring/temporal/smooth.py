@@ -1,32 +1,31 @@
-"""Temporal smoothing by motion-compensated blending, with sharpness restored.
+"""Temporal smoothing: a motion-compensated average, key frames where things move, and sharpness restored.
 
-Each frame is blended with the previous blend, which is warped along the motion (bicubic), in two bands. Tone and broad
-strokes average over many frames. The finest detail averages over fewer ones where things move: strokes of a few pixels
-that are resampled again and again, and laid over other strokes, lose their edges, and no sharpening brings those back.
+Each frame is averaged with the average before it, which is warped along the motion (bicubic). Where things move, the
+luma of what is shown comes from key frames in place of the average (`scoring.temporal.key_frames`): strokes that are
+resampled again and again, and laid over other strokes, lose their shape, and no sharpening brings that back.
 
 A mean is softer than its inputs, so the finest detail of the delivered picture, in color, is amplified until the
-Laplacian of the luma has the same local energy as in the scored frame. The blend that is kept is never sharpened:
+Laplacian of the luma has the same local energy as in the scored frame. The average that is kept is never sharpened:
 what a loop amplifies turns into scribbles over plain surfaces within half a second.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Final, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from frame_tools.contracts.warm_up import warm_up_frames
-from scoring.opencv import Scalar, blur, gaussian_blur, laplacian, merge, remap, resize, split_xy, to_gray
+from frame_tools.contracts.warm_up import key_interval, warm_up_frames
+from scoring.opencv import Scalar, blur, laplacian, merge, remap, resize, split_xy, to_gray
+from scoring.temporal.bands import BAND_HEIGHT, for_row_bands
 from scoring.temporal.flow import MotionField, pixel_grid
-from scoring.thread_pools import available_cores
+from scoring.temporal.key_frames import KeyFrame, KeyState, moved, new_key, share_of_moving, show, shown_keys
 from scoring.types import Picture
 
-CELL_SIDE: Final = 32
-"""Pixels: side of the squares over which sharpness is compared, and height of the row bands that are processed."""
+CELL_SIDE: Final = BAND_HEIGHT
+"""Pixels: side of the squares over which sharpness is compared."""
 MAX_SHARPENING: Final = 0.5
 """Maximum share of the Laplacian that is subtracted from a picture."""
 STILL_THRESHOLD: Final = 0.3
@@ -37,17 +36,10 @@ STILL_EXPONENT: Final = 0.65
 MOVING_EXPONENT: Final = 0.8
 """Exponents of the blending weight for still and moving pixels. Still pixels can average over more frames, and their
 slow flicker needs it. Chosen on the clips of docs/steadiness.md."""
-MOVING_DETAIL: Final = 0.7
-"""Weight of the finest detail of moving pixels, as a share of their weight."""
 STATE_STEPS: Final = 32
 """Steps to a gray level at which the state is rounded at the end of a batch: much less than a frame's rounding."""
 STATE_RANGE: Final = (-32768, 32767)
 """Of int16: up to 1,023 gray levels, where pictures that are kept have at most 255 and what sharpening adds."""
-MAX_THREADS: Final = 16
-THREADS_MIN_PIXELS: Final = 2**19
-"""Frames with at least this many pixels are smoothed on several threads: frames depend on one another, so two frames
-cannot be smoothed at once."""
-
 Floats: TypeAlias = NDArray[np.float32]
 
 
@@ -62,21 +54,24 @@ class SmoothingState:
     """What smoothing keeps at the end of a batch, for the next batch of the task."""
 
     before: NDArray[np.int16]
-    """The picture that the next frame is blended with, (H, W, 3), in steps of 1 / STATE_STEPS gray levels."""
+    """The average that the next frame is blended with, (H, W, 3), in steps of 1 / STATE_STEPS gray levels."""
     frames_in_scene: int
+    keys: tuple[KeyState, ...]
+    """The last two key frames of the scene, or fewer."""
 
 
 class TemporalSmoother:
-    """Blends consecutive frames. It keeps the previous blend, so each task needs its own instance.
+    """Smooths consecutive frames. It keeps their average and key frames, so each task needs its own instance.
 
-    weight: of the previous blend, 0 to 0.9; higher for still pixels, lower for moving ones. The scored frame has the
-        rest.
+    weight: of the average before, 0 to 0.9; higher for still pixels, lower for moving ones. The scored frame has the
+        rest. The interval between key frames follows from it.
     """
 
     def __init__(self, weight: float) -> None:
         self._weight = weight
         self._before: Floats | None = None
         self._frames_in_scene = 0
+        self._keys: tuple[KeyFrame, ...] = ()
 
     def end_batch(self) -> SmoothingState | None:
         """Round what is kept to the state that is stored, and return that; None if nothing is kept.
@@ -86,82 +81,89 @@ class TemporalSmoother:
         if self._before is None:
             return None
         steps = np.clip(np.rint(self._before * np.float32(STATE_STEPS)), *STATE_RANGE).astype(np.int16)
-        state = SmoothingState(before=steps, frames_in_scene=self._frames_in_scene)
-        self.resume(state)
+        keys = tuple(key.to_state() for key in self._keys)
+        state = SmoothingState(before=steps, frames_in_scene=self._frames_in_scene, keys=keys)
+        self._before = _average_of(state)
         return state
 
     def resume(self, state: SmoothingState) -> None:
         """Continue from the end of a batch."""
-        self._before = state.before.astype(np.float32) / np.float32(STATE_STEPS)
-        self._frames_in_scene = state.frames_in_scene
+        self._before, self._frames_in_scene = _average_of(state), state.frames_in_scene
+        self._keys = tuple(KeyFrame.of_state(key) for key in state.keys)
 
-    def smooth(self, scored: Picture, motion: MotionField | None) -> Picture:
+    def smooth(self, scored: Picture, motion: MotionField | None, index: int) -> Picture:
         """Return the smoothed picture for `scored`, (H, W, 3) uint8; call it in the order of frames.
 
-        Without a motion field a new scene starts, and the result is `scored`.
+        Without a motion field a new scene starts, and the result is `scored`. `index` is that of the frame in the
+        video: where key frames are painted does not depend on where a task begins.
         """
         if motion is None or self._before is None or self._before.shape != scored.shape or not self._weight:
-            self._before, self._frames_in_scene = scored.astype(np.float32), 1
+            self._before, self._frames_in_scene, self._keys = scored.astype(np.float32), 1, ()
             return scored
+        moving = moving_share(motion, scored)
+        self._follow_keys(scored, motion, share_of_moving(moving, self._weight), index)
         # The first frames of a scene have equal weights; otherwise the very first would outlast the others.
         most = min(self._weight**STILL_EXPONENT, self._frames_in_scene / (self._frames_in_scene + 1))
         self._frames_in_scene += 1
-        self._before = blend(scored, self._before, motion, feedback_weights(motion, self._weight, scored, most))
-        return sharpen(self._before, sharpening_amount(self._before, scored))
+        feedback = feedback_weights(moving, motion, self._weight, most)
+        self._before = average(scored, self._before, motion, feedback)
+        shown = show(self._before, shown_keys(self._keys, index, self._weight))
+        return sharpen(shown, sharpening_amount(shown, scored))
+
+    def _follow_keys(self, scored: Picture, motion: MotionField, share: Floats, index: int) -> None:
+        """Move the key frames, and make `scored` one if it is its turn; the first one is a scene's first frame."""
+        keys = self._keys
+        if not keys and self._before is not None:
+            keys = (new_key(to_gray(self._before.astype(np.uint8)), motion.before, share),)
+        keys = tuple(moved(key, motion) for key in keys)
+        if index % key_interval(self._weight) == 0:
+            keys = (keys[-1], new_key(to_gray(scored), motion.frame, share))
+        self._keys = keys
 
 
-@dataclass(frozen=True)
-class Feedback:
-    """Weights of the previous blend for each pixel, float32 (H, W): `coarse`, and `fine` of the finest detail."""
-
-    coarse: Floats
-    fine: Floats
+def _average_of(state: SmoothingState) -> Floats:
+    return state.before.astype(np.float32) / np.float32(STATE_STEPS)
 
 
-def feedback_weights(motion: MotionField, weight: float, scored: Picture, most: float = 1.0) -> Feedback:
-    """Return the weights of the previous blend: `weight` adapted to motion, times confidence, at most `most`.
-
-    They are computed on the coarse grid of the confidence.
-    """
+def moving_share(motion: MotionField, scored: Picture) -> Floats:
+    """Return how much each pixel of the coarse grid moves: 0 for still, 1 for moving, (h, w)."""
     height, width = scored.shape[:2]
     h, w = motion.confidence.shape
-    x, y = split_xy(resize(motion.backward, w, h, cv2.INTER_AREA))
-    scale_x, scale_y = width / motion.backward.shape[1], height / motion.backward.shape[0]
-    lengths = cv2.magnitude(x * np.float32(scale_x), y * np.float32(scale_y))
-    moving = np.clip((lengths - np.float32(STILL_THRESHOLD)) / np.float32(MOVING_THRESHOLD - STILL_THRESHOLD), 0, 1)
+    x, y = split_xy(motion.coarse_backward())
+    lengths = cv2.magnitude(x * np.float32(width / w), y * np.float32(height / h))
+    moving = (lengths - np.float32(STILL_THRESHOLD)) / np.float32(MOVING_THRESHOLD - STILL_THRESHOLD)
+    return np.clip(moving, 0, 1).astype(np.float32)
+
+
+def feedback_weights(moving: Floats, motion: MotionField, weight: float, most: float = 1.0) -> Floats:
+    """Return the weight of the average before for each pixel of the coarse grid, (h, w), at most `most`.
+
+    It is `weight` adapted to how much the pixel moves, times its confidence.
+    """
     still_weight, moving_weight = weight**STILL_EXPONENT, weight**MOVING_EXPONENT
     weights = motion.confidence * (np.float32(still_weight) + np.float32(moving_weight - still_weight) * moving)
-    coarse: Floats = np.minimum(weights, np.float32(most))
-    fine: Floats = coarse * (1 - np.float32(1 - MOVING_DETAIL) * moving)
-    return Feedback(*(resize(each, width, height, cv2.INTER_LINEAR) for each in (coarse, fine)))
+    return np.minimum(weights, np.float32(most))
 
 
-def blend(scored: Picture, before: Floats, motion: MotionField, feedback: Feedback) -> Floats:
-    """Blend `scored`, (H, W, 3), with the previous blend warped along the motion.
+def average(scored: Picture, before: Floats, motion: MotionField, feedback: Floats) -> Floats:
+    """Average `scored`, (H, W, 3), with the average before, warped along the motion, by its weight on the coarse grid.
 
-    The difference between both, times the weight, is added to `scored`. Of the difference's finest detail, which is
-    what a binomial filter of 3x3 pixels removes, `feedback.fine` is the weight, of the rest `feedback.coarse`.
+    The difference between both, times the weight, is added to `scored`.
     """
     height, width = scored.shape[:2]
     backward = motion.full_resolution(height, width)
-    difference, blended = np.empty(scored.shape, np.float32), np.empty(scored.shape, np.float32)
+    weights = resize(feedback, width, height, cv2.INTER_LINEAR)
+    averaged = np.empty(scored.shape, np.float32)
 
-    def compare_rows(rows: slice) -> None:
+    def average_rows(rows: slice) -> None:
         positions = backward[rows] + pixel_grid(range(rows.start, rows.stop), width)
-        cv2.subtract(remap(before, positions, cv2.INTER_CUBIC), scored[rows], dst=difference[rows], dtype=cv2.CV_32F)
+        change = cv2.subtract(remap(before, positions, cv2.INTER_CUBIC), scored[rows], dtype=cv2.CV_32F)
+        weight = weights[rows]
+        cv2.multiply(change, merge(weight, weight, weight), dst=change)
+        cv2.add(change, scored[rows], dst=averaged[rows], dtype=cv2.CV_32F)
 
-    def blend_rows(rows: slice) -> None:
-        first, last = max(0, rows.start - 1), min(height, rows.stop + 1)
-        broad = gaussian_blur(difference[first:last], 3, 0)[rows.start - first : rows.stop - first]
-        fine = feedback.fine[rows]
-        rest = feedback.coarse[rows] - fine
-        change = cv2.multiply(difference[rows], merge(fine, fine, fine))
-        cv2.accumulateProduct(broad, merge(rest, rest, rest), change)
-        cv2.add(change, scored[rows], dst=blended[rows], dtype=cv2.CV_32F)
-
-    for step in (compare_rows, blend_rows):
-        _for_row_bands(step, height, width)
-    return blended
+    for_row_bands(average_rows, height, width)
+    return averaged
 
 
 def sharpening_amount(blended: Floats, scored: Picture) -> Floats:
@@ -183,7 +185,7 @@ def sharpening_amount(blended: Floats, scored: Picture) -> Floats:
         energies = merge(once * once, once * twice, twice * twice, target * target)
         cells[rows.start // CELL_SIDE] = resize(energies, cells.shape[1], 1, cv2.INTER_AREA)
 
-    _for_row_bands(measure_rows, height, width)
+    for_row_bands(measure_rows, height, width)
     own, mixed, twice, target = cv2.split(blur(cells, 3))
     root = np.sqrt(np.maximum(mixed * mixed + twice * (target - own), 0))
     amount = np.where(target > own, (mixed + root) / np.maximum(twice, np.float32(1e-3)), 0)
@@ -202,7 +204,7 @@ def sharpen(blended: Floats, amount: Floats) -> Picture:
         detail, full = _laplacian(blended, rows, margin=0, luma=False), amount[rows]
         cv2.subtract(blended[rows], cv2.multiply(detail, merge(full, full, full)), dst=smoothed[rows], dtype=cv2.CV_8U)
 
-    _for_row_bands(sharpen_rows, *blended.shape[:2])
+    for_row_bands(sharpen_rows, *blended.shape[:2])
     return smoothed
 
 
@@ -212,19 +214,3 @@ def _laplacian(picture: NDArray[Scalar], rows: slice, *, margin: int, luma: bool
     first = max(0, top - 1)
     part = picture[first : bottom + 1]
     return laplacian(to_gray(part) if luma else part)[top - first : bottom - first]
-
-
-def _for_row_bands(call: Callable[[slice], None], height: int, width: int) -> None:
-    """Call for each band of CELL_SIDE rows, on several threads for a large picture; the result is the same."""
-    bands = [slice(top, min(top + CELL_SIDE, height)) for top in range(0, height, CELL_SIDE)]
-    if height * width < THREADS_MIN_PIXELS:
-        for rows in bands:
-            call(rows)
-    else:
-        list(_threads().map(call, bands))  # the list raises what a call raised
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    """Return the process's threads for large pictures."""
-    return ThreadPoolExecutor(min(available_cores(), MAX_THREADS), "temporal")

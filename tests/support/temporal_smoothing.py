@@ -18,7 +18,7 @@ from scoring.types import Picture
 class Smoother(Protocol):
     """Smooths pictures in order."""
 
-    def smooth(self, scored: Picture, motion: MotionField | None) -> Picture: ...
+    def smooth(self, scored: Picture, motion: MotionField | None, index: int) -> Picture: ...
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ def to_picture(tensor: torch.Tensor) -> Picture:
 def to_motions(motion: MotionField) -> Motions:
     """Return a motion field whose parts have one grid as tensors."""
     assert motion.backward.shape[:2] == motion.confidence.shape
-    backward, confidence = torch.from_numpy(motion.backward), torch.from_numpy(motion.confidence)
-    return Motions(backward.permute(2, 0, 1)[None], confidence[None, None])
+    images = (motion.confidence, motion.before, motion.frame)
+    confidence, before, frame = (torch.from_numpy(image).to(torch.float32)[None, None] for image in images)
+    return Motions(torch.from_numpy(motion.backward).permute(2, 0, 1)[None], confidence, before, frame)
 
 
 def estimate_motion_in_torch(before: Picture, frame: Picture) -> MotionField | None:
@@ -57,7 +58,8 @@ def estimate_motion_in_torch(before: Picture, frame: Picture) -> MotionField | N
         if float(share[0]) < SCENE_CUT_THRESHOLD:
             return None
         backward = np.ascontiguousarray(motions.backward[0].permute(1, 2, 0).numpy())
-        return MotionField(backward, motions.confidence[0, 0].numpy())
+        before, frame = (looks[0, 0].round().to(torch.uint8).numpy() for looks in (motions.before, motions.frame))
+        return MotionField(backward, motions.confidence[0, 0].numpy(), before, frame)
 
 
 class SmootherInTorch:
@@ -66,11 +68,11 @@ class SmootherInTorch:
     def __init__(self, weight: float) -> None:
         self._smoother = TensorSmoother(weight, torch.device("cpu"))
 
-    def smooth(self, scored: Picture, motion: MotionField | None) -> Picture:
+    def smooth(self, scored: Picture, motion: MotionField | None, index: int) -> Picture:
         """Return `scored` itself where the smoother does."""
         with torch.inference_mode():
             tensor = to_tensor(scored)
-            smoothed = self._smoother.smooth(tensor, None if motion is None else to_motions(motion))
+            smoothed = self._smoother.smooth(tensor, None if motion is None else to_motions(motion), index)
             return scored if smoothed is tensor else to_picture(smoothed)
 
 

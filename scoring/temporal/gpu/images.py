@@ -78,16 +78,6 @@ def lowest(images: torch.Tensor, size: int) -> torch.Tensor:
     return -highest(-images, size)
 
 
-def binomial_blur(images: torch.Tensor) -> torch.Tensor:
-    """Return the mean over 3x3 pixels with the weights 1, 2, 1 along both axes, as OpenCV's small Gaussian blur."""
-    for axis in (2, 3):
-        size = images.shape[axis]
-        padded = images.index_select(axis, _reflected_places(size, 1, images.device))
-        outer = padded.narrow(axis, 0, size) + padded.narrow(axis, 2, size)
-        images = torch.lerp(images, outer.mul_(0.5), 0.5)
-    return images
-
-
 def laplacian(images: torch.Tensor) -> torch.Tensor:
     """Return the Laplacian of each channel: the sum of the second differences along both axes, 2 pixels or longer."""
     return _second_difference(images, 2).add_(_second_difference(images, 3))

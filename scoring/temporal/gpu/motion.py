@@ -31,19 +31,23 @@ scene, two frames apart; between frames of different clips at most 0.23 at 480x2
 
 @dataclass(frozen=True)
 class Motions:
-    """Motion of B frames, each back to the frame before it; both fields are on one grid (h, w), coarser than frames.
+    """Motion of B frames, each back to the frame before it; all is on one grid (h, w), coarser than frames.
 
     backward: (B, 2, h, w) float32, from each pixel to its position in the frame before, x before y, in pixels of the
         grid.
     confidence: (B, 1, h, w) float32, 0 to 1.
+    before, frame: (B, 1, h, w) float32, luma of both frames.
     """
 
     backward: torch.Tensor
     confidence: torch.Tensor
+    before: torch.Tensor
+    frame: torch.Tensor
 
     def __getitem__(self, place: int) -> "Motions":
         """Return the motion of one frame."""
-        return Motions(self.backward[place : place + 1], self.confidence[place : place + 1])
+        one = slice(place, place + 1)
+        return Motions(self.backward[one], self.confidence[one], self.before[one], self.frame[one])
 
 
 def flow_images(pictures: torch.Tensor) -> torch.Tensor | None:
@@ -68,7 +72,7 @@ def estimate_motions(images: torch.Tensor) -> tuple[Motions, torch.Tensor]:
     height, width = backward.shape[2:]
     small = downscale(images, height, width)
     confidence = _confidence(small[:-1], small[1:], backward, forward, scale=images.shape[3] / width)
-    return Motions(backward, blur(confidence, 3)), confidence.mean((1, 2, 3))
+    return Motions(backward, blur(confidence, 3), small[:-1], small[1:]), confidence.mean((1, 2, 3))
 
 
 def _confidence(

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 
+from frame_tools.contracts.warm_up import key_interval
 from scoring.temporal.gpu.images import (
-    binomial_blur,
     blur,
     enlarge,
     laplacian,
@@ -14,11 +14,12 @@ from scoring.temporal.gpu.images import (
     sample,
     to_gray,
 )
+from scoring.temporal.gpu.key_frames import TensorKey, moved, new_key, share_of_moving, show
 from scoring.temporal.gpu.motion import Motions
+from scoring.temporal.key_frames import shown_keys
 from scoring.temporal.smooth import (
     CELL_SIDE,
     MAX_SHARPENING,
-    MOVING_DETAIL,
     MOVING_EXPONENT,
     MOVING_THRESHOLD,
     STATE_RANGE,
@@ -31,16 +32,17 @@ from scoring.types import Picture
 
 
 class TensorSmoother:
-    """Blends consecutive frames on a device. It keeps the previous blend, so each task needs its own instance.
+    """Smooths consecutive frames on a device. It keeps their average and key frames, so each task needs its own one.
 
-    weight: of the previous blend, 0 to 0.9; higher for still pixels, lower for moving ones. The scored frame has the
-        rest.
+    weight: of the average before, 0 to 0.9; higher for still pixels, lower for moving ones. The scored frame has the
+        rest. The interval between key frames follows from it.
     """
 
     def __init__(self, weight: float, device: torch.device) -> None:
         self._weight, self._device = weight, device
         self._before: torch.Tensor | None = None
         self._frames_in_scene = 0
+        self._keys: tuple[TensorKey, ...] = ()
 
     def end_batch(self) -> SmoothingState | None:
         """Round what is kept to the state that is stored, and return that; None if nothing is kept."""
@@ -48,32 +50,45 @@ class TensorSmoother:
             return None
         steps = (self._before * STATE_STEPS).round_().clamp_(*STATE_RANGE).to(torch.int16)
         before = np.ascontiguousarray(steps[0].permute(1, 2, 0).cpu().numpy())
-        state = SmoothingState(before=before, frames_in_scene=self._frames_in_scene)
-        self.resume(state)
-        return state
+        keys = tuple(key.to_state() for key in self._keys)
+        self._before = steps.to(torch.float32) / STATE_STEPS
+        return SmoothingState(before=before, frames_in_scene=self._frames_in_scene, keys=keys)
 
     def resume(self, state: SmoothingState) -> None:
         """Continue from the end of a batch."""
         before = torch.from_numpy(state.before[None]).to(self._device).permute(0, 3, 1, 2)
         self._before = before.to(torch.float32) / STATE_STEPS
         self._frames_in_scene = state.frames_in_scene
+        self._keys = tuple(TensorKey.of_state(key, self._device) for key in state.keys)
 
-    def smooth(self, scored: torch.Tensor | Picture, motion: Motions | None) -> torch.Tensor:
+    def smooth(self, scored: torch.Tensor | Picture, motion: Motions | None, index: int) -> torch.Tensor:
         """Return the smoothed picture for `scored`, (1, 3, H, W) uint8; call it in the order of frames.
 
         A picture on the host, (H, W, 3), is copied first. `motion` is that of one frame. Without it a new scene starts,
-        and the result is `scored`.
+        and the result is `scored`. `index` is that of the frame in the video.
         """
         scored = as_tensor(scored, self._device)
         if motion is None or self._before is None or self._before.shape != scored.shape or not self._weight:
-            self._before, self._frames_in_scene = scored.to(torch.float32), 1
+            self._before, self._frames_in_scene, self._keys = scored.to(torch.float32), 1, ()
             return scored
+        moving = moving_share(motion, scored)
+        self._follow_keys(scored, motion, share_of_moving(moving, self._weight), index)
         # The first frames of a scene have equal weights; otherwise the very first would outlast the others.
         most = min(self._weight**STILL_EXPONENT, self._frames_in_scene / (self._frames_in_scene + 1))
         self._frames_in_scene += 1
-        coarse, fine = feedback_weights(motion, self._weight, scored, most)
-        self._before = blend(scored, self._before, motion, coarse, fine)
-        return sharpen(self._before, sharpening_amount(self._before, scored))
+        self._before = average(scored, self._before, motion, feedback_weights(moving, motion, self._weight, most))
+        shown = show(self._before, shown_keys(self._keys, index, self._weight))
+        return sharpen(shown, sharpening_amount(shown, scored))
+
+    def _follow_keys(self, scored: torch.Tensor, motion: Motions, share: torch.Tensor, index: int) -> None:
+        """Move the key frames, and make `scored` one if it is its turn; the first one is a scene's first frame."""
+        keys = self._keys
+        if not keys and self._before is not None:
+            keys = (new_key(self._before, motion.before, share),)
+        keys = tuple(moved(key, motion) for key in keys)
+        if index % key_interval(self._weight) == 0:
+            keys = (keys[-1], new_key(scored, motion.frame, share))
+        self._keys = keys
 
 
 def as_tensor(picture: torch.Tensor | Picture, device: torch.device) -> torch.Tensor:
@@ -83,37 +98,30 @@ def as_tensor(picture: torch.Tensor | Picture, device: torch.device) -> torch.Te
     return torch.from_numpy(picture[None]).to(device).permute(0, 3, 1, 2)
 
 
-def feedback_weights(
-    motion: Motions, weight: float, scored: torch.Tensor, most: float = 1.0
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the weights of the previous blend for each pixel, (1, 1, H, W): in general, and of the finest detail.
+def moving_share(motion: Motions, scored: torch.Tensor) -> torch.Tensor:
+    """Return how much each pixel of the motion's grid moves: 0 for still, 1 for moving, (1, 1, h, w)."""
+    lengths = torch.linalg.vector_norm(motion.backward * _to_pixels(motion, scored), dim=1, keepdim=True)
+    return ((lengths - STILL_THRESHOLD) / (MOVING_THRESHOLD - STILL_THRESHOLD)).clamp_(0, 1)
 
-    They are computed on the coarse grid of the motion.
-    """
-    height, width = scored.shape[2:]
-    h, w = motion.backward.shape[2:]
-    to_pixels = motion.backward.new_tensor([width / w, height / h]).view(2, 1, 1)
-    lengths = torch.linalg.vector_norm(motion.backward * to_pixels, dim=1, keepdim=True)
-    moving = ((lengths - STILL_THRESHOLD) / (MOVING_THRESHOLD - STILL_THRESHOLD)).clamp_(0, 1)
+
+def feedback_weights(moving: torch.Tensor, motion: Motions, weight: float, most: float = 1.0) -> torch.Tensor:
+    """Return the weight of the average before for each pixel of the motion's grid: (1, 1, h, w), at most `most`."""
     still_weight, moving_weight = weight**STILL_EXPONENT, weight**MOVING_EXPONENT
-    coarse = (motion.confidence * (still_weight + (moving_weight - still_weight) * moving)).clamp_(max=most)
-    fine = coarse * (1 - (1 - MOVING_DETAIL) * moving)
-    both = enlarge(torch.cat([coarse, fine], 1), height, width)
-    return both[:, :1], both[:, 1:]
+    return (motion.confidence * (still_weight + (moving_weight - still_weight) * moving)).clamp_(max=most)
 
 
-def blend(
-    scored: torch.Tensor, before: torch.Tensor, motion: Motions, coarse: torch.Tensor, fine: torch.Tensor
-) -> torch.Tensor:
-    """Blend `scored`, (1, 3, H, W), with the previous blend warped along the motion, by both weights."""
+def average(scored: torch.Tensor, before: torch.Tensor, motion: Motions, feedback: torch.Tensor) -> torch.Tensor:
+    """Average `scored`, (1, 3, H, W), with the average before, warped along the motion, by its weight."""
     height, width = scored.shape[2:]
-    h, w = motion.backward.shape[2:]
-    to_pixels = motion.backward.new_tensor([width / w, height / h]).view(2, 1, 1)
-    backward = enlarge(motion.backward * to_pixels, height, width)
+    backward = enlarge(motion.backward * _to_pixels(motion, scored), height, width)
     warped = sample(before, pixel_grid(height, width, scored.device) + backward, mode="bicubic")
-    difference = warped.sub_(scored)
-    change = (coarse - fine).mul(binomial_blur(difference)).addcmul_(difference, fine)
-    return change.add_(scored)
+    return warped.sub_(scored).mul_(enlarge(feedback, height, width)).add_(scored)
+
+
+def _to_pixels(motion: Motions, scored: torch.Tensor) -> torch.Tensor:
+    """Return the size of a pixel of the motion's grid, x before y, in pixels of the frame: (2, 1, 1)."""
+    (height, width), (h, w) = scored.shape[2:], motion.backward.shape[2:]
+    return motion.backward.new_tensor([width / w, height / h]).view(2, 1, 1)
 
 
 def sharpening_amount(blended: torch.Tensor, scored: torch.Tensor) -> torch.Tensor:

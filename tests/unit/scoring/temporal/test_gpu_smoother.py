@@ -22,7 +22,8 @@ def motion_of(height, width, seed, longest=3.0):
     random = np.random.default_rng(seed)
     grid = -(-height // 2), -(-width // 2)
     backward = random.uniform(-longest, longest, (*grid, 2)).astype(np.float32)
-    return MotionField(backward, random.uniform(0, 1, grid).astype(np.float32))
+    looks = random.integers(0, 256, (2, *grid), np.uint8)
+    return MotionField(backward, random.uniform(0, 1, grid).astype(np.float32), *looks)
 
 
 def test_smoothed_frames_are_equal():
@@ -31,9 +32,8 @@ def test_smoothed_frames_are_equal():
     smoothers = OPENCV.smoother(0.7), TORCH.smoother(0.7)
     for index, picture in enumerate(scored):
         motion = estimate_motion_in_torch(frames[index - 1], frames[index]) if index else None
-        first, second = (smoother.smooth(picture, motion) for smoother in smoothers)
-        assert psnr(first, second) > 60
-        assert np.abs(first.astype(int) - second).max() <= 1
+        first, second = (smoother.smooth(picture, motion, index) for smoother in smoothers)
+        assert psnr(first, second) > 45  # OpenCV samples at multiples of 1/32 pixel, key frames in whole levels
 
 
 @given(st.integers(16, 75), st.integers(16, 75), st.integers(0, 99), st.floats(0.05, 0.9))
@@ -43,13 +43,14 @@ def test_each_step_is_equal(height, width, seed, weight):
     before = random.uniform(0, 255, (height, width, 3)).astype(np.float32)
     motion = motion_of(height, width, seed)
     motions, tensor = to_motions(motion), to_tensor(scored)
-    feedback = smooth.feedback_weights(motion, weight, scored, 0.8)
-    weights = in_torch.feedback_weights(motions, weight, tensor, 0.8)
-    for part, expected in zip(weights, (feedback.coarse, feedback.fine), strict=True):
-        assert np.abs(part[0, 0].numpy() - expected).max() < 1e-4
-    blended = smooth.blend(scored, before, motion, feedback)
-    coarse, fine = (torch.from_numpy(part)[None, None] for part in (feedback.coarse, feedback.fine))
-    mixed = in_torch.blend(tensor, to_tensor(before), motions, coarse, fine)
+    moving = smooth.moving_share(motion, scored)
+    moving_tensor = in_torch.moving_share(motions, tensor)
+    assert np.abs(moving_tensor[0, 0].numpy() - moving).max() < 1e-4
+    feedback = smooth.feedback_weights(moving, motion, weight, 0.8)
+    weights = in_torch.feedback_weights(moving_tensor, motions, weight, 0.8)
+    assert np.abs(weights[0, 0].numpy() - feedback).max() < 1e-4
+    blended = smooth.average(scored, before, motion, feedback)
+    mixed = in_torch.average(tensor, to_tensor(before), motions, torch.from_numpy(feedback)[None, None])
     assert psnr(blended, to_picture(mixed)) > 45  # OpenCV samples at multiples of 1/32 pixel
     amount = smooth.sharpening_amount(blended, scored)
     share = in_torch.sharpening_amount(to_tensor(blended), tensor)
@@ -68,5 +69,5 @@ def test_all_tensors_are_on_the_device():
     assert (motions.backward.shape, shares.shape) == ((3, 2, 34, 45), (3,))
     smoother = in_torch.TensorSmoother(0.7, meta)
     for place in range(4):
-        smoothed = smoother.smooth(pictures[place : place + 1], motions[place - 1] if place else None)
+        smoothed = smoother.smooth(pictures[place : place + 1], motions[place - 1] if place else None, place)
         assert (smoothed.shape, smoothed.dtype, smoothed.device) == ((1, 3, 90, 120), torch.uint8, meta)

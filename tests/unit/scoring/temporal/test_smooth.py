@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from frame_tools.contracts.batch_borders import even_borders
 from frame_tools.contracts.warm_up import warm_up_frames
-from scoring.temporal import smooth
+from scoring.temporal import bands, smooth
 from scoring.temporal.flow import MotionField, pixel_grid
 from scoring.temporal.measure import sharpness, warp_error
 from scoring.temporal.smooth import warm_up_start
@@ -25,13 +25,19 @@ def temporal(request):
     return request.param
 
 
+def field_of(backward, confidence):
+    looks = np.zeros(confidence.shape, np.uint8)
+    return MotionField(backward, confidence, looks, looks)
+
+
 def motions_of(temporal, frames):
     return [None, *(temporal.estimate_motion(a, b) for a, b in pairwise(frames))]
 
 
-def smooth_all(temporal, scored, motions, weight):
+def smooth_all(temporal, scored, motions, weight, start=0):
     smoother = temporal.smoother(weight)
-    return [smoother.smooth(picture, motion) for picture, motion in zip(scored, motions, strict=True)]
+    frames = zip(scored, motions, strict=True)
+    return [smoother.smooth(picture, motion, start + place) for place, (picture, motion) in enumerate(frames)]
 
 
 def warp_errors(pictures, step):
@@ -62,13 +68,14 @@ def test_smoothing_reduces_flicker_and_keeps_sharpness(temporal, scene, grain, w
 
 def test_smoothing_follows_moving_content(temporal, scene):
     frames, scored, motions = scene
-    out = smooth_all(temporal, scored, motions, 0.8)
+    out = smooth_all(temporal, scored, motions, 0.7)
     clean = [255 - cv2.blur(frame, (3, 3)) for frame in frames]
 
     def error(picture, expected):
         return float(np.abs(cv2.blur(picture, (5, 5)).astype(float) - cv2.blur(expected, (5, 5))).mean())
 
-    assert error(out[-1], clean[-1]) < 0.4 * error(out[-1], clean[-2])
+    # What is left is the noise of a key frame, which is not averaged.
+    assert error(out[-1], clean[-1]) < 0.5 * error(out[-1], clean[-2])
     assert error(out[-1], clean[-1]) < 1.2 * error(scored[-1], clean[-1])
 
 
@@ -135,7 +142,7 @@ def test_smoothing_restarts_at_a_scene_cut(temporal, scene):
     other_motions = motions_of(temporal, pan(6, seed=3))
     through = smooth_all(temporal, [*scored[:9], *other], [*motions[:9], *other_motions], 0.8)
     assert through[9] is other[0]
-    for smoothed, expected in zip(through[9:], smooth_all(temporal, other, other_motions, 0.8), strict=True):
+    for smoothed, expected in zip(through[9:], smooth_all(temporal, other, other_motions, 0.8, 9), strict=True):
         assert np.array_equal(smoothed, expected)
 
 
@@ -155,17 +162,17 @@ def test_first_frames_of_a_scene_have_equal_weights(temporal):
     still = wide_picture(96, 128)
     motion = temporal.estimate_motion(still, still)
     smoother = temporal.smoother(0.9)
-    smoother.smooth(np.full_like(still, 90), None)
-    for value, mean in ((120, 105), (150, 120), (80, 110)):
-        assert np.abs(smoother.smooth(np.full_like(still, value), motion).astype(int) - mean).max() <= 1
+    smoother.smooth(np.full_like(still, 90), None, 0)
+    for index, (value, mean) in enumerate(((120, 105), (150, 120), (80, 110)), 1):
+        assert np.abs(smoother.smooth(np.full_like(still, value), motion, index).astype(int) - mean).max() <= 1
 
 
 def test_smoothing_restarts_at_another_frame_size(temporal, scene):
     _, scored, motions = scene
     smoother = temporal.smoother(0.8)
-    smoother.smooth(scored[0], None)
+    smoother.smooth(scored[0], None, 0)
     small = np.ascontiguousarray(scored[1][::2, ::2])
-    assert smoother.smooth(small, motions[1]) is small
+    assert smoother.smooth(small, motions[1], 1) is small
 
 
 def test_no_pattern_amplifies_itself(temporal):
@@ -174,11 +181,11 @@ def test_no_pattern_amplifies_itself(temporal):
     scored = [np.clip(random.normal(120, 6, (96, 128, 3)), 0, 255).astype(np.uint8) for _ in frames]
     still = temporal.estimate_motion(frames[0], frames[0])
     smoother = temporal.smoother(0.9)
-    out = [smoother.smooth(picture, still if i else None) for i, picture in enumerate(scored)]
+    out = [smoother.smooth(picture, still if i else None, i) for i, picture in enumerate(scored)]
     # The rest of the noise fades away once it ends; a pattern that amplifies itself would stay.
     calm = np.full((96, 128, 3), 120, np.uint8)
-    for _ in range(60):
-        last = smoother.smooth(calm, still)
+    for i in range(120, 180):
+        last = smoother.smooth(calm, still, i)
     assert float(out[-1].std()) < 1.2 * float(scored[-1].std())
     assert np.abs(last.astype(int) - 120).mean() < 0.5
 
@@ -193,20 +200,17 @@ def test_batch_border_is_as_smooth_as_the_frames_inside(temporal, scene, weight)
         smoothed = []
         for start, end in pairwise(borders):
             first = max(0, start - warm_up)
-            batch = smooth_all(temporal, scored[first:end], [None, *motions[first + 1 : end]], weight)
+            batch = smooth_all(temporal, scored[first:end], [None, *motions[first + 1 : end]], weight, first)
             smoothed += batch[start - first :]
         return smoothed
 
     def border_ratio(pictures):
-        errors = warp_errors(pictures, (3, 1))
-        inside = [error for i, error in enumerate(errors[8:], 9) if i not in borders]
-        return errors[borders[1] - 1] / fmean(inside)
+        return warp_errors(pictures, (3, 1))[borders[1] - 1] / warp_errors(whole, (3, 1))[borders[1] - 1]
 
     warm = in_batches(warm_up_frames(weight))
     assert border_ratio(warm) < 1.1
     assert border_ratio(in_batches(0)) > 1.3
-    # Of noise with a deviation of 25. Inexact flow damps the finest grain; with the exact one this would be 5.0.
-    assert np.abs(warm[20].astype(int) - whole[20]).mean() < (1.6 if temporal is OPENCV else 2.1)
+    assert np.abs(warm[20].astype(int) - whole[20]).mean() < 1  # of noise with a deviation of 25
 
 
 @given(st.integers(0, 500), st.floats(0, 0.9), st.sets(st.integers(-45, 20), max_size=8))
@@ -220,7 +224,7 @@ def test_warm_up_stays_within_video_and_scene(start, weight, distances):
 
 
 def test_higher_weight_needs_a_longer_warm_up():
-    assert [warm_up_frames(weight) for weight in (0.0, 0.5, 0.7, 0.8, 0.9)] == [0, 5, 10, 16, 33]
+    assert [warm_up_frames(weight) for weight in (0.0, 0.2, 0.5, 0.7, 0.8, 0.9)] == [0, 4, 6, 10, 16, 33]
 
 
 @given(st.integers(16, 75), st.integers(16, 75))
@@ -234,7 +238,7 @@ def test_result_does_not_depend_on_threads(monkeypatch):
     frames = [cv2.resize(frame, (400, 300)).astype(np.uint8) for frame in pan(4)]
     scored, motions = flickering(frames), motions_of(OPENCV, frames)
     alone = smooth_all(OPENCV, scored, motions, 0.7)
-    monkeypatch.setattr(smooth, "THREADS_MIN_PIXELS", 0)
+    monkeypatch.setattr(bands, "THREADS_MIN_PIXELS", 0)
     together = smooth_all(OPENCV, scored, motions, 0.7)
     assert [p.tobytes() for p in together] == [p.tobytes() for p in alone]
 
@@ -270,12 +274,10 @@ def test_sharpening_restores_color():
 def test_what_is_kept_is_never_amplified(seed):
     random = np.random.default_rng(seed)
     extremes = random.choice(np.array([-100, 100], np.float32), (40, 50, 3))
-    motion = MotionField(np.zeros((20, 25, 2), np.float32), random.uniform(0, 1, (20, 25)).astype(np.float32))
-    scored = np.zeros((40, 50, 3), np.uint8)
-    coarse, fine = sorted(random.uniform(0, 1, 2), reverse=True)
-    shape = scored.shape[:2]
-    feedback = smooth.Feedback(np.full(shape, coarse, np.float32), np.full(shape, fine, np.float32))
-    assert np.abs(smooth.blend(scored, extremes, motion, feedback)).max() <= 100 * coarse + 0.01
+    motion = field_of(np.zeros((20, 25, 2), np.float32), np.ones((20, 25), np.float32))
+    feedback = np.full((20, 25), random.uniform(0, 1), np.float32)
+    averaged = smooth.average(np.zeros((40, 50, 3), np.uint8), extremes, motion, feedback)
+    assert np.abs(averaged).max() <= 100 * feedback.max() + 0.01
 
 
 @given(st.floats(0.01, 0.9), st.floats(0, 3), st.floats(0, 3), st.sampled_from([1, 2, 4]))
@@ -284,24 +286,20 @@ def test_moving_pixels_have_less_feedback(weight, length, other_length, times):
 
     def feedback(length):
         backward = np.full((16, 24, 2), (0.6 * length / times, 0.8 * length / times), np.float32)
-        return smooth.feedback_weights(MotionField(backward, np.ones((8, 12), np.float32)), weight, scored)
+        motion = field_of(backward, np.ones((8, 12), np.float32))
+        return smooth.feedback_weights(smooth.moving_share(motion, scored), motion, weight)
 
     slow, fast = sorted((length, other_length))
-    assert feedback(slow).coarse.shape == feedback(slow).fine.shape == scored.shape[:2]
-    assert (feedback(slow).coarse >= feedback(fast).coarse - 1e-6).all()
-    assert (feedback(slow).fine >= feedback(fast).fine - 1e-6).all()
-    still, moving = feedback(0.0), feedback(smooth.MOVING_THRESHOLD)
-    assert still.coarse == pytest.approx(weight**smooth.STILL_EXPONENT, rel=1e-4)
-    assert still.fine == pytest.approx(still.coarse, rel=1e-4)
-    assert moving.coarse == pytest.approx(weight**smooth.MOVING_EXPONENT, rel=1e-4)
-    assert moving.fine == pytest.approx(smooth.MOVING_DETAIL * moving.coarse, rel=1e-4)
+    assert (feedback(slow) >= feedback(fast) - 1e-6).all()
+    assert feedback(0.0) == pytest.approx(weight**smooth.STILL_EXPONENT, rel=1e-4)
+    assert feedback(1.01 * smooth.MOVING_THRESHOLD) == pytest.approx(weight**smooth.MOVING_EXPONENT, rel=1e-4)
 
 
 def test_unreliable_pixels_have_no_feedback():
     confidence = np.ones((8, 12), np.float32)
     confidence[:, 6:] = 0
-    motion = MotionField(np.zeros((16, 24, 2), np.float32), confidence)
-    feedback = smooth.feedback_weights(motion, 0.7, np.zeros((32, 48, 3), np.uint8))
-    for weights in (feedback.coarse, feedback.fine):
-        assert not weights[:, 28:].any()
-        assert weights[:, :20] == pytest.approx(0.7**smooth.STILL_EXPONENT, rel=1e-4)
+    motion = field_of(np.zeros((16, 24, 2), np.float32), confidence)
+    moving = smooth.moving_share(motion, np.zeros((32, 48, 3), np.uint8))
+    feedback = smooth.feedback_weights(moving, motion, 0.7)
+    assert not feedback[:, 6:].any()
+    assert feedback[:, :6] == pytest.approx(0.7**smooth.STILL_EXPONENT, rel=1e-4)
