@@ -19,16 +19,16 @@ from frame_tools.contracts.plan import Plan
 from frame_tools.contracts.receipt import Receipt, StoredFile
 from frame_tools.storage.blobs import sha256_of
 from frame_tools.storage.deployment import Storage
-from scoring.temporal.key_frames import KeyState
+from scoring.temporal.anchor_frames import AnchorState
 from scoring.temporal.smooth import SmoothingState
 
 _log = logging.getLogger(__name__)
 
 MAX_BYTES: Final = 72 * 2**20
 """Largest state that is stored: that of frames that are scored at 3840x2160."""
-KEY_PARTS: Final = {"luma": np.uint8, "looks": np.uint8, "ways": np.float32, "share": np.float32}
-"""Parts of a key frame and their types."""
-MAX_KEYS: Final = 2
+ANCHOR_PARTS: Final = {"luma": np.uint8, "input_luma": np.uint8, "displacement": np.float32, "share": np.float32}
+"""Parts of an anchor frame and their types."""
+MAX_ANCHORS: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +47,8 @@ class Start:
 def encode_state(state: SmoothingState) -> bytes | None:
     """Return the state as a safetensors file; None if it is larger than any that is stored."""
     values = {"before": state.before, "frames_in_scene": np.array([state.frames_in_scene])}
-    for number, key in enumerate(state.keys):
-        values |= {f"keys.{number}.{part}": getattr(key, part) for part in KEY_PARTS}
+    for number, anchor in enumerate(state.anchors):
+        values |= {f"anchors.{number}.{part}": getattr(anchor, part) for part in ANCHOR_PARTS}
     data = safetensors.numpy.save(values)
     return data if len(data) <= MAX_BYTES else None
 
@@ -90,11 +90,13 @@ def _load(storage: Storage, stored: StoredFile) -> SmoothingState | None:
     try:
         values = safetensors.numpy.load(blob.data)
         before, frames_in_scene = values["before"], int(values["frames_in_scene"][0])
-        numbers = [number for number in range(MAX_KEYS) if f"keys.{number}.luma" in values]
-        keys = [{part: values[f"keys.{number}.{part}"] for part in KEY_PARTS} for number in numbers]
+        numbers = [number for number in range(MAX_ANCHORS) if f"anchors.{number}.luma" in values]
+        anchors = [{part: values[f"anchors.{number}.{part}"] for part in ANCHOR_PARTS} for number in numbers]
     except (SafetensorError, ValueError, KeyError, IndexError):
         return None
-    types = [(each[part].dtype, dtype) for each in keys for part, dtype in KEY_PARTS.items()]
+    types = [(each[part].dtype, dtype) for each in anchors for part, dtype in ANCHOR_PARTS.items()]
     if any(found != expected for found, expected in [(before.dtype, np.int16), *types]):
         return None
-    return SmoothingState(before=before, frames_in_scene=frames_in_scene, keys=tuple(KeyState(**each) for each in keys))
+    return SmoothingState(
+        before=before, frames_in_scene=frames_in_scene, anchors=tuple(AnchorState(**each) for each in anchors)
+    )

@@ -136,8 +136,7 @@ def estimate_motion(before: Picture, frame: Picture) -> MotionField | None:
     confidence = flow_confidence(gray_before, gray, backward)
     if confidence.mean() < SCENE_CUT_THRESHOLD:
         return None
-    looks = (downscale(image, CHECK_SCALE) for image in (gray_before, gray))
-    return MotionField(backward, blur(confidence, 3), *looks)
+    return MotionField(backward, blur(confidence, 3), *(downscale(image, CHECK_SCALE) for image in (gray_before, gray)))
 
 
 def flow_confidence(before: GrayImage, frame: GrayImage, backward: VectorField) -> NDArray[np.float32]:

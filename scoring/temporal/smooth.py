@@ -1,8 +1,8 @@
-"""Temporal smoothing: a motion-compensated average, key frames where things move, and sharpness restored.
+"""Temporal smoothing: a motion-compensated average, anchor frames where things move, and sharpness restored.
 
 Each frame is averaged with the average before it, which is warped along the motion (bicubic). Where things move, the
-luma of what is shown comes from key frames in place of the average (`scoring.temporal.key_frames`): strokes that are
-resampled again and again, and laid over other strokes, lose their shape, and no sharpening brings that back.
+luma of what is shown comes from anchor frames in place of the average (`scoring.temporal.anchor_frames`): strokes that
+are resampled again and again, and laid over other strokes, lose their shape, and no sharpening brings that back.
 
 A mean is softer than its inputs, so the finest detail of the delivered picture, in color, is amplified until the
 Laplacian of the luma has the same local energy as in the scored frame. The average that is kept is never sharpened:
@@ -17,11 +17,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from frame_tools.contracts.warm_up import key_interval, warm_up_frames
+from frame_tools.contracts.warm_up import anchor_interval, warm_up_frames
 from scoring.opencv import Scalar, blur, laplacian, merge, remap, resize, split_xy, to_gray
+from scoring.temporal.anchor_frames import (
+    AnchorFrame,
+    AnchorState,
+    moved,
+    new_anchor,
+    share_of_moving,
+    show,
+    shown_anchors,
+)
 from scoring.temporal.bands import BAND_HEIGHT, for_row_bands
 from scoring.temporal.flow import MotionField, pixel_grid
-from scoring.temporal.key_frames import KeyFrame, KeyState, moved, new_key, share_of_moving, show, shown_keys
 from scoring.types import Picture
 
 CELL_SIDE: Final = BAND_HEIGHT
@@ -56,22 +64,22 @@ class SmoothingState:
     before: NDArray[np.int16]
     """The average that the next frame is blended with, (H, W, 3), in steps of 1 / STATE_STEPS gray levels."""
     frames_in_scene: int
-    keys: tuple[KeyState, ...]
-    """The last two key frames of the scene, or fewer."""
+    anchors: tuple[AnchorState, ...]
+    """The last two anchor frames of the scene, or fewer."""
 
 
 class TemporalSmoother:
-    """Smooths consecutive frames. It keeps their average and key frames, so each task needs its own instance.
+    """Smooths consecutive frames. It keeps their average and anchor frames, so each task needs its own instance.
 
     weight: of the average before, 0 to 0.9; higher for still pixels, lower for moving ones. The scored frame has the
-        rest. The interval between key frames follows from it.
+        rest. The interval between anchor frames follows from it.
     """
 
     def __init__(self, weight: float) -> None:
         self._weight = weight
         self._before: Floats | None = None
         self._frames_in_scene = 0
-        self._keys: tuple[KeyFrame, ...] = ()
+        self._anchors: tuple[AnchorFrame, ...] = ()
 
     def end_batch(self) -> SmoothingState | None:
         """Round what is kept to the state that is stored, and return that; None if nothing is kept.
@@ -81,44 +89,44 @@ class TemporalSmoother:
         if self._before is None:
             return None
         steps = np.clip(np.rint(self._before * np.float32(STATE_STEPS)), *STATE_RANGE).astype(np.int16)
-        keys = tuple(key.to_state() for key in self._keys)
-        state = SmoothingState(before=steps, frames_in_scene=self._frames_in_scene, keys=keys)
+        anchors = tuple(anchor.to_state() for anchor in self._anchors)
+        state = SmoothingState(before=steps, frames_in_scene=self._frames_in_scene, anchors=anchors)
         self._before = _average_of(state)
         return state
 
     def resume(self, state: SmoothingState) -> None:
         """Continue from the end of a batch."""
         self._before, self._frames_in_scene = _average_of(state), state.frames_in_scene
-        self._keys = tuple(KeyFrame.of_state(key) for key in state.keys)
+        self._anchors = tuple(AnchorFrame.of_state(anchor) for anchor in state.anchors)
 
     def smooth(self, scored: Picture, motion: MotionField | None, index: int) -> Picture:
         """Return the smoothed picture for `scored`, (H, W, 3) uint8; call it in the order of frames.
 
         Without a motion field a new scene starts, and the result is `scored`. `index` is that of the frame in the
-        video: where key frames are painted does not depend on where a task begins.
+        video: where anchor frames are painted does not depend on where a task begins.
         """
         if motion is None or self._before is None or self._before.shape != scored.shape or not self._weight:
-            self._before, self._frames_in_scene, self._keys = scored.astype(np.float32), 1, ()
+            self._before, self._frames_in_scene, self._anchors = scored.astype(np.float32), 1, ()
             return scored
         moving = moving_share(motion, scored)
-        self._follow_keys(scored, motion, share_of_moving(moving, self._weight), index)
+        self._follow_anchors(scored, motion, share_of_moving(moving, self._weight), index)
         # The first frames of a scene have equal weights; otherwise the very first would outlast the others.
         most = min(self._weight**STILL_EXPONENT, self._frames_in_scene / (self._frames_in_scene + 1))
         self._frames_in_scene += 1
         feedback = feedback_weights(moving, motion, self._weight, most)
         self._before = average(scored, self._before, motion, feedback)
-        shown = show(self._before, shown_keys(self._keys, index, self._weight))
+        shown = show(self._before, shown_anchors(self._anchors, index, self._weight))
         return sharpen(shown, sharpening_amount(shown, scored))
 
-    def _follow_keys(self, scored: Picture, motion: MotionField, share: Floats, index: int) -> None:
-        """Move the key frames, and make `scored` one if it is its turn; the first one is a scene's first frame."""
-        keys = self._keys
-        if not keys and self._before is not None:
-            keys = (new_key(to_gray(self._before.astype(np.uint8)), motion.before, share),)
-        keys = tuple(moved(key, motion) for key in keys)
-        if index % key_interval(self._weight) == 0:
-            keys = (keys[-1], new_key(to_gray(scored), motion.frame, share))
-        self._keys = keys
+    def _follow_anchors(self, scored: Picture, motion: MotionField, share: Floats, index: int) -> None:
+        """Move the anchor frames, and make `scored` one if it is its turn; the first one is a scene's first frame."""
+        anchors = self._anchors
+        if not anchors and self._before is not None:
+            anchors = (new_anchor(to_gray(self._before.astype(np.uint8)), motion.before, share),)
+        anchors = tuple(moved(anchor, motion) for anchor in anchors)
+        if index % anchor_interval(self._weight) == 0:
+            anchors = (anchors[-1], new_anchor(to_gray(scored), motion.frame, share))
+        self._anchors = anchors
 
 
 def _average_of(state: SmoothingState) -> Floats:

@@ -4,7 +4,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 
-from frame_tools.contracts.warm_up import key_interval
+from frame_tools.contracts.warm_up import anchor_interval
+from scoring.temporal.anchor_frames import shown_anchors
+from scoring.temporal.gpu.anchor_frames import TensorAnchor, moved, new_anchor, share_of_moving, show
 from scoring.temporal.gpu.images import (
     blur,
     enlarge,
@@ -14,9 +16,7 @@ from scoring.temporal.gpu.images import (
     sample,
     to_gray,
 )
-from scoring.temporal.gpu.key_frames import TensorKey, moved, new_key, share_of_moving, show
 from scoring.temporal.gpu.motion import Motions
-from scoring.temporal.key_frames import shown_keys
 from scoring.temporal.smooth import (
     CELL_SIDE,
     MAX_SHARPENING,
@@ -32,17 +32,17 @@ from scoring.types import Picture
 
 
 class TensorSmoother:
-    """Smooths consecutive frames on a device. It keeps their average and key frames, so each task needs its own one.
+    """Smooths consecutive frames on a device. It keeps their average and anchor frames, so each task needs its own one.
 
     weight: of the average before, 0 to 0.9; higher for still pixels, lower for moving ones. The scored frame has the
-        rest. The interval between key frames follows from it.
+        rest. The interval between anchor frames follows from it.
     """
 
     def __init__(self, weight: float, device: torch.device) -> None:
         self._weight, self._device = weight, device
         self._before: torch.Tensor | None = None
         self._frames_in_scene = 0
-        self._keys: tuple[TensorKey, ...] = ()
+        self._anchors: tuple[TensorAnchor, ...] = ()
 
     def end_batch(self) -> SmoothingState | None:
         """Round what is kept to the state that is stored, and return that; None if nothing is kept."""
@@ -50,16 +50,16 @@ class TensorSmoother:
             return None
         steps = (self._before * STATE_STEPS).round_().clamp_(*STATE_RANGE).to(torch.int16)
         before = np.ascontiguousarray(steps[0].permute(1, 2, 0).cpu().numpy())
-        keys = tuple(key.to_state() for key in self._keys)
+        anchors = tuple(anchor.to_state() for anchor in self._anchors)
         self._before = steps.to(torch.float32) / STATE_STEPS
-        return SmoothingState(before=before, frames_in_scene=self._frames_in_scene, keys=keys)
+        return SmoothingState(before=before, frames_in_scene=self._frames_in_scene, anchors=anchors)
 
     def resume(self, state: SmoothingState) -> None:
         """Continue from the end of a batch."""
         before = torch.from_numpy(state.before[None]).to(self._device).permute(0, 3, 1, 2)
         self._before = before.to(torch.float32) / STATE_STEPS
         self._frames_in_scene = state.frames_in_scene
-        self._keys = tuple(TensorKey.of_state(key, self._device) for key in state.keys)
+        self._anchors = tuple(TensorAnchor.of_state(anchor, self._device) for anchor in state.anchors)
 
     def smooth(self, scored: torch.Tensor | Picture, motion: Motions | None, index: int) -> torch.Tensor:
         """Return the smoothed picture for `scored`, (1, 3, H, W) uint8; call it in the order of frames.
@@ -69,26 +69,26 @@ class TensorSmoother:
         """
         scored = as_tensor(scored, self._device)
         if motion is None or self._before is None or self._before.shape != scored.shape or not self._weight:
-            self._before, self._frames_in_scene, self._keys = scored.to(torch.float32), 1, ()
+            self._before, self._frames_in_scene, self._anchors = scored.to(torch.float32), 1, ()
             return scored
         moving = moving_share(motion, scored)
-        self._follow_keys(scored, motion, share_of_moving(moving, self._weight), index)
+        self._follow_anchors(scored, motion, share_of_moving(moving, self._weight), index)
         # The first frames of a scene have equal weights; otherwise the very first would outlast the others.
         most = min(self._weight**STILL_EXPONENT, self._frames_in_scene / (self._frames_in_scene + 1))
         self._frames_in_scene += 1
         self._before = average(scored, self._before, motion, feedback_weights(moving, motion, self._weight, most))
-        shown = show(self._before, shown_keys(self._keys, index, self._weight))
+        shown = show(self._before, shown_anchors(self._anchors, index, self._weight))
         return sharpen(shown, sharpening_amount(shown, scored))
 
-    def _follow_keys(self, scored: torch.Tensor, motion: Motions, share: torch.Tensor, index: int) -> None:
-        """Move the key frames, and make `scored` one if it is its turn; the first one is a scene's first frame."""
-        keys = self._keys
-        if not keys and self._before is not None:
-            keys = (new_key(self._before, motion.before, share),)
-        keys = tuple(moved(key, motion) for key in keys)
-        if index % key_interval(self._weight) == 0:
-            keys = (keys[-1], new_key(scored, motion.frame, share))
-        self._keys = keys
+    def _follow_anchors(self, scored: torch.Tensor, motion: Motions, share: torch.Tensor, index: int) -> None:
+        """Move the anchor frames, and make `scored` one if it is its turn; the first one is a scene's first frame."""
+        anchors = self._anchors
+        if not anchors and self._before is not None:
+            anchors = (new_anchor(self._before, motion.before, share),)
+        anchors = tuple(moved(anchor, motion) for anchor in anchors)
+        if index % anchor_interval(self._weight) == 0:
+            anchors = (anchors[-1], new_anchor(scored, motion.frame, share))
+        self._anchors = anchors
 
 
 def as_tensor(picture: torch.Tensor | Picture, device: torch.device) -> torch.Tensor:

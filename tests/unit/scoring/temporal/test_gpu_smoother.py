@@ -33,7 +33,7 @@ def test_smoothed_frames_are_equal():
     for index, picture in enumerate(scored):
         motion = estimate_motion_in_torch(frames[index - 1], frames[index]) if index else None
         first, second = (smoother.smooth(picture, motion, index) for smoother in smoothers)
-        assert psnr(first, second) > 45  # OpenCV samples at multiples of 1/32 pixel, key frames in whole levels
+        assert psnr(first, second) > 45  # OpenCV samples at multiples of 1/32 pixel, anchor frames in whole levels
 
 
 @given(st.integers(16, 75), st.integers(16, 75), st.integers(0, 99), st.floats(0.05, 0.9))

@@ -74,7 +74,7 @@ def test_smoothing_follows_moving_content(temporal, scene):
     def error(picture, expected):
         return float(np.abs(cv2.blur(picture, (5, 5)).astype(float) - cv2.blur(expected, (5, 5))).mean())
 
-    # What is left is the noise of a key frame, which is not averaged.
+    # What is left is the noise of an anchor frame, which is not averaged.
     assert error(out[-1], clean[-1]) < 0.5 * error(out[-1], clean[-2])
     assert error(out[-1], clean[-1]) < 1.2 * error(scored[-1], clean[-1])
 

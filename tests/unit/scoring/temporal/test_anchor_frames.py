@@ -1,4 +1,4 @@
-"""Key frames follow the motion, keep the shape of strokes, and are shown only where the input still looks the same."""
+"""Anchor frames follow the motion, keep the shape of strokes, and show only where the input still looks the same."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -11,10 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_tools.contracts.warm_up import key_interval, warm_up_frames
-from scoring.temporal import key_frames, smooth
+from frame_tools.contracts.warm_up import anchor_interval, warm_up_frames
+from scoring.temporal import anchor_frames, smooth
 from scoring.temporal.flow import MotionField
-from scoring.temporal.gpu import key_frames as in_torch
+from scoring.temporal.gpu import anchor_frames as in_torch
 from tests.support.moving_scenes import flickering, pan, wide_picture
 from tests.support.temporal_smoothing import IMPLEMENTATIONS, OPENCV, to_motions, to_picture, to_tensor
 from tests.unit.scoring.temporal.test_smooth import motions_of, smooth_all, warp_errors
@@ -71,7 +71,7 @@ def test_frames_change_evenly(temporal, weight):
 
 
 @pytest.mark.parametrize("start", range(16, 23))
-def test_tasks_continue_the_key_frames_wherever_they_begin(temporal, start):
+def test_tasks_continue_the_anchor_frames_wherever_they_begin(temporal, start):
     frames = pan(30)
     scored, motions = strokes(30, frames[0].shape[:2]), motions_of(temporal, frames)
     first = start - warm_up_frames(0.7)
@@ -81,91 +81,91 @@ def test_tasks_continue_the_key_frames_wherever_they_begin(temporal, start):
         assert np.abs(a.astype(int) - b).mean() < 6  # of strokes of 255; without a warm-up it is 25 and more
 
 
-def field_of(step, looks, size=(24, 36), confidence=1.0):
+def field_of(step, input_luma, size=(24, 36), confidence=1.0):
     backward = np.empty((*size, 2), np.float32)
     backward[:] = step
-    return MotionField(backward, np.full(size, confidence, np.float32), looks, looks)
+    return MotionField(backward, np.full(size, confidence, np.float32), input_luma, input_luma)
 
 
-def key_of(size=(24, 36), share=1.0, looks=None):
+def anchor_of(size=(24, 36), share=1.0, input_luma=None):
     random = np.random.default_rng(1)
     luma = random.integers(0, 256, (2 * size[0], 2 * size[1]), np.uint8)
-    looks = np.full(size, 90, np.uint8) if looks is None else looks
-    return key_frames.new_key(luma, looks, np.full(size, share, np.float32))
+    input_luma = np.full(size, 90, np.uint8) if input_luma is None else input_luma
+    return anchor_frames.new_anchor(luma, input_luma, np.full(size, share, np.float32))
 
 
 @given(st.floats(-1.5, 1.5), st.floats(-1.5, 1.5), st.integers(1, 12))
 def test_motion_adds_up(x, y, count):
-    key, motion = key_of(), field_of((x, y), np.full((24, 36), 90, np.uint8))
+    anchor, motion = anchor_of(), field_of((x, y), np.full((24, 36), 90, np.uint8))
     for _ in range(count):
-        key = key_frames.moved(key, motion)
-    assert np.abs(key.ways - np.float32((count * x, count * y))).max() < 1e-3
-    assert key.share.min() == 1
+        anchor = anchor_frames.moved(anchor, motion)
+    assert np.abs(anchor.displacement - np.float32((count * x, count * y))).max() < 1e-3
+    assert anchor.share.min() == 1
 
 
-def test_key_frame_ends_where_motion_was_unreliable_once():
-    looks = np.full((24, 36), 90, np.uint8)
+def test_anchor_frame_ends_where_motion_was_unreliable_once():
+    input_luma = np.full((24, 36), 90, np.uint8)
     confidence = np.ones((24, 36), np.float32)
     confidence[:, 20:] = 0
-    key = key_frames.moved(key_of(), replace(field_of((0, 0), looks), confidence=confidence))
+    anchor = anchor_frames.moved(anchor_of(), replace(field_of((0, 0), input_luma), confidence=confidence))
     for _ in range(3):
-        key = key_frames.moved(key, field_of((0, 0), looks))
-    assert not key.share[:, 20:].any()
-    assert key.share[:, :20].min() == 1
+        anchor = anchor_frames.moved(anchor, field_of((0, 0), input_luma))
+    assert not anchor.share[:, 20:].any()
+    assert anchor.share[:, :20].min() == 1
 
 
-def test_key_frame_ends_where_the_input_looks_different():
-    looks, later = np.full((24, 36), 90, np.uint8), np.full((24, 36), 90, np.uint8)
+def test_anchor_frame_ends_where_the_input_looks_different():
+    input_luma, later = np.full((24, 36), 90, np.uint8), np.full((24, 36), 90, np.uint8)
     later[:, 18:] = 130  # a lamp is switched on
-    key = key_frames.moved(key_of(), field_of((0, 0), later))
-    assert not key.share[:, 22:].any()
-    assert key.share[:, :14].min() == 1
-    grain = np.clip(looks + np.random.default_rng(3).normal(0, 4, looks.shape), 0, 255).astype(np.uint8)
-    assert key_frames.moved(key_of(), field_of((0, 0), grain)).share.min() > 0.95
+    anchor = anchor_frames.moved(anchor_of(), field_of((0, 0), later))
+    assert not anchor.share[:, 22:].any()
+    assert anchor.share[:, :14].min() == 1
+    grain = np.clip(input_luma + np.random.default_rng(3).normal(0, 4, input_luma.shape), 0, 255).astype(np.uint8)
+    assert anchor_frames.moved(anchor_of(), field_of((0, 0), grain)).share.min() > 0.95
 
 
 def test_half_a_pixel_of_displacement_in_fine_texture_is_no_difference():
     texture = cv2.GaussianBlur(np.random.default_rng(5).integers(0, 256, (24, 37), np.uint8), (0, 0), 1)
     before, now = texture[:, :-1], cv2.addWeighted(texture[:, :-1], 0.5, texture[:, 1:], 0.5, 0)
     other = np.random.default_rng(6).permutation(texture[:, :-1])
-    key = key_of(looks=np.ascontiguousarray(before))
-    assert key_frames.moved(key, field_of((0, 0), now)).share.mean() > 0.6
-    assert key_frames.moved(key, field_of((0, 0), other)).share.mean() < 0.2
+    anchor = anchor_of(input_luma=np.ascontiguousarray(before))
+    assert anchor_frames.moved(anchor, field_of((0, 0), now)).share.mean() > 0.6
+    assert anchor_frames.moved(anchor, field_of((0, 0), other)).share.mean() < 0.2
 
 
 @given(st.floats(0.01, 0.9), st.integers(0, 10_000))
-def test_newer_key_frame_fades_in_by_equal_steps(weight, index):
-    interval = key_interval(weight)
-    weights = dict(key_frames.shown_keys(("older", "newer"), index, weight))
+def test_newer_anchor_frame_fades_in_by_equal_steps(weight, index):
+    interval = anchor_interval(weight)
+    weights = dict(anchor_frames.shown_anchors(("older", "newer"), index, weight))
     assert sum(weights.values()) == pytest.approx(1)
     assert weights["newer"] == pytest.approx((index % interval + 1) / interval)
     assert ("older" in weights) == ((index + 1) % interval != 0)
-    assert key_frames.shown_keys(("only",), index, weight)[0][0] == "only"
+    assert anchor_frames.shown_anchors(("only",), index, weight)[0][0] == "only"
 
 
 @given(st.floats(0.0, 0.9), st.floats(0.0, 0.9))
-def test_warm_up_has_room_for_two_key_frames(weight, other):
-    assert warm_up_frames(weight) >= (2 * key_interval(weight) if weight else 0)
+def test_warm_up_has_room_for_two_anchor_frames(weight, other):
+    assert warm_up_frames(weight) >= (2 * anchor_interval(weight) if weight else 0)
     low, high = sorted((weight, other))
-    assert 2 <= key_interval(low) <= key_interval(high) <= 15
+    assert 2 <= anchor_interval(low) <= anchor_interval(high) <= 15
     moving = np.ones((8, 8), np.float32)
-    shares = [float(key_frames.share_of_moving(moving, each).mean()) for each in (low, high)]
+    shares = [float(anchor_frames.share_of_moving(moving, each).mean()) for each in (low, high)]
     assert shares == sorted(shares)
     assert shares[1] <= 1
 
 
-def test_key_frames_without_share_cost_nothing():
+def test_anchor_frames_without_share_cost_nothing():
     blended = np.zeros((48, 72, 3), np.float32)
-    assert key_frames.show(blended, [(key_of(share=0), 1.0)]) is blended
+    assert anchor_frames.show(blended, [(anchor_of(share=0), 1.0)]) is blended
 
 
-def test_a_key_frame_that_has_not_moved_is_shown_as_painted():
-    key = key_of()
+def test_an_anchor_frame_that_has_not_moved_is_shown_as_painted():
+    anchor = anchor_of()
     blended = np.random.default_rng(4).uniform(0, 255, (48, 72, 3)).astype(np.float32)
-    shown = key_frames.show(blended, [(key, 1.0)])
+    shown = anchor_frames.show(blended, [(anchor, 1.0)])
     luma = cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY)
     # Lanczos between pixels, and bilinear sampling half-way between two of twice the size.
-    assert np.corrcoef(luma[4:-4, 4:-4].ravel(), key.luma[4:-4, 4:-4].ravel())[0, 1] > 0.97
+    assert np.corrcoef(luma[4:-4, 4:-4].ravel(), anchor.luma[4:-4, 4:-4].ravel())[0, 1] > 0.97
     color = shown - luma[..., None]
     assert np.abs(color - (blended - cv2.cvtColor(blended, cv2.COLOR_RGB2GRAY)[..., None])).max() < 0.01
 
@@ -175,23 +175,23 @@ def test_steps_are_equal_in_torch(height, width, seed):
     random = np.random.default_rng(seed)
     size = -(-height // 2), -(-width // 2)
     picture = random.integers(0, 256, (height, width, 3), np.uint8)
-    looks = cv2.GaussianBlur(random.integers(0, 256, size, np.uint8), (0, 0), 2)
+    input_luma = cv2.GaussianBlur(random.integers(0, 256, size, np.uint8), (0, 0), 2)
     share = random.uniform(0, 1, size).astype(np.float32)
-    first = key_frames.new_key(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), looks, share)
-    second = in_torch.new_key(to_tensor(picture), torch.from_numpy(looks)[None, None].float(), to_part(share))
+    first = anchor_frames.new_anchor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), input_luma, share)
+    second = in_torch.new_anchor(to_tensor(picture), torch.from_numpy(input_luma)[None, None].float(), to_part(share))
     assert np.abs(second.large[0, 0].numpy() - first.large).max() <= 2
     motion = MotionField(
         cv2.GaussianBlur(random.uniform(-3, 3, (*size, 2)), (0, 0), 2).astype(np.float32),
         random.uniform(0.5, 1, size).astype(np.float32),
-        looks,
-        looks,
+        input_luma,
+        input_luma,
     )
     for _ in range(2):
-        first, second = key_frames.moved(first, motion), in_torch.moved(second, to_motions(motion))
-    assert np.abs(second.ways[0].permute(1, 2, 0).numpy() - first.ways).max() < 0.05
+        first, second = anchor_frames.moved(first, motion), in_torch.moved(second, to_motions(motion))
+    assert np.abs(second.displacement[0].permute(1, 2, 0).numpy() - first.displacement).max() < 0.05
     assert np.abs(second.share[0, 0].numpy() - first.share).mean() < 0.02
     blended = random.uniform(0, 255, (height, width, 3)).astype(np.float32)
-    shown, expected = in_torch.show(to_tensor(blended), [(second, 0.6)]), key_frames.show(blended, [(first, 0.6)])
+    shown, expected = in_torch.show(to_tensor(blended), [(second, 0.6)]), anchor_frames.show(blended, [(first, 0.6)])
     assert np.abs(to_picture(shown) - expected).mean() < 1
 
 
@@ -200,23 +200,23 @@ def to_part(values):
 
 
 @pytest.mark.parametrize("device", [False, True])
-def test_states_hold_all_of_a_key_frame(device):
-    key = key_frames.moved(key_of(), field_of((0.7, -0.4), np.full((24, 36), 90, np.uint8)))
-    state = key.to_state()
+def test_states_hold_all_of_an_anchor_frame(device):
+    anchor = anchor_frames.moved(anchor_of(), field_of((0.7, -0.4), np.full((24, 36), 90, np.uint8)))
+    state = anchor.to_state()
     if device:
         cpu = torch.device("cpu")
-        state = in_torch.TensorKey.of_state(in_torch.TensorKey.of_state(state, cpu).to_state(), cpu).to_state()
-    again = key_frames.KeyFrame.of_state(state)
-    for name in ("luma", "looks", "ways", "share", "large"):
-        first, second = getattr(key, name), getattr(again, name)
+        state = in_torch.TensorAnchor.of_state(in_torch.TensorAnchor.of_state(state, cpu).to_state(), cpu).to_state()
+    again = anchor_frames.AnchorFrame.of_state(state)
+    for name in ("luma", "input_luma", "displacement", "share", "large"):
+        first, second = getattr(anchor, name), getattr(again, name)
         assert first.dtype == second.dtype
         assert np.array_equal(first, second), name
 
 
-def test_pairs_of_frames_in_the_same_scene_have_two_key_frames_at_most():
+def test_pairs_of_frames_in_the_same_scene_have_two_anchor_frames_at_most():
     frames = pan(13)
     smoother = OPENCV.smoother(0.5)
     for index, (before, frame) in enumerate(pairwise([frames[0], *frames])):
         smoother.smooth(255 - frame, OPENCV.estimate_motion(before, frame) if index else None, index)
         state = smoother.end_batch()
-        assert len(state.keys) == (0 if index == 0 else min(2, 1 + index // 3))
+        assert len(state.anchors) == (0 if index == 0 else min(2, 1 + index // 3))
