@@ -158,8 +158,8 @@ class Options(Document):
     )
     temporal_smoothing: Annotated[Number, Field(ge=0, le=0.9)] | None = option(
         None,
-        "Weight of the previous output frame, warped along the video's motion; 0 disables it, higher values flicker"
-        " less and are softer. Default: 0.7 for style scorers, 0 for the others.",
+        "How much of the frames before is kept in each frame, carried along the video's motion; 0 disables it, and"
+        " higher values flicker less. Default: 0.7 for style scorers, 0 for the others.",
         example=0.7,
         group=OptionGroup.TEMPORAL,
     )

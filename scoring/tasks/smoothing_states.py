@@ -94,9 +94,8 @@ def _load(storage: Storage, stored: StoredFile) -> SmoothingState | None:
         anchors = [{part: values[f"anchors.{number}.{part}"] for part in ANCHOR_PARTS} for number in numbers]
     except (SafetensorError, ValueError, KeyError, IndexError):
         return None
-    types = [(each[part].dtype, dtype) for each in anchors for part, dtype in ANCHOR_PARTS.items()]
-    if any(found != expected for found, expected in [(before.dtype, np.int16), *types]):
+    parts = [(each[part], dtype) for each in anchors for part, dtype in ANCHOR_PARTS.items()]
+    if any(part.dtype != dtype for part, dtype in [(before, np.int16), *parts]):
         return None
-    return SmoothingState(
-        before=before, frames_in_scene=frames_in_scene, anchors=tuple(AnchorState(**each) for each in anchors)
-    )
+    states = tuple(AnchorState(**each) for each in anchors)
+    return SmoothingState(before=before, frames_in_scene=frames_in_scene, anchors=states)

@@ -46,8 +46,8 @@ class Motions:
 
     def __getitem__(self, place: int) -> "Motions":
         """Return the motion of one frame."""
-        one = slice(place, place + 1)
-        return Motions(self.backward[one], self.confidence[one], self.before[one], self.frame[one])
+        parts = (self.backward, self.confidence, self.before, self.frame)
+        return Motions(*(part[place : place + 1] for part in parts))
 
 
 def flow_images(pictures: torch.Tensor) -> torch.Tensor | None:
