@@ -29,6 +29,10 @@ FULL_SHARE_WEIGHT: Final = 0.5
 """Smoothing weight from which on anchor frames replace the average entirely; in proportion below."""
 SURROUNDINGS: Final = 5
 """Pixels of the coarse grid over which the share of anchor frames is averaged."""
+SAME: Final = 0.3
+CHANGED: Final = 0.7
+"""Gray levels by which the input changes in its place (mean of 5x5 pixels of the coarse grid): below, there is nothing
+that flow could follow, and the average stays; from CHANGED on the anchor frame has its full share."""
 SIMILAR: Final = 5.0
 DIFFERENT: Final = 10.0
 CONTRAST_SHARE: Final = 0.3
@@ -91,10 +95,19 @@ def enlarged(luma: GrayImage) -> GrayImage:
     return resize(luma, ENLARGEMENT * width, ENLARGEMENT * height, cv2.INTER_LANCZOS4)
 
 
-def share_of_moving(moving: Floats, weight: float) -> Floats:
-    """Return the share of an anchor frame that is painted now, from how much its pixels move, 0 to 1, (h, w)."""
-    share: Floats = blur(moving, SURROUNDINGS) * np.float32(min(1.0, weight / FULL_SHARE_WEIGHT))
-    return share
+def new_share(moving: Floats, motion: MotionField, weight: float) -> Floats:
+    """Return the share of an anchor frame that is painted now, 0 to 1, (h, w).
+
+    `moving` is how much its pixels move, 0 to 1, (h, w). `weight` is that of smoothing.
+    """
+    changes = blur(cv2.absdiff(motion.before, motion.frame).astype(np.float32), 5)
+    share: Floats = blur(moving * rise(changes, SAME, CHANGED), SURROUNDINGS)
+    return share * np.float32(min(1.0, weight / FULL_SHARE_WEIGHT))
+
+
+def rise(values: Floats, low: float, high: float) -> Floats:
+    """Return 0 up to `low`, 1 from `high` on, and in proportion in between."""
+    return np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1)
 
 
 def moved(anchor: AnchorFrame, motion: MotionField) -> AnchorFrame:
@@ -158,5 +171,4 @@ def _similarity(before: Floats, now: GrayImage) -> Floats:
     gray = now.astype(np.float32)
     steps = np.abs(np.diff(gray, axis=0, append=gray[-1:])) + np.abs(np.diff(gray, axis=1, append=gray[:, -1:]))
     difference = blur(cv2.absdiff(before, gray), 5) - np.float32(CONTRAST_SHARE / 2) * blur(steps, 5)
-    similarity = (np.float32(DIFFERENT) - difference) / np.float32(DIFFERENT - SIMILAR)
-    return blur(np.clip(similarity, 0, 1), 3)
+    return blur(1 - rise(difference, SIMILAR, DIFFERENT), 3)

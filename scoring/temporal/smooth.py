@@ -24,7 +24,8 @@ from scoring.temporal.anchor_frames import (
     AnchorState,
     moved,
     new_anchor,
-    share_of_moving,
+    new_share,
+    rise,
     show,
     shown_anchors,
 )
@@ -109,7 +110,7 @@ class TemporalSmoother:
             self._before, self._frames_in_scene, self._anchors = scored.astype(np.float32), 1, ()
             return scored
         moving = moving_share(motion, scored)
-        self._follow_anchors(scored, motion, share_of_moving(moving, self._weight), index)
+        self._follow_anchors(scored, motion, new_share(moving, motion, self._weight), index)
         # The first frames of a scene have equal weights; otherwise the very first would outlast the others.
         most = min(self._weight**STILL_EXPONENT, self._frames_in_scene / (self._frames_in_scene + 1))
         self._frames_in_scene += 1
@@ -139,8 +140,7 @@ def moving_share(motion: MotionField, scored: Picture) -> Floats:
     h, w = motion.confidence.shape
     x, y = split_xy(motion.coarse_backward())
     lengths = cv2.magnitude(x * np.float32(width / w), y * np.float32(height / h))
-    moving = (lengths - np.float32(STILL_THRESHOLD)) / np.float32(MOVING_THRESHOLD - STILL_THRESHOLD)
-    return np.clip(moving, 0, 1).astype(np.float32)
+    return rise(lengths, STILL_THRESHOLD, MOVING_THRESHOLD)
 
 
 def feedback_weights(moving: Floats, motion: MotionField, weight: float, most: float = 1.0) -> Floats:

@@ -9,10 +9,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 
 from scoring.temporal.anchor_frames import (
+    CHANGED,
     CONTRAST_SHARE,
     DIFFERENT,
     ENLARGEMENT,
     FULL_SHARE_WEIGHT,
+    SAME,
     SIMILAR,
     SURROUNDINGS,
     AnchorState,
@@ -73,9 +75,15 @@ def enlarged(luma: torch.Tensor) -> torch.Tensor:
     return luma.round_().clamp_(0, 255)
 
 
-def share_of_moving(moving: torch.Tensor, weight: float) -> torch.Tensor:
+def new_share(moving: torch.Tensor, motion: Motions, weight: float) -> torch.Tensor:
     """Return the share of an anchor frame that is painted now, from how much its pixels move: (1, 1, h, w)."""
-    return blur(moving, SURROUNDINGS) * min(1.0, weight / FULL_SHARE_WEIGHT)
+    changes = blur((motion.before - motion.frame).abs_(), 5)
+    return blur(moving * rise(changes, SAME, CHANGED), SURROUNDINGS) * min(1.0, weight / FULL_SHARE_WEIGHT)
+
+
+def rise(values: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    """Return 0 up to `low`, 1 from `high` on, and in proportion in between."""
+    return ((values - low) / (high - low)).clamp_(0, 1)
 
 
 def moved(anchor: TensorAnchor, motion: Motions) -> TensorAnchor:
@@ -107,7 +115,7 @@ def _similarity(before: torch.Tensor, now: torch.Tensor) -> torch.Tensor:
     """Return how much two images look alike, 0 to 1, (1, 1, h, w)."""
     steps = F.pad(now.diff(dim=2).abs(), (0, 0, 0, 1)) + F.pad(now.diff(dim=3).abs(), (0, 1))
     difference = blur((before - now).abs_(), 5) - CONTRAST_SHARE / 2 * blur(steps, 5)
-    return blur(((DIFFERENT - difference) / (DIFFERENT - SIMILAR)).clamp_(0, 1), 3)
+    return blur(1 - rise(difference, SIMILAR, DIFFERENT), 3)
 
 
 @cache

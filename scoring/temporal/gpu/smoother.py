@@ -6,7 +6,7 @@ import torch.nn.functional as F  # noqa: N812  (PyTorch's conventional name)
 
 from frame_tools.contracts.warm_up import anchor_interval
 from scoring.temporal.anchor_frames import shown_anchors
-from scoring.temporal.gpu.anchor_frames import TensorAnchor, moved, new_anchor, share_of_moving, show
+from scoring.temporal.gpu.anchor_frames import TensorAnchor, moved, new_anchor, new_share, rise, show
 from scoring.temporal.gpu.images import (
     blur,
     enlarge,
@@ -72,7 +72,7 @@ class TensorSmoother:
             self._before, self._frames_in_scene, self._anchors = scored.to(torch.float32), 1, ()
             return scored
         moving = moving_share(motion, scored)
-        self._follow_anchors(scored, motion, share_of_moving(moving, self._weight), index)
+        self._follow_anchors(scored, motion, new_share(moving, motion, self._weight), index)
         # The first frames of a scene have equal weights; otherwise the very first would outlast the others.
         most = min(self._weight**STILL_EXPONENT, self._frames_in_scene / (self._frames_in_scene + 1))
         self._frames_in_scene += 1
@@ -101,7 +101,7 @@ def as_tensor(picture: torch.Tensor | Picture, device: torch.device) -> torch.Te
 def moving_share(motion: Motions, scored: torch.Tensor) -> torch.Tensor:
     """Return how much each pixel of the motion's grid moves: 0 for still, 1 for moving, (1, 1, h, w)."""
     lengths = torch.linalg.vector_norm(motion.backward * _to_pixels(motion, scored), dim=1, keepdim=True)
-    return ((lengths - STILL_THRESHOLD) / (MOVING_THRESHOLD - STILL_THRESHOLD)).clamp_(0, 1)
+    return rise(lengths, STILL_THRESHOLD, MOVING_THRESHOLD)
 
 
 def feedback_weights(moving: torch.Tensor, motion: Motions, weight: float, most: float = 1.0) -> torch.Tensor:

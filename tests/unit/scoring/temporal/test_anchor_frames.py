@@ -143,13 +143,23 @@ def test_newer_anchor_frame_fades_in_by_equal_steps(weight, index):
     assert anchor_frames.shown_anchors(("only",), index, weight)[0][0] == "only"
 
 
+def share_where_changed(change, weight):
+    """Return the share of a new anchor frame where flow says that all moves, and the input changes in its place."""
+    before = np.full((24, 36), 90, np.uint8)
+    motion = MotionField(np.full((24, 36, 2), 2, np.float32), np.ones((24, 36), np.float32), before, before + change)
+    return float(anchor_frames.new_share(np.ones((24, 36), np.float32), motion, weight).mean())
+
+
+def test_what_does_not_change_in_its_place_stays_an_average_whatever_the_flow_says():
+    assert [share_where_changed(np.uint8(change), 0.7) for change in (0, 1)] == [0, 1]
+
+
 @given(st.floats(0.0, 0.9), st.floats(0.0, 0.9))
 def test_warm_up_has_room_for_two_anchor_frames(weight, other):
     assert warm_up_frames(weight) >= (2 * anchor_interval(weight) if weight else 0)
     low, high = sorted((weight, other))
     assert 2 <= anchor_interval(low) <= anchor_interval(high) <= 15
-    moving = np.ones((8, 8), np.float32)
-    shares = [float(anchor_frames.share_of_moving(moving, each).mean()) for each in (low, high)]
+    shares = [share_where_changed(np.uint8(90), each) for each in (low, high)]
     assert shares == sorted(shares)
     assert shares[1] <= 1
 

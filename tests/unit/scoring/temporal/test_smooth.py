@@ -26,8 +26,8 @@ def temporal(request):
 
 
 def field_of(backward, confidence):
-    looks = np.zeros(confidence.shape, np.uint8)
-    return MotionField(backward, confidence, looks, looks)
+    black = np.zeros(confidence.shape, np.uint8)
+    return MotionField(backward, confidence, black, black)
 
 
 def motions_of(temporal, frames):
