@@ -113,7 +113,7 @@ def rise(values: Floats, low: float, high: float) -> Floats:
 def moved(anchor: AnchorFrame, motion: MotionField) -> AnchorFrame:
     """Return the anchor frame as it is in the frame to which `motion` leads."""
     height, width = motion.confidence.shape
-    step, grid = motion.coarse_backward(), pixel_grid(range(height), width)
+    step, grid = motion.coarse_backward, pixel_grid(range(height), width)
     before = step + grid
     displacement = step + remap(anchor.displacement, before, cv2.INTER_LINEAR)
     share = np.minimum(remap(anchor.share, before, cv2.INTER_LINEAR), motion.confidence)

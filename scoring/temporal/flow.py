@@ -7,6 +7,7 @@ so several threads may process pairs of frames at once.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 import cv2
@@ -99,6 +100,7 @@ class MotionField:
         """Return `confidence` for a frame of (height, width): float32 (height, width)."""
         return resize(self.confidence, width, height, cv2.INTER_LINEAR)
 
+    @cached_property
     def coarse_backward(self) -> VectorField:
         """Return `backward` on the coarse grid, in pixels of that grid."""
         height, width = self.confidence.shape

@@ -138,7 +138,7 @@ def moving_share(motion: MotionField, scored: Picture) -> Floats:
     """Return how much each pixel of the coarse grid moves: 0 for still, 1 for moving, (h, w)."""
     height, width = scored.shape[:2]
     h, w = motion.confidence.shape
-    x, y = split_xy(motion.coarse_backward())
+    x, y = split_xy(motion.coarse_backward)
     lengths = cv2.magnitude(x * np.float32(width / w), y * np.float32(height / h))
     return rise(lengths, STILL_THRESHOLD, MOVING_THRESHOLD)
 
