@@ -18,7 +18,7 @@ def device_stage_times(
     """Return milliseconds per frame, in batches as in a task; `weight` is that of smoothing.
 
     `upload` and `download`: copies of one batch after the other, from and to page-locked memory. With smoothing, also
-    `flow`: motion and confidence, and `follow`: blending with the previous frame and sharpening.
+    `flow`: motion and confidence, and `follow`: averaging, anchor frames and sharpening.
     """
     batch = min(GPU_FRAMES, len(inputs))
     starts = range(0, len(inputs) - batch + 1, batch)
@@ -55,7 +55,7 @@ def _follow(
     smoother = TensorSmoother(weight, device)
 
     def follow(place: int) -> None:
-        smoother.smooth(tensors[place], motions[place - 1])
+        smoother.smooth(tensors[place], motions[place - 1], place)
 
     for place in range(1, len(tensors)):
         follow(place)

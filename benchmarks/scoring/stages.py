@@ -28,8 +28,8 @@ def stage_times(run: Planned, device: torch.device) -> dict[str, dict[str, float
 
     `read`: file to picture; `encode`: picture to file, with its hash; `segment`: H.264, whose encoder takes frames in
     order and has threads of its own. With temporal smoothing, also `estimate_motion`: the motion of the input and its
-    confidence, and `smooth`: blending with the previous frame, also in order and with threads of its own. Both are of
-    the CPU; on a GPU they are `device_stages.device_stage_times`.
+    confidence, and `smooth`: averaging, anchor frames and sharpening, also in order and with threads of its own. Both
+    are of the CPU; on a GPU they are `device_stages.device_stage_times`.
     """
     count = min(run.plan.frame_count, MAX_FRAMES)
     painted = [_painted(run, index) for index in range(count)]

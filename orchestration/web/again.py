@@ -26,7 +26,7 @@ HINTS: Final = {
     "strength": "How strongly the style is applied.",
     "preserve_color": "Whose colors the painting has.",
     "strokes": "fine, medium, broad, or a number from 0.1 to 10; empty for the default.",
-    "temporal_smoothing": "From 0 to 0.9: higher values flicker less and are softer; empty for the default.",
+    "temporal_smoothing": "From 0 to 0.9: higher values flicker less; empty for the default.",
 }
 
 

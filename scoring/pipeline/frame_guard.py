@@ -69,7 +69,8 @@ class Guard:
         self._reject_blank = reject_blank
         self._verdicts: dict[int, _Verdict] = {}
         self._last_good: Any = None
-        self._last_is_good = False
+        self.last_is_good = False
+        """Whether the frame that was resolved last has its own picture, not a replacement."""
         self._bad_frames: list[BadFrame] = []
 
     def __call__(self, pictures: Pictures, positions: FramePositions) -> Pictures:
@@ -95,7 +96,7 @@ class Guard:
         the first bad frame in order raises InputError: another attempt would give the same result.
         """
         verdict = self._verdicts.pop(index, None)
-        self._last_is_good = verdict is None or verdict.recovered
+        self.last_is_good = verdict is None or verdict.recovered
         if verdict is None or verdict.recovered:
             self._last_good = scored
             if verdict is not None:
@@ -116,7 +117,7 @@ class Guard:
 
         That frame is scored again where the next batch is scored alone; no other one is.
         """
-        if not continues or not self._last_is_good:
+        if not continues or not self.last_is_good:
             self._last_good = None
 
     def bad_frames(self, start: int, end: int) -> tuple[BadFrame, ...]:

@@ -142,7 +142,7 @@ def _smooth_stage(guard: Guard, smoother: Any, borders: Borders) -> Callable[[De
             if index == borders.resume_at and borders.state is not None:
                 smoother.resume(borders.state)
             else:
-                picture = smoother.smooth(picture, motion, index)
+                picture = smoother.smooth(picture, motion, index, is_good=guard.last_is_good)
         if index in borders.ends:
             guard.end_batch(continues=smoother is not None)
             if smoother is not None and (state := smoother.end_batch()) is not None:

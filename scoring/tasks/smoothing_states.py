@@ -24,8 +24,8 @@ from scoring.temporal.smooth import SmoothingState
 
 _log = logging.getLogger(__name__)
 
-MAX_BYTES: Final = 72 * 2**20
-"""Largest state that is stored: that of frames that are scored at 3840x2160."""
+MAX_BYTES: Final = 96 * 2**20
+"""Largest state that is stored: that of frames that are scored at 5120x2160."""
 ANCHOR_PARTS: Final = {"luma": np.uint8, "input_luma": np.uint8, "displacement": np.float32, "share": np.float32}
 """Parts of an anchor frame and their types."""
 MAX_ANCHORS: Final = 2
@@ -46,7 +46,9 @@ class Start:
 
 def encode_state(state: SmoothingState) -> bytes | None:
     """Return the state as a safetensors file; None if it is larger than any that is stored."""
-    values = {"before": state.before, "frames_in_scene": np.array([state.frames_in_scene])}
+    counts = {"frames_in_scene": state.frames_in_scene, "first_is_good": state.first_is_good}
+    counts["anchors"] = len(state.anchors)
+    values = {"before": state.before, **{name: np.array([count]) for name, count in counts.items()}}
     for number, anchor in enumerate(state.anchors):
         values |= {f"anchors.{number}.{part}": getattr(anchor, part) for part in ANCHOR_PARTS}
     data = safetensors.numpy.save(values)
@@ -90,12 +92,12 @@ def _load(storage: Storage, stored: StoredFile) -> SmoothingState | None:
     try:
         values = safetensors.numpy.load(blob.data)
         before, frames_in_scene = values["before"], int(values["frames_in_scene"][0])
-        numbers = [number for number in range(MAX_ANCHORS) if f"anchors.{number}.luma" in values]
-        anchors = [{part: values[f"anchors.{number}.{part}"] for part in ANCHOR_PARTS} for number in numbers]
+        first_is_good, count = bool(values["first_is_good"][0]), min(int(values["anchors"][0]), MAX_ANCHORS)
+        anchors = [{part: values[f"anchors.{number}.{part}"] for part in ANCHOR_PARTS} for number in range(count)]
     except (SafetensorError, ValueError, KeyError, IndexError):
         return None
     parts = [(each[part], dtype) for each in anchors for part, dtype in ANCHOR_PARTS.items()]
     if any(part.dtype != dtype for part, dtype in [(before, np.int16), *parts]):
         return None
     states = tuple(AnchorState(**each) for each in anchors)
-    return SmoothingState(before=before, frames_in_scene=frames_in_scene, anchors=states)
+    return SmoothingState(before=before, frames_in_scene=frames_in_scene, first_is_good=first_is_good, anchors=states)

@@ -25,6 +25,8 @@ from scoring.temporal.flow import GrayImage, MotionField, VectorField, pixel_gri
 ENLARGEMENT: Final = 2
 """Anchor frames are kept at twice the size (Lanczos) and sampled bilinearly, which keeps strokes as sharp as sampling
 with eight times eight pixels, for a seventh of its time."""
+MAX_SAMPLED_SIDE: Final = 2**15 - 2
+"""Pixels: longest side of an image that `cv2.remap` samples."""
 FULL_SHARE_WEIGHT: Final = 0.5
 """Smoothing weight from which on anchor frames replace the average entirely; in proportion below."""
 SURROUNDINGS: Final = 5
@@ -64,7 +66,7 @@ class AnchorFrame(AnchorState):
     """A painted frame, and where its pixels are in the present frame."""
 
     large: GrayImage
-    """The luma, enlarged: (ENLARGEMENT * H, ENLARGEMENT * W)."""
+    """The luma, enlarged."""
 
     def to_state(self) -> AnchorState:
         """Return the parts that are stored."""
@@ -90,8 +92,10 @@ def new_anchor(luma: GrayImage, input_luma: GrayImage, share: Floats) -> AnchorF
 
 
 def enlarged(luma: GrayImage) -> GrayImage:
-    """Enlarge a luma, (H, W), by ENLARGEMENT."""
+    """Enlarge a luma, (H, W), by ENLARGEMENT; return it as it is where OpenCV could not sample the result."""
     height, width = luma.shape
+    if ENLARGEMENT * max(height, width) > MAX_SAMPLED_SIDE:
+        return luma
     return resize(luma, ENLARGEMENT * width, ENLARGEMENT * height, cv2.INTER_LANCZOS4)
 
 
@@ -107,7 +111,8 @@ def new_share(moving: Floats, motion: MotionField, weight: float) -> Floats:
 
 def rise(values: Floats, low: float, high: float) -> Floats:
     """Return 0 up to `low`, 1 from `high` on, and in proportion in between."""
-    return np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1)
+    risen: Floats = np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1)
+    return risen
 
 
 def moved(anchor: AnchorFrame, motion: MotionField) -> AnchorFrame:
@@ -141,14 +146,15 @@ def show(blended: Floats, anchors: Sequence[tuple[AnchorFrame, float]]) -> Float
     if not placed:
         return blended
     shown = np.empty_like(blended)
-    grid = ENLARGEMENT * pixel_grid(range(BAND_HEIGHT), width)
+    enlargement = placed[0][0].shape[0] // height
+    grid = enlargement * pixel_grid(range(BAND_HEIGHT), width)
 
     def show_rows(rows: slice) -> None:
         luma, change = to_gray(blended[rows]), np.zeros((rows.stop - rows.start, width), np.float32)
         for large, displacement, share in placed:
             if share[rows].any():
-                from_top = cv2.add(grid[: len(luma)], displacement[rows], dst=displacement[rows])
-                places = cv2.add(from_top, (0, ENLARGEMENT * rows.start, 0, 0), dst=from_top)
+                places = displacement[rows] + grid[: len(luma)]
+                places[..., 1] += enlargement * rows.start
                 strokes = remap(large, places, cv2.INTER_LINEAR)
                 cv2.accumulateProduct(cv2.subtract(strokes, luma, dtype=cv2.CV_32F), share[rows], change)
         cv2.add(blended[rows], merge(change, change, change), dst=shown[rows])
@@ -160,8 +166,9 @@ def show(blended: Floats, anchors: Sequence[tuple[AnchorFrame, float]]) -> Float
 def _full_size(anchor: AnchorFrame, weight: float, height: int, width: int) -> tuple[VectorField, Floats]:
     """Return the displacement of each pixel of (height, width) into the enlarged anchor frame, and its share."""
     h, w = anchor.share.shape
-    displacement = scale_xy(anchor.displacement, ENLARGEMENT * width / w, ENLARGEMENT * height / h)
-    displacement += np.float32((ENLARGEMENT - 1) / 2)
+    large_height, large_width = anchor.large.shape
+    displacement = scale_xy(anchor.displacement, large_width / w, large_height / h)
+    displacement += np.float32((large_height // height - 1) / 2)
     share = anchor.share * np.float32(weight)
     return resize(displacement, width, height, cv2.INTER_LINEAR), resize(share, width, height, cv2.INTER_LINEAR)
 
@@ -170,5 +177,5 @@ def _similarity(before: Floats, now: GrayImage) -> Floats:
     """Return how much two images look alike, 0 to 1, (h, w)."""
     gray = now.astype(np.float32)
     steps = np.abs(np.diff(gray, axis=0, append=gray[-1:])) + np.abs(np.diff(gray, axis=1, append=gray[:, -1:]))
-    difference = blur(cv2.absdiff(before, gray), 5) - np.float32(CONTRAST_SHARE / 2) * blur(steps, 5)
+    difference = blur(np.abs(before - gray), 5) - np.float32(CONTRAST_SHARE / 2) * blur(steps, 5)
     return blur(1 - rise(difference, SIMILAR, DIFFERENT), 3)

@@ -65,6 +65,8 @@ class SmoothingState:
     before: NDArray[np.int16]
     """The average that the next frame is blended with, (H, W, 3), in steps of 1 / STATE_STEPS gray levels."""
     frames_in_scene: int
+    first_is_good: bool
+    """Whether the scene's first frame has its own picture, not a replacement."""
     anchors: tuple[AnchorState, ...]
     """The last two anchor frames of the scene, or fewer."""
 
@@ -80,6 +82,7 @@ class TemporalSmoother:
         self._weight = weight
         self._before: Floats | None = None
         self._frames_in_scene = 0
+        self._first_is_good = True
         self._anchors: tuple[AnchorFrame, ...] = ()
 
     def end_batch(self) -> SmoothingState | None:
@@ -91,26 +94,32 @@ class TemporalSmoother:
             return None
         steps = np.clip(np.rint(self._before * np.float32(STATE_STEPS)), *STATE_RANGE).astype(np.int16)
         anchors = tuple(anchor.to_state() for anchor in self._anchors)
-        state = SmoothingState(before=steps, frames_in_scene=self._frames_in_scene, anchors=anchors)
+        state = SmoothingState(
+            before=steps, frames_in_scene=self._frames_in_scene, first_is_good=self._first_is_good, anchors=anchors
+        )
         self._before = _average_of(state)
         return state
 
     def resume(self, state: SmoothingState) -> None:
         """Continue from the end of a batch."""
         self._before, self._frames_in_scene = _average_of(state), state.frames_in_scene
+        self._first_is_good = state.first_is_good
         self._anchors = tuple(AnchorFrame.of_state(anchor) for anchor in state.anchors)
 
-    def smooth(self, scored: Picture, motion: MotionField | None, index: int) -> Picture:
+    def smooth(self, scored: Picture, motion: MotionField | None, index: int, *, is_good: bool = True) -> Picture:
         """Return the smoothed picture for `scored`, (H, W, 3) uint8; call it in the order of frames.
 
         Without a motion field a new scene starts, and the result is `scored`. `index` is that of the frame in the
-        video: where anchor frames are painted does not depend on where a task begins.
+        video: where anchor frames are painted does not depend on where a task begins. A picture that is not `is_good`
+        replaces one that could not be painted, and does not become an anchor frame.
         """
         if motion is None or self._before is None or self._before.shape != scored.shape or not self._weight:
             self._before, self._frames_in_scene, self._anchors = scored.astype(np.float32), 1, ()
+            self._first_is_good = is_good
             return scored
         moving = moving_share(motion, scored)
-        self._follow_anchors(scored, motion, new_share(moving, motion, self._weight), index)
+        share, is_turn = new_share(moving, motion, self._weight), index % anchor_interval(self._weight) == 0
+        self._follow_anchors(scored, motion, share, is_turn=is_turn, is_good=is_good)
         # The first frames of a scene have equal weights; otherwise the very first would outlast the others.
         most = min(self._weight**STILL_EXPONENT, self._frames_in_scene / (self._frames_in_scene + 1))
         self._frames_in_scene += 1
@@ -119,14 +128,17 @@ class TemporalSmoother:
         shown = show(self._before, shown_anchors(self._anchors, index, self._weight))
         return sharpen(shown, sharpening_amount(shown, scored))
 
-    def _follow_anchors(self, scored: Picture, motion: MotionField, share: Floats, index: int) -> None:
-        """Move the anchor frames, and make `scored` one if it is its turn; the first one is a scene's first frame."""
+    def _follow_anchors(
+        self, scored: Picture, motion: MotionField, share: Floats, *, is_turn: bool, is_good: bool
+    ) -> None:
+        """Move the anchor frames. Add the scene's first frame, and `scored` if it is its turn, unless it is bad."""
         anchors = self._anchors
-        if not anchors and self._before is not None:
+        if self._frames_in_scene == 1 and self._first_is_good and self._before is not None:
             anchors = (new_anchor(to_gray(self._before.astype(np.uint8)), motion.before, share),)
         anchors = tuple(moved(anchor, motion) for anchor in anchors)
-        if index % anchor_interval(self._weight) == 0:
-            anchors = (anchors[-1], new_anchor(to_gray(scored), motion.frame, share))
+        if is_turn:
+            newest = (new_anchor(to_gray(scored), motion.frame, share),) if is_good else anchors[-1:]
+            anchors = (*anchors[-1:], *newest)
         self._anchors = anchors
 
 
@@ -139,7 +151,7 @@ def moving_share(motion: MotionField, scored: Picture) -> Floats:
     height, width = scored.shape[:2]
     h, w = motion.confidence.shape
     x, y = split_xy(motion.coarse_backward)
-    lengths = cv2.magnitude(x * np.float32(width / w), y * np.float32(height / h))
+    lengths = np.asarray(cv2.magnitude(x * np.float32(width / w), y * np.float32(height / h)), np.float32)
     return rise(lengths, STILL_THRESHOLD, MOVING_THRESHOLD)
 
 

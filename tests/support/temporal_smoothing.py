@@ -18,7 +18,7 @@ from scoring.types import Picture
 class Smoother(Protocol):
     """Smooths pictures in order."""
 
-    def smooth(self, scored: Picture, motion: MotionField | None, index: int) -> Picture: ...
+    def smooth(self, scored: Picture, motion: MotionField | None, index: int, *, is_good: bool = True) -> Picture: ...
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,13 @@ class SmootherInTorch:
     def __init__(self, weight: float) -> None:
         self._smoother = TensorSmoother(weight, torch.device("cpu"))
 
-    def smooth(self, scored: Picture, motion: MotionField | None, index: int) -> Picture:
+    def smooth(self, scored: Picture, motion: MotionField | None, index: int, *, is_good: bool = True) -> Picture:
         """Return `scored` itself where the smoother does."""
         with torch.inference_mode():
             tensor = to_tensor(scored)
-            smoothed = self._smoother.smooth(tensor, None if motion is None else to_motions(motion), index)
+            smoothed = self._smoother.smooth(
+                tensor, None if motion is None else to_motions(motion), index, is_good=is_good
+            )
             return scored if smoothed is tensor else to_picture(smoothed)
 
 

@@ -69,9 +69,13 @@ def enlarged(luma: torch.Tensor) -> torch.Tensor:
     for axis in (2, 3):
         size, margin = luma.shape[axis], (LANCZOS_SIZE, LANCZOS_SIZE)
         padded = F.pad(luma, (0, 0, *margin) if axis == 2 else (*margin, 0, 0), mode="replicate")
-        first, second = F.conv2d(padded, _lanczos_filters(luma.device).unsqueeze(5 - axis)).split(1, 1)
-        pairs = torch.stack([first.narrow(axis, 0, size), second.narrow(axis, 1, size)], axis + 1)
-        luma = pairs.flatten(axis, axis + 1)
+        taps = [padded.narrow(axis, place, size) for place in range(2 * LANCZOS_SIZE + 1)]
+        # Sums, not a convolution, whose algorithm and rounding a GPU may choose anew when a task resumes.
+        pixels = [torch.zeros_like(luma), torch.zeros_like(luma)]
+        for number, weight in enumerate(_lanczos_weights()):
+            pixels[0].add_(taps[number], alpha=weight)
+            pixels[1].add_(taps[-1 - number], alpha=weight)
+        luma = torch.stack(pixels, axis + 1).flatten(axis, axis + 1)
     return luma.round_().clamp_(0, 255)
 
 
@@ -119,10 +123,8 @@ def _similarity(before: torch.Tensor, now: torch.Tensor) -> torch.Tensor:
 
 
 @cache
-def _lanczos_filters(device: torch.device) -> torch.Tensor:
-    """Return the filters of the first and the second of two pixels in the place of one: (2, 1, 8)."""
-    with torch.inference_mode(mode=False):
-        distances = torch.arange(-LANCZOS_SIZE, LANCZOS_SIZE, dtype=torch.float64) + 0.25
-        first = torch.sinc(distances) * torch.sinc(distances / LANCZOS_SIZE)
-        filters = torch.stack([first, first.flip(0)]) / first.sum()
-        return filters[:, None].to(device, torch.float32)
+def _lanczos_weights() -> tuple[float, ...]:
+    """Return the weights of eight pixels in one that lies a quarter of a pixel before the fifth of them."""
+    distances = torch.arange(-LANCZOS_SIZE, LANCZOS_SIZE, dtype=torch.float64) + 0.25
+    weights = torch.sinc(distances) * torch.sinc(distances / LANCZOS_SIZE)
+    return tuple((weights / weights.sum()).tolist())

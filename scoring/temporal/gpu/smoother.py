@@ -42,6 +42,7 @@ class TensorSmoother:
         self._weight, self._device = weight, device
         self._before: torch.Tensor | None = None
         self._frames_in_scene = 0
+        self._first_is_good = True
         self._anchors: tuple[TensorAnchor, ...] = ()
 
     def end_batch(self) -> SmoothingState | None:
@@ -52,27 +53,34 @@ class TensorSmoother:
         before = np.ascontiguousarray(steps[0].permute(1, 2, 0).cpu().numpy())
         anchors = tuple(anchor.to_state() for anchor in self._anchors)
         self._before = steps.to(torch.float32) / STATE_STEPS
-        return SmoothingState(before=before, frames_in_scene=self._frames_in_scene, anchors=anchors)
+        return SmoothingState(
+            before=before, frames_in_scene=self._frames_in_scene, first_is_good=self._first_is_good, anchors=anchors
+        )
 
     def resume(self, state: SmoothingState) -> None:
         """Continue from the end of a batch."""
         before = torch.from_numpy(state.before[None]).to(self._device).permute(0, 3, 1, 2)
         self._before = before.to(torch.float32) / STATE_STEPS
-        self._frames_in_scene = state.frames_in_scene
+        self._frames_in_scene, self._first_is_good = state.frames_in_scene, state.first_is_good
         self._anchors = tuple(TensorAnchor.of_state(anchor, self._device) for anchor in state.anchors)
 
-    def smooth(self, scored: torch.Tensor | Picture, motion: Motions | None, index: int) -> torch.Tensor:
+    def smooth(
+        self, scored: torch.Tensor | Picture, motion: Motions | None, index: int, *, is_good: bool = True
+    ) -> torch.Tensor:
         """Return the smoothed picture for `scored`, (1, 3, H, W) uint8; call it in the order of frames.
 
         A picture on the host, (H, W, 3), is copied first. `motion` is that of one frame. Without it a new scene starts,
-        and the result is `scored`. `index` is that of the frame in the video.
+        and the result is `scored`. `index` is that of the frame in the video. A picture that is not `is_good` replaces
+        one that could not be painted.
         """
         scored = as_tensor(scored, self._device)
         if motion is None or self._before is None or self._before.shape != scored.shape or not self._weight:
             self._before, self._frames_in_scene, self._anchors = scored.to(torch.float32), 1, ()
+            self._first_is_good = is_good
             return scored
         moving = moving_share(motion, scored)
-        self._follow_anchors(scored, motion, new_share(moving, motion, self._weight), index)
+        share, is_turn = new_share(moving, motion, self._weight), index % anchor_interval(self._weight) == 0
+        self._follow_anchors(scored, motion, share, is_turn=is_turn, is_good=is_good)
         # The first frames of a scene have equal weights; otherwise the very first would outlast the others.
         most = min(self._weight**STILL_EXPONENT, self._frames_in_scene / (self._frames_in_scene + 1))
         self._frames_in_scene += 1
@@ -80,14 +88,17 @@ class TensorSmoother:
         shown = show(self._before, shown_anchors(self._anchors, index, self._weight))
         return sharpen(shown, sharpening_amount(shown, scored))
 
-    def _follow_anchors(self, scored: torch.Tensor, motion: Motions, share: torch.Tensor, index: int) -> None:
-        """Move the anchor frames, and make `scored` one if it is its turn; the first one is a scene's first frame."""
+    def _follow_anchors(
+        self, scored: torch.Tensor, motion: Motions, share: torch.Tensor, *, is_turn: bool, is_good: bool
+    ) -> None:
+        """Move the anchor frames. Add the scene's first frame, and `scored` if it is its turn, unless it is bad."""
         anchors = self._anchors
-        if not anchors and self._before is not None:
+        if self._frames_in_scene == 1 and self._first_is_good and self._before is not None:
             anchors = (new_anchor(self._before, motion.before, share),)
         anchors = tuple(moved(anchor, motion) for anchor in anchors)
-        if index % anchor_interval(self._weight) == 0:
-            anchors = (anchors[-1], new_anchor(scored, motion.frame, share))
+        if is_turn:
+            newest = (new_anchor(scored, motion.frame, share),) if is_good else anchors[-1:]
+            anchors = (*anchors[-1:], *newest)
         self._anchors = anchors
 
 
@@ -107,7 +118,8 @@ def moving_share(motion: Motions, scored: torch.Tensor) -> torch.Tensor:
 def feedback_weights(moving: torch.Tensor, motion: Motions, weight: float, most: float = 1.0) -> torch.Tensor:
     """Return the weight of the average before for each pixel of the motion's grid: (1, 1, h, w), at most `most`."""
     still_weight, moving_weight = weight**STILL_EXPONENT, weight**MOVING_EXPONENT
-    return (motion.confidence * (still_weight + (moving_weight - still_weight) * moving)).clamp_(max=most)
+    weights: torch.Tensor = motion.confidence * (still_weight + (moving_weight - still_weight) * moving)
+    return weights.clamp_(max=most)
 
 
 def average(scored: torch.Tensor, before: torch.Tensor, motion: Motions, feedback: torch.Tensor) -> torch.Tensor:

@@ -156,7 +156,7 @@ def test_plain_result_of_plain_input_is_no_fault():
 
 
 def test_lack_of_memory_for_smoothing_is_temporary(monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(TensorSmoother, "smooth", fail)

@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frame_tools.contracts.warm_up import anchor_interval, warm_up_frames
+from scoring.opencv import to_gray
 from scoring.temporal import anchor_frames, smooth
 from scoring.temporal.flow import MotionField
 from scoring.temporal.gpu import anchor_frames as in_torch
+from scoring.temporal.smooth import TemporalSmoother
 from tests.support.moving_scenes import flickering, pan, wide_picture
 from tests.support.temporal_smoothing import IMPLEMENTATIONS, OPENCV, to_motions, to_picture, to_tensor
 from tests.unit.scoring.temporal.test_smooth import motions_of, smooth_all, warp_errors
@@ -81,6 +83,38 @@ def test_tasks_continue_the_anchor_frames_wherever_they_begin(temporal, start):
         assert np.abs(a.astype(int) - b).mean() < 6  # of strokes of 255; without a warm-up it is 25 and more
 
 
+@pytest.mark.parametrize("bad", [0, 10, 12])
+def test_replacement_of_a_bad_frame_fades_away(temporal, bad):
+    """It is averaged as any other frame, but no strokes of it are carried along."""
+    frames = pan(24)
+    scored, motions = flickering(frames, spread=8), motions_of(temporal, frames)
+    expected = smooth_all(temporal, scored, motions, 0.7)
+    scored[bad] = np.full_like(scored[bad], 255)
+    smoother = temporal.smoother(0.7)
+    shown = [
+        smoother.smooth(picture, motion, index, is_good=index != bad)
+        for index, (picture, motion) in enumerate(zip(scored, motions, strict=True))
+    ]
+    errors = [np.abs(a.astype(float) - b).mean() for a, b in zip(shown, expected, strict=True)][bad:]
+    assert all(after < 1.02 * before for before, after in pairwise(errors))
+    assert errors[9] < 0.2 * errors[0]
+
+
+def test_longest_frames_are_smoothed():
+    """OpenCV samples no image with more than 32,766 pixels on a side."""
+    random = np.random.default_rng(8)
+    looks = np.full((6, 2048), 90, np.uint8)
+    motion = MotionField(np.full((12, 4096, 2), 1, np.float32), np.ones((6, 2048), np.float32), looks, looks + 9)
+    smoother = TemporalSmoother(0.7)
+    for index in range(4, 7):
+        picture = random.integers(0, 256, (16, 16384, 3), np.uint8)
+        shown = smoother.smooth(picture, motion if index > 4 else None, index)
+        assert shown.shape == picture.shape
+    state = smoother.end_batch()
+    assert state is not None
+    assert len(state.anchors) == 2
+
+
 def field_of(step, input_luma, size=(24, 36), confidence=1.0):
     backward = np.empty((*size, 2), np.float32)
     backward[:] = step
@@ -99,7 +133,7 @@ def test_motion_adds_up(x, y, count):
     anchor, motion = anchor_of(), field_of((x, y), np.full((24, 36), 90, np.uint8))
     for _ in range(count):
         anchor = anchor_frames.moved(anchor, motion)
-    assert np.abs(anchor.displacement - np.float32((count * x, count * y))).max() < 1e-3
+    assert np.abs(anchor.displacement - np.array((count * x, count * y), np.float32)).max() < 1e-3
     assert anchor.share.min() == 1
 
 
@@ -185,9 +219,9 @@ def test_steps_are_equal_in_torch(height, width, seed):
     random = np.random.default_rng(seed)
     size = -(-height // 2), -(-width // 2)
     picture = random.integers(0, 256, (height, width, 3), np.uint8)
-    input_luma = cv2.GaussianBlur(random.integers(0, 256, size, np.uint8), (0, 0), 2)
+    input_luma = np.asarray(cv2.GaussianBlur(random.integers(0, 256, size, np.uint8), (0, 0), 2), np.uint8)
     share = random.uniform(0, 1, size).astype(np.float32)
-    first = anchor_frames.new_anchor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), input_luma, share)
+    first = anchor_frames.new_anchor(to_gray(picture), input_luma, share)
     second = in_torch.new_anchor(to_tensor(picture), torch.from_numpy(input_luma)[None, None].float(), to_part(share))
     assert np.abs(second.large[0, 0].numpy() - first.large).max() <= 2
     motion = MotionField(
@@ -225,8 +259,9 @@ def test_states_hold_all_of_an_anchor_frame(device):
 
 def test_pairs_of_frames_in_the_same_scene_have_two_anchor_frames_at_most():
     frames = pan(13)
-    smoother = OPENCV.smoother(0.5)
+    smoother = TemporalSmoother(0.5)
     for index, (before, frame) in enumerate(pairwise([frames[0], *frames])):
         smoother.smooth(255 - frame, OPENCV.estimate_motion(before, frame) if index else None, index)
         state = smoother.end_batch()
+        assert state is not None
         assert len(state.anchors) == (0 if index == 0 else min(2, 1 + index // 3))
