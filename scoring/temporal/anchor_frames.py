@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frame_tools.contracts.warm_up import anchor_interval
-from scoring.opencv import blur, merge, remap, resize, scale_xy, to_gray
+from scoring.opencv import blur, merge, remap, resize, scale_xy, split_xy, to_gray
 from scoring.temporal.bands import BAND_HEIGHT, for_row_bands
 from scoring.temporal.flow import GrayImage, MotionField, VectorField, pixel_grid
 
@@ -35,6 +35,9 @@ SAME: Final = 0.3
 CHANGED: Final = 0.7
 """Gray levels by which the input changes in its place (mean of 5x5 pixels of the coarse grid): below, there is nothing
 that flow could follow, and the average stays; from CHANGED on the anchor frame has its full share."""
+MARGIN: Final = 0.5
+"""Pixels of the coarse grid by which a place may lie outside the anchor frame, whose edge is repeated there. Each step
+of the motion may lead outside by a pixel; added up, that would draw stripes."""
 SIMILAR: Final = 5.0
 DIFFERENT: Final = 10.0
 CONTRAST_SHARE: Final = 0.3
@@ -121,10 +124,13 @@ def moved(anchor: AnchorFrame, motion: MotionField) -> AnchorFrame:
     step, grid = motion.coarse_backward, pixel_grid(range(height), width)
     before = step + grid
     displacement = step + remap(anchor.displacement, before, cv2.INTER_LINEAR)
+    places = displacement + grid
     share = np.minimum(remap(anchor.share, before, cv2.INTER_LINEAR), motion.confidence)
-    input_luma = remap(anchor.input_luma.astype(np.float32), displacement + grid, cv2.INTER_LINEAR)
+    input_luma = remap(anchor.input_luma.astype(np.float32), places, cv2.INTER_LINEAR)
     similarity = _similarity(input_luma, motion.frame)
-    return replace(anchor, displacement=displacement, share=np.minimum(share, similarity))
+    x, y = split_xy(places)
+    is_inside = (x > -MARGIN) & (y > -MARGIN) & (x < width - 1 + MARGIN) & (y < height - 1 + MARGIN)
+    return replace(anchor, displacement=displacement, share=np.minimum(share, similarity) * is_inside)
 
 
 def shown_anchors(anchors: Sequence[Anchor], index: int, weight: float) -> list[tuple[Anchor, float]]:

@@ -14,6 +14,7 @@ from scoring.temporal.anchor_frames import (
     DIFFERENT,
     ENLARGEMENT,
     FULL_SHARE_WEIGHT,
+    MARGIN,
     SAME,
     SIMILAR,
     SURROUNDINGS,
@@ -95,9 +96,13 @@ def moved(anchor: TensorAnchor, motion: Motions) -> TensorAnchor:
     grid = pixel_grid(*motion.backward.shape[2:], motion.backward.device)
     before = motion.backward + grid
     displacement = motion.backward + sample(anchor.displacement, before)
-    similarity = _similarity(sample(anchor.input_luma, displacement + grid), motion.frame)
+    places = displacement + grid
+    similarity = _similarity(sample(anchor.input_luma, places), motion.frame)
     share = torch.minimum(torch.minimum(sample(anchor.share, before), motion.confidence), similarity)
-    return replace(anchor, displacement=displacement, share=share)
+    height, width = share.shape[2:]
+    last = places.new_tensor([width - 1, height - 1]).view(2, 1, 1)
+    is_inside = ((places > -MARGIN) & (places < last + MARGIN)).all(1, keepdim=True)
+    return replace(anchor, displacement=displacement, share=share * is_inside)
 
 
 def show(blended: torch.Tensor, anchors: Sequence[tuple[TensorAnchor, float]]) -> torch.Tensor:
