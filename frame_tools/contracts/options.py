@@ -122,8 +122,8 @@ class Options(Document):
     tune: Flag = option(
         False,
         "Tune the style to each painting before the first frame: strokes closer to those of the painting. It takes"
-        " about 3 minutes for a painting on 2 cores; the result is kept, so later runs with the same painting begin at once."
-        " Only the scorer any has it.",
+        " about 3 minutes for a painting on 2 cores; the result is kept, so later runs with the same painting begin at"
+        " once. Only the scorer any has it.",
         example=True,
         group=OptionGroup.SCORER_AND_STYLE,
     )
