@@ -5,7 +5,7 @@ from typing import Final
 
 WARM_UP_THRESHOLD: Final = 1 / 32
 """Remaining weight, at the end of a warm-up, of the frame that it starts with. Measured: the mean difference to a run
-in one piece is then about one gray level or less, a quarter of a step between smoothed frames."""
+in one piece is then about half a gray level or less."""
 ANCHOR_INTERVAL: Final = 1.5
 """Frames from an anchor frame to the next one where frames before have no weight; it grows as averaging does, by
 1 / (1 - weight). Chosen on the clips of docs/steadiness.md."""

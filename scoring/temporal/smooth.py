@@ -11,7 +11,7 @@ what a loop amplifies turns into scribbles over plain surfaces within half a sec
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 import cv2
 import numpy as np
@@ -22,6 +22,7 @@ from scoring.opencv import Scalar, blur, laplacian, merge, remap, resize, split_
 from scoring.temporal.anchor_frames import (
     AnchorFrame,
     AnchorState,
+    Floats,
     moved,
     new_anchor,
     new_share,
@@ -49,7 +50,6 @@ STATE_STEPS: Final = 32
 """Steps to a gray level at which the state is rounded at the end of a batch: much less than a frame's rounding."""
 STATE_RANGE: Final = (-32768, 32767)
 """Of int16: up to 1,023 gray levels, where pictures that are kept have at most 255 and what sharpening adds."""
-Floats: TypeAlias = NDArray[np.float32]
 
 
 def warm_up_start(start: int, *, weight: float, cuts: Sequence[int]) -> int:

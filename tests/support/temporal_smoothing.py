@@ -58,7 +58,7 @@ def estimate_motion_in_torch(before: Picture, frame: Picture) -> MotionField | N
         if float(share[0]) < SCENE_CUT_THRESHOLD:
             return None
         backward = np.ascontiguousarray(motions.backward[0].permute(1, 2, 0).numpy())
-        before, frame = (looks[0, 0].round().to(torch.uint8).numpy() for looks in (motions.before, motions.frame))
+        before, frame = (luma[0, 0].round().to(torch.uint8).numpy() for luma in (motions.before, motions.frame))
         return MotionField(backward, motions.confidence[0, 0].numpy(), before, frame)
 
 

@@ -82,10 +82,16 @@ def test_search_and_cancel_of_selected_runs(show: ShowScreen) -> None:
     assert {screen.world.status(runs.painting), screen.world.status(runs.waiting)} == {"cancelled"}
 
 
-def test_start_shows_length_and_estimate_before_the_button(show: ShowScreen, tmp_path: Path) -> None:
-    clip, picture = tmp_path / "holiday.mp4", tmp_path / "the_wave.png"
+def clip_and_painting(folder: Path) -> tuple[Path, Path]:
+    """Write a clip of 30 frames, holiday.mp4, and a painting, the_wave.png."""
+    clip, picture = folder / "holiday.mp4", folder / "the_wave.png"
     make_clip(clip, Clip(frames=30, size=(160, 96)))
     picture.write_bytes(painting())
+    return clip, picture
+
+
+def test_start_shows_length_and_estimate_before_the_button(show: ShowScreen, tmp_path: Path) -> None:
+    clip, picture = clip_and_painting(tmp_path)
     screen = show()
     tab = screen.open("/ui", ".hello")
     tab.set_input_files("#clip", {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"x"})
@@ -110,9 +116,7 @@ def test_start_shows_length_and_estimate_before_the_button(show: ShowScreen, tmp
 
 
 def test_estimate_is_of_the_last_choice_while_an_answer_is_late(show: ShowScreen, tmp_path: Path) -> None:
-    clip, picture = tmp_path / "holiday.mp4", tmp_path / "the_wave.png"
-    make_clip(clip, Clip(frames=30, size=(160, 96)))
-    picture.write_bytes(painting())
+    clip, picture = clip_and_painting(tmp_path)
     screen = show()
     tab = screen.open("/ui", ".hello")
     late: list[Route] = []

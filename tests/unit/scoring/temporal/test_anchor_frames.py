@@ -103,8 +103,10 @@ def test_replacement_of_a_bad_frame_fades_away(temporal, bad):
 def test_longest_frames_are_smoothed():
     """OpenCV samples no image with more than 32,766 pixels on a side."""
     random = np.random.default_rng(8)
-    looks = np.full((6, 2048), 90, np.uint8)
-    motion = MotionField(np.full((12, 4096, 2), 1, np.float32), np.ones((6, 2048), np.float32), looks, looks + 9)
+    input_luma = np.full((6, 2048), 90, np.uint8)
+    motion = MotionField(
+        np.full((12, 4096, 2), 1, np.float32), np.ones((6, 2048), np.float32), input_luma, input_luma + 9
+    )
     smoother = TemporalSmoother(0.7)
     for index in range(4, 7):
         picture = random.integers(0, 256, (16, 16384, 3), np.uint8)
